@@ -1,0 +1,64 @@
+//! A GPU by way of wgpu.
+
+use std::sync::{Arc, OnceLock};
+
+use burn::tensor::wgpu::{WgpuSetup, wgpu};
+
+use super::{Device, DeviceKind};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Remembers the first thing that went wrong with a GPU.
+#[derive(Clone, Default)]
+pub struct Watch(Arc<OnceLock<String>>);
+
+impl Watch {
+    pub fn fault(&self) -> Option<String> {
+        self.0.get().cloned()
+    }
+
+    /// Listens to `device` in place of the runtime, which panics on an error: here the answer that it
+    /// spoilt is thrown away, and the page goes on.
+    fn listen(device: &wgpu::Device) -> Self {
+        let watch = Self::default();
+        let lost = watch.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            lost.note(format!("the device was lost ({reason:?}): {message}"))
+        });
+        let failed = watch.clone();
+        device.on_uncaptured_error(Arc::new(move |error| failed.note(error.to_string())));
+        watch
+    }
+
+    fn note(&self, words: String) {
+        // Only the first counts: what follows is its consequence.
+        let _ = self.0.set(words);
+    }
+}
+
+/// The runtime can be set up once; what it gave then is kept.
+static OPENED: OnceLock<Device> = OnceLock::new();
+
+pub async fn open() -> Result<Device> {
+    if let Some(device) = OPENED.get() {
+        return match device.fault() {
+            None => Ok(device.clone()),
+            Some(fault) => Err(Error::new(ErrorKind::BackendUnavailable, format!("the GPU failed earlier: {fault}"))),
+        };
+    }
+    let setup = burn::tensor::Device::wgpu_options().init_with_setup_async().await;
+    let (tensors, setup) =
+        setup.map_err(|error| Error::new(ErrorKind::BackendUnavailable, format!("no GPU could be opened: {error}")))?;
+    let watch = Watch::listen(&setup.device);
+    let device = Device { tensors, kind: DeviceKind::Webgpu, adapter: describe(&setup), watch };
+    Ok(OPENED.get_or_init(|| device).clone())
+}
+
+/// What the browser or the driver tells of the GPU.
+fn describe(setup: &WgpuSetup) -> String {
+    let info = setup.adapter.get_info();
+    let words: Vec<&str> = [info.name.as_str(), info.driver.as_str(), info.driver_info.as_str()]
+        .into_iter()
+        .filter(|words| !words.is_empty())
+        .collect();
+    if words.is_empty() { "unnamed adapter".to_string() } else { words.join(", ") }
+}

@@ -1,0 +1,72 @@
+//! Loads a model from a folder of the file system, for the command-line program and the tests.
+
+use std::fs::File;
+use std::io::{ErrorKind as IoErrorKind, Read};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::loader::{FileRequest, LoadOptions, Loader};
+use crate::tasks::{Pipeline, Task};
+
+const PIECE_BYTES: usize = 1 << 20;
+
+/// Loads the model in `folder` for `task` on `device`.
+///
+/// # Errors
+/// Invalid artefact: a file is missing, cannot be read, or is not what it should be. Unsupported: the
+/// model is not one for the task.
+pub fn load(folder: &Path, task: Task, device: &Device, options: LoadOptions) -> Result<Pipeline> {
+    let mut loader = Loader::new(device.clone(), task, options);
+    loop {
+        let round = loader.wants()?;
+        if round.is_empty() {
+            return loader.finish();
+        }
+        for request in round {
+            hand_in(&mut loader, folder, &request)?;
+        }
+    }
+}
+
+fn hand_in(loader: &mut Loader, folder: &Path, request: &FileRequest) -> Result<()> {
+    let path = folder.join(&request.name);
+    let unreadable =
+        |error: std::io::Error| Error::invalid_artefact(format!("{} cannot be read: {error}", path.display()));
+    let mut file = match File::open(&path) {
+        Err(error) if error.kind() == IoErrorKind::NotFound => return loader.missing(&request.name),
+        opened => opened.map_err(unreadable)?,
+    };
+    if let Some(expected) = &request.sha256 {
+        let found = digest(&mut file).map_err(unreadable)?;
+        if found != expected.to_lowercase() {
+            return Err(Error::invalid_artefact(format!("{} has the digest {found}, not {expected}", path.display())));
+        }
+        file = File::open(&path).map_err(unreadable)?;
+    }
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let length = file.read(&mut piece).map_err(unreadable)?;
+        loader.supply(&request.name, &piece[..length], length == 0)?;
+        if length == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// The SHA-256 of what `reader` gives, in hexadecimal.
+///
+/// # Errors
+/// Those of the reader.
+pub fn digest(reader: &mut dyn Read) -> std::io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        match reader.read(&mut piece)? {
+            0 => return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            length => hasher.update(&piece[..length]),
+        }
+    }
+}

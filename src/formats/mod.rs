@@ -1,0 +1,3 @@
+//! Bytes into named tensors: pure, bounded, and checked before anything is believed.
+
+pub mod safetensors;

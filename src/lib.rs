@@ -1,0 +1,26 @@
+//! Pilot Light: small specialised models inside a web page, and a general one for what they are not
+//! sure of.
+//!
+//! One way leads through the crate, from left to right; no module calls one on its left:
+//!
+//! ```text
+//! bytes -> formats -> models -> tasks -> cascade -> answer
+//! ```
+//!
+//! A [`Loader`] is handed a model's files and gives a [`tasks::Pipeline`].
+
+pub mod device;
+mod error;
+#[cfg(feature = "cli")]
+pub mod folder;
+pub mod formats;
+mod loader;
+mod manifest;
+pub mod models;
+pub mod tasks;
+pub mod tokenizer;
+
+pub use device::Device;
+pub use error::{Error, ErrorKind, Result};
+pub use loader::{DType, FileRequest, LoadOptions, Loader};
+pub use manifest::Manifest;

@@ -1,0 +1,124 @@
+//! What stands on an encoder. A head is a few thousand operations for each text, too few to be worth
+//! a way to the device and back: it runs on the CPU, on the hidden states that come from there.
+
+use super::config::{Config, Family, HeadKind};
+use super::weights::Weights;
+use crate::error::{Error, Result};
+
+/// A layer `y = x Wᵀ + b`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Linear {
+    /// `[out, in]`, row-major.
+    weight: Vec<f32>,
+    /// `[out]`
+    bias: Vec<f32>,
+}
+
+/// Makes logits out of hidden states.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Head {
+    /// The hidden states are the result.
+    None,
+    /// On the first token: a layer and its function, then the logits.
+    Sequence {
+        /// `[hidden, hidden]`
+        dense: Linear,
+        /// What follows it.
+        squash: Squash,
+        /// `[labels, hidden]`
+        classifier: Linear,
+    },
+    /// On each token: `[labels, hidden]`.
+    Token(Linear),
+    /// On the embedding of the text, the normalised mean of its hidden states: `[labels, hidden]`.
+    Embedding(Linear),
+}
+
+/// A function of a single number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Squash {
+    /// Hyperbolic tangent.
+    Tanh,
+    /// max(0, x)
+    Relu,
+}
+
+impl Linear {
+    /// A layer from `[out, in]` weights.
+    ///
+    /// # Errors
+    /// Invalid artefact: the sizes do not fit each other, or a number is not finite.
+    pub fn new(weight: Vec<f32>, bias: Vec<f32>) -> Result<Self> {
+        if bias.is_empty() || weight.is_empty() || !weight.len().is_multiple_of(bias.len()) {
+            return Err(Error::invalid_artefact(format!(
+                "a layer of {} weights cannot have {} outputs",
+                weight.len(),
+                bias.len()
+            )));
+        }
+        if !weight.iter().chain(&bias).all(|number| number.is_finite()) {
+            return Err(Error::invalid_artefact("a layer has a number that is not finite"));
+        }
+        Ok(Self { weight, bias })
+    }
+
+    /// `[in]` to `[out]`.
+    pub fn forward(&self, x: &[f32]) -> Vec<f32> {
+        let rows = self.weight.chunks_exact(x.len());
+        rows.zip(&self.bias)
+            .map(|(row, bias)| row.iter().zip(x).map(|(weight, x)| weight * x).sum::<f32>() + bias)
+            .collect()
+    }
+
+    fn take(weights: &mut Weights, name: &str, outputs: usize, inputs: usize) -> Result<Self> {
+        Self::new(
+            weights.take_as(&format!("{name}.weight"), &[outputs, inputs])?,
+            weights.take_as(&format!("{name}.bias"), &[outputs])?,
+        )
+    }
+}
+
+impl Head {
+    /// The head that `config` names, out of a checkpoint's tensors.
+    ///
+    /// # Errors
+    /// Invalid artefact: a tensor is missing or has another shape.
+    pub fn new(config: &Config, weights: &mut Weights) -> Result<Self> {
+        let (hidden, labels) = (config.hidden_size, config.labels.len());
+        let mut sequence = |dense: &str, squash: Squash, classifier: &str| -> Result<Self> {
+            Ok(Self::Sequence {
+                dense: Linear::take(weights, dense, hidden, hidden)?,
+                squash,
+                classifier: Linear::take(weights, classifier, labels, hidden)?,
+            })
+        };
+        match (config.head, config.family) {
+            (HeadKind::None, _) => Ok(Self::None),
+            (HeadKind::Token, _) => Ok(Self::Token(Linear::take(weights, "classifier", labels, hidden)?)),
+            (HeadKind::Sequence, Family::Bert) => sequence("bert.pooler.dense", Squash::Tanh, "classifier"),
+            (HeadKind::Sequence, Family::DistilBert) => sequence("pre_classifier", Squash::Relu, "classifier"),
+            (HeadKind::Sequence, Family::Roberta) => sequence("classifier.dense", Squash::Tanh, "classifier.out_proj"),
+        }
+    }
+
+    /// A head on embeddings, out of a `head.safetensors`.
+    ///
+    /// # Errors
+    /// Invalid artefact: a tensor is missing or has another shape.
+    pub fn on_embeddings(weights: &mut Weights, labels: usize, hidden: usize) -> Result<Self> {
+        Ok(Self::Embedding(Linear::take(weights, "head", labels, hidden)?))
+    }
+}
+
+impl Squash {
+    /// The function of each number of `x`.
+    pub fn apply(self, mut x: Vec<f32>) -> Vec<f32> {
+        for number in &mut x {
+            *number = match self {
+                Self::Tanh => number.tanh(),
+                Self::Relu => number.max(0.0),
+            };
+        }
+        x
+    }
+}

@@ -1,0 +1,96 @@
+//! Texts into vectors.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Pipeline, RunOptions};
+use crate::error::Result;
+use crate::tokenizer::Encoding;
+
+/// How the vectors of a text's tokens become one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// They do not.
+    #[default]
+    None,
+    /// Their mean, padding left out.
+    Mean,
+    /// The first one's.
+    Cls,
+}
+
+/// Vectors, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Features {
+    /// `[batch, hidden]`, or `[batch, seq, hidden]` without pooling, where shorter texts are filled up
+    /// with zeros.
+    pub dims: Vec<usize>,
+    /// The numbers, as many as the product of `dims`.
+    pub data: Vec<f32>,
+}
+
+impl Pipeline {
+    pub(super) async fn features(&self, texts: &[String], options: &RunOptions) -> Result<Features> {
+        let inputs = self.encode(texts)?;
+        let normalize = options.normalize.unwrap_or(false);
+        match options.pooling.unwrap_or_default() {
+            Pooling::None => self.token_features(&inputs, normalize).await,
+            pooling => {
+                let rows = self.pooled(&inputs, pooling, normalize).await?;
+                Ok(Features { dims: vec![rows.len(), self.hidden_size()], data: rows.concat() })
+            }
+        }
+    }
+
+    /// One vector for each input.
+    pub(super) async fn pooled(&self, inputs: &[Encoding], pooling: Pooling, normalize: bool) -> Result<Vec<Vec<f32>>> {
+        let hidden = self.hidden_size();
+        let mut rows = vec![Vec::new(); inputs.len()];
+        self.for_each_hidden(inputs, |index, states| {
+            let mut row = match pooling {
+                Pooling::Mean => mean(states, hidden),
+                Pooling::Cls | Pooling::None => states[..hidden].to_vec(),
+            };
+            if normalize {
+                to_unit_length(&mut row);
+            }
+            rows[index] = row;
+        })
+        .await?;
+        Ok(rows)
+    }
+
+    async fn token_features(&self, inputs: &[Encoding], normalize: bool) -> Result<Features> {
+        let hidden = self.hidden_size();
+        let seq = inputs.iter().map(|input| input.input_ids.len()).max().unwrap_or(0);
+        let mut data = vec![0.0; inputs.len() * seq * hidden];
+        self.for_each_hidden(inputs, |index, states| {
+            let rows = &mut data[index * seq * hidden..][..states.len()];
+            rows.copy_from_slice(states);
+            if normalize {
+                rows.chunks_exact_mut(hidden).for_each(to_unit_length);
+            }
+        })
+        .await?;
+        Ok(Features { dims: vec![inputs.len(), seq, hidden], data })
+    }
+}
+
+/// The mean of rows of `width` numbers.
+fn mean(rows: &[f32], width: usize) -> Vec<f32> {
+    let mut sum = vec![0.0f64; width];
+    for row in rows.chunks_exact(width) {
+        sum.iter_mut().zip(row).for_each(|(sum, &number)| *sum += f64::from(number));
+    }
+    let count = (rows.len() / width) as f64;
+    sum.into_iter().map(|sum| (sum / count) as f32).collect()
+}
+
+/// Scales `row` to length 1; zeros stay.
+fn to_unit_length(row: &mut [f32]) {
+    let length = row.iter().map(|number| number * number).sum::<f32>().sqrt();
+    if length > 0.0 {
+        row.iter_mut().for_each(|number| *number /= length);
+    }
+}

@@ -1,0 +1,319 @@
+//! What models are used for, one file for each task, named as the Hugging Face hub names them.
+
+mod feature_extraction;
+mod text_classification;
+mod token_classification;
+mod zero_shot_classification;
+
+use serde::{Deserialize, Serialize};
+
+pub use feature_extraction::{Features, Pooling};
+pub use text_classification::Classification;
+pub use token_classification::{Aggregation, Entity, EntityGroup};
+pub use zero_shot_classification::ZeroShot;
+
+use crate::error::{Error, Result};
+use crate::models::{Encoder, Head, Hidden, plan_batches};
+use crate::tokenizer::{Encoding, Tokenizer};
+
+/// What a model is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// Texts into vectors.
+    FeatureExtraction,
+    /// Texts into labels.
+    TextClassification,
+    /// Tokens into labels: finding names, places, personal data.
+    TokenClassification,
+    /// Texts into labels that the model was not trained on.
+    ZeroShotClassification,
+}
+
+impl Task {
+    const ALL: [(&'static str, Self); 4] = [
+        ("feature-extraction", Self::FeatureExtraction),
+        ("text-classification", Self::TextClassification),
+        ("token-classification", Self::TokenClassification),
+        ("zero-shot-classification", Self::ZeroShotClassification),
+    ];
+
+    /// The name that the hub knows it by.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, task)| *task == self).map_or("", |(name, _)| name)
+    }
+}
+
+impl std::str::FromStr for Task {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.iter().find(|(known, _)| *known == name);
+        found.map(|(_, task)| *task).ok_or_else(|| {
+            let names = Self::ALL.map(|(name, _)| name).join(", ");
+            Error::unsupported(format!("the task '{name}' is not known; known are {names}"))
+        })
+    }
+}
+
+/// How a task is run; each task reads its own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct RunOptions {
+    /// `feature-extraction`: how a text's vectors become one; `none` by default, as in transformers.js.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub pooling: Option<Pooling>,
+    /// `feature-extraction`: whether vectors are scaled to length 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub normalize: Option<bool>,
+    /// `text-classification`: how many labels; all without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional, type = "number | null"))]
+    pub top_k: Option<usize>,
+    /// `token-classification`: whether neighbouring tokens of one entity are joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub aggregation_strategy: Option<Aggregation>,
+    /// `zero-shot-classification`: the labels to choose from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub candidate_labels: Option<Vec<String>>,
+    /// `zero-shot-classification`: a sentence with `{}` where the label goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub hypothesis_template: Option<String>,
+    /// `zero-shot-classification`: whether several labels may be right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub multi_label: Option<bool>,
+}
+
+/// The results of a run, one for each text, in the shape of its task.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunOutput {
+    /// Of `feature-extraction`.
+    Features(Features),
+    /// Of `text-classification`: each text's labels, the likeliest first.
+    Classifications(Vec<Vec<Classification>>),
+    /// Of `token-classification` without aggregation.
+    Entities(Vec<Vec<Entity>>),
+    /// Of `token-classification` with it.
+    EntityGroups(Vec<Vec<EntityGroup>>),
+    /// Of `zero-shot-classification`.
+    ZeroShots(Vec<ZeroShot>),
+}
+
+/// One text's answer, and how sure the model is of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocalAnswer {
+    /// What it found.
+    pub output: AnswerOutput,
+    /// From 0 to 1. For labels, the probability of the likeliest; for entities, that of the least
+    /// certain token.
+    pub confidence: f64,
+    /// Whether the model read only the beginning of the text.
+    pub truncated: bool,
+}
+
+/// What an answer is: a label, or the entities of the text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(untagged)]
+pub enum AnswerOutput {
+    /// Of a classification.
+    Label(Answer),
+    /// Of `token-classification`.
+    Entities(Vec<EntityGroup>),
+}
+
+/// A label as an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Answer {
+    /// The label.
+    pub label: String,
+    /// Its score; a remote model gives none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub score: Option<f64>,
+}
+
+/// A model loaded for a task.
+pub struct Pipeline {
+    task: Task,
+    tokenizer: Tokenizer,
+    encoder: Encoder,
+    head: Head,
+    labels: Vec<String>,
+    max_length: usize,
+}
+
+impl Pipeline {
+    /// Puts a model together. `max_length` bounds the tokens of a text beside what tokenizer and encoder
+    /// allow.
+    ///
+    /// # Errors
+    /// Invalid artefact: the tokenizer and the encoder do not fit each other. Unsupported: the model's
+    /// head is not one for the task.
+    pub fn new(
+        task: Task,
+        tokenizer: Tokenizer,
+        encoder: Encoder,
+        head: Head,
+        labels: Vec<String>,
+        max_length: Option<usize>,
+    ) -> Result<Self> {
+        let fits = match task {
+            Task::FeatureExtraction | Task::ZeroShotClassification => true,
+            Task::TextClassification => matches!(head, Head::Sequence { .. } | Head::Embedding(_)),
+            Task::TokenClassification => matches!(head, Head::Token(_)),
+        };
+        if !fits {
+            let is = match head {
+                Head::None => "a bare encoder",
+                Head::Sequence { .. } | Head::Embedding(_) => "a classifier of whole texts",
+                Head::Token(_) => "a classifier of tokens",
+            };
+            return Err(Error::unsupported(format!("the model is {is}, which {} cannot be done with", task.name())));
+        }
+        let config = encoder.config();
+        if tokenizer.reaches(config.vocab_size) {
+            return Err(Error::invalid_artefact(format!(
+                "the tokenizer does not fit the model: it has more tokens than the {} words of config.json",
+                config.vocab_size
+            )));
+        }
+        let limits = [tokenizer.max_length(), max_length];
+        let max_length = limits.into_iter().flatten().fold(config.max_length(), usize::min);
+        if max_length <= tokenizer.special_tokens() {
+            return Err(Error::invalid_artefact(format!(
+                "the model takes {max_length} tokens, which leaves no room for a text"
+            )));
+        }
+        let labels = if matches!(head, Head::None) { Vec::new() } else { labels };
+        Ok(Self { task, tokenizer, encoder, head, labels, max_length })
+    }
+
+    /// What the model was loaded for.
+    pub fn task(&self) -> Task {
+        self.task
+    }
+
+    /// The labels that it tells apart; empty for an encoder.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// The result of the task for each of `texts`.
+    ///
+    /// # Errors
+    /// Invalid input: an option that makes no sense, or a text that is too long for the task. Device
+    /// lost: the device failed.
+    pub async fn run(&self, texts: &[String], options: &RunOptions) -> Result<RunOutput> {
+        match self.task {
+            Task::FeatureExtraction => Ok(RunOutput::Features(self.features(texts, options).await?)),
+            Task::TextClassification => Ok(RunOutput::Classifications(self.classify(texts, options.top_k).await?.0)),
+            Task::TokenClassification => match options.aggregation_strategy.unwrap_or_default() {
+                Aggregation::None => Ok(RunOutput::Entities(self.entities(texts).await?)),
+                Aggregation::Simple => Ok(RunOutput::EntityGroups(
+                    self.entity_groups(texts).await?.into_iter().map(|found| found.0).collect(),
+                )),
+            },
+            Task::ZeroShotClassification => Ok(RunOutput::ZeroShots(self.zero_shot(texts, options).await?.0)),
+        }
+    }
+
+    /// The one answer for each of `texts`, with how sure the model is of it.
+    ///
+    /// # Errors
+    /// As [`Self::run`]; unsupported for a task or an option that has no single answer.
+    pub async fn answer(&self, texts: &[String], options: &RunOptions) -> Result<Vec<LocalAnswer>> {
+        let label = |label: String, score: f64, truncated| LocalAnswer {
+            output: AnswerOutput::Label(Answer { label, score: Some(score) }),
+            confidence: score,
+            truncated,
+        };
+        match self.task {
+            Task::FeatureExtraction => {
+                Err(Error::unsupported("feature-extraction has no answer that a general model could give"))
+            }
+            Task::TextClassification => {
+                if self.labels.len() < 2 || self.is_multi_label() {
+                    return Err(Error::unsupported(
+                        "a cascade needs a model that gives one label, and this one may give several",
+                    ));
+                }
+                let (all, truncated) = self.classify(texts, Some(1)).await?;
+                let tops = all.into_iter().flatten().zip(truncated);
+                Ok(tops.map(|(top, truncated)| label(top.label, top.score, truncated)).collect())
+            }
+            Task::TokenClassification => {
+                let found = self.entity_groups(texts).await?;
+                Ok(found
+                    .into_iter()
+                    .map(|(groups, confidence)| LocalAnswer {
+                        output: AnswerOutput::Entities(groups),
+                        confidence,
+                        truncated: false,
+                    })
+                    .collect())
+            }
+            Task::ZeroShotClassification => {
+                if options.multi_label == Some(true) {
+                    return Err(Error::unsupported(
+                        "a cascade needs one label for each text; multi_label may give several",
+                    ));
+                }
+                let (all, truncated) = self.zero_shot(texts, options).await?;
+                let tops = all.into_iter().zip(truncated).filter_map(|(found, truncated)| {
+                    let (top, score) = found.labels.into_iter().zip(found.scores).next()?;
+                    Some(label(top, score, truncated))
+                });
+                Ok(tops.collect())
+            }
+        }
+    }
+
+    /// `texts` as tokens, cut at what the model takes.
+    fn encode(&self, texts: &[String]) -> Result<Vec<Encoding>> {
+        texts.iter().map(|text| self.tokenizer.encode(text, self.max_length)).collect()
+    }
+
+    /// Runs the encoder over `inputs` in batches, and gives the hidden states `[tokens, hidden]` of each
+    /// to `visit` with its index.
+    async fn for_each_hidden(&self, inputs: &[Encoding], mut visit: impl FnMut(usize, &[f32])) -> Result<()> {
+        let lengths: Vec<usize> = inputs.iter().map(|input| input.input_ids.len()).collect();
+        for batch in plan_batches(&lengths) {
+            let ids: Vec<&[u32]> = batch.iter().map(|&index| inputs[index].input_ids.as_slice()).collect();
+            let hidden: Hidden = self.encoder.forward(&ids).await?;
+            for (row, &index) in batch.iter().enumerate() {
+                visit(index, hidden.states(row, lengths[index]));
+            }
+        }
+        Ok(())
+    }
+
+    fn hidden_size(&self) -> usize {
+        self.encoder.config().hidden_size
+    }
+}
+
+/// Probabilities from logits, computed so that no exponential overflows.
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let odds: Vec<f64> = logits.iter().map(|logit| f64::from(logit - highest).exp()).collect();
+    let sum: f64 = odds.iter().sum();
+    odds.into_iter().map(|odds| odds / sum).collect()
+}
+
+fn sigmoid(logit: f32) -> f64 {
+    1.0 / (1.0 + f64::from(-logit).exp())
+}
+
+/// The index and value of the largest number; none for no numbers.
+fn largest(numbers: &[f64]) -> Option<(usize, f64)> {
+    numbers.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))
+}

@@ -1,0 +1,65 @@
+//! Texts into labels, by a published sequence head or by a head on embeddings.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Pipeline, Pooling, sigmoid, softmax};
+use crate::error::Result;
+use crate::models::{Head, Problem};
+
+/// A label and its score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Classification {
+    /// The label.
+    pub label: String,
+    /// From 0 to 1.
+    pub score: f64,
+}
+
+impl Pipeline {
+    /// The `top_k` likeliest labels of each text, and whether only its beginning was read.
+    pub(super) async fn classify(
+        &self,
+        texts: &[String],
+        top_k: Option<usize>,
+    ) -> Result<(Vec<Vec<Classification>>, Vec<bool>)> {
+        let inputs = self.encode(texts)?;
+        let mut logits = vec![Vec::new(); inputs.len()];
+        match &self.head {
+            Head::Sequence { dense, squash, classifier } => {
+                let hidden = self.hidden_size();
+                self.for_each_hidden(&inputs, |index, states| {
+                    logits[index] = classifier.forward(&squash.apply(dense.forward(&states[..hidden])));
+                })
+                .await?;
+            }
+            Head::Embedding(linear) => {
+                let embeddings = self.pooled(&inputs, Pooling::Mean, true).await?;
+                logits = embeddings.iter().map(|embedding| linear.forward(embedding)).collect();
+            }
+            // Refused when the pipeline was made.
+            Head::None | Head::Token(_) => {}
+        }
+        let found = logits.iter().map(|logits| self.ranked(logits, top_k)).collect();
+        Ok((found, inputs.iter().map(|input| input.truncated).collect()))
+    }
+
+    /// Whether the labels are right or not each by itself.
+    pub(super) fn is_multi_label(&self) -> bool {
+        matches!(self.head, Head::Sequence { .. }) && self.encoder.config().problem == Problem::MultiLabel
+    }
+
+    fn ranked(&self, logits: &[f32], top_k: Option<usize>) -> Vec<Classification> {
+        let scores =
+            if self.is_multi_label() { logits.iter().copied().map(sigmoid).collect() } else { softmax(logits) };
+        let mut found: Vec<_> = self
+            .labels
+            .iter()
+            .zip(scores)
+            .map(|(label, score)| Classification { label: label.clone(), score })
+            .collect();
+        found.sort_by(|a, b| b.score.total_cmp(&a.score));
+        found.truncate(top_k.unwrap_or(usize::MAX));
+        found
+    }
+}

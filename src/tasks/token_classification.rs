@@ -1,0 +1,252 @@
+//! Tokens into labels: names, places, personal data, with their places in the text.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Pipeline, largest, softmax};
+use crate::error::{Error, Result};
+use crate::models::Head;
+use crate::tokenizer::{Encoding, Token};
+
+/// Whether neighbouring tokens of one entity are joined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(rename_all = "lowercase")]
+pub enum Aggregation {
+    /// They are not.
+    #[default]
+    None,
+    /// They are, as transformers' strategy of this name does: neighbours with the same label, where a
+    /// label that begins with `B-` begins a new entity.
+    Simple,
+}
+
+/// A token that is part of an entity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Entity {
+    /// Its label, such as `B-PER`.
+    pub entity: String,
+    /// The label's probability.
+    pub score: f64,
+    /// Its place among the text's tokens, special ones counted.
+    pub index: usize,
+    /// The token.
+    pub word: String,
+    /// Where it begins: a byte of the text in Rust, a UTF-16 unit in JavaScript.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+}
+
+/// An entity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct EntityGroup {
+    /// Its label without `B-` or `I-`.
+    pub entity_group: String,
+    /// The mean of its tokens' scores; a remote model gives none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub score: Option<f64>,
+    /// Its words, as the text has them.
+    pub word: String,
+    /// Where it begins: a byte of the text in Rust, a UTF-16 unit in JavaScript.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+}
+
+/// A token, its likeliest label and that label's probability.
+struct Labelled {
+    token: Token,
+    label: usize,
+    score: f64,
+}
+
+/// The label of tokens that are part of nothing.
+const OUTSIDE: &str = "O";
+/// Windows of a single text; beyond them a text is refused, since it would keep the device for minutes.
+const MAX_WINDOWS: usize = 64;
+
+impl Pipeline {
+    pub(super) async fn entities(&self, texts: &[String]) -> Result<Vec<Vec<Entity>>> {
+        let first = self.tokenizer.prefix_tokens();
+        let entity = |(index, labelled): (usize, &Labelled)| Entity {
+            entity: self.labels[labelled.label].clone(),
+            score: labelled.score,
+            index: first + index,
+            word: self.tokenizer.token(labelled.token.id),
+            start: labelled.token.start,
+            end: labelled.token.end,
+        };
+        let found = self.label_tokens(texts).await?;
+        Ok(found
+            .iter()
+            .map(|tokens| {
+                tokens
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, labelled)| self.labels[labelled.label] != OUTSIDE)
+                    .map(entity)
+                    .collect()
+            })
+            .collect())
+    }
+
+    /// The entities of each text, and the score of its least certain token.
+    pub(super) async fn entity_groups(&self, texts: &[String]) -> Result<Vec<(Vec<EntityGroup>, f64)>> {
+        let found = self.label_tokens(texts).await?;
+        Ok(texts
+            .iter()
+            .zip(found)
+            .map(|(text, tokens)| {
+                let confidence = tokens.iter().map(|labelled| labelled.score).fold(1.0, f64::min);
+                (group(text, &self.labels, &tokens), confidence)
+            })
+            .collect())
+    }
+
+    /// The likeliest label of every token of each text. A text that is longer than the model takes is
+    /// read in windows that overlap.
+    async fn label_tokens(&self, texts: &[String]) -> Result<Vec<Vec<Labelled>>> {
+        let Head::Token(linear) = &self.head else { return Ok(Vec::new()) };
+        let (hidden, before) = (self.hidden_size(), self.tokenizer.prefix_tokens());
+        let room = self.max_length - self.tokenizer.special_tokens();
+        let mut found: Vec<Vec<Labelled>> = Vec::with_capacity(texts.len());
+        let mut inputs = Vec::new();
+        let mut windows = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            let tokens = self.tokenizer.encode_with_offsets(text)?;
+            for window in plan_windows(tokens.len(), room)? {
+                let ids: Vec<u32> =
+                    tokens[window.start..window.start + window.length].iter().map(|token| token.id).collect();
+                inputs.push(Encoding { input_ids: self.tokenizer.wrap(&ids), truncated: false });
+                windows.push((index, window));
+            }
+            found.push(tokens.into_iter().map(|token| Labelled { token, label: 0, score: 0.0 }).collect());
+        }
+        self.for_each_hidden(&inputs, |input, states| {
+            let (index, window) = &windows[input];
+            let states = states.chunks_exact(hidden).skip(before + window.keep.start - window.start);
+            for (labelled, state) in found[*index][window.keep.clone()].iter_mut().zip(states) {
+                if let Some((label, score)) = largest(&softmax(&linear.forward(state))) {
+                    (labelled.label, labelled.score) = (label, score);
+                }
+            }
+        })
+        .await?;
+        Ok(found)
+    }
+}
+
+/// A part of a text that goes through the model by itself.
+struct Window {
+    start: usize,
+    length: usize,
+    /// The tokens whose labels are taken from it: the others are nearer to the middle of a neighbour.
+    keep: std::ops::Range<usize>,
+}
+
+/// Windows of at most `room` tokens over `count`, which overlap by a quarter.
+fn plan_windows(count: usize, room: usize) -> Result<Vec<Window>> {
+    let overlap = room / 4;
+    let step = (room - overlap).max(1);
+    let windows = count.saturating_sub(overlap).div_ceil(step);
+    if windows > MAX_WINDOWS {
+        return Err(Error::invalid_input(format!(
+            "the text has {count} tokens, more than the {} that are read at once; hand it in in parts",
+            MAX_WINDOWS * step + overlap
+        )));
+    }
+    Ok((0..windows.max(usize::from(count > 0)))
+        .map(|index| {
+            let start = index * step;
+            let length = room.min(count - start);
+            let from = if index == 0 { 0 } else { start + overlap / 2 };
+            let to = if start + length == count { count } else { start + step + overlap / 2 };
+            Window { start, length, keep: from..to }
+        })
+        .collect())
+}
+
+/// Joins neighbours of one entity.
+fn group(text: &str, labels: &[String], tokens: &[Labelled]) -> Vec<EntityGroup> {
+    let mut groups: Vec<EntityGroup> = Vec::new();
+    let mut scores: Vec<f64> = Vec::new();
+    let mut open: Option<&str> = None;
+    for Labelled { token, label, score } in tokens {
+        let label = labels[*label].as_str();
+        let (begins, name) = match (label.strip_prefix("B-"), label.strip_prefix("I-")) {
+            (Some(name), _) => (true, name),
+            (_, Some(name)) => (false, name),
+            _ => (false, label),
+        };
+        if name == OUTSIDE {
+            open = None;
+            continue;
+        }
+        match groups.last_mut() {
+            Some(last) if open == Some(name) && !begins => {
+                scores.push(*score);
+                last.end = last.end.max(token.end);
+                last.word = text[last.start..last.end].to_string();
+            }
+            _ => {
+                scores = vec![*score];
+                let word = text[token.start..token.end].to_string();
+                groups.push(EntityGroup {
+                    entity_group: name.to_string(),
+                    score: None,
+                    word,
+                    start: token.start,
+                    end: token.end,
+                });
+            }
+        }
+        if let Some(last) = groups.last_mut() {
+            last.score = Some(scores.iter().sum::<f64>() / scores.len() as f64);
+        }
+        open = Some(name);
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn neighbours_with_one_label_are_joined() {
+        let labels = ["O", "B-PER", "I-PER", "B-LOC"].map(String::from);
+        let text = "Ann Lee Bo Rome";
+        let token = |start, end, label, score| Labelled { token: Token { id: 0, start, end }, label, score };
+        let tokens = [token(0, 3, 1, 0.5), token(4, 7, 2, 1.0), token(8, 10, 1, 0.75), token(11, 15, 3, 1.0)];
+        let groups = group(text, &labels, &tokens);
+        let flat: Vec<_> =
+            groups.iter().map(|group| (group.entity_group.as_str(), group.word.as_str(), group.score)).collect();
+        assert_eq!(flat, [("PER", "Ann Lee", Some(0.75)), ("PER", "Bo", Some(0.75)), ("LOC", "Rome", Some(1.0))]);
+    }
+
+    #[test]
+    fn what_is_outside_parts_entities() {
+        let labels = ["O", "PER"].map(String::from);
+        let token = |start, end, label| Labelled { token: Token { id: 0, start, end }, label, score: 1.0 };
+        let groups = group("a b c", &labels, &[token(0, 1, 1), token(2, 3, 0), token(4, 5, 1)]);
+        assert_eq!(groups.len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn windows_cover_every_token_once(count in 0usize..600, room in 1usize..100) {
+            if let Ok(windows) = plan_windows(count, room) {
+                let kept: Vec<usize> = windows.iter().flat_map(|window| window.keep.clone()).collect();
+                prop_assert_eq!(kept, (0..count).collect::<Vec<_>>());
+                for window in windows {
+                    prop_assert!(window.length <= room && window.start <= window.keep.start);
+                    prop_assert!(window.keep.end <= window.start + window.length);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Texts into token ids, over the `tokenizers` crate.
+
+mod offsets;
+
+use serde::Deserialize;
+use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
+
+use crate::error::{Error, Result};
+
+/// A tokenizer as `tokenizer.json` describes it. Its own settings for padding and truncation are not
+/// used: texts are padded where they are put into a batch, and cut at what the model can take.
+pub struct Tokenizer {
+    inner: PipelineTokenizer,
+    trim_offsets: bool,
+    max_length: Option<usize>,
+}
+
+/// A text as the model takes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoding {
+    /// The token ids, with the special tokens that the model wants around the text.
+    pub input_ids: Vec<u32>,
+    /// Whether the text had more tokens than the model takes, and only the first ones are here.
+    pub truncated: bool,
+}
+
+/// A token and where it stands in the text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Token {
+    /// Its id.
+    pub id: u32,
+    /// The first byte of the text that it stands for.
+    pub start: usize,
+    /// The byte behind its last one.
+    pub end: usize,
+}
+
+/// What of `tokenizer.json` the `tokenizers` crate does not tell.
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    post_processor: Option<PostProcessor>,
+}
+
+#[derive(Deserialize)]
+struct PostProcessor {
+    #[serde(default)]
+    trim_offsets: bool,
+}
+
+/// The part of `tokenizer_config.json` that is used.
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    model_max_length: Option<f64>,
+}
+
+impl Tokenizer {
+    /// Reads `tokenizer.json` and, where there is one, `tokenizer_config.json`.
+    ///
+    /// # Errors
+    /// Invalid artefact: a file is no JSON, or describes what the `tokenizers` crate does not know.
+    pub fn from_json(tokenizer: &str, config: Option<&str>) -> Result<Self> {
+        let wrong = |name: &str, error: &dyn std::fmt::Display| {
+            Error::invalid_artefact(format!("{name} is not right: {error}"))
+        };
+        let file: File = serde_json::from_str(tokenizer).map_err(|error| wrong("tokenizer.json", &error))?;
+        // Files of before the crate's version 1 are brought into its form first.
+        let inner = tokenizers::from_json(tokenizer)
+            .or_else(|_| tokenizers::from_json(&tokenizers::canonicalize_str(tokenizer)?))
+            .map_err(|error| wrong("tokenizer.json", &error))?;
+        let config: Option<Config> =
+            config.map(serde_json::from_str).transpose().map_err(|error| wrong("tokenizer_config.json", &error))?;
+        // Tokenizers without a limit are published with one of 1e30.
+        let max_length =
+            config.and_then(|config| config.model_max_length).filter(|&length| (1.0..1e9).contains(&length));
+        Ok(Self {
+            inner,
+            trim_offsets: file.post_processor.is_some_and(|processor| processor.trim_offsets),
+            max_length: max_length.map(|length| length as usize),
+        })
+    }
+
+    /// The most tokens that the tokenizer's publisher wants a model to be given.
+    pub fn max_length(&self) -> Option<usize> {
+        self.max_length
+    }
+
+    /// Whether some token has the id `id` or, since ids are dense, a larger one.
+    pub fn reaches(&self, id: usize) -> bool {
+        u32::try_from(id).is_ok_and(|id| self.inner.get_model().id_to_token(id).is_some())
+    }
+
+    /// The number of special tokens that are put around a text.
+    pub fn special_tokens(&self) -> usize {
+        self.inner.get_post_processor().single.n_special()
+    }
+
+    /// `text` as at most `max_length` tokens.
+    ///
+    /// # Errors
+    /// Invalid input: a text that the tokenizer refuses, e.g. for its length.
+    pub fn encode(&self, text: &str, max_length: usize) -> Result<Encoding> {
+        let options = EncodeOptions {
+            add_special_tokens: false,
+            padding: Override::Off,
+            truncation: Override::Off,
+            ..Default::default()
+        };
+        let mut tokens = Vec::new();
+        self.inner.encode_into(text, &options, &mut tokens).map_err(|error| refused(&error))?;
+        let room = max_length.saturating_sub(self.special_tokens());
+        let ids: Vec<u32> = tokens.iter().take(room).map(|token| token.id()).collect();
+        Ok(Encoding { input_ids: self.wrap(&ids), truncated: tokens.len() > room })
+    }
+
+    /// All tokens of `text`, without special ones around it, each with its place in the text.
+    ///
+    /// # Errors
+    /// As for [`Self::encode`].
+    pub fn encode_with_offsets(&self, text: &str) -> Result<Vec<Token>> {
+        offsets::encode(&self.inner, self.trim_offsets, text).map_err(|error| refused(&error))
+    }
+
+    /// `ids` with the special tokens that the model wants around a text.
+    pub fn wrap(&self, ids: &[u32]) -> Vec<u32> {
+        let template = &self.inner.get_post_processor().single;
+        let special = |run: &[(tokenizers::pipeline::PipelineToken, u8)]| {
+            run.iter().map(|(token, _)| token.id()).collect::<Vec<_>>()
+        };
+        [special(&template.prefix), ids.to_vec(), special(&template.suffix)].concat()
+    }
+
+    /// How many special tokens stand before a text.
+    pub fn prefix_tokens(&self) -> usize {
+        self.inner.get_post_processor().single.prefix.len()
+    }
+
+    /// The words of token `id`; empty for an id that is none.
+    pub fn token(&self, id: u32) -> String {
+        self.inner.decode_tokens(&[id], false).pop().unwrap_or_default()
+    }
+}
+
+fn refused(error: &dyn std::fmt::Display) -> Error {
+    Error::invalid_input(format!("the text cannot be tokenised: {error}"))
+}

@@ -1,0 +1,117 @@
+//! Every family with every head, against the transformers library.
+
+use pilot_light::tasks::{Aggregation, RunOptions, RunOutput, Task};
+use serde::Deserialize;
+
+use crate::support::{golden, golden_json, load};
+
+const TOLERANCE: f64 = 1e-4;
+
+#[derive(Deserialize)]
+struct SequenceGolden {
+    texts: Vec<String>,
+    logits: Vec<Vec<f64>>,
+    last_hidden_state: Vec<f32>,
+    last_hidden_state_shape: Vec<usize>,
+}
+
+#[derive(Deserialize)]
+struct TokenGolden {
+    texts: Vec<String>,
+    logits: Vec<Vec<Vec<f64>>>,
+    offsets: Vec<Vec<(usize, usize)>>,
+}
+
+fn softmax(logits: &[f64]) -> Vec<f64> {
+    let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
+    logits.iter().map(|logit| logit.exp() / sum).collect()
+}
+
+#[test]
+fn sequence_heads_give_the_reference_scores() {
+    for family in ["bert", "distilbert", "roberta", "xlmr"] {
+        let folder = format!("tiny-{family}-seq");
+        let expected: SequenceGolden = golden_json(&format!("{folder}/golden.json"));
+        let model = load(&golden(&folder), Task::TextClassification);
+        let output = pollster::block_on(model.run(&expected.texts, &RunOptions::default())).expect("a result");
+        let RunOutput::Classifications(found) = output else { panic!("no labels") };
+        for ((text, found), logits) in expected.texts.iter().zip(&found).zip(&expected.logits) {
+            // The one multi-label model among them.
+            let scores = if family == "roberta" {
+                logits.iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect()
+            } else {
+                softmax(logits)
+            };
+            assert_eq!(found.len(), scores.len());
+            for (label, score) in model.labels().iter().zip(scores) {
+                let ours = found.iter().find(|found| found.label == *label).expect("every label").score;
+                assert!((ours - score).abs() < TOLERANCE, "{folder}, {text:?}, {label}: {ours} for {score}");
+            }
+            assert!(found.is_sorted_by(|a, b| a.score >= b.score));
+        }
+    }
+}
+
+#[test]
+fn bare_encoders_give_the_reference_states() {
+    for family in ["bert", "distilbert", "roberta", "xlmr"] {
+        let folder = format!("tiny-{family}-seq");
+        let expected: SequenceGolden = golden_json(&format!("{folder}/golden.json"));
+        let model = load(&golden(&folder), Task::FeatureExtraction);
+        let output = pollster::block_on(model.run(&expected.texts[..1], &RunOptions::default())).expect("a result");
+        let RunOutput::Features(features) = output else { panic!("no features") };
+        assert_eq!(features.dims[1..], expected.last_hidden_state_shape);
+        for (ours, theirs) in features.data.iter().zip(&expected.last_hidden_state) {
+            assert!((ours - theirs).abs() < TOLERANCE as f32, "{folder}: {ours} for {theirs}");
+        }
+    }
+}
+
+#[test]
+fn token_heads_give_the_reference_labels_and_places() {
+    for family in ["bert", "distilbert", "roberta", "xlmr"] {
+        let folder = format!("tiny-{family}-token");
+        let expected: TokenGolden = golden_json(&format!("{folder}/golden.json"));
+        let model = load(&golden(&folder), Task::TokenClassification);
+        let output = pollster::block_on(model.run(&expected.texts, &RunOptions::default())).expect("a result");
+        let RunOutput::Entities(found) = output else { panic!("no entities") };
+        for (text, found) in found.iter().enumerate() {
+            let theirs = expected.logits[text].iter().zip(&expected.offsets[text]).enumerate();
+            // The special token at each end has no place in the text.
+            let inner = 1..expected.logits[text].len() - 1;
+            let mut theirs =
+                theirs.filter(|(index, _)| inner.contains(index)).filter_map(|(index, (logits, offsets))| {
+                    let scores = softmax(logits);
+                    let (label, score) = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
+                    (model.labels()[label] != "O").then_some((index, model.labels()[label].clone(), *score, *offsets))
+                });
+            for entity in found {
+                let (index, label, score, offsets) = theirs.next().expect("as many entities");
+                assert_eq!(
+                    (entity.index, &entity.entity, (entity.start, entity.end)),
+                    (index, &label, offsets),
+                    "{folder}"
+                );
+                assert!((entity.score - score).abs() < TOLERANCE, "{folder}: {} for {score}", entity.score);
+            }
+            assert!(theirs.next().is_none(), "{folder}: entities are missing");
+        }
+    }
+}
+
+#[test]
+fn groups_are_pieces_of_the_text() {
+    let expected: TokenGolden = golden_json("tiny-bert-token/golden.json");
+    let model = load(&golden("tiny-bert-token"), Task::TokenClassification);
+    let options = RunOptions { aggregation_strategy: Some(Aggregation::Simple), ..RunOptions::default() };
+    // Longer than the 40 positions of the model, so that it is read in windows.
+    let texts = vec![expected.texts.join(" ").repeat(4)];
+    let RunOutput::EntityGroups(found) = pollster::block_on(model.run(&texts, &options)).expect("a result") else {
+        panic!("no groups")
+    };
+    assert!(!found[0].is_empty());
+    for group in &found[0] {
+        assert_eq!(group.word, texts[0][group.start..group.end]);
+        assert!(!group.entity_group.contains('-'));
+    }
+}

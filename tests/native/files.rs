@@ -1,0 +1,167 @@
+//! Folders that are broken on purpose: each gives an error that names what is wrong.
+
+use std::fs;
+use std::path::PathBuf;
+
+use pilot_light::tasks::{RunOptions, Task};
+use pilot_light::{Device, Error, ErrorKind, LoadOptions};
+
+use crate::support::golden;
+
+/// A copy of a golden model that a test may break; gone at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn copy_of(name: &str, test: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("pilot-light-{}-{test}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        for entry in fs::read_dir(golden(name)).expect("a golden folder") {
+            let entry = entry.expect("a file");
+            fs::copy(entry.path(), folder.join(entry.file_name())).expect("a copy");
+        }
+        Self(folder)
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> &Self {
+        fs::write(self.0.join(name), bytes).expect("a file");
+        self
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.0.join(name)).expect("a file")
+    }
+
+    fn edit(&self, name: &str, from: &str, to: &str) -> &Self {
+        let text = String::from_utf8(self.read(name)).expect("text");
+        assert!(text.contains(from), "{name} has no {from}");
+        self.write(name, text.replace(from, to))
+    }
+
+    fn refusal(&self, task: Task) -> Error {
+        match pilot_light::folder::load(&self.0, task, &Device::cpu(), LoadOptions::default()) {
+            Err(error) => error,
+            Ok(_) => panic!("it was loaded"),
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[track_caller]
+fn says(error: &Error, kind: ErrorKind, words: &str) {
+    assert_eq!(error.kind(), kind, "{error}");
+    assert!(error.to_string().contains(words), "'{error}' does not say '{words}'");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    for name in ["config.json", "tokenizer.json"] {
+        let folder = Folder::copy_of("tiny-bert-seq", &format!("missing-{name}"));
+        fs::remove_file(folder.0.join(name)).expect("a file");
+        says(&folder.refusal(Task::TextClassification), ErrorKind::InvalidArtefact, name);
+    }
+    let folder = Folder::copy_of("tiny-bert-seq", "missing-weights");
+    fs::remove_file(folder.0.join("model.safetensors")).expect("a file");
+    says(&folder.refusal(Task::TextClassification), ErrorKind::InvalidArtefact, "model.safetensors.index.json");
+}
+
+#[test]
+fn html_in_place_of_a_file_is_refused() {
+    for name in ["config.json", "tokenizer.json", "model.safetensors", "tokenizer_config.json"] {
+        let folder = Folder::copy_of("tiny-bert-seq", &format!("html-{name}"));
+        folder.write(name, "<!doctype html><title>Not found</title>");
+        says(&folder.refusal(Task::TextClassification), ErrorKind::InvalidArtefact, name);
+    }
+}
+
+#[test]
+fn weights_cut_at_any_place_are_refused() {
+    let folder = Folder::copy_of("tiny-bert-seq", "cut");
+    let whole = folder.read("model.safetensors");
+    for length in (0..whole.len()).step_by(whole.len() / 23) {
+        folder.write("model.safetensors", &whole[..length]);
+        says(&folder.refusal(Task::TextClassification), ErrorKind::InvalidArtefact, "model.safetensors");
+    }
+    folder.write("model.safetensors", [whole.as_slice(), b"more"].concat());
+    says(&folder.refusal(Task::TextClassification), ErrorKind::InvalidArtefact, "goes on");
+}
+
+#[test]
+fn a_tensor_of_another_shape_or_name_is_named() {
+    let folder = Folder::copy_of("tiny-bert-seq", "shape");
+    folder.edit("config.json", "\"intermediate_size\": ", "\"intermediate_size\": 1");
+    says(
+        &folder.refusal(Task::TextClassification),
+        ErrorKind::InvalidArtefact,
+        "intermediate.dense.weight has the shape",
+    );
+    let folder = Folder::copy_of("tiny-bert-seq", "layers");
+    folder.edit("config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3");
+    says(
+        &folder.refusal(Task::TextClassification),
+        ErrorKind::InvalidArtefact,
+        "encoder.layer.2.attention.self.query.weight is missing",
+    );
+}
+
+#[test]
+fn an_unknown_architecture_is_named() {
+    let folder = Folder::copy_of("tiny-bert-seq", "architecture");
+    folder.edit("config.json", "\"model_type\": \"bert\"", "\"model_type\": \"mamba\"");
+    says(&folder.refusal(Task::TextClassification), ErrorKind::Unsupported, "mamba");
+}
+
+#[test]
+fn a_tokenizer_of_another_model_is_refused() {
+    let folder = Folder::copy_of("tiny-bert-seq", "tokenizer");
+    folder.write("tokenizer.json", fs::read(crate::support::minilm().join("tokenizer.json")).expect("a tokenizer"));
+    says(&folder.refusal(Task::TextClassification), ErrorKind::InvalidArtefact, "does not fit");
+}
+
+#[test]
+fn a_model_without_the_head_for_a_task_is_refused() {
+    let folder = Folder::copy_of("tiny-bert-token", "task");
+    says(&folder.refusal(Task::TextClassification), ErrorKind::Unsupported, "text-classification");
+}
+
+#[test]
+fn a_manifest_is_held_to() {
+    let folder = Folder::copy_of("tiny-bert-seq", "manifest");
+    let bytes = folder.read("model.safetensors").len();
+    let manifest =
+        |digest: &str| format!(r#"{{"files":{{"model.safetensors":{{"bytes":{bytes},"sha256":"{digest}"}}}}}}"#);
+    folder.write("pilot.json", manifest(&"0".repeat(64)));
+    says(&folder.refusal(Task::TextClassification), ErrorKind::InvalidArtefact, "digest");
+    folder.write("pilot.json", manifest("short"));
+    says(&folder.refusal(Task::TextClassification), ErrorKind::InvalidArtefact, "SHA-256");
+}
+
+#[test]
+fn a_shard_never_lies_outside_of_the_folder() {
+    let folder = Folder::copy_of("tiny-xlmr-seq", "shard");
+    folder.edit(
+        "model.safetensors.index.json",
+        "model-00001-of-00002.safetensors",
+        "../model-00001-of-00002.safetensors",
+    );
+    says(&folder.refusal(Task::TextClassification), ErrorKind::InvalidArtefact, "not the name of a part");
+}
+
+#[test]
+fn odd_texts_have_a_result() {
+    let model = crate::support::load(&golden("tiny-bert-seq"), Task::TextClassification);
+    let texts: Vec<String> =
+        ["", " ", "\u{0}", "\u{fffd}", "a\u{301}\u{200d}👩‍👩‍👧", &"x".repeat(1_000_000), &"word ".repeat(200_000)]
+            .map(String::from)
+            .into();
+    assert!(pollster::block_on(model.run(&texts, &RunOptions::default())).is_ok());
+    assert!(pollster::block_on(model.run(&[], &RunOptions::default())).is_ok());
+    let finder = crate::support::load(&golden("tiny-bert-token"), Task::TokenClassification);
+    let error =
+        pollster::block_on(finder.run(&["word ".repeat(200_000)], &RunOptions::default())).expect_err("too long");
+    says(&error, ErrorKind::InvalidInput, "in parts");
+}

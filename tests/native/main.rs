@@ -1,0 +1,8 @@
+//! The crate against values that implementations which are not ours have computed; see
+//! `tests/golden/README.md`.
+
+mod encoders;
+mod files;
+mod minilm;
+mod support;
+mod tokens;

@@ -1,0 +1,62 @@
+//! all-MiniLM-L6-v2 against an independent implementation.
+
+use std::collections::HashMap;
+
+use pilot_light::formats::safetensors::{HostTensor, Reader};
+use pilot_light::tasks::{Features, Pipeline, Pooling, RunOptions, RunOutput, Task};
+
+use crate::support::{cosine, golden, golden_json, load, minilm};
+
+fn embed(model: &Pipeline, texts: &[String]) -> Features {
+    let options = RunOptions { pooling: Some(Pooling::Mean), normalize: Some(true), ..RunOptions::default() };
+    match pollster::block_on(model.run(texts, &options)).expect("a result") {
+        RunOutput::Features(features) => features,
+        other => panic!("no features: {other:?}"),
+    }
+}
+
+fn reference() -> HostTensor {
+    let mut tensors = HashMap::new();
+    let mut reader = Reader::default();
+    let bytes = std::fs::read(golden("minilm.safetensors")).expect("the reference");
+    reader.feed(&bytes, &mut |name, tensor| drop(tensors.insert(name, tensor))).expect("the reference");
+    tensors.remove("embeddings").expect("the embeddings")
+}
+
+#[test]
+fn embeddings_agree_with_the_reference_alone_and_in_a_batch() {
+    let sentences: Vec<String> = golden_json("sentences.json");
+    let reference = reference();
+    let model = load(&minilm(), Task::FeatureExtraction);
+    let batch = embed(&model, &sentences);
+    assert_eq!(batch.dims, [200, 384]);
+    assert_eq!(batch.dims, reference.shape);
+    let mut worst = 1.0;
+    for (index, sentence) in sentences.iter().enumerate() {
+        let row = |data: &[f32]| data[index * 384..][..384].to_vec();
+        let alone = embed(&model, std::slice::from_ref(sentence)).data;
+        worst = cosine(&alone, &row(&reference.data)).min(worst);
+        let (in_batch, largest) = (row(&batch.data), 1e-5);
+        assert!(alone.iter().zip(&in_batch).all(|(a, b)| (a - b).abs() < largest), "{sentence:?}: padding changes it");
+    }
+    println!("lowest cosine to the reference: {worst:.8}");
+    assert!(worst >= 0.9999, "{worst}");
+}
+
+#[test]
+fn labels_are_found_by_similarity() {
+    let model = load(&minilm(), Task::ZeroShotClassification);
+    let labels = ["cooking", "football", "politics"].map(String::from).to_vec();
+    let options = RunOptions { candidate_labels: Some(labels), ..RunOptions::default() };
+    let texts = [
+        "Simmer the onions in butter until they are soft.".to_string(),
+        "The striker scored in the last minute.".to_string(),
+    ];
+    let RunOutput::ZeroShots(found) = pollster::block_on(model.run(&texts, &options)).expect("a result") else {
+        panic!("no labels")
+    };
+    assert_eq!(found.iter().map(|found| found.labels[0].as_str()).collect::<Vec<_>>(), ["cooking", "football"]);
+    for found in found {
+        assert!((found.scores.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    }
+}

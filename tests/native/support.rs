@@ -1,0 +1,39 @@
+//! Where the golden values lie, and how they are compared.
+
+use std::path::{Path, PathBuf};
+
+use pilot_light::tasks::{Pipeline, Task};
+use pilot_light::{Device, LoadOptions};
+use serde::de::DeserializeOwned;
+
+/// A file of `tests/golden`.
+pub fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+/// A golden file's JSON.
+pub fn golden_json<T: DeserializeOwned>(name: &str) -> T {
+    let text = std::fs::read_to_string(golden(name)).expect("a golden file");
+    serde_json::from_str(&text).expect("a golden file's JSON")
+}
+
+/// The folder of all-MiniLM-L6-v2, which `cargo xtask models` obtains.
+pub fn minilm() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    let folder = cache.expect("a home folder").join("pilot-light/models/all-MiniLM-L6-v2");
+    assert!(folder.join("model.safetensors").exists(), "{} is not there: run `cargo xtask models`", folder.display());
+    folder
+}
+
+/// A model on the CPU.
+pub fn load(folder: &Path, task: Task) -> Pipeline {
+    pilot_light::folder::load(folder, task, &Device::cpu(), LoadOptions::default()).expect("the model")
+}
+
+/// The cosine of the angle between two vectors.
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}

@@ -1,0 +1,116 @@
+import { isTrap, messageOf, PilotLightError, toPilotLightError } from './errors.js';
+import type { StartArgs } from './protocol.js';
+import type { DeviceReport } from './types.js';
+import type { Device } from './wasm/cpu/pilot_light.js';
+
+/** The WebAssembly side; both artefacts have the same interface. */
+export type Wasm = typeof import('./wasm/cpu/pilot_light.js');
+export type ArtefactName = 'cpu' | 'gpu';
+
+/** The artefacts of a thread. */
+export interface Artefacts {
+  /** Downloads and starts one, only when it is needed. */
+  open(name: ArtefactName, address: string | undefined): Promise<Wasm>;
+  /**
+   * Those that have trapped. Their glue holds one instance for the thread's life, so that they
+   * cannot be started afresh in it; a worker is replaced instead.
+   */
+  stopped: Set<ArtefactName>;
+}
+
+/** A device and the artefact that it belongs to. */
+export interface OpenDevice {
+  name: ArtefactName;
+  wasm: Wasm;
+  device: Device;
+  report: DeviceReport;
+}
+
+/** The artefacts of this thread. */
+export const artefacts: Artefacts = { open: openArtefact, stopped: new Set() };
+
+async function openArtefact(name: ArtefactName, address: string | undefined): Promise<Wasm> {
+  try {
+    const wasm: Wasm = await (name === 'cpu' ? import('./wasm/cpu/pilot_light.js') : import('./wasm/gpu/pilot_light.js'));
+    await wasm.default(address === undefined ? undefined : { module_or_path: address });
+    return wasm;
+  } catch (cause) {
+    throw new PilotLightError('backend-unavailable', `The ${name.toUpperCase()} artefact could not be started: ${messageOf(cause)}`, { retryable: true, cause });
+  }
+}
+
+/**
+ * Opens the device that `args` ask for. `'auto'` looks for an adapter before anything is downloaded,
+ * so that a visitor without WebGPU never downloads the GPU artefact.
+ *
+ * @throws PilotLightError kind 'backend-unavailable' where `'webgpu'` was asked for and cannot be had.
+ */
+export async function openDevice(args: StartArgs, { open, stopped }: Artefacts): Promise<OpenDevice> {
+  const requested = args.device;
+  const report = (device: Device, reason: string): DeviceReport => ({
+    kind: device.kind,
+    requested,
+    reason,
+    adapter: device.adapter,
+  });
+  const cpu = async (reason: string): Promise<OpenDevice> => {
+    const name = stopped.has('cpu') ? 'gpu' : 'cpu';
+    if (stopped.has(name)) {
+      throw new PilotLightError(
+        'internal',
+        'Both WebAssembly instances of this page have stopped. Reload the page, or leave the work to a worker (worker: true), which can be started afresh.',
+      );
+    }
+    const wasm = await open(name, args.wasmPaths[name]);
+    const device = wasm.Device.cpu();
+    return { name, wasm, device, report: report(device, reason) };
+  };
+
+  if (requested === 'wasm') return cpu('The CPU was asked for.');
+  if (args.fallback !== undefined) return cpu(args.fallback);
+  let reason = stopped.has('gpu') ? 'The WebGPU instance of this page has stopped.' : await whyNoAdapter();
+  if (reason === undefined) {
+    try {
+      const wasm = await open('gpu', args.wasmPaths.gpu);
+      const device = await trapped(() => wasm.Device.webgpu());
+      return { name: 'gpu', wasm, device, report: report(device, 'WebGPU agrees with the CPU on a golden input.') };
+    } catch (thrown) {
+      if (isTrap(thrown)) stopped.add('gpu');
+      reason = `WebGPU was not taken: ${toPilotLightError(thrown).message}`;
+    }
+  }
+  if (requested === 'webgpu') throw new PilotLightError('backend-unavailable', reason);
+  return cpu(reason);
+}
+
+/** Why WebGPU cannot be had in this thread; undefined where an adapter is there. */
+async function whyNoAdapter(): Promise<string | undefined> {
+  const gpu = globalThis.navigator?.gpu;
+  if (gpu === undefined) return 'This browser has no WebGPU here (it needs https or localhost).';
+  try {
+    return (await gpu.requestAdapter()) === null ? 'No WebGPU adapter was found.' : undefined;
+  } catch (error) {
+    return `The WebGPU adapter was refused: ${messageOf(error)}`;
+  }
+}
+
+/**
+ * The result of a call into WebAssembly. A panic after the call's first wait leaves its promise
+ * open for ever and surfaces only as an uncaught error of this thread; it ends the call here.
+ */
+export async function trapped<T>(call: () => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const trap = new Promise<never>((_, reject) => {
+    const onError = (event: ErrorEvent): void => {
+      if (!isTrap(event.error)) return;
+      event.preventDefault();
+      reject(event.error);
+    };
+    globalThis.addEventListener?.('error', onError, { signal: controller.signal });
+  });
+  try {
+    return await Promise.race([call(), trap]);
+  } finally {
+    controller.abort();
+  }
+}

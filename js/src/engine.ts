@@ -1,0 +1,191 @@
+import { breathe, throwIfAborted, withController } from './abort.js';
+import { artefacts, openDevice, trapped, type Artefacts, type OpenDevice } from './artefact.js';
+import { isTrap, PilotLightError, toPilotLightError } from './errors.js';
+import { fetchFile } from './files.js';
+import { Progress } from './progress.js';
+import type { Args, LoadResult, Op, RequestOptions, Result } from './protocol.js';
+import { Queue } from './queue.js';
+import { joinFeatures } from './shapes.js';
+import type { DeviceReport, Features, RunOutput } from './types.js';
+import type { Cascade, Loader, Pipeline } from './wasm/cpu/pilot_light.js';
+
+type Loaded = { pipeline: Pipeline } | { cascade: Cascade };
+type Handlers = { [K in Op]: (args: Args<K>, options: RequestOptions) => Promise<Result<K>> };
+
+/** Inputs that go into one call of the model; between two calls an abort is heard. */
+const SLICE_INPUTS = 32;
+/** Bytes of a file that are copied into WebAssembly at once. */
+const SUPPLY_BYTES = 4 << 20;
+
+/**
+ * One WebAssembly instance, its device and the models loaded into it. Requests run one after
+ * another; once the instance has trapped or its device was lost, `dead` says so and every later
+ * request is refused with it.
+ */
+export class Engine {
+  dead: PilotLightError | undefined;
+  #opened: OpenDevice | undefined;
+  #generation = 0;
+  readonly #models = new Map<number, Loaded>();
+  readonly #queue = new Queue();
+  readonly #artefacts: Artefacts;
+
+  constructor(ofThread: Artefacts = artefacts) {
+    this.#artefacts = ofThread;
+  }
+
+  /** Answers one request, or throws a `PilotLightError`. */
+  async handle<K extends Op>(op: K, args: Args<K>, options: RequestOptions): Promise<Result<K>> {
+    try {
+      return await this.#handlers[op](args, options);
+    } catch (thrown) {
+      throw this.#judge(thrown);
+    }
+  }
+
+  readonly #handlers: Handlers = {
+    start: (args) => this.#exclusive(async (): Promise<DeviceReport> => {
+      this.#generation = args.generation;
+      this.#opened = await openDevice(args, this.#artefacts);
+      return this.#opened.report;
+    }),
+
+    load: (args, { signal, onProgress }) => this.#load(args, signal, new Progress(args.model, onProgress ?? (() => undefined))),
+
+    run: ({ key, inputs, options }, { signal }) => this.#exclusive(async (): Promise<RunOutput> => {
+      const { pipeline } = this.#model(key, 'pipeline');
+      const parts = await this.#slices(inputs, signal, (slice) => pipeline.run(slice, options));
+      return pipeline.task === 'feature-extraction' ? joinFeatures(parts as Features[]) : (parts.flat() as RunOutput);
+    }),
+
+    decide: ({ key, inputs, options, threshold }, { signal }) => this.#exclusive(async () => {
+      const { cascade } = this.#model(key, 'cascade');
+      cascade.threshold = threshold;
+      const steps = (await this.#slices(inputs, signal, (slice) => cascade.decide(slice, options))).flat();
+      return { steps, generation: this.#generation };
+    }),
+
+    resume: ({ key, inputs, options, threshold, call, generation, event }) => this.#exclusive(async () => {
+      const { cascade } = this.#model(key, 'cascade');
+      if (generation === this.#generation) return { step: cascade.resume(call, event), generation };
+      // The engine that asked is gone. Ask again, and give the remote's answer to the new question.
+      cascade.threshold = threshold;
+      const [step] = await this.#slices(inputs, undefined, (slice) => cascade.decide(slice, options)).then((parts) => parts.flat());
+      if (step === undefined) throw new PilotLightError('internal', 'The cascade decided nothing.');
+      return { step: 'send' in step ? cascade.resume(step.send.call, event) : step, generation: this.#generation };
+    }),
+
+    abandon: ({ key, call, generation }) => this.#exclusive(async () => {
+      const model = this.#models.get(key);
+      if (model && 'cascade' in model && generation === this.#generation) model.cascade.abandon(call);
+    }),
+
+    dispose: ({ key }) => this.#exclusive(async () => {
+      const model = this.#models.get(key);
+      this.#models.delete(key);
+      if (model) ('cascade' in model ? model.cascade : model.pipeline).free();
+    }),
+  };
+
+  async #load(args: Args<'load'>, signal: AbortSignal | undefined, progress: Progress): Promise<LoadResult> {
+    throwIfAborted(signal);
+    const { wasm, device, report } = this.#started();
+    const loader = new wasm.Loader(device, args.task, args.options);
+    try {
+      await withController(signal, (controller) => this.#supply(loader, args, progress, controller));
+    } catch (thrown) {
+      if (!isTrap(thrown)) loader.free();
+      throw thrown;
+    }
+    return this.#exclusive(async () => {
+      if (signal?.aborted) loader.free();
+      throwIfAborted(signal);
+      const pipeline = await trapped(() => loader.finish());
+      const { labels } = pipeline;
+      if (args.cascade === undefined) {
+        this.#models.set(args.key, { pipeline });
+        progress.ready(args.task);
+        return { labels };
+      }
+      const cascade = new wasm.Cascade(pipeline, args.cascade, report);
+      this.#models.set(args.key, { cascade });
+      progress.ready(args.task);
+      return { labels, threshold: cascade.threshold };
+    });
+  }
+
+  /** Hands the loader the files that it asks for, round after round; the files of a round are fetched side by side. */
+  async #supply(loader: Loader, args: Args<'load'>, progress: Progress, controller: AbortController): Promise<void> {
+    const options = { useBrowserCache: args.useBrowserCache, progress, signal: controller.signal };
+    for (let round = loader.wants(); round.length > 0; round = loader.wants()) {
+      const files = round.map(async (request) => {
+        const bytes = await fetchFile(args.folder, request, options);
+        throwIfAborted(controller.signal);
+        if (bytes === undefined) loader.missing(request.name);
+        else supplySlices(loader, request.name, bytes);
+      });
+      try {
+        await Promise.all(files);
+      } catch (thrown) {
+        // One file is wrong: the others are not waited for, but must have let go of the loader.
+        controller.abort(thrown);
+        await Promise.allSettled(files);
+        throw thrown;
+      }
+    }
+  }
+
+  /** Runs `call` on slice after slice, and looks after each whether the device can still be trusted. */
+  async #slices<T>(inputs: string[], signal: AbortSignal | undefined, call: (slice: string[]) => Promise<T>): Promise<T[]> {
+    const parts: T[] = [];
+    for (let at = 0; at < inputs.length; at += SLICE_INPUTS) {
+      if (at > 0) await breathe();
+      throwIfAborted(signal);
+      const part = await trapped(() => call(inputs.slice(at, at + SLICE_INPUTS)));
+      const fault = this.#started().device.fault();
+      if (fault !== undefined) throw new PilotLightError('device-lost', `The WebGPU device failed: ${fault}`, { retryable: true });
+      parts.push(part);
+    }
+    return parts;
+  }
+
+  /** `job`, when its turn comes and if the instance is still good by then. */
+  #exclusive<T>(job: () => Promise<T>): Promise<T> {
+    return this.#queue.run(async () => {
+      if (this.dead) throw this.dead;
+      try {
+        return await job();
+      } catch (thrown) {
+        throw this.#judge(thrown);
+      }
+    });
+  }
+
+  /** `thrown` as our error; notes it where it is the end of this instance. */
+  #judge(thrown: unknown): PilotLightError {
+    const error = toPilotLightError(thrown);
+    if (this.dead === undefined && (isTrap(thrown) || error.kind === 'device-lost')) {
+      this.dead = error;
+      if (this.#opened) this.#artefacts.stopped.add(this.#opened.name);
+    }
+    return error;
+  }
+
+  #started(): OpenDevice {
+    if (this.dead) throw this.dead;
+    if (!this.#opened) throw new PilotLightError('internal', 'The engine was not started.');
+    return this.#opened;
+  }
+
+  #model<N extends 'pipeline' | 'cascade'>(key: number, name: N): Extract<Loaded, Record<N, unknown>> {
+    const model = this.#models.get(key);
+    if (model === undefined || !(name in model)) throw new PilotLightError('internal', `No ${name} is loaded under the key ${key}.`);
+    return model as Extract<Loaded, Record<N, unknown>>;
+  }
+}
+
+function supplySlices(loader: Loader, name: string, bytes: Uint8Array): void {
+  for (let at = 0; at === 0 || at < bytes.length; at += SUPPLY_BYTES) {
+    loader.supply(name, bytes.subarray(at, at + SUPPLY_BYTES), at + SUPPLY_BYTES >= bytes.length);
+  }
+}

@@ -1,0 +1,140 @@
+import { abortable, throwIfAborted } from './abort.js';
+import { env } from './env.js';
+import { invalid } from './input.js';
+import type { ProgressCallback } from './progress.js';
+import type { Args, LoadArgs, Op, Result } from './protocol.js';
+import { absolutePaths, baseAddress, resolveModel } from './resolve.js';
+import { acquire, type Model, type Supervisor } from './supervisor.js';
+import type { CascadeConfig, DeviceChoice, DeviceReport, LoadOptions, Task } from './types.js';
+
+/** How a model is loaded. */
+export interface PipelineOptions {
+  /** The device to run on; `'auto'` by default. What it became is told by `.device`. */
+  device?: DeviceChoice;
+  /** The number type to compute in; `'fp32'` by default. */
+  dtype?: LoadOptions['dtype'];
+  /** Whether the work is done in a worker (the default) or in the calling thread. */
+  worker?: boolean;
+  /** The revision of a model that comes from `env.remoteHost`: a commit. */
+  revision?: string;
+  /** Receives the progress of the load. */
+  progress_callback?: ProgressCallback;
+  /** Aborts the load. */
+  signal?: AbortSignal;
+}
+
+/** What all loaded models have in common. */
+export interface Disposable {
+  /** The device in use, and why. It changes if the device is lost. */
+  readonly device: DeviceReport;
+  readonly task: Task;
+  /** The labels that the model tells apart; empty where it has none. */
+  readonly labels: readonly string[];
+  /** Frees the model once its running calls have ended; later calls are refused. */
+  dispose(): Promise<void>;
+}
+
+const DEVICES: readonly unknown[] = ['auto', 'wasm', 'webgpu'];
+const OPTION_NAMES = new Set(['device', 'dtype', 'worker', 'revision', 'progress_callback', 'signal']);
+
+/** One caller's model: what it may still be asked, and what is running on it. */
+export class Handle implements Disposable {
+  readonly #supervisor: Supervisor;
+  readonly #release: () => void;
+  readonly #model: Model;
+  readonly #running = new Set<Promise<unknown>>();
+  #disposed: Promise<void> | undefined;
+
+  private constructor(supervisor: Supervisor, release: () => void, model: Model) {
+    this.#supervisor = supervisor;
+    this.#release = release;
+    this.#model = model;
+  }
+
+  /** Loads `model` for `task`. */
+  static async load(task: Task, model: string, options: PipelineOptions, cascade?: CascadeConfig): Promise<Handle> {
+    const { device = 'auto', dtype = 'fp32', worker = true, revision, progress_callback: onProgress, signal } = checked(options);
+    throwIfAborted(signal);
+    const args: LoadArgs = {
+      task,
+      model,
+      folder: resolveModel(model, revision, env, baseAddress()),
+      options: { dtype },
+      useBrowserCache: env.useBrowserCache,
+      ...(cascade && { cascade }),
+    };
+    const { supervisor, release } = acquire({ device, wasmPaths: absolutePaths(env.wasmPaths, baseAddress()) }, worker);
+    try {
+      return new Handle(supervisor, release, await supervisor.load(args, { signal, onProgress }));
+    } catch (thrown) {
+      release();
+      throw thrown;
+    }
+  }
+
+  get device(): DeviceReport {
+    return this.#model.info.device;
+  }
+
+  get task(): Task {
+    return this.#model.args.task;
+  }
+
+  get labels(): readonly string[] {
+    return this.#model.info.labels;
+  }
+
+  /** The threshold that a cascade was made with. */
+  get threshold(): number {
+    return this.#model.info.threshold ?? NaN;
+  }
+
+  /** One call of the user's: refused after `dispose`, waited for by it. */
+  async call<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    if (this.#disposed) throw invalid('This model was disposed of.');
+    throwIfAborted(signal);
+    const running = work();
+    const ended = (): unknown => this.#running.delete(running);
+    this.#running.add(running);
+    running.then(ended, ended);
+    return abortable(running, signal);
+  }
+
+  /** Asks the engine. */
+  request<K extends Op>(op: K, args: Omit<Args<K>, 'key'>, signal?: AbortSignal): Promise<Result<K>> {
+    return this.#supervisor.request(this.#model, op, args, signal);
+  }
+
+  /** Tells the engine something that it need not be woken for. */
+  notify<K extends Op>(op: K, args: Omit<Args<K>, 'key'>): Promise<void> {
+    return this.#supervisor.notify(this.#model, op, args);
+  }
+
+  dispose(): Promise<void> {
+    this.#disposed ??= (async () => {
+      await Promise.allSettled(this.#running);
+      await this.notify('dispose', {});
+      this.#release();
+    })();
+    return this.#disposed;
+  }
+}
+
+/** `call` with the properties of `handle`, as a function that is also the model. */
+export function callable<F extends (...args: never[]) => unknown>(call: F, handle: Disposable): F & Disposable {
+  return Object.defineProperties(call, {
+    device: { get: () => handle.device, enumerable: true },
+    task: { value: handle.task, enumerable: true },
+    labels: { get: () => handle.labels, enumerable: true },
+    dispose: { value: () => handle.dispose(), enumerable: true },
+  }) as F & Disposable;
+}
+
+function checked(options: PipelineOptions): PipelineOptions {
+  const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name));
+  if (unknown !== undefined) throw invalid(`The option '${unknown}' is not known.`);
+  if (options.device !== undefined && !DEVICES.includes(options.device)) {
+    throw invalid(`The device must be 'auto', 'wasm' or 'webgpu', not '${String(options.device)}'.`);
+  }
+  return options;
+}

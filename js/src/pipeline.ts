@@ -1,0 +1,105 @@
+import { callable, Handle, type Disposable, type PipelineOptions } from './handle.js';
+import { invalid, splitSignal, toInputs } from './input.js';
+import { toTensor, type Tensor } from './shapes.js';
+import type { Classification, Entity, EntityGroup, Features, RunOptions, Task, ZeroShot } from './types.js';
+
+/** What every call takes. */
+export interface CallOptions {
+  /** Aborts the call. */
+  signal?: AbortSignal;
+}
+
+/** Options of `feature-extraction`. */
+export type FeatureExtractionOptions = CallOptions & Pick<RunOptions, 'pooling' | 'normalize'>;
+/** Options of `text-classification`; `top_k` is 1 by default, and null gives all labels. */
+export type TextClassificationOptions = CallOptions & Pick<RunOptions, 'top_k'>;
+/** Options of `token-classification`. */
+export type TokenClassificationOptions = CallOptions & Pick<RunOptions, 'aggregation_strategy'>;
+/** Options of `zero-shot-classification`. */
+export type ZeroShotOptions = CallOptions & Pick<RunOptions, 'hypothesis_template' | 'multi_label'>;
+
+/** Turns texts into vectors. */
+export interface FeatureExtractionPipeline extends Disposable {
+  (texts: string | string[], options?: FeatureExtractionOptions): Promise<Tensor>;
+}
+
+/** Gives texts labels. With the default `top_k` of 1, one for each text. */
+export interface TextClassificationPipeline extends Disposable {
+  (text: string, options?: TextClassificationOptions): Promise<Classification[]>;
+  (texts: string[], options?: CallOptions & { top_k?: 1 }): Promise<Classification[]>;
+  (texts: string[], options: TextClassificationOptions): Promise<Classification[][]>;
+}
+
+/** Finds entities in texts; offsets are in UTF-16 units, as JavaScript's strings are. */
+export interface TokenClassificationPipeline extends Disposable {
+  (text: string, options: TokenClassificationOptions & { aggregation_strategy: 'simple' }): Promise<EntityGroup[]>;
+  (texts: string[], options: TokenClassificationOptions & { aggregation_strategy: 'simple' }): Promise<EntityGroup[][]>;
+  (text: string, options?: TokenClassificationOptions): Promise<Entity[]>;
+  (texts: string[], options?: TokenClassificationOptions): Promise<Entity[][]>;
+}
+
+/** Gives texts labels that the model was not trained on. */
+export interface ZeroShotClassificationPipeline extends Disposable {
+  (text: string, candidate_labels: string | string[], options?: ZeroShotOptions): Promise<ZeroShot>;
+  (texts: string[], candidate_labels: string | string[], options?: ZeroShotOptions): Promise<ZeroShot[]>;
+}
+
+/** The pipeline of each task. */
+export interface Pipelines {
+  'feature-extraction': FeatureExtractionPipeline;
+  'text-classification': TextClassificationPipeline;
+  'token-classification': TokenClassificationPipeline;
+  'zero-shot-classification': ZeroShotClassificationPipeline;
+}
+
+/**
+ * Loads a model for a task. The result is called with a text or an array of them, and gives what
+ * transformers.js gives.
+ *
+ * @example
+ * const embed = await pipeline('feature-extraction', '/models/all-MiniLM-L6-v2');
+ * const { dims, data } = await embed(['one', 'two'], { pooling: 'mean', normalize: true });
+ *
+ * @param task What the model is for.
+ * @param model The address of its folder, or its name.
+ * @throws PilotLightError Its kind is 'invalid-input' for options that make no sense,
+ * 'invalid-artefact' for files that are missing or wrong, 'unsupported' for an architecture that is
+ * not known, 'backend-unavailable' where the device cannot be had, 'cancelled' after an abort.
+ */
+export async function pipeline<T extends Task>(task: T, model: string, options: PipelineOptions = {}): Promise<Pipelines[T]> {
+  const handle = await Handle.load(task, model, options);
+  const call = (texts: unknown, ...more: unknown[]): Promise<unknown> => run(handle, texts, more);
+  return callable(call, handle) as unknown as Pipelines[T];
+}
+
+async function run(handle: Handle, texts: unknown, more: unknown[]): Promise<unknown> {
+  const inputs = toInputs(texts);
+  const { signal, rest } = splitSignal<CallOptions & RunOptions>(optionsOf(handle.task, more));
+  const options: RunOptions = handle.task === 'text-classification' ? { top_k: 1, ...rest } : rest;
+  return handle.call(signal, async () => {
+    const output = inputs.length === 0 ? nothing(handle.task) : await handle.request('run', { inputs, options }, signal);
+    return shape(handle.task, output, Array.isArray(texts), options.top_k);
+  });
+}
+
+/** The options of a call; those of `zero-shot-classification` may come after the labels. */
+function optionsOf(task: Task, more: unknown[]): (CallOptions & RunOptions) | undefined {
+  const [first, second] = more;
+  if (task !== 'zero-shot-classification' || !(typeof first === 'string' || Array.isArray(first))) return first as CallOptions | undefined;
+  const labels: unknown[] = Array.isArray(first) ? first : [first];
+  if (labels.some((label) => typeof label !== 'string')) throw invalid('The candidate labels must be strings.');
+  return { ...(second as CallOptions | undefined), candidate_labels: labels as string[] };
+}
+
+function nothing(task: Task): unknown {
+  return task === 'feature-extraction' ? { dims: [0, 0], data: new Float32Array(0) } : [];
+}
+
+/** The output, which has an entry for each input, in the shape of transformers.js. */
+export function shape(task: Task, output: unknown, many: boolean, topK: number | null | undefined): unknown {
+  if (task === 'feature-extraction') return toTensor(output as Features);
+  const entries = output as unknown[];
+  // One label each needs no list of lists.
+  if (task === 'text-classification' && topK === 1) return (entries as Classification[][]).flat();
+  return many ? entries : entries[0];
+}

@@ -1,0 +1,87 @@
+import type { Env } from './env.js';
+import type { ErrorFacts, PilotLightError } from './errors.js';
+import type { ProgressCallback, ProgressInfo } from './progress.js';
+import type { ModelFolder } from './resolve.js';
+import type { CascadeConfig, DeviceChoice, DeviceReport, LoadOptions, RemoteEvent, RunOptions, RunOutput, Step, Task } from './types.js';
+
+/** What an engine is started with. */
+export interface StartArgs {
+  device: DeviceChoice;
+  wasmPaths: Env['wasmPaths'];
+  /** Why an earlier engine's GPU is not to be tried again: the CPU is taken, and this is the reason told. */
+  fallback?: string | undefined;
+  /** Which of its supervisor's engines this is; calls of an earlier one are not known to it. */
+  generation: number;
+}
+
+/** What a model is loaded with; enough to load it again into a fresh engine. */
+export interface LoadArgs {
+  task: Task;
+  /** The model as the caller named it. */
+  model: string;
+  folder: ModelFolder;
+  options: LoadOptions;
+  useBrowserCache: boolean;
+  /** Present for the local model of a cascade. */
+  cascade?: CascadeConfig;
+}
+
+/** What a loaded model tells of itself. */
+export interface LoadResult {
+  labels: string[];
+  /** A cascade's threshold. */
+  threshold?: number;
+}
+
+/** What a cascade is asked. */
+export interface DecideArgs {
+  inputs: string[];
+  options: RunOptions;
+  threshold: number;
+}
+
+/** What goes on after the remote model answered; with the question, should the engine be a fresh one. */
+export interface ResumeArgs extends DecideArgs {
+  call: number;
+  generation: number;
+  event: RemoteEvent;
+}
+
+/** The requests that an engine answers. All but `start` name a loaded model by its key. */
+export interface Ops {
+  start: { args: StartArgs; result: DeviceReport };
+  load: { args: LoadArgs; result: LoadResult };
+  run: { args: { inputs: string[]; options: RunOptions }; result: RunOutput };
+  decide: { args: DecideArgs; result: { steps: Step[]; generation: number } };
+  resume: { args: ResumeArgs; result: { step: Step; generation: number } };
+  abandon: { args: { call: number; generation: number }; result: void };
+  dispose: { args: object; result: void };
+}
+
+export type Op = keyof Ops;
+export type Args<K extends Op> = Ops[K]['args'] & { key: number };
+export type Result<K extends Op> = Ops[K]['result'];
+
+export interface RequestOptions {
+  signal?: AbortSignal | undefined;
+  onProgress?: ProgressCallback | undefined;
+}
+
+/** A way to an engine: in a worker, or in place. */
+export interface Connection {
+  /** Answered always: with a result, or with a `PilotLightError`. */
+  request<K extends Op>(op: K, args: Args<K>, options?: RequestOptions): Promise<Result<K>>;
+  /** Why this engine can no longer be used, once it cannot. */
+  readonly dead: PilotLightError | undefined;
+  /** Ends it; what is pending is rejected. */
+  close(): void;
+}
+
+/** What is posted to the worker. */
+export type ToWorker = { id: number; op: Op; args: Args<Op> } | { abort: number };
+
+/** What the worker posts; `dead` tells that its engine must be replaced. */
+export type FromWorker =
+  | { id: number; progress: ProgressInfo }
+  | { id: number; result: Result<Op> }
+  | { id: number; error: ErrorFacts; dead: ErrorFacts | undefined };

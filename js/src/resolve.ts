@@ -1,0 +1,70 @@
+import type { Env } from './env.js';
+import { PilotLightError } from './errors.js';
+
+/** Where a model's files lie. */
+export interface ModelFolder {
+  /** The folder's absolute address, with a slash at its end. */
+  url: string;
+  /** Whether its files can never change, because its revision is a commit. */
+  immutable: boolean;
+}
+
+/** Revisions that move: the same name gives other files tomorrow. */
+const MOVING = new Set(['main', 'master', 'head', 'latest']);
+
+/**
+ * The folder of `model`: a name that begins with `/`, `./`, `../` or `http(s)://` is the address of
+ * one; another is looked for at `env.remoteHost` under a pinned `revision` where that host is set,
+ * and under `env.localModelPath` where it is not.
+ *
+ * @throws PilotLightError kind 'invalid-input' for a name that is no name or a revision that moves.
+ */
+export function resolveModel(model: string, revision: string | undefined, env: Env, base: string | undefined): ModelFolder {
+  if (typeof model !== 'string' || model.trim() === '') {
+    throw new PilotLightError('invalid-input', 'The model must be named by a non-empty string.');
+  }
+  if (/^(\.{0,2}\/|https?:\/\/)/i.test(model)) return { url: folderUrl(model, base), immutable: false };
+  if (model.split('/').includes('..') || /[?#\\:]/.test(model)) {
+    throw new PilotLightError('invalid-input', `'${model}' is neither a model name nor the address of a folder.`);
+  }
+  if (env.remoteHost === '') return { url: folderUrl(slashed(env.localModelPath) + model, base), immutable: false };
+  if (revision === undefined || revision === '' || MOVING.has(revision.toLowerCase())) {
+    throw new PilotLightError('invalid-input', `'${model}' from ${env.remoteHost} needs a pinned revision: { revision: '<commit>' }.`);
+  }
+  const path = env.remotePathTemplate
+    .replaceAll('{model}', () => model)
+    .replaceAll('{revision}', () => encodeURIComponent(revision));
+  return { url: folderUrl(slashed(env.remoteHost) + path, base), immutable: /^[0-9a-f]{40}$/i.test(revision) };
+}
+
+/** `address` as an absolute address with a slash at its end. */
+function folderUrl(address: string, base: string | undefined): string {
+  try {
+    const url = new URL(address, base);
+    url.pathname = slashed(url.pathname);
+    return url.href;
+  } catch (cause) {
+    throw new PilotLightError('invalid-input', `'${address}' is not the address of a folder.`, { cause });
+  }
+}
+
+function slashed(path: string): string {
+  return path.endsWith('/') ? path : `${path}/`;
+}
+
+/** The addresses of the `.wasm` files made absolute: the worker's relative ones would be its own. */
+export function absolutePaths(paths: Env['wasmPaths'], base: string | undefined): Env['wasmPaths'] {
+  const absolute = (address: string): string => {
+    try {
+      return new URL(address, base).href;
+    } catch (cause) {
+      throw new PilotLightError('invalid-input', `'${address}' in env.wasmPaths is not an address.`, { cause });
+    }
+  };
+  return { ...(paths.cpu !== undefined && { cpu: absolute(paths.cpu) }), ...(paths.gpu !== undefined && { gpu: absolute(paths.gpu) }) };
+}
+
+/** The address that relative ones are relative to: the page's, where there is a page. */
+export function baseAddress(): string | undefined {
+  return globalThis.document?.baseURI ?? globalThis.location?.href;
+}

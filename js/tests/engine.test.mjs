@@ -1,0 +1,170 @@
+// The engine and what keeps it alive, over a fake WebAssembly side: loading, order, aborts, panics,
+// and the loss of the device.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { InPlaceConnection } from '../dist/connection.js';
+import { Engine } from '../dist/engine.js';
+import { PilotLightError } from '../dist/errors.js';
+import { Supervisor } from '../dist/supervisor.js';
+import { fakeFetch, fakeWasm } from './fake_wasm.mjs';
+
+const FOLDER = { url: 'https://page.example/models/m/', immutable: true };
+const CONFIG = { 'https://page.example/models/m/config.json': () => Response.json({}) };
+const LOAD = { task: 'text-classification', model: 'm', folder: FOLDER, options: {}, useBrowserCache: false };
+const kind = (name) => (error) => error instanceof PilotLightError && error.kind === name;
+
+/** A supervisor whose engines share the artefacts of one thread, as in place. */
+function supervise({ device = 'wasm', adapter = null, wasm = fakeWasm(), oneThread = true } = {}) {
+  Object.defineProperty(globalThis, 'navigator', { value: { gpu: { requestAdapter: async () => adapter } }, configurable: true });
+  fakeFetch(CONFIG);
+  const opened = [];
+  const thread = () => ({ open: async (name) => (opened.push(name), wasm), stopped: new Set() });
+  const shared = thread();
+  const connect = () => new InPlaceConnection(new Engine(oneThread ? shared : thread()));
+  return { opened, log: wasm.log, supervisor: new Supervisor(connect, { device, wasmPaths: {} }) };
+}
+const run = (supervisor, model, inputs, signal) => supervisor.request(model, 'run', { inputs, options: {} }, signal);
+const labels = (output) => output.map(([first]) => first.label);
+
+test('a model is loaded and run, and the visitor without an adapter never gets the GPU artefact', async () => {
+  const { supervisor, opened } = supervise({ device: 'auto' });
+  const model = await supervisor.load(LOAD, {});
+  assert.deepEqual(labels(await run(supervisor, model, ['a', 'b'])), ['a', 'b']);
+  assert.deepEqual([opened, model.info.device.kind, model.info.device.reason], [['cpu'], 'wasm', 'No WebGPU adapter was found.']);
+});
+
+test('WebGPU is taken where it proves right, and given up where it does not', async () => {
+  const right = supervise({ device: 'auto', adapter: {} });
+  assert.equal((await right.supervisor.load(LOAD, {})).info.device.kind, 'webgpu');
+  const wrong = supervise({ device: 'auto', adapter: {}, wasm: fakeWasm({ webgpu: false }) });
+  const { device } = (await wrong.supervisor.load(LOAD, {})).info;
+  assert.deepEqual([wrong.opened, device.kind], [['gpu', 'cpu'], 'wasm']);
+  assert.match(device.reason, /golden input disagrees/);
+});
+
+test('WebGPU that was asked for and is not there is a typed error, and the next call tries again', async () => {
+  const { supervisor } = supervise({ device: 'webgpu' });
+  for (let i = 0; i < 2; i += 1) await assert.rejects(supervisor.load(LOAD, {}), kind('backend-unavailable'));
+});
+
+test('files come in rounds, weights in slices, an optional one may be missing', async () => {
+  const wasm = fakeWasm({ rounds: [[{ name: 'config.json', optional: false }, { name: 'pilot.json', optional: true }], [{ name: 'w', optional: false }]] });
+  const { supervisor } = supervise({ wasm });
+  fakeFetch({ ...CONFIG, [`${FOLDER.url}w`]: () => new Response(new Uint8Array(5 << 20)) });
+  const events = [];
+  await supervisor.load(LOAD, { onProgress: (info) => events.push(info.status) });
+  assert.deepEqual(wasm.log.filter(([what, name]) => what !== 'supply' || name === 'w'), [['missing', 'pilot.json'], ['supply', 'w', 4 << 20, false], ['supply', 'w', 1 << 20, true]]);
+  assert.deepEqual([events[0], events.at(-1), events.includes('progress_total')], ['initiate', 'ready', true]);
+});
+
+test('a wrong file ends the load with its address and frees the loader', async () => {
+  const { supervisor, log } = supervise();
+  const page = () => new Response('<!doctype html>', { headers: { 'content-type': 'text/html' } });
+  fakeFetch({ [`${FOLDER.url}config.json`]: page });
+  await assert.rejects(supervisor.load(LOAD, {}), (error) => kind('invalid-artefact')(error) && error.message.includes('config.json is an HTML page'));
+  fakeFetch({});
+  await assert.rejects(supervisor.load(LOAD, {}), kind('invalid-artefact'));
+  assert.deepEqual(log, [['free loader'], ['free loader']]);
+});
+
+test('many inputs go in slices of 32, and an abort is heard between them', async () => {
+  const { supervisor, log } = supervise();
+  const model = await supervisor.load(LOAD, {});
+  const inputs = Array.from({ length: 70 }, (_, i) => `text ${i}`);
+  assert.deepEqual(labels(await run(supervisor, model, inputs)), inputs);
+  assert.deepEqual(log.filter(([what]) => what === 'run').map(([, , count]) => count), [32, 32, 6]);
+  const controller = new AbortController();
+  const aborted = run(supervisor, model, inputs, controller.signal);
+  controller.abort('enough');
+  await assert.rejects(aborted, (error) => error.name === 'AbortError' && error.cause === 'enough');
+  assert.deepEqual(labels(await run(supervisor, model, ['after'])), ['after']);
+});
+
+test('features of several slices come as one batch', async () => {
+  const { supervisor } = supervise();
+  const model = await supervisor.load({ ...LOAD, task: 'feature-extraction' }, {});
+  const { dims, data } = await run(supervisor, model, Array.from({ length: 33 }, () => 'ab'));
+  assert.deepEqual([dims, data.length, data[64]], [[33, 2], 66, 2]);
+});
+
+test('an error of the model is its own, and the engine goes on', async () => {
+  const { supervisor, opened } = supervise();
+  const model = await supervisor.load(LOAD, {});
+  await assert.rejects(run(supervisor, model, ['refuse']), kind('invalid-input'));
+  assert.deepEqual(labels(await run(supervisor, model, ['a'])), ['a']);
+  assert.deepEqual(opened, ['cpu']);
+});
+
+test('a panic rejects what was pending; the next call finds a fresh engine with its model', async () => {
+  const { supervisor, opened } = supervise({ oneThread: false });
+  const model = await supervisor.load(LOAD, {});
+  const [first, second] = await Promise.allSettled([run(supervisor, model, ['panic']), run(supervisor, model, ['behind it'])]);
+  for (const { reason } of [first, second]) assert.deepEqual([reason.kind, reason.retryable], ['internal', true]);
+  assert.deepEqual(labels(await run(supervisor, model, ['a'])), ['a']);
+  assert.deepEqual(opened, ['cpu', 'cpu']);
+});
+
+test('in place, a panic leaves the other artefact, and after that a typed error', async () => {
+  const { supervisor, opened } = supervise();
+  const model = await supervisor.load(LOAD, {});
+  for (let i = 0; i < 2; i += 1) await assert.rejects(run(supervisor, model, ['panic']), kind('internal'));
+  assert.deepEqual(opened, ['cpu', 'gpu']);
+  await assert.rejects(run(supervisor, model, ['a']), /worker: true/);
+});
+
+test('a panic that leaves its promise open is seen by its uncaught error', async () => {
+  const target = new EventTarget();
+  globalThis.addEventListener = target.addEventListener.bind(target);
+  try {
+    const { supervisor, log } = supervise();
+    const model = await supervisor.load(LOAD, {});
+    const hanging = run(supervisor, model, ['hang']);
+    while (!log.some(([what]) => what === 'run')) await new Promise(setImmediate);
+    const event = new Event('error', { cancelable: true });
+    target.dispatchEvent(Object.assign(event, { error: new WebAssembly.RuntimeError('unreachable') }));
+    await assert.rejects(hanging, kind('internal'));
+    assert.equal(event.defaultPrevented, true);
+  } finally {
+    delete globalThis.addEventListener;
+  }
+});
+
+test('the loss of the device goes to the CPU, asks again there and says so', async () => {
+  const { supervisor, opened } = supervise({ device: 'auto', adapter: {} });
+  const model = await supervisor.load(LOAD, {});
+  const [first, second] = await Promise.all([run(supervisor, model, ['lose']), run(supervisor, model, ['behind it'])]);
+  assert.deepEqual([labels(first), labels(second)], [['lose'], ['behind it']]);
+  assert.deepEqual([opened, model.info.device.kind], [['gpu', 'cpu'], 'wasm']);
+  assert.match(model.info.device.reason, /the device was lost/);
+});
+
+test('a panic on the GPU is taken for the loss of the device', async () => {
+  const { supervisor, log } = supervise({ device: 'auto', adapter: {} });
+  const model = await supervisor.load(LOAD, {});
+  await assert.rejects(run(supervisor, model, ['panic']), kind('internal'));
+  assert.deepEqual(log.filter(([what]) => what === 'run').map(([, device]) => device), ['webgpu', 'wasm']);
+});
+
+test('an aborted load leaves nothing behind', async () => {
+  const { supervisor, log } = supervise();
+  const controller = new AbortController();
+  fakeFetch({ [`${FOLDER.url}config.json`]: () => (controller.abort(), Response.json({})) });
+  await assert.rejects(supervisor.load(LOAD, { signal: controller.signal }), kind('cancelled'));
+  fakeFetch(CONFIG);
+  const model = await supervisor.load(LOAD, {});
+  assert.deepEqual(log.filter(([what]) => what.startsWith('free')), [['free loader']]);
+  await supervisor.notify(model, 'dispose', {});
+  assert.deepEqual(log.at(-1), ['free pipeline']);
+});
+
+test('a call of an engine that is gone is decided again and gets the same event', async () => {
+  const { supervisor } = supervise({ oneThread: false });
+  const model = await supervisor.load({ ...LOAD, cascade: {} }, {});
+  const question = { inputs: ['hard'], options: {}, threshold: 0.9 };
+  const { steps, generation } = await supervisor.request(model, 'decide', question);
+  await assert.rejects(supervisor.request(model, 'decide', { ...question, inputs: ['panic'] }), kind('internal'));
+  const event = { type: 'response', status: 200, body: '{}', elapsed_ms: 1 };
+  const { step } = await supervisor.request(model, 'resume', { ...question, call: steps[0].send.call, generation, event });
+  assert.deepEqual([step.done.output, step.done.route], ['hard', 'remote']);
+});

@@ -1,0 +1,125 @@
+// A WebAssembly side without WebAssembly: the same interface, answers that can be told from their
+// inputs, and texts that make it fail in the ways that the real one can.
+
+class KindError extends Error {
+  constructor(kind, message, retryable = false) {
+    super(message);
+    Object.assign(this, { name: 'PilotLightError', kind, retryable });
+  }
+}
+
+export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', optional: false }]] } = {}) {
+  const log = [];
+  let fault;
+  let calls = 0;
+
+  class Device {
+    constructor(kind) {
+      this.kind = kind;
+      this.adapter = kind === 'webgpu' ? 'fake adapter' : '';
+    }
+    static cpu() {
+      return new Device('wasm');
+    }
+    static async webgpu() {
+      if (!webgpu) throw new KindError('backend-unavailable', 'the golden input disagrees');
+      return new Device('webgpu');
+    }
+    fault() {
+      return this.kind === 'webgpu' ? fault : undefined;
+    }
+  }
+
+  class Loader {
+    #device;
+    #task;
+    #round = 0;
+    constructor(device, task) {
+      this.#device = device;
+      this.#task = task;
+    }
+    wants() {
+      return rounds[this.#round++] ?? [];
+    }
+    supply(name, chunk, last) {
+      log.push(['supply', name, chunk.length, last]);
+    }
+    missing(name) {
+      log.push(['missing', name]);
+    }
+    async finish() {
+      return new Pipeline(this.#device, this.#task);
+    }
+    free() {
+      log.push(['free loader']);
+    }
+  }
+
+  class Pipeline {
+    labels = ['yes', 'no'];
+    constructor(device, task) {
+      this.device = device;
+      this.task = task;
+    }
+    async run(inputs, options) {
+      log.push(['run', this.device.kind, inputs.length]);
+      misbehave(inputs, this.device);
+      if (inputs.includes('hang')) return new Promise(() => undefined);
+      if (this.task === 'feature-extraction') return { dims: [inputs.length, 2], data: Float32Array.from(inputs.flatMap((text) => [text.length, 1])) };
+      return inputs.map((text) => [{ label: text, score: 1 }].slice(0, options.top_k ?? 1));
+    }
+    free() {
+      log.push(['free pipeline']);
+    }
+  }
+
+  class Cascade {
+    threshold = 0.5;
+    #texts = new Map();
+    constructor(pipeline, config) {
+      this.pipeline = pipeline;
+      this.config = config;
+    }
+    async decide(inputs) {
+      misbehave(inputs, this.pipeline.device);
+      return inputs.map((text) => {
+        if (!text.startsWith('hard')) return { done: { output: text, route: 'local', threshold: this.threshold } };
+        this.#texts.set(++calls, text);
+        return { send: { call: calls, path: '/chat/completions', body: JSON.stringify({ text }), delay_ms: 0, deadline_ms: 1000 } };
+      });
+    }
+    resume(call, event) {
+      const text = this.#texts.get(call);
+      if (text === undefined) throw new KindError('internal', `call ${call} is not known`);
+      this.#texts.delete(call);
+      return { done: { output: text, route: event.type === 'response' ? 'remote' : 'local', event } };
+    }
+    abandon(call) {
+      log.push(['abandon', call]);
+      this.#texts.delete(call);
+    }
+    free() {
+      log.push(['free cascade']);
+    }
+  }
+
+  function misbehave(inputs, device) {
+    if (inputs.includes('panic')) throw new WebAssembly.RuntimeError('unreachable');
+    if (inputs.includes('refuse')) throw new KindError('invalid-input', 'refused');
+    if (inputs.includes('lose') && device.kind === 'webgpu') fault = 'the device was lost';
+  }
+
+  return { default: async () => undefined, Device, Loader, Pipeline, Cascade, log };
+}
+
+/** Answers `fetch` from a table of address to response; everything else is not there. */
+export function fakeFetch(files) {
+  const requests = [];
+  globalThis.fetch = async (url, init = {}) => {
+    init.signal?.throwIfAborted();
+    requests.push(`${init.method ?? 'GET'} ${url}`);
+    const make = files[String(url)];
+    return make === undefined ? new Response('nothing', { status: 404 }) : make();
+  };
+  return requests;
+}

@@ -1,0 +1,180 @@
+// What needs neither a browser nor a model: names, shapes, errors, progress, order.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { abortable, withController } from '../dist/abort.js';
+import { env } from '../dist/env.js';
+import { cancelled, fromFacts, isTrap, PilotLightError, toFacts, toPilotLightError } from '../dist/errors.js';
+import { toInputs } from '../dist/input.js';
+import { shape } from '../dist/pipeline.js';
+import { Progress } from '../dist/progress.js';
+import { limiter, Queue } from '../dist/queue.js';
+import { absolutePaths, resolveModel } from '../dist/resolve.js';
+import { joinFeatures } from '../dist/shapes.js';
+import { remoteAddress } from '../dist/transport.js';
+
+const BASE = 'https://page.example/app/index.html';
+const COMMIT = '0123456789abcdef0123456789abcdef01234567';
+const kind = (name) => (error) => error instanceof PilotLightError && error.kind === name;
+
+test('importing the package needs no browser and runs nothing', async () => {
+  const names = Object.keys(await import('../dist/index.js')).sort();
+  assert.deepEqual(names, ['PilotLightError', 'cascade', 'env', 'pipeline']);
+});
+
+test('a model is a folder of the page, of an address or of the host that was set', () => {
+  const hub = { ...env, remoteHost: 'https://hub.example' };
+  const cases = [
+    ['/models/spam', undefined, env, 'https://page.example/models/spam/'],
+    ['./spam/', undefined, env, 'https://page.example/app/spam/'],
+    ['../spam', undefined, hub, 'https://page.example/spam/'],
+    ['https://other.example/m?x=1', undefined, env, 'https://other.example/m/?x=1'],
+    ['spam', undefined, env, 'https://page.example/models/spam/'],
+    ['org/spam', undefined, env, 'https://page.example/models/org/spam/'],
+    ['org/spam', COMMIT, hub, `https://hub.example/org/spam/resolve/${COMMIT}/`],
+  ];
+  for (const [model, revision, settings, url] of cases) assert.equal(resolveModel(model, revision, settings, BASE).url, url);
+  assert.equal(resolveModel('org/spam', COMMIT, hub, BASE).immutable, true);
+  assert.equal(resolveModel('org/spam', 'v1.0', hub, BASE).immutable, false);
+});
+
+test('a name that is none and a revision that moves are refused', () => {
+  const hub = { ...env, remoteHost: 'https://hub.example/' };
+  for (const model of ['', ' ', 7, undefined, 'a/../../b', 'file:x', 'a?b']) assert.throws(() => resolveModel(model, undefined, env, BASE), kind('invalid-input'));
+  for (const revision of [undefined, '', 'main', 'HEAD']) assert.throws(() => resolveModel('org/spam', revision, hub, BASE), kind('invalid-input'));
+  assert.throws(() => resolveModel('spam', undefined, env, undefined), kind('invalid-input'));
+});
+
+test('the addresses of the .wasm files are the page\'s', () => {
+  assert.deepEqual(absolutePaths({ gpu: 'gpu.wasm' }, BASE), { gpu: 'https://page.example/app/gpu.wasm' });
+  assert.deepEqual(absolutePaths({}, undefined), {});
+  assert.throws(() => absolutePaths({ cpu: 'cpu.wasm' }, undefined), kind('invalid-input'));
+});
+
+test('an error goes over a message and comes back the same', () => {
+  const error = new PilotLightError('remote', 'it failed', { retryable: true, cause: new TypeError('why') });
+  const back = fromFacts(structuredClone(toFacts(error)));
+  assert.ok(back instanceof PilotLightError);
+  assert.deepEqual([back.name, back.kind, back.message, back.retryable, back.cause.message], ['PilotLightError', 'remote', 'it failed', true, 'why']);
+});
+
+test('an abort is an AbortError with the reason of its signal', () => {
+  const error = cancelled(AbortSignal.abort('enough'));
+  assert.deepEqual([error.name, error.kind, error.cause], ['AbortError', 'cancelled', 'enough']);
+});
+
+test('what WebAssembly throws keeps its kind, a trap is internal', () => {
+  const typed = toPilotLightError(Object.assign(new Error('lying header'), { kind: 'invalid-artefact', retryable: false }));
+  assert.deepEqual([typed.kind, typed.message], ['invalid-artefact', 'lying header']);
+  const trap = new WebAssembly.RuntimeError('unreachable');
+  assert.deepEqual([isTrap(trap), toPilotLightError(trap).kind, toPilotLightError(trap).retryable], [true, 'internal', true]);
+  assert.equal(isTrap(new Error('unreachable')), false);
+  assert.equal(toPilotLightError('words').message, 'words');
+});
+
+test('inputs are strings', () => {
+  assert.deepEqual(toInputs(''), ['']);
+  assert.deepEqual(toInputs([]), []);
+  for (const wrong of [1, null, undefined, {}, ['a', 2], [['a']]]) assert.throws(() => toInputs(wrong), kind('invalid-input'));
+});
+
+test('results have the shapes of transformers.js', () => {
+  const one = [[{ label: 'a', score: 1 }]];
+  const two = [[{ label: 'a', score: 1 }], [{ label: 'b', score: 1 }]];
+  assert.deepEqual(shape('text-classification', one, false, 1), [{ label: 'a', score: 1 }]);
+  assert.deepEqual(shape('text-classification', two, true, 1), [{ label: 'a', score: 1 }, { label: 'b', score: 1 }]);
+  assert.deepEqual(shape('text-classification', one, false, null), one[0]);
+  assert.deepEqual(shape('text-classification', two, true, 2), two);
+  assert.deepEqual(shape('token-classification', [[]], false), []);
+  assert.deepEqual(shape('token-classification', [[], []], true), [[], []]);
+  assert.deepEqual(shape('zero-shot-classification', [{ sequence: 's' }], false), { sequence: 's' });
+  const tensor = shape('feature-extraction', { dims: [1, 2], data: Float32Array.of(1, 2) }, false);
+  assert.deepEqual(tensor, { type: 'float32', dims: [1, 2], data: Float32Array.of(1, 2) });
+});
+
+test('slices of features are joined, unpooled ones filled up with zeros', () => {
+  const pooled = joinFeatures([
+    { dims: [2, 2], data: Float32Array.of(1, 2, 3, 4) },
+    { dims: [1, 2], data: Float32Array.of(5, 6) },
+  ]);
+  assert.deepEqual(pooled, { dims: [3, 2], data: Float32Array.of(1, 2, 3, 4, 5, 6) });
+  const unpooled = joinFeatures([
+    { dims: [1, 1, 2], data: Float32Array.of(1, 2) },
+    { dims: [1, 2, 2], data: Float32Array.of(3, 4, 5, 6) },
+  ]);
+  assert.deepEqual(unpooled, { dims: [2, 2, 2], data: Float32Array.of(1, 2, 0, 0, 3, 4, 5, 6) });
+});
+
+test('the total waits for every size and never goes back', () => {
+  const events = [];
+  const progress = new Progress('m', (info) => info.status === 'progress_total' && events.push([info.progress, info.loaded, info.total]));
+  const MiB = 1 << 20;
+  progress.initiate('config.json');
+  progress.progress('config.json', 10, 10);
+  assert.deepEqual(events, [], 'a round of a few bytes fills no bar');
+  progress.initiate('a');
+  progress.initiate('b');
+  progress.progress('a', MiB, 2 * MiB);
+  assert.deepEqual(events, [], 'the size of b is not known yet');
+  progress.progress('b', 0, 2 * MiB);
+  progress.progress('a', 2 * MiB, 2 * MiB);
+  progress.initiate('c');
+  progress.progress('c', 0, 4 * MiB);
+  progress.progress('b', 2 * MiB, 2 * MiB);
+  progress.progress('c', 4 * MiB, 4 * MiB);
+  progress.ready('task');
+  const shown = events.map(([percent]) => percent);
+  assert.deepEqual(shown, [...shown].sort((a, b) => a - b));
+  assert.deepEqual(events.at(-1), [100, 8 * MiB + 10, 8 * MiB + 10]);
+});
+
+test('a queue keeps the order and outlives a failure', async () => {
+  const queue = new Queue();
+  const order = [];
+  const first = queue.run(async () => {
+    await null;
+    order.push(1);
+    throw new Error('no');
+  });
+  const second = queue.run(async () => order.push(2));
+  await assert.rejects(first, /no/);
+  await second;
+  assert.deepEqual(order, [1, 2]);
+});
+
+test('a limiter lets no more in than its width', async () => {
+  const limited = limiter(2);
+  const opens = [];
+  let running = 0;
+  let most = 0;
+  const jobs = Array.from({ length: 5 }, (_, i) =>
+    limited(async () => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => opens.push(resolve));
+      running -= 1;
+      return i;
+    }),
+  );
+  for (let i = 0; i < 5; i += 1) {
+    while (opens.length === 0) await null;
+    opens.shift()();
+  }
+  assert.deepEqual(await Promise.all(jobs), [0, 1, 2, 3, 4]);
+  assert.equal(most, 2);
+});
+
+test('an abort ends the wait at once', async () => {
+  const controller = new AbortController();
+  const never = abortable(new Promise(() => undefined), controller.signal);
+  controller.abort();
+  await assert.rejects(never, kind('cancelled'));
+  await assert.rejects(abortable(Promise.resolve(1), AbortSignal.abort()), kind('cancelled'));
+  const parent = AbortSignal.abort('up');
+  assert.equal(await withController(parent, async ({ signal }) => signal.reason), 'up');
+});
+
+test('the address of the remote is http(s)', () => {
+  assert.equal(remoteAddress('/v1', BASE), 'https://page.example/v1');
+  assert.equal(remoteAddress('http://127.0.0.1:9/v1//', BASE), 'http://127.0.0.1:9/v1');
+  for (const wrong of [undefined, 7, 'ftp://x', 'javascript:1']) assert.throws(() => remoteAddress(wrong, BASE), kind('invalid-input'));
+});

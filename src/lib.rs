@@ -9,6 +9,8 @@
 //!
 //! A [`Loader`] is handed a model's files and gives a [`tasks::Pipeline`].
 
+pub mod cascade;
+pub mod delegation;
 pub mod device;
 mod error;
 #[cfg(feature = "cli")]
@@ -17,8 +19,11 @@ pub mod formats;
 mod loader;
 mod manifest;
 pub mod models;
+pub mod remote;
 pub mod tasks;
 pub mod tokenizer;
+#[cfg(feature = "web")]
+mod web;
 
 pub use device::Device;
 pub use error::{Error, ErrorKind, Result};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use feature_extraction::{Features, Pooling};
 pub use text_classification::Classification;
-pub use token_classification::{Aggregation, Entity, EntityGroup};
+pub use token_classification::{Aggregation, Entity, EntityGroup, to_utf16};
 pub use zero_shot_classification::ZeroShot;
 
 use crate::error::{Error, Result};
@@ -236,16 +236,10 @@ impl Pipeline {
             confidence: score,
             truncated,
         };
+        self.check_answers()?;
         match self.task {
-            Task::FeatureExtraction => {
-                Err(Error::unsupported("feature-extraction has no answer that a general model could give"))
-            }
+            Task::FeatureExtraction => Ok(Vec::new()),
             Task::TextClassification => {
-                if self.labels.len() < 2 || self.is_multi_label() {
-                    return Err(Error::unsupported(
-                        "a cascade needs a model that gives one label, and this one may give several",
-                    ));
-                }
                 let (all, truncated) = self.classify(texts, Some(1)).await?;
                 let tops = all.into_iter().flatten().zip(truncated);
                 Ok(tops.map(|(top, truncated)| label(top.label, top.score, truncated)).collect())
@@ -277,6 +271,22 @@ impl Pipeline {
         }
     }
 
+    /// Finds out whether the model gives one answer for each text, as [`Self::answer`] wants.
+    ///
+    /// # Errors
+    /// Unsupported: it does not.
+    pub fn check_answers(&self) -> Result<()> {
+        match self.task {
+            Task::FeatureExtraction => {
+                Err(Error::unsupported("feature-extraction has no answer that a general model could give"))
+            }
+            Task::TextClassification if self.labels.len() < 2 || self.is_multi_label() => {
+                Err(Error::unsupported("a cascade needs a model that gives one label, and this one may give several"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// `texts` as tokens, cut at what the model takes.
     fn encode(&self, texts: &[String]) -> Result<Vec<Encoding>> {
         texts.iter().map(|text| self.tokenizer.encode(text, self.max_length)).collect()
@@ -294,6 +304,15 @@ impl Pipeline {
             }
         }
         Ok(())
+    }
+
+    /// The labels that an answer may have under `options`, as a general model is to be told them.
+    pub fn answer_labels(&self, options: &RunOptions) -> Vec<String> {
+        match self.task {
+            Task::ZeroShotClassification => options.candidate_labels.clone().unwrap_or_default(),
+            Task::TokenClassification => token_classification::group_names(&self.labels),
+            _ => self.labels.clone(),
+        }
     }
 
     fn hidden_size(&self) -> usize {

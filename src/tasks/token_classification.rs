@@ -1,5 +1,7 @@
 //! Tokens into labels: names, places, personal data, with their places in the text.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, largest, softmax};
@@ -175,12 +177,7 @@ fn group(text: &str, labels: &[String], tokens: &[Labelled]) -> Vec<EntityGroup>
     let mut scores: Vec<f64> = Vec::new();
     let mut open: Option<&str> = None;
     for Labelled { token, label, score } in tokens {
-        let label = labels[*label].as_str();
-        let (begins, name) = match (label.strip_prefix("B-"), label.strip_prefix("I-")) {
-            (Some(name), _) => (true, name),
-            (_, Some(name)) => (false, name),
-            _ => (false, label),
-        };
+        let (begins, name) = split_label(&labels[*label]);
         if name == OUTSIDE {
             open = None;
             continue;
@@ -209,6 +206,38 @@ fn group(text: &str, labels: &[String], tokens: &[Labelled]) -> Vec<EntityGroup>
         open = Some(name);
     }
     groups
+}
+
+/// Whether a label says that an entity begins here, and the entity's own name.
+fn split_label(label: &str) -> (bool, &str) {
+    match (label.strip_prefix("B-"), label.strip_prefix("I-")) {
+        (Some(name), _) => (true, name),
+        (_, Some(name)) => (false, name),
+        _ => (false, label),
+    }
+}
+
+/// The kinds of entities that `labels` tell apart.
+pub fn group_names(labels: &[String]) -> Vec<String> {
+    let names: BTreeSet<&str> =
+        labels.iter().map(|label| split_label(label).1).filter(|&name| name != OUTSIDE).collect();
+    names.into_iter().map(String::from).collect()
+}
+
+/// Turns places counted in bytes of `text` into ones counted in units of UTF-16, as JavaScript counts.
+pub fn to_utf16<'a>(text: &str, places: impl Iterator<Item = &'a mut usize>) {
+    // Every byte of a character but its first stands at the character's end, where no place is.
+    let mut units = Vec::with_capacity(text.len() + 1);
+    let mut unit = 0;
+    for letter in text.chars() {
+        units.resize(units.len() + 1, unit);
+        unit += letter.len_utf16();
+        units.resize(units.len() + letter.len_utf8() - 1, unit);
+    }
+    units.push(unit);
+    for place in places {
+        *place = units.get(*place).copied().unwrap_or(unit);
+    }
 }
 
 #[cfg(test)]

@@ -17,11 +17,12 @@ mod error;
 pub mod folder;
 pub mod formats;
 mod loader;
-mod manifest;
+pub mod manifest;
 pub mod models;
 pub mod remote;
 pub mod tasks;
 pub mod tokenizer;
+pub mod training;
 #[cfg(feature = "web")]
 mod web;
 

@@ -197,6 +197,13 @@ impl Pipeline {
         Ok(Self { task, tokenizer, encoder, head, labels, max_length })
     }
 
+    /// The same model, which reads at most `max_length` tokens of a text.
+    #[must_use]
+    pub fn with_max_length(self, max_length: usize) -> Self {
+        let max_length = max_length.clamp(self.tokenizer.special_tokens() + 1, self.max_length);
+        Self { max_length, ..self }
+    }
+
     /// What the model was loaded for.
     pub fn task(&self) -> Task {
         self.task

@@ -98,8 +98,12 @@ pub async fn sequence_heads(device: &Device) {
 
 /// The labels of token heads.
 pub async fn token_heads(device: &Device) {
-    let models =
-        [tiny!("tiny-bert-token"), tiny!("tiny-distilbert-token"), tiny!("tiny-roberta-token"), tiny!("tiny-xlmr-token")];
+    let models = [
+        tiny!("tiny-bert-token"),
+        tiny!("tiny-distilbert-token"),
+        tiny!("tiny-roberta-token"),
+        tiny!("tiny-xlmr-token"),
+    ];
     for files in models {
         let golden = golden(&files);
         let logits: Vec<Vec<Vec<f64>>> = serde_json::from_value(golden.logits).expect("logits");

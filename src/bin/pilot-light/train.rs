@@ -1,0 +1,199 @@
+//! `pilot-light train`: a linear head on an encoder's embeddings, from labelled texts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use pilot_light::formats::safetensors::{self, HostTensor};
+use pilot_light::manifest::{self, Manifest};
+use pilot_light::tasks::{Pipeline, Pooling, RunOptions, RunOutput, Task};
+use pilot_light::training::{Examples, L2_GRID, Linear, Scores, choose_l2, fit};
+use pilot_light::{Device, LoadOptions, folder};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Train a linear head on an encoder's embeddings. The data are JSON Lines: {"text", "label"} and, where
+/// rows depend on one another, "group".
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The folder of the encoder; the head's folder is to lie beside it
+    #[arg(long)]
+    base: PathBuf,
+    /// The rows to train on
+    #[arg(long)]
+    data: PathBuf,
+    /// Rows to measure the head on, which it is not trained on
+    #[arg(long)]
+    test: Vec<PathBuf>,
+    /// The folder to write
+    #[arg(long)]
+    out: PathBuf,
+    /// Draws the rows that are held out to choose the strength of the penalty
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The most tokens of a text that are read
+    #[arg(long, default_value_t = 256)]
+    max_length: usize,
+    /// A JSON file on where the data come from, which is copied into the manifest
+    #[arg(long)]
+    about: Option<PathBuf>,
+}
+
+/// The files of an encoder that a head depends on.
+const BASE_FILES: [&str; 4] = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
+/// Texts that are embedded at once.
+const BATCH: usize = 64;
+
+/// A labelled text.
+#[derive(Deserialize)]
+struct Row {
+    text: String,
+    label: String,
+    group: Option<String>,
+}
+
+/// Rows as the trainer takes them.
+struct Embedded {
+    features: Vec<f32>,
+    labels: Vec<usize>,
+    groups: Vec<usize>,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let base_name =
+        arguments.base.file_name().and_then(|name| name.to_str()).ok_or("--base is not the name of a folder")?;
+    let about: Value = match &arguments.about {
+        Some(path) => serde_json::from_str(&fs::read_to_string(path)?)?,
+        None => Value::Null,
+    };
+    let device = Device::cpu();
+    let encoder = folder::load(&arguments.base, Task::FeatureExtraction, &device, LoadOptions::default())?;
+    let encoder = encoder.with_max_length(arguments.max_length);
+
+    let rows = read_rows(&arguments.data)?;
+    let labels: Vec<String> = rows.iter().map(|row| row.label.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+    let train = embed(&encoder, &rows, &labels, &arguments.data)?;
+    let width = train.features.len() / rows.len().max(1);
+    let choice = choose_l2(&train.examples(width, labels.len()), &L2_GRID, arguments.seed)?;
+    println!("held out: {}, with a penalty of {}", percent(&choice.best.held_out), choice.best.l2);
+    let head = fit(&train.examples(width, labels.len()), choice.best.l2)?;
+
+    let mut tests = serde_json::Map::new();
+    for path in &arguments.test {
+        let test = embed(&encoder, &read_rows(path)?, &labels, path)?;
+        let scores = head.scores(&test.examples(width, labels.len()))?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        println!("{name}: {}", percent(&scores));
+        tests.insert(name, to_json(&scores));
+    }
+
+    let provenance = json!({
+        "trained_by": concat!("pilot-light train ", env!("CARGO_PKG_VERSION")),
+        "method": "L2-regularised multinomial logistic regression by L-BFGS on the normalised mean of the hidden states",
+        "data": about,
+        "rows": rows.len(),
+        "seed": arguments.seed,
+        "l2": choice.best.l2,
+        "held_out": to_json(&choice.best.held_out),
+        "tests": tests,
+    });
+    write_folder(arguments, base_name, &labels, head, provenance)
+}
+
+impl Embedded {
+    fn examples(&self, width: usize, classes: usize) -> Examples<'_> {
+        Examples { features: &self.features, width, labels: &self.labels, classes, groups: Some(&self.groups) }
+    }
+}
+
+fn read_rows(path: &Path) -> Result<Vec<Row>> {
+    let file = File::open(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let lines = BufReader::new(file).lines().enumerate();
+    lines
+        .map(|(index, line)| {
+            Ok(serde_json::from_str(&line?)
+                .map_err(|error| format!("{}, line {}: {error}", path.display(), index + 1))?)
+        })
+        .collect()
+}
+
+fn embed(encoder: &Pipeline, rows: &[Row], labels: &[String], path: &Path) -> Result<Embedded> {
+    let options = RunOptions { pooling: Some(Pooling::Mean), normalize: Some(true), ..RunOptions::default() };
+    let mut embedded = Embedded { features: Vec::new(), labels: Vec::new(), groups: Vec::new() };
+    let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
+    // Neighbours in length make full batches.
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|&index| rows[index].text.len());
+    let mut found = vec![Vec::new(); rows.len()];
+    for (at, batch) in order.chunks(BATCH).enumerate() {
+        let texts: Vec<String> = batch.iter().map(|&index| rows[index].text.clone()).collect();
+        if let RunOutput::Features(features) = pollster::block_on(encoder.run(&texts, &options))? {
+            for (&index, embedding) in batch.iter().zip(features.data.chunks_exact(features.data.len() / batch.len())) {
+                found[index] = embedding.to_vec();
+            }
+        }
+        // Now and then, so that a log of it can be read as well.
+        if at % 32 == 31 {
+            eprintln!("{}: {} of {}", path.display(), at * BATCH + batch.len(), rows.len());
+        }
+    }
+    embedded.features = found.concat();
+    for (index, row) in rows.iter().enumerate() {
+        let label = labels.iter().position(|label| *label == row.label);
+        embedded
+            .labels
+            .push(label.ok_or_else(|| format!("{}: the label '{}' is not trained", path.display(), row.label))?);
+        // Numbers from the number of rows on are free for groups that have no name.
+        let next = groups.len();
+        let group = row.group.as_deref().map_or(rows.len() + index, |group| *groups.entry(group).or_insert(next));
+        embedded.groups.push(group);
+    }
+    Ok(embedded)
+}
+
+/// Writes what a head's folder holds.
+fn write_folder(arguments: &Arguments, base: &str, labels: &[String], head: Linear, provenance: Value) -> Result<()> {
+    let (classes, out) = (labels.len(), &arguments.out);
+    let width = head.weight.len() / classes;
+    let weight = HostTensor { shape: vec![classes, width], data: head.weight };
+    let bias = HostTensor { shape: vec![classes], data: head.bias };
+    let weights = safetensors::write([("head.weight", &weight), ("head.bias", &bias)])?;
+    let id2label: BTreeMap<String, &String> =
+        labels.iter().enumerate().map(|(index, label)| (index.to_string(), label)).collect();
+    let config = json!({
+        "model_type": "linear-head",
+        "base_model": base,
+        "max_length": arguments.max_length,
+        "id2label": id2label,
+    });
+    fs::create_dir_all(out)?;
+    fs::write(out.join("head.safetensors"), &weights)?;
+    fs::write(out.join("config.json"), format!("{config:#}\n"))?;
+
+    let mut files = BTreeMap::new();
+    files.insert("head.safetensors".to_string(), describe(&out.join("head.safetensors"))?);
+    for name in BASE_FILES {
+        files.insert(format!("../{base}/{name}"), describe(&arguments.base.join(name))?);
+    }
+    let manifest = serde_json::to_string_pretty(&Manifest { files, provenance })?;
+    fs::write(out.join("pilot.json"), manifest + "\n")?;
+    println!("{}: {} labels, {} bytes of weights", out.display(), classes, weights.len());
+    Ok(())
+}
+
+fn describe(path: &Path) -> Result<manifest::File> {
+    let mut file = File::open(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    Ok(manifest::File { bytes: file.metadata()?.len(), sha256: folder::digest(&mut file)? })
+}
+
+fn percent(scores: &Scores) -> String {
+    format!("{:.1} % of {} right, log loss {:.3}", 100.0 * scores.accuracy, scores.count, scores.log_loss)
+}
+
+fn to_json(scores: &Scores) -> Value {
+    let rounded = |number: f64| (number * 1e4).round() / 1e4;
+    json!({ "n": scores.count, "accuracy": rounded(scores.accuracy), "log_loss": rounded(scores.log_loss) })
+}

@@ -1,0 +1,58 @@
+"""Obtains the data that the heads are trained and tested on and writes it as JSON Lines into the cache.
+
+    python data.py sentiment|spam [--cache FOLDER]
+
+Each row is {"text", "label"} and, where the rows of a file depend on one another, "group": rows of one
+group are nearly the same or from one document, and belong on the same side of any split. The texts stay
+in the cache; the project keeps none. `about.json` beside them says where they come from.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import sentiment
+import spam
+
+TASKS = {"sentiment": sentiment, "spam": spam}
+
+
+def default_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pilot-light"
+
+
+def write(path: Path, text: str) -> None:
+    """Written beside its place and moved there when complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(partial, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="the cache folder of Pilot Light")
+    options = parser.parse_args()
+
+    task = TASKS[options.task]
+    data = options.cache / "data"
+    files = {}
+    for name, rows in task.splits(data / "packages").items():
+        path = data / options.task / f"{name}.jsonl"
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        write(path, text)
+        labels = dict(sorted(Counter(row["label"] for row in rows).items()))
+        files[path.name] = {"rows": len(rows), "labels": labels, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        print(f"{path}: {len(rows)} rows, {', '.join(f'{count} {label}' for label, count in labels.items())}")
+    packages = [asdict(package) | {"use": use} for package, use in task.SOURCES]
+    about = {"packages": packages, "files": files}
+    write(data / options.task / "about.json", json.dumps(about, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+//! `cargo xtask bench`: this package beside its peers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::fingerprint::file_digest;
+use crate::process::{output, program, run as run_program, say};
+use crate::project::Project;
+use crate::report::{self, Row};
+use crate::server::{Port, Server};
+use crate::{browser, build, models, npm, size, tools};
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Bench {
+    /// Times of one encoder in one page.
+    Encoder,
+    /// Bytes to download.
+    Size,
+}
+
+impl Bench {
+    pub fn parse(name: &str) -> Result<Self> {
+        match name {
+            "encoder" => Ok(Self::Encoder),
+            "size" => Ok(Self::Size),
+            other => bail!("there is no bench '{other}': encoder or size"),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Encoder => "encoder",
+            Self::Size => "size",
+        }
+    }
+}
+
+/// Measures, and writes the report to `json`.
+pub fn run(project: &Project, bench: Bench, json: &Path) -> Result<()> {
+    tools::node(project)?;
+    if bench == Bench::Encoder {
+        browser::chromium()?;
+    }
+    build::run(project)?;
+    npm::install(&project.benches())?;
+    let rows = match bench {
+        Bench::Encoder => encoder(project)?,
+        Bench::Size => size::rows(project)?,
+    };
+    report::write(project, &format!("cargo xtask bench {}", bench.name()), rows, json)
+}
+
+fn encoder(project: &Project) -> Result<Vec<Row>> {
+    models::bring(project)?;
+    bring_onnx(project)?;
+    let server = Server::start(project, Port::Exact(0), None)?;
+    say("measuring; this takes minutes, and other work on the machine falsifies it");
+    let rows = output(
+        program("node", &project.root)
+            .arg(project.benches().join("encoder.mjs"))
+            .arg(server.address())
+            .env("CHROMIUM", browser::chromium()?),
+    )?;
+    Row::parse_all(&rows).context("benches/encoder.mjs")
+}
+
+/// The model in the form that the peers read, made from the same weights.
+fn bring_onnx(project: &Project) -> Result<()> {
+    let model = project.models().join("all-MiniLM-L6-v2");
+    let folder = project.bench_files().join("all-MiniLM-L6-v2");
+    let onnx = folder.join("onnx").join("model.onnx");
+    let script = project.benches().join("make_onnx.py");
+    let made_from = folder.join("made-from");
+    let digest = file_digest(&script)?;
+    if onnx.is_file() && fs::read_to_string(&made_from).is_ok_and(|noted| noted == digest) {
+        return Ok(());
+    }
+    let python = bring_python(project)?;
+    say("making the ONNX file of the peers from the same weights");
+    run_program(program(python, &project.root).arg(script).arg("--model").arg(&model).arg("--out").arg(&onnx))?;
+    for file in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+        fs::copy(model.join(file), folder.join(file)).with_context(|| format!("{file} cannot be copied"))?;
+    }
+    fs::write(made_from, digest).context("the cache folder cannot be written to")
+}
+
+/// A Python with the packages of `benches/requirements.txt`, by itself in the cache folder.
+fn bring_python(project: &Project) -> Result<PathBuf> {
+    let folder = project.bench_files().join("python");
+    let python = folder.join("bin").join("python");
+    let requirements = project.benches().join("requirements.txt");
+    let stamp = folder.join(".installed-from");
+    let digest = file_digest(&requirements)?;
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == digest) {
+        return Ok(python);
+    }
+    say("installing the Python packages of the bench");
+    run_program(program("python3", &project.root).args(["-m", "venv", "--clear"]).arg(&folder))
+        .context("Python 3 with venv is needed (Debian and Ubuntu: sudo apt-get install python3-venv)")?;
+    run_program(program(&python, &project.root).args(["-m", "pip", "install", "--requirement"]).arg(&requirements))?;
+    fs::write(&stamp, digest).context("the cache folder cannot be written to")?;
+    Ok(python)
+}

@@ -1,0 +1,40 @@
+//! `cargo xtask build`: the npm package, ready in `js/`.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use crate::artefact::ARTEFACTS;
+use crate::process::{self, program};
+use crate::project::Project;
+use crate::{npm, tools};
+
+/// Leaves in `js/` what `npm pack` needs.
+pub fn run(project: &Project) -> Result<()> {
+    tools::node(project)?;
+    tools::wasm_target(project)?;
+    let wasm_bindgen = tools::wasm_bindgen(project)?;
+    npm::install(&project.js())?;
+    for artefact in &ARTEFACTS {
+        artefact.bring(project, &wasm_bindgen)?;
+    }
+    typescript(project)?;
+    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        fs::copy(project.root.join(licence), project.js().join(licence))
+            .with_context(|| format!("{licence} cannot be copied into js/"))?;
+    }
+    Ok(())
+}
+
+/// Compiles the scripts. It takes a second: nothing is gained by finding out whether it has to be done.
+fn typescript(project: &Project) -> Result<()> {
+    // A module that has been renamed must not live on in the package.
+    for entry in fs::read_dir(project.dist())? {
+        let path = entry?.path();
+        if path.is_file() {
+            fs::remove_file(path)?;
+        }
+    }
+    let compiler = project.js().join("node_modules").join("typescript").join("bin").join("tsc");
+    process::run(program("node", &project.js()).arg(compiler).args(["-p", "."]))
+}

@@ -1,0 +1,151 @@
+//! The commands that people type: `cargo xtask build`, `demo`, `test` and the rest.
+//!
+//! Each brings what it needs by itself, keeps it in the user's cache folder, and says what it does on
+//! stderr; stdout has the result alone: an address, or a line of JSON.
+
+mod artefact;
+mod bench;
+mod browser;
+mod build;
+mod demo;
+mod fingerprint;
+mod models;
+mod npm;
+mod process;
+mod project;
+mod report;
+mod server;
+mod size;
+mod test;
+mod tools;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use lexopt::prelude::*;
+
+use project::Project;
+use server::Port;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  demo [--port N]             build, bring the weights, serve the page and print its address
+  demo --check                the same, driven once in a headless browser; prints one line of JSON
+  build                       leave the npm package ready in js/
+  models                      bring the weights
+  serve [--port N]            serve what has been built (port 0: any free one)
+  test [STAGE...]             run every test, or the stages named:
+                              fmt clippy native wasm-cpu wasm-gpu build web
+  bench encoder --json FILE   side by side with onnxruntime-web and transformers.js: times
+  bench size --json FILE      the same: bytes to download
+
+What the demo's local model is unsure of goes to PILOT_LIGHT_REMOTE_URL (as in https://example.org/v1),
+with PILOT_LIGHT_REMOTE_KEY as a bearer token, for PILOT_LIGHT_REMOTE_MODEL.
+";
+
+/// What was typed.
+enum Invocation {
+    Help,
+    Build,
+    Models,
+    Demo { port: Port, check: bool },
+    Serve { port: Port },
+    Test { stages: Vec<test::Stage> },
+    Bench { bench: bench::Bench, json: PathBuf },
+}
+
+fn main() -> ExitCode {
+    match parse(lexopt::Parser::from_env()).and_then(execute) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(invocation: Invocation) -> Result<ExitCode> {
+    let project = Project::find()?;
+    match invocation {
+        Invocation::Help => print!("{USAGE}"),
+        Invocation::Build => build::run(&project)?,
+        Invocation::Models => models::bring(&project)?,
+        Invocation::Demo { port, check: false } => demo::run(&project, port)?,
+        Invocation::Demo { check: true, .. } => return demo::check(&project),
+        Invocation::Serve { port } => demo::serve(&project, port)?,
+        Invocation::Test { stages } => test::run(&project, &stages)?,
+        Invocation::Bench { bench, json } => bench::run(&project, bench, &json)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
+    let command = match parser.next()? {
+        None | Some(Short('h') | Long("help")) => return Ok(Invocation::Help),
+        Some(Value(command)) => command.string()?,
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    let mut port = Port::Preferred(8080);
+    let mut check = false;
+    let mut json = None;
+    let mut words = Vec::new();
+    while let Some(argument) = parser.next()? {
+        match (command.as_str(), argument) {
+            ("demo" | "serve", Long("port")) => port = Port::Exact(parser.value()?.parse()?),
+            ("demo", Long("check")) => check = true,
+            ("bench", Long("json")) => json = Some(PathBuf::from(parser.value()?)),
+            ("bench" | "test", Value(word)) => words.push(word.string()?),
+            (_, Short('h') | Long("help")) => return Ok(Invocation::Help),
+            (_, other) => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(match command.as_str() {
+        "build" => Invocation::Build,
+        "models" => Invocation::Models,
+        "demo" => Invocation::Demo { port, check },
+        "serve" => Invocation::Serve { port },
+        "test" => Invocation::Test { stages: test::Stage::parse_all(&words)? },
+        "bench" => match (words.as_slice(), json) {
+            ([name], Some(json)) => Invocation::Bench { bench: bench::Bench::parse(name)?, json },
+            _ => bail!("bench needs the name of one, and where the results go: bench encoder|size --json FILE"),
+        },
+        "help" => Invocation::Help,
+        other => bail!("there is no command '{other}'\n\n{USAGE}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Invocation> {
+        parse(lexopt::Parser::from_args(arguments))
+    }
+
+    #[test]
+    fn commands_and_their_options() {
+        assert!(matches!(parsed(&[]), Ok(Invocation::Help)));
+        assert!(matches!(parsed(&["demo"]), Ok(Invocation::Demo { port: Port::Preferred(8080), check: false })));
+        assert!(matches!(parsed(&["demo", "--check"]), Ok(Invocation::Demo { check: true, .. })));
+        assert!(matches!(parsed(&["serve", "--port", "0"]), Ok(Invocation::Serve { port: Port::Exact(0) })));
+        assert!(matches!(parsed(&["bench", "size", "--json", "f"]), Ok(Invocation::Bench { .. })));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for arguments in [
+            &["dmeo"][..],
+            &["demo", "now"],
+            &["build", "--check"],
+            &["serve", "--port", "65536"],
+            &["serve", "--port"],
+            &["bench", "encoder"],
+            &["bench", "--json", "f"],
+            &["test", "everything"],
+        ] {
+            assert!(parsed(arguments).is_err(), "{arguments:?}");
+        }
+    }
+}

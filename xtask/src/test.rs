@@ -1,0 +1,199 @@
+//! `cargo xtask test`: every test, from the quick to the slow, until one fails.
+
+use std::env;
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::artefact::{ARTEFACTS, Artefact};
+use crate::browser::{self, Browser, WebGpu};
+use crate::process::{build_environment, cargo, program, run as run_program, say};
+use crate::project::Project;
+use crate::server::{Port, Server};
+use crate::tools::{self, WASM_TARGET};
+use crate::{build, models, npm};
+
+/// Seconds that the tests of one module may take in a browser, where WebGPU is in software.
+const BROWSER_TIMEOUT_S: &str = "900";
+/// Seconds that a browser may take to start.
+const DRIVER_TIMEOUT_S: &str = "60";
+
+/// The workspace in two parts: built together, the crate would get its dependencies with the features that
+/// only xtask asks for, and xtask its own with the optimisation that only the crate needs.
+const PARTS: [&[&str]; 2] = [&["--workspace", "--exclude", "xtask"], &["--package", "xtask", "--profile", "xtask"]];
+
+/// A stage of the tests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stage {
+    Fmt,
+    Clippy,
+    Native,
+    WasmCpu,
+    WasmGpu,
+    Build,
+    Web,
+}
+
+impl Stage {
+    const ALL: [(&str, Self); 7] = [
+        ("fmt", Self::Fmt),
+        ("clippy", Self::Clippy),
+        ("native", Self::Native),
+        ("wasm-cpu", Self::WasmCpu),
+        ("wasm-gpu", Self::WasmGpu),
+        ("build", Self::Build),
+        ("web", Self::Web),
+    ];
+
+    /// The stages that are named; all of them where none is.
+    pub fn parse_all(names: &[String]) -> Result<Vec<Self>> {
+        let unknown = names.iter().find(|name| !Self::ALL.iter().any(|(known, _)| known == name));
+        ensure!(
+            unknown.is_none(),
+            "there is no stage '{}': {}",
+            unknown.unwrap(),
+            Self::ALL.map(|(name, _)| name).join(" ")
+        );
+        let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+        Ok(Self::ALL.into_iter().filter(|(name, _)| wanted(name)).map(|(_, stage)| stage).collect())
+    }
+
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, stage)| *stage == self).map_or("", |(name, _)| name)
+    }
+
+    fn run(self, project: &Project) -> Result<()> {
+        match self {
+            Self::Fmt => fmt(project),
+            Self::Clippy => clippy(project),
+            Self::Native => native(project),
+            Self::WasmCpu => wasm(project, &ARTEFACTS[0], "web", WebGpu::None),
+            Self::WasmGpu => wasm(project, &ARTEFACTS[1], "web_gpu", WebGpu::Software),
+            Self::Build => build::run(project),
+            Self::Web => web(project),
+        }
+    }
+}
+
+/// Runs `stages` in their order.
+pub fn run(project: &Project, stages: &[Stage]) -> Result<()> {
+    check_prerequisites(project, stages)?;
+    let start = Instant::now();
+    for stage in stages {
+        say(format!("test: {}", stage.name()));
+        let start = Instant::now();
+        let result = stage.run(project);
+        let seconds = start.elapsed().as_secs();
+        result.with_context(|| format!("{} failed after {seconds} s", stage.name()))?;
+        say(format!("test: {} passed in {seconds} s", stage.name()));
+    }
+    say(format!("every test passed, in {} s", start.elapsed().as_secs()));
+    Ok(())
+}
+
+/// Finds out at the start what cannot be brought, not after half an hour.
+fn check_prerequisites(project: &Project, stages: &[Stage]) -> Result<()> {
+    let any = |of: &[Stage]| stages.iter().any(|stage| of.contains(stage));
+    if any(&[Stage::Build, Stage::Web]) {
+        tools::node(project)?;
+    }
+    if any(&[Stage::WasmCpu, Stage::WasmGpu]) {
+        Browser::find()?;
+    }
+    if any(&[Stage::Web]) {
+        browser::chromium()?;
+    }
+    Ok(())
+}
+
+fn fmt(project: &Project) -> Result<()> {
+    tools::rust_component(project, "fmt", "rustfmt")?;
+    run_program(cargo(project).args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(project: &Project) -> Result<()> {
+    tools::rust_component(project, "clippy", "clippy")?;
+    tools::wasm_target(project)?;
+    for part in PARTS {
+        run_program(cargo(project).arg("clippy").args(part).args(["--all-targets", "--", "-D", "warnings"]))?;
+    }
+    for (artefact, test) in ARTEFACTS.iter().zip(["web", "web_gpu"]) {
+        run_program(
+            cargo(project)
+                .args(["clippy", "--package", "pilot-light", "--lib", "--test", test, "--target", WASM_TARGET])
+                .args(["--no-default-features", "--features", artefact.features, "--", "-D", "warnings"]),
+        )?;
+    }
+    Ok(())
+}
+
+fn native(project: &Project) -> Result<()> {
+    models::bring(project)?;
+    for part in PARTS {
+        run_program(cargo(project).arg("test").args(part))?;
+    }
+    Ok(())
+}
+
+/// The tests in `tests/<test>.rs`, in a browser.
+fn wasm(project: &Project, artefact: &Artefact, test: &str, webgpu: WebGpu) -> Result<()> {
+    tools::wasm_target(project)?;
+    tools::wasm_bindgen(project)?;
+    let wasm_pack = tools::wasm_pack(project)?;
+    let browser = Browser::find()?;
+    let mut command = program(wasm_pack, &project.root);
+    build_environment(&mut command, project);
+    tools::on_path(&mut command, project)?;
+    run_program(
+        command
+            .args(["test", "--headless", "--chrome", "--chromedriver"])
+            .arg(&browser.driver)
+            .args(["--mode", "no-install", "--release", "--", "--test", test])
+            .args(["--no-default-features", "--features", artefact.features])
+            .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser.write_settings(project, webgpu)?)
+            .env("WASM_BINDGEN_TEST_TIMEOUT", BROWSER_TIMEOUT_S)
+            .env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", DRIVER_TIMEOUT_S),
+    )
+}
+
+/// The npm package by itself, then in a browser.
+fn web(project: &Project) -> Result<()> {
+    build::run(project)?;
+    models::bring(project)?;
+    run_program(program("npm", &project.js()).arg("test"))?;
+
+    npm::install(&project.web_tests())?;
+    let server = Server::start(project, Port::Exact(0), None)?;
+    let files = fs::read_dir(project.web_tests()).context("tests/web cannot be listed")?;
+    let mut tests: Vec<_> = files
+        .filter_map(|file| Some(file.ok()?.path()))
+        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
+        .collect();
+    tests.sort();
+    ensure!(!tests.is_empty(), "tests/web has no tests");
+    run_program(
+        // One file at a time: each has a browser of its own, and two cores are few.
+        program("node", &project.root)
+            .args(["--test", "--test-concurrency=1"])
+            .args(tests)
+            .env("CHROMIUM", browser::chromium()?)
+            // A server without a remote, and what starts others.
+            .env("PILOT_LIGHT_ADDRESS", server.address())
+            .env("PILOT_LIGHT_XTASK", env::current_exe()?),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_run_in_their_order_and_all_by_default() -> Result<()> {
+        let named = |names: &[&str]| Stage::parse_all(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(named(&[])?.len(), Stage::ALL.len());
+        assert_eq!(named(&["web", "fmt"])?, [Stage::Fmt, Stage::Web]);
+        assert!(named(&["fmt", "wasm"]).is_err());
+        Ok(())
+    }
+}

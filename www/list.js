@@ -64,6 +64,7 @@ function paint(message, { threshold, remoteOn }) {
       confidence: envelope.confidence,
       device: envelope.device.kind,
       degraded: envelope.degraded,
+      latencyMs: envelope.latency_ms,
     });
   }
   part(row, 'label').textContent = envelope?.output.label ?? '';

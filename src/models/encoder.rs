@@ -11,6 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData, activation};
 use super::config::{Activation, Config, Family};
 use super::weights::Weights;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ops;
 
 /// Added to the attention scores of padding: its weight is then zero in 32 bits.
 const MASKED: f32 = -1e9;
@@ -208,7 +209,7 @@ impl Layer {
 
         let inner = self.intermediate.forward(x.clone());
         let inner = match config.activation {
-            Activation::Gelu => activation::gelu(inner),
+            Activation::Gelu => ops::gelu(inner),
             Activation::GeluTanh => activation::gelu_approximate(inner),
             Activation::Relu => activation::relu(inner),
         };

@@ -19,6 +19,15 @@ pub fn from_js<T: DeserializeOwned>(what: &str, value: impl JsCast) -> Result<T,
         .map_err(|error| to_js_error(Error::invalid_input(format!("the {what} are not right: {error}"))))
 }
 
+/// What a user wrote, as a value. By way of JSON, because serde-wasm-bindgen looks up the fields that it knows and
+/// so passes over a misspelt one.
+pub fn options_from_js<T: DeserializeOwned>(what: &str, value: impl JsCast) -> Result<T, JsValue> {
+    let wrong = |why: String| to_js_error(Error::invalid_input(format!("the {what} are not right: {why}")));
+    let json =
+        js_sys::JSON::stringify(value.unchecked_ref()).map_err(|_| wrong("they are no plain object".to_string()))?;
+    serde_json::from_str(&String::from(json)).map_err(|error| wrong(error.to_string()))
+}
+
 /// The results of a run; places in texts are counted as JavaScript counts.
 pub fn output_to_js(texts: &[String], output: RunOutput) -> Result<JsValue, JsValue> {
     match output {

@@ -9,7 +9,7 @@ use crate::delegation::{CascadeConfig, Delegation, OffsetUnit, Step};
 use crate::device::DeviceReport;
 use crate::remote::{Question, RemoteEvent};
 use crate::tasks::{self, RunOptions, Task};
-use convert::{from_js, output_to_js, to_js, to_js_error};
+use convert::{from_js, options_from_js, output_to_js, to_js, to_js_error};
 
 type JsResult<T> = Result<T, JsValue>;
 
@@ -102,7 +102,7 @@ impl Loader {
     #[wasm_bindgen(constructor)]
     pub fn new(device: &Device, task: &str, options: JsLoadOptions) -> JsResult<Self> {
         let task: Task = task.parse().map_err(to_js_error)?;
-        Ok(Self(crate::Loader::new(device.0.clone(), task, from_js("load options", options)?)))
+        Ok(Self(crate::Loader::new(device.0.clone(), task, options_from_js("load options", options)?)))
     }
 
     /// The files wanted next; none once all are there.
@@ -146,7 +146,7 @@ impl Pipeline {
 
     /// The result of the task for each of `inputs`.
     pub async fn run(&self, inputs: Vec<String>, options: JsRunOptions) -> JsResult<JsRunOutput> {
-        let options: RunOptions = from_js("options", options)?;
+        let options: RunOptions = options_from_js("options", options)?;
         let output = self.0.run(&inputs, &options).await.map_err(to_js_error)?;
         Ok(output_to_js(&inputs, output)?.unchecked_into())
     }
@@ -164,7 +164,7 @@ impl Cascade {
     /// A cascade over `pipeline`, which runs on the device that `report` tells of.
     #[wasm_bindgen(constructor)]
     pub fn new(pipeline: Pipeline, config: JsCascadeConfig, report: JsDeviceReport) -> JsResult<Self> {
-        let config: CascadeConfig = from_js("cascade", config)?;
+        let config: CascadeConfig = options_from_js("settings of the cascade", config)?;
         let report: DeviceReport = from_js("device report", report)?;
         let delegation = Delegation::new(config, report, OffsetUnit::Utf16).map_err(to_js_error)?;
         pipeline.0.check_answers().map_err(to_js_error)?;
@@ -185,7 +185,7 @@ impl Cascade {
 
     /// The first step for each of `inputs`.
     pub async fn decide(&mut self, inputs: Vec<String>, options: JsRunOptions) -> JsResult<JsSteps> {
-        let options: RunOptions = from_js("options", options)?;
+        let options: RunOptions = options_from_js("options", options)?;
         let started = now_ms();
         let answers = self.pipeline.answer(&inputs, &options).await.map_err(to_js_error)?;
         let latency_ms = (now_ms() - started) / inputs.len().max(1) as f64;

@@ -94,6 +94,8 @@ impl Artefact {
             .arg(&bound)
             .arg(&compiled))?;
 
+        plain_types(&bound.join(format!("{STEM}.d.ts")))?;
+
         // Many changes leave the module as it was: those of comments, tests and native code.
         let wasm = format!("{STEM}_bg.wasm");
         let input = Fingerprint::default()
@@ -143,6 +145,13 @@ impl Artefact {
             .arg(&optimised))?;
         fs::rename(optimised, wasm).context("the optimised module cannot be put in its place")
     }
+}
+
+/// Takes out of the types what only users who compile for the newest JavaScript could read.
+fn plain_types(path: &Path) -> Result<()> {
+    let types = fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let plain: Vec<&str> = types.lines().filter(|line| !line.contains("[Symbol.dispose]")).collect();
+    fs::write(path, plain.join("\n") + "\n").with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// An artefact in the cache folder, with notes of what it was made from.

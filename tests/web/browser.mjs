@@ -1,0 +1,60 @@
+// The system's Chromium, and how it is started: with WebGPU in software, or without any.
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+
+/** Quiet and repeatable: nothing of the browser's own business on the network. */
+const QUIET = [
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+const WEBGPU = {
+  // A real WebGPU, slow but right.
+  software: ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-unsafe-swiftshader', '--enable-features=Vulkan'],
+  // `navigator.gpu` is there and finds no adapter, as on many machines.
+  none: ['--disable-gpu'],
+};
+
+/**
+ * What `chromium.launch` of playwright-core is given.
+ *
+ * @param {'software' | 'none'} webgpu
+ */
+export function launchOptions(webgpu) {
+  return {
+    executablePath: findChromium(),
+    args: ['--headless=new', ...QUIET, ...WEBGPU[webgpu]],
+    ignoreDefaultArgs: ['--headless', '--enable-unsafe-swiftshader'],
+  };
+}
+
+/** The path of the browser: `$CHROMIUM`, or the first of its usual names on the `PATH`. */
+function findChromium() {
+  const { CHROMIUM, PATH = '' } = process.env;
+  if (CHROMIUM) {
+    if (isProgram(CHROMIUM)) return CHROMIUM;
+    throw new Error(`CHROMIUM names '${CHROMIUM}', which is no program.`);
+  }
+  const folders = [...PATH.split(delimiter), '/usr/bin'].filter(Boolean);
+  const found = NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find(isProgram);
+  if (found) return found;
+  throw new Error(
+    "No Chromium was found. Install one (Debian and Ubuntu: 'sudo apt-get install chromium'; Fedora: 'sudo dnf install chromium'), " +
+      'or name yours in the environment variable CHROMIUM.',
+  );
+}
+
+function isProgram(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,138 @@
+// Which device it becomes, and why: without an adapter, with one, with one that is no good, and when it is lost.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { cosine, goldenSentences } from './golden.mjs';
+import { LIMIT, MINILM, openBrowser } from './package_page.mjs';
+
+const [{ text, embedding }] = goldenSentences();
+
+/** Embeds the golden sentence in the page; gives the vector and the device after it. */
+const embedIn = (page, device) =>
+  page.evaluate(async ([model, text, device]) => {
+    const embed = await (globalThis.kept ??= pipeline('feature-extraction', model, { device }));
+    const [vector] = rows(await embed(text, { pooling: 'mean', normalize: true }));
+    return { vector, device: embed.device };
+  }, [MINILM, text, device]);
+
+const agrees = (vector) => assert.ok(cosine(vector, embedding) >= 0.9999);
+const gpuFiles = (page) => page.requested.filter((path) => path.includes('/wasm/gpu/'));
+
+describe('without an adapter', LIMIT, () => {
+  let opened;
+  before(async () => (opened = await openBrowser({ webgpu: 'none' })));
+  after(() => opened?.close());
+
+  for (const worker of [true, false]) {
+    const where = worker ? 'in a worker' : 'in place';
+
+    test(`auto takes the CPU and says why, ${where}`, async () => {
+      const page = await opened.page({ worker });
+      const { vector, device } = await embedIn(page, 'auto');
+      agrees(vector);
+      assert.deepEqual([device.kind, device.requested, device.adapter], ['wasm', 'auto', '']);
+      assert.match(device.reason, /adapter/);
+      assert.deepEqual(gpuFiles(page), [], 'nothing of the GPU artefact is downloaded');
+    });
+
+    test(`WebGPU that was asked for is an error, ${where}`, async () => {
+      const page = await opened.page({ worker });
+      const { error } = await page.evaluate((model) => outcome(pipeline('feature-extraction', model, { device: 'webgpu' })), MINILM);
+      assert.deepEqual([error?.kind, error?.ours], ['backend-unavailable', true]);
+      assert.match(error.message, /adapter/);
+      agrees((await embedIn(page, 'wasm')).vector);
+    });
+  }
+});
+
+describe('with an adapter', LIMIT, () => {
+  let opened;
+  before(async () => (opened = await openBrowser({ webgpu: 'software' })));
+  after(() => opened?.close());
+
+  for (const worker of [true, false]) {
+    test(`auto takes WebGPU, once it has proved right, ${worker ? 'in a worker' : 'in place'}`, async () => {
+      const page = await opened.page({ worker });
+      const { vector, device } = await embedIn(page, 'auto');
+      assert.deepEqual([device.kind, device.requested], ['webgpu', 'auto'], device.reason);
+      assert.notEqual(device.adapter, '');
+      assert.match(device.reason, /golden/);
+      assert.notDeepEqual(gpuFiles(page), []);
+      agrees(vector);
+    });
+  }
+
+  test('an adapter that gives no device leads to the CPU', async () => {
+    const page = await opened.page({ worker: false });
+    await page.evaluate(() => (GPUAdapter.prototype.requestDevice = () => Promise.reject(new Error('all devices are out'))));
+    const { vector, device } = await embedIn(page, 'auto');
+    assert.equal(device.kind, 'wasm');
+    assert.match(device.reason, /WebGPU was not taken/);
+    agrees(vector);
+  });
+
+  test('a GPU that computes something else leads to the CPU', async () => {
+    const page = await opened.page({ worker: false });
+    await page.evaluate(() => {
+      const { getMappedRange } = GPUBuffer.prototype;
+      GPUBuffer.prototype.getMappedRange = function (...range) {
+        const bytes = getMappedRange.apply(this, range);
+        if (this.usage & GPUBufferUsage.MAP_READ && bytes.byteLength >= 4) new Float32Array(bytes, 0, 1)[0] += 0.5;
+        return bytes;
+      };
+    });
+    const { vector, device } = await embedIn(page, 'auto');
+    assert.equal(device.kind, 'wasm');
+    assert.match(device.reason, /golden/);
+    agrees(vector);
+  });
+});
+
+for (const worker of [true, false]) {
+  // A browser for each: one whose GPU process has died often enough starts no more of them.
+  describe(`a device that is lost, ${worker ? 'in a worker' : 'in place'}`, LIMIT, () => {
+    let opened;
+    let page;
+    let crash;
+    before(async () => {
+      opened = await openBrowser({ webgpu: 'software' });
+      page = await opened.page({ worker });
+      const browser = await opened.browser.newBrowserCDPSession();
+      crash = () => browser.send('Browser.crashGpuProcess');
+      assert.equal((await embedIn(page, 'auto')).device.kind, 'webgpu');
+    });
+    after(() => opened?.close());
+
+    test('a call that runs is answered by the CPU, and so are those after it', async () => {
+      // Takes seconds in software, so that the loss meets it.
+      const running = embedIn(page);
+      await crash();
+      for (const { vector, device } of [await running, await embedIn(page)]) {
+        agrees(vector);
+        assert.deepEqual([device.kind, device.requested], ['wasm', 'auto']);
+        assert.match(device.reason, /WebGPU was given up for the CPU/);
+      }
+    });
+
+    test('a model that is loaded afterwards knows of it', async () => {
+      const device = await page.evaluate(async () => (await pipeline('text-classification', '/golden/tiny-bert-seq', { device: 'auto' })).device);
+      assert.deepEqual([device.kind, device.requested], ['wasm', 'auto']);
+    });
+  });
+
+  describe(`a device that is lost between two calls, ${worker ? 'in a worker' : 'in place'}`, LIMIT, () => {
+    let opened;
+    before(async () => (opened = await openBrowser({ webgpu: 'software' })));
+    after(() => opened?.close());
+
+    test('the next call is answered by the CPU', async () => {
+      const page = await opened.page({ worker });
+      assert.equal((await embedIn(page, 'auto')).device.kind, 'webgpu');
+      await (await opened.browser.newBrowserCDPSession()).send('Browser.crashGpuProcess');
+      const { vector, device } = await embedIn(page);
+      agrees(vector);
+      assert.equal(device.kind, 'wasm');
+      assert.match(device.reason, /WebGPU was given up for the CPU/);
+    });
+  });
+}

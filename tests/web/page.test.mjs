@@ -1,0 +1,276 @@
+// The demo page from end to end, as its visitors use it.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+
+import { chromium } from 'playwright-core';
+
+import { launchOptions } from './browser.mjs';
+import { LIMIT, openBrowser } from './package_page.mjs';
+import { startRemote } from './remote.mjs';
+import { startServer } from './server.mjs';
+
+const MESSAGES = 6;
+
+/** What a row shows, and all the rows of `page`, the newest first. */
+const rowsOf = (page) =>
+  page.$$eval('[data-route]', (rows) =>
+    rows.map(({ dataset: { route, reason, label, confidence, degraded }, innerText }) => ({ route, reason, label, confidence: Number(confidence), degraded: degraded === 'true', words: innerText })),
+  );
+const figure = (page, name) => page.$eval(`#total-${name}`, (cell) => Number(cell.dataset.value));
+const settled = (page) => page.waitForFunction(() => ['done', 'error'].includes(document.body.dataset.state), undefined, LIMIT);
+const requestsOf = (page) => page.$eval('body', ({ dataset }) => Number(dataset.requests));
+
+describe('the demo page', LIMIT, () => {
+  let remote;
+  let alone;
+  let served;
+  let browser;
+  before(async () => {
+    browser = await chromium.launch(launchOptions('none'));
+    remote = await startRemote();
+    alone = await startServer();
+    served = await startServer({ remote });
+  });
+  after(async () => {
+    await browser?.close();
+    await Promise.all([alone?.stop(), served?.stop(), remote?.stop()]);
+  });
+
+  let pages;
+  beforeEach(() => {
+    pages = [];
+    remote.set();
+    remote.forget();
+  });
+  afterEach(async () => {
+    await Promise.all(pages.map((page) => page.context().close()));
+  });
+
+  /** A page of `server`; its `errors` and the `foreign` addresses that it asked for are kept. */
+  async function open(server, query = '', options = {}) {
+    const context = await browser.newContext(options);
+    const page = await context.newPage();
+    pages.push(page);
+    Object.assign(page, { errors: [], foreign: [] });
+    page.on('console', (message) => message.type() === 'error' && page.errors.push(message.text()));
+    page.on('pageerror', (error) => page.errors.push(String(error)));
+    context.on('request', (request) => {
+      const { protocol, origin } = new URL(request.url());
+      if (protocol !== 'data:' && protocol !== 'blob:' && origin !== server.url) page.foreign.push(request.url());
+    });
+    if (options.missing) await context.route(options.missing, (route) => route.fulfill({ status: 404, body: 'not there' }));
+    await page.goto(`${server.url}/?limit=${MESSAGES}${query}`);
+    await settled(page);
+    return page;
+  }
+
+  /** Nothing was complained of, and nobody else was asked. */
+  function assertClean(page) {
+    assert.deepEqual([page.errors, page.foreign], [[], []]);
+  }
+
+  for (const [model, labels] of [['spam', ['ham', 'spam']], ['sentiment', ['negative', 'positive']]]) {
+    test(`without a remote every message is sorted here, for ${model}`, async () => {
+      const page = await open(alone, `&model=${model}`);
+      const threshold = Number(await page.inputValue('#threshold'));
+      const rows = await rowsOf(page);
+      assert.equal(rows.length, MESSAGES);
+      for (const { route, reason, label, confidence, degraded, words } of rows) {
+        assert.deepEqual([route, reason, degraded], confidence >= threshold ? ['local', 'confident', false] : ['local', 'no-remote', true]);
+        assert.ok(labels.includes(label));
+        assert.match(words, confidence >= threshold ? /Stayed here/ : /Unsure, would be delegated/);
+      }
+      assert.deepEqual([await requestsOf(page), await page.isVisible('#no-remote')], [0, true]);
+      assert.match(await page.innerText('#sent'), /Nothing has left/);
+      assert.match(await page.innerText('#device-words'), /Runs on the CPU.*adapter/);
+      assert.ok((await page.$eval('#bytes', ({ dataset }) => Number(dataset.value))) > 90e6);
+      assertClean(page);
+    });
+  }
+
+  test('with a remote it answers what is unsure, and nothing else', async () => {
+    const unsure = await open(served, '&threshold=1&remote=/v1');
+    const rows = await rowsOf(unsure);
+    assert.deepEqual(rows.map(({ route, reason, degraded }) => [route, reason, degraded]), rows.map(() => ['remote', 'unsure', false]));
+    assert.deepEqual([rows.length, remote.requests.length, await requestsOf(unsure)], [MESSAGES, MESSAGES, MESSAGES]);
+    assert.ok((await figure(unsure, 'tokens')) > 0);
+    assertClean(unsure);
+
+    remote.forget();
+    const sure = await open(served, '&threshold=0.5&remote=/v1');
+    assert.deepEqual((await rowsOf(sure)).map(({ route, reason }) => `${route} ${reason}`), Array(MESSAGES).fill('local confident'));
+    assert.deepEqual([remote.requests.length, await requestsOf(sure)], [0, 0]);
+    assertClean(sure);
+  });
+
+  test('nothing is sent before the visitor allows it', async () => {
+    const page = await open(served, '&threshold=1');
+    assert.deepEqual([remote.requests.length, await page.$eval('body', ({ dataset }) => dataset.remote)], [0, 'off']);
+    await page.check('#remote-on');
+    await settled(page);
+    assert.equal(remote.requests.length, 0, 'what was sorted already stays until it is sent on purpose');
+    await page.click('#delegate');
+    await page.waitForFunction((count) => document.querySelectorAll('[data-route=remote]').length === count, MESSAGES);
+    assert.equal(remote.requests.length, MESSAGES);
+    await page.uncheck('#remote-on');
+    await settled(page);
+    await page.fill('#own-text', 'This one stays.');
+    await page.click('#own button');
+    await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, MESSAGES + 1);
+    assert.deepEqual([remote.requests.length, (await rowsOf(page))[0].reason], [MESSAGES, 'no-remote']);
+    assertClean(page);
+  });
+
+  test('the threshold can be dragged, and tells what it would delegate', async () => {
+    const page = await open(alone, '&threshold=0.5');
+    const confidences = (await rowsOf(page)).map(({ confidence }) => confidence);
+    const slider = await page.locator('#threshold').boundingBox();
+    const middle = slider.y + slider.height / 2;
+    assert.deepEqual([await figure(page, 'stayed'), await figure(page, 'unsure')], [MESSAGES, 0]);
+    await page.mouse.move(slider.x + 10, middle);
+    await page.mouse.down();
+    for (const at of [0.3, 0.7, 1.1]) {
+      await page.mouse.move(slider.x + slider.width * at, middle, { steps: 5 });
+      const threshold = Number(await page.inputValue('#threshold'));
+      const unsure = confidences.filter((confidence) => confidence < threshold).length;
+      assert.deepEqual([await figure(page, 'stayed'), await figure(page, 'unsure')], [MESSAGES - unsure, unsure], `at ${threshold}`);
+      assert.match(await page.getAttribute('#threshold', 'aria-valuetext'), new RegExp(`${MESSAGES - unsure} of ${MESSAGES}`));
+    }
+    await page.mouse.up();
+    assert.equal(Number(await page.inputValue('#threshold')), 1);
+    assertClean(page);
+  });
+
+  test("one's own text is sorted, as one message or as one a line", async () => {
+    const page = await open(alone);
+    await page.fill('#own-text', '<b>You have won</b>\n& a prize 🎉');
+    await page.click('#own button');
+    await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, MESSAGES + 1);
+    const [own] = await rowsOf(page);
+    assert.match(own.words, /<b>You have won<\/b>\s& a prize 🎉/);
+    await page.waitForFunction((label) => document.getElementById('own-result').textContent.startsWith(label), own.label);
+
+    await page.check('#per-line');
+    await page.fill('#own-text', 'one\n\ntwo\nthree');
+    await page.click('#own button');
+    await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, MESSAGES + 4);
+    assert.match(await page.innerText('#own-result'), /^3 messages: /);
+
+    await page.click('#own button');
+    assert.match(await page.innerText('#own-result'), /nothing to sort/);
+    assertClean(page);
+  });
+
+  test('it goes on when the remote is gone', async (t) => {
+    const fleeting = await startRemote();
+    t.after(() => fleeting.stop());
+    const page = await open(alone, '&threshold=1');
+    // The address of one's own model, typed in.
+    await page.click('#remote summary');
+    await page.fill('#remote-address', fleeting.url);
+    await page.check('#remote-on');
+    await settled(page);
+    const sortOwn = async (text, count) => {
+      await page.fill('#own-text', text);
+      await page.click('#own button');
+      await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, count);
+      return (await rowsOf(page))[0];
+    };
+    const answered = await sortOwn('What do you make of this?', MESSAGES + 1);
+    assert.deepEqual([answered.route, answered.reason, fleeting.requests.length], ['remote', 'unsure', 1]);
+    assert.deepEqual(page.errors, []);
+
+    await fleeting.stop();
+    const kept = await sortOwn('And of this?', MESSAGES + 2);
+    assert.deepEqual([kept.route, kept.reason, kept.degraded], ['local', 'remote-unreachable', true]);
+    assert.match(kept.words, /could not be reached; local answer kept/);
+    assert.equal(await page.$eval('body', ({ dataset }) => dataset.state), 'done');
+    // The browser itself notes the request that failed.
+    assert.deepEqual(page.errors.filter((error) => !/ERR_CONNECTION_REFUSED/.test(error)), []);
+    assert.deepEqual(page.foreign.filter((address) => !address.startsWith(fleeting.url)), []);
+  });
+
+  test('a model that is not there is told of, and can be tried again', async () => {
+    const page = await open(alone, '', { missing: '**/models/spam/config.json' });
+    assert.equal(await page.$eval('body', ({ dataset }) => dataset.state), 'error');
+    assert.match(await page.innerText('#problem'), /\/models\/spam\/config\.json is not there/);
+    await page.context().unrouteAll();
+    await page.click('#retry');
+    await page.waitForFunction(() => document.body.dataset.state === 'done');
+    assert.deepEqual([(await rowsOf(page)).length, await page.isVisible('#problem'), page.foreign], [MESSAGES, false, []]);
+  });
+
+  test('all of it can be done by keyboard', async () => {
+    const page = await open(served, '&threshold=1');
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
+    await page.keyboard.press('Enter');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'messages-heading');
+
+    await page.reload();
+    await settled(page);
+    const reach = async (id) => {
+      for (let i = 0; i < 60; i += 1) {
+        await page.keyboard.press('Tab');
+        if (await page.evaluate((id) => document.activeElement.id === id, id)) return;
+      }
+      assert.fail(`#${id} cannot be reached by Tab`);
+    };
+    await reach('own-text');
+    await page.keyboard.type('Typed without a mouse.');
+    await page.keyboard.press('Control+Enter');
+    await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, MESSAGES + 1);
+
+    await reach('threshold');
+    await page.keyboard.press('Home');
+    assert.equal(await page.inputValue('#threshold'), '0.5');
+    await page.keyboard.press('ArrowRight');
+    assert.equal(await page.inputValue('#threshold'), '0.51');
+    await page.keyboard.press('End');
+    assert.equal(await page.inputValue('#threshold'), '1');
+
+    await reach('remote-on');
+    await page.keyboard.press('Space');
+    await page.waitForFunction(() => document.body.dataset.remote === 'on');
+    await settled(page);
+    await reach('delegate');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction((count) => document.querySelectorAll('[data-route=remote]').length === count, MESSAGES + 1);
+    assertClean(page);
+  });
+
+  test('a screen reader finds a name for every control', async () => {
+    const page = await open(served, '&threshold=1&remote=/v1');
+    const cdp = await page.context().newCDPSession(page);
+    const { nodes } = await cdp.send('Accessibility.getFullAXTree');
+    const controls = nodes.filter(({ ignored, role, properties }) => !ignored && role.value !== 'RootWebArea' && properties?.some(({ name, value }) => name === 'focusable' && value.value));
+    assert.ok(controls.length > 10);
+    assert.deepEqual(controls.filter(({ name }) => !name?.value).map(({ role }) => role.value), []);
+    assert.match(await page.innerText('#status[role=status]'), /Done\./);
+  });
+
+  test('it fits a phone, in light and in dark', async () => {
+    const colours = {};
+    for (const colorScheme of ['light', 'dark']) {
+      const page = await open(alone, '', { colorScheme, viewport: { width: 360, height: 740 } });
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `nothing sticks out in ${colorScheme}`);
+      colours[colorScheme] = await page.evaluate(() => [getComputedStyle(document.body), getComputedStyle(document.documentElement)].map(({ backgroundColor }) => backgroundColor).join());
+      assertClean(page);
+    }
+    assert.notEqual(colours.light, colours.dark);
+  });
+});
+
+describe('the demo page with WebGPU', LIMIT, () => {
+  let opened;
+  before(async () => (opened = await openBrowser({ webgpu: 'software' })));
+  after(() => opened?.close());
+
+  test('it takes WebGPU by itself', async () => {
+    const page = await opened.browser.newPage();
+    await page.goto(`${opened.server.url}/?limit=1`);
+    await settled(page);
+    assert.deepEqual(await page.$eval('body', ({ dataset: { state, device } }) => [state, device]), ['done', 'webgpu']);
+    assert.equal((await rowsOf(page)).length, 1);
+  });
+});

@@ -1,0 +1,52 @@
+// The project's own development server, started as a user starts it.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/**
+ * A server, with `remote` behind `/v1`: `cargo xtask serve`, on a free port.
+ *
+ * `cargo xtask test` spares the tests the wait for cargo: `$PILOT_LIGHT_XTASK` is the program to be used
+ * in its place, `$PILOT_LIGHT_ADDRESS` a server that runs already and has no remote.
+ *
+ * @param {{ remote?: { url: string, key?: string, model?: string } }} [options]
+ * @returns {Promise<{ url: string, stop(): Promise<void> }>} `url` is without a slash at its end.
+ */
+export async function startServer({ remote } = {}) {
+  const { PILOT_LIGHT_ADDRESS, PILOT_LIGHT_XTASK, ...env } = process.env;
+  if (PILOT_LIGHT_ADDRESS && !remote) return { url: new URL(PILOT_LIGHT_ADDRESS).origin, stop: async () => undefined };
+  const [program, ...before] = PILOT_LIGHT_XTASK ? [PILOT_LIGHT_XTASK] : ['cargo', 'xtask'];
+  const settings = {
+    PILOT_LIGHT_REMOTE_URL: remote?.url,
+    PILOT_LIGHT_REMOTE_KEY: remote?.key,
+    PILOT_LIGHT_REMOTE_MODEL: remote?.model,
+  };
+  const child = spawn(program, [...before, 'serve', '--port', '0'], {
+    cwd: ROOT,
+    env: { ...env, ...settings },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code, signal) => reject(new Error(`The server ended with ${signal ?? code} before it told its address.`)));
+  });
+  const [line] = await Promise.race([once(createInterface(child.stdout), 'line'), ended]);
+  // What it ends with from here on is nobody's news.
+  ended.catch(() => undefined);
+  const [url] = /http:\/\/[^\s/]+/.exec(line) ?? [];
+  if (url === undefined) {
+    child.kill();
+    throw new Error(`The server's first line has no address: ${line}`);
+  }
+  return {
+    url,
+    async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill();
+      await once(child, 'exit');
+    },
+  };
+}

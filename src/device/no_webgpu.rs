@@ -4,7 +4,7 @@ use super::Device;
 use crate::error::{Error, ErrorKind, Result};
 
 #[derive(Clone, Default)]
-pub struct Watch;
+pub struct Watch {}
 
 impl Watch {
     pub fn fault(&self) -> Option<String> {

@@ -3,8 +3,12 @@ import type { StartArgs } from './protocol.js';
 import type { DeviceReport } from './types.js';
 import type { Device } from './wasm/cpu/pilot_light.js';
 
-/** The WebAssembly side; both artefacts have the same interface. */
-export type Wasm = typeof import('./wasm/cpu/pilot_light.js');
+type Module = typeof import('./wasm/cpu/pilot_light.js');
+
+/** The WebAssembly side. Both artefacts have the same interface, but for what their instances export to their glue. */
+export type Wasm = Omit<Module, 'default' | 'initSync'> & {
+  default(options?: { module_or_path: string }): Promise<unknown>;
+};
 export type ArtefactName = 'cpu' | 'gpu';
 
 /** The artefacts of a thread. */

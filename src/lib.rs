@@ -9,6 +9,7 @@
 //!
 //! A [`Loader`] is handed a model's files and gives a [`tasks::Pipeline`].
 
+pub mod calibration;
 pub mod cascade;
 pub mod delegation;
 pub mod device;

@@ -1,7 +1,14 @@
 //! Asking a general model, without I/O: what to send, and what to make of a reply. No module here reads
 //! a clock, draws a random number or knows a network.
 
+pub mod attempts;
 mod chat;
+pub mod limits;
+pub mod redaction;
+mod retry_after;
+pub mod sse;
+pub mod stream;
+mod words;
 
 use serde::{Deserialize, Serialize};
 

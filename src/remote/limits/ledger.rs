@@ -1,0 +1,269 @@
+//! What the tabs of one origin have spent. Each tab writes its own record and reads all of them; of two
+//! versions of a record the newer one holds, so ledgers can be merged in any order, any number of times.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The records of all tabs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    tabs: BTreeMap<u32, Record>,
+}
+
+/// What one tab has spent. The version comes first: records are compared by their fields in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Record {
+    /// When it was last written, in milliseconds, or one more than before if that is later.
+    version: u64,
+    /// Days since 1970, UTC.
+    day: u64,
+    /// Money spent on that day, in billionths of a US dollar.
+    nano_usd: u64,
+    /// The last minute and the next one, in which retries wait.
+    seconds: Vec<Second>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Second {
+    at: u64,
+    requests: u64,
+    tokens: u64,
+}
+
+/// What is entered, or taken back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// Requests.
+    pub requests: u64,
+    /// Tokens of questions and answers.
+    pub tokens: u64,
+    /// Money, in billionths of a US dollar.
+    pub nano_usd: u64,
+}
+
+const MINUTE_SECONDS: u64 = 60;
+/// More tabs than anybody has open; beyond it the one that spent least is forgotten.
+const MAX_TABS: usize = 256;
+/// What a browser may store of it without anybody minding.
+const MAX_JSON_BYTES: usize = 1 << 20;
+
+/// The day of a time.
+pub fn day_of(ms: f64) -> u64 {
+    (ms / 86_400_000.0) as u64
+}
+
+/// The second of a time.
+pub fn second_of(ms: f64) -> u64 {
+    (ms / 1000.0) as u64
+}
+
+/// The seconds of which any part is in the minute before `now_ms`, and those of the minute ahead. What is
+/// further ahead was written by a clock that was wrong.
+fn window(now_ms: f64) -> RangeInclusive<u64> {
+    let now = second_of(now_ms);
+    now.saturating_sub(MINUTE_SECONDS)..=now.saturating_add(MINUTE_SECONDS)
+}
+
+impl Ledger {
+    /// What [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    /// Invalid input: it is none, or too long.
+    pub fn from_json(json: &str) -> Result<Self> {
+        if json.len() > MAX_JSON_BYTES {
+            return Err(Error::invalid_input("the ledger is too long"));
+        }
+        let mut ledger: Self = serde_json::from_str(json)
+            .map_err(|error| Error::invalid_input(format!("the ledger is broken: {error}")))?;
+        ledger.forget_poorest();
+        Ok(ledger)
+    }
+
+    /// Itself, to be kept.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Takes over what `other` knows better.
+    pub fn merge(&mut self, other: Self) {
+        for (tab, record) in other.tabs {
+            let known = self.tabs.entry(tab).or_default();
+            if record > *known {
+                *known = record;
+            }
+        }
+        self.forget_poorest();
+    }
+
+    /// Forgets the tabs, other than `own`, of which nothing counts any more.
+    pub fn prune(&mut self, own: u32, now_ms: f64) {
+        let (today, window) = (day_of(now_ms), window(now_ms));
+        self.tabs.retain(|tab, record| {
+            *tab == own || record.day == today || record.seconds.iter().any(|second| window.contains(&second.at))
+        });
+    }
+
+    /// Requests and tokens of the minute, and money of the day, that `now_ms` is in.
+    pub fn spent(&self, now_ms: f64) -> Sum {
+        let (today, window) = (day_of(now_ms), window(now_ms));
+        let mut sum = Sum::default();
+        for record in self.tabs.values() {
+            if record.day == today {
+                sum.nano_usd = sum.nano_usd.saturating_add(record.nano_usd);
+            }
+            for second in record.seconds.iter().filter(|second| window.contains(&second.at)) {
+                sum.requests = sum.requests.saturating_add(second.requests);
+                sum.tokens = sum.tokens.saturating_add(second.tokens);
+            }
+        }
+        sum
+    }
+
+    /// Takes `less` back from what `tab` entered for `second` and `day`, and enters `more`.
+    pub fn enter(&mut self, tab: u32, (second, day): (u64, u64), less: Sum, more: Sum, now_ms: f64) {
+        let record = self.tabs.entry(tab).or_default();
+        record.version = record.version.saturating_add(1).max(now_ms as u64);
+        let today = day_of(now_ms);
+        if record.day != today {
+            (record.day, record.nano_usd) = (today, 0);
+        }
+        if day == today {
+            record.nano_usd = record.nano_usd.saturating_sub(less.nano_usd).saturating_add(more.nano_usd);
+        }
+        let window = window(now_ms);
+        record.seconds.retain(|second| window.contains(&second.at));
+        let place = record.seconds.binary_search_by_key(&second, |entry| entry.at);
+        let place = match place {
+            Ok(place) => place,
+            // What was entered there is out of the minute, and what comes of it later as well.
+            Err(_) if !window.contains(&second) => return,
+            Err(place) => {
+                record.seconds.insert(place, Second { at: second, ..Second::default() });
+                place
+            }
+        };
+        let entry = &mut record.seconds[place];
+        entry.requests = entry.requests.saturating_sub(less.requests).saturating_add(more.requests);
+        entry.tokens = entry.tokens.saturating_sub(less.tokens).saturating_add(more.tokens);
+    }
+
+    fn forget_poorest(&mut self) {
+        while self.tabs.len() > MAX_TABS {
+            let poorest = self.tabs.iter().min_by_key(|(_, record)| record.nano_usd).map(|(tab, _)| *tab);
+            poorest.and_then(|tab| self.tabs.remove(&tab));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: f64 = 1_795_478_400_000.0;
+
+    fn sum(requests: u64, tokens: u64, nano_usd: u64) -> Sum {
+        Sum { requests, tokens, nano_usd }
+    }
+
+    fn with(entries: &[(u32, f64, Sum)]) -> Ledger {
+        let mut ledger = Ledger::default();
+        for (tab, at_ms, entered) in entries {
+            ledger.enter(*tab, (second_of(*at_ms), day_of(*at_ms)), Sum::default(), *entered, *at_ms);
+        }
+        ledger
+    }
+
+    #[test]
+    fn a_minute_and_a_day_go_by() {
+        let ledger = with(&[(1, NOW_MS, sum(1, 10, 100)), (2, NOW_MS + 500.0, sum(1, 20, 200))]);
+        for (after_ms, expected) in [
+            (600.0, sum(2, 30, 300)),
+            (60_999.0, sum(2, 30, 300)),
+            (61_000.0, sum(0, 0, 300)),
+            (86_399_999.0, sum(0, 0, 300)),
+            (86_400_000.0, sum(0, 0, 0)),
+            // A clock that was set back: what lies ahead does not count for long.
+            (-61_000.0, sum(0, 0, 0)),
+        ] {
+            assert_eq!(ledger.spent(NOW_MS + after_ms), expected, "{after_ms}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_count_is_forgotten() {
+        let mut ledger = with(&[(1, NOW_MS, sum(1, 1, 1)), (2, NOW_MS, sum(1, 1, 1))]);
+        ledger.prune(1, NOW_MS + 9e7);
+        assert_eq!(ledger.tabs.keys().copied().collect::<Vec<_>>(), [1]);
+        let many: Vec<_> = (0..1000).map(|tab| (tab, NOW_MS, sum(1, 1, u64::from(tab)))).collect();
+        ledger.merge(with(&many));
+        assert_eq!((ledger.tabs.len(), ledger.tabs.contains_key(&999)), (MAX_TABS, true));
+        // One tab's seconds are bounded by the two minutes that count.
+        let times: Vec<_> = (0..10_000).map(|i| (1, NOW_MS + f64::from(i) * 1000.0, sum(1, 1, 1))).collect();
+        assert_eq!(with(&times).tabs[&1].seconds.len(), 61);
+    }
+
+    #[test]
+    fn it_is_kept_and_read_again() {
+        let ledger = with(&[(7, NOW_MS, sum(1, 10, 100))]);
+        assert_eq!(Ledger::from_json(&ledger.to_json()).unwrap(), ledger);
+        let long = " ".repeat(MAX_JSON_BYTES + 1);
+        for broken in ["", "{}", "null", r#"{"tabs":{"a":{}}}"#, r#"{"tabs":{"1":{"version":-1}}}"#, &long] {
+            assert!(Ledger::from_json(broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_was_forgotten_is_newer_when_it_is_written_again() {
+        let old = with(&[(1, NOW_MS, sum(5, 5, 5)), (1, NOW_MS, sum(5, 5, 5))]);
+        let mut new = with(&[(1, NOW_MS + 1000.0, sum(1, 1, 1))]);
+        let expected = new.clone();
+        new.merge(old);
+        assert_eq!(new, expected);
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    mod properties {
+        use super::*;
+        use proptest::prelude::*;
+
+        fn any_ledger() -> impl Strategy<Value = Ledger> {
+            let entry = (0_u32..4, 0.0..100_000.0, (0_u64..3, 0_u64..50, 0_u64..50));
+            prop::collection::vec(entry, 0..12).prop_map(|entries| {
+                let entries: Vec<_> =
+                    entries.into_iter().map(|(tab, at, (a, b, c))| (tab, NOW_MS + at, sum(a, b, c))).collect();
+                with(&entries)
+            })
+        }
+
+        fn merged(mut a: Ledger, b: &Ledger) -> Ledger {
+            a.merge(b.clone());
+            a
+        }
+
+        proptest! {
+            #[test]
+            fn the_order_of_merges_makes_no_difference(a in any_ledger(), b in any_ledger(), c in any_ledger()) {
+                prop_assert_eq!(merged(a.clone(), &b), merged(b.clone(), &a));
+                prop_assert_eq!(merged(merged(a.clone(), &b), &c), merged(a.clone(), &merged(b.clone(), &c)));
+                prop_assert_eq!(merged(a.clone(), &a), a);
+            }
+
+            #[test]
+            fn tabs_that_tell_each_other_know_the_sum(entries in prop::collection::vec((0_u32..3, 0_u64..5, 0_u64..50, 0_u64..50), 0..30)) {
+                let mut tabs = vec![Ledger::default(); 3];
+                let mut total = Sum::default();
+                for (tab, requests, tokens, nano_usd) in entries {
+                    let place = (second_of(NOW_MS), day_of(NOW_MS));
+                    tabs[tab as usize].enter(tab, place, Sum::default(), sum(requests, tokens, nano_usd), NOW_MS);
+                    total = sum(total.requests + requests, total.tokens + tokens, total.nano_usd + nano_usd);
+                }
+                let all = merged(merged(tabs[2].clone(), &tabs[0]), &tabs[1]);
+                prop_assert_eq!(all.spent(NOW_MS), total);
+            }
+        }
+    }
+}

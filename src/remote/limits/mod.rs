@@ -1,0 +1,197 @@
+//! What may be sent at all: not too much, not too often, not to a server that is down.
+//!
+//! A [`Limits`] belongs to one general model. It is asked before every attempt, and told what came of it.
+
+mod breaker;
+mod ledger;
+mod price;
+mod queue;
+mod retry_budget;
+mod spending;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use breaker::Breaker;
+pub use ledger::Ledger;
+pub use price::{Price, estimate};
+pub use queue::{Entered, Queue};
+pub use retry_budget::RetryBudget;
+pub use spending::{Caps, Charge, Spending, Spent};
+
+use super::Usage;
+use super::attempts::may_pass;
+
+/// Why an attempt may not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(rename_all = "kebab-case")]
+pub enum Denied {
+    /// The server failed too often in a row, and is left alone for a while.
+    BreakerOpen,
+    /// Too many attempts of late were second ones.
+    RetryBudget,
+    /// Too many requests wait already.
+    QueueFull,
+    /// So many requests a minute are the cap.
+    RequestsPerMinute,
+    /// So many tokens a minute are the cap.
+    TokensPerMinute,
+    /// So much money a day is the cap.
+    UsdPerDay,
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BreakerOpen => "the remote failed too often in a row and is left alone for a while",
+            Self::RetryBudget => "too many attempts of late were retries",
+            Self::QueueFull => "too many requests wait for the remote",
+            Self::RequestsPerMinute => "the cap on requests a minute is reached",
+            Self::TokensPerMinute => "the cap on tokens a minute is reached",
+            Self::UsdPerDay => "the cap on money a day is reached",
+        })
+    }
+}
+
+/// An attempt that somebody wants to make.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sending {
+    /// Now, in milliseconds since 1970.
+    pub now_ms: f64,
+    /// When it is to be sent.
+    pub at_ms: f64,
+    /// When it is over at the latest.
+    pub until_ms: f64,
+    /// Whether it is a second one for the same question.
+    pub retry: bool,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outcome {
+    /// The server answered, and may have said what it cost.
+    Answered(Option<Usage>),
+    /// It replied with this status, which costs nothing.
+    Refused(u16),
+    /// There was no reply, or not all of it. It may have been paid for.
+    Failed,
+    /// It was aborted when it may have been sent already.
+    Aborted,
+    /// It was aborted, or failed, before it was sent.
+    Unsent,
+}
+
+/// The leave to make one attempt, to be handed back with what came of it. One that is not leaves the
+/// estimate of its cost charged, which errs on the side of the purse.
+#[must_use]
+#[derive(Debug)]
+pub struct Pass {
+    probe: bool,
+    charge: Charge,
+}
+
+/// All that limits the requests to one general model.
+#[derive(Debug)]
+pub struct Limits {
+    /// Whether the server is up.
+    pub breaker: Breaker,
+    /// How many retries are left.
+    pub retries: RetryBudget,
+    /// What was spent.
+    pub spending: Spending,
+}
+
+impl Limits {
+    /// Limits that nothing has been taken from, but for what `spending` knows of.
+    pub fn new(spending: Spending) -> Self {
+        Self { breaker: Breaker::default(), retries: RetryBudget::default(), spending }
+    }
+
+    /// Leave to send what is estimated to cost `estimate`.
+    ///
+    /// # Errors
+    /// Which limit forbids it; nothing is taken from the others then.
+    pub fn admit(&mut self, sending: Sending, estimate: Usage) -> Result<Pass, Denied> {
+        self.spending.check(sending.now_ms, estimate)?;
+        if sending.retry {
+            self.retries.check(sending.now_ms)?;
+        }
+        let probe = self.breaker.admit(sending.now_ms, sending.until_ms)?;
+        if sending.retry {
+            self.retries.take(sending.now_ms);
+        }
+        Ok(Pass { probe, charge: self.spending.charge(sending.now_ms, sending.at_ms, estimate) })
+    }
+
+    /// Takes a leave back.
+    pub fn settle(&mut self, pass: Pass, outcome: Outcome, now_ms: f64) {
+        let Pass { probe, charge } = pass;
+        match outcome {
+            Outcome::Answered(_) => self.breaker.succeeded(probe),
+            // A server that says what it does not like is up.
+            Outcome::Refused(status) if !may_pass(status) => self.breaker.succeeded(probe),
+            Outcome::Refused(_) | Outcome::Failed => self.breaker.failed(probe, now_ms),
+            Outcome::Aborted | Outcome::Unsent => self.breaker.told_nothing(probe, now_ms),
+        }
+        match outcome {
+            Outcome::Answered(Some(usage)) => self.spending.correct(charge, usage, now_ms),
+            Outcome::Refused(_) => self.spending.correct(charge, Usage::default(), now_ms),
+            Outcome::Unsent => self.spending.refund(charge, now_ms),
+            Outcome::Answered(None) | Outcome::Failed | Outcome::Aborted => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: f64 = 1_795_478_400_000.0;
+
+    fn limits(requests_per_minute: u32) -> Limits {
+        let caps = Caps { requests_per_minute: Some(requests_per_minute), ..Caps::default() };
+        Limits::new(Spending::new(caps, None, 0).unwrap())
+    }
+
+    fn sending(now_ms: f64, retry: bool) -> Sending {
+        Sending { now_ms, at_ms: now_ms, until_ms: now_ms + 1000.0, retry }
+    }
+
+    #[test]
+    fn a_server_that_is_down_is_left_alone_and_then_tried_once() {
+        let mut limits = limits(1000);
+        for _ in 0..breaker::FAILURES {
+            let pass = limits.admit(sending(NOW_MS, false), Usage::default()).unwrap();
+            limits.settle(pass, Outcome::Refused(503), NOW_MS);
+        }
+        assert_eq!(limits.admit(sending(NOW_MS, false), Usage::default()).unwrap_err(), Denied::BreakerOpen);
+        let later = NOW_MS + breaker::REST_MS;
+        let probe = limits.admit(sending(later, false), Usage::default()).unwrap();
+        assert_eq!(limits.admit(sending(later, false), Usage::default()).unwrap_err(), Denied::BreakerOpen);
+        limits.settle(probe, Outcome::Refused(400), later);
+        assert!(limits.admit(sending(later, false), Usage::default()).is_ok());
+    }
+
+    #[test]
+    fn what_one_limit_forbids_takes_nothing_from_the_others() {
+        let mut limits = limits(1);
+        let pass = limits.admit(sending(NOW_MS, false), Usage::default()).unwrap();
+        let before = limits.retries;
+        assert_eq!(limits.admit(sending(NOW_MS, true), Usage::default()).unwrap_err(), Denied::RequestsPerMinute);
+        assert_eq!(limits.retries, before);
+        limits.settle(pass, Outcome::Unsent, NOW_MS);
+        assert!(limits.admit(sending(NOW_MS, true), Usage::default()).is_ok());
+        assert_ne!(limits.retries, before);
+    }
+
+    #[test]
+    fn retries_run_out() {
+        let mut limits = limits(1000);
+        let admitted = (0..100).take_while(|_| limits.admit(sending(NOW_MS, true), Usage::default()).is_ok()).count();
+        assert_eq!(admitted, retry_budget::CAPACITY as usize);
+        assert_eq!(limits.admit(sending(NOW_MS, true), Usage::default()).unwrap_err(), Denied::RetryBudget);
+        assert!(limits.admit(sending(NOW_MS, false), Usage::default()).is_ok());
+    }
+}

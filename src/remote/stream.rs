@@ -1,0 +1,288 @@
+//! A chat completion that comes in pieces, put together.
+//!
+//! # Source
+//! <https://platform.openai.com/docs/api-reference/chat-streaming>: `data:` with a chunk each, the last
+//! one `[DONE]`; an object with `error` in place of a chunk where the server fails in the middle.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::sse::{Event, Parser};
+use super::words::{error_words, quote};
+use super::{Failure, Usage};
+
+/// A chunk is some hundred bytes; a longer one than this is none.
+const MAX_EVENT_BYTES: usize = 1 << 20;
+/// The same as what a reply in one piece may have.
+const MAX_CONTENT_BYTES: usize = 1 << 20;
+
+/// What a stream amounted to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Streamed {
+    /// The words.
+    pub content: String,
+    /// The words of a model that will not answer.
+    pub refusal: Option<String>,
+    /// Why it ended: `stop`, or `length` and others for an answer that is not whole.
+    pub finish_reason: Option<String>,
+    /// What it cost, where the server tells.
+    pub usage: Option<Usage>,
+}
+
+/// Reads the stream of one reply.
+#[derive(Debug)]
+pub struct StreamReader {
+    parser: Parser,
+    content: String,
+    refusal: Option<String>,
+    finish_reason: Option<String>,
+    usage: Option<Usage>,
+    has_choice: bool,
+    over: Option<Result<(), Failure>>,
+}
+
+#[derive(Deserialize)]
+struct Chunk {
+    #[serde(default)]
+    choices: Vec<Choice>,
+    usage: Option<Value>,
+    error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(default)]
+    index: u32,
+    delta: Option<Delta>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    content: Option<String>,
+    refusal: Option<String>,
+    #[serde(default)]
+    tool_calls: Option<Vec<Value>>,
+    #[serde(default)]
+    function_call: Option<Value>,
+}
+
+impl Default for StreamReader {
+    fn default() -> Self {
+        Self {
+            parser: Parser::new(MAX_EVENT_BYTES),
+            content: String::new(),
+            refusal: None,
+            finish_reason: None,
+            usage: None,
+            has_choice: false,
+            over: None,
+        }
+    }
+}
+
+impl StreamReader {
+    /// Whether there is nothing more to read: the stream said so, or it is broken.
+    pub fn is_over(&self) -> bool {
+        self.over.is_some()
+    }
+
+    /// The words that `bytes` bring. What is wrong with them is told by [`finish`](Self::finish).
+    pub fn feed(&mut self, bytes: &[u8]) -> String {
+        let had = self.content.len();
+        if self.over.is_none() {
+            let mut events = Vec::new();
+            let fed = self.parser.feed(bytes, &mut events);
+            let read = events.iter().try_for_each(|event| self.read(event));
+            let fed = fed.map_err(|too_long| Failure::Invalid(too_long.to_string()));
+            if let Err(failure) = read.and(fed) {
+                // Behind `[DONE]` nothing matters any more.
+                self.over.get_or_insert(Err(failure));
+            }
+        }
+        self.content[had..].to_string()
+    }
+
+    /// What all of it amounts to, when the stream is over or its connection has ended.
+    ///
+    /// # Errors
+    /// Unreachable: it broke off before the answer was whole. Refused: the server says that it failed.
+    /// Invalid: it is no stream of a chat completion, it is too long, or it calls tools.
+    pub fn finish(self) -> Result<Streamed, Failure> {
+        let Self { content, refusal, finish_reason, usage, .. } = self;
+        match self.over {
+            Some(Err(failure)) => Err(failure),
+            None if finish_reason.is_none() => {
+                Err(Failure::Unreachable("the stream broke off before the answer was whole".to_string()))
+            }
+            _ if !self.has_choice => Err(Failure::Invalid("the reply has no choice".to_string())),
+            _ => Ok(Streamed { content, refusal, finish_reason, usage }),
+        }
+    }
+
+    fn read(&mut self, event: &Event) -> Result<(), Failure> {
+        let data = event.data.trim();
+        if self.is_over() || data.is_empty() {
+            return Ok(());
+        }
+        if data.starts_with("[DONE]") {
+            self.over = Some(Ok(()));
+            return Ok(());
+        }
+        if event.event == "error" {
+            return Err(Failure::Refused(format!("in its stream: {}", quote(&error_words(data)))));
+        }
+        let chunk: Chunk = serde_json::from_str(data)
+            .map_err(|error| Failure::Invalid(format!("a piece of the stream is no completion: {error}")))?;
+        if chunk.error.is_some_and(|error| !error.is_null()) {
+            return Err(Failure::Refused(format!("in its stream: {}", quote(&error_words(data)))));
+        }
+        // An answer is not lost because its price is not understood.
+        self.usage = chunk.usage.and_then(|usage| Usage::deserialize(usage).ok()).or(self.usage);
+        // One answer was asked for; a second one is nobody's.
+        chunk.choices.into_iter().filter(|choice| choice.index == 0).try_for_each(|choice| self.add(choice))
+    }
+
+    fn add(&mut self, choice: Choice) -> Result<(), Failure> {
+        self.has_choice = true;
+        self.finish_reason = choice.finish_reason.or(self.finish_reason.take());
+        let Some(delta) = choice.delta else { return Ok(()) };
+        if delta.tool_calls.is_some_and(|calls| !calls.is_empty()) || delta.function_call.is_some() {
+            return Err(Failure::Invalid("the model calls a tool, and none was offered".to_string()));
+        }
+        let (content, refusal) = (delta.content.unwrap_or_default(), delta.refusal.unwrap_or_default());
+        let had = self.content.len() + self.refusal.as_ref().map_or(0, String::len);
+        if had + content.len() + refusal.len() > MAX_CONTENT_BYTES {
+            return Err(Failure::Invalid(format!("the reply is longer than {MAX_CONTENT_BYTES} bytes")));
+        }
+        self.content.push_str(&content);
+        if !refusal.is_empty() {
+            self.refusal.get_or_insert_default().push_str(&refusal);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREAM: &str = concat!(
+        ": keep-alive\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}],\"usage\":null}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Łó\"}}]}\r\n\r\n",
+        "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"no\"}},{\"index\":0,\"delta\":{\"content\":\"dź 👍\"}}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":3,\"total_tokens\":12}}\n\n",
+        "data: [DONE]\n\n",
+    );
+
+    fn read(stream: &str) -> Result<Streamed, Failure> {
+        let mut reader = StreamReader::default();
+        reader.feed(stream.as_bytes());
+        reader.finish()
+    }
+
+    fn invalid(stream: &str) -> String {
+        match read(stream) {
+            Err(Failure::Invalid(words)) => words,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn pieces_become_an_answer() {
+        let usage = Usage { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 };
+        let whole = Streamed {
+            content: "Łódź 👍".to_string(),
+            refusal: None,
+            finish_reason: Some("stop".to_string()),
+            usage: Some(usage),
+        };
+        assert_eq!(read(STREAM).unwrap(), whole);
+        // One byte at a time, and with rubbish behind the end.
+        let mut reader = StreamReader::default();
+        let words: String = STREAM.bytes().map(|byte| reader.feed(&[byte])).collect();
+        assert!(reader.is_over() && reader.feed(b"data: {\n\n").is_empty());
+        assert_eq!((words.as_str(), reader.finish().unwrap()), ("Łódź 👍", whole));
+    }
+
+    #[test]
+    fn a_stream_cut_anywhere_is_an_answer_or_unreachable() {
+        let ends_at = STREAM.find("\"stop\"}]}\n\n").unwrap() + "\"stop\"}]}\n\n".len();
+        for end in 0..STREAM.len() {
+            let mut reader = StreamReader::default();
+            reader.feed(&STREAM.as_bytes()[..end]);
+            match reader.finish() {
+                Ok(streamed) => assert!(end >= ends_at && streamed.content == "Łódź 👍", "{end}"),
+                Err(Failure::Unreachable(_)) => assert!(end < ends_at, "{end}"),
+                Err(other) => panic!("{end}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_in_the_middle_says_its_words() {
+        let first = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+        let errors = [
+            r#"data: {"error":{"message":"overloaded","code":503}}"#,
+            r#"data: {"error":"overloaded"}"#,
+            "event: error\ndata: overloaded",
+            "event: error\ndata: {\"error\":{\"message\":\"overloaded\"}}",
+        ];
+        for error in errors {
+            let mut reader = StreamReader::default();
+            assert_eq!(reader.feed(format!("{first}{error}\n\n{first}").as_bytes()), "a");
+            let Err(Failure::Refused(words)) = reader.finish() else { panic!("{error}") };
+            assert!(words.ends_with(": overloaded"), "{words}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_completion_is_invalid() {
+        assert!(invalid("data: <html>\n\n").contains("no completion"));
+        assert!(invalid("data: {\"choices\":3}\n\n").contains("no completion"));
+        assert!(invalid("data: [DONE]\n\n").contains("no choice"));
+        assert!(invalid("data: {\"choices\":[]}\n\ndata: [DONE]\n\n").contains("no choice"));
+        for call in [r#""tool_calls":[{"index":0}]"#, r#""function_call":{"name":"f"}"#] {
+            assert!(invalid(&format!("data: {{\"choices\":[{{\"delta\":{{{call}}}}}]}}\n\n")).contains("tool"));
+        }
+        assert!(invalid(&format!("data: {}", "x".repeat(MAX_EVENT_BYTES + 1))).contains("longer"));
+    }
+
+    #[test]
+    fn a_reply_without_end_is_given_up() {
+        let words = "x".repeat(1 << 16);
+        let chunk = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{words}\"}}}}]}}\n\n");
+        let mut reader = StreamReader::default();
+        let fed = (0..100).take_while(|_| !reader.feed(chunk.as_bytes()).is_empty()).count();
+        assert_eq!(fed, MAX_CONTENT_BYTES / words.len());
+        assert!(matches!(reader.finish(), Err(Failure::Invalid(words)) if words.contains("longer")));
+    }
+
+    #[test]
+    fn a_refusal_is_kept_apart() {
+        let piece = |words: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"refusal\":\"{words}\"}}}}]}}\n\n");
+        let streamed = read(&format!("{}{}data: [DONE]\n\n", piece("I can"), piece("not"))).unwrap();
+        assert_eq!((streamed.content.as_str(), streamed.refusal.as_deref()), ("", Some("I cannot")));
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    proptest::proptest! {
+        #[test]
+        fn pieces_make_no_difference(cuts in proptest::collection::vec(0..STREAM.len(), 0..30)) {
+            let mut cuts: Vec<usize> = cuts.into_iter().chain([0, STREAM.len()]).collect();
+            cuts.sort_unstable();
+            let mut reader = StreamReader::default();
+            let words: String = cuts.windows(2).map(|cut| reader.feed(&STREAM.as_bytes()[cut[0]..cut[1]])).collect();
+            let streamed = reader.finish().unwrap();
+            proptest::prop_assert_eq!(&words, &streamed.content);
+            proptest::prop_assert_eq!(streamed, read(STREAM).unwrap());
+        }
+
+        #[test]
+        fn any_stream_ends(lines in proptest::collection::vec("(data: ?)?([{}\\[\\]\",:a-z0-9]|\"choices\":|\"delta\":|\\[DONE\\]|\n){0,20}\n{1,2}", 0..20)) {
+            let _ = read(&lines.concat());
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind as IoErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -19,6 +19,20 @@ const PIECE_BYTES: usize = 1 << 20;
 /// Invalid artefact: a file is missing, cannot be read, or is not what it should be. Unsupported: the
 /// model is not one for the task.
 pub fn load(folder: &Path, task: Task, device: &Device, options: LoadOptions) -> Result<Pipeline> {
+    load_with_base(folder, None, task, device, options)
+}
+
+/// Loads a head whose base model is not beside it but in the folder `base`; see [`load`].
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_base(
+    folder: &Path,
+    base: Option<&Path>,
+    task: Task,
+    device: &Device,
+    options: LoadOptions,
+) -> Result<Pipeline> {
     let mut loader = Loader::new(device.clone(), task, options);
     loop {
         let round = loader.wants()?;
@@ -26,16 +40,24 @@ pub fn load(folder: &Path, task: Task, device: &Device, options: LoadOptions) ->
             return loader.finish();
         }
         for request in round {
-            hand_in(&mut loader, folder, &request)?;
+            hand_in(&mut loader, &path(folder, base, &request.name), &request)?;
         }
     }
 }
 
-fn hand_in(loader: &mut Loader, folder: &Path, request: &FileRequest) -> Result<()> {
-    let path = folder.join(&request.name);
+/// Where the file `name` is; a base model's files are asked for as `../<its name>/<file>`.
+fn path(folder: &Path, base: Option<&Path>, name: &str) -> PathBuf {
+    let of_base = name.strip_prefix("../").and_then(|name| name.split_once('/'));
+    match (base, of_base) {
+        (Some(base), Some((_, file))) => base.join(file),
+        _ => folder.join(name),
+    }
+}
+
+fn hand_in(loader: &mut Loader, path: &Path, request: &FileRequest) -> Result<()> {
     let unreadable =
         |error: std::io::Error| Error::invalid_artefact(format!("{} cannot be read: {error}", path.display()));
-    let mut file = match File::open(&path) {
+    let mut file = match File::open(path) {
         Err(error) if error.kind() == IoErrorKind::NotFound => return loader.missing(&request.name),
         opened => opened.map_err(unreadable)?,
     };
@@ -44,7 +66,7 @@ fn hand_in(loader: &mut Loader, folder: &Path, request: &FileRequest) -> Result<
         if found != expected.to_lowercase() {
             return Err(Error::invalid_artefact(format!("{} has the digest {found}, not {expected}", path.display())));
         }
-        file = File::open(&path).map_err(unreadable)?;
+        file = File::open(path).map_err(unreadable)?;
     }
     let mut piece = vec![0; PIECE_BYTES];
     loop {

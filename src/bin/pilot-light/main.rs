@@ -1,8 +1,12 @@
 //! The command-line program.
 
+mod evaluate;
+mod rows;
 mod train;
 
 use clap::{Parser, Subcommand};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Specialised models, trained and looked after outside of the page.
 #[derive(Parser)]
@@ -14,11 +18,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Evaluate(evaluate::Arguments),
     Train(train::Arguments),
 }
 
 fn main() -> std::process::ExitCode {
     let done = match Arguments::parse().command {
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
     };
     match done {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use pilot_light::formats::safetensors::{self, HostTensor};
@@ -10,10 +9,10 @@ use pilot_light::manifest::{self, Manifest};
 use pilot_light::tasks::{Pipeline, Pooling, RunOptions, RunOutput, Task};
 use pilot_light::training::{Examples, L2_GRID, Linear, Scores, choose_l2, fit};
 use pilot_light::{Device, LoadOptions, folder};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+use crate::Result;
+use crate::rows::{self, Row};
 
 /// Train a linear head on an encoder's embeddings. The data are JSON Lines: {"text", "label"} and, where
 /// rows depend on one another, "group".
@@ -47,14 +46,6 @@ const BASE_FILES: [&str; 4] = ["config.json", "tokenizer.json", "tokenizer_confi
 /// Texts that are embedded at once.
 const BATCH: usize = 64;
 
-/// A labelled text.
-#[derive(Deserialize)]
-struct Row {
-    text: String,
-    label: String,
-    group: Option<String>,
-}
-
 /// Rows as the trainer takes them.
 struct Embedded {
     features: Vec<f32>,
@@ -73,7 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let encoder = folder::load(&arguments.base, Task::FeatureExtraction, &device, LoadOptions::default())?;
     let encoder = encoder.with_max_length(arguments.max_length);
 
-    let rows = read_rows(&arguments.data)?;
+    let rows = rows::read(&arguments.data)?;
     let labels: Vec<String> = rows.iter().map(|row| row.label.clone()).collect::<BTreeSet<_>>().into_iter().collect();
     let train = embed(&encoder, &rows, &labels, &arguments.data)?;
     let width = train.features.len() / rows.len().max(1);
@@ -83,7 +74,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
     let mut tests = serde_json::Map::new();
     for path in &arguments.test {
-        let test = embed(&encoder, &read_rows(path)?, &labels, path)?;
+        let test = embed(&encoder, &rows::read(path)?, &labels, path)?;
         let scores = head.scores(&test.examples(width, labels.len()))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         println!("{name}: {}", percent(&scores));
@@ -107,17 +98,6 @@ impl Embedded {
     fn examples(&self, width: usize, classes: usize) -> Examples<'_> {
         Examples { features: &self.features, width, labels: &self.labels, classes, groups: Some(&self.groups) }
     }
-}
-
-fn read_rows(path: &Path) -> Result<Vec<Row>> {
-    let file = File::open(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    let lines = BufReader::new(file).lines().enumerate();
-    lines
-        .map(|(index, line)| {
-            Ok(serde_json::from_str(&line?)
-                .map_err(|error| format!("{}, line {}: {error}", path.display(), index + 1))?)
-        })
-        .collect()
 }
 
 fn embed(encoder: &Pipeline, rows: &[Row], labels: &[String], path: &Path) -> Result<Embedded> {

@@ -51,12 +51,7 @@ async function openArtefact(name: ArtefactName, address: string | undefined): Pr
  */
 export async function openDevice(args: StartArgs, { open, stopped }: Artefacts): Promise<OpenDevice> {
   const requested = args.device;
-  const report = (device: Device, reason: string): DeviceReport => ({
-    kind: device.kind,
-    requested,
-    reason,
-    adapter: device.adapter,
-  });
+  const report = (device: Device, reason: string, adapter = device.adapter): DeviceReport => ({ kind: device.kind, requested, reason, adapter });
   const cpu = async (reason: string): Promise<OpenDevice> => {
     const name = stopped.has('cpu') ? 'gpu' : 'cpu';
     if (stopped.has(name)) {
@@ -72,12 +67,15 @@ export async function openDevice(args: StartArgs, { open, stopped }: Artefacts):
 
   if (requested === 'wasm') return cpu('The CPU was asked for.');
   if (args.fallback !== undefined) return cpu(args.fallback);
-  let reason = stopped.has('gpu') ? 'The WebGPU instance of this page has stopped.' : await whyNoAdapter();
-  if (reason === undefined) {
+  let reason = 'The WebGPU instance of this page has stopped.';
+  const found = stopped.has('gpu') ? { lacking: reason } : await findAdapter();
+  if ('lacking' in found) {
+    reason = found.lacking;
+  } else {
     try {
       const wasm = await open('gpu', args.wasmPaths.gpu);
       const device = await trapped(() => wasm.Device.webgpu());
-      return { name: 'gpu', wasm, device, report: report(device, 'WebGPU agrees with the CPU on a golden input.') };
+      return { name: 'gpu', wasm, device, report: report(device, 'WebGPU agrees with the CPU on a golden input.', found.name) };
     } catch (thrown) {
       if (isTrap(thrown)) stopped.add('gpu');
       reason = `WebGPU was not taken: ${toPilotLightError(thrown).message}`;
@@ -87,14 +85,25 @@ export async function openDevice(args: StartArgs, { open, stopped }: Artefacts):
   return cpu(reason);
 }
 
-/** Why WebGPU cannot be had in this thread; undefined where an adapter is there. */
-async function whyNoAdapter(): Promise<string | undefined> {
+/** What of the browser's own description of a GPU makes a name; most browsers tell only some of it. */
+interface AdapterInfo {
+  vendor?: string;
+  architecture?: string;
+  device?: string;
+  description?: string;
+}
+
+/** The name of the GPU that this thread can have, as far as the browser tells it, or why there is none. */
+async function findAdapter(): Promise<{ name: string | undefined } | { lacking: string }> {
   const gpu = globalThis.navigator?.gpu;
-  if (gpu === undefined) return 'This browser has no WebGPU here (it needs https or localhost).';
+  if (gpu === undefined) return { lacking: 'This browser has no WebGPU here (it needs https or localhost).' };
   try {
-    return (await gpu.requestAdapter()) === null ? 'No WebGPU adapter was found.' : undefined;
+    const adapter: { info?: AdapterInfo } | null = await gpu.requestAdapter();
+    if (adapter === null) return { lacking: 'No WebGPU adapter was found.' };
+    const { vendor, architecture, device, description } = adapter.info ?? {};
+    return { name: [vendor, architecture, device, description].filter(Boolean).join(' ') || undefined };
   } catch (error) {
-    return `The WebGPU adapter was refused: ${messageOf(error)}`;
+    return { lacking: `The WebGPU adapter was refused: ${messageOf(error)}` };
   }
 }
 

@@ -45,7 +45,6 @@ use crate::error::{Error, Result};
 
 /// What is promised about the error.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(tag = "method", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Promise {
     /// "At most `alpha` of the local answers are wrong": P(wrong | local) ≤ alpha. It holds with a certainty of

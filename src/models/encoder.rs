@@ -289,18 +289,22 @@ impl Build<'_> {
 
     /// The layers `names`, each from `inputs` to `outputs`, as one whose outputs lie side by side.
     fn dense(&mut self, names: &[String], inputs: usize, outputs: usize) -> Result<Dense> {
-        let all = names.len() * outputs;
+        // Taken out before anything is made room for: until then the sizes are only what config.json says.
+        let mut published = Vec::with_capacity(names.len());
+        let mut bias = Vec::new();
+        for name in names {
+            published.push(self.weights.take(&format!("{name}.weight"), &[outputs, inputs])?);
+            bias.extend(self.weights.take(&format!("{name}.bias"), &[outputs])?);
+        }
+        let all = bias.len();
         let mut weight = vec![0.0; inputs * all];
-        let mut bias = Vec::with_capacity(all);
-        for (index, name) in names.iter().enumerate() {
+        for (index, published) in published.into_iter().enumerate() {
             // Published as [out, in]; the product wants [in, out].
-            let published = self.weights.take(&format!("{name}.weight"), &[outputs, inputs])?;
             for (output, row) in published.chunks_exact(inputs).enumerate() {
                 for (input, &number) in row.iter().enumerate() {
                     weight[input * all + index * outputs + output] = number;
                 }
             }
-            bias.extend(self.weights.take(&format!("{name}.bias"), &[outputs])?);
         }
         Ok(Dense {
             weight: Tensor::from_data(TensorData::new(weight, [inputs, all]), self.device),

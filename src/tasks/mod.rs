@@ -294,9 +294,17 @@ impl Pipeline {
         }
     }
 
-    /// `texts` as tokens, cut at what the model takes.
+    /// `texts` as tokens, cut at what the model takes; at least one for each, also for an empty text of a tokenizer
+    /// that puts nothing around it.
     fn encode(&self, texts: &[String]) -> Result<Vec<Encoding>> {
-        texts.iter().map(|text| self.tokenizer.encode(text, self.max_length)).collect()
+        let encode = |text: &String| {
+            let mut encoding = self.tokenizer.encode(text, self.max_length)?;
+            if encoding.input_ids.is_empty() {
+                encoding.input_ids.push(self.encoder.config().pad_token_id);
+            }
+            Ok(encoding)
+        };
+        texts.iter().map(encode).collect()
     }
 
     /// Runs the encoder over `inputs` in batches, and gives the hidden states `[tokens, hidden]` of each

@@ -49,7 +49,9 @@ pub fn encode(tokenizer: &PipelineTokenizer, trim: bool, text: &str) -> Result<V
 fn special_length(tokenizer: &PipelineTokenizer, id: u32, text: &str) -> usize {
     let words = tokenizer.decode_tokens(&[id], false).pop().unwrap_or_default();
     let start = text.len() - text.trim_start().len();
-    if text[start..].starts_with(&words) { start + words.len() } else { words.len().min(text.len()) }
+    // One that is matched in its normal form may be of another length than its name.
+    let end = if text[start..].starts_with(&words) { start + words.len() } else { words.len() };
+    text.ceil_char_boundary(end)
 }
 
 /// A piece of text that no added token is in before it is normalised.
@@ -148,7 +150,8 @@ impl Words<'_> {
 
     /// The place of a whole token. What stands for the space before a word counts as its first letter.
     fn whole(&self, range: Range<usize>, span: &Range<usize>) -> Range<usize> {
-        if !self.normalized[range.clone()].starts_with(META_SPACE) {
+        // As bytes: a token of byte-level BPE may end inside a character.
+        if !self.normalized.as_bytes()[range.clone()].starts_with(META_SPACE.as_bytes()) {
             return self.places.of(range);
         }
         let letter = range.start + META_SPACE.len();
@@ -165,8 +168,9 @@ impl Words<'_> {
         let leading = token.chars().take_while(is_space).count();
         let trailing = token.chars().rev().take_while(is_space).count();
         let place = self.places.of(range);
-        let start = place.end.min(place.start + leading);
-        start..start.max(place.end - trailing.min(place.end))
+        // A space may come from a wider one, of which no part is cut off.
+        let start = self.places.ceil(place.start + leading).min(place.end);
+        start..self.places.floor(place.end.saturating_sub(trailing)).max(start)
     }
 }
 
@@ -180,6 +184,16 @@ struct Places<'a> {
 }
 
 impl Places<'_> {
+    /// The first place from `at` on where a character of the text begins.
+    fn ceil(&self, at: usize) -> usize {
+        self.offset + self.chunk.ceil_char_boundary(at.saturating_sub(self.offset))
+    }
+
+    /// The last place up to `at` where a character of the text begins.
+    fn floor(&self, at: usize) -> usize {
+        self.offset + self.chunk.floor_char_boundary(at.saturating_sub(self.offset))
+    }
+
     /// The original bytes of the normalised bytes `range`, whole characters.
     fn of(&self, range: Range<usize>) -> Range<usize> {
         let (start, end) = match &self.ranges {

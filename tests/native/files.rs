@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use pilot_light::tasks::{RunOptions, Task};
+use pilot_light::tasks::{Pooling, RunOptions, RunOutput, Task};
 use pilot_light::{Device, Error, ErrorKind, LoadOptions};
 
 use crate::support::golden;
@@ -106,6 +106,52 @@ fn a_tensor_of_another_shape_or_name_is_named() {
         ErrorKind::InvalidArtefact,
         "encoder.layer.2.attention.self.query.weight is missing",
     );
+}
+
+#[test]
+fn a_lying_size_asks_for_no_memory() {
+    let folder = Folder::copy_of("tiny-bert-seq", "size");
+    let config = String::from_utf8(folder.read("config.json")).expect("text");
+    let mut config: serde_json::Value = serde_json::from_str(&config).expect("a configuration");
+    config["intermediate_size"] = 2_000_000.into();
+    folder.write("config.json", config.to_string());
+    says(
+        &folder.refusal(Task::TextClassification),
+        ErrorKind::InvalidArtefact,
+        "intermediate.dense.weight has the shape",
+    );
+}
+
+#[test]
+fn a_tokenizer_may_put_nothing_around_a_text() {
+    let folder = Folder::copy_of("tiny-roberta-token", "bare");
+    let json = String::from_utf8(folder.read("tokenizer.json")).expect("text");
+    let mut json: serde_json::Value = serde_json::from_str(&json).expect("a tokenizer");
+    json["post_processor"] = serde_json::Value::Null;
+    folder.write("tokenizer.json", json.to_string());
+    let texts = ["", "👍🏽 é", "a\u{a0}b"].map(String::from);
+    let finder = crate::support::load(&folder.0, Task::TokenClassification);
+    assert!(pollster::block_on(finder.run(&texts, &RunOptions::default())).is_ok());
+    let encoder = crate::support::load(&folder.0, Task::FeatureExtraction);
+    for pooling in [Pooling::None, Pooling::Mean, Pooling::Cls] {
+        let options = RunOptions { pooling: Some(pooling), ..RunOptions::default() };
+        let RunOutput::Features(features) = pollster::block_on(encoder.run(&texts, &options)).expect("features") else {
+            panic!("no features")
+        };
+        assert!(features.data.iter().all(|number| number.is_finite()));
+    }
+}
+
+#[test]
+fn deep_json_is_refused() {
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "pilot.json"] {
+        let folder = Folder::copy_of("tiny-bert-seq", &format!("deep-{name}"));
+        folder.write(name, "[".repeat(200_000));
+        says(&folder.refusal(Task::TextClassification), ErrorKind::InvalidArtefact, name);
+        folder.write(name, format!("{{\"model\":{}{}}}", "[".repeat(200_000), "]".repeat(200_000)));
+        // What is passed over may nest as it likes; it must only not end the program.
+        let _ = pilot_light::folder::load(&folder.0, Task::TextClassification, &Device::cpu(), LoadOptions::default());
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod batch;
 mod config;
 mod encoder;
+pub mod graph;
 mod head;
 mod weights;
 

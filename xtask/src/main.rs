@@ -34,7 +34,7 @@ cargo xtask COMMAND
   demo [--port N]             build, bring the weights, serve the page and print its address
   demo --check                the same, driven once in a headless browser; prints one line of JSON
   build                       leave the npm package ready in js/
-  models                      bring the weights, and the tests of ONNX operators
+  models                      bring the weights, and what the tests want beside them
   serve [--port N]            serve what has been built (port 0: any free one)
   test [STAGE...]             run every test, or the stages named:
                               fmt clippy native wasm-cpu wasm-gpu build web
@@ -71,10 +71,7 @@ fn execute(invocation: Invocation) -> Result<ExitCode> {
     match invocation {
         Invocation::Help => print!("{USAGE}"),
         Invocation::Build => build::run(&project)?,
-        Invocation::Models => {
-            models::bring(&project)?;
-            models::conformance::bring(&project)?;
-        }
+        Invocation::Models => models::bring_with_samples(&project)?,
         Invocation::Demo { port, check: false } => demo::run(&project, port)?,
         Invocation::Demo { check: true, .. } => return demo::check(&project),
         Invocation::Serve { port } => demo::serve(&project, port)?,

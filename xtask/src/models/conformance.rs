@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use super::packages::Archive;
 use super::{in_passing, rename, unpacked};
 use crate::fingerprint::Fingerprint;
 use crate::process::say;
@@ -26,7 +27,7 @@ pub fn bring(project: &Project) -> Result<()> {
     say("fetching the tests of the ONNX operators, once (18 MB)");
     fs::create_dir_all(&folder)?;
     in_passing(&place, "onnx", |downloads| {
-        let data = unpacked(project, PACKAGE, downloads)?.join(FOLDER_IN_PACKAGE);
+        let data = unpacked(project, PACKAGE, Archive::Wheel, downloads)?.join(FOLDER_IN_PACKAGE);
         verify(&data)?;
         rename(&data.join("node"), &folder.join("node"))
     })

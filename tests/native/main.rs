@@ -4,5 +4,7 @@
 mod encoders;
 mod files;
 mod minilm;
+mod onnx_golden;
+mod onnx_models;
 mod support;
 mod tokens;

@@ -19,14 +19,18 @@ pub enum Bench {
     Encoder,
     /// Bytes to download.
     Size,
+    /// Times, numbers and memory of ONNX models in one page; only the numbers on WebGPU, which is in software.
+    Models { webgpu: bool },
 }
 
 impl Bench {
-    pub fn parse(name: &str) -> Result<Self> {
-        match name {
-            "encoder" => Ok(Self::Encoder),
-            "size" => Ok(Self::Size),
-            other => bail!("there is no bench '{other}': encoder or size"),
+    pub fn parse(name: &str, webgpu: bool) -> Result<Self> {
+        match (name, webgpu) {
+            ("encoder", false) => Ok(Self::Encoder),
+            ("size", false) => Ok(Self::Size),
+            ("models", webgpu) => Ok(Self::Models { webgpu }),
+            (other, false) => bail!("there is no bench '{other}': encoder, models or size"),
+            (_, true) => bail!("only the bench of models takes --webgpu"),
         }
     }
 
@@ -34,6 +38,8 @@ impl Bench {
         match self {
             Self::Encoder => "encoder",
             Self::Size => "size",
+            Self::Models { webgpu: false } => "models",
+            Self::Models { webgpu: true } => "models --webgpu",
         }
     }
 }
@@ -41,7 +47,7 @@ impl Bench {
 /// Measures, and writes the report to `json`.
 pub fn run(project: &Project, bench: Bench, json: &Path) -> Result<()> {
     tools::node(project)?;
-    if bench == Bench::Encoder {
+    if bench != Bench::Size {
         browser::chromium()?;
     }
     build::run(project)?;
@@ -49,6 +55,7 @@ pub fn run(project: &Project, bench: Bench, json: &Path) -> Result<()> {
     let rows = match bench {
         Bench::Encoder => encoder(project)?,
         Bench::Size => size::rows(project)?,
+        Bench::Models { webgpu } => models_side_by_side(project, webgpu)?,
     };
     report::write(project, &format!("cargo xtask bench {}", bench.name()), rows, json)
 }
@@ -56,15 +63,26 @@ pub fn run(project: &Project, bench: Bench, json: &Path) -> Result<()> {
 fn encoder(project: &Project) -> Result<Vec<Row>> {
     models::bring(project)?;
     bring_onnx(project)?;
+    measured(project, "encoder.mjs", &[])
+}
+
+fn models_side_by_side(project: &Project, webgpu: bool) -> Result<Vec<Row>> {
+    models::bring_with_samples(project)?;
+    measured(project, "models.mjs", if webgpu { &["--webgpu"] } else { &[] })
+}
+
+/// What a script of `benches/` finds in a browser.
+fn measured(project: &Project, script: &str, options: &[&str]) -> Result<Vec<Row>> {
     let server = Server::start(project, Port::Exact(0), None)?;
     say("measuring; this takes minutes, and other work on the machine falsifies it");
     let rows = output(
         program("node", &project.root)
-            .arg(project.benches().join("encoder.mjs"))
+            .arg(project.benches().join(script))
             .arg(server.address())
+            .args(options)
             .env("CHROMIUM", browser::chromium()?),
     )?;
-    Row::parse_all(&rows).context("benches/encoder.mjs")
+    Row::parse_all(&rows).with_context(|| format!("benches/{script}"))
 }
 
 /// The model in the form that the peers read, made from the same weights.

@@ -40,6 +40,9 @@ cargo xtask COMMAND
                               fmt clippy native wasm-cpu wasm-gpu build web
   bench encoder --json FILE   side by side with onnxruntime-web and transformers.js: times
   bench size --json FILE      the same: bytes to download
+  bench models --json FILE    ONNX models beside onnxruntime-web: times, differences, memory
+  bench models --webgpu --json FILE
+                              the same on WebGPU in software: differences
 
 What the demo's local model is unsure of goes to PILOT_LIGHT_REMOTE_URL (as in https://example.org/v1),
 with PILOT_LIGHT_REMOTE_KEY as a bearer token, for PILOT_LIGHT_REMOTE_MODEL.
@@ -90,12 +93,14 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
     let mut port = Port::Preferred(8080);
     let mut check = false;
     let mut json = None;
+    let mut webgpu = false;
     let mut words = Vec::new();
     while let Some(argument) = parser.next()? {
         match (command.as_str(), argument) {
             ("demo" | "serve", Long("port")) => port = Port::Exact(parser.value()?.parse()?),
             ("demo", Long("check")) => check = true,
             ("bench", Long("json")) => json = Some(PathBuf::from(parser.value()?)),
+            ("bench", Long("webgpu")) => webgpu = true,
             ("bench" | "test", Value(word)) => words.push(word.string()?),
             (_, Short('h') | Long("help")) => return Ok(Invocation::Help),
             (_, other) => return Err(other.unexpected().into()),
@@ -108,8 +113,8 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
         "serve" => Invocation::Serve { port },
         "test" => Invocation::Test { stages: test::Stage::parse_all(&words)? },
         "bench" => match (words.as_slice(), json) {
-            ([name], Some(json)) => Invocation::Bench { bench: bench::Bench::parse(name)?, json },
-            _ => bail!("bench needs the name of one, and where the results go: bench encoder|size --json FILE"),
+            ([name], Some(json)) => Invocation::Bench { bench: bench::Bench::parse(name, webgpu)?, json },
+            _ => bail!("bench needs the name of one, and where the results go: bench encoder|models|size --json FILE"),
         },
         "help" => Invocation::Help,
         other => bail!("there is no command '{other}'\n\n{USAGE}"),
@@ -131,6 +136,7 @@ mod tests {
         assert!(matches!(parsed(&["demo", "--check"]), Ok(Invocation::Demo { check: true, .. })));
         assert!(matches!(parsed(&["serve", "--port", "0"]), Ok(Invocation::Serve { port: Port::Exact(0) })));
         assert!(matches!(parsed(&["bench", "size", "--json", "f"]), Ok(Invocation::Bench { .. })));
+        assert!(matches!(parsed(&["bench", "models", "--webgpu", "--json", "f"]), Ok(Invocation::Bench { .. })));
     }
 
     #[test]
@@ -143,6 +149,7 @@ mod tests {
             &["serve", "--port"],
             &["bench", "encoder"],
             &["bench", "--json", "f"],
+            &["bench", "size", "--webgpu", "--json", "f"],
             &["test", "everything"],
         ] {
             assert!(parsed(arguments).is_err(), "{arguments:?}");

@@ -6,5 +6,6 @@ mod files;
 mod minilm;
 mod onnx_golden;
 mod onnx_models;
+mod onnx_mutations;
 mod support;
 mod tokens;

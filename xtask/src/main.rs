@@ -43,6 +43,7 @@ cargo xtask COMMAND
   bench models --json FILE    ONNX models beside onnxruntime-web: times, differences, memory
   bench models --webgpu --json FILE
                               the same on WebGPU in software: differences
+  bench rampart --json FILE   recall of personal data beside onnxruntime
 
 What the demo's local model is unsure of goes to PILOT_LIGHT_REMOTE_URL (as in https://example.org/v1),
 with PILOT_LIGHT_REMOTE_KEY as a bearer token, for PILOT_LIGHT_REMOTE_MODEL.
@@ -114,7 +115,9 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
         "test" => Invocation::Test { stages: test::Stage::parse_all(&words)? },
         "bench" => match (words.as_slice(), json) {
             ([name], Some(json)) => Invocation::Bench { bench: bench::Bench::parse(name, webgpu)?, json },
-            _ => bail!("bench needs the name of one, and where the results go: bench encoder|models|size --json FILE"),
+            _ => bail!(
+                "bench needs the name of one, and where the results go: bench encoder|models|rampart|size --json FILE"
+            ),
         },
         "help" => Invocation::Help,
         other => bail!("there is no command '{other}'\n\n{USAGE}"),

@@ -7,5 +7,6 @@ mod minilm;
 mod onnx_golden;
 mod onnx_models;
 mod onnx_mutations;
+mod onnx_nodes;
 mod support;
 mod tokens;

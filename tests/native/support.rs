@@ -17,12 +17,17 @@ pub fn golden_json<T: DeserializeOwned>(name: &str) -> T {
     serde_json::from_str(&text).expect("a golden file's JSON")
 }
 
-/// A file or folder that `cargo xtask models` has put into the cache folder.
-pub fn fetched(name: &str) -> PathBuf {
+/// The folder of what `cargo xtask models` obtains.
+pub fn cache() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let path = cache.expect("a home folder").join("pilot-light").join(name);
+    cache.expect("a home folder").join("pilot-light")
+}
+
+/// A file or folder in it.
+pub fn fetched(name: &str) -> PathBuf {
+    let path = cache().join(name);
     assert!(path.exists(), "{} is not there: run `cargo xtask models`", path.display());
     path
 }

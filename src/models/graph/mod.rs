@@ -43,7 +43,12 @@ impl Graph {
     /// # Errors
     /// Invalid artefact: the file is broken, or larger than the limits. Unsupported: operators, types or
     /// attributes that are not known here, all of them in one error.
-    pub fn load(bytes: Vec<u8>, external: HashMap<String, Vec<u8>>, device: &Device, options: &GraphOptions) -> Result<Self> {
+    pub fn load(
+        bytes: Vec<u8>,
+        external: HashMap<String, Vec<u8>>,
+        device: &Device,
+        options: &GraphOptions,
+    ) -> Result<Self> {
         let _ = (bytes, external, device, options);
         Err(Error::unsupported("ONNX models"))
     }

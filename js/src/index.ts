@@ -2,7 +2,8 @@
 export { cascade, type CascadeCallOptions, type CascadeOptions, type CascadePipeline } from './cascade.js';
 export { env, type Env } from './env.js';
 export { PilotLightError } from './errors.js';
-export type { Disposable, PipelineOptions } from './handle.js';
+export type { Disposable, LoadingOptions, PipelineOptions } from './handle.js';
+export { model, type Model, type ModelOptions, type Tensors } from './model.js';
 export {
   pipeline,
   type CallOptions,
@@ -17,18 +18,21 @@ export {
   type ZeroShotOptions,
 } from './pipeline.js';
 export type { ProgressCallback, ProgressInfo, ProgressTotal } from './progress.js';
-export type { Tensor } from './shapes.js';
+export { tensor, type Tensor, type TensorArrays } from './tensor.js';
 export type { Remote } from './transport.js';
 export type {
   CascadeConfig,
   Classification,
   DeviceChoice,
   DeviceReport,
+  DType,
   Entity,
   EntityGroup,
   Envelope,
   ErrorKind,
+  Port,
   RunOptions,
   Task,
+  TensorType,
   ZeroShot,
 } from './types.js';

@@ -1,6 +1,7 @@
 import { callable, Handle, type Disposable, type PipelineOptions } from './handle.js';
 import { invalid, splitSignal, toInputs } from './input.js';
-import { toTensor, type Tensor } from './shapes.js';
+import { toTensor } from './shapes.js';
+import type { Tensor } from './tensor.js';
 import type { Classification, Entity, EntityGroup, Features, RunOptions, Task, ZeroShot } from './types.js';
 
 /** What every call takes. */
@@ -20,7 +21,7 @@ export type ZeroShotOptions = CallOptions & Pick<RunOptions, 'hypothesis_templat
 
 /** Turns texts into vectors. */
 export interface FeatureExtractionPipeline extends Disposable {
-  (texts: string | string[], options?: FeatureExtractionOptions): Promise<Tensor>;
+  (texts: string | string[], options?: FeatureExtractionOptions): Promise<Tensor<'float32'>>;
 }
 
 /** Gives texts labels. With the default `top_k` of 1, one for each text. */

@@ -35,6 +35,7 @@ enum Plan {
     Graph {
         file: String,
         external: BTreeSet<String>,
+        dtype: Option<DType>,
         options: GraphOptions,
     },
 }
@@ -53,16 +54,25 @@ impl Loader {
         Self::with_plan(device, Plan::Text(Box::new(TextModel::new(task, options.dtype))))
     }
 
-    /// A loader for the graph in `file`, which names the files `external` beside itself.
+    /// A loader for the graph in `file`, or in the one beside it that is named for the type asked for. It
+    /// names the files `external` beside itself.
     ///
     /// # Errors
-    /// Invalid input: the name of an external file is more than a name.
-    pub fn graph(device: Device, file: String, external: Vec<String>, options: GraphOptions) -> Result<Self> {
+    /// Invalid input: the name of an external file is more than a name, or `file` is not named as ONNX files
+    /// are and a type was asked for.
+    pub fn graph(
+        device: Device,
+        file: &str,
+        external: Vec<String>,
+        options: LoadOptions,
+        graph: GraphOptions,
+    ) -> Result<Self> {
+        let file = options.dtype.map_or(Ok(file.to_string()), |dtype| dtype.beside(file))?;
         let external = BTreeSet::from_iter(external);
         if let Some(name) = external.iter().find(|name| !is_plain(name) || **name == file) {
             return Err(Error::invalid_input(format!("'{name}' is not the name of a file beside the model")));
         }
-        Ok(Self::with_plan(device, Plan::Graph { file, external, options }))
+        Ok(Self::with_plan(device, Plan::Graph { file, external, dtype: options.dtype, options: graph }))
     }
 
     fn with_plan(device: Device, plan: Plan) -> Self {
@@ -112,7 +122,7 @@ impl Loader {
     pub fn dtype(&self) -> DType {
         match &self.plan {
             Plan::Text(model) => model.dtype(),
-            Plan::Graph { .. } => DType::Fp32,
+            Plan::Graph { dtype, .. } => dtype.unwrap_or_default(),
         }
     }
 
@@ -128,7 +138,7 @@ impl Loader {
         let Self { device, mut files, plan, .. } = self;
         match plan {
             Plan::Text(model) => Ok(Loaded::Text(Box::new(model.finish(&mut files, &device)?))),
-            Plan::Graph { file, external, options } => {
+            Plan::Graph { file, external, options, .. } => {
                 let bytes = files.take_bytes(&file)?;
                 let mut beside = HashMap::new();
                 for name in external {

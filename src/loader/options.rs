@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+
 /// How a model is loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
@@ -57,16 +59,35 @@ impl DType {
     }
 
     /// The ONNX file of a model's folder that has its weights in this type.
-    pub fn onnx_file(self) -> &'static str {
+    pub fn onnx_file(self) -> String {
+        format!("onnx/model{}.onnx", self.suffix())
+    }
+
+    /// The file beside `file`, an ONNX file, that has its weights in this type: itself where it is named so.
+    ///
+    /// # Errors
+    /// Invalid input: the name is not that of an ONNX file.
+    pub(super) fn beside(self, file: &str) -> Result<String> {
+        let (stem, query) = file.split_once(".onnx").ok_or_else(|| {
+            Error::invalid_input(format!(
+                "a dtype chooses among files like model{}.onnx, and not of {file}",
+                self.suffix()
+            ))
+        })?;
+        let suffix = if stem.ends_with(self.suffix()) { "" } else { self.suffix() };
+        Ok(format!("{stem}{suffix}.onnx{query}"))
+    }
+
+    fn suffix(self) -> &'static str {
         match self {
-            Self::Fp32 => "onnx/model.onnx",
-            Self::Fp16 => "onnx/model_fp16.onnx",
-            Self::Q8 => "onnx/model_quantized.onnx",
-            Self::Int8 => "onnx/model_int8.onnx",
-            Self::Uint8 => "onnx/model_uint8.onnx",
-            Self::Q4 => "onnx/model_q4.onnx",
-            Self::Q4f16 => "onnx/model_q4f16.onnx",
-            Self::Bnb4 => "onnx/model_bnb4.onnx",
+            Self::Fp32 => "",
+            Self::Fp16 => "_fp16",
+            Self::Q8 => "_quantized",
+            Self::Int8 => "_int8",
+            Self::Uint8 => "_uint8",
+            Self::Q4 => "_q4",
+            Self::Q4f16 => "_q4f16",
+            Self::Bnb4 => "_bnb4",
         }
     }
 }

@@ -117,7 +117,7 @@ impl TextModel {
                 }
                 None => self.ask_for_graph(files)?,
             },
-            Stage::Graph if !self.graph.is_some_and(|graph| files.has_bytes(&self.base(graph.onnx_file()))) => {
+            Stage::Graph if !self.graph.is_some_and(|graph| files.has_bytes(&self.base(&graph.onnx_file()))) => {
                 self.ask_for_graph(files)?;
             }
             Stage::Model | Stage::Shards | Stage::Graph | Stage::Done => self.stage = Stage::Done,
@@ -132,7 +132,7 @@ impl TextModel {
         let tokenizer = Tokenizer::from_json(&tokenizer, tokenizer_config.as_deref())?;
         let needs_hidden =
             self.head.is_some() || matches!(self.task, Task::FeatureExtraction | Task::ZeroShotClassification);
-        let name = self.graph.map(|graph| self.base(graph.onnx_file()));
+        let name = self.graph.map(|graph| self.base(&graph.onnx_file()));
         let (backbone, own_head, hidden) = match (name, self.encoder) {
             (Some(name), _) => {
                 let bytes = files.take_bytes(&name)?;
@@ -140,7 +140,7 @@ impl TextModel {
                     .map_err(|error| Error::new(error.kind(), format!("{name}: {error}")))?;
                 let graph = TextGraph::new(graph, self.text.pad_token_id, needs_hidden)?;
                 let (head, hidden) = (graph.head(), graph.width());
-                (Backbone::Graph(graph), head, hidden)
+                (Backbone::Graph(Box::new(graph)), head, hidden)
             }
             (None, Some(config)) => {
                 let own_head = if self.head.is_some() { Head::None } else { Head::new(&config, &mut files.weights)? };
@@ -191,7 +191,7 @@ impl TextModel {
         self.stage = Stage::Graph;
         self.graph = None;
         while let Some(dtype) = self.graphs.pop_front() {
-            let name = self.base(dtype.onnx_file());
+            let name = self.base(&dtype.onnx_file());
             if files.may_have(&name, HEAD) {
                 files.ask(&name, Kind::Bytes, true);
                 self.graph = Some(dtype);
@@ -206,7 +206,7 @@ impl TextModel {
             (Some(dtype), _) if dtype != DType::Fp32 => Error::unsupported(format!(
                 "the model cannot be had as {}: there is no {}",
                 dtype.name(),
-                self.base(dtype.onnx_file())
+                self.base(&dtype.onnx_file())
             )),
             (_, Some(refused)) => refused,
             _ => Error::invalid_artefact(format!(

@@ -9,7 +9,7 @@ pub enum Backbone {
     /// One whose architecture is known here, from a checkpoint.
     Encoder(Box<Encoder>),
     /// Any other, from an ONNX file; its head is part of it.
-    Graph(TextGraph),
+    Graph(Box<TextGraph>),
 }
 
 impl Backbone {

@@ -110,8 +110,9 @@ impl Loader {
     }
 
     /// A loader for the graph in `file`, which names the files `external` beside itself.
-    pub fn graph(device: &Device, file: String, external: Vec<String>) -> JsResult<Self> {
-        let loader = crate::Loader::graph(device.0.clone(), file, external, GraphOptions::default());
+    pub fn graph(device: &Device, file: &str, external: Vec<String>, options: JsLoadOptions) -> JsResult<Self> {
+        let options = options_from_js("load options", options)?;
+        let loader = crate::Loader::graph(device.0.clone(), file, external, options, GraphOptions::default());
         loader.map(Self).map_err(to_js_error)
     }
 

@@ -1,15 +1,22 @@
 //! What models are used for, one file for each task, named as the Hugging Face hub names them.
 
 mod feature_extraction;
+mod file_classification;
+mod graph_io;
 mod text_classification;
 mod token_classification;
+mod voice_activity_detection;
 mod zero_shot_classification;
 
 use serde::{Deserialize, Serialize};
 
 pub use feature_extraction::{Features, Pooling};
+pub use file_classification::{FileClassification, FileClassifier};
 pub use text_classification::Classification;
 pub use token_classification::{Aggregation, Entity, EntityGroup, to_utf16};
+pub use voice_activity_detection::{
+    SpeechEvent, SpeechOptions, SpeechSegment, SpeechStream, SpeechUpdate, VoiceActivityDetector, resample,
+};
 pub use zero_shot_classification::ZeroShot;
 
 use crate::error::{Error, Result};

@@ -6,14 +6,14 @@ import { Progress } from './progress.js';
 import type { Args, LoadResult, Op, RequestOptions, Result } from './protocol.js';
 import { Queue } from './queue.js';
 import { joinFeatures } from './shapes.js';
-import type { DeviceReport, Features, Port, RunOutput } from './types.js';
+import type { DeviceReport, Features, Inputs, Port, RunOutput } from './types.js';
 import type { Cascade, Graph, Loader, Pipeline, RawPort } from './wasm/cpu/pilot_light.js';
 
 type Loaded = { pipeline: Pipeline } | { cascade: Cascade } | { graph: Graph };
 type Handlers = { [K in Op]: (args: Args<K>, options: RequestOptions) => Promise<Result<K>> };
 
-/** Inputs that go into one call of the model; between two calls an abort is heard. */
-const SLICE_INPUTS = 32;
+/** Texts that go into one call of the model; between two calls an abort is heard. Anything else goes in alone. */
+const SLICE_TEXTS = 32;
 /** Bytes of a file that are copied into WebAssembly at once. */
 const SUPPLY_BYTES = 4 << 20;
 
@@ -54,8 +54,8 @@ export class Engine {
 
     run: ({ key, inputs, options }, { signal }) => this.#exclusive(async (): Promise<RunOutput> => {
       const { pipeline } = this.#model(key, 'pipeline');
-      const parts = await this.#slices(inputs, signal, (slice) => pipeline.run(slice, options));
-      return pipeline.task === 'feature-extraction' ? joinFeatures(parts as Features[]) : (parts.flat() as RunOutput);
+      const parts = await this.#slices<Inputs[number], RunOutput>(inputs, signal, (slice) => pipeline.run(slice as Inputs, options));
+      return parts.every(isFeatures) ? joinFeatures(parts) : (parts.flat() as RunOutput);
     }),
 
     infer: ({ key, inputs }, { signal }) => this.#exclusive(async () => {
@@ -151,12 +151,13 @@ export class Engine {
   }
 
   /** Runs `call` on slice after slice. */
-  async #slices<T>(inputs: string[], signal: AbortSignal | undefined, call: (slice: string[]) => Promise<T>): Promise<T[]> {
+  async #slices<I, T>(inputs: I[], signal: AbortSignal | undefined, call: (slice: I[]) => Promise<T>): Promise<T[]> {
     const parts: T[] = [];
-    for (let at = 0; at < inputs.length; at += SLICE_INPUTS) {
+    const size = typeof inputs[0] === 'string' ? SLICE_TEXTS : 1;
+    for (let at = 0; at < inputs.length; at += size) {
       if (at > 0) await breathe();
       throwIfAborted(signal);
-      parts.push(await this.#trusted(() => call(inputs.slice(at, at + SLICE_INPUTS))));
+      parts.push(await this.#trusted(() => call(inputs.slice(at, at + size))));
     }
     return parts;
   }
@@ -202,6 +203,10 @@ export class Engine {
     if (model === undefined || !(name in model)) throw new PilotLightError('internal', `No ${name} is loaded under the key ${key}.`);
     return model as Extract<Loaded, Record<N, unknown>>;
   }
+}
+
+function isFeatures(output: RunOutput): output is Features {
+  return !Array.isArray(output);
 }
 
 /** A port with all that it may lack said to be undefined. */

@@ -1,4 +1,4 @@
-import type { TensorType } from './wasm/cpu/pilot_light.js';
+import type { Pixels, TensorType } from './wasm/cpu/pilot_light.js';
 
 // The types of the WebAssembly side, generated from the Rust definitions.
 export type {
@@ -11,13 +11,17 @@ export type {
   Envelope,
   ErrorKind,
   Features,
+  FileClassification,
   FileRequest,
   LoadOptions,
+  Pixels,
   RawTensor,
   RemoteEvent,
   RemoteRequest,
   RunOptions,
   RunOutput,
+  SpeechOptions,
+  SpeechSegment,
   Step,
   TensorType,
   ZeroShot,
@@ -35,7 +39,13 @@ export interface Port {
 }
 
 /** What a model is to be used for, named as the Hugging Face hub names it. */
-export type Task = 'feature-extraction' | 'text-classification' | 'token-classification' | 'zero-shot-classification';
+export type Task = TextTask | 'file-classification' | 'voice-activity-detection' | 'image-to-text';
+
+/** Those that are done with texts. */
+export type TextTask = 'feature-extraction' | 'text-classification' | 'token-classification' | 'zero-shot-classification';
+
+/** What a model reads: texts, the bytes of files, samples or pixels. */
+export type Inputs = string[] | Uint8Array[] | Float32Array[] | Pixels[];
 
 /** The device asked for: `'auto'` takes WebGPU where it is there and proves right, else the CPU (`'wasm'`). */
 export type DeviceChoice = 'auto' | 'wasm' | 'webgpu';

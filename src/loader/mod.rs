@@ -2,6 +2,7 @@
 //! bytes. The page fetches them, the command-line program reads them, tests make them up.
 
 mod files;
+mod fixed;
 mod options;
 mod text;
 
@@ -13,8 +14,9 @@ pub use options::{DType, LoadOptions};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::models::graph::{Graph, GraphOptions};
-use crate::tasks::{Pipeline, Task};
+use crate::tasks::{FileClassifier, Pipeline, Task, VoiceActivityDetector};
 use files::{Files, Kind, is_plain};
+use fixed::FixedModel;
 use text::TextModel;
 
 /// What a folder's files must be.
@@ -31,6 +33,7 @@ pub struct Loader {
 /// What is being loaded.
 enum Plan {
     Text(Box<TextModel>),
+    Fixed(FixedModel),
     /// A graph by itself, with the files beside it that it names.
     Graph {
         file: String,
@@ -44,6 +47,10 @@ enum Plan {
 pub enum Loaded {
     /// A model for a task that reads texts.
     Text(Box<Pipeline>),
+    /// One that tells files apart.
+    File(Box<FileClassifier>),
+    /// One that hears speech.
+    Voice(Box<VoiceActivityDetector>),
     /// A graph by itself.
     Graph(Box<Graph>),
 }
@@ -51,7 +58,12 @@ pub enum Loaded {
 impl Loader {
     /// A loader for a model that is to do `task` on `device`.
     pub fn new(device: Device, task: Task, options: LoadOptions) -> Self {
-        Self::with_plan(device, Plan::Text(Box::new(TextModel::new(task, options.dtype))))
+        let plan = if task.reads_texts() {
+            Plan::Text(Box::new(TextModel::new(task, options.dtype)))
+        } else {
+            Plan::Fixed(FixedModel::new(task, options.dtype))
+        };
+        Self::with_plan(device, plan)
     }
 
     /// A loader for the graph in `file`, or in the one beside it that is named for the type asked for. It
@@ -122,6 +134,7 @@ impl Loader {
     pub fn dtype(&self) -> DType {
         match &self.plan {
             Plan::Text(model) => model.dtype(),
+            Plan::Fixed(_) => DType::Fp32,
             Plan::Graph { dtype, .. } => dtype.unwrap_or_default(),
         }
     }
@@ -138,6 +151,7 @@ impl Loader {
         let Self { device, mut files, plan, .. } = self;
         match plan {
             Plan::Text(model) => Ok(Loaded::Text(Box::new(model.finish(&mut files, &device)?))),
+            Plan::Fixed(model) => model.finish(&mut files, &device),
             Plan::Graph { file, external, options, .. } => {
                 let bytes = files.take_bytes(&file)?;
                 let mut beside = HashMap::new();
@@ -154,6 +168,7 @@ impl Loader {
     fn advance(&mut self) -> Result<bool> {
         match &mut self.plan {
             Plan::Text(model) => model.advance(&mut self.files),
+            Plan::Fixed(model) => model.advance(&mut self.files),
             Plan::Graph { file, .. } if self.files.has_bytes(file) => Ok(true),
             Plan::Graph { file, external, .. } => {
                 for name in external.iter().chain([&*file]) {
@@ -173,7 +188,7 @@ impl Loaded {
     pub fn text(self) -> Result<Pipeline> {
         match self {
             Self::Text(pipeline) => Ok(*pipeline),
-            Self::Graph(_) => Err(Error::unsupported("a model that does not read texts cannot be used here")),
+            _ => Err(Error::unsupported("a model that does not read texts cannot be used here")),
         }
     }
 
@@ -184,7 +199,7 @@ impl Loaded {
     pub fn graph(self) -> Result<Graph> {
         match self {
             Self::Graph(graph) => Ok(*graph),
-            Self::Text(_) => Err(Error::unsupported("a model for a task is no graph")),
+            _ => Err(Error::unsupported("a model for a task is no graph")),
         }
     }
 }

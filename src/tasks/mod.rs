@@ -35,15 +35,29 @@ pub enum Task {
     TokenClassification,
     /// Texts into labels that the model was not trained on.
     ZeroShotClassification,
+    /// Files into what they are.
+    FileClassification,
+    /// Sound into the stretches of it in which somebody speaks.
+    VoiceActivityDetection,
+    /// Pictures into the text in them.
+    ImageToText,
 }
 
 impl Task {
-    const ALL: [(&'static str, Self); 4] = [
+    const ALL: [(&'static str, Self); 7] = [
         ("feature-extraction", Self::FeatureExtraction),
         ("text-classification", Self::TextClassification),
         ("token-classification", Self::TokenClassification),
         ("zero-shot-classification", Self::ZeroShotClassification),
+        ("file-classification", Self::FileClassification),
+        ("voice-activity-detection", Self::VoiceActivityDetection),
+        ("image-to-text", Self::ImageToText),
     ];
+
+    /// Whether what it is done with is texts.
+    pub fn reads_texts(self) -> bool {
+        !matches!(self, Self::FileClassification | Self::VoiceActivityDetection | Self::ImageToText)
+    }
 
     /// The name that the hub knows it by.
     pub fn name(self) -> &'static str {
@@ -184,6 +198,7 @@ impl Pipeline {
             }
             Task::TextClassification => matches!(head, Head::Sequence { .. } | Head::TextLogits | Head::Embedding(_)),
             Task::TokenClassification => matches!(head, Head::Token(_) | Head::TokenLogits),
+            Task::FileClassification | Task::VoiceActivityDetection | Task::ImageToText => false,
         };
         if !fits {
             let is = match head {
@@ -245,6 +260,10 @@ impl Pipeline {
                 )),
             },
             Task::ZeroShotClassification => Ok(RunOutput::ZeroShots(self.zero_shot(texts, options).await?.0)),
+            // Refused when the pipeline was made.
+            Task::FileClassification | Task::VoiceActivityDetection | Task::ImageToText => {
+                Err(Error::internal(format!("{} is not done with texts", self.task.name())))
+            }
         }
     }
 
@@ -260,7 +279,6 @@ impl Pipeline {
         };
         self.check_answers()?;
         match self.task {
-            Task::FeatureExtraction => Ok(Vec::new()),
             Task::TextClassification => {
                 let (all, truncated) = self.classify(texts, Some(1)).await?;
                 let tops = all.into_iter().flatten().zip(truncated);
@@ -290,6 +308,8 @@ impl Pipeline {
                 });
                 Ok(tops.collect())
             }
+            // Refused above.
+            _ => Ok(Vec::new()),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod convert;
 mod graph;
+mod pipeline;
 
 use wasm_bindgen::prelude::*;
 
@@ -12,8 +13,9 @@ use crate::loader::Loaded;
 use crate::models::graph::GraphOptions;
 use crate::remote::{Question, RemoteEvent};
 use crate::tasks::{self, RunOptions, Task};
-use convert::{from_js, options_from_js, output_to_js, to_js, to_js_error};
+use convert::{from_js, options_from_js, to_js, to_js_error};
 use graph::Graph;
+use pipeline::Pipeline;
 
 type JsResult<T> = Result<T, JsValue>;
 
@@ -24,7 +26,7 @@ extern "C" {
     pub type FileRequests;
     #[wasm_bindgen(typescript_type = "LoadOptions")]
     pub type JsLoadOptions;
-    #[wasm_bindgen(typescript_type = "RunOptions")]
+    #[wasm_bindgen(typescript_type = "RunOptions | Partial<SpeechOptions>")]
     pub type JsRunOptions;
     #[wasm_bindgen(typescript_type = "RunOutput")]
     pub type JsRunOutput;
@@ -43,18 +45,6 @@ extern "C" {
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
     fn now_ms() -> f64;
 }
-
-#[wasm_bindgen(typescript_custom_section)]
-const OUTPUTS: &str = r#"
-/** Vectors: `dims` is `[batch, hidden]`, or `[batch, seq, hidden]` without pooling. */
-export interface Features {
-    dims: number[];
-    data: Float32Array;
-}
-
-/** The results of a run, one for each text, in the shape of its task. */
-export type RunOutput = Features | Classification[][] | Entity[][] | EntityGroup[][] | ZeroShot[];
-"#;
 
 /// A panic is told in the console before it stops the instance.
 #[wasm_bindgen(start)]
@@ -144,39 +134,13 @@ impl Loader {
 
     /// Builds the model.
     pub async fn finish(self) -> JsResult<Pipeline> {
-        self.0.finish().and_then(Loaded::text).map(Pipeline).map_err(to_js_error)
+        self.0.finish().map(Pipeline).map_err(to_js_error)
     }
 
     /// Builds the graph.
     #[wasm_bindgen(js_name = finishGraph)]
     pub async fn finish_graph(self) -> JsResult<Graph> {
         self.0.finish().and_then(Loaded::graph).map(Graph).map_err(to_js_error)
-    }
-}
-
-/// A model loaded for a task.
-#[wasm_bindgen]
-pub struct Pipeline(tasks::Pipeline);
-
-#[wasm_bindgen]
-impl Pipeline {
-    /// The task that it was loaded for.
-    #[wasm_bindgen(getter)]
-    pub fn task(&self) -> String {
-        self.0.task().name().to_string()
-    }
-
-    /// The labels that it tells apart.
-    #[wasm_bindgen(getter)]
-    pub fn labels(&self) -> Vec<String> {
-        self.0.labels().to_vec()
-    }
-
-    /// The result of the task for each of `inputs`.
-    pub async fn run(&self, inputs: Vec<String>, options: JsRunOptions) -> JsResult<JsRunOutput> {
-        let options: RunOptions = options_from_js("options", options)?;
-        let output = self.0.run(&inputs, &options).await.map_err(to_js_error)?;
-        Ok(output_to_js(&inputs, output)?.unchecked_into())
     }
 }
 
@@ -195,8 +159,9 @@ impl Cascade {
         let config: CascadeConfig = options_from_js("settings of the cascade", config)?;
         let report: DeviceReport = from_js("device report", report)?;
         let delegation = Delegation::new(config, report, OffsetUnit::Utf16).map_err(to_js_error)?;
-        pipeline.0.check_answers().map_err(to_js_error)?;
-        Ok(Self { pipeline: pipeline.0, delegation })
+        let pipeline = pipeline.0.text().map_err(to_js_error)?;
+        pipeline.check_answers().map_err(to_js_error)?;
+        Ok(Self { pipeline, delegation })
     }
 
     /// The confidence from which on the local answer is the answer.

@@ -101,11 +101,10 @@ async function run(handle: Handle, input: unknown, more: unknown[]): Promise<unk
   const { task } = handle;
   const { signal, rest } = splitSignal<CallOptions & RunOptions>(optionsOf(task, more));
   const options: RunOptions = ONE_LABEL.has(task) ? { top_k: 1, ...rest } : rest;
-  const read = READERS[task] ?? toInputs;
-  // Texts are looked at before all else; what has to be decoded is decoded in the caller's turn.
-  const texts = read === toInputs ? toInputs(input) : undefined;
+  const read = READERS[task];
+  const texts = read ? [] : toInputs(input);
   return handle.call(signal, async () => {
-    const inputs = texts ?? (await Promise.all((Array.isArray(input) ? input : [input]).map(read)) as Inputs);
+    const inputs = read ? ((await Promise.all([input].flat().map(read))) as Inputs) : texts;
     const output = inputs.length === 0 ? nothing(task) : await handle.request('run', { inputs, options }, signal);
     return shape(task, output, Array.isArray(input), options.top_k);
   });
@@ -115,7 +114,7 @@ async function run(handle: Handle, input: unknown, more: unknown[]): Promise<unk
 const ONE_LABEL: ReadonlySet<Task> = new Set<Task>(['text-classification', 'file-classification']);
 
 /** What makes of a task's input what its model reads; texts need none. */
-const READERS: Partial<Record<Task, (input: never) => Promise<Inputs[number]>>> = {
+const READERS: Partial<Record<Task, (input: any) => Promise<Inputs[number]>>> = {
   'file-classification': toBytes,
   'voice-activity-detection': toSamples,
 };

@@ -89,7 +89,7 @@ function fromList(type: TensorType, list: readonly (number | bigint | boolean)[]
   try {
     if (type === 'int64') return BigInt64Array.from(list, BigInt);
     if (type === 'uint64') return BigUint64Array.from(list, BigInt);
-    return ARRAYS[type].from(list, Number);
+    return (ARRAYS[type] as Float32ArrayConstructor).from(list, Number) as unknown as TensorArrays[TensorType];
   } catch (cause) {
     throw invalid(`The numbers of the tensor are not all ${type}.`, cause);
   }

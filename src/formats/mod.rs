@@ -1,3 +1,4 @@
 //! Bytes into named tensors: pure, bounded, and checked before anything is believed.
 
+pub mod onnx;
 pub mod safetensors;

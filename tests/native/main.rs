@@ -4,5 +4,6 @@
 mod encoders;
 mod files;
 mod minilm;
+mod onnx_nodes;
 mod support;
 mod tokens;

@@ -17,12 +17,17 @@ pub fn golden_json<T: DeserializeOwned>(name: &str) -> T {
     serde_json::from_str(&text).expect("a golden file's JSON")
 }
 
-/// The folder of all-MiniLM-L6-v2, which `cargo xtask models` obtains.
-pub fn minilm() -> PathBuf {
+/// The folder of what `cargo xtask models` obtains.
+pub fn cache() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let folder = cache.expect("a home folder").join("pilot-light/models/all-MiniLM-L6-v2");
+    cache.expect("a home folder").join("pilot-light")
+}
+
+/// The folder of all-MiniLM-L6-v2.
+pub fn minilm() -> PathBuf {
+    let folder = cache().join("models/all-MiniLM-L6-v2");
     assert!(folder.join("model.safetensors").exists(), "{} is not there: run `cargo xtask models`", folder.display());
     folder
 }

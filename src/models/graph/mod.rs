@@ -1,6 +1,26 @@
 //! Any ONNX model: read, checked and planned at load, run on the CPU or a GPU.
+//!
+//! ```text
+//! formats::onnx -> import -> fold -> fuse -> fold -> plan -> run
+//! ```
+//!
+//! `import` gives every name a slot, `fold` computes what hangs on constants alone and refuses what is not
+//! known, `fuse` joins what exporters take apart, `plan` finds out when each value is needed for the last
+//! time, `run` takes the steps. The operators are in `ops`, those for a GPU in `gpu`.
 
+mod attributes;
+mod control;
+mod fold;
+#[cfg_attr(not(feature = "gpu"), path = "no_gpu.rs")]
+mod gpu;
+mod host;
+mod import;
+mod ops;
 mod options;
+mod plan;
+mod program;
+mod run;
+mod value;
 
 use std::collections::HashMap;
 
@@ -10,6 +30,10 @@ pub use options::{Fusion, GraphOptions, Limits};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::formats::onnx;
+use plan::Plan;
+use run::Run;
+use value::Value;
 
 /// A dimension of an input or an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +59,11 @@ pub struct Port {
 pub struct Graph {
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    metadata: HashMap<String, String>,
+    limits: Limits,
+    plan: Plan,
+    /// The constants by their slots.
+    constants: Vec<Option<Value>>,
 }
 
 impl Graph {
@@ -49,8 +78,27 @@ impl Graph {
         device: &Device,
         options: &GraphOptions,
     ) -> Result<Self> {
-        let _ = (bytes, external, device, options);
-        Err(Error::unsupported("ONNX models"))
+        let limits = options.limits.clone();
+        let model = onnx::read(&bytes, onnx::Bounds { nodes: limits.max_nodes, depth: limits.max_depth })?;
+        check_opsets(&model)?;
+        let mut program = import::program(&model, &external, &limits)?;
+        let metadata = model.metadata.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        // What follows needs memory of its own, and the file's bytes have been copied where they are wanted.
+        drop(model);
+        drop((bytes, external));
+        program.block.prune(program.types.len());
+        fold::fold(&mut program, &limits)?;
+        program.block.prune(program.types.len());
+        let plan = plan::plan(&program, device)?;
+        let mut constants = vec![None; program.types.len()];
+        let mut keep = |slot: usize| {
+            if let Some(tensor) = program.constants.remove(&slot) {
+                constants[slot] = Some(Value::constant(tensor));
+            }
+        };
+        program.block.nodes.iter().for_each(|node| node.reads(&mut keep));
+        program.block.outputs.iter().for_each(|slot| keep(*slot));
+        Ok(Self { inputs: program.inputs, outputs: program.outputs, metadata, limits, plan, constants })
     }
 
     /// What [`Self::run`] is to be given.
@@ -63,13 +111,94 @@ impl Graph {
         &self.outputs
     }
 
+    /// What the file's maker noted under `key`.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
+    }
+
     /// The outputs, by name, in the order of [`Self::outputs`].
     ///
     /// # Errors
     /// Invalid input: a name, type or shape is not what the model takes, or the model itself finds the
     /// numbers impossible (an index out of range, a shape that does not fit). Device lost.
     pub async fn run(&self, inputs: Vec<(String, TensorData)>) -> Result<Vec<(String, TensorData)>> {
-        let _ = inputs;
-        Err(Error::unsupported("ONNX models"))
+        let inputs = self.in_order(inputs)?;
+        let mut run = Run::new(&self.constants, &self.limits);
+        let outputs = run.block(&self.plan, inputs).await?;
+        let mut named = Vec::with_capacity(outputs.len());
+        for (port, output) in self.outputs.iter().zip(outputs) {
+            named.push((port.name.clone(), host::into_data(run.to_host(output).await?)));
+        }
+        Ok(named)
     }
+
+    /// The inputs in the order of [`Self::inputs`], once each was found to be what the model takes.
+    fn in_order(&self, inputs: Vec<(String, TensorData)>) -> Result<Vec<Option<Value>>> {
+        let mut given = HashMap::with_capacity(inputs.len());
+        for (name, data) in inputs {
+            let Some(port) = self.inputs.iter().find(|port| port.name == name) else {
+                let names: Vec<_> = self.inputs.iter().map(|port| port.name.as_str()).collect();
+                return Err(Error::invalid_input(format!(
+                    "the model has no input '{name}'; it has {}",
+                    names.join(", ")
+                )));
+            };
+            check_input(port, &data)?;
+            if given.insert(name, data).is_some() {
+                return Err(Error::invalid_input(format!("the input '{}' is given twice", port.name)));
+            }
+        }
+        let take = |port: &Port| match given.remove(&port.name) {
+            Some(data) => Ok(Some(host::from_data(data).into())),
+            None => Err(Error::invalid_input(format!("the input '{}' is missing", port.name))),
+        };
+        self.inputs.iter().map(take).collect()
+    }
+}
+
+/// Reads a tensor that was saved by itself (`.pb`), as ONNX's own tests do.
+///
+/// # Errors
+/// Invalid artefact: it is broken. Unsupported: the type of its numbers.
+pub fn read_tensor(bytes: &[u8]) -> Result<TensorData> {
+    let tensor = onnx::Tensor::read(bytes)?;
+    Ok(host::into_data(import::tensor(&tensor, &HashMap::new(), &Limits::default())?))
+}
+
+fn check_opsets(model: &onnx::Model<'_>) -> Result<()> {
+    let found = model.opsets.iter().find(|(domain, _)| domain.is_empty()).map(|(_, version)| *version);
+    match found {
+        Some(version) if !(ops::OLDEST_OPSET..=ops::NEWEST_OPSET).contains(&version) => {
+            Err(Error::unsupported(format!(
+                "the file uses version {version} of ONNX's operators; known are {} to {}",
+                ops::OLDEST_OPSET,
+                ops::NEWEST_OPSET
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_input(port: &Port, data: &TensorData) -> Result<()> {
+    let shape: &[usize] = data.shape();
+    if data.dtype() != port.dtype {
+        let (is, wanted) = (data.dtype(), port.dtype);
+        return Err(Error::invalid_input(format!("the input '{}' has the type {is:?}, not {wanted:?}", port.name)));
+    }
+    let Some(dims) = &port.dims else { return Ok(()) };
+    let fits = |(dim, size): (&Dim, &usize)| matches!(dim, Dim::Free(_)) || *dim == Dim::Fixed(*size);
+    if dims.len() != shape.len() || !dims.iter().zip(shape).all(fits) {
+        let words = |dim: &Dim| match dim {
+            Dim::Fixed(size) => size.to_string(),
+            Dim::Free(name) if name.is_empty() => "?".to_string(),
+            Dim::Free(name) => name.clone(),
+        };
+        let wanted: Vec<_> = dims.iter().map(words).collect();
+        return Err(Error::invalid_input(format!(
+            "the input '{}' has the shape {shape:?}, not [{}]",
+            port.name,
+            wanted.join(", ")
+        )));
+    }
+    Ok(())
 }

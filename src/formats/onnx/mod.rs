@@ -1,0 +1,324 @@
+//! ONNX files: a bounded reader that borrows from the file what is large.
+//!
+//! # Source
+//! The ONNX specification, `onnx.proto`; the numbers of its fields are in the `match`es below.
+
+mod tensor;
+mod wire;
+
+pub use tensor::{Element, External, Storage, Tensor};
+
+use crate::error::{Error, ErrorKind, Result};
+use wire::{Wire, fields};
+
+/// A file.
+#[derive(Debug, Default)]
+pub struct Model<'a> {
+    /// The version of each operator set that it uses, by domain; the default domain is "".
+    pub opsets: Vec<(&'a str, i64)>,
+    /// What it computes.
+    pub graph: Graph<'a>,
+    /// Whatever else its maker wanted to say, by key.
+    pub metadata: Vec<(&'a str, &'a str)>,
+    /// How many functions of its own it defines.
+    pub functions: usize,
+}
+
+/// Nodes in an order in which they can be run, and what goes in and out.
+#[derive(Debug, Default)]
+pub struct Graph<'a> {
+    /// The operations.
+    pub nodes: Vec<Node<'a>>,
+    /// Tensors that are part of the file.
+    pub initializers: Vec<Tensor<'a>>,
+    /// What it takes; those that are initializers too have a default.
+    pub inputs: Vec<ValueInfo<'a>>,
+    /// What it gives.
+    pub outputs: Vec<ValueInfo<'a>>,
+}
+
+/// One operation.
+#[derive(Debug, Default)]
+pub struct Node<'a> {
+    /// Its name, for people.
+    pub name: &'a str,
+    /// The operator.
+    pub op_type: &'a str,
+    /// The operator's domain.
+    pub domain: &'a str,
+    /// The names of what it takes; empty for one that is left out.
+    pub inputs: Vec<&'a str>,
+    /// The names of what it gives; empty for one that nobody wants.
+    pub outputs: Vec<&'a str>,
+    /// Its attributes by name.
+    pub attributes: Vec<(&'a str, Attribute<'a>)>,
+}
+
+/// The value of an attribute.
+#[derive(Debug)]
+pub enum Attribute<'a> {
+    /// A float.
+    Float(f32),
+    /// An integer.
+    Int(i64),
+    /// A string, in any encoding.
+    String(&'a [u8]),
+    /// A tensor.
+    Tensor(Box<Tensor<'a>>),
+    /// A graph within the graph.
+    Graph(Box<Graph<'a>>),
+    /// Floats.
+    Floats(Vec<f32>),
+    /// Integers.
+    Ints(Vec<i64>),
+    /// Strings.
+    Strings(Vec<&'a [u8]>),
+    /// What is not read here: sparse tensors, types, lists of tensors and of graphs.
+    Other,
+}
+
+/// The name and type of an input or an output.
+#[derive(Debug, Default)]
+pub struct ValueInfo<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The type of its numbers, as ONNX numbers them; none for what is no tensor or is not told.
+    pub element: Option<i64>,
+    /// Whether it is a sequence, an optional value or the like.
+    pub is_tensor: bool,
+    /// Its dimensions: a number, or a name that may be empty.
+    pub dims: Option<Vec<Dim<'a>>>,
+}
+
+/// A dimension as the file has it.
+#[derive(Debug)]
+pub enum Dim<'a> {
+    /// A number.
+    Value(i64),
+    /// A name; empty where nothing is told.
+    Param(&'a str),
+}
+
+/// Bounds on what is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Nodes, those of inner graphs included.
+    pub nodes: usize,
+    /// Graphs within graphs.
+    pub depth: usize,
+}
+
+/// Names, initializers and attributes for each node that is allowed.
+const PER_NODE: usize = 64;
+
+/// Reads a file.
+///
+/// # Errors
+/// Invalid artefact: it is broken, has no graph, or goes beyond `bounds`.
+pub fn read(bytes: &[u8], bounds: Bounds) -> Result<Model<'_>> {
+    let mut reader = Reader { nodes: bounds.nodes, parts: bounds.nodes.saturating_mul(PER_NODE), depth: bounds.depth };
+    let mut model = Model::default();
+    let mut graph = None;
+    for field in fields(bytes) {
+        match field? {
+            (7, value) => graph = Some(reader.graph(value.bytes()?)?),
+            (8, value) => {
+                reader.part()?;
+                model.opsets.push(opset(value.bytes()?)?);
+            }
+            (14, value) => {
+                reader.part()?;
+                model.metadata.push(entry(value.bytes()?)?);
+            }
+            (25, _) => model.functions += 1,
+            _ => {}
+        }
+    }
+    model.graph = graph.ok_or_else(|| Error::invalid_artefact("the file has no ONNX graph"))?;
+    Ok(model)
+}
+
+fn opset(bytes: &[u8]) -> Result<(&str, i64)> {
+    let mut opset = ("", 0);
+    for field in fields(bytes) {
+        match field? {
+            (1, value) => opset.0 = domain(value.str()?),
+            (2, value) => opset.1 = value.int()?,
+            _ => {}
+        }
+    }
+    Ok(opset)
+}
+
+/// The default domain has two names.
+fn domain(name: &str) -> &str {
+    if name == "ai.onnx" { "" } else { name }
+}
+
+/// A key and its value.
+fn entry(bytes: &[u8]) -> Result<(&str, &str)> {
+    let mut entry = ("", "");
+    for field in fields(bytes) {
+        match field? {
+            (1, value) => entry.0 = value.str()?,
+            (2, value) => entry.1 = value.str()?,
+            _ => {}
+        }
+    }
+    Ok(entry)
+}
+
+/// What may still be read.
+struct Reader {
+    nodes: usize,
+    parts: usize,
+    depth: usize,
+}
+
+impl Reader {
+    /// Counts a name, an initializer or an attribute.
+    fn part(&mut self) -> Result<()> {
+        self.parts = self.parts.checked_sub(1).ok_or_else(|| too_large("has more parts"))?;
+        Ok(())
+    }
+
+    fn graph<'a>(&mut self, bytes: &'a [u8]) -> Result<Graph<'a>> {
+        self.depth = self.depth.checked_sub(1).ok_or_else(|| too_large("has graphs within graphs, deeper"))?;
+        let mut graph = Graph::default();
+        for field in fields(bytes) {
+            let (number, value) = field?;
+            match number {
+                1 => {
+                    self.nodes = self.nodes.checked_sub(1).ok_or_else(|| too_large("has more nodes"))?;
+                    graph.nodes.push(self.node(value.bytes()?)?);
+                    continue;
+                }
+                5 => graph.initializers.push(Tensor::read(value.bytes()?)?),
+                11 => graph.inputs.push(value_info(value.bytes()?)?),
+                12 => graph.outputs.push(value_info(value.bytes()?)?),
+                15 => return Err(Error::unsupported("sparse initializers are not read")),
+                _ => continue,
+            }
+            self.part()?;
+        }
+        self.depth += 1;
+        Ok(graph)
+    }
+
+    fn node<'a>(&mut self, bytes: &'a [u8]) -> Result<Node<'a>> {
+        let mut node = Node::default();
+        for field in fields(bytes) {
+            let (number, value) = field?;
+            match number {
+                1 => node.inputs.push(value.str()?),
+                2 => node.outputs.push(value.str()?),
+                3 => node.name = value.str()?,
+                4 => node.op_type = value.str()?,
+                5 => node.attributes.push(self.attribute(value.bytes()?)?),
+                7 => node.domain = domain(value.str()?),
+                _ => continue,
+            }
+            self.part()?;
+        }
+        Ok(node)
+    }
+
+    fn attribute<'a>(&mut self, bytes: &'a [u8]) -> Result<(&'a str, Attribute<'a>)> {
+        let (mut name, mut kind, mut single) = ("", 0, None);
+        let (mut float, mut int, mut string) = (0.0, 0, &[][..]);
+        let (mut floats, mut ints, mut strings) = (Vec::new(), Vec::new(), Vec::new());
+        for field in fields(bytes) {
+            match field? {
+                (1, value) => name = value.str()?,
+                (2, value) => float = value.float()?,
+                (3, value) => int = value.int()?,
+                (4, value) => string = value.bytes()?,
+                (5, value) => single = Some(Attribute::Tensor(Box::new(Tensor::read(value.bytes()?)?))),
+                (6, value) => single = Some(Attribute::Graph(Box::new(self.graph(value.bytes()?)?))),
+                (7, value) => value.floats(&mut floats)?,
+                (8, value) => value.ints(&mut ints)?,
+                (9, value) => {
+                    self.part()?;
+                    strings.push(value.bytes()?);
+                }
+                (20, value) => kind = value.int()?,
+                _ => {}
+            }
+        }
+        // The kinds of `AttributeProto.AttributeType`.
+        let value = match (kind, single) {
+            (1, _) => Attribute::Float(float),
+            (2, _) => Attribute::Int(int),
+            (3, _) => Attribute::String(string),
+            (4 | 5, Some(single)) => single,
+            (4 | 5, None) => return Err(Error::invalid_artefact(format!("the attribute {name} has no value"))),
+            (6, _) => Attribute::Floats(floats),
+            (7, _) => Attribute::Ints(ints),
+            (8, _) => Attribute::Strings(strings),
+            _ => Attribute::Other,
+        };
+        Ok((name, value))
+    }
+}
+
+fn value_info(bytes: &[u8]) -> Result<ValueInfo<'_>> {
+    let mut info = ValueInfo { is_tensor: true, ..ValueInfo::default() };
+    for field in fields(bytes) {
+        match field? {
+            (1, value) => info.name = value.str()?,
+            (2, value) => {
+                for field in fields(value.bytes()?) {
+                    match field? {
+                        (1, value) => tensor_type(value, &mut info)?,
+                        // `denotation` says nothing of the type.
+                        (6, _) => {}
+                        _ => info.is_tensor = false,
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(info)
+}
+
+fn tensor_type<'a>(value: Wire<'a>, info: &mut ValueInfo<'a>) -> Result<()> {
+    for field in fields(value.bytes()?) {
+        match field? {
+            (1, value) => info.element = Some(value.int()?),
+            (2, value) => {
+                let dims = info.dims.get_or_insert_default();
+                for field in fields(value.bytes()?) {
+                    if let (1, value) = field? {
+                        if dims.len() == tensor::MAX_RANK {
+                            return Err(too_many_dimensions());
+                        }
+                        dims.push(dim(value)?);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn dim(value: Wire<'_>) -> Result<Dim<'_>> {
+    let mut dim = Dim::Param("");
+    for field in fields(value.bytes()?) {
+        match field? {
+            (1, value) => dim = Dim::Value(value.int()?),
+            (2, value) => dim = Dim::Param(value.str()?),
+            _ => {}
+        }
+    }
+    Ok(dim)
+}
+
+fn too_many_dimensions() -> Error {
+    Error::invalid_artefact(format!("a tensor has more than {} dimensions", tensor::MAX_RANK))
+}
+
+fn too_large(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidArtefact, format!("the file {what} than the limits allow"))
+}

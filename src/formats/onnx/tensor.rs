@@ -1,0 +1,189 @@
+//! Tensors as ONNX files have them.
+
+use super::wire::fields;
+use crate::error::{Error, Result};
+
+/// More dimensions than any operator has a use for.
+pub const MAX_RANK: usize = 16;
+
+/// A tensor of the file: its numbers may lie in the file or in another.
+#[derive(Debug, Default)]
+pub struct Tensor<'a> {
+    /// Its name; empty in attributes.
+    pub name: &'a str,
+    /// The type of its numbers, as ONNX numbers them.
+    pub element: i64,
+    /// Its dimensions.
+    pub dims: Vec<i64>,
+    /// Its numbers.
+    pub storage: Storage<'a>,
+}
+
+/// Where a tensor's numbers are.
+#[derive(Debug, Default)]
+pub enum Storage<'a> {
+    /// Nowhere: a tensor without numbers.
+    #[default]
+    Empty,
+    /// As they lie in memory, little end first.
+    Raw(&'a [u8]),
+    /// Written out: floats.
+    Floats(Vec<f32>),
+    /// Written out: integers of up to 32 bits, and 16-bit floats by their bits.
+    Ints(Vec<i64>),
+    /// Written out: doubles.
+    Doubles(Vec<f64>),
+    /// Strings, which are not read.
+    Strings,
+    /// In another file.
+    External(External<'a>),
+}
+
+/// A stretch of another file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct External<'a> {
+    /// The file's name.
+    pub location: &'a str,
+    /// Where the numbers begin.
+    pub offset: u64,
+    /// How many bytes they take; all that is left where it is not told.
+    pub length: Option<u64>,
+}
+
+/// The types of numbers that are read, by their number in `TensorProto.DataType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is what its name says")]
+pub enum Element {
+    F32 = 1,
+    U8 = 2,
+    I8 = 3,
+    U16 = 4,
+    I16 = 5,
+    I32 = 6,
+    I64 = 7,
+    Bool = 9,
+    F16 = 10,
+    F64 = 11,
+    U32 = 12,
+    U64 = 13,
+    BF16 = 16,
+}
+
+impl Element {
+    const ALL: [Self; 13] = [
+        Self::F32,
+        Self::U8,
+        Self::I8,
+        Self::U16,
+        Self::I16,
+        Self::I32,
+        Self::I64,
+        Self::Bool,
+        Self::F16,
+        Self::F64,
+        Self::U32,
+        Self::U64,
+        Self::BF16,
+    ];
+
+    /// The type that ONNX gives this number.
+    ///
+    /// # Errors
+    /// Unsupported: it is another one.
+    pub fn from_number(number: i64) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|element| *element as i64 == number);
+        found.ok_or_else(|| Error::unsupported(format!("numbers of the type {} are not known", type_name(number))))
+    }
+
+    /// Bytes of one number.
+    pub fn size(self) -> usize {
+        match self {
+            Self::U8 | Self::I8 | Self::Bool => 1,
+            Self::U16 | Self::I16 | Self::F16 | Self::BF16 => 2,
+            Self::F32 | Self::I32 | Self::U32 => 4,
+            Self::I64 | Self::F64 | Self::U64 => 8,
+        }
+    }
+}
+
+/// What ONNX calls the types that are not read.
+fn type_name(number: i64) -> String {
+    let name = match number {
+        8 => "string",
+        14 => "complex64",
+        15 => "complex128",
+        17 => "float8e4m3fn",
+        18 => "float8e4m3fnuz",
+        19 => "float8e5m2",
+        20 => "float8e5m2fnuz",
+        21 => "uint4",
+        22 => "int4",
+        23 => "float4e2m1",
+        24 => "float8e8m0",
+        25 => "uint2",
+        26 => "int2",
+        _ => return number.to_string(),
+    };
+    name.to_string()
+}
+
+impl<'a> Tensor<'a> {
+    /// Reads a `TensorProto`.
+    ///
+    /// # Errors
+    /// Invalid artefact: it is broken.
+    pub fn read(bytes: &'a [u8]) -> Result<Self> {
+        let mut tensor = Self::default();
+        let (mut floats, mut ints, mut doubles) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut raw, mut external, mut is_external, mut strings) = (None, External::default(), false, false);
+        for field in fields(bytes) {
+            match field? {
+                (1, value) => value.ints(&mut tensor.dims)?,
+                (2, value) => tensor.element = value.int()?,
+                (4, value) => value.floats(&mut floats)?,
+                // int32_data, int64_data and uint64_data: one of them is used, as the type says.
+                (5 | 7 | 11, value) => value.ints(&mut ints)?,
+                (6, _) => strings = true,
+                (8, value) => tensor.name = value.str()?,
+                (9, value) => raw = Some(value.bytes()?),
+                (10, value) => value.doubles(&mut doubles)?,
+                (13, value) => external_entry(value.bytes()?, &mut external)?,
+                (14, value) => is_external = value.int()? == 1,
+                _ => {}
+            }
+            if tensor.dims.len() > MAX_RANK {
+                return Err(super::too_many_dimensions());
+            }
+        }
+        tensor.storage = if is_external {
+            Storage::External(external)
+        } else if let Some(raw) = raw {
+            Storage::Raw(raw)
+        } else if !floats.is_empty() {
+            Storage::Floats(floats)
+        } else if !ints.is_empty() {
+            Storage::Ints(ints)
+        } else if !doubles.is_empty() {
+            Storage::Doubles(doubles)
+        } else if strings {
+            Storage::Strings
+        } else {
+            Storage::Empty
+        };
+        Ok(tensor)
+    }
+}
+
+fn external_entry<'a>(bytes: &'a [u8], external: &mut External<'a>) -> Result<()> {
+    let (key, value) = super::entry(bytes)?;
+    let number = |what: &str| {
+        value.parse::<u64>().map_err(|_| Error::invalid_artefact(format!("the {what} of external data is '{value}'")))
+    };
+    match key {
+        "location" => external.location = value,
+        "offset" => external.offset = number("offset")?,
+        "length" => external.length = Some(number("length")?),
+        _ => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,271 @@
+//! If, Loop and Scan: operators that run graphs within the graph.
+
+use burn::tensor::DType;
+
+use super::attributes::Refusal;
+use super::host::{self, HostTensor};
+use super::ops::{axis_of, wrong};
+use super::plan::Plan;
+use super::program::{Node, Program};
+use super::run::Run;
+use super::value::Value;
+use crate::error::{Error, Result};
+
+/// A loop that runs longer than this does not end.
+const MAX_TURNS: i64 = 1 << 24;
+
+/// How a graph within the graph is run.
+pub enum Control {
+    If { then: Plan, otherwise: Plan },
+    Loop { body: Plan, carried: usize, types: Vec<Option<DType>> },
+    Scan { body: Plan, scanned: Vec<Scanned>, stacked: Vec<Scanned> },
+}
+
+/// Along which axis a tensor is taken apart or put together, and whether from its end.
+#[derive(Clone, Copy)]
+pub struct Scanned {
+    axis: i64,
+    backwards: bool,
+}
+
+/// Whether the node runs graphs within it.
+pub fn is_control(node: &Node) -> bool {
+    node.domain.is_empty() && matches!(node.op.as_str(), "If" | "Loop" | "Scan")
+}
+
+/// Whether the node's graphs fit it; gives their inputs types where the node's own tell them.
+pub fn check(node: &mut Node, program: &mut Program) -> Result<(), Refusal> {
+    let names: &[&str] = if node.op == "If" { &["then_branch", "else_branch"] } else { &["body"] };
+    for name in names {
+        if !node.blocks.iter().any(|(known, _)| known == name) {
+            return Err(format!("its graph {name} is missing"));
+        }
+    }
+    let outputs = node.outputs.len();
+    for (name, block) in &node.blocks {
+        let found = block.outputs.len();
+        let (inputs, wanted) = match node.op.as_str() {
+            "If" => (0, outputs),
+            "Loop" => (node.inputs.len().max(2), outputs + 1),
+            _ => (node.inputs.len(), outputs),
+        };
+        if block.inputs.len() != inputs || found < wanted {
+            return Err(format!(
+                "its graph {name} has {} inputs and {found} outputs, not {inputs} and {wanted}",
+                block.inputs.len()
+            ));
+        }
+        let inner = block.inputs.iter();
+        let given: Vec<Option<DType>> = match node.op.as_str() {
+            "Loop" => [Some(DType::I64), Some(host::BOOL)]
+                .into_iter()
+                .chain(node.inputs.iter().skip(2).map(|slot| slot.and_then(|slot| program.types[slot])))
+                .collect(),
+            _ => node.inputs.iter().map(|slot| slot.and_then(|slot| program.types[slot])).collect(),
+        };
+        for (slot, dtype) in inner.zip(given) {
+            program.types[*slot] = dtype.or(program.types[*slot]);
+        }
+    }
+    if node.op == "Scan" {
+        if node.opset < 9 {
+            return Err("its form before opset 9 is not known".to_string());
+        }
+        let count = node.attributes.int("num_scan_inputs", 0)?;
+        if count < 1 || count as usize > node.inputs.len() || node.inputs.len() - count as usize > outputs {
+            return Err(format!("its num_scan_inputs is {count}"));
+        }
+    }
+    Ok(())
+}
+
+/// The types of the node's outputs are those of its graph's.
+pub fn give_types(node: &Node, program: &mut Program) {
+    let skipped = usize::from(node.op == "Loop");
+    let Some((_, block)) = node.blocks.first() else { return };
+    for (outer, inner) in node.outputs.iter().zip(block.outputs.iter().skip(skipped)) {
+        if let Some(outer) = outer {
+            program.types[*outer] = program.types[*inner];
+        }
+    }
+}
+
+/// How `node` is run, its graphs being planned.
+pub fn prepare(node: &Node, program: &Program, mut plans: Vec<(String, Plan)>) -> Result<Control> {
+    let mut take = |name: &str| {
+        let place = plans.iter().position(|(known, _)| known == name);
+        let place = place.ok_or_else(|| Error::internal(format!("{} has no {name}", node.words())))?;
+        Ok::<_, Error>(plans.swap_remove(place).1)
+    };
+    Ok(match node.op.as_str() {
+        "If" => Control::If { then: take("then_branch")?, otherwise: take("else_branch")? },
+        "Loop" => {
+            let body = take("body")?;
+            let types = body.outputs.iter().map(|slot| program.types[*slot]).collect();
+            Control::Loop { body, carried: node.inputs.len().saturating_sub(2), types }
+        }
+        _ => {
+            let refuse = |reason| Error::unsupported(format!("{}: {reason}", node.words()));
+            let ints = |name| node.attributes.ints(name).map_err(refuse);
+            let count = node.attributes.int("num_scan_inputs", 0).map_err(refuse)? as usize;
+            let stacked = node.outputs.len() - (node.inputs.len() - count);
+            let scanned = |axes: Option<Vec<i64>>, directions: Option<Vec<i64>>, count: usize| {
+                let at = |list: &Option<Vec<i64>>, place| list.as_ref().and_then(|list| list.get(place).copied());
+                let scanned = |place| Scanned {
+                    axis: at(&axes, place).unwrap_or(0),
+                    backwards: at(&directions, place) == Some(1),
+                };
+                (0..count).map(scanned).collect()
+            };
+            Control::Scan {
+                body: take("body")?,
+                scanned: scanned(ints("scan_input_axes")?, ints("scan_input_directions")?, count),
+                stacked: scanned(ints("scan_output_axes")?, ints("scan_output_directions")?, stacked),
+            }
+        }
+    })
+}
+
+impl Control {
+    /// Runs it on `inputs`.
+    pub async fn run(&self, run: &mut Run<'_>, inputs: Vec<Option<Value>>) -> Result<Vec<Value>> {
+        match self {
+            Self::If { then, otherwise } => {
+                let condition = flag(run, inputs.into_iter().next().flatten()).await?;
+                run.block(if condition { then } else { otherwise }, Vec::new()).await
+            }
+            Self::Loop { body, carried, types } => turns(run, body, *carried, types, inputs).await,
+            Self::Scan { body, scanned, stacked } => scan(run, body, scanned, stacked, inputs).await,
+        }
+    }
+}
+
+async fn flag(run: &mut Run<'_>, value: Option<Value>) -> Result<bool> {
+    let Some(value) = value else { return wrong("a condition is missing") };
+    let tensor = run.to_host(value).await?;
+    match host::to_i64s(&tensor)[..] {
+        [flag] => Ok(flag != 0),
+        _ => wrong(format!("a condition has the shape {:?}, not one number", host::shape(&tensor))),
+    }
+}
+
+/// # Source
+/// The ONNX specification, operator Loop.
+async fn turns(
+    run: &mut Run<'_>,
+    body: &Plan,
+    carried: usize,
+    types: &[Option<DType>],
+    inputs: Vec<Option<Value>>,
+) -> Result<Vec<Value>> {
+    let mut inputs = inputs.into_iter();
+    let most = match inputs.next().flatten() {
+        None => i64::MAX,
+        Some(value) => match host::to_i64s(&run.to_host(value).await?)[..] {
+            [most] => most,
+            _ => return wrong("the number of turns is not one number"),
+        },
+    };
+    let mut condition = match inputs.next().flatten() {
+        None => true,
+        Some(value) => flag(run, Some(value)).await?,
+    };
+    let mut state = inputs
+        .map(|value| value.ok_or_else(|| Error::invalid_artefact("a value that is carried is missing")))
+        .collect::<Result<Vec<_>>>()?;
+    let mut scans: Vec<Vec<HostTensor>> = vec![Vec::new(); body.outputs.len() - 1 - carried];
+    let mut turn = 0;
+    while condition && turn < most {
+        if turn == MAX_TURNS {
+            return wrong(format!("a loop does not end within {MAX_TURNS} turns"));
+        }
+        let mut given =
+            vec![Some(host::tensor(&[], vec![turn]).into()), Some(host::bools(&[], vec![u8::from(condition)]).into())];
+        given.extend(state.into_iter().map(Some));
+        let mut outputs = run.block(body, given).await?.into_iter();
+        condition = flag(run, outputs.next()).await?;
+        state = outputs.by_ref().take(carried).collect();
+        for (scan, output) in scans.iter_mut().zip(outputs) {
+            scan.push(run.to_host(output).await?);
+            run.check_count(scan.len(), scan.last())?;
+        }
+        turn += 1;
+    }
+    let stacked = scans.into_iter().zip(&types[1 + carried..]).map(|(scan, dtype)| match scan.is_empty() {
+        true => Ok(host::from_i64s(dtype.unwrap_or(DType::F32), &[0], &[]).into()),
+        false => Ok(Value::from(stack(scan, Scanned { axis: 0, backwards: false })?)),
+    });
+    state.into_iter().map(Ok).chain(stacked).collect()
+}
+
+/// # Source
+/// The ONNX specification, operator Scan, version 9 and later.
+async fn scan(
+    run: &mut Run<'_>,
+    body: &Plan,
+    scanned: &[Scanned],
+    stacked: &[Scanned],
+    inputs: Vec<Option<Value>>,
+) -> Result<Vec<Value>> {
+    let mut state = inputs
+        .into_iter()
+        .map(|value| value.ok_or_else(|| Error::invalid_artefact("an input of a scan is missing")))
+        .collect::<Result<Vec<_>>>()?;
+    let carried = state.len() - scanned.len();
+    let mut sequences = Vec::with_capacity(scanned.len());
+    for value in state.split_off(carried) {
+        sequences.push(run.to_host(value).await?);
+    }
+    let mut length = None;
+    for (sequence, scanned) in sequences.iter().zip(scanned) {
+        let shape = host::shape(sequence);
+        let found = shape[axis_of(scanned.axis, shape.len())?];
+        if length.replace(found).is_some_and(|length| length != found) {
+            return wrong("the inputs of a scan have different lengths");
+        }
+    }
+    let length = length.unwrap_or(0);
+    let mut scans: Vec<Vec<HostTensor>> = vec![Vec::new(); stacked.len()];
+    for turn in 0..length {
+        let mut given: Vec<Option<Value>> = state.into_iter().map(Some).collect();
+        for (sequence, scanned) in sequences.iter().zip(scanned) {
+            let place = if scanned.backwards { length - 1 - turn } else { turn };
+            given.push(Some(take_slice(sequence, scanned.axis, place)?.into()));
+        }
+        let mut outputs = run.block(body, given).await?.into_iter();
+        state = outputs.by_ref().take(carried).collect();
+        for (scan, output) in scans.iter_mut().zip(outputs) {
+            scan.push(run.to_host(output).await?);
+            run.check_count(scan.len(), scan.last())?;
+        }
+    }
+    if length == 0 && !stacked.is_empty() {
+        return wrong("a scan over nothing has outputs of no known shape");
+    }
+    let stacked = scans.into_iter().zip(stacked).map(|(scan, stacked)| Ok(Value::from(stack(scan, *stacked)?)));
+    state.into_iter().map(Ok).chain(stacked).collect()
+}
+
+/// The tensor at `place` along `axis`, without that axis.
+fn take_slice(tensor: &HostTensor, axis: i64, place: usize) -> Result<HostTensor> {
+    let shape = host::shape(tensor);
+    let axis = axis_of(axis, shape.len())?;
+    let mut without = shape.to_vec();
+    without.remove(axis);
+    Ok(host::reshape(tensor.narrow(axis, place, 1), &without))
+}
+
+/// `parts` along a new axis. There is at least one.
+fn stack(mut parts: Vec<HostTensor>, scanned: Scanned) -> Result<HostTensor> {
+    if scanned.backwards {
+        parts.reverse();
+    }
+    let shape = host::shape(&parts[0]).to_vec();
+    let axis = axis_of(scanned.axis, shape.len() + 1)?;
+    let mut with = shape.clone();
+    with.insert(axis, 1);
+    if parts.iter().any(|part| host::shape(part) != shape) {
+        return wrong("what a loop gives has another shape in each turn");
+    }
+    super::ops::concat(parts.into_iter().map(|part| host::reshape(part, &with)).collect(), axis)
+}

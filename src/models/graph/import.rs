@@ -1,0 +1,245 @@
+//! From an ONNX file to a program: names become numbered slots, attributes and initializers become tensors.
+
+use std::collections::HashMap;
+
+use burn::tensor::{DType, bf16, f16};
+
+use super::attributes::{Attribute, Attributes};
+use super::host::{self, HostTensor};
+use super::options::Limits;
+use super::program::{Block, Node, Program, Slot};
+use super::{Dim, Port};
+use crate::error::{Error, Result};
+use crate::formats::onnx::{self, Element, Storage};
+
+/// Files that an ONNX file names beside itself, by their names.
+pub type ExternalFiles = HashMap<String, Vec<u8>>;
+
+/// Burn's type for the one that ONNX gives this number.
+///
+/// # Errors
+/// Unsupported: there is none.
+pub fn dtype(number: i64) -> Result<DType> {
+    Ok(match Element::from_number(number)? {
+        Element::F32 => DType::F32,
+        Element::U8 => DType::U8,
+        Element::I8 => DType::I8,
+        Element::U16 => DType::U16,
+        Element::I16 => DType::I16,
+        Element::I32 => DType::I32,
+        Element::I64 => DType::I64,
+        Element::Bool => host::BOOL,
+        Element::F16 => DType::F16,
+        Element::F64 => DType::F64,
+        Element::U32 => DType::U32,
+        Element::U64 => DType::U64,
+        Element::BF16 => DType::BF16,
+    })
+}
+
+/// The tensor of a file as one in memory.
+///
+/// # Errors
+/// Invalid artefact: its numbers are not as many as its dimensions say, or more than the limits allow.
+/// Unsupported: its type, or that its numbers lie in a file that was not handed in.
+pub fn tensor(from: &onnx::Tensor<'_>, external: &ExternalFiles, limits: &Limits) -> Result<HostTensor> {
+    let wrong = |what: String| Error::invalid_artefact(format!("the tensor '{}' {what}", from.name));
+    let dtype = dtype(from.element)
+        .map_err(|error| Error::new(error.kind(), format!("the tensor '{}': {error}", from.name)))?;
+    let shape = from
+        .dims
+        .iter()
+        .map(|dim| usize::try_from(*dim).map_err(|_| wrong(format!("has the dimension {dim}"))))
+        .collect::<Result<Vec<_>>>()?;
+    let count = host::count(&shape, limits.max_elements).map_err(|error| wrong(format!("is too large: {error}")))?;
+    let held = |found: usize| {
+        if found == count {
+            Ok(())
+        } else {
+            Err(wrong(format!("has {found} numbers, not {count} as its shape {shape:?} says")))
+        }
+    };
+    let bytes = match &from.storage {
+        Storage::Raw(bytes) => *bytes,
+        Storage::External(place) => external_bytes(place, external).ok_or_else(|| {
+            wrong(format!("lies in the file '{}', which was not handed in or is too short", place.location))
+        })?,
+        Storage::Floats(numbers) => {
+            held(numbers.len())?;
+            let numbers: Vec<f64> = numbers.iter().map(|number| f64::from(*number)).collect();
+            return Ok(host::from_f64s(dtype, &shape, &numbers));
+        }
+        Storage::Doubles(numbers) => {
+            held(numbers.len())?;
+            return Ok(host::from_f64s(dtype, &shape, numbers));
+        }
+        Storage::Ints(numbers) => {
+            held(numbers.len())?;
+            return Ok(match dtype {
+                // Floats of 16 bits are written as the integers that have their bits.
+                DType::F16 => host::tensor(&shape, numbers.iter().map(|bits| f16::from_bits(*bits as u16)).collect()),
+                DType::BF16 => host::tensor(&shape, numbers.iter().map(|bits| bf16::from_bits(*bits as u16)).collect()),
+                _ => host::from_i64s(dtype, &shape, numbers),
+            });
+        }
+        Storage::Strings => return Err(Error::unsupported(format!("the tensor '{}' has strings", from.name))),
+        Storage::Empty => &[],
+    };
+    if bytes.len() != count * host::size_of(dtype) {
+        return Err(wrong(format!("has {} bytes, not {}", bytes.len(), count * host::size_of(dtype))));
+    }
+    if dtype == host::BOOL {
+        return Ok(host::bools(&shape, bytes.iter().map(|byte| u8::from(*byte != 0)).collect()));
+    }
+    host::with_type!(dtype, T => Ok(host::of_type::<T>(dtype, &shape, bytemuck::pod_collect_to_vec(bytes))))
+}
+
+fn external_bytes<'a>(place: &onnx::External<'_>, external: &'a ExternalFiles) -> Option<&'a [u8]> {
+    // A name that is a path is looked for nowhere: the files are those that were handed in by name.
+    let rest = external.get(place.location)?.get(usize::try_from(place.offset).ok()?..)?;
+    match place.length {
+        None => Some(rest),
+        Some(length) => rest.get(..usize::try_from(length).ok()?),
+    }
+}
+
+/// Reads a file into a program.
+///
+/// # Errors
+/// Invalid artefact: names that nothing gives (as in a cycle), or that are given twice. Unsupported: inputs
+/// that are no tensors.
+pub fn program(model: &onnx::Model<'_>, external: &ExternalFiles, limits: &Limits) -> Result<Program> {
+    if model.functions > 0 {
+        return Err(Error::unsupported("the file defines functions of its own, which are not read"));
+    }
+    let mut import = Import { model, external, limits, program: Program::default(), scopes: Vec::new() };
+    import.program.block = import.block(&model.graph)?;
+    let mut program = import.program;
+    let initial = |name: &str| model.graph.initializers.iter().any(|initializer| initializer.name == name);
+    program.inputs = model.graph.inputs.iter().filter(|info| !initial(info.name)).map(port).collect::<Result<_>>()?;
+    program.outputs = model.graph.outputs.iter().map(port).collect::<Result<_>>()?;
+    Ok(program)
+}
+
+struct Import<'a> {
+    model: &'a onnx::Model<'a>,
+    external: &'a ExternalFiles,
+    limits: &'a Limits,
+    program: Program,
+    /// What the names mean, from the outermost graph to the one that is being read.
+    scopes: Vec<HashMap<&'a str, Slot>>,
+}
+
+impl<'a> Import<'a> {
+    fn block(&mut self, graph: &'a onnx::Graph<'a>) -> Result<Block> {
+        self.scopes.push(HashMap::new());
+        for initializer in &graph.initializers {
+            let constant = tensor(initializer, self.external, self.limits)?;
+            let slot = self.define(initializer.name, Some(constant.dtype()))?;
+            self.program.constants.insert(slot, constant);
+        }
+        let mut block = Block::default();
+        for input in &graph.inputs {
+            if !self.scopes.last().is_some_and(|scope| scope.contains_key(input.name)) {
+                let dtype = input.element.map(dtype).transpose()?;
+                block.inputs.push(self.define(input.name, dtype)?);
+            }
+        }
+        for node in &graph.nodes {
+            let node = self.node(node)?;
+            block.nodes.push(node);
+        }
+        block.outputs =
+            graph.outputs.iter().map(|output| self.slot(output.name, "an output")).collect::<Result<_>>()?;
+        self.scopes.pop();
+        Ok(block)
+    }
+
+    fn node(&mut self, from: &'a onnx::Node<'a>) -> Result<Node> {
+        let words = || format!("the node '{}' ({})", from.name, from.op_type);
+        let input = |import: &Self, name: &&'a str| match *name {
+            "" => Ok(None),
+            name => import.slot(name, &words()).map(Some),
+        };
+        let inputs = from.inputs.iter().map(|name| input(self, name)).collect::<Result<_>>()?;
+        let (mut attributes, mut blocks) = (Attributes::default(), Vec::new());
+        for (name, value) in &from.attributes {
+            match value {
+                onnx::Attribute::Graph(graph) => blocks.push((name.to_string(), self.block(graph)?)),
+                value => attributes.push(name, self.attribute(value)?),
+            }
+        }
+        let output = |import: &mut Self, name: &&'a str| match *name {
+            "" => Ok(None),
+            name => import.define(name, None).map(Some),
+        };
+        let outputs = from.outputs.iter().map(|name| output(self, name)).collect::<Result<_>>()?;
+        let opset = self.model.opsets.iter().find(|(domain, _)| *domain == from.domain).map(|(_, version)| *version);
+        let opset = match (opset, from.domain) {
+            (Some(version), _) => version,
+            // Exporters forget to name the operator sets of others.
+            (None, domain) if !domain.is_empty() => 1,
+            _ => return Err(Error::invalid_artefact("the file does not say which operator set it uses")),
+        };
+        let op = from.op_type.to_string();
+        Ok(Node {
+            name: from.name.to_string(),
+            op,
+            domain: from.domain.to_string(),
+            opset,
+            attributes,
+            inputs,
+            outputs,
+            blocks,
+        })
+    }
+
+    fn attribute(&self, value: &onnx::Attribute<'_>) -> Result<Attribute> {
+        // What is not UTF-8 is no word that an operator knows.
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(match value {
+            onnx::Attribute::Float(value) => Attribute::Float(*value),
+            onnx::Attribute::Int(value) => Attribute::Int(*value),
+            onnx::Attribute::String(value) => Attribute::String(text(value)),
+            onnx::Attribute::Tensor(value) => Attribute::Tensor(tensor(value, self.external, self.limits)?),
+            onnx::Attribute::Floats(values) => Attribute::Floats(values.clone()),
+            onnx::Attribute::Ints(values) => Attribute::Ints(values.clone()),
+            onnx::Attribute::Strings(values) => Attribute::Strings(values.iter().map(|value| text(value)).collect()),
+            onnx::Attribute::Graph(_) | onnx::Attribute::Other => Attribute::Other,
+        })
+    }
+
+    /// A slot for what `name` is from here on.
+    fn define(&mut self, name: &'a str, dtype: Option<DType>) -> Result<Slot> {
+        let slot = self.program.new_slot(dtype);
+        let scope = self.scopes.last_mut().ok_or_else(|| Error::internal("there is no scope"))?;
+        match scope.insert(name, slot) {
+            None => Ok(slot),
+            Some(_) => Err(Error::invalid_artefact(format!("'{name}' is given twice"))),
+        }
+    }
+
+    /// The slot of what `name` is here.
+    fn slot(&self, name: &str, user: &str) -> Result<Slot> {
+        self.scopes.iter().rev().find_map(|scope| scope.get(name).copied()).ok_or_else(|| {
+            Error::invalid_artefact(format!(
+                "{user} takes '{name}', which nothing before it gives: it is missing, or the graph has a cycle"
+            ))
+        })
+    }
+}
+
+fn port(info: &onnx::ValueInfo<'_>) -> Result<Port> {
+    let name = info.name.to_string();
+    let Some(element) = info.element.filter(|_| info.is_tensor) else {
+        return Err(Error::unsupported(format!(
+            "'{name}' is not a tensor of a known type: sequences and the like are not read"
+        )));
+    };
+    let dtype = dtype(element).map_err(|error| Error::new(error.kind(), format!("'{name}': {error}")))?;
+    let dim = |dim: &onnx::Dim<'_>| match dim {
+        onnx::Dim::Value(value) => usize::try_from(*value).map_or(Dim::Free(String::new()), Dim::Fixed),
+        onnx::Dim::Param(name) => Dim::Free(name.to_string()),
+    };
+    Ok(Port { name, dtype, dims: info.dims.as_ref().map(|dims| dims.iter().map(dim).collect()) })
+}

@@ -1,0 +1,5 @@
+//! Attention, and rotary embeddings.
+
+use super::Op;
+
+pub const OPS: &[Op] = &[];

@@ -1,0 +1,5 @@
+//! Convolutions.
+
+use super::Op;
+
+pub const OPS: &[Op] = &[];

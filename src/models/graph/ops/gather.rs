@@ -1,0 +1,5 @@
+//! Numbers by their places.
+
+use super::Op;
+
+pub const OPS: &[Op] = &[];

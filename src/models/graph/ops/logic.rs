@@ -1,0 +1,5 @@
+//! Booleans and bits.
+
+use super::Op;
+
+pub const OPS: &[Op] = &[];

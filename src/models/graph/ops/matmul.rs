@@ -1,0 +1,5 @@
+//! Products of matrices.
+
+use super::Op;
+
+pub const OPS: &[Op] = &[];

@@ -1,0 +1,5 @@
+//! Normalisation.
+
+use super::Op;
+
+pub const OPS: &[Op] = &[];

@@ -1,0 +1,5 @@
+//! Recurrent layers: RNN, GRU, LSTM.
+
+use super::Op;
+
+pub const OPS: &[Op] = &[];

@@ -1,0 +1,5 @@
+//! Images in another size.
+
+use super::Op;
+
+pub const OPS: &[Op] = &[];

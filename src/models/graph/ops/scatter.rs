@@ -1,0 +1,5 @@
+//! Numbers written to places.
+
+use super::Op;
+
+pub const OPS: &[Op] = &[];

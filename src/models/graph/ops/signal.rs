@@ -1,0 +1,5 @@
+//! Fourier transforms and what goes with them.
+
+use super::Op;
+
+pub const OPS: &[Op] = &[];

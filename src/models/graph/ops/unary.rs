@@ -1,0 +1,5 @@
+//! Functions of one number.
+
+use super::Op;
+
+pub const OPS: &[Op] = &[];

@@ -1,0 +1,52 @@
+//! What flows along the edges of a graph.
+
+use std::sync::{Arc, OnceLock};
+
+use burn::tensor::DType;
+
+use super::gpu::GpuTensor;
+use super::host::{self, HostTensor};
+
+/// A tensor, where it is.
+#[derive(Clone)]
+pub enum Value {
+    /// In the CPU's memory. A constant remembers its copy on the GPU, so that it goes there once.
+    Host(HostTensor, Option<Arc<OnceLock<GpuTensor>>>),
+    /// On the GPU: floats of 32 bits, or what was found by comparing them.
+    Gpu(GpuTensor),
+}
+
+impl Value {
+    /// A constant of the graph.
+    pub fn constant(tensor: HostTensor) -> Self {
+        Self::Host(tensor, Some(Arc::default()))
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Self::Host(tensor, _) => host::shape(tensor),
+            Self::Gpu(tensor) => tensor.shape(),
+        }
+    }
+
+    /// The type of its numbers.
+    pub fn dtype(&self) -> DType {
+        match self {
+            Self::Host(tensor, _) => tensor.dtype(),
+            Self::Gpu(tensor) => tensor.dtype(),
+        }
+    }
+}
+
+impl From<HostTensor> for Value {
+    fn from(tensor: HostTensor) -> Self {
+        Self::Host(tensor, None)
+    }
+}
+
+impl From<GpuTensor> for Value {
+    fn from(tensor: GpuTensor) -> Self {
+        Self::Gpu(tensor)
+    }
+}

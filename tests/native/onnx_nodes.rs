@@ -1,0 +1,111 @@
+//! ONNX's own tests of its operators, 1,765 of them, each a graph with inputs and outputs.
+//!
+//! `tests/conformance/onnx_node.txt` has a line for each: `name` alone for one that must pass, `name: reason`
+//! for one that cannot. A line without a test, a test without a line, and one that passes against its line
+//! are failures. `PILOT_LIGHT_WRITE_CONFORMANCE=1` writes the list anew.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{DType, TensorData};
+use pilot_light::Device;
+use pilot_light::models::graph::{Graph, GraphOptions, read_tensor};
+
+const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/onnx_node.txt");
+
+/// The tolerances of ONNX's own runner.
+const RELATIVE: f64 = 1e-3;
+const ABSOLUTE: f64 = 1e-7;
+
+#[test]
+fn nodes_give_what_onnx_says() {
+    let folder = crate::support::cache().join("conformance/onnx-1.22.0/node");
+    let mut tests: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}; cargo xtask models brings it", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    tests.sort();
+    let found: BTreeMap<String, Result<(), String>> =
+        tests.iter().map(|test| (test.file_name().unwrap().to_string_lossy().into_owned(), run(test))).collect();
+    if std::env::var_os("PILOT_LIGHT_WRITE_CONFORMANCE").is_some() {
+        fs::write(LIST, list(&found)).unwrap();
+    }
+    let listed = read_list();
+    let mut wrong = Vec::new();
+    for (name, result) in &found {
+        match (listed.get(name), result) {
+            (None, _) => wrong.push(format!("{name} has no line")),
+            (Some(None), Err(error)) => wrong.push(format!("{name}: {error}")),
+            (Some(Some(_)), Ok(())) => wrong.push(format!("{name} passes, and its line says that it cannot")),
+            _ => {}
+        }
+    }
+    wrong
+        .extend(listed.keys().filter(|name| !found.contains_key(*name)).map(|name| format!("there is no test {name}")));
+    let passed = found.values().filter(|result| result.is_ok()).count();
+    assert!(wrong.is_empty(), "{passed} of {} pass; {} surprises:\n{}", found.len(), wrong.len(), wrong.join("\n"));
+    assert!(passed >= 1_000, "{passed} pass");
+}
+
+fn list(found: &BTreeMap<String, Result<(), String>>) -> String {
+    let line = |(name, result): (&String, &Result<(), String>)| match result {
+        Ok(()) => format!("{name}\n"),
+        Err(reason) => format!("{name}: {}\n", reason.replace('\n', " ")),
+    };
+    found.iter().map(line).collect()
+}
+
+fn read_list() -> HashMap<String, Option<String>> {
+    let text = fs::read_to_string(LIST).unwrap_or_default();
+    let line = |line: &str| match line.split_once(": ") {
+        Some((name, reason)) => (name.to_string(), Some(reason.to_string())),
+        None => (line.to_string(), None),
+    };
+    text.lines().filter(|text| !text.is_empty()).map(line).collect()
+}
+
+fn run(test: &Path) -> Result<(), String> {
+    let model = fs::read(test.join("model.onnx")).map_err(|error| error.to_string())?;
+    let graph = Graph::load(model, HashMap::new(), &Device::cpu(), &GraphOptions::default())
+        .map_err(|error| error.to_string())?;
+    for data in (0..).map(|set| test.join(format!("test_data_set_{set}"))).take_while(|data| data.is_dir()) {
+        let inputs = graph.inputs().iter().map(|port| port.name.clone()).zip(tensors(&data, "input")?).collect();
+        let outputs = pollster::block_on(graph.run(inputs)).map_err(|error| error.to_string())?;
+        for ((name, output), expected) in outputs.iter().zip(tensors(&data, "output")?) {
+            compare(output, &expected).map_err(|error| format!("{name}: {error}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn tensors(data: &Path, kind: &str) -> Result<Vec<TensorData>, String> {
+    let files = (0..).map(|place| data.join(format!("{kind}_{place}.pb"))).take_while(|file| file.is_file());
+    files.map(|file| read_tensor(&fs::read(file).unwrap()).map_err(|error| error.to_string())).collect()
+}
+
+fn compare(output: &TensorData, expected: &TensorData) -> Result<(), String> {
+    if output.dtype() != expected.dtype() || output.shape() != expected.shape() {
+        return Err(format!(
+            "is {:?} {:?}, not {:?} {:?}",
+            output.dtype(),
+            output.shape(),
+            expected.dtype(),
+            expected.shape()
+        ));
+    }
+    let (output, expected) = (numbers(output), numbers(expected));
+    let same =
+        |(a, b): (&f64, &f64)| a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= ABSOLUTE + RELATIVE * b.abs();
+    match output.iter().zip(&expected).position(|pair| !same(pair)) {
+        None => Ok(()),
+        Some(at) => Err(format!("at {at} is {}, not {}", output[at], expected[at])),
+    }
+}
+
+fn numbers(data: &TensorData) -> Vec<f64> {
+    if matches!(data.dtype(), DType::Bool(_)) {
+        return data.as_bytes().iter().map(|byte| f64::from(*byte)).collect();
+    }
+    data.iter::<f64>().collect()
+}

@@ -3,6 +3,7 @@
 mod feature_extraction;
 mod file_classification;
 mod graph_io;
+mod image_to_text;
 mod text_classification;
 mod token_classification;
 mod voice_activity_detection;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use feature_extraction::{Features, Pooling};
 pub use file_classification::{FileClassification, FileClassifier};
+pub use image_to_text::{ImageReader, ImageText, ImageToTextOptions, TextLine};
 pub use text_classification::Classification;
 pub use token_classification::{Aggregation, Entity, EntityGroup, to_utf16};
 pub use voice_activity_detection::{

@@ -9,14 +9,21 @@ export {
   type CallOptions,
   type FeatureExtractionOptions,
   type FeatureExtractionPipeline,
+  type FileClassificationOptions,
+  type FileClassificationPipeline,
+  type ImageToTextCallOptions,
+  type ImageToTextPipeline,
   type Pipelines,
   type TextClassificationOptions,
   type TextClassificationPipeline,
   type TokenClassificationOptions,
   type TokenClassificationPipeline,
+  type VoiceActivityDetectionOptions,
+  type VoiceActivityDetectionPipeline,
   type ZeroShotClassificationPipeline,
   type ZeroShotOptions,
 } from './pipeline.js';
+export type { AudioInput, FileInput, ImageInput } from './media.js';
 export type { ProgressCallback, ProgressInfo, ProgressTotal } from './progress.js';
 export { tensor, type Tensor, type TensorArrays } from './tensor.js';
 export type { Remote } from './transport.js';
@@ -30,9 +37,15 @@ export type {
   EntityGroup,
   Envelope,
   ErrorKind,
+  ImageText,
+  ImageToTextOptions,
   Port,
   RunOptions,
+  SpeechOptions,
+  SpeechSegment,
   Task,
   TensorType,
+  TextLine,
+  TextTask,
   ZeroShot,
 } from './types.js';

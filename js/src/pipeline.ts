@@ -1,9 +1,9 @@
 import { callable, Handle, type Disposable, type PipelineOptions } from './handle.js';
 import { invalid, splitSignal, toInputs } from './input.js';
-import { toBytes, toSamples, type AudioInput, type FileInput } from './media.js';
+import { toBytes, toPixels, toSamples, type AudioInput, type FileInput, type ImageInput } from './media.js';
 import { toTensor } from './shapes.js';
 import type { Tensor } from './tensor.js';
-import type { Classification, Entity, EntityGroup, Features, FileClassification, Inputs, RunOptions, SpeechOptions, SpeechSegment, Task, ZeroShot } from './types.js';
+import type { Classification, Entity, EntityGroup, Features, FileClassification, ImageText, ImageToTextOptions, Inputs, RunOptions, SpeechOptions, SpeechSegment, Task, ZeroShot } from './types.js';
 
 /** What every call takes. */
 export interface CallOptions {
@@ -24,6 +24,9 @@ export type ZeroShotOptions = CallOptions & Pick<RunOptions, 'hypothesis_templat
 export type FileClassificationOptions = CallOptions & Pick<RunOptions, 'top_k'>;
 /** Options of `voice-activity-detection`; names, meanings and defaults are those of silero-vad. */
 export type VoiceActivityDetectionOptions = CallOptions & Partial<SpeechOptions>;
+
+/** Options of `image-to-text`. */
+export type ImageToTextCallOptions = CallOptions & Partial<ImageToTextOptions>;
 
 /** Turns texts into vectors. */
 export interface FeatureExtractionPipeline extends Disposable {
@@ -67,6 +70,12 @@ export interface VoiceActivityDetectionPipeline extends Disposable {
   (sounds: AudioInput[], options?: VoiceActivityDetectionOptions): Promise<SpeechSegment[][]>;
 }
 
+/** Reads the text in pictures: all of it as `generated_text`, and each line with its score and the corners of its box. */
+export interface ImageToTextPipeline extends Disposable {
+  (picture: ImageInput, options?: ImageToTextCallOptions): Promise<ImageText[]>;
+  (pictures: ImageInput[], options?: ImageToTextCallOptions): Promise<ImageText[][]>;
+}
+
 /** The pipeline of each task. */
 export interface Pipelines {
   'feature-extraction': FeatureExtractionPipeline;
@@ -75,6 +84,7 @@ export interface Pipelines {
   'zero-shot-classification': ZeroShotClassificationPipeline;
   'file-classification': FileClassificationPipeline;
   'voice-activity-detection': VoiceActivityDetectionPipeline;
+  'image-to-text': ImageToTextPipeline;
 }
 
 /**
@@ -91,7 +101,7 @@ export interface Pipelines {
  * 'invalid-artefact' for files that are missing or wrong, 'unsupported' for an architecture that is
  * not known, 'backend-unavailable' where the device cannot be had, 'cancelled' after an abort.
  */
-export async function pipeline<T extends keyof Pipelines>(task: T, model: string, options: PipelineOptions = {}): Promise<Pipelines[T]> {
+export async function pipeline<T extends Task>(task: T, model: string, options: PipelineOptions = {}): Promise<Pipelines[T]> {
   const handle = await Handle.load(task, model, options);
   const call = (input: unknown, ...more: unknown[]): Promise<unknown> => run(handle, input, more);
   return callable(call, handle) as unknown as Pipelines[T];
@@ -117,6 +127,7 @@ const ONE_LABEL: ReadonlySet<Task> = new Set<Task>(['text-classification', 'file
 const READERS: Partial<Record<Task, (input: any) => Promise<Inputs[number]>>> = {
   'file-classification': toBytes,
   'voice-activity-detection': toSamples,
+  'image-to-text': toPixels,
 };
 
 /** The options of a call; those of `zero-shot-classification` may come after the labels. */
@@ -138,7 +149,9 @@ export function shape(task: Task, output: unknown, many: boolean, topK: number |
   const entries = task === 'file-classification' ? (output as FileClassification[]).map((found) => labelsOf(found, topK)) : (output as unknown[]);
   // One label each needs no list of lists.
   if (ONE_LABEL.has(task) && topK === 1) return (entries as Classification[][]).flat();
-  return many ? entries : entries[0];
+  // As transformers.js has it, a picture's text is a list of one.
+  const shaped = task === 'image-to-text' ? entries.map((text) => [text]) : entries;
+  return many ? shaped : shaped[0];
 }
 
 /** Of a single label it is the answer that counts, and not what the model would have said if it were sure enough. */

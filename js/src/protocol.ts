@@ -2,7 +2,7 @@ import type { Env } from './env.js';
 import type { ErrorFacts, PilotLightError } from './errors.js';
 import type { ProgressCallback, ProgressInfo } from './progress.js';
 import type { ModelFolder } from './resolve.js';
-import type { CascadeConfig, DeviceChoice, DeviceReport, DType, Inputs, LoadOptions, Port, RawTensor, RemoteEvent, RunOptions, RunOutput, SpeechOptions, Step, Task } from './types.js';
+import type { CascadeConfig, DeviceChoice, DeviceReport, DType, ImageToTextOptions, Inputs, LoadOptions, Port, RawTensor, RemoteEvent, RunOptions, RunOutput, SpeechOptions, Step, Task } from './types.js';
 
 /** What an engine is started with. */
 export interface StartArgs {
@@ -60,7 +60,7 @@ export interface ResumeArgs extends DecideArgs {
 export interface Ops {
   start: { args: StartArgs; result: DeviceReport };
   load: { args: LoadArgs; result: LoadResult };
-  run: { args: { inputs: Inputs; options: RunOptions | Partial<SpeechOptions> }; result: RunOutput };
+  run: { args: { inputs: Inputs; options: RunOptions | Partial<SpeechOptions> | Partial<ImageToTextOptions> }; result: RunOutput };
   infer: { args: { inputs: RawTensor[] }; result: RawTensor[] };
   decide: { args: DecideArgs; result: { steps: Step[]; generation: number } };
   resume: { args: ResumeArgs; result: { step: Step; generation: number } };

@@ -13,6 +13,8 @@ export type {
   Features,
   FileClassification,
   FileRequest,
+  ImageText,
+  ImageToTextOptions,
   LoadOptions,
   Pixels,
   RawTensor,
@@ -24,6 +26,7 @@ export type {
   SpeechSegment,
   Step,
   TensorType,
+  TextLine,
   ZeroShot,
 } from './wasm/cpu/pilot_light.js';
 

@@ -7,7 +7,7 @@ use super::{DType, Loaded, MANIFEST};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::models::graph::{Graph, GraphOptions};
-use crate::tasks::{FileClassifier, Task, VoiceActivityDetector};
+use crate::tasks::{FileClassifier, ImageReader, Task, VoiceActivityDetector};
 
 /// A file: its name, what is made of it, and whether the model can do without it.
 type File = (&'static str, Kind, bool);
@@ -61,20 +61,25 @@ impl FixedModel {
 
     /// Builds the model.
     pub(super) fn finish(self, files: &mut Files, device: &Device) -> Result<Loaded> {
-        let mut graph = |name: &str| {
+        let graph = |files: &mut Files, name: &str| {
             let bytes = files.take_bytes(name)?;
             Graph::load(bytes, HashMap::new(), device, &GraphOptions::default())
                 .map_err(|error| Error::new(error.kind(), format!("{name}: {error}")))
         };
         match self.task {
             Task::FileClassification => {
-                let graph = graph("model.onnx")?;
+                let graph = graph(files, "model.onnx")?;
                 let config = files.take_text("config.min.json")?;
                 Ok(Loaded::File(Box::new(FileClassifier::new(graph, &config)?)))
             }
             Task::VoiceActivityDetection => {
-                let graph = graph("silero_vad_16k_sequence.onnx")?;
+                let graph = graph(files, "silero_vad_16k_sequence.onnx")?;
                 Ok(Loaded::Voice(Box::new(VoiceActivityDetector::new(graph)?)))
+            }
+            Task::ImageToText => {
+                let direction = files.has_bytes("cls.onnx").then(|| graph(files, "cls.onnx")).transpose()?;
+                let (detection, recognition) = (graph(files, "det.onnx")?, graph(files, "rec.onnx")?);
+                Ok(Loaded::Image(Box::new(ImageReader::new(detection, direction, recognition)?)))
             }
             task => Err(unknown(task)),
         }

@@ -14,7 +14,7 @@ pub use options::{DType, LoadOptions};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::models::graph::{Graph, GraphOptions};
-use crate::tasks::{FileClassifier, Pipeline, Task, VoiceActivityDetector};
+use crate::tasks::{FileClassifier, ImageReader, Pipeline, Task, VoiceActivityDetector};
 use files::{Files, Kind, is_plain};
 use fixed::FixedModel;
 use text::TextModel;
@@ -51,6 +51,8 @@ pub enum Loaded {
     File(Box<FileClassifier>),
     /// One that hears speech.
     Voice(Box<VoiceActivityDetector>),
+    /// One that reads the text in pictures.
+    Image(Box<ImageReader>),
     /// A graph by itself.
     Graph(Box<Graph>),
 }

@@ -278,7 +278,10 @@ mod tests {
         };
         assert_eq!(words("Springfield", &[token(0, 6, 1), token(6, 11, 1)]), ["Springfield"]);
         assert_eq!(words("é7", &[token(0, 2, 1), token(2, 3, 1)]), ["é7"]);
-        assert_eq!(words("a-b c", &[token(0, 1, 1), token(1, 2, 1), token(2, 3, 1), token(4, 5, 1)]), ["a", "-", "b", "c"]);
+        assert_eq!(
+            words("a-b c", &[token(0, 1, 1), token(1, 2, 1), token(2, 3, 1), token(4, 5, 1)]),
+            ["a", "-", "b", "c"]
+        );
         assert_eq!(words("ab", &[token(0, 1, 1), token(1, 2, 3)]), ["a", "b"]);
         assert_eq!(words("张李", &[token(0, 3, 1), token(3, 6, 1)]), ["张", "李"]);
     }

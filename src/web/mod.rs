@@ -26,7 +26,7 @@ extern "C" {
     pub type FileRequests;
     #[wasm_bindgen(typescript_type = "LoadOptions")]
     pub type JsLoadOptions;
-    #[wasm_bindgen(typescript_type = "RunOptions | Partial<SpeechOptions>")]
+    #[wasm_bindgen(typescript_type = "RunOptions | Partial<SpeechOptions> | Partial<ImageToTextOptions>")]
     pub type JsRunOptions;
     #[wasm_bindgen(typescript_type = "RunOutput")]
     pub type JsRunOutput;

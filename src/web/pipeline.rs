@@ -6,13 +6,23 @@ use super::convert::{options_from_js, output_to_js, to_js, to_js_error};
 use super::{JsResult, JsRunOptions, JsRunOutput};
 use crate::error::Error;
 use crate::loader::Loaded;
-use crate::tasks::{RunOptions, SpeechOptions};
+use crate::tasks::{ImageToTextOptions, RunOptions, SpeechOptions};
 
 #[wasm_bindgen]
 extern "C" {
     /// What the model reads: texts, the bytes of files, samples, pixels.
     #[wasm_bindgen(typescript_type = "string[] | Uint8Array[] | Float32Array[] | Pixels[]")]
     pub type JsInputs;
+
+    /// A picture.
+    #[wasm_bindgen(typescript_type = "Pixels")]
+    type JsPixels;
+    #[wasm_bindgen(method, getter, structural)]
+    fn data(this: &JsPixels) -> Vec<u8>;
+    #[wasm_bindgen(method, getter, structural)]
+    fn width(this: &JsPixels) -> u32;
+    #[wasm_bindgen(method, getter, structural)]
+    fn height(this: &JsPixels) -> u32;
 }
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -38,7 +48,8 @@ export type RunOutput =
     | EntityGroup[][]
     | ZeroShot[]
     | FileClassification[]
-    | SpeechSegment[][];
+    | SpeechSegment[][]
+    | ImageText[];
 "#;
 
 /// A model loaded for a task.
@@ -53,7 +64,7 @@ impl Pipeline {
         match &self.0 {
             Loaded::Text(model) => model.labels().to_vec(),
             Loaded::File(model) => model.labels().to_vec(),
-            Loaded::Voice(_) | Loaded::Graph(_) => Vec::new(),
+            Loaded::Voice(_) | Loaded::Image(_) | Loaded::Graph(_) => Vec::new(),
         }
     }
 
@@ -82,6 +93,16 @@ impl Pipeline {
                 for samples in inputs.iter() {
                     let samples = js_sys::Float32Array::new(&samples).to_vec();
                     found.push(model.detect(&samples, SAMPLE_RATE, &options).await.map_err(to_js_error)?);
+                }
+                to_js(&found)?
+            }
+            Loaded::Image(model) => {
+                let options: ImageToTextOptions = options_from_js("options", options)?;
+                let mut found = Vec::new();
+                for picture in inputs.iter() {
+                    let picture: JsPixels = picture.unchecked_into();
+                    let (width, height) = (picture.width() as usize, picture.height() as usize);
+                    found.push(model.read(&picture.data(), width, height, &options).await.map_err(to_js_error)?);
                 }
                 to_js(&found)?
             }

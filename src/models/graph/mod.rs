@@ -17,6 +17,7 @@ mod host;
 mod import;
 mod ops;
 mod options;
+mod pack;
 mod plan;
 mod program;
 mod run;

@@ -2,7 +2,7 @@
 
 use super::{Accepts, NodeSpec, Op, Prepared, SAME, axis_of, one, wrong};
 use crate::error::Result;
-use crate::models::graph::host::{self, HostTensor, with_type};
+use crate::models::graph::host::{self, HostTensor, with_unit};
 
 pub const OPS: &[Op] = &[
     Op::new("Identity", Accepts::Any, SAME, |_| Ok(Box::new(|inputs| one(inputs.take(0)?)))),
@@ -39,12 +39,12 @@ pub fn concat(parts: Vec<HostTensor>, axis: usize) -> Result<HostTensor> {
     let parts: Vec<HostTensor> = parts.into_iter().map(host::contiguous).collect();
     shape[axis] = parts.iter().map(|part| host::shape(part)[axis]).sum();
     let outer: usize = shape[..axis].iter().product();
-    Ok(with_type!(dtype, T => {
-        let mut out: Vec<T> = Vec::with_capacity(shape.iter().product());
+    Ok(with_unit!(dtype, U => {
+        let mut out: Vec<U> = Vec::with_capacity(shape.iter().product());
         for row in 0..outer {
             for part in &parts {
                 let run: usize = host::shape(part)[axis..].iter().product();
-                out.extend_from_slice(&host::slice::<T>(part)[row * run..][..run]);
+                out.extend_from_slice(&host::slice::<U>(part)[row * run..][..run]);
             }
         }
         host::of_type(dtype, &shape, out)

@@ -298,12 +298,16 @@ pub fn into_data(tensor: HostTensor) -> TensorData {
 /// How many numbers a tensor of this shape has.
 ///
 /// # Errors
-/// Invalid input: more than `most`.
+/// Invalid input: more than `most`, or it would have if no dimension were 0: products of some of the dimensions are to
+/// be computed without a thought.
 pub fn count(shape: &[usize], most: usize) -> Result<usize> {
-    let count = shape.iter().try_fold(1usize, |count, dim| count.checked_mul(*dim));
-    count.filter(|count| *count <= most).ok_or_else(|| {
-        Error::invalid_input(format!("a tensor of the shape {shape:?} would have more than {most} numbers"))
-    })
+    let count = shape.iter().try_fold(1usize, |count, dim| count.checked_mul(*dim.max(&1)));
+    match count.filter(|count| *count <= most) {
+        Some(count) => Ok(if shape.contains(&0) { 0 } else { count }),
+        None => {
+            Err(Error::invalid_input(format!("a tensor of the shape {shape:?} would have more than {most} numbers")))
+        }
+    }
 }
 
 /// The distance between neighbours along each dimension, in numbers.

@@ -159,6 +159,6 @@ mod tests {
         }
         let repeated = Layout::new(Shape::from(vec![2, 9, 3, 70]), vec![0, 1, 0, 9], 70);
         assert_eq!(pack(&source, &repeated), plain(&source, &repeated));
-        assert_eq!(pack(&source, &Layout::contiguous(Shape::from(vec![]))), [0]);
+        assert_eq!(pack(&source, &Layout::contiguous(Shape::from(Vec::<usize>::new()))), [0]);
     }
 }

@@ -6,4 +6,5 @@ mod files;
 mod minilm;
 mod onnx_nodes;
 mod support;
+mod tasks;
 mod tokens;

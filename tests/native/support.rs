@@ -25,10 +25,18 @@ pub fn cache() -> PathBuf {
     cache.expect("a home folder").join("pilot-light")
 }
 
-/// The folder of all-MiniLM-L6-v2.
+/// The folder of all-MiniLM-L6-v2, which `cargo xtask models` obtains.
 pub fn minilm() -> PathBuf {
-    let folder = cache().join("models/all-MiniLM-L6-v2");
-    assert!(folder.join("model.safetensors").exists(), "{} is not there: run `cargo xtask models`", folder.display());
+    model_folder("all-MiniLM-L6-v2", "model.safetensors")
+}
+
+/// A folder that `cargo xtask models` obtains, which has this file.
+pub fn model_folder(name: &str, file: &str) -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    let folder = cache.expect("a home folder").join("pilot-light/models").join(name);
+    assert!(folder.join(file).exists(), "{} is not there: run `cargo xtask models`", folder.join(file).display());
     folder
 }
 

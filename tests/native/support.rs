@@ -25,19 +25,16 @@ pub fn cache() -> PathBuf {
     cache.expect("a home folder").join("pilot-light")
 }
 
-/// The folder of all-MiniLM-L6-v2, which `cargo xtask models` obtains.
-pub fn minilm() -> PathBuf {
-    model_folder("all-MiniLM-L6-v2", "model.safetensors")
+/// A file or folder in it.
+pub fn fetched(name: &str) -> PathBuf {
+    let path = cache().join(name);
+    assert!(path.exists(), "{} is not there: run `cargo xtask models`", path.display());
+    path
 }
 
-/// A folder that `cargo xtask models` obtains, which has this file.
-pub fn model_folder(name: &str, file: &str) -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let folder = cache.expect("a home folder").join("pilot-light/models").join(name);
-    assert!(folder.join(file).exists(), "{} is not there: run `cargo xtask models`", folder.join(file).display());
-    folder
+/// The folder of all-MiniLM-L6-v2.
+pub fn minilm() -> PathBuf {
+    fetched("models/all-MiniLM-L6-v2")
 }
 
 /// A model on the CPU.

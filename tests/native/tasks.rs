@@ -12,13 +12,13 @@ use pilot_light::{Device, ErrorKind};
 use pollster::block_on;
 use serde::Deserialize;
 
-use crate::support::{golden, golden_json, model_folder};
+use crate::support::{fetched, golden, golden_json};
 
 #[path = "../golden/tasks/qoi.rs"]
 mod qoi;
 
 fn graph(folder: &str, file: &str) -> Graph {
-    let path = model_folder(folder, file).join(file);
+    let path = fetched(&format!("models/{folder}/{file}"));
     let bytes = std::fs::read(path).expect("a model");
     Graph::load(bytes, HashMap::new(), &Device::cpu(), &GraphOptions::default()).expect("a graph")
 }
@@ -38,7 +38,7 @@ struct File {
 
 #[test]
 fn files_are_what_magika_says() {
-    let config = std::fs::read_to_string(model_folder("magika", "config.min.json").join("config.min.json"));
+    let config = std::fs::read_to_string(fetched("models/magika/config.min.json"));
     let classifier = FileClassifier::new(graph("magika", "model.onnx"), &config.expect("a text")).expect("the model");
     let files: Files = golden_json("tasks/files.json");
     let mut worst = 0.0f64;

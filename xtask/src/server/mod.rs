@@ -111,6 +111,8 @@ fn router(project: &Project, remote: Option<Remote>) -> Router {
         .nest_service("/pilot-light", folder(project.dist()))
         .nest_service("/models", models)
         .nest_service("/bench/files", folder(project.bench_files()))
+        .nest_service("/bench/golden", folder(project.root.join("tests").join("golden").join("onnx")))
+        .nest_service("/bench/samples", folder(project.samples()))
         .nest_service("/bench", folder(project.benches()))
         .route("/demo.json", get(demo))
         .route("/v1/{*path}", any(ask))

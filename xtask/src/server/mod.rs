@@ -114,6 +114,7 @@ fn router(project: &Project, remote: Option<Remote>) -> Router {
         .nest_service("/bench/golden", folder(project.root.join("tests").join("golden").join("onnx")))
         .nest_service("/bench/samples", folder(project.samples()))
         .nest_service("/bench", folder(project.benches()))
+        .nest_service("/conformance", folder(project.conformance()))
         .route("/demo.json", get(demo))
         .route("/v1/{*path}", any(ask))
         .fallback_service(page)

@@ -23,7 +23,7 @@ fn gelu(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
 /// `x · 0.5 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))`.
 fn tanh_gelu(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     let (x, argument) = halved_product(parts, node, "Tanh")?;
-    let sum = parts.beside(parts.giver(argument, "Mul")?, 0.797_884_56)?;
+    let sum = parts.beside(parts.giver(argument, "Mul")?, 0.797_884_6)?;
     let is_cubic = |slot: Slot| {
         let mut factors = Vec::new();
         collect_factors(parts, slot, x, &mut factors, 4);

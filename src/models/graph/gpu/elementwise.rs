@@ -2,7 +2,7 @@
 
 use burn::backend::Wgpu;
 use burn::backend::ops::{ActivationOps, BoolTensorOps, FloatTensorOps};
-use burn::tensor::{BoolDType, BoolStore};
+use burn::tensor::BoolDType;
 
 use super::{Call, Floats, GpuTensor, Numbers, Run, of_rank, one};
 use crate::models::graph::host;

@@ -4,6 +4,9 @@
 mod encoders;
 mod files;
 mod minilm;
+mod onnx_golden;
+mod onnx_models;
+mod onnx_mutations;
 mod onnx_nodes;
 mod support;
 mod tokens;

@@ -66,7 +66,7 @@ fn fold_block(block: &mut Block, program: &mut Program, limits: &Limits, refused
             .collect();
         let constants = constants.filter(|_| !RANDOM.contains(&node.op.as_str()) && refused.is_empty());
         if let Some(constants) = constants {
-            let most = constants.iter().flatten().map(|tensor| bytes(tensor)).sum::<usize>().max(LARGE_BYTES);
+            let most = constants.iter().flatten().map(bytes).sum::<usize>().max(LARGE_BYTES);
             // What cannot be computed from constants cannot be computed at all, unless nobody ever asks for it.
             if let Ok(outputs) = kernel(&mut Inputs::new(constants, limits))
                 && outputs.iter().map(bytes).sum::<usize>() <= most

@@ -1,7 +1,7 @@
 //! Any ONNX model: read, checked and planned at load, run on the CPU or a GPU.
 //!
 //! ```text
-//! formats::onnx -> import -> fold -> fuse -> fold -> plan -> run
+//! formats::onnx -> import -> fold -> fuse -> plan -> run
 //! ```
 //!
 //! `import` gives every name a slot, `fold` computes what hangs on constants alone and refuses what is not
@@ -11,6 +11,7 @@
 mod attributes;
 mod control;
 mod fold;
+mod fuse;
 #[cfg_attr(not(feature = "gpu"), path = "no_gpu.rs")]
 mod gpu;
 mod host;
@@ -89,6 +90,7 @@ impl Graph {
         program.block.prune(program.types.len());
         fold::fold(&mut program, &limits)?;
         program.block.prune(program.types.len());
+        fuse::fuse(&mut program, &options.fusion);
         let plan = plan::plan(&program, device)?;
         let mut constants = vec![None; program.types.len()];
         let mut keep = |slot: usize| {

@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
             Action::Compute(kernel, gpu) => {
                 if let Some(gpu) = gpu
                     && inputs.iter().flatten().any(belongs_on_gpu)
-                    && let Some(outputs) = gpu.run(&inputs)?
+                    && let Some(outputs) = gpu.run(&inputs, self.limits)?
                 {
                     return Ok(outputs);
                 }

@@ -1,4 +1,4 @@
-import { errorWords, megabytes } from './words.js';
+import { errorWords, excerpt, megabytes } from './words.js';
 
 /**
  * A model that is loaded when it is first used, in a section of the page that tells what happens: in its
@@ -37,7 +37,7 @@ export class Lazy {
     } catch (error) {
       if (!isCurrent()) return;
       const { heading, message } = errorWords(error);
-      this.tell('error', `${heading} ${message}`);
+      this.tell('error', `${heading} ${excerpt(message)}`);
     }
   }
 

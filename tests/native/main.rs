@@ -8,5 +8,6 @@ mod onnx_golden;
 mod onnx_models;
 mod onnx_mutations;
 mod onnx_nodes;
+mod onnx_refusals;
 mod support;
 mod tokens;

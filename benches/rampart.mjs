@@ -60,7 +60,7 @@ async function ours(texts) {
     return await page.evaluate(
       async ([texts, size]) => {
         const { pipeline } = await import('pilot-light');
-        const find = await pipeline('token-classification', '/models/rampart', { device: 'wasm', worker: false });
+        const find = await pipeline('token-classification', '/models/rampart', { device: 'wasm', dtype: 'q4', worker: false });
         const found = [];
         for (let i = 0; i < texts.length; i += size) {
           found.push(...(await find(texts.slice(i, i + size), { aggregation_strategy: 'simple' })));

@@ -10,4 +10,5 @@ mod onnx_mutations;
 mod onnx_nodes;
 mod onnx_refusals;
 mod support;
+mod tasks;
 mod tokens;

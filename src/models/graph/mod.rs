@@ -18,6 +18,7 @@ mod host;
 mod import;
 mod ops;
 mod options;
+mod pack;
 mod plan;
 mod program;
 mod run;

@@ -104,7 +104,7 @@ pub fn area_and_outline(quad: &Quad) -> (f64, f64) {
 /// `ClipperOffset` of the Clipper library, for `jtRound` and its arc tolerance of a quarter of a pixel.
 pub fn grow(hull: &[[i32; 2]], distance: f64) -> Vec<[i32; 2]> {
     let count = hull.len();
-    if count < 2 || !(distance > 0.0) {
+    if count < 2 || distance.is_nan() || distance <= 0.0 {
         return hull.to_vec();
     }
     let tolerance = (distance * 0.25).min(0.25);

@@ -63,7 +63,7 @@ pub fn characters(metadata: &str) -> Vec<&str> {
 /// # Errors
 /// Invalid artefact: a step has not one probability for each.
 pub fn decode<S: AsRef<str>>(steps: &[f32], characters: &[S]) -> Result<(String, f64)> {
-    if characters.is_empty() || steps.len() % characters.len() != 0 {
+    if characters.is_empty() || !steps.len().is_multiple_of(characters.len()) {
         return Err(Error::invalid_artefact(format!(
             "the model gives {} numbers for a line where it knows {} characters",
             steps.len(),

@@ -110,13 +110,13 @@ impl Picture {
                 if kept.0 != wanted {
                     let from = &self.bgr[wanted * self.width * 3..][..self.width * 3];
                     kept.0 = wanted;
-                    kept.1.clear();
-                    kept.1.extend(columns.iter().flat_map(|at| {
+                    kept.1.resize(width * 3, 0);
+                    for (to, at) in kept.1.chunks_exact_mut(3).zip(&columns) {
                         let (first, second) = (&from[at.first * 3..][..3], &from[at.second * 3..][..3]);
-                        [0, 1, 2].map(|channel| {
-                            i32::from(first[channel]) * at.weights[0] + i32::from(second[channel]) * at.weights[1]
-                        })
-                    }));
+                        for ((to, &first), &second) in to.iter_mut().zip(first).zip(second) {
+                            *to = i32::from(first) * at.weights[0] + i32::from(second) * at.weights[1];
+                        }
+                    }
                 }
             }
             let pairs = rows[0].1.iter().zip(&rows[1].1);

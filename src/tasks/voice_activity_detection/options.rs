@@ -65,7 +65,8 @@ impl SpeechOptions {
             ("min_silence_at_max_speech", self.min_silence_at_max_speech),
         ];
         for (name, duration) in durations {
-            if !(duration >= 0.0) || (duration.is_infinite() && name != "max_speech_duration_s") {
+            let longest = if name == "max_speech_duration_s" { f64::INFINITY } else { f64::MAX };
+            if !(0.0..=longest).contains(&duration) {
                 return Err(Error::invalid_input(format!("{name} is no duration")));
             }
         }

@@ -10,6 +10,7 @@ import random
 import sqlite3
 import tarfile
 import tempfile
+import time
 import wave
 import zipfile
 from pathlib import Path
@@ -54,7 +55,7 @@ def binaries() -> dict[str, bytes]:
     files = {}
     for kind in ["png", "jpeg", "gif", "bmp", "webp", "tiff", "ico", "pdf"]:
         buffer = io.BytesIO()
-        picture.save(buffer, kind)
+        picture.save(buffer, kind, **({"creationDate": time.gmtime(0), "modDate": time.gmtime(0)} if kind == "pdf" else {}))
         files[f"picture.{kind}"] = buffer.getvalue()
     text = TEXTS["german.txt"].encode() * 4
     files["gzip.gz"] = gzip.compress(text, mtime=0)

@@ -74,7 +74,7 @@ def pictures():
     yield "chinese", page(["你好，世界", "今天天气很好", "茶十二元"], 34, CHINESE, 360, 190)
     yield "photograph", photograph()
     yield "nothing", Image.linear_gradient("L").resize((200, 120)).convert("RGB")
-    yield "column", page(list("PILOT LIGHT"), 30, BOLD, 80, 560, left=28, top=10)
+    yield "column", page(["ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX"], 26, BOLD, 120, 760, left=14, top=20, gap=4.6)
     clear = Image.new("RGBA", (320, 70), (0, 0, 0, 0))
     ImageDraw.Draw(clear).text((12, 14), "On clear ground", (30, 30, 30, 255), ImageFont.truetype(FONTS / SANS, 34))
     yield "transparent", clear

@@ -170,17 +170,18 @@ function speech(page, whole) {
       return [samples, decoded, await detect(blob), await detect(await at(44100)), await detect(new Float32Array(0))];
     }, RECORDING);
     assert.deepEqual([decoded, file, empty], [samples, samples, []]);
-    assert.equal(resampled.length, samples.length);
-    resampled.forEach(({ start, end }, i) => {
-      close(start, samples[i].start, 0.1, `start ${i}`);
-      close(end, samples[i].end, 0.1, `end ${i}`);
-    });
+    // At the edges of pauses a little decides; of the whole, nearly all is the same.
+    const spoken = (segments) => segments.reduce((sum, { start, end }) => sum + end - start, 0);
+    const both = resampled.flatMap((a) => samples.map((b) => Math.max(0, Math.min(a.end, b.end) - Math.max(a.start, b.start)))).reduce((a, b) => a + b);
+    for (const segments of [samples, resampled]) assert.ok(both > 0.97 * spoken(segments), `${both} s of ${spoken(segments)} s`);
   });
 
   test('options of silero-vad are heeded, and what makes no sense is refused', async () => {
-    const golden = goldenJson('tasks/speech.json').cases.find(({ options }) => options.min_silence_duration_ms === 500);
-    const [found, wrong] = await page().evaluate(async ([address, options]) => {
+    const { cases, lengths } = goldenJson('tasks/speech.json');
+    const golden = cases.find(({ options }) => options.min_silence_duration_ms === 500);
+    const [found, wrong] = await page().evaluate(async ([address, options, length]) => {
       const detect = await shared('voice-activity-detection', '/models/silero-vad');
+      const recording = await new OfflineAudioContext(1, 1, 16000).decodeAudioData(await (await fetch(address)).arrayBuffer());
       const sound = new Float32Array(512);
       const calls = {
         'an option': () => detect(sound, { treshold: 0.5 }),
@@ -194,8 +195,8 @@ function speech(page, whole) {
       };
       const wrong = {};
       for (const [what, call] of Object.entries(calls)) wrong[what] = await outcome(call());
-      return [await detect(address, options), wrong];
-    }, [RECORDING, golden.options]);
+      return [await detect(recording.getChannelData(0).subarray(0, length), options), wrong];
+    }, [RECORDING, golden.options, lengths.recording]);
     assert.deepEqual(found.map(({ start, end }) => [Math.round(start * RATE), Math.round(end * RATE)]), golden.spans.recording);
     for (const { error } of Object.values(wrong)) typed(error, 'invalid-input');
   });

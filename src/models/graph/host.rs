@@ -265,7 +265,9 @@ pub fn into_data(tensor: HostTensor) -> TensorData {
 /// # Errors
 /// Invalid input: more than `most`.
 pub fn count(shape: &[usize], most: usize) -> Result<usize> {
-    let count = shape.iter().try_fold(1usize, |count, dim| count.checked_mul(*dim));
+    // Even where there are none, the distances between neighbours are numbers of this machine.
+    let steps = shape.iter().try_fold(1usize, |count, dim| count.checked_mul((*dim).max(1)));
+    let count = steps.map(|steps| if shape.contains(&0) { 0 } else { steps });
     count.filter(|count| *count <= most).ok_or_else(|| {
         Error::invalid_input(format!("a tensor of the shape {shape:?} would have more than {most} numbers"))
     })

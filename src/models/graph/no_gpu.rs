@@ -4,6 +4,7 @@ use burn::tensor::DType;
 
 use super::host::HostTensor;
 use super::ops::NodeSpec;
+use super::options::Limits;
 use super::value::Value;
 use crate::device::Device;
 use crate::error::Result;
@@ -33,7 +34,7 @@ impl GpuKernel {
         None
     }
 
-    pub fn run(&self, _inputs: &[Option<Value>]) -> Result<Option<Vec<Value>>> {
+    pub fn run(&self, _inputs: &[Option<Value>], _limits: &Limits) -> Result<Option<Vec<Value>>> {
         match *self {}
     }
 }

@@ -1,5 +1,7 @@
-//! The operators of onnxruntime's own domain.
+//! onnxruntime's own operators.
 
-use super::Op;
+use super::{Accepts, MICROSOFT, Op, SAME};
 
-pub const OPS: &[Op] = &[];
+mod bits;
+
+pub const OPS: &[Op] = &[Op::of(MICROSOFT, "MatMulNBits", Accepts::Singles, SAME, bits::matmul)];

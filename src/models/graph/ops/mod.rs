@@ -23,6 +23,7 @@ mod matmul;
 mod microsoft;
 mod norm;
 mod order;
+mod pad;
 mod pool;
 mod quantise;
 mod recurrent;
@@ -318,6 +319,7 @@ const FAMILIES: &[&[Op]] = &[
     microsoft::OPS,
     norm::OPS,
     order::OPS,
+    pad::OPS,
     pool::OPS,
     quantise::OPS,
     recurrent::OPS,

@@ -1,0 +1,61 @@
+//! The transpose of a convolution: what each input gives to the outputs is a product, and the products are added up.
+
+use super::Conv;
+use crate::ops::gemm::{Matrix, Product};
+
+/// Rows of a product that are computed at once.
+const ROWS: usize = 64;
+
+/// Into `out`, `[images, groups · channels, spatial]`, what the convolution `conv` would make `x`, `[images, groups ·
+/// features, spatial]`, of. `weights` are `[groups · features, channels, kernel]`.
+pub fn transpose(conv: &Conv, x: &[f32], weights: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
+    let positions = conv.product(|axis| axis.output);
+    let pixels = conv.product(|axis| axis.input);
+    let taps = conv.product(|axis| axis.kernel);
+    if pixels == 0 {
+        return;
+    }
+    for (at, out) in out.chunks_exact_mut(pixels).enumerate() {
+        out.fill(bias.map_or(0.0, |bias| bias[at % (conv.groups * conv.channels)]));
+    }
+    if positions == 0 || taps == 0 {
+        return;
+    }
+    let channels = (ROWS / taps).clamp(1, conv.channels.max(1));
+    let mut gifts = vec![0.0; channels * taps * positions];
+    for at in 0..conv.images * conv.groups {
+        let group = at % conv.groups;
+        let x = Matrix::new(&x[at * conv.features * positions..][..conv.features * positions], positions);
+        let weights = &weights[group * conv.features * conv.channels * taps..];
+        for channel in (0..conv.channels).step_by(channels) {
+            let rows = channels.min(conv.channels - channel) * taps;
+            let weights = weights.get(channel * taps..).unwrap_or_default();
+            let left = Matrix::transposed(weights, conv.channels * taps);
+            Product::new((rows, positions, conv.features), left, &x).write(&mut gifts, positions);
+            let out = &mut out[(at * conv.channels + channel) * pixels..][..rows / taps * pixels];
+            for (row, gifts) in gifts.chunks_exact(positions).take(rows).enumerate() {
+                add(conv, row % taps, gifts, &mut out[row / taps * pixels..][..pixels]);
+            }
+        }
+    }
+}
+
+/// Adds to a channel what all inputs give by way of one number of the kernel.
+fn add(conv: &Conv, tap: usize, gifts: &[f32], out: &mut [f32]) {
+    let [depth, height, width] = &conv.axes;
+    let (rest, at_x) = (tap / width.kernel, tap % width.kernel);
+    let (at_z, at_y) = (rest / height.kernel, rest % height.kernel);
+    let (first, last) = width.meets(at_x);
+    if first >= last {
+        return;
+    }
+    for (line, gifts) in gifts.chunks_exact(width.output).enumerate() {
+        let (z, y) = (line / height.output, line % height.output);
+        if let (Some(z), Some(y)) = (depth.source(z, at_z), height.source(y, at_y)) {
+            let place =
+                (z * height.input + y) * width.input + first * width.stride + at_x * width.dilation - width.before;
+            let to = out[place..].iter_mut().step_by(width.stride);
+            to.zip(&gifts[first..last]).for_each(|(to, gift)| *to += gift);
+        }
+    }
+}

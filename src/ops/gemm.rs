@@ -1,0 +1,340 @@
+//! Products of matrices of 32-bit floats. Written for 128-bit SIMD without a fused multiply and add, which is what
+//! WebAssembly has: twice as fast there as the `gemm` crate, which Burn calls. The right factor is asked for piece by
+//! piece, so that it may be unpacked, or gathered from an image, on the way.
+
+use std::ops::Range;
+
+/// Rows and columns of a tile, whose sums stay in registers.
+const TILE: (usize, usize) = (4, 8);
+/// Columns of a panel.
+pub const PANEL: usize = TILE.1;
+/// Rows of the right factor that are packed at once: a panel of them stays in the innermost cache.
+const DEPTH: usize = 240;
+/// Columns of the right factor that are packed at once.
+const WIDTH: usize = 256;
+
+/// The right factor of a product.
+pub trait Rows {
+    /// `columns` of the row `row`, in `scratch`, which is as long, or where they are anyway.
+    fn row<'s>(&'s self, row: usize, columns: Range<usize>, scratch: &'s mut [f32]) -> &'s [f32];
+
+    /// Packs `rows` of `columns` into panels of [`PANEL`] columns, one panel after another, row by row. The last panel
+    /// may be filled up with anything.
+    fn pack(&self, rows: Range<usize>, columns: Range<usize>, panels: &mut [f32]) {
+        pack_rows(self, rows, columns, panels);
+    }
+}
+
+fn pack_rows(right: &(impl Rows + ?Sized), rows: Range<usize>, columns: Range<usize>, panels: &mut [f32]) {
+    let mut scratch = [0.0; WIDTH];
+    let depth = rows.len();
+    for (at, row) in rows.enumerate() {
+        let numbers = right.row(row, columns.clone(), &mut scratch[..columns.len()]);
+        let (whole, rest) = numbers.as_chunks::<PANEL>();
+        let mut place = at * PANEL;
+        for numbers in whole {
+            panels[place..place + PANEL].copy_from_slice(numbers);
+            place += depth * PANEL;
+        }
+        if !rest.is_empty() {
+            panels[place..place + rest.len()].copy_from_slice(rest);
+        }
+    }
+}
+
+/// A matrix within `data`.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a> {
+    /// The numbers, of which the first is that of the first row and column.
+    pub data: &'a [f32],
+    /// How far apart rows are.
+    pub row_stride: usize,
+    /// How far apart columns are.
+    pub column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Rows of `columns` numbers, one after another.
+    pub fn new(data: &'a [f32], columns: usize) -> Self {
+        Self { data, row_stride: columns, column_stride: 1 }
+    }
+
+    /// Columns of `rows` numbers, one after another.
+    pub fn transposed(data: &'a [f32], rows: usize) -> Self {
+        Self { data, row_stride: 1, column_stride: rows }
+    }
+}
+
+impl Rows for Matrix<'_> {
+    fn row<'s>(&'s self, row: usize, columns: Range<usize>, scratch: &'s mut [f32]) -> &'s [f32] {
+        let numbers = &self.data[row * self.row_stride + columns.start * self.column_stride..];
+        if self.column_stride == 1 {
+            return &numbers[..columns.len()];
+        }
+        scratch.iter_mut().zip(numbers.iter().step_by(self.column_stride)).for_each(|(to, from)| *to = *from);
+        scratch
+    }
+
+    fn pack(&self, rows: Range<usize>, columns: Range<usize>, panels: &mut [f32]) {
+        if self.row_stride != 1 || self.column_stride == 1 {
+            return pack_rows(self, rows, columns, panels);
+        }
+        let depth = rows.len();
+        for (place, column) in columns.clone().step_by(PANEL).enumerate() {
+            let panel = &mut panels[place * PANEL * depth..][..PANEL * depth];
+            // A column that is not there is read as the last one that is.
+            let sources: [&[f32]; PANEL] = std::array::from_fn(|at| {
+                &self.data[(column + at).min(columns.end - 1) * self.column_stride + rows.start..][..depth]
+            });
+            for (at, row) in panel.chunks_exact_mut(PANEL).enumerate() {
+                row.iter_mut().zip(&sources).for_each(|(to, from)| *to = from[at]);
+            }
+        }
+    }
+}
+
+/// What the sums of a product begin with.
+#[derive(Clone, Copy)]
+pub enum Start<'a> {
+    /// Nought.
+    Zero,
+    /// A number for each row.
+    Rows(&'a [f32]),
+    /// A number for each column.
+    Columns(&'a [f32]),
+    /// What the result has already.
+    Result,
+}
+
+/// The product of a matrix of `m` rows and one of `n` columns, by way of `k`.
+pub struct Product<'a> {
+    /// Rows of the result.
+    pub m: usize,
+    /// Columns of the result.
+    pub n: usize,
+    /// Columns of the left factor, and rows of the right.
+    pub k: usize,
+    /// The left factor.
+    pub left: Matrix<'a>,
+    /// The right factor.
+    pub right: &'a dyn Rows,
+    /// What the left factor is multiplied by.
+    pub scale: f32,
+    /// What the sums begin with.
+    pub start: Start<'a>,
+    /// What is done to each piece of a row of the result when it is complete.
+    pub finish: Option<&'a (dyn Fn(&mut [f32]) + Send + Sync)>,
+}
+
+impl<'a> Product<'a> {
+    /// Nothing but the product.
+    pub fn new((m, n, k): (usize, usize, usize), left: Matrix<'a>, right: &'a dyn Rows) -> Self {
+        Self { m, n, k, left, right, scale: 1.0, start: Start::Zero, finish: None }
+    }
+
+    /// Computes it into `out`, whose rows are `stride` apart.
+    pub fn write(&self, out: &mut [f32], stride: usize) {
+        if self.n <= FEW && self.left.column_stride == 1 && self.k > 0 {
+            return self.write_few_columns(out, stride);
+        }
+        let width = self.n.min(WIDTH).next_multiple_of(PANEL);
+        let mut panels = vec![0.0; width * self.k.min(DEPTH)];
+        let mut left = vec![0.0; TILE.0 * self.k.min(DEPTH)];
+        for column in (0..self.n).step_by(WIDTH) {
+            let columns = column..self.n.min(column + WIDTH);
+            for depth in (0..self.k.max(1)).step_by(DEPTH) {
+                let depths = depth..self.k.min(depth + DEPTH);
+                let panels = &mut panels[..columns.len().next_multiple_of(PANEL) * depths.len()];
+                self.right.pack(depths.clone(), columns.clone(), panels);
+                let last = depths.end == self.k;
+                for row in (0..self.m).step_by(TILE.0) {
+                    let rows = row..self.m.min(row + TILE.0);
+                    match rows.len() {
+                        1 => self.tiles::<1>(rows.clone(), &columns, &depths, &mut left, panels, out, stride),
+                        2 => self.tiles::<2>(rows.clone(), &columns, &depths, &mut left, panels, out, stride),
+                        _ => self.tiles::<{ TILE.0 }>(rows.clone(), &columns, &depths, &mut left, panels, out, stride),
+                    }
+                    if let (true, Some(finish)) = (last, self.finish) {
+                        rows.for_each(|row| finish(&mut out[row * stride + column..][..columns.len()]));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The tiles of a few rows.
+    #[allow(clippy::too_many_arguments)]
+    #[inline]
+    fn tiles<const R: usize>(
+        &self,
+        rows: Range<usize>,
+        columns: &Range<usize>,
+        depths: &Range<usize>,
+        left: &mut [f32],
+        panels: &[f32],
+        out: &mut [f32],
+        stride: usize,
+    ) {
+        let left = &mut left[..R * depths.len()];
+        self.pack_left::<R>(&rows, depths, left);
+        for (place, column) in columns.clone().step_by(PANEL).enumerate() {
+            let width = PANEL.min(columns.end - column);
+            let panel = &panels[place * PANEL * depths.len()..][..PANEL * depths.len()];
+            let mut sums = [[0.0; PANEL]; R];
+            let start = if depths.start == 0 { self.start } else { Start::Result };
+            for (row, sums) in rows.clone().zip(&mut sums) {
+                match start {
+                    Start::Zero => {}
+                    Start::Rows(bias) => *sums = [bias[row]; PANEL],
+                    Start::Columns(bias) => copy(&bias[column..column + width], sums),
+                    Start::Result => copy(&out[row * stride + column..][..width], sums),
+                }
+            }
+            multiply(left, panel, &mut sums);
+            for (row, sums) in rows.clone().zip(&sums) {
+                copy(&sums[..width], &mut out[row * stride + column..][..width]);
+            }
+        }
+    }
+
+    /// Interleaves `rows` of the left factor.
+    fn pack_left<const R: usize>(&self, rows: &Range<usize>, depths: &Range<usize>, packed: &mut [f32]) {
+        let Matrix { data, row_stride, column_stride } = self.left;
+        for (place, row) in rows.clone().enumerate() {
+            let numbers = data.get(row * row_stride + depths.start * column_stride..).unwrap_or_default();
+            let packed = packed.chunks_exact_mut(R).map(|packed| &mut packed[place]);
+            let scale = self.scale;
+            if column_stride == 1 {
+                packed.zip(numbers).for_each(|(to, from)| *to = *from * scale);
+            } else {
+                packed.zip(numbers.iter().step_by(column_stride)).for_each(|(to, from)| *to = *from * scale);
+            }
+        }
+    }
+
+    /// The same where a row of the result is shorter than a tile: each number is a product of two rows.
+    fn write_few_columns(&self, out: &mut [f32], stride: usize) {
+        let mut columns = vec![0.0; self.n * self.k];
+        let mut scratch = [0.0; FEW];
+        for row in 0..self.k {
+            let numbers = self.right.row(row, 0..self.n, &mut scratch[..self.n]);
+            columns.iter_mut().skip(row).step_by(self.k).zip(numbers).for_each(|(to, from)| *to = from * self.scale);
+        }
+        for row in 0..self.m {
+            let left = &self.left.data[row * self.left.row_stride..][..self.k];
+            let out = &mut out[row * stride..][..self.n];
+            for (column, (out, numbers)) in out.iter_mut().zip(columns.chunks_exact(self.k)).enumerate() {
+                let start = match self.start {
+                    Start::Zero => 0.0,
+                    Start::Rows(bias) => bias[row],
+                    Start::Columns(bias) => bias[column],
+                    Start::Result => *out,
+                };
+                *out = start + dot(left, numbers);
+            }
+            if let Some(finish) = self.finish {
+                finish(out);
+            }
+        }
+    }
+}
+
+/// Columns of a result that are so few that tiles would be wasted on them.
+const FEW: usize = 2;
+
+/// The product of two rows of the same length.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let mut sums = [0.0; LANES];
+    let ((whole_a, rest_a), (whole_b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, b) in whole_a.iter().zip(whole_b) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            sums[lane] += sums[lane + width];
+        }
+        width /= 2;
+    }
+    sums[0] + rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum::<f32>()
+}
+
+/// `sums += left · right`, both packed.
+#[inline(always)]
+fn multiply<const R: usize>(left: &[f32], right: &[f32], sums: &mut [[f32; PANEL]; R]) {
+    let mut all = *sums;
+    for (left, right) in left.chunks_exact(R).zip(right.chunks_exact(PANEL)) {
+        for (sums, left) in all.iter_mut().zip(left) {
+            for (sum, right) in sums.iter_mut().zip(right) {
+                *sum += left * right;
+            }
+        }
+    }
+    *sums = all;
+}
+
+/// Copies as many as there are; whole panels without a call.
+#[inline(always)]
+fn copy(from: &[f32], to: &mut [f32]) {
+    if from.len() == PANEL && to.len() == PANEL {
+        return to.copy_from_slice(&from[..PANEL]);
+    }
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(count: usize, turn: usize) -> Vec<f32> {
+        (0..count).map(|at| (at * 7 % turn) as f32 / turn as f32 - 0.4).collect()
+    }
+
+    /// Every way to lay out the factors gives what three loops give.
+    fn check((m, n, k): (usize, usize, usize)) {
+        let (a, b, bias) = (numbers(m * k, 17), numbers(n * k, 13), numbers(m.max(n), 5));
+        for (left, right) in [
+            (Matrix::new(&a, k), Matrix::new(&b, n)),
+            (Matrix::transposed(&a, m), Matrix::new(&b, n)),
+            (Matrix::new(&a, k), Matrix::transposed(&b, k)),
+        ] {
+            for start in [Start::Zero, Start::Rows(&bias), Start::Columns(&bias), Start::Result] {
+                let mut product = Product::new((m, n, k), left, &right);
+                (product.scale, product.start) = (0.5, start);
+                product.finish = Some(&|row| row.iter_mut().for_each(|x| *x = -*x));
+                let stride = n + 3;
+                let mut out = vec![9.0; m * stride];
+                product.write(&mut out, stride);
+                for (at, is) in out.iter().enumerate() {
+                    let (row, column) = (at / stride, at % stride);
+                    if column >= n {
+                        assert_eq!(*is, 9.0, "what is between the rows");
+                        continue;
+                    }
+                    let term = |at: usize| {
+                        f64::from(left.data[row * left.row_stride + at * left.column_stride])
+                            * f64::from(right.data[at * right.row_stride + column * right.column_stride])
+                    };
+                    let start = match start {
+                        Start::Zero => 0.0,
+                        Start::Rows(bias) => bias[row],
+                        Start::Columns(bias) => bias[column],
+                        Start::Result => 9.0,
+                    };
+                    let wanted = -(0.5 * (0..k).map(term).sum::<f64>() + f64::from(start));
+                    assert!((f64::from(*is) - wanted).abs() < 1e-4, "{m}×{n}×{k} at {row}, {column}: {is}, {wanted}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn products_are_those_of_three_loops() {
+        for shape in [(1, 1, 1), (3, 2, 5), (2, 3, 7), (5, 8, 240), (7, 19, 241), (9, 257, 500), (4, 5, 0), (0, 3, 4)] {
+            check(shape);
+        }
+    }
+}

@@ -32,9 +32,8 @@ pub fn attention(node: &NodeSpec<'_>) -> Prepared {
     Ok(Box::new(move |inputs| {
         let q = inputs.take(0)?;
         let dtype = q.dtype();
-        let mut sequence = |place, heads| -> Result<HostTensor> {
-            Ok(host::contiguous(split(inputs.take(place)?, Some(heads))?))
-        };
+        let mut sequence =
+            |place, heads| -> Result<HostTensor> { Ok(host::contiguous(split(inputs.take(place)?, Some(heads))?)) };
         let (q, k, v) = (host::contiguous(split(q, Some(count))?), sequence(1, groups)?, sequence(2, groups)?);
         let (&[batch, _, steps, size], &[_, _, _, value_size]) = (host::shape(&q), host::shape(&v)) else {
             return wrong("it has no heads");

@@ -31,7 +31,8 @@ impl Settings {
     fn new(node: &NodeSpec<'_>) -> Result<Self, Refusal> {
         // Softmax is of 32 bits whatever is asked for.
         node.attributes.get("softmax_precision");
-        let heads = match [node.attributes.optional_int("q_num_heads")?, node.attributes.optional_int("kv_num_heads")?] {
+        let heads = match [node.attributes.optional_int("q_num_heads")?, node.attributes.optional_int("kv_num_heads")?]
+        {
             [Some(q @ 1..), Some(kv @ 1..)] => Some((q as usize, kv as usize)),
             _ => None,
         };

@@ -37,7 +37,7 @@ pub fn load_with_base(
     loop {
         let round = loader.wants()?;
         if round.is_empty() {
-            return loader.finish();
+            return loader.finish()?.text();
         }
         for request in round {
             hand_in(&mut loader, &path(folder, base, &request.name), &request)?;
@@ -68,6 +68,7 @@ fn hand_in(loader: &mut Loader, path: &Path, request: &FileRequest) -> Result<()
         }
         file = File::open(path).map_err(unreadable)?;
     }
+    loader.expect(&request.name, file.metadata().map_err(unreadable)?.len())?;
     let mut piece = vec![0; PIECE_BYTES];
     loop {
         let length = file.read(&mut piece).map_err(unreadable)?;

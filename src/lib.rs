@@ -30,5 +30,5 @@ mod web;
 
 pub use device::Device;
 pub use error::{Error, ErrorKind, Result};
-pub use loader::{DType, FileRequest, LoadOptions, Loader};
+pub use loader::{DType, FileRequest, LoadOptions, Loaded, Loader};
 pub use manifest::Manifest;

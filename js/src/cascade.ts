@@ -5,12 +5,12 @@ import type { CallOptions } from './pipeline.js';
 import { limiter } from './queue.js';
 import { baseAddress } from './resolve.js';
 import { attempt, remoteAddress, type Remote } from './transport.js';
-import type { CascadeConfig, Envelope, RunOptions, Step, Task } from './types.js';
+import type { CascadeConfig, Envelope, RunOptions, Step, TextTask } from './types.js';
 
 /** What a cascade is made of. */
 export interface CascadeOptions {
   /** The specialised model, loaded as by `pipeline`. */
-  local: { task: Task; model: string } & PipelineOptions;
+  local: { task: TextTask; model: string } & PipelineOptions;
   /** The general model. Without one, every answer is local, and flagged where it is unsure. */
   remote?: Remote;
   /** When to ask the general model. */

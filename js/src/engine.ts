@@ -6,14 +6,14 @@ import { Progress } from './progress.js';
 import type { Args, LoadResult, Op, RequestOptions, Result } from './protocol.js';
 import { Queue } from './queue.js';
 import { joinFeatures } from './shapes.js';
-import type { DeviceReport, Features, RunOutput } from './types.js';
-import type { Cascade, Loader, Pipeline } from './wasm/cpu/pilot_light.js';
+import type { DeviceReport, Features, Inputs, Port, RunOutput } from './types.js';
+import type { Cascade, Graph, Loader, Pipeline, RawPort } from './wasm/cpu/pilot_light.js';
 
-type Loaded = { pipeline: Pipeline } | { cascade: Cascade };
+type Loaded = { pipeline: Pipeline } | { cascade: Cascade } | { graph: Graph };
 type Handlers = { [K in Op]: (args: Args<K>, options: RequestOptions) => Promise<Result<K>> };
 
-/** Inputs that go into one call of the model; between two calls an abort is heard. */
-const SLICE_INPUTS = 32;
+/** Texts that go into one call of the model; between two calls an abort is heard. Anything else goes in alone. */
+const SLICE_TEXTS = 32;
 /** Bytes of a file that are copied into WebAssembly at once. */
 const SUPPLY_BYTES = 4 << 20;
 
@@ -54,8 +54,14 @@ export class Engine {
 
     run: ({ key, inputs, options }, { signal }) => this.#exclusive(async (): Promise<RunOutput> => {
       const { pipeline } = this.#model(key, 'pipeline');
-      const parts = await this.#slices(inputs, signal, (slice) => pipeline.run(slice, options));
-      return pipeline.task === 'feature-extraction' ? joinFeatures(parts as Features[]) : (parts.flat() as RunOutput);
+      const parts = await this.#slices<Inputs[number], RunOutput>(inputs, signal, (slice) => pipeline.run(slice as Inputs, options));
+      return parts.every(isFeatures) ? joinFeatures(parts) : (parts.flat() as RunOutput);
+    }),
+
+    infer: ({ key, inputs }, { signal }) => this.#exclusive(async () => {
+      const { graph } = this.#model(key, 'graph');
+      throwIfAborted(signal);
+      return this.#trusted(() => graph.run(inputs));
     }),
 
     decide: ({ key, inputs, options, threshold }, { signal }) => this.#exclusive(async () => {
@@ -83,14 +89,15 @@ export class Engine {
     dispose: ({ key }) => this.#exclusive(async () => {
       const model = this.#models.get(key);
       this.#models.delete(key);
-      if (model) ('cascade' in model ? model.cascade : model.pipeline).free();
+      for (const loaded of Object.values(model ?? {})) loaded.free();
     }),
   };
 
   async #load(args: Args<'load'>, signal: AbortSignal | undefined, progress: Progress): Promise<LoadResult> {
     throwIfAborted(signal);
     const { wasm, device, report } = this.#started();
-    const loader = new wasm.Loader(device, args.task, args.options);
+    const { graph } = args;
+    const loader = graph ? wasm.Loader.graph(device, graph.file, graph.externalData, args.options) : new wasm.Loader(device, args.task, args.options);
     try {
       await withController(signal, (controller) => this.#supply(loader, args, progress, controller));
     } catch (thrown) {
@@ -100,18 +107,26 @@ export class Engine {
     return this.#exclusive(async () => {
       if (signal?.aborted) loader.free();
       throwIfAborted(signal);
-      const pipeline = await trapped(() => loader.finish());
-      const { labels } = pipeline;
-      if (args.cascade === undefined) {
-        this.#models.set(args.key, { pipeline });
-        progress.ready(args.task);
-        return { labels };
-      }
-      const cascade = new wasm.Cascade(pipeline, args.cascade, report);
-      this.#models.set(args.key, { cascade });
+      const [model, told] = await this.#finish(loader, args, report);
+      this.#models.set(args.key, model);
       progress.ready(args.task);
-      return { labels, threshold: cascade.threshold };
+      return { labels: [], inputs: [], outputs: [], ...told };
     });
+  }
+
+  /** The model, once all its files are there, and what it tells of itself. */
+  async #finish(loader: Loader, args: Args<'load'>, report: DeviceReport): Promise<[Loaded, Partial<LoadResult> & Pick<LoadResult, 'dtype'>]> {
+    const { wasm } = this.#started();
+    const { dtype } = loader;
+    if (args.graph) {
+      const graph = await trapped(() => loader.finishGraph());
+      return [{ graph }, { dtype, inputs: graph.inputs.map(toPort), outputs: graph.outputs.map(toPort) }];
+    }
+    const pipeline = await trapped(() => loader.finish());
+    const { labels } = pipeline;
+    if (args.cascade === undefined) return [{ pipeline }, { dtype, labels }];
+    const cascade = new wasm.Cascade(pipeline, args.cascade, report);
+    return [{ cascade }, { dtype, labels, threshold: cascade.threshold }];
   }
 
   /** Hands the loader the files that it asks for, round after round; the files of a round are fetched side by side. */
@@ -135,18 +150,24 @@ export class Engine {
     }
   }
 
-  /** Runs `call` on slice after slice, and looks after each whether the device can still be trusted. */
-  async #slices<T>(inputs: string[], signal: AbortSignal | undefined, call: (slice: string[]) => Promise<T>): Promise<T[]> {
+  /** Runs `call` on slice after slice. */
+  async #slices<I, T>(inputs: I[], signal: AbortSignal | undefined, call: (slice: I[]) => Promise<T>): Promise<T[]> {
     const parts: T[] = [];
-    for (let at = 0; at < inputs.length; at += SLICE_INPUTS) {
+    const size = typeof inputs[0] === 'string' ? SLICE_TEXTS : 1;
+    for (let at = 0; at < inputs.length; at += size) {
       if (at > 0) await breathe();
       throwIfAborted(signal);
-      const part = await trapped(() => call(inputs.slice(at, at + SLICE_INPUTS)));
-      const fault = this.#started().device.fault();
-      if (fault !== undefined) throw new PilotLightError('device-lost', `The WebGPU device failed: ${fault}`, { retryable: true });
-      parts.push(part);
+      parts.push(await this.#trusted(() => call(inputs.slice(at, at + size))));
     }
     return parts;
+  }
+
+  /** What `call` gives, if the device can still be trusted after it. */
+  async #trusted<T>(call: () => Promise<T>): Promise<T> {
+    const result = await trapped(call);
+    const fault = this.#started().device.fault();
+    if (fault !== undefined) throw new PilotLightError('device-lost', `The WebGPU device failed: ${fault}`, { retryable: true });
+    return result;
   }
 
   /** `job`, when its turn comes and if the instance is still good by then. */
@@ -177,14 +198,24 @@ export class Engine {
     return this.#opened;
   }
 
-  #model<N extends 'pipeline' | 'cascade'>(key: number, name: N): Extract<Loaded, Record<N, unknown>> {
+  #model<N extends 'pipeline' | 'cascade' | 'graph'>(key: number, name: N): Extract<Loaded, Record<N, unknown>> {
     const model = this.#models.get(key);
     if (model === undefined || !(name in model)) throw new PilotLightError('internal', `No ${name} is loaded under the key ${key}.`);
     return model as Extract<Loaded, Record<N, unknown>>;
   }
 }
 
+function isFeatures(output: RunOutput): output is Features {
+  return !Array.isArray(output);
+}
+
+/** A port with all that it may lack said to be undefined. */
+function toPort({ name, type, dims }: RawPort): Port {
+  return { name, type, dims };
+}
+
 function supplySlices(loader: Loader, name: string, bytes: Uint8Array): void {
+  loader.expect(name, bytes.length);
   for (let at = 0; at === 0 || at < bytes.length; at += SUPPLY_BYTES) {
     loader.supply(name, bytes.subarray(at, at + SUPPLY_BYTES), at + SUPPLY_BYTES >= bytes.length);
   }

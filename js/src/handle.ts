@@ -2,17 +2,17 @@ import { abortable, throwIfAborted } from './abort.js';
 import { env } from './env.js';
 import { invalid } from './input.js';
 import type { ProgressCallback } from './progress.js';
-import type { Args, LoadArgs, Op, Result } from './protocol.js';
-import { absolutePaths, baseAddress, resolveModel } from './resolve.js';
+import type { Args, LoadArgs, LoadResult, Op, Result } from './protocol.js';
+import { absolutePaths, baseAddress, resolveFile, resolveModel } from './resolve.js';
 import { acquire, type Model, type Supervisor } from './supervisor.js';
-import type { CascadeConfig, DeviceChoice, DeviceReport, LoadOptions, Task } from './types.js';
+import type { CascadeConfig, DeviceChoice, DeviceReport, DType, Task } from './types.js';
 
 /** How a model is loaded. */
-export interface PipelineOptions {
+export interface LoadingOptions {
   /** The device to run on; `'auto'` by default. What it became is told by `.device`. */
   device?: DeviceChoice;
-  /** The number type to compute in; `'fp32'` by default. */
-  dtype?: LoadOptions['dtype'];
+  /** The type of numbers that its weights are wanted in, which is a choice of files. What it became is told by `.dtype`. */
+  dtype?: DType;
   /** Whether the work is done in a worker (the default) or in the calling thread. */
   worker?: boolean;
   /** The revision of a model that comes from `env.remoteHost`: a commit. */
@@ -23,10 +23,15 @@ export interface PipelineOptions {
   signal?: AbortSignal;
 }
 
+/** How a model is loaded for a task. */
+export type PipelineOptions = LoadingOptions;
+
 /** What all loaded models have in common. */
 export interface Disposable {
   /** The device in use, and why. It changes if the device is lost. */
   readonly device: DeviceReport;
+  /** The type of numbers that its weights are in. */
+  readonly dtype: DType;
   readonly task: Task;
   /** The labels that the model tells apart; empty where it has none. */
   readonly labels: readonly string[];
@@ -52,17 +57,24 @@ export class Handle implements Disposable {
   }
 
   /** Loads `model` for `task`. */
-  static async load(task: Task, model: string, options: PipelineOptions, cascade?: CascadeConfig): Promise<Handle> {
-    const { device = 'auto', dtype = 'fp32', worker = true, revision, progress_callback: onProgress, signal } = checked(options);
-    throwIfAborted(signal);
-    const args: LoadArgs = {
-      task,
-      model,
-      folder: resolveModel(model, revision, env, baseAddress()),
-      options: { dtype },
-      useBrowserCache: env.useBrowserCache,
-      ...(cascade && { cascade }),
+  static load(task: Task, model: string, options: PipelineOptions, cascade?: CascadeConfig): Promise<Handle> {
+    const place = ({ revision }: LoadingOptions): Pick<LoadArgs, 'folder'> => ({ folder: resolveModel(model, revision, env, baseAddress()) });
+    return Handle.#load({ task, model, ...(cascade && { cascade }) }, place, options);
+  }
+
+  /** Loads the graph in the file `model`. */
+  static graph(model: string, externalData: string[], options: LoadingOptions): Promise<Handle> {
+    const place = ({ revision }: LoadingOptions): Pick<LoadArgs, 'folder' | 'graph'> => {
+      const { folder, file } = resolveFile(model, revision, env, baseAddress());
+      return { folder, graph: { file, externalData } };
     };
+    return Handle.#load({ task: 'model', model }, place, options);
+  }
+
+  static async #load(what: Pick<LoadArgs, 'task' | 'model' | 'cascade'>, place: (options: LoadingOptions) => Pick<LoadArgs, 'folder' | 'graph'>, options: LoadingOptions): Promise<Handle> {
+    const { device = 'auto', dtype, worker = true, progress_callback: onProgress, signal } = checked(options);
+    throwIfAborted(signal);
+    const args: LoadArgs = { ...what, ...place(options), options: { ...(dtype !== undefined && { dtype }) }, useBrowserCache: env.useBrowserCache };
     const { supervisor, release } = acquire({ device, wasmPaths: absolutePaths(env.wasmPaths, baseAddress()) }, worker);
     try {
       return new Handle(supervisor, release, await supervisor.load(args, { signal, onProgress }));
@@ -76,17 +88,26 @@ export class Handle implements Disposable {
     return this.#model.info.device;
   }
 
+  /** What it told of itself when it was loaded. */
+  get info(): LoadResult {
+    return this.#model.info;
+  }
+
   get task(): Task {
-    return this.#model.args.task;
+    return this.#model.args.task as Task;
+  }
+
+  get dtype(): DType {
+    return this.info.dtype;
   }
 
   get labels(): readonly string[] {
-    return this.#model.info.labels;
+    return this.info.labels;
   }
 
   /** The threshold that a cascade was made with. */
   get threshold(): number {
-    return this.#model.info.threshold ?? NaN;
+    return this.info.threshold ?? NaN;
   }
 
   /** One call of the user's: refused after `dispose`, waited for by it. */
@@ -124,13 +145,14 @@ export class Handle implements Disposable {
 export function callable<F extends (...args: never[]) => unknown>(call: F, handle: Disposable): F & Disposable {
   return Object.defineProperties(call, {
     device: { get: () => handle.device, enumerable: true },
+    dtype: { get: () => handle.dtype, enumerable: true },
     task: { value: handle.task, enumerable: true },
     labels: { get: () => handle.labels, enumerable: true },
     dispose: { value: () => handle.dispose(), enumerable: true },
   }) as F & Disposable;
 }
 
-function checked(options: PipelineOptions): PipelineOptions {
+function checked(options: LoadingOptions): LoadingOptions {
   const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name));
   if (unknown !== undefined) throw invalid(`The option '${unknown}' is not known.`);
   if (options.device !== undefined && !DEVICES.includes(options.device)) {

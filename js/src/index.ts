@@ -2,33 +2,50 @@
 export { cascade, type CascadeCallOptions, type CascadeOptions, type CascadePipeline } from './cascade.js';
 export { env, type Env } from './env.js';
 export { PilotLightError } from './errors.js';
-export type { Disposable, PipelineOptions } from './handle.js';
+export type { Disposable, LoadingOptions, PipelineOptions } from './handle.js';
+export { model, type Model, type ModelOptions, type Tensors } from './model.js';
 export {
   pipeline,
   type CallOptions,
   type FeatureExtractionOptions,
   type FeatureExtractionPipeline,
+  type FileClassificationOptions,
+  type FileClassificationPipeline,
+  type ImageToTextCallOptions,
+  type ImageToTextPipeline,
   type Pipelines,
   type TextClassificationOptions,
   type TextClassificationPipeline,
   type TokenClassificationOptions,
   type TokenClassificationPipeline,
+  type VoiceActivityDetectionOptions,
+  type VoiceActivityDetectionPipeline,
   type ZeroShotClassificationPipeline,
   type ZeroShotOptions,
 } from './pipeline.js';
+export type { AudioInput, FileInput, ImageInput } from './media.js';
 export type { ProgressCallback, ProgressInfo, ProgressTotal } from './progress.js';
-export type { Tensor } from './shapes.js';
+export { tensor, type Tensor, type TensorArrays } from './tensor.js';
 export type { Remote } from './transport.js';
 export type {
   CascadeConfig,
   Classification,
   DeviceChoice,
   DeviceReport,
+  DType,
   Entity,
   EntityGroup,
   Envelope,
   ErrorKind,
+  ImageText,
+  ImageToTextOptions,
+  Port,
   RunOptions,
+  SpeechOptions,
+  SpeechSegment,
   Task,
+  TensorType,
+  TextLine,
+  TextTask,
   ZeroShot,
 } from './types.js';

@@ -2,7 +2,7 @@ import type { Env } from './env.js';
 import type { ErrorFacts, PilotLightError } from './errors.js';
 import type { ProgressCallback, ProgressInfo } from './progress.js';
 import type { ModelFolder } from './resolve.js';
-import type { CascadeConfig, DeviceChoice, DeviceReport, LoadOptions, RemoteEvent, RunOptions, RunOutput, Step, Task } from './types.js';
+import type { CascadeConfig, DeviceChoice, DeviceReport, DType, ImageToTextOptions, Inputs, LoadOptions, Port, RawTensor, RemoteEvent, RunOptions, RunOutput, SpeechOptions, Step, Task } from './types.js';
 
 /** What an engine is started with. */
 export interface StartArgs {
@@ -16,19 +16,28 @@ export interface StartArgs {
 
 /** What a model is loaded with; enough to load it again into a fresh engine. */
 export interface LoadArgs {
-  task: Task;
+  /** What it is for; `'model'` for a graph by itself. */
+  task: Task | 'model';
   /** The model as the caller named it. */
   model: string;
   folder: ModelFolder;
   options: LoadOptions;
   useBrowserCache: boolean;
+  /** Present for a graph by itself: its file, and those beside it that it names. */
+  graph?: { file: string; externalData: string[] };
   /** Present for the local model of a cascade. */
   cascade?: CascadeConfig;
 }
 
 /** What a loaded model tells of itself. */
 export interface LoadResult {
+  /** What it tells apart; empty where it has no labels. */
   labels: string[];
+  /** The type of its weights. */
+  dtype: DType;
+  /** What a graph takes and gives; empty for a task. */
+  inputs: Port[];
+  outputs: Port[];
   /** A cascade's threshold. */
   threshold?: number;
 }
@@ -51,7 +60,8 @@ export interface ResumeArgs extends DecideArgs {
 export interface Ops {
   start: { args: StartArgs; result: DeviceReport };
   load: { args: LoadArgs; result: LoadResult };
-  run: { args: { inputs: string[]; options: RunOptions }; result: RunOutput };
+  run: { args: { inputs: Inputs; options: RunOptions | Partial<SpeechOptions> | Partial<ImageToTextOptions> }; result: RunOutput };
+  infer: { args: { inputs: RawTensor[] }; result: RawTensor[] };
   decide: { args: DecideArgs; result: { steps: Step[]; generation: number } };
   resume: { args: ResumeArgs; result: { step: Step; generation: number } };
   abandon: { args: { call: number; generation: number }; result: void };

@@ -9,6 +9,12 @@ export interface ModelFolder {
   immutable: boolean;
 }
 
+/** Where a file lies: its folder, and its name in it. */
+export interface FilePlace {
+  folder: ModelFolder;
+  file: string;
+}
+
 /** Revisions that move: the same name gives other files tomorrow. */
 const MOVING = new Set(['main', 'master', 'head', 'latest']);
 
@@ -23,8 +29,8 @@ export function resolveModel(model: string, revision: string | undefined, env: E
   if (typeof model !== 'string' || model.trim() === '') {
     throw new PilotLightError('invalid-input', 'The model must be named by a non-empty string.');
   }
-  if (/^(\.{0,2}\/|https?:\/\/)/i.test(model)) return { url: folderUrl(model, base), immutable: false };
-  if (model.split('/').includes('..') || /[?#\\:]/.test(model)) {
+  if (isAddress(model)) return { url: folderUrl(model, base), immutable: false };
+  if (isOutside(model)) {
     throw new PilotLightError('invalid-input', `'${model}' is neither a model name nor the address of a folder.`);
   }
   if (env.remoteHost === '') return { url: folderUrl(slashed(env.localModelPath) + model, base), immutable: false };
@@ -35,6 +41,39 @@ export function resolveModel(model: string, revision: string | undefined, env: E
     .replaceAll('{model}', () => model)
     .replaceAll('{revision}', () => encodeURIComponent(revision));
   return { url: folderUrl(slashed(env.remoteHost) + path, base), immutable: /^[0-9a-f]{40}$/i.test(revision) };
+}
+
+/**
+ * Where the file at `address` is, which may be a name as that of a folder may; a published model's name has
+ * two parts, and the file's path in it comes behind them.
+ *
+ * @throws PilotLightError kind 'invalid-input' as `resolveModel` does, and for an address without a file's name.
+ */
+export function resolveFile(address: string, revision: string | undefined, env: Env, base: string | undefined): FilePlace {
+  const nameless = (): PilotLightError => new PilotLightError('invalid-input', `A model must be named by the address of its file, not '${String(address)}'.`);
+  if (typeof address !== 'string' || address.trim() === '') throw nameless();
+  if (!isAddress(address) && env.remoteHost !== '') {
+    const [owner, name, ...path] = address.split('/');
+    const file = path.join('/');
+    if (file === '' || file.endsWith('/') || isOutside(file)) throw nameless();
+    return { folder: resolveModel(`${owner}/${name}`, revision, env, base), file };
+  }
+  const url = new URL(resolveModel(address, revision, env, base).url);
+  // As the address of a folder it was given a slash at its end.
+  const path = url.pathname.slice(0, -1);
+  const end = path.lastIndexOf('/') + 1;
+  const file = path.slice(end) + url.search;
+  if (/\/([?#]|$)/.test(address) || path.length === end) throw nameless();
+  return { folder: { url: url.origin + path.slice(0, end), immutable: false }, file };
+}
+
+function isAddress(model: string): boolean {
+  return /^(\.{0,2}\/|https?:\/\/)/i.test(model);
+}
+
+/** Whether a name leads out of the folder that it is looked for under. */
+function isOutside(name: string): boolean {
+  return name.split('/').includes('..') || /[?#\\:]/.test(name);
 }
 
 /** `address` as an absolute address with a slash at its end. */

@@ -1,16 +1,8 @@
+import type { Tensor } from './tensor.js';
 import type { Features } from './types.js';
 
-/** A dense array of numbers, in the shape of transformers.js. */
-export interface Tensor {
-  type: 'float32';
-  /** Its shape: `[batch, hidden]`, or `[batch, seq, hidden]` without pooling. */
-  dims: number[];
-  /** Its numbers, row after row. */
-  data: Float32Array;
-}
-
 /** `features` as a tensor. */
-export function toTensor({ dims, data }: Features): Tensor {
+export function toTensor({ dims, data }: Features): Tensor<'float32'> {
   return { type: 'float32', dims: Array.from(dims), data };
 }
 

@@ -1,25 +1,54 @@
+import type { Pixels, TensorType } from './wasm/cpu/pilot_light.js';
+
 // The types of the WebAssembly side, generated from the Rust definitions.
 export type {
   CascadeConfig,
   Classification,
   DeviceReport,
+  DType,
   Entity,
   EntityGroup,
   Envelope,
   ErrorKind,
   Features,
+  FileClassification,
   FileRequest,
+  ImageText,
+  ImageToTextOptions,
   LoadOptions,
+  Pixels,
+  RawTensor,
   RemoteEvent,
   RemoteRequest,
   RunOptions,
   RunOutput,
+  SpeechOptions,
+  SpeechSegment,
   Step,
+  TensorType,
+  TextLine,
   ZeroShot,
 } from './wasm/cpu/pilot_light.js';
 
+/** What an ONNX model takes or gives. */
+export interface Port {
+  name: string;
+  type: TensorType;
+  /**
+   * Its dimensions: a number, or the name of one that may be any number, empty where the file gives none;
+   * undefined where the file does not tell even how many there are.
+   */
+  dims: (number | string)[] | undefined;
+}
+
 /** What a model is to be used for, named as the Hugging Face hub names it. */
-export type Task = 'feature-extraction' | 'text-classification' | 'token-classification' | 'zero-shot-classification';
+export type Task = TextTask | 'file-classification' | 'voice-activity-detection' | 'image-to-text';
+
+/** Those that are done with texts. */
+export type TextTask = 'feature-extraction' | 'text-classification' | 'token-classification' | 'zero-shot-classification';
+
+/** What a model reads: texts, the bytes of files, samples or pixels. */
+export type Inputs = string[] | Uint8Array[] | Float32Array[] | Pixels[];
 
 /** The device asked for: `'auto'` takes WebGPU where it is there and proves right, else the CPU (`'wasm'`). */
 export type DeviceChoice = 'auto' | 'wasm' | 'webgpu';

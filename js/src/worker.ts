@@ -33,8 +33,8 @@ async function answer({ id, op, args }: Extract<ToWorker, { id: number }>): Prom
   }
 }
 
-/** The buffer of an embedding goes over without a copy. */
+/** The buffers of embeddings and tensors go over without a copy. */
 function transferables(result: Result<Op>): Transferable[] {
-  const data = (result as { data?: unknown } | undefined)?.data;
-  return data instanceof Float32Array ? [data.buffer] : [];
+  const parts = (Array.isArray(result) ? result : [result]) as ({ data?: unknown; bytes?: unknown } | undefined)[];
+  return parts.flatMap((part) => [part?.data, part?.bytes]).flatMap((array) => (ArrayBuffer.isView(array) ? [array.buffer as ArrayBuffer] : []));
 }

@@ -168,3 +168,34 @@ test('a call of an engine that is gone is decided again and gets the same event'
   const { step } = await supervisor.request(model, 'resume', { ...question, call: steps[0].send.call, generation, event });
   assert.deepEqual([step.done.output, step.done.route], ['hard', 'remote']);
 });
+
+const GRAPH = { ...LOAD, task: 'model', graph: { file: 'm.onnx', externalData: ['m.onnx_data'] } };
+const FILES = Object.fromEntries(['m.onnx', 'm.onnx_data'].map((name) => [FOLDER.url + name, () => new Response(new Uint8Array(3))]));
+const numbers = (first) => [{ name: 'x', type: 'float32', dims: [1, 2], bytes: new Uint8Array(Float32Array.of(first, 5).buffer) }];
+const infer = async (supervisor, model, first, signal) => {
+  const [{ name, bytes }] = await supervisor.request(model, 'infer', { inputs: numbers(first) }, signal);
+  return [name, ...new Float32Array(bytes.slice().buffer)];
+};
+
+test('a graph is loaded with the files beside it, tells its ports, and is run and let go of', async () => {
+  const { supervisor, log } = supervise();
+  const requests = fakeFetch(FILES);
+  const model = await supervisor.load(GRAPH, {});
+  assert.deepEqual(requests.toSorted(), [`GET ${FOLDER.url}m.onnx`, `GET ${FOLDER.url}m.onnx_data`]);
+  assert.deepEqual([model.info.inputs, model.info.outputs], [[{ name: 'x', type: 'float32', dims: ['batch', 2] }], [{ name: 'y', type: 'float32', dims: undefined }]]);
+  assert.deepEqual(await infer(supervisor, model, 7), ['y', 7, 5]);
+  await assert.rejects(infer(supervisor, model, 2), kind('invalid-input'));
+  await assert.rejects(infer(supervisor, model, 7, AbortSignal.abort()), kind('cancelled'));
+  await supervisor.notify(model, 'dispose', {});
+  assert.deepEqual(log.at(-1), ['free graph']);
+  await assert.rejects(supervisor.load({ ...GRAPH, graph: { file: 'm.onnx', externalData: ['../m'] } }, {}), kind('invalid-input'));
+});
+
+test('a graph that loses its device is loaded again on the CPU and run there', async () => {
+  const { supervisor, log } = supervise({ device: 'auto', adapter: {} });
+  fakeFetch(FILES);
+  const model = await supervisor.load(GRAPH, {});
+  assert.deepEqual(await infer(supervisor, model, 3), ['y', 3, 5]);
+  assert.deepEqual(log.filter(([what]) => what === 'infer').map(([, device]) => device), ['webgpu', 'wasm']);
+  assert.match(model.info.device.reason, /the device was lost/);
+});

@@ -9,7 +9,7 @@ import { toInputs } from '../dist/input.js';
 import { shape } from '../dist/pipeline.js';
 import { Progress } from '../dist/progress.js';
 import { limiter, Queue } from '../dist/queue.js';
-import { absolutePaths, resolveModel } from '../dist/resolve.js';
+import { absolutePaths, resolveFile, resolveModel } from '../dist/resolve.js';
 import { joinFeatures } from '../dist/shapes.js';
 import { remoteAddress } from '../dist/transport.js';
 
@@ -19,7 +19,7 @@ const kind = (name) => (error) => error instanceof PilotLightError && error.kind
 
 test('importing the package needs no browser and runs nothing', async () => {
   const names = Object.keys(await import('../dist/index.js')).sort();
-  assert.deepEqual(names, ['PilotLightError', 'cascade', 'env', 'pipeline']);
+  assert.deepEqual(names, ['PilotLightError', 'cascade', 'env', 'model', 'pipeline', 'tensor']);
 });
 
 test('a model is a folder of the page, of an address or of the host that was set', () => {
@@ -43,6 +43,26 @@ test('a name that is none and a revision that moves are refused', () => {
   for (const model of ['', ' ', 7, undefined, 'a/../../b', 'file:x', 'a?b']) assert.throws(() => resolveModel(model, undefined, env, BASE), kind('invalid-input'));
   for (const revision of [undefined, '', 'main', 'HEAD']) assert.throws(() => resolveModel('org/spam', revision, hub, BASE), kind('invalid-input'));
   assert.throws(() => resolveModel('spam', undefined, env, undefined), kind('invalid-input'));
+});
+
+test('a file is one of the page, of an address or of the host that was set', () => {
+  const hub = { ...env, remoteHost: 'https://hub.example' };
+  const cases = [
+    ['/models/x/model.onnx', env, 'https://page.example/models/x/', 'model.onnx'],
+    ['./model.onnx?v=2', env, 'https://page.example/app/', 'model.onnx?v=2'],
+    ['https://other.example/a/b.onnx', hub, 'https://other.example/a/', 'b.onnx'],
+    ['x/onnx/model.onnx', env, 'https://page.example/models/x/onnx/', 'model.onnx'],
+    ['model.onnx', env, 'https://page.example/models/', 'model.onnx'],
+    ['org/x/onnx/model.onnx', hub, `https://hub.example/org/x/resolve/${COMMIT}/`, 'onnx/model.onnx'],
+  ];
+  for (const [address, settings, url, file] of cases) {
+    const place = resolveFile(address, COMMIT, settings, BASE);
+    assert.deepEqual([place.folder.url, place.file, place.folder.immutable], [url, file, settings === hub && file.startsWith('onnx/')], address);
+  }
+  for (const address of ['', '/models/x/', 'https://other.example/', 'a/../../b.onnx', 7, undefined]) {
+    assert.throws(() => resolveFile(address, COMMIT, env, BASE), kind('invalid-input'), String(address));
+  }
+  for (const address of ['org/x', 'org/x/', 'org/x/../../y/z.onnx']) assert.throws(() => resolveFile(address, COMMIT, hub, BASE), kind('invalid-input'), address);
 });
 
 test('the addresses of the .wasm files are the page\'s', () => {

@@ -24,7 +24,7 @@ pub struct Encoder {
     device: Device,
 }
 
-/// The hidden states of a batch, back from the device.
+/// The hidden states of a batch, back from the device; or, from a model that gives those itself, logits.
 pub struct Hidden {
     /// `[batch, seq, hidden]`, row-major.
     data: Vec<f32>,
@@ -243,14 +243,24 @@ impl Norm {
 }
 
 impl Hidden {
+    /// The states `[batch, seq, hidden]` of a batch. `data` is as long as that makes it, and `hidden` not 0.
+    pub(super) fn new(data: Vec<f32>, seq: usize, hidden: usize) -> Self {
+        Self { data, seq, hidden }
+    }
+
     /// Tokens of a row, padding included.
     pub fn seq(&self) -> usize {
         self.seq
     }
 
+    /// Numbers in a state.
+    pub fn hidden(&self) -> usize {
+        self.hidden
+    }
+
     /// The states of the text `index` of the batch, which has `length` tokens: `[length, hidden]`.
     pub fn states(&self, index: usize, length: usize) -> &[f32] {
-        &self.data[index * self.seq * self.hidden..][..length * self.hidden]
+        &self.data[index * self.seq * self.hidden..][..length.min(self.seq) * self.hidden]
     }
 }
 

@@ -30,6 +30,10 @@ pub enum Head {
     },
     /// On each token: `[labels, hidden]`.
     Token(Linear),
+    /// None: what comes before it gives a text's logits itself.
+    TextLogits,
+    /// None: what comes before it gives each token's logits itself.
+    TokenLogits,
     /// On the embedding of the text, the normalised mean of its hidden states: `[labels, hidden]`.
     Embedding(Linear),
 }

@@ -15,7 +15,7 @@ pub fn gelu(x: f32) -> f32 {
 /// The rational approximation on [−4, 4] of Eigen's `generic_fast_erf_float`, whose coefficients these are. Beyond 4
 /// the function is 1 within 2e-8.
 #[inline]
-fn erf(x: f32) -> f32 {
+pub fn erf(x: f32) -> f32 {
     let x = x.clamp(-4.0, 4.0);
     let s = x * x;
     let p = -2.726_142e-10;

@@ -1,14 +1,14 @@
 //! Operations on tensors where Burn's own are not fast enough on the CPU. Each is a backend extension: written for
 //! the CPU here, and what Burn has on a GPU.
 
-pub mod activation;
-pub mod attention;
-pub mod conv;
-pub mod exp;
-pub mod gelu;
-pub mod gemm;
-pub mod packed;
-pub mod rows;
+pub(crate) mod activation;
+pub(crate) mod attention;
+pub(crate) mod conv;
+pub(crate) mod exp;
+pub(crate) mod gelu;
+pub(crate) mod gemm;
+pub(crate) mod packed;
+pub(crate) mod rows;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};

@@ -38,16 +38,15 @@ impl Pipeline {
             Pooling::None => self.token_features(&inputs, normalize).await,
             pooling => {
                 let rows = self.pooled(&inputs, pooling, normalize).await?;
-                Ok(Features { dims: vec![rows.len(), self.hidden_size()], data: rows.concat() })
+                Ok(Features { dims: vec![rows.len(), rows.first().map_or(0, Vec::len)], data: rows.concat() })
             }
         }
     }
 
     /// One vector for each input.
     pub(super) async fn pooled(&self, inputs: &[Encoding], pooling: Pooling, normalize: bool) -> Result<Vec<Vec<f32>>> {
-        let hidden = self.hidden_size();
         let mut rows = vec![Vec::new(); inputs.len()];
-        self.for_each_hidden(inputs, |index, states| {
+        self.for_each_output(inputs, |index, states, hidden| {
             let mut row = match pooling {
                 Pooling::Mean => mean(states, hidden),
                 Pooling::Cls | Pooling::None => states[..hidden].to_vec(),
@@ -62,18 +61,24 @@ impl Pipeline {
     }
 
     async fn token_features(&self, inputs: &[Encoding], normalize: bool) -> Result<Features> {
-        let hidden = self.hidden_size();
-        let seq = inputs.iter().map(|input| input.input_ids.len()).max().unwrap_or(0);
-        let mut data = vec![0.0; inputs.len() * seq * hidden];
-        self.for_each_hidden(inputs, |index, states| {
-            let rows = &mut data[index * seq * hidden..][..states.len()];
-            rows.copy_from_slice(states);
+        let mut vectors = vec![Vec::new(); inputs.len()];
+        let mut width = 0;
+        self.for_each_output(inputs, |index, states, hidden| {
+            width = hidden;
+            vectors[index] = states.to_vec();
             if normalize {
-                rows.chunks_exact_mut(hidden).for_each(to_unit_length);
+                vectors[index].chunks_exact_mut(hidden).for_each(to_unit_length);
             }
         })
         .await?;
-        Ok(Features { dims: vec![inputs.len(), seq, hidden], data })
+        let seq = inputs.iter().map(|input| input.input_ids.len()).max().unwrap_or(0);
+        let mut data = Vec::with_capacity(inputs.len() * seq * width);
+        for vectors in vectors {
+            let padding = seq * width - vectors.len();
+            data.extend(vectors);
+            data.resize(data.len() + padding, 0.0);
+        }
+        Ok(Features { dims: vec![inputs.len(), seq, width], data })
     }
 }
 

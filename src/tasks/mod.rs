@@ -1,19 +1,28 @@
 //! What models are used for, one file for each task, named as the Hugging Face hub names them.
 
 mod feature_extraction;
+mod file_classification;
+mod graph_io;
+mod image_to_text;
 mod text_classification;
 mod token_classification;
+mod voice_activity_detection;
 mod zero_shot_classification;
 
 use serde::{Deserialize, Serialize};
 
 pub use feature_extraction::{Features, Pooling};
+pub use file_classification::{FileClassification, FileClassifier};
+pub use image_to_text::{ImageReader, ImageText, ImageToTextOptions, TextLine};
 pub use text_classification::Classification;
 pub use token_classification::{Aggregation, Entity, EntityGroup, to_utf16};
+pub use voice_activity_detection::{
+    SpeechEvent, SpeechOptions, SpeechSegment, SpeechStream, SpeechUpdate, VoiceActivityDetector, resample,
+};
 pub use zero_shot_classification::ZeroShot;
 
 use crate::error::{Error, Result};
-use crate::models::{Encoder, Head, Hidden, plan_batches};
+use crate::models::{Backbone, Head, Hidden, Problem, TextConfig, plan_batches};
 use crate::tokenizer::{Encoding, Tokenizer};
 
 /// What a model is used for.
@@ -28,15 +37,29 @@ pub enum Task {
     TokenClassification,
     /// Texts into labels that the model was not trained on.
     ZeroShotClassification,
+    /// Files into what they are.
+    FileClassification,
+    /// Sound into the stretches of it in which somebody speaks.
+    VoiceActivityDetection,
+    /// Pictures into the text in them.
+    ImageToText,
 }
 
 impl Task {
-    const ALL: [(&'static str, Self); 4] = [
+    const ALL: [(&'static str, Self); 7] = [
         ("feature-extraction", Self::FeatureExtraction),
         ("text-classification", Self::TextClassification),
         ("token-classification", Self::TokenClassification),
         ("zero-shot-classification", Self::ZeroShotClassification),
+        ("file-classification", Self::FileClassification),
+        ("voice-activity-detection", Self::VoiceActivityDetection),
+        ("image-to-text", Self::ImageToText),
     ];
+
+    /// Whether what it is done with is texts.
+    pub fn reads_texts(self) -> bool {
+        !matches!(self, Self::FileClassification | Self::VoiceActivityDetection | Self::ImageToText)
+    }
 
     /// The name that the hub knows it by.
     pub fn name(self) -> &'static str {
@@ -145,56 +168,65 @@ pub struct Answer {
 pub struct Pipeline {
     task: Task,
     tokenizer: Tokenizer,
-    encoder: Encoder,
+    backbone: Backbone,
     head: Head,
     labels: Vec<String>,
+    problem: Problem,
+    pad_token_id: u32,
     max_length: usize,
 }
 
+/// The most tokens of a text, where neither model nor tokenizer tell: what BERT and its kin take.
+const USUAL_MAX_LENGTH: usize = 512;
+
 impl Pipeline {
-    /// Puts a model together. `max_length` bounds the tokens of a text beside what tokenizer and encoder
+    /// Puts a model together. `max_length` bounds the tokens of a text beside what tokenizer and model
     /// allow.
     ///
     /// # Errors
-    /// Invalid artefact: the tokenizer and the encoder do not fit each other. Unsupported: the model's
+    /// Invalid artefact: the tokenizer and the model do not fit each other. Unsupported: the model's
     /// head is not one for the task.
     pub fn new(
         task: Task,
         tokenizer: Tokenizer,
-        encoder: Encoder,
+        backbone: Backbone,
         head: Head,
-        labels: Vec<String>,
+        config: TextConfig,
         max_length: Option<usize>,
     ) -> Result<Self> {
         let fits = match task {
-            Task::FeatureExtraction | Task::ZeroShotClassification => true,
-            Task::TextClassification => matches!(head, Head::Sequence { .. } | Head::Embedding(_)),
-            Task::TokenClassification => matches!(head, Head::Token(_)),
+            Task::FeatureExtraction | Task::ZeroShotClassification => {
+                !matches!(head, Head::TextLogits | Head::TokenLogits)
+            }
+            Task::TextClassification => matches!(head, Head::Sequence { .. } | Head::TextLogits | Head::Embedding(_)),
+            Task::TokenClassification => matches!(head, Head::Token(_) | Head::TokenLogits),
+            Task::FileClassification | Task::VoiceActivityDetection | Task::ImageToText => false,
         };
         if !fits {
             let is = match head {
                 Head::None => "a bare encoder",
-                Head::Sequence { .. } | Head::Embedding(_) => "a classifier of whole texts",
-                Head::Token(_) => "a classifier of tokens",
+                Head::Sequence { .. } | Head::TextLogits | Head::Embedding(_) => "a classifier of whole texts",
+                Head::Token(_) | Head::TokenLogits => "a classifier of tokens",
             };
             return Err(Error::unsupported(format!("the model is {is}, which {} cannot be done with", task.name())));
         }
-        let config = encoder.config();
-        if tokenizer.reaches(config.vocab_size) {
+        if let Some(words) = config.vocab_size.filter(|&words| tokenizer.reaches(words)) {
             return Err(Error::invalid_artefact(format!(
-                "the tokenizer does not fit the model: it has more tokens than the {} words of config.json",
-                config.vocab_size
+                "the tokenizer does not fit the model: it has more tokens than the {words} words of config.json"
             )));
         }
-        let limits = [tokenizer.max_length(), max_length];
-        let max_length = limits.into_iter().flatten().fold(config.max_length(), usize::min);
+        let limits = [config.max_length, backbone.max_length(), tokenizer.max_length(), max_length];
+        let max_length = limits.into_iter().flatten().min().unwrap_or(USUAL_MAX_LENGTH);
         if max_length <= tokenizer.special_tokens() {
             return Err(Error::invalid_artefact(format!(
                 "the model takes {max_length} tokens, which leaves no room for a text"
             )));
         }
-        let labels = if matches!(head, Head::None) { Vec::new() } else { labels };
-        Ok(Self { task, tokenizer, encoder, head, labels, max_length })
+        let labels = labels(&backbone, &head, config.labels)?;
+        let TextConfig { problem, pad_token_id, .. } = config;
+        let problem =
+            if matches!(head, Head::Sequence { .. } | Head::TextLogits) { problem } else { Problem::SingleLabel };
+        Ok(Self { task, tokenizer, backbone, head, labels, problem, pad_token_id, max_length })
     }
 
     /// The same model, which reads at most `max_length` tokens of a text.
@@ -230,6 +262,10 @@ impl Pipeline {
                 )),
             },
             Task::ZeroShotClassification => Ok(RunOutput::ZeroShots(self.zero_shot(texts, options).await?.0)),
+            // Refused when the pipeline was made.
+            Task::FileClassification | Task::VoiceActivityDetection | Task::ImageToText => {
+                Err(Error::internal(format!("{} is not done with texts", self.task.name())))
+            }
         }
     }
 
@@ -245,7 +281,6 @@ impl Pipeline {
         };
         self.check_answers()?;
         match self.task {
-            Task::FeatureExtraction => Ok(Vec::new()),
             Task::TextClassification => {
                 let (all, truncated) = self.classify(texts, Some(1)).await?;
                 let tops = all.into_iter().flatten().zip(truncated);
@@ -275,6 +310,8 @@ impl Pipeline {
                 });
                 Ok(tops.collect())
             }
+            // Refused above.
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -300,22 +337,33 @@ impl Pipeline {
         let encode = |text: &String| {
             let mut encoding = self.tokenizer.encode(text, self.max_length)?;
             if encoding.input_ids.is_empty() {
-                encoding.input_ids.push(self.encoder.config().pad_token_id);
+                encoding.input_ids.push(self.pad_token_id);
             }
             Ok(encoding)
         };
         texts.iter().map(encode).collect()
     }
 
-    /// Runs the encoder over `inputs` in batches, and gives the hidden states `[tokens, hidden]` of each
-    /// to `visit` with its index.
-    async fn for_each_hidden(&self, inputs: &[Encoding], mut visit: impl FnMut(usize, &[f32])) -> Result<()> {
+    /// Runs the model up to its head over `inputs` in batches, and gives what comes out for each, rows of
+    /// so many numbers, to `visit` with its index: hidden states for each token or, of a model that brings its own
+    /// head, logits.
+    async fn for_each_output(&self, inputs: &[Encoding], mut visit: impl FnMut(usize, &[f32], usize)) -> Result<()> {
         let lengths: Vec<usize> = inputs.iter().map(|input| input.input_ids.len()).collect();
-        for batch in plan_batches(&lengths) {
+        let batches = if self.backbone.batches() {
+            plan_batches(&lengths)
+        } else {
+            (0..inputs.len()).map(|index| vec![index]).collect()
+        };
+        let own_head = matches!(self.head, Head::TextLogits | Head::TokenLogits);
+        for batch in batches {
             let ids: Vec<&[u32]> = batch.iter().map(|&index| inputs[index].input_ids.as_slice()).collect();
-            let hidden: Hidden = self.encoder.forward(&ids).await?;
+            let hidden: Hidden = self.backbone.forward(&ids).await?;
+            let width = hidden.hidden();
+            if own_head && width != self.labels.len() {
+                return Err(mismatch(self.labels.len(), width));
+            }
             for (row, &index) in batch.iter().enumerate() {
-                visit(index, hidden.states(row, lengths[index]));
+                visit(index, hidden.states(row, lengths[index]), width);
             }
         }
         Ok(())
@@ -329,10 +377,26 @@ impl Pipeline {
             _ => self.labels.clone(),
         }
     }
+}
 
-    fn hidden_size(&self) -> usize {
-        self.encoder.config().hidden_size
+/// The labels of a model's head; those of a graph that come without names are numbered, as transformers does.
+fn labels(backbone: &Backbone, head: &Head, named: Option<Vec<String>>) -> Result<Vec<String>> {
+    let told = match backbone {
+        Backbone::Graph(graph) => graph.width(),
+        Backbone::Encoder(encoder) => Some(encoder.config().labels.len()),
+    };
+    let labels = named.unwrap_or_else(|| (0..told.unwrap_or(0)).map(|index| format!("LABEL_{index}")).collect());
+    match (head, told) {
+        (Head::None, _) => Ok(Vec::new()),
+        (Head::TextLogits | Head::TokenLogits, Some(width)) if width != labels.len() => {
+            Err(mismatch(labels.len(), width))
+        }
+        _ => Ok(labels),
     }
+}
+
+fn mismatch(labels: usize, logits: usize) -> Error {
+    Error::invalid_artefact(format!("config.json names {labels} labels, and the model tells {logits} apart"))
 }
 
 /// Probabilities from logits, computed so that no exponential overflows.

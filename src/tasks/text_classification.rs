@@ -27,18 +27,20 @@ impl Pipeline {
         let mut logits = vec![Vec::new(); inputs.len()];
         match &self.head {
             Head::Sequence { dense, squash, classifier } => {
-                let hidden = self.hidden_size();
-                self.for_each_hidden(&inputs, |index, states| {
+                self.for_each_output(&inputs, |index, states, hidden| {
                     logits[index] = classifier.forward(&squash.apply(dense.forward(&states[..hidden])));
                 })
                 .await?;
+            }
+            Head::TextLogits => {
+                self.for_each_output(&inputs, |index, row, _| logits[index] = row.to_vec()).await?;
             }
             Head::Embedding(linear) => {
                 let embeddings = self.pooled(&inputs, Pooling::Mean, true).await?;
                 logits = embeddings.iter().map(|embedding| linear.forward(embedding)).collect();
             }
             // Refused when the pipeline was made.
-            Head::None | Head::Token(_) => {}
+            Head::None | Head::Token(_) | Head::TokenLogits => {}
         }
         let found = logits.iter().map(|logits| self.ranked(logits, top_k)).collect();
         Ok((found, inputs.iter().map(|input| input.truncated).collect()))
@@ -46,7 +48,7 @@ impl Pipeline {
 
     /// Whether the labels are right or not each by itself.
     pub(super) fn is_multi_label(&self) -> bool {
-        matches!(self.head, Head::Sequence { .. }) && self.encoder.config().problem == Problem::MultiLabel
+        self.problem == Problem::MultiLabel
     }
 
     fn ranked(&self, logits: &[f32], top_k: Option<usize>) -> Vec<Classification> {

@@ -18,7 +18,8 @@ pub enum Aggregation {
     #[default]
     None,
     /// They are, as transformers' strategy of this name does: neighbours with the same label, where a
-    /// label that begins with `B-` begins a new entity.
+    /// label that begins with `B-` begins a new entity. But no entity ends and another of its kind begins in the middle
+    /// of a word: some models say `B-` to every piece of one.
     Simple,
 }
 
@@ -111,8 +112,7 @@ impl Pipeline {
     /// The likeliest label of every token of each text. A text that is longer than the model takes is
     /// read in windows that overlap.
     async fn label_tokens(&self, texts: &[String]) -> Result<Vec<Vec<Labelled>>> {
-        let Head::Token(linear) = &self.head else { return Ok(Vec::new()) };
-        let (hidden, before) = (self.hidden_size(), self.tokenizer.prefix_tokens());
+        let before = self.tokenizer.prefix_tokens();
         let room = self.max_length - self.tokenizer.special_tokens();
         let mut found: Vec<Vec<Labelled>> = Vec::with_capacity(texts.len());
         let mut inputs = Vec::new();
@@ -127,11 +127,15 @@ impl Pipeline {
             }
             found.push(tokens.into_iter().map(|token| Labelled { token, label: 0, score: 0.0 }).collect());
         }
-        self.for_each_hidden(&inputs, |input, states| {
+        self.for_each_output(&inputs, |input, rows, width| {
             let (index, window) = &windows[input];
-            let states = states.chunks_exact(hidden).skip(before + window.keep.start - window.start);
-            for (labelled, state) in found[*index][window.keep.clone()].iter_mut().zip(states) {
-                if let Some((label, score)) = largest(&softmax(&linear.forward(state))) {
+            let rows = rows.chunks_exact(width).skip(before + window.keep.start - window.start);
+            for (labelled, row) in found[*index][window.keep.clone()].iter_mut().zip(rows) {
+                let logits = match &self.head {
+                    Head::Token(linear) => &linear.forward(row),
+                    _ => row,
+                };
+                if let Some((label, score)) = largest(&softmax(logits)) {
                     (labelled.label, labelled.score) = (label, score);
                 }
             }
@@ -183,7 +187,7 @@ fn group(text: &str, labels: &[String], tokens: &[Labelled]) -> Vec<EntityGroup>
             continue;
         }
         match groups.last_mut() {
-            Some(last) if open == Some(name) && !begins => {
+            Some(last) if open == Some(name) && (!begins || goes_on(text, last.end, token.start)) => {
                 scores.push(*score);
                 last.end = last.end.max(token.end);
                 last.word = text[last.start..last.end].to_string();
@@ -206,6 +210,14 @@ fn group(text: &str, labels: &[String], tokens: &[Labelled]) -> Vec<EntityGroup>
         open = Some(name);
     }
     groups
+}
+
+/// Whether what ends at `end` goes on at `start` in the middle of a word. Scripts that put no space between
+/// words have no such middle that could be seen.
+fn goes_on(text: &str, end: usize, start: usize) -> bool {
+    let (before, after) = (text[..end].chars().next_back(), text[start..].chars().next());
+    let in_word = |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() && letter < '\u{2e80}');
+    end == start && in_word(before) && in_word(after)
 }
 
 /// Whether a label says that an entity begins here, and the entity's own name.
@@ -255,6 +267,23 @@ mod tests {
         let flat: Vec<_> =
             groups.iter().map(|group| (group.entity_group.as_str(), group.word.as_str(), group.score)).collect();
         assert_eq!(flat, [("PER", "Ann Lee", Some(0.75)), ("PER", "Bo", Some(0.75)), ("LOC", "Rome", Some(1.0))]);
+    }
+
+    #[test]
+    fn no_entity_begins_in_the_middle_of_a_word() {
+        let labels = ["O", "B-A", "I-A", "B-B"].map(String::from);
+        let token = |start, end, label| Labelled { token: Token { id: 0, start, end }, label, score: 1.0 };
+        let words = |text: &str, tokens: &[Labelled]| -> Vec<String> {
+            group(text, &labels, tokens).into_iter().map(|group| group.word).collect()
+        };
+        assert_eq!(words("Springfield", &[token(0, 6, 1), token(6, 11, 1)]), ["Springfield"]);
+        assert_eq!(words("é7", &[token(0, 2, 1), token(2, 3, 1)]), ["é7"]);
+        assert_eq!(
+            words("a-b c", &[token(0, 1, 1), token(1, 2, 1), token(2, 3, 1), token(4, 5, 1)]),
+            ["a", "-", "b", "c"]
+        );
+        assert_eq!(words("ab", &[token(0, 1, 1), token(1, 2, 3)]), ["a", "b"]);
+        assert_eq!(words("张李", &[token(0, 3, 1), token(3, 6, 1)]), ["张", "李"]);
     }
 
     #[test]

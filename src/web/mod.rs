@@ -2,14 +2,20 @@
 //! errors with a kind. Nothing is decided here.
 
 mod convert;
+mod graph;
+mod pipeline;
 
 use wasm_bindgen::prelude::*;
 
 use crate::delegation::{CascadeConfig, Delegation, OffsetUnit, Step};
 use crate::device::DeviceReport;
+use crate::loader::Loaded;
+use crate::models::graph::GraphOptions;
 use crate::remote::{Question, RemoteEvent};
 use crate::tasks::{self, RunOptions, Task};
-use convert::{from_js, options_from_js, output_to_js, to_js, to_js_error};
+use convert::{from_js, options_from_js, to_js, to_js_error};
+use graph::Graph;
+use pipeline::Pipeline;
 
 type JsResult<T> = Result<T, JsValue>;
 
@@ -20,7 +26,7 @@ extern "C" {
     pub type FileRequests;
     #[wasm_bindgen(typescript_type = "LoadOptions")]
     pub type JsLoadOptions;
-    #[wasm_bindgen(typescript_type = "RunOptions")]
+    #[wasm_bindgen(typescript_type = "RunOptions | Partial<SpeechOptions> | Partial<ImageToTextOptions>")]
     pub type JsRunOptions;
     #[wasm_bindgen(typescript_type = "RunOutput")]
     pub type JsRunOutput;
@@ -39,18 +45,6 @@ extern "C" {
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
     fn now_ms() -> f64;
 }
-
-#[wasm_bindgen(typescript_custom_section)]
-const OUTPUTS: &str = r#"
-/** Vectors: `dims` is `[batch, hidden]`, or `[batch, seq, hidden]` without pooling. */
-export interface Features {
-    dims: number[];
-    data: Float32Array;
-}
-
-/** The results of a run, one for each text, in the shape of its task. */
-export type RunOutput = Features | Classification[][] | Entity[][] | EntityGroup[][] | ZeroShot[];
-"#;
 
 /// A panic is told in the console before it stops the instance.
 #[wasm_bindgen(start)]
@@ -105,9 +99,21 @@ impl Loader {
         Ok(Self(crate::Loader::new(device.0.clone(), task, options_from_js("load options", options)?)))
     }
 
+    /// A loader for the graph in `file`, which names the files `external` beside itself.
+    pub fn graph(device: &Device, file: &str, external: Vec<String>, options: JsLoadOptions) -> JsResult<Self> {
+        let options = options_from_js("load options", options)?;
+        let loader = crate::Loader::graph(device.0.clone(), file, external, options, GraphOptions::default());
+        loader.map(Self).map_err(to_js_error)
+    }
+
     /// The files wanted next; none once all are there.
     pub fn wants(&mut self) -> JsResult<FileRequests> {
         Ok(to_js(&self.0.wants().map_err(to_js_error)?)?.unchecked_into())
+    }
+
+    /// Says how long a file is, before its first bytes come.
+    pub fn expect(&mut self, name: &str, bytes: f64) -> JsResult<()> {
+        self.0.expect(name, bytes as u64).map_err(to_js_error)
     }
 
     /// Hands in the next bytes of a file.
@@ -120,35 +126,21 @@ impl Loader {
         self.0.missing(name).map_err(to_js_error)
     }
 
+    /// The type of the weights that were found.
+    #[wasm_bindgen(getter, unchecked_return_type = "DType")]
+    pub fn dtype(&self) -> String {
+        self.0.dtype().name().to_string()
+    }
+
     /// Builds the model.
     pub async fn finish(self) -> JsResult<Pipeline> {
         self.0.finish().map(Pipeline).map_err(to_js_error)
     }
-}
 
-/// A model loaded for a task.
-#[wasm_bindgen]
-pub struct Pipeline(tasks::Pipeline);
-
-#[wasm_bindgen]
-impl Pipeline {
-    /// The task that it was loaded for.
-    #[wasm_bindgen(getter)]
-    pub fn task(&self) -> String {
-        self.0.task().name().to_string()
-    }
-
-    /// The labels that it tells apart.
-    #[wasm_bindgen(getter)]
-    pub fn labels(&self) -> Vec<String> {
-        self.0.labels().to_vec()
-    }
-
-    /// The result of the task for each of `inputs`.
-    pub async fn run(&self, inputs: Vec<String>, options: JsRunOptions) -> JsResult<JsRunOutput> {
-        let options: RunOptions = options_from_js("options", options)?;
-        let output = self.0.run(&inputs, &options).await.map_err(to_js_error)?;
-        Ok(output_to_js(&inputs, output)?.unchecked_into())
+    /// Builds the graph.
+    #[wasm_bindgen(js_name = finishGraph)]
+    pub async fn finish_graph(self) -> JsResult<Graph> {
+        self.0.finish().and_then(Loaded::graph).map(Graph).map_err(to_js_error)
     }
 }
 
@@ -167,8 +159,9 @@ impl Cascade {
         let config: CascadeConfig = options_from_js("settings of the cascade", config)?;
         let report: DeviceReport = from_js("device report", report)?;
         let delegation = Delegation::new(config, report, OffsetUnit::Utf16).map_err(to_js_error)?;
-        pipeline.0.check_answers().map_err(to_js_error)?;
-        Ok(Self { pipeline: pipeline.0, delegation })
+        let pipeline = pipeline.0.text().map_err(to_js_error)?;
+        pipeline.check_answers().map_err(to_js_error)?;
+        Ok(Self { pipeline, delegation })
     }
 
     /// The confidence from which on the local answer is the answer.

@@ -1,7 +1,7 @@
 //! The golden values of every family and head, in a browser on a device.
 
 use pilot_light::tasks::{Pipeline, RunOptions, RunOutput, Task};
-use pilot_light::{Device, LoadOptions, Loader};
+use pilot_light::{Device, LoadOptions, Loaded, Loader};
 use serde::Deserialize;
 
 /// A file by its name.
@@ -36,7 +36,7 @@ fn load(files: &[File], task: Task, device: &Device) -> Pipeline {
     loop {
         let round = loader.wants().expect("files that are right");
         if round.is_empty() {
-            return loader.finish().expect("a model");
+            return loader.finish().and_then(Loaded::text).expect("a model");
         }
         for request in round {
             match files.iter().find(|(name, _)| *name == request.name) {

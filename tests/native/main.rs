@@ -4,6 +4,11 @@
 mod encoders;
 mod files;
 mod minilm;
+mod onnx_golden;
+mod onnx_models;
+mod onnx_mutations;
 mod onnx_nodes;
+mod onnx_refusals;
 mod support;
+mod tasks;
 mod tokens;

@@ -25,11 +25,16 @@ pub fn cache() -> PathBuf {
     cache.expect("a home folder").join("pilot-light")
 }
 
+/// A file or folder in it.
+pub fn fetched(name: &str) -> PathBuf {
+    let path = cache().join(name);
+    assert!(path.exists(), "{} is not there: run `cargo xtask models`", path.display());
+    path
+}
+
 /// The folder of all-MiniLM-L6-v2.
 pub fn minilm() -> PathBuf {
-    let folder = cache().join("models/all-MiniLM-L6-v2");
-    assert!(folder.join("model.safetensors").exists(), "{} is not there: run `cargo xtask models`", folder.display());
-    folder
+    fetched("models/all-MiniLM-L6-v2")
 }
 
 /// A model on the CPU.

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: this package beside its peers.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,14 +20,21 @@ pub enum Bench {
     Encoder,
     /// Bytes to download.
     Size,
+    /// Times, numbers and memory of ONNX models in one page; only the numbers on WebGPU, which is in software.
+    Models { webgpu: bool },
+    /// The personal data that Rampart finds, in sentences where it is known.
+    Rampart,
 }
 
 impl Bench {
-    pub fn parse(name: &str) -> Result<Self> {
-        match name {
-            "encoder" => Ok(Self::Encoder),
-            "size" => Ok(Self::Size),
-            other => bail!("there is no bench '{other}': encoder or size"),
+    pub fn parse(name: &str, webgpu: bool) -> Result<Self> {
+        match (name, webgpu) {
+            ("encoder", false) => Ok(Self::Encoder),
+            ("size", false) => Ok(Self::Size),
+            ("rampart", false) => Ok(Self::Rampart),
+            ("models", webgpu) => Ok(Self::Models { webgpu }),
+            (other, false) => bail!("there is no bench '{other}': encoder, models, rampart or size"),
+            (_, true) => bail!("only the bench of models takes --webgpu"),
         }
     }
 
@@ -34,6 +42,9 @@ impl Bench {
         match self {
             Self::Encoder => "encoder",
             Self::Size => "size",
+            Self::Rampart => "rampart",
+            Self::Models { webgpu: false } => "models",
+            Self::Models { webgpu: true } => "models --webgpu",
         }
     }
 }
@@ -41,7 +52,7 @@ impl Bench {
 /// Measures, and writes the report to `json`.
 pub fn run(project: &Project, bench: Bench, json: &Path) -> Result<()> {
     tools::node(project)?;
-    if bench == Bench::Encoder {
+    if bench != Bench::Size {
         browser::chromium()?;
     }
     build::run(project)?;
@@ -49,6 +60,8 @@ pub fn run(project: &Project, bench: Bench, json: &Path) -> Result<()> {
     let rows = match bench {
         Bench::Encoder => encoder(project)?,
         Bench::Size => size::rows(project)?,
+        Bench::Rampart => rampart(project)?,
+        Bench::Models { webgpu } => models_side_by_side(project, webgpu)?,
     };
     report::write(project, &format!("cargo xtask bench {}", bench.name()), rows, json)
 }
@@ -56,15 +69,38 @@ pub fn run(project: &Project, bench: Bench, json: &Path) -> Result<()> {
 fn encoder(project: &Project) -> Result<Vec<Row>> {
     models::bring(project)?;
     bring_onnx(project)?;
+    measured::<&str>(project, "encoder.mjs", &[])
+}
+
+fn models_side_by_side(project: &Project, webgpu: bool) -> Result<Vec<Row>> {
+    models::bring_with_samples(project)?;
+    measured(project, "models.mjs", if webgpu { &["--webgpu"] } else { &[] })
+}
+
+fn rampart(project: &Project) -> Result<Vec<Row>> {
+    models::bring(project)?;
+    let folder = project.benches().join("rampart");
+    let python = bring_python(project, "python-rampart", &folder.join("requirements.txt"))?;
+    let sentences = project.bench_files().join("rampart").join("sentences.json");
+    say("making sentences, and finding what is in them with onnxruntime");
+    let mut make = program(python, &project.root);
+    make.arg(folder.join("make.py")).arg("--model").arg(project.models().join("rampart"));
+    run_program(make.arg("--out").arg(&sentences))?;
+    measured(project, "rampart.mjs", &[sentences])
+}
+
+/// What a script of `benches/` finds in a browser.
+fn measured<S: AsRef<OsStr>>(project: &Project, script: &str, options: &[S]) -> Result<Vec<Row>> {
     let server = Server::start(project, Port::Exact(0), None)?;
     say("measuring; this takes minutes, and other work on the machine falsifies it");
     let rows = output(
         program("node", &project.root)
-            .arg(project.benches().join("encoder.mjs"))
+            .arg(project.benches().join(script))
             .arg(server.address())
+            .args(options)
             .env("CHROMIUM", browser::chromium()?),
     )?;
-    Row::parse_all(&rows).context("benches/encoder.mjs")
+    Row::parse_all(&rows).with_context(|| format!("benches/{script}"))
 }
 
 /// The model in the form that the peers read, made from the same weights.
@@ -78,7 +114,7 @@ fn bring_onnx(project: &Project) -> Result<()> {
     if onnx.is_file() && fs::read_to_string(&made_from).is_ok_and(|noted| noted == digest) {
         return Ok(());
     }
-    let python = bring_python(project)?;
+    let python = bring_python(project, "python", &project.benches().join("requirements.txt"))?;
     say("making the ONNX file of the peers from the same weights");
     run_program(program(python, &project.root).arg(script).arg("--model").arg(&model).arg("--out").arg(&onnx))?;
     for file in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
@@ -87,20 +123,20 @@ fn bring_onnx(project: &Project) -> Result<()> {
     fs::write(made_from, digest).context("the cache folder cannot be written to")
 }
 
-/// A Python with the packages of `benches/requirements.txt`, by itself in the cache folder.
-fn bring_python(project: &Project) -> Result<PathBuf> {
-    let folder = project.bench_files().join("python");
+/// A Python with the packages that `requirements` lists, all of them, by itself in the cache folder.
+fn bring_python(project: &Project, name: &str, requirements: &Path) -> Result<PathBuf> {
+    let folder = project.bench_files().join(name);
     let python = folder.join("bin").join("python");
-    let requirements = project.benches().join("requirements.txt");
     let stamp = folder.join(".installed-from");
-    let digest = file_digest(&requirements)?;
+    let digest = file_digest(requirements)?;
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == digest) {
         return Ok(python);
     }
     say("installing the Python packages of the bench");
     run_program(program("python3", &project.root).args(["-m", "venv", "--clear"]).arg(&folder))
         .context("Python 3 with venv is needed (Debian and Ubuntu: sudo apt-get install python3-venv)")?;
-    run_program(program(&python, &project.root).args(["-m", "pip", "install", "--requirement"]).arg(&requirements))?;
+    let mut pip = program(&python, &project.root);
+    run_program(pip.args(["-m", "pip", "install", "--no-deps", "--requirement"]).arg(requirements))?;
     fs::write(&stamp, digest).context("the cache folder cannot be written to")?;
     Ok(python)
 }

@@ -34,12 +34,16 @@ cargo xtask COMMAND
   demo [--port N]             build, bring the weights, serve the page and print its address
   demo --check                the same, driven once in a headless browser; prints one line of JSON
   build                       leave the npm package ready in js/
-  models                      bring the weights
+  models                      bring the weights, and what the tests want beside them
   serve [--port N]            serve what has been built (port 0: any free one)
   test [STAGE...]             run every test, or the stages named:
                               fmt clippy native wasm-cpu wasm-gpu build web
   bench encoder --json FILE   side by side with onnxruntime-web and transformers.js: times
   bench size --json FILE      the same: bytes to download
+  bench models --json FILE    ONNX models beside onnxruntime-web: times, differences, memory
+  bench models --webgpu --json FILE
+                              the same on WebGPU in software: differences
+  bench rampart --json FILE   recall of personal data beside onnxruntime
 
 What the demo's local model is unsure of goes to PILOT_LIGHT_REMOTE_URL (as in https://example.org/v1),
 with PILOT_LIGHT_REMOTE_KEY as a bearer token, for PILOT_LIGHT_REMOTE_MODEL.
@@ -71,7 +75,7 @@ fn execute(invocation: Invocation) -> Result<ExitCode> {
     match invocation {
         Invocation::Help => print!("{USAGE}"),
         Invocation::Build => build::run(&project)?,
-        Invocation::Models => models::bring(&project)?,
+        Invocation::Models => models::bring_with_samples(&project)?,
         Invocation::Demo { port, check: false } => demo::run(&project, port)?,
         Invocation::Demo { check: true, .. } => return demo::check(&project),
         Invocation::Serve { port } => demo::serve(&project, port)?,
@@ -90,12 +94,14 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
     let mut port = Port::Preferred(8080);
     let mut check = false;
     let mut json = None;
+    let mut webgpu = false;
     let mut words = Vec::new();
     while let Some(argument) = parser.next()? {
         match (command.as_str(), argument) {
             ("demo" | "serve", Long("port")) => port = Port::Exact(parser.value()?.parse()?),
             ("demo", Long("check")) => check = true,
             ("bench", Long("json")) => json = Some(PathBuf::from(parser.value()?)),
+            ("bench", Long("webgpu")) => webgpu = true,
             ("bench" | "test", Value(word)) => words.push(word.string()?),
             (_, Short('h') | Long("help")) => return Ok(Invocation::Help),
             (_, other) => return Err(other.unexpected().into()),
@@ -108,8 +114,10 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
         "serve" => Invocation::Serve { port },
         "test" => Invocation::Test { stages: test::Stage::parse_all(&words)? },
         "bench" => match (words.as_slice(), json) {
-            ([name], Some(json)) => Invocation::Bench { bench: bench::Bench::parse(name)?, json },
-            _ => bail!("bench needs the name of one, and where the results go: bench encoder|size --json FILE"),
+            ([name], Some(json)) => Invocation::Bench { bench: bench::Bench::parse(name, webgpu)?, json },
+            _ => bail!(
+                "bench needs the name of one, and where the results go: bench encoder|models|rampart|size --json FILE"
+            ),
         },
         "help" => Invocation::Help,
         other => bail!("there is no command '{other}'\n\n{USAGE}"),
@@ -131,6 +139,7 @@ mod tests {
         assert!(matches!(parsed(&["demo", "--check"]), Ok(Invocation::Demo { check: true, .. })));
         assert!(matches!(parsed(&["serve", "--port", "0"]), Ok(Invocation::Serve { port: Port::Exact(0) })));
         assert!(matches!(parsed(&["bench", "size", "--json", "f"]), Ok(Invocation::Bench { .. })));
+        assert!(matches!(parsed(&["bench", "models", "--webgpu", "--json", "f"]), Ok(Invocation::Bench { .. })));
     }
 
     #[test]
@@ -143,6 +152,7 @@ mod tests {
             &["serve", "--port"],
             &["bench", "encoder"],
             &["bench", "--json", "f"],
+            &["bench", "size", "--webgpu", "--json", "f"],
             &["test", "everything"],
         ] {
             assert!(parsed(arguments).is_err(), "{arguments:?}");

@@ -60,6 +60,11 @@ impl Project {
         self.cache.join("models")
     }
 
+    /// What the models are given by the tests and the measurements, where it is fetched.
+    pub fn samples(&self) -> PathBuf {
+        self.cache.join("samples")
+    }
+
     /// What the measurements make for themselves.
     pub fn bench_files(&self) -> PathBuf {
         self.cache.join("bench")

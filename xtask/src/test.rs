@@ -129,7 +129,7 @@ fn clippy(project: &Project) -> Result<()> {
 }
 
 fn native(project: &Project) -> Result<()> {
-    models::bring(project)?;
+    models::bring_with_samples(project)?;
     for part in PARTS {
         run_program(cargo(project).arg("test").args(part))?;
     }

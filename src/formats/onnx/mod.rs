@@ -109,7 +109,9 @@ pub struct Bounds {
 }
 
 /// Names, initializers and attributes for each node that is allowed.
-const PER_NODE: usize = 64;
+const PER_NODE: usize = 16;
+/// Inputs, outputs and attributes of one node.
+const MOST_OF_A_NODE: usize = 4096;
 
 /// Reads a file.
 ///
@@ -219,6 +221,9 @@ impl Reader {
                 _ => continue,
             }
             self.part()?;
+            if node.inputs.len() + node.outputs.len() + node.attributes.len() > MOST_OF_A_NODE {
+                return Err(too_large("has a node with more parts"));
+            }
         }
         Ok(node)
     }

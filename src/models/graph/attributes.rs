@@ -38,6 +38,16 @@ impl Attributes {
         attributes
     }
 
+    /// All values, known or not.
+    pub fn values(&self) -> impl Iterator<Item = &Attribute> {
+        self.0.iter().map(|(_, value, _)| value)
+    }
+
+    /// All names with their values, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Attribute)> {
+        self.0.iter_mut().map(|(name, value, _)| (name.as_str(), value))
+    }
+
     /// Whether it is there.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, ..)| known == name)

@@ -1,6 +1,8 @@
 //! What can be computed before the graph is run: everything that hangs on constants alone. On the way every
 //! operator is looked up, and what is not known is found.
 
+use std::collections::BTreeMap;
+
 use super::control;
 use super::host;
 use super::ops::{self, Inputs};
@@ -21,24 +23,42 @@ const RANDOM: [&str; 6] =
 /// Unsupported: all nodes that cannot be run, each with its reason. Invalid artefact: a constant
 /// cannot be computed.
 pub fn fold(program: &mut Program, limits: &Limits) -> Result<()> {
-    let mut refused = Vec::new();
+    let mut refused = Refused::default();
     let mut block = std::mem::take(&mut program.block);
     let result = fold_block(&mut block, program, limits, &mut refused);
     program.block = block;
     result?;
-    if refused.is_empty() {
-        return Ok(());
-    }
-    let count = refused.len();
-    Err(Error::unsupported(format!("{count} of the file's nodes cannot be run: {}", refused.join("; "))))
+    if refused.0.is_empty() { Ok(()) } else { Err(refused.error()) }
 }
 
-fn fold_block(block: &mut Block, program: &mut Program, limits: &Limits, refused: &mut Vec<String>) -> Result<()> {
+/// What cannot be run: operators with the reason, and the nodes that are such.
+#[derive(Default)]
+struct Refused(BTreeMap<String, Vec<String>>);
+
+impl Refused {
+    fn push(&mut self, node: &Node, reason: &str) {
+        self.0.entry(format!("{}: {reason}", node.operator())).or_default().push(node.name.clone());
+    }
+
+    fn error(&self) -> Error {
+        let words = |(what, nodes): (&String, &Vec<String>)| {
+            let named: Vec<_> = nodes.iter().take(3).map(|name| format!("'{name}'")).collect();
+            let more = nodes.len() - named.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("{what} (node {}{more})", named.join(", "))
+        };
+        let count: usize = self.0.values().map(Vec::len).sum();
+        let all: Vec<_> = self.0.iter().map(words).collect();
+        Error::unsupported(format!("{count} of the file's nodes cannot be run: {}", all.join("; ")))
+    }
+}
+
+fn fold_block(block: &mut Block, program: &mut Program, limits: &Limits, refused: &mut Refused) -> Result<()> {
     let mut kept = Vec::with_capacity(block.nodes.len());
     for mut node in std::mem::take(&mut block.nodes) {
         if control::is_control(&node) {
             if let Err(reason) = control::check(&mut node, program) {
-                refused.push(format!("{}: {reason}", node.words()));
+                refused.push(&node, &reason);
             }
             for (_, inner) in &mut node.blocks {
                 fold_block(inner, program, limits, refused)?;
@@ -51,7 +71,7 @@ fn fold_block(block: &mut Block, program: &mut Program, limits: &Limits, refused
         let (kernel, types) = match ops::prepare(&node.spec(&inputs)) {
             Ok(prepared) => prepared,
             Err(reason) => {
-                refused.push(format!("{}: {reason}", node.words()));
+                refused.push(&node, &reason);
                 continue;
             }
         };
@@ -64,9 +84,9 @@ fn fold_block(block: &mut Block, program: &mut Program, limits: &Limits, refused
             .into_iter()
             .map(|input| input.map(|spec| spec.constant).map_or(Some(None), |constant| constant.map(Some)))
             .collect();
-        let constants = constants.filter(|_| !RANDOM.contains(&node.op.as_str()) && refused.is_empty());
+        let constants = constants.filter(|_| !RANDOM.contains(&node.op.as_str()) && refused.0.is_empty());
         if let Some(constants) = constants {
-            let most = constants.iter().flatten().map(|tensor| bytes(tensor)).sum::<usize>().max(LARGE_BYTES);
+            let most = constants.iter().flatten().map(bytes).sum::<usize>().max(LARGE_BYTES);
             // What cannot be computed from constants cannot be computed at all, unless nobody ever asks for it.
             if let Ok(outputs) = kernel(&mut Inputs::new(constants, limits))
                 && outputs.iter().map(bytes).sum::<usize>() <= most

@@ -5,6 +5,7 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Element, Shape, TensorData, bf16, f16};
 use bytemuck::Pod;
 
+use super::pack::pack;
 use crate::error::{Error, Result};
 
 /// A tensor in the CPU's memory; cheap to clone, copied when it is written to and somebody else has it too.
@@ -69,6 +70,32 @@ macro_rules! with_type {
     };
 }
 pub(crate) use with_type;
+
+/// Calls a macro-like block with `$U` as an unsigned integer of the size of `dtype`'s numbers, for what moves
+/// numbers and does not look at them.
+macro_rules! with_unit {
+    ($dtype:expr, $U:ident => $body:expr) => {
+        match $crate::models::graph::host::size_of($dtype) {
+            8 => {
+                type $U = u64;
+                $body
+            }
+            4 => {
+                type $U = u32;
+                $body
+            }
+            2 => {
+                type $U = u16;
+                $body
+            }
+            _ => {
+                type $U = u8;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_unit;
 
 /// A number of a tensor, by way of the two types that the slow operators compute in: every type of number
 /// fits one of them without loss, but for integers beyond 2⁵³ as floats.
@@ -141,7 +168,12 @@ pub fn is_float(dtype: DType) -> bool {
 
 /// Bytes of one number.
 pub fn size_of(dtype: DType) -> usize {
-    with_type!(dtype, T => std::mem::size_of::<T>())
+    match dtype {
+        DType::F64 | DType::I64 | DType::U64 => 8,
+        DType::F32 | DType::Flex32 | DType::I32 | DType::U32 => 4,
+        DType::F16 | DType::BF16 | DType::I16 | DType::U16 => 2,
+        _ => 1,
+    }
 }
 
 /// A tensor of `data`, which are as many as `shape` says.
@@ -166,19 +198,25 @@ pub fn contiguous(tensor: HostTensor) -> HostTensor {
     if tensor.layout().is_contiguous() && tensor.layout().start_offset() == 0 && whole {
         return tensor;
     }
-    let packed = tensor.to_contiguous();
-    if packed.layout().start_offset() == 0
-        && packed.layout().num_elements() * size_of(packed.dtype()) == packed.bytes().len()
-    {
-        return packed;
-    }
-    HostTensor::from_data(packed.into_data())
+    let dtype = tensor.dtype();
+    with_unit!(dtype, U => {
+        let packed = pack::<U>(bytemuck::cast_slice(tensor.bytes()), tensor.layout());
+        of_type(dtype, shape(&tensor), packed)
+    })
 }
 
 /// The numbers of a contiguous tensor, of which `T` is the type or at least the size.
 pub fn slice<T: Pod>(tensor: &HostTensor) -> &[T] {
     debug_assert!(tensor.layout().is_contiguous() && tensor.layout().start_offset() == 0);
     bytemuck::cast_slice(tensor.bytes())
+}
+
+/// The numbers, of which `T` is the type or at least the size; without a copy where nobody else has them.
+pub fn into_vec<T: Pod>(tensor: HostTensor) -> Vec<T> {
+    match contiguous(tensor).into_data().into_parts().0.try_into_vec::<T>() {
+        Ok(numbers) => numbers,
+        Err(bytes) => bytemuck::pod_collect_to_vec(&bytes),
+    }
 }
 
 /// The shape.
@@ -208,10 +246,7 @@ pub fn to_f64s(tensor: &HostTensor) -> Vec<f64> {
 pub fn to_f32s(tensor: HostTensor) -> Vec<f32> {
     let tensor = contiguous(tensor);
     if tensor.dtype() == DType::F32 {
-        return match tensor.into_data().into_parts().0.try_into_vec::<f32>() {
-            Ok(numbers) => numbers,
-            Err(bytes) => bytemuck::cast_slice(&bytes).to_vec(),
-        };
+        return into_vec(tensor);
     }
     with_type!(tensor.dtype(), T => slice::<T>(&tensor).iter().map(|value| value.to_f64() as f32).collect())
 }
@@ -263,12 +298,16 @@ pub fn into_data(tensor: HostTensor) -> TensorData {
 /// How many numbers a tensor of this shape has.
 ///
 /// # Errors
-/// Invalid input: more than `most`.
+/// Invalid input: more than `most`, or it would have if no dimension were 0: products of some of the dimensions are to
+/// be computed without a thought.
 pub fn count(shape: &[usize], most: usize) -> Result<usize> {
-    let count = shape.iter().try_fold(1usize, |count, dim| count.checked_mul(*dim));
-    count.filter(|count| *count <= most).ok_or_else(|| {
-        Error::invalid_input(format!("a tensor of the shape {shape:?} would have more than {most} numbers"))
-    })
+    let count = shape.iter().try_fold(1usize, |count, dim| count.checked_mul(*dim.max(&1)));
+    match count.filter(|count| *count <= most) {
+        Some(count) => Ok(if shape.contains(&0) { 0 } else { count }),
+        None => {
+            Err(Error::invalid_input(format!("a tensor of the shape {shape:?} would have more than {most} numbers")))
+        }
+    }
 }
 
 /// The distance between neighbours along each dimension, in numbers.

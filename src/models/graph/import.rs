@@ -1,6 +1,6 @@
 //! From an ONNX file to a program: names become numbered slots, attributes and initializers become tensors.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use burn::tensor::{DType, bf16, f16};
 
@@ -112,17 +112,19 @@ pub fn program(model: &onnx::Model<'_>, external: &ExternalFiles, limits: &Limit
     if model.functions > 0 {
         return Err(Error::unsupported("the file defines functions of its own, which are not read"));
     }
-    let mut import = Import { model, external, limits, program: Program::default(), scopes: Vec::new() };
+    let opsets = model.opsets.iter().copied().collect();
+    let mut import = Import { opsets, external, limits, program: Program::default(), scopes: Vec::new() };
     import.program.block = import.block(&model.graph)?;
     let mut program = import.program;
-    let initial = |name: &str| model.graph.initializers.iter().any(|initializer| initializer.name == name);
-    program.inputs = model.graph.inputs.iter().filter(|info| !initial(info.name)).map(port).collect::<Result<_>>()?;
+    let initial: HashSet<&str> = model.graph.initializers.iter().map(|initializer| initializer.name).collect();
+    program.inputs =
+        model.graph.inputs.iter().filter(|info| !initial.contains(info.name)).map(port).collect::<Result<_>>()?;
     program.outputs = model.graph.outputs.iter().map(port).collect::<Result<_>>()?;
     Ok(program)
 }
 
 struct Import<'a> {
-    model: &'a onnx::Model<'a>,
+    opsets: HashMap<&'a str, i64>,
     external: &'a ExternalFiles,
     limits: &'a Limits,
     program: Program,
@@ -174,7 +176,7 @@ impl<'a> Import<'a> {
             name => import.define(name, None).map(Some),
         };
         let outputs = from.outputs.iter().map(|name| output(self, name)).collect::<Result<_>>()?;
-        let opset = self.model.opsets.iter().find(|(domain, _)| *domain == from.domain).map(|(_, version)| *version);
+        let opset = self.opsets.get(from.domain).copied();
         let opset = match (opset, from.domain) {
             (Some(version), _) => version,
             // Exporters forget to name the operator sets of others.

@@ -1,26 +1,29 @@
 //! Any ONNX model: read, checked and planned at load, run on the CPU or a GPU.
 //!
 //! ```text
-//! formats::onnx -> import -> fold -> fuse -> fold -> plan -> run
+//! formats::onnx -> import -> widen -> fold -> fuse -> plan -> run
 //! ```
 //!
-//! `import` gives every name a slot, `fold` computes what hangs on constants alone and refuses what is not
+//! `import` gives every name a slot, `widen` makes 32-bit floats of weights of 16 bits, `fold` computes what hangs on constants alone and refuses what is not
 //! known, `fuse` joins what exporters take apart, `plan` finds out when each value is needed for the last
 //! time, `run` takes the steps. The operators are in `ops`, those for a GPU in `gpu`.
 
 mod attributes;
 mod control;
 mod fold;
+mod fuse;
 #[cfg_attr(not(feature = "gpu"), path = "no_gpu.rs")]
 mod gpu;
 mod host;
 mod import;
 mod ops;
 mod options;
+mod pack;
 mod plan;
 mod program;
 mod run;
 mod value;
+mod widen;
 
 use std::collections::HashMap;
 
@@ -60,7 +63,9 @@ pub struct Graph {
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     metadata: HashMap<String, String>,
-    limits: Limits,
+    options: GraphOptions,
+    /// Whether 16-bit floats are 32-bit ones inside.
+    widened: bool,
     plan: Plan,
     /// The constants by their slots.
     constants: Vec<Option<Value>>,
@@ -87,8 +92,10 @@ impl Graph {
         drop(model);
         drop((bytes, external));
         program.block.prune(program.types.len());
+        let widened = widen::widen(&mut program);
         fold::fold(&mut program, &limits)?;
         program.block.prune(program.types.len());
+        fuse::fuse(&mut program, &options.fusion);
         let plan = plan::plan(&program, device)?;
         let mut constants = vec![None; program.types.len()];
         let mut keep = |slot: usize| {
@@ -98,7 +105,15 @@ impl Graph {
         };
         program.block.nodes.iter().for_each(|node| node.reads(&mut keep));
         program.block.outputs.iter().for_each(|slot| keep(*slot));
-        Ok(Self { inputs: program.inputs, outputs: program.outputs, metadata, limits, plan, constants })
+        Ok(Self {
+            inputs: program.inputs,
+            outputs: program.outputs,
+            metadata,
+            options: options.clone(),
+            widened,
+            plan,
+            constants,
+        })
     }
 
     /// What [`Self::run`] is to be given.
@@ -123,11 +138,15 @@ impl Graph {
     /// numbers impossible (an index out of range, a shape that does not fit). Device lost.
     pub async fn run(&self, inputs: Vec<(String, TensorData)>) -> Result<Vec<(String, TensorData)>> {
         let inputs = self.in_order(inputs)?;
-        let mut run = Run::new(&self.constants, &self.limits);
+        let mut run = Run::new(&self.constants, &self.options);
         let outputs = run.block(&self.plan, inputs).await?;
         let mut named = Vec::with_capacity(outputs.len());
         for (port, output) in self.outputs.iter().zip(outputs) {
-            named.push((port.name.clone(), host::into_data(run.to_host(output).await?)));
+            let mut tensor = run.to_host(output).await?;
+            if self.widened && port.dtype == DType::F16 {
+                tensor = host::cast(tensor, DType::F16);
+            }
+            named.push((port.name.clone(), host::into_data(tensor)));
         }
         Ok(named)
     }
@@ -149,7 +168,11 @@ impl Graph {
             }
         }
         let take = |port: &Port| match given.remove(&port.name) {
-            Some(data) => Ok(Some(host::from_data(data).into())),
+            Some(data) => {
+                let tensor = host::from_data(data);
+                let wide = self.widened && port.dtype == DType::F16;
+                Ok(Some(if wide { host::cast(tensor, DType::F32) } else { tensor }.into()))
+            }
             None => Err(Error::invalid_input(format!("the input '{}' is missing", port.name))),
         };
         self.inputs.iter().map(take).collect()

@@ -87,10 +87,15 @@ impl Node {
         self.op == op && self.domain.is_empty()
     }
 
+    /// Its operator, for errors.
+    pub fn operator(&self) -> String {
+        let domain = if self.domain.is_empty() { "ai.onnx" } else { &self.domain };
+        format!("{} of {domain}, opset {}", self.op, self.opset)
+    }
+
     /// Its name and operator, for errors.
     pub fn words(&self) -> String {
-        let domain = if self.domain.is_empty() { "ai.onnx" } else { &self.domain };
-        format!("'{}': {} of {domain}, opset {}", self.name, self.op, self.opset)
+        format!("'{}': {}", self.name, self.operator())
     }
 
     /// Every slot that it or a graph within it reads.

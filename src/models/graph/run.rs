@@ -7,26 +7,22 @@ use burn::tensor::DType;
 
 use super::host::HostTensor;
 use super::ops::Inputs;
-use super::options::Limits;
+use super::options::GraphOptions;
 use super::plan::{Action, Plan, Step};
 use super::program::Slot;
 use super::value::Value;
 use crate::error::{Error, Result};
 
-/// Floats that are fewer than these stay on the CPU while nothing else of a step is on the GPU: they are
-/// scales and shapes, and cost less than a dispatch.
-const FEW: usize = 1024;
-
 /// One run of a graph.
 pub struct Run<'a> {
     constants: &'a [Option<Value>],
-    limits: &'a Limits,
+    options: &'a GraphOptions,
     values: Vec<Option<Value>>,
 }
 
 impl<'a> Run<'a> {
-    pub fn new(constants: &'a [Option<Value>], limits: &'a Limits) -> Self {
-        Self { constants, limits, values: vec![None; constants.len()] }
+    pub fn new(constants: &'a [Option<Value>], options: &'a GraphOptions) -> Self {
+        Self { constants, options, values: vec![None; constants.len()] }
     }
 
     /// Runs a block on `inputs` and gives its outputs.
@@ -88,8 +84,8 @@ impl<'a> Run<'a> {
             Action::Control(control) => control.run(self, inputs).await,
             Action::Compute(kernel, gpu) => {
                 if let Some(gpu) = gpu
-                    && inputs.iter().flatten().any(belongs_on_gpu)
-                    && let Some(outputs) = gpu.run(&inputs)?
+                    && inputs.iter().flatten().any(|value| self.belongs_on_gpu(value))
+                    && let Some(outputs) = gpu.run(&inputs, &self.options.limits)?
                 {
                     return Ok(outputs);
                 }
@@ -100,7 +96,7 @@ impl<'a> Run<'a> {
                         Some(value) => Some(self.to_host(value).await?),
                     });
                 }
-                Ok(kernel(&mut Inputs::new(host, self.limits))?.into_iter().map(Value::from).collect())
+                Ok(kernel(&mut Inputs::new(host, &self.options.limits))?.into_iter().map(Value::from).collect())
             }
         }
     }
@@ -120,16 +116,17 @@ impl<'a> Run<'a> {
     /// Whether `count` tensors as large as `one` are within the limits.
     pub fn check_count(&self, count: usize, one: Option<&HostTensor>) -> Result<()> {
         let numbers = one.map_or(0, |one| one.layout().num_elements());
-        super::host::count(&[count, numbers.max(1)], self.limits.max_elements).map(|_| ())
+        super::host::count(&[count, numbers.max(1)], self.options.limits.max_elements).map(|_| ())
     }
-}
 
-/// Whether a step that can be taken on the GPU is, for the sake of this input.
-fn belongs_on_gpu(value: &Value) -> bool {
-    match value {
-        Value::Gpu(_) => true,
-        Value::Host(tensor, constant) => {
-            constant.is_none() && tensor.dtype() == DType::F32 && tensor.layout().num_elements() >= FEW
+    /// Whether a step that can be taken on the GPU is, for the sake of this input.
+    fn belongs_on_gpu(&self, value: &Value) -> bool {
+        match value {
+            Value::Gpu(_) => true,
+            Value::Host(tensor, constant) => {
+                let many = tensor.layout().num_elements() >= self.options.gpu_min_elements;
+                constant.is_none() && tensor.dtype() == DType::F32 && many
+            }
         }
     }
 }

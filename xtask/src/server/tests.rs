@@ -29,6 +29,8 @@ fn fixture(name: &str) -> Fixture {
         (project.dist().join("wasm/cpu/a.wasm"), "\0asm"),
         (project.benches().join("a.js"), "1"),
         (project.bench_files().join("b.onnx"), "2"),
+        (project.root.join("tests/golden/onnx/c.safetensors"), "3"),
+        (project.samples().join("speech/d.wav"), "4"),
     ];
     for (path, text) in files {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -92,6 +94,8 @@ fn files_come_with_their_type_their_length_and_isolation() {
     assert_eq!(value(&get(&server, "pilot-light/wasm/cpu/a.wasm"), "content-type"), "application/wasm");
     assert_eq!(value(&get(&server, "bench/a.js"), "content-type"), "text/javascript");
     assert_eq!(text(get(&server, "bench/files/b.onnx")), "2");
+    assert_eq!(text(get(&server, "bench/golden/c.safetensors")), "3");
+    assert_eq!(text(get(&server, "bench/samples/speech/d.wav")), "4");
 
     let head = agent().head(format!("{}index.html", server.address())).call().unwrap();
     assert_eq!((status(&head), value(&head, "content-length")), (200, "15"));

@@ -23,6 +23,7 @@ mod matmul;
 mod microsoft;
 mod norm;
 mod order;
+mod pad;
 mod pool;
 mod quantise;
 mod recurrent;
@@ -37,6 +38,8 @@ mod unary;
 mod zip;
 
 pub use layout::concat;
+#[cfg(feature = "gpu")]
+pub use shape::reshaped;
 
 /// The newest version of the default operator set that the operators here were written for.
 pub const NEWEST_OPSET: i64 = 27;
@@ -316,6 +319,7 @@ const FAMILIES: &[&[Op]] = &[
     microsoft::OPS,
     norm::OPS,
     order::OPS,
+    pad::OPS,
     pool::OPS,
     quantise::OPS,
     recurrent::OPS,

@@ -1,0 +1,91 @@
+// The page's half of the comparison: two programs that run the same ONNX files on the same inputs.
+//
+// Both run in the page's own thread, with one thread, and are given and give plain arrays.
+import { cases } from './onnx_cases.js';
+
+/** name: opens a file on a device, 'wasm' or 'webgpu', and gives its function from inputs to outputs. */
+const contenders = {
+  async ours(address, device) {
+    const { env, model, tensor } = await import('pilot-light');
+    env.useBrowserCache = false;
+    const opened = await model(address, { device, worker: false });
+    return { run: (inputs) => opened.run(tensors(inputs, ({ type, data, dims }) => tensor(type, data, dims))) };
+  },
+
+  /** On the CPU always: that is what the numbers of every device are held to. */
+  async theirs(address) {
+    const ort = await import('onnxruntime-web/wasm');
+    ort.env.wasm.numThreads = 1;
+    const session = await ort.InferenceSession.create(address, { executionProviders: ['wasm'] });
+    return {
+      types: Object.fromEntries(session.inputMetadata.map(({ name, type }) => [name, type])),
+      run: (inputs) => session.run(tensors(inputs, ({ type, data, dims }) => new ort.Tensor(type, data, dims))),
+    };
+  },
+};
+
+function tensors(inputs, make) {
+  return Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, make(input)]));
+}
+
+let opened;
+let inputs;
+
+/** Opens a model in both programs, with every `step`-th of its inputs; gives how long each took, and the size of the file. */
+async function open({ model, golden, step = 1 }, device) {
+  const address = `/models/${model}`;
+  const head = await fetch(address, { method: 'HEAD' });
+  if (!head.ok) throw new Error(`${address} answered ${head.status}.`);
+  opened = {};
+  const load = {};
+  for (const [name, open] of Object.entries(contenders)) {
+    const start = performance.now();
+    opened[name] = await open(address, device);
+    load[name] = performance.now() - start;
+  }
+  inputs = (await cases(golden, opened.theirs.types)).filter((_, index) => index % step === 0);
+  return { load, bytes: Number(head.headers.get('content-length')), inputs: inputs.length };
+}
+
+/**
+ * Every input through one after another, in milliseconds, and the largest difference of all their
+ * outputs. Every input begins with the other of them: the first comes out of a pause, which is a small
+ * disadvantage.
+ */
+async function round(index) {
+  const times = { ours: [], theirs: [] };
+  let difference = 0;
+  for (const [number, input] of inputs.entries()) {
+    const order = (index + number) % 2 ? ['theirs', 'ours'] : ['ours', 'theirs'];
+    const outputs = {};
+    for (const name of order) {
+      const start = performance.now();
+      outputs[name] = await opened[name].run(input);
+      times[name].push(performance.now() - start);
+    }
+    difference = Math.max(difference, furthest(outputs.ours, outputs.theirs));
+  }
+  return { times, difference };
+}
+
+/** The largest difference between the numbers of two records of outputs; one that is no number counts as infinite. */
+function furthest(ours, theirs) {
+  let worst = 0;
+  for (const [name, { data, dims }] of Object.entries(theirs)) {
+    const output = ours[name];
+    if (String(output?.dims) !== String(dims)) throw new Error(`The shape of '${name}' is [${output?.dims}], not [${dims}].`);
+    for (let i = 0; i < data.length; i += 1) {
+      const difference = Math.abs(output.data[i] - data[i]);
+      if (!(difference <= worst)) worst = Number.isNaN(difference) ? Infinity : difference;
+    }
+  }
+  return worst;
+}
+
+/** The WebAssembly memory that ours has grown to; it never shrinks. */
+async function memory() {
+  const { default: started } = await import('/pilot-light/wasm/cpu/pilot_light.js');
+  return (await started()).memory.buffer.byteLength;
+}
+
+globalThis.bench = { open, round, memory };

@@ -1,0 +1,215 @@
+//! The files of a model: which are wanted, and what came of those that were handed in.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::formats::safetensors::Reader;
+use crate::manifest::Manifest;
+use crate::models::Weights;
+
+/// A file that is wanted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct FileRequest {
+    /// Its name, relative to the model's folder; it may lie in a folder beside it.
+    pub name: String,
+    /// Whether the model can do without it.
+    pub optional: bool,
+    /// Its length, where the manifest tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub bytes: Option<u64>,
+    /// Its SHA-256 in hexadecimal, where the manifest tells it. Whoever hands the bytes in has checked it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub sha256: Option<String>,
+}
+
+/// What is made of a file's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A text.
+    Text,
+    /// Tensors, as they arrive.
+    Weights,
+    /// Tensors of a head that stands on another folder's model.
+    HeadWeights,
+    /// Nothing: they are kept whole.
+    Bytes,
+}
+
+/// Longer texts than this are no configuration.
+const MAX_TEXT_BYTES: usize = 64 << 20;
+
+/// The files of a model.
+#[derive(Default)]
+pub(super) struct Files {
+    /// Requests that are still to be answered.
+    open: BTreeMap<String, (FileRequest, Kind)>,
+    /// Files being handed in.
+    coming: HashMap<String, Sink>,
+    texts: HashMap<String, String>,
+    bytes: HashMap<String, Vec<u8>>,
+    manifest: Manifest,
+    pub(super) weights: Weights,
+    pub(super) head_weights: Weights,
+}
+
+/// Where a file's bytes go.
+enum Sink {
+    Text(Vec<u8>),
+    Weights(Box<Reader>),
+    Bytes(Vec<u8>),
+}
+
+impl Files {
+    /// Those that are wanted and were neither handed in nor said to be missing.
+    pub(super) fn open(&self) -> Vec<FileRequest> {
+        self.open.values().map(|(request, _)| request.clone()).collect()
+    }
+
+    /// Asks for a file, with what the manifest knows of it.
+    pub(super) fn ask(&mut self, name: &str, kind: Kind, optional: bool) {
+        let known = self.manifest.files.get(name);
+        let request = FileRequest {
+            name: name.to_string(),
+            optional: optional && known.is_none(),
+            bytes: known.map(|file| file.bytes),
+            sha256: known.map(|file| file.sha256.clone()),
+        };
+        self.open.insert(name.to_string(), (request, kind));
+    }
+
+    /// Reads what the manifest says, if there is one.
+    pub(super) fn read_manifest(&mut self, name: &str) -> Result<()> {
+        if let Some(text) = self.texts.remove(name) {
+            self.manifest = Manifest::from_json(&text)?;
+        }
+        Ok(())
+    }
+
+    /// Whether it is worth asking for the weights `name`: a manifest that names weights names all there are.
+    pub(super) fn may_have(&self, name: &str, head: &str) -> bool {
+        let is_model = |name: &String| name != head && (name.ends_with(".safetensors") || name.ends_with(".onnx"));
+        self.manifest.files.contains_key(name) || !self.manifest.files.keys().any(is_model)
+    }
+
+    /// Makes room for a file of `bytes` bytes, so that it need not be moved while it grows.
+    pub(super) fn expect(&mut self, name: &str, bytes: u64) -> Result<()> {
+        let (_, kind) = self.asked(name)?;
+        if kind == Kind::Bytes {
+            let length = usize::try_from(bytes).map_err(|_| too_large(name))?;
+            let mut room = Vec::new();
+            room.try_reserve_exact(length).map_err(|_| too_large(name))?;
+            self.coming.insert(name.to_string(), Sink::Bytes(room));
+        }
+        Ok(())
+    }
+
+    /// Takes the next bytes of a file; with `last`, there are no more.
+    pub(super) fn supply(&mut self, name: &str, bytes: &[u8], last: bool) -> Result<()> {
+        let (_, kind) = self.asked(name)?;
+        let mut sink = self.coming.remove(name).unwrap_or_else(|| Sink::new(kind));
+        let named = |error: Error| Error::new(error.kind(), format!("{name}: {error}"));
+        match &mut sink {
+            Sink::Text(text) if text.len() + bytes.len() > MAX_TEXT_BYTES => {
+                return Err(Error::invalid_artefact(format!("{name} is longer than {MAX_TEXT_BYTES} bytes")));
+            }
+            Sink::Text(text) => text.extend_from_slice(bytes),
+            Sink::Weights(reader) => {
+                let into = if kind == Kind::HeadWeights { &mut self.head_weights } else { &mut self.weights };
+                let mut twice = Ok(());
+                reader
+                    .feed(bytes, &mut |name, tensor| {
+                        if twice.is_ok() {
+                            twice = into.insert(name, tensor);
+                        }
+                    })
+                    .and(twice)
+                    .map_err(named)?;
+            }
+            Sink::Bytes(whole) => {
+                whole.try_reserve(bytes.len()).map_err(|_| too_large(name))?;
+                whole.extend_from_slice(bytes);
+            }
+        }
+        if !last {
+            self.coming.insert(name.to_string(), sink);
+            return Ok(());
+        }
+        match sink {
+            Sink::Weights(reader) => reader.finish().map_err(named)?,
+            Sink::Text(text) => {
+                let text =
+                    String::from_utf8(text).map_err(|_| Error::invalid_artefact(format!("{name} is not UTF-8")))?;
+                self.texts.insert(name.to_string(), text);
+            }
+            Sink::Bytes(whole) => {
+                self.bytes.insert(name.to_string(), whole);
+            }
+        }
+        self.open.remove(name);
+        Ok(())
+    }
+
+    /// Takes note that a file is not there.
+    pub(super) fn missing(&mut self, name: &str) -> Result<()> {
+        let (request, _) = self.asked(name)?;
+        if !request.optional {
+            return Err(Error::invalid_artefact(format!("the file {name} is missing")));
+        }
+        self.open.remove(name);
+        Ok(())
+    }
+
+    /// A text that came; none of an optional file that did not.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        self.texts.remove(name)
+    }
+
+    /// A text that was not optional.
+    pub(super) fn take_text(&mut self, name: &str) -> Result<String> {
+        self.text(name).ok_or_else(|| not_kept(name))
+    }
+
+    /// Whether a file's bytes came.
+    pub(super) fn has_bytes(&self, name: &str) -> bool {
+        self.bytes.contains_key(name)
+    }
+
+    /// A file's bytes.
+    pub(super) fn take_bytes(&mut self, name: &str) -> Result<Vec<u8>> {
+        self.bytes.remove(name).ok_or_else(|| not_kept(name))
+    }
+
+    fn asked(&self, name: &str) -> Result<(&FileRequest, Kind)> {
+        let found = self.open.get(name).map(|(request, kind)| (request, *kind));
+        found.ok_or_else(|| Error::invalid_input(format!("the file {name} was not asked for")))
+    }
+}
+
+impl Sink {
+    fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Text => Self::Text(Vec::new()),
+            Kind::Weights | Kind::HeadWeights => Self::Weights(Box::default()),
+            Kind::Bytes => Self::Bytes(Vec::new()),
+        }
+    }
+}
+
+/// Whether `name` is a file's own name. One that is a path could lead out of the folder, and one with the
+/// marks of an address to another file.
+pub(super) fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '?', '#', ':', '%'])
+}
+
+fn not_kept(name: &str) -> Error {
+    Error::internal(format!("{name} was not kept"))
+}
+
+fn too_large(name: &str) -> Error {
+    Error::invalid_artefact(format!("there is no memory for {name}"))
+}

@@ -1,0 +1,202 @@
+//! Operators on a GPU: those that Burn has there, for 32-bit floats.
+//!
+//! The operators of `ops` are the authority: what is not sure here (a type, a shape that does not fit, a way of
+//! rounding that Burn does not have) is left to them, who run it on the CPU or say what is wrong with it.
+
+mod elementwise;
+mod layers;
+mod layout;
+mod packed;
+
+use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
+use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
+use burn::backend::{BackendTypes, DispatchDevice, TensorMetadata, Wgpu};
+use burn::tensor::{DType, Shape, TensorData};
+
+use super::host::{self, HostTensor};
+use super::ops::{NodeSpec, OWN_DOMAIN};
+use super::options::Limits;
+use super::value::Value;
+use crate::device::Device;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Floats on the GPU, of rank 1 at least.
+type Floats = FloatTensor<Wgpu>;
+type GpuDevice = <Wgpu as BackendTypes>::Device;
+
+/// A tensor on the GPU with the shape that it has for ONNX: Burn's has one dimension where ONNX's has none.
+#[derive(Clone)]
+pub struct GpuTensor {
+    numbers: Numbers,
+    shape: Vec<usize>,
+}
+
+#[derive(Clone)]
+enum Numbers {
+    Floats(Floats),
+    Bools(BoolTensor<Wgpu>),
+}
+
+impl GpuTensor {
+    /// Floats that are in the shape `shape` or can be seen in it.
+    fn floats(tensor: Floats, shape: &[usize]) -> Self {
+        let wanted = at_least_one(shape);
+        let tensor =
+            if *tensor.shape() == wanted[..] { tensor } else { Wgpu::float_reshape(tensor, Shape::from(wanted)) };
+        Self { numbers: Numbers::Floats(tensor), shape: shape.to_vec() }
+    }
+
+    fn bools(tensor: BoolTensor<Wgpu>, shape: &[usize]) -> Self {
+        Self { numbers: Numbers::Bools(tensor), shape: shape.to_vec() }
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Brings it into the CPU's memory.
+    ///
+    /// # Errors
+    /// Device lost.
+    pub async fn read(self) -> Result<HostTensor> {
+        let lost = |error: &dyn std::fmt::Debug| {
+            Error::new(ErrorKind::DeviceLost, format!("the GPU gave no result: {error:?}"))
+        };
+        Ok(match self.numbers {
+            Numbers::Floats(tensor) => {
+                let data = Wgpu::float_into_data(tensor).await.map_err(|error| lost(&error))?;
+                host::reshape(host::from_data(data), &self.shape)
+            }
+            Numbers::Bools(tensor) => {
+                let data = Wgpu::bool_into_data(tensor).await.map_err(|error| lost(&error))?;
+                host::bools(&self.shape, data.iter::<bool>().map(u8::from).collect())
+            }
+        })
+    }
+}
+
+fn at_least_one(shape: &[usize]) -> Vec<usize> {
+    if shape.is_empty() { vec![1] } else { shape.to_vec() }
+}
+
+/// What runs an operator; none where it is left to the CPU.
+type Run = Box<dyn Fn(&Call<'_>) -> Option<Vec<GpuTensor>> + Send + Sync>;
+
+/// Runs an operator on the GPU.
+pub struct GpuKernel {
+    device: GpuDevice,
+    run: Run,
+}
+
+impl GpuKernel {
+    /// How `node` is run on `device`; none where it is not.
+    pub fn prepare(node: &NodeSpec<'_>, device: &Device) -> Option<Self> {
+        let DispatchDevice::Cube(gpu) = device.tensors().as_dispatch() else { return None };
+        if !node.domain.is_empty() && node.domain != OWN_DOMAIN && node.domain != super::ops::MICROSOFT {
+            return None;
+        }
+        if node.dtype(0).is_some_and(|dtype| host::is_float(dtype) && dtype != DType::F32) {
+            return None;
+        }
+        let families = [elementwise::prepare, layout::prepare, layers::prepare, packed::prepare];
+        let run = families.into_iter().find_map(|prepare| prepare(node))?;
+        Some(Self { device: gpu.clone(), run })
+    }
+
+    /// The outputs; none where these inputs are left to the CPU.
+    pub fn run(&self, inputs: &[Option<Value>], limits: &Limits) -> Result<Option<Vec<Value>>> {
+        // A GPU has no buffers without bytes.
+        if inputs.iter().flatten().any(|value| value.shape().contains(&0)) {
+            return Ok(None);
+        }
+        let call = Call { inputs, device: &self.device, limits };
+        Ok((self.run)(&call).map(|outputs| outputs.into_iter().map(Value::from).collect()))
+    }
+}
+
+/// What an operator is run on.
+struct Call<'a> {
+    inputs: &'a [Option<Value>],
+    device: &'a GpuDevice,
+    limits: &'a Limits,
+}
+
+impl Call<'_> {
+    fn value(&self, place: usize) -> Option<&Value> {
+        self.inputs.get(place)?.as_ref()
+    }
+
+    /// The input at `place` on the GPU, if it has 32-bit floats.
+    fn floats(&self, place: usize) -> Option<(Floats, &[usize])> {
+        let value = self.value(place)?;
+        let tensor = match value {
+            Value::Gpu(tensor) => (**tensor).clone(),
+            Value::Host(tensor, _) if tensor.dtype() != DType::F32 => return None,
+            Value::Host(tensor, None) => self.upload(tensor),
+            Value::Host(tensor, Some(uploaded)) => uploaded.get_or_init(|| self.upload(tensor)).clone(),
+        };
+        match tensor.numbers {
+            Numbers::Floats(tensor) => Some((tensor, value.shape())),
+            Numbers::Bools(_) => None,
+        }
+    }
+
+    /// The same, `None` within where the input is left out.
+    #[expect(clippy::option_option, reason = "left out, and not for the GPU, are two things")]
+    fn optional_floats(&self, place: usize) -> Option<Option<Floats>> {
+        match self.value(place) {
+            None => Some(None),
+            Some(_) => self.floats(place).map(|(tensor, _)| Some(tensor)),
+        }
+    }
+
+    /// The input at `place`, which is one float in the CPU's memory.
+    fn scalar(&self, place: usize) -> Option<f32> {
+        match self.value(place)? {
+            Value::Host(tensor, _) if tensor.dtype() == DType::F32 && tensor.layout().num_elements() == 1 => {
+                Some(host::to_f64s(tensor)[0] as f32)
+            }
+            _ => None,
+        }
+    }
+
+    /// The input at `place` as integers; none where they are not in the CPU's memory.
+    fn ints(&self, place: usize) -> Option<Vec<i64>> {
+        match self.value(place)? {
+            Value::Host(tensor, _) if !host::is_float(tensor.dtype()) => Some(host::to_i64s(tensor)),
+            _ => None,
+        }
+    }
+
+    fn upload(&self, tensor: &HostTensor) -> GpuTensor {
+        let shape = host::shape(tensor).to_vec();
+        let tensor = host::reshape(tensor.clone(), &at_least_one(&shape));
+        GpuTensor { numbers: Numbers::Floats(Wgpu::float_from_data(host::into_data(tensor), self.device)), shape }
+    }
+
+    /// Integers on the GPU, which has them in 32 bits.
+    fn upload_ints(&self, shape: &[usize], numbers: Vec<i32>) -> IntTensor<Wgpu> {
+        Wgpu::int_from_data(TensorData::new(numbers, shape.to_vec()), self.device)
+    }
+
+    /// Whether a tensor of this shape is one that a GPU can have.
+    fn fits(&self, shape: &[usize]) -> bool {
+        !shape.contains(&0) && host::count(shape, self.limits.max_elements).is_ok()
+    }
+}
+
+/// The only output.
+fn one(tensor: Floats, shape: &[usize]) -> Option<Vec<GpuTensor>> {
+    Some(vec![GpuTensor::floats(tensor, shape)])
+}
+
+/// `tensor` with as many dimensions as `rank` by ones in front.
+fn of_rank(tensor: Floats, shape: &[usize], rank: usize) -> Floats {
+    if shape.len() == rank && !shape.is_empty() {
+        return tensor;
+    }
+    let mut padded = vec![1; rank.max(1) - shape.len().min(rank.max(1))];
+    padded.extend(shape);
+    Wgpu::float_reshape(tensor, Shape::from(padded))
+}

@@ -1,0 +1,162 @@
+//! A graph by itself: its inputs and outputs described, and tensors across the border as plain objects.
+
+use burn::tensor::{BoolStore, DType, TensorData};
+use wasm_bindgen::prelude::*;
+
+use super::JsResult;
+use super::convert::{to_js, to_js_error};
+use crate::error::{Error, Result};
+use crate::models::graph::{Dim, Port};
+
+#[wasm_bindgen]
+extern "C" {
+    /// What a model takes or gives.
+    #[wasm_bindgen(typescript_type = "RawPort[]")]
+    pub type JsPorts;
+
+    /// Tensors with their names.
+    #[wasm_bindgen(typescript_type = "RawTensor[]")]
+    pub type JsTensors;
+
+    /// A tensor with its name.
+    #[wasm_bindgen(typescript_type = "RawTensor")]
+    pub type JsTensor;
+    #[wasm_bindgen(method, getter, structural)]
+    fn name(this: &JsTensor) -> String;
+    #[wasm_bindgen(method, getter, structural, js_name = type)]
+    fn dtype(this: &JsTensor) -> String;
+    #[wasm_bindgen(method, getter, structural)]
+    fn dims(this: &JsTensor) -> Vec<u32>;
+    #[wasm_bindgen(method, getter, structural)]
+    fn bytes(this: &JsTensor) -> Vec<u8>;
+}
+
+#[wasm_bindgen(typescript_custom_section)]
+const TENSORS: &str = r#"
+/** A type of numbers, as onnxruntime names it. */
+export type TensorType =
+    | 'float32' | 'float16' | 'float64'
+    | 'int64' | 'int32' | 'int16' | 'int8'
+    | 'uint64' | 'uint32' | 'uint16' | 'uint8'
+    | 'bool';
+
+/** What a model takes or gives; a dimension that may be any number has a name, empty where the file gives none. */
+export interface RawPort {
+    name: string;
+    type: TensorType;
+    dims?: (number | string)[];
+}
+
+/** A tensor as its bytes, in the order of this machine. */
+export interface RawTensor {
+    name: string;
+    type: TensorType;
+    dims: number[];
+    bytes: Uint8Array<ArrayBuffer>;
+}
+"#;
+
+/// A model, ready to be run.
+#[wasm_bindgen]
+pub struct Graph(pub(super) crate::models::graph::Graph);
+
+#[wasm_bindgen]
+impl Graph {
+    /// What it takes.
+    #[wasm_bindgen(getter)]
+    pub fn inputs(&self) -> JsResult<JsPorts> {
+        ports_to_js(self.0.inputs())
+    }
+
+    /// What it gives.
+    #[wasm_bindgen(getter)]
+    pub fn outputs(&self) -> JsResult<JsPorts> {
+        ports_to_js(self.0.outputs())
+    }
+
+    /// Its outputs for `inputs`.
+    pub async fn run(&self, inputs: Vec<JsTensor>) -> JsResult<JsTensors> {
+        let inputs = inputs.iter().map(tensor_from_js).collect::<Result<_>>().map_err(to_js_error)?;
+        let outputs = self.0.run(inputs).await.map_err(to_js_error)?;
+        let tensors = js_sys::Array::new();
+        for (name, data) in outputs {
+            tensors.push(&tensor_to_js(&name, &data)?);
+        }
+        Ok(tensors.unchecked_into())
+    }
+}
+
+/// The types, with their names.
+const TYPES: [(&str, DType); 12] = [
+    ("float32", DType::F32),
+    ("float16", DType::F16),
+    ("float64", DType::F64),
+    ("int64", DType::I64),
+    ("int32", DType::I32),
+    ("int16", DType::I16),
+    ("int8", DType::I8),
+    ("uint64", DType::U64),
+    ("uint32", DType::U32),
+    ("uint16", DType::U16),
+    ("uint8", DType::U8),
+    ("bool", DType::Bool(BoolStore::Native)),
+];
+
+fn type_name(dtype: DType) -> JsResult<&'static str> {
+    // However its truths are kept, they are truths.
+    let dtype = if matches!(dtype, DType::Bool(_)) { DType::Bool(BoolStore::Native) } else { dtype };
+    let found = TYPES.iter().find(|(_, known)| *known == dtype);
+    found
+        .map(|(name, _)| *name)
+        .ok_or_else(|| to_js_error(Error::unsupported(format!("JavaScript has no numbers of the type {dtype:?}"))))
+}
+
+fn ports_to_js(ports: &[Port]) -> JsResult<JsPorts> {
+    let all = js_sys::Array::new();
+    for Port { name, dtype, dims } in ports {
+        let port = js_sys::Object::new();
+        js_sys::Reflect::set(&port, &"name".into(), &name.into())?;
+        js_sys::Reflect::set(&port, &"type".into(), &type_name(*dtype)?.into())?;
+        if let Some(dims) = dims {
+            let dim = |dim: &Dim| match dim {
+                Dim::Fixed(size) => JsValue::from_f64(*size as f64),
+                Dim::Free(name) => name.into(),
+            };
+            js_sys::Reflect::set(&port, &"dims".into(), &dims.iter().map(dim).collect::<js_sys::Array>())?;
+        }
+        all.push(&port);
+    }
+    Ok(all.unchecked_into())
+}
+
+fn tensor_from_js(tensor: &JsTensor) -> Result<(String, TensorData)> {
+    let (name, type_name) = (tensor.name(), tensor.dtype());
+    let Some((_, dtype)) = TYPES.iter().find(|(known, _)| *known == type_name) else {
+        return Err(Error::invalid_input(format!("{name} has the type '{type_name}', which is none")));
+    };
+    let dims: Vec<usize> = tensor.dims().into_iter().map(|dim| dim as usize).collect();
+    let mut bytes = tensor.bytes();
+    if type_name == "bool" {
+        bytes.iter_mut().for_each(|byte| *byte = u8::from(*byte != 0));
+    }
+    let data = TensorData::try_from_bytes_vec(bytes, dims, *dtype)
+        .map_err(|error| Error::invalid_input(format!("{name} is not right: {error}")))?;
+    Ok((name, data))
+}
+
+fn tensor_to_js(name: &str, data: &TensorData) -> JsResult<JsValue> {
+    let bytes = match data.dtype() {
+        // In JavaScript a truth takes a byte.
+        DType::Bool(BoolStore::U32) => {
+            let truths: Vec<u8> = data.as_bytes().chunks_exact(4).map(|truth| u8::from(truth != [0; 4])).collect();
+            js_sys::Uint8Array::from(truths.as_slice())
+        }
+        _ => js_sys::Uint8Array::from(data.as_bytes()),
+    };
+    let tensor = js_sys::Object::new();
+    js_sys::Reflect::set(&tensor, &"name".into(), &name.into())?;
+    js_sys::Reflect::set(&tensor, &"type".into(), &type_name(data.dtype())?.into())?;
+    js_sys::Reflect::set(&tensor, &"dims".into(), &to_js(&data.shape().to_vec())?)?;
+    js_sys::Reflect::set(&tensor, &"bytes".into(), &bytes)?;
+    Ok(tensor.into())
+}

@@ -1,0 +1,147 @@
+//! Thousands of broken ONNX files: each gives an error or numbers, and none a panic.
+
+use std::collections::HashMap;
+use std::fs;
+
+use burn::tensor::TensorData;
+use pilot_light::models::graph::{Dim, Graph, GraphOptions, Limits, Port};
+use pilot_light::{Device, ErrorKind};
+
+use crate::support::fetched;
+
+/// Of the tests of operators every so many is broken, and each so often.
+const EVERY: usize = 5;
+const TIMES: usize = 10;
+const LIMITS: Limits = Limits { max_nodes: 1_000, max_elements: 1 << 16, max_depth: 4 };
+/// What a free dimension is given.
+const FREE: usize = 2;
+
+/// Splitmix64: the same numbers in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Less than `bound`, which is not zero.
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    fn place(&mut self, bytes: &[u8]) -> usize {
+        self.below(bytes.len().max(1))
+    }
+}
+
+/// `bytes` with something wrong, or something of `other`.
+fn broken(bytes: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut broken = bytes.to_vec();
+    match random.below(6) {
+        0 => {
+            for _ in 0..=random.below(8) {
+                let place = random.place(&broken);
+                broken[place] ^= 1 << random.below(8);
+            }
+        }
+        1 => broken.truncate(random.place(bytes)),
+        // Lengths and dimensions, as protobuf writes numbers: many, none, and more than there can be.
+        2 => {
+            let place = random.place(&broken);
+            broken[place] = [0, 1, 0x7f, 0x80, 0xff][random.below(5)];
+        }
+        3 => {
+            let place = random.place(&broken);
+            let mut number = vec![0xff; random.below(10)];
+            number.push([0x01, 0x7f][random.below(2)]);
+            broken.splice(place..=place, number);
+        }
+        4 => {
+            let (from, to) = (random.place(&broken), random.place(&broken));
+            broken.drain(from.min(to)..from.max(to));
+        }
+        _ => {
+            let (from, to) = (random.place(other), random.place(other));
+            let place = random.place(&broken);
+            broken.splice(place..place, other[from.min(to)..from.max(to)].iter().copied());
+        }
+    }
+    broken
+}
+
+/// Nothing but zeros for a port, where that is not too much.
+fn zeros(port: &Port) -> Option<(String, TensorData)> {
+    let dims: Vec<usize> = match &port.dims {
+        Some(dims) => dims.iter().map(|dim| if let Dim::Fixed(size) = dim { *size } else { FREE }).collect(),
+        None => vec![FREE],
+    };
+    let count = dims.iter().try_fold(1_usize, |count, &dim| count.checked_mul(dim))?;
+    let bytes = vec![0; (count <= LIMITS.max_elements).then_some(count * port.dtype.size())?];
+    Some((port.name.clone(), TensorData::try_from_bytes_vec(bytes, dims, port.dtype).ok()?))
+}
+
+/// What became of a file.
+#[derive(Default, Debug)]
+struct Outcomes {
+    refused: usize,
+    failed: usize,
+    ran: usize,
+}
+
+impl Outcomes {
+    fn note(&mut self, bytes: Vec<u8>, name: &str) {
+        let options = GraphOptions { limits: LIMITS, ..GraphOptions::default() };
+        let graph = match Graph::load(bytes, HashMap::new(), &Device::cpu(), &options) {
+            Ok(graph) => graph,
+            Err(error) => {
+                let expected = matches!(error.kind(), ErrorKind::InvalidArtefact | ErrorKind::Unsupported);
+                assert!(expected, "{name}: {error:?}");
+                self.refused += 1;
+                return;
+            }
+        };
+        let Some(inputs) = graph.inputs().iter().map(zeros).collect() else { return };
+        match pollster::block_on(graph.run(inputs)) {
+            Ok(_) => self.ran += 1,
+            Err(error) => {
+                assert_ne!(error.kind(), ErrorKind::Internal, "{name}: {error:?}");
+                self.failed += 1;
+            }
+        }
+    }
+}
+
+#[test]
+fn no_broken_file_panics() {
+    let folder = fetched("conformance/onnx-1.22.0/node");
+    let mut names: Vec<_> = fs::read_dir(folder).expect("the tests").map(|entry| entry.expect("one").path()).collect();
+    names.sort();
+    let models: Vec<_> = names.iter().map(|path| fs::read(path.join("model.onnx")).expect("a model")).collect();
+    let mut random = Random(1);
+    let mut outcomes = Outcomes::default();
+    for (model, path) in models.iter().zip(&names).step_by(EVERY) {
+        for number in 0..TIMES {
+            let other = &models[random.below(models.len())];
+            // The number finds a file again that did something unexpected.
+            outcomes.note(broken(model, other, &mut random), &format!("{}, {number}", path.display()));
+        }
+    }
+    println!("{outcomes:?}");
+    let all = outcomes.refused + outcomes.failed + outcomes.ran;
+    assert!(all >= 3_000, "only {all} files were broken");
+    assert!(outcomes.ran >= 100, "hardly any could be run, so that hardly anything was tested: {outcomes:?}");
+}
+
+#[test]
+fn every_beginning_of_a_file_is_refused_or_read() {
+    let bytes = fs::read(fetched("models/pp-ocrv4/cls.onnx")).expect("a model");
+    let mut outcomes = Outcomes::default();
+    for length in (0..bytes.len()).step_by(bytes.len() / 300) {
+        outcomes.note(bytes[..length].to_vec(), &format!("the first {length} bytes"));
+    }
+    assert!(outcomes.refused > 0, "{outcomes:?}");
+}

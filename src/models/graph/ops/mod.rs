@@ -38,6 +38,8 @@ mod unary;
 mod zip;
 
 pub use layout::concat;
+#[cfg(feature = "gpu")]
+pub use shape::reshaped;
 
 /// The newest version of the default operator set that the operators here were written for.
 pub const NEWEST_OPSET: i64 = 27;

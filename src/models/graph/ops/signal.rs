@@ -16,7 +16,7 @@ pub const OPS: &[Op] = &[
 ];
 
 /// More steps than a page would wait for.
-const MAX_STEPS: usize = 1 << 34;
+const MAX_STEPS: usize = 1 << 31;
 
 /// The real and the imaginary part.
 type Complex = [f64; 2];

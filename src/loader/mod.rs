@@ -4,6 +4,8 @@
 mod files;
 mod fixed;
 mod options;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::collections::{BTreeSet, HashMap};

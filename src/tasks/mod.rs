@@ -1,19 +1,23 @@
 //! What models are used for, one file for each task, named as the Hugging Face hub names them.
 
+mod answer;
 mod feature_extraction;
 mod file_classification;
 mod graph_io;
 mod image_to_text;
+mod options;
+mod task;
 mod text_classification;
 mod token_classification;
 mod voice_activity_detection;
 mod zero_shot_classification;
 
-use serde::{Deserialize, Serialize};
-
+pub use answer::{Answer, AnswerOutput, LocalAnswer};
 pub use feature_extraction::{Features, Pooling};
 pub use file_classification::{FileClassification, FileClassifier};
 pub use image_to_text::{ImageReader, ImageText, ImageToTextOptions, TextLine};
+pub use options::{RunOptions, RunOutput};
+pub use task::Task;
 pub use text_classification::Classification;
 pub use token_classification::{Aggregation, Entity, EntityGroup, to_utf16};
 pub use voice_activity_detection::{
@@ -24,145 +28,6 @@ pub use zero_shot_classification::ZeroShot;
 use crate::error::{Error, Result};
 use crate::models::{Backbone, Head, Hidden, Problem, TextConfig, plan_batches};
 use crate::tokenizer::{Encoding, Tokenizer};
-
-/// What a model is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Task {
-    /// Texts into vectors.
-    FeatureExtraction,
-    /// Texts into labels.
-    TextClassification,
-    /// Tokens into labels: finding names, places, personal data.
-    TokenClassification,
-    /// Texts into labels that the model was not trained on.
-    ZeroShotClassification,
-    /// Files into what they are.
-    FileClassification,
-    /// Sound into the stretches of it in which somebody speaks.
-    VoiceActivityDetection,
-    /// Pictures into the text in them.
-    ImageToText,
-}
-
-impl Task {
-    const ALL: [(&'static str, Self); 7] = [
-        ("feature-extraction", Self::FeatureExtraction),
-        ("text-classification", Self::TextClassification),
-        ("token-classification", Self::TokenClassification),
-        ("zero-shot-classification", Self::ZeroShotClassification),
-        ("file-classification", Self::FileClassification),
-        ("voice-activity-detection", Self::VoiceActivityDetection),
-        ("image-to-text", Self::ImageToText),
-    ];
-
-    /// Whether what it is done with is texts.
-    pub fn reads_texts(self) -> bool {
-        !matches!(self, Self::FileClassification | Self::VoiceActivityDetection | Self::ImageToText)
-    }
-
-    /// The name that the hub knows it by.
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, task)| *task == self).map_or("", |(name, _)| name)
-    }
-}
-
-impl std::str::FromStr for Task {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let found = Self::ALL.iter().find(|(known, _)| *known == name);
-        found.map(|(_, task)| *task).ok_or_else(|| {
-            let names = Self::ALL.map(|(name, _)| name).join(", ");
-            Error::unsupported(format!("the task '{name}' is not known; known are {names}"))
-        })
-    }
-}
-
-/// How a task is run; each task reads its own.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "web", derive(tsify::Tsify))]
-#[serde(deny_unknown_fields)]
-pub struct RunOptions {
-    /// `feature-extraction`: how a text's vectors become one; `none` by default, as in transformers.js.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub pooling: Option<Pooling>,
-    /// `feature-extraction`: whether vectors are scaled to length 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub normalize: Option<bool>,
-    /// `text-classification`: how many labels; all without it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "web", tsify(optional, type = "number | null"))]
-    pub top_k: Option<usize>,
-    /// `token-classification`: whether neighbouring tokens of one entity are joined.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub aggregation_strategy: Option<Aggregation>,
-    /// `zero-shot-classification`: the labels to choose from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub candidate_labels: Option<Vec<String>>,
-    /// `zero-shot-classification`: a sentence with `{}` where the label goes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub hypothesis_template: Option<String>,
-    /// `zero-shot-classification`: whether several labels may be right.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub multi_label: Option<bool>,
-}
-
-/// The results of a run, one for each text, in the shape of its task.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RunOutput {
-    /// Of `feature-extraction`.
-    Features(Features),
-    /// Of `text-classification`: each text's labels, the likeliest first.
-    Classifications(Vec<Vec<Classification>>),
-    /// Of `token-classification` without aggregation.
-    Entities(Vec<Vec<Entity>>),
-    /// Of `token-classification` with it.
-    EntityGroups(Vec<Vec<EntityGroup>>),
-    /// Of `zero-shot-classification`.
-    ZeroShots(Vec<ZeroShot>),
-}
-
-/// One text's answer, and how sure the model is of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LocalAnswer {
-    /// What it found.
-    pub output: AnswerOutput,
-    /// From 0 to 1. For labels, the probability of the likeliest; for entities, that of the least
-    /// certain token.
-    pub confidence: f64,
-    /// Whether the model read only the beginning of the text.
-    pub truncated: bool,
-}
-
-/// What an answer is: a label, or the entities of the text.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "web", derive(tsify::Tsify))]
-#[serde(untagged)]
-pub enum AnswerOutput {
-    /// Of a classification.
-    Label(Answer),
-    /// Of `token-classification`.
-    Entities(Vec<EntityGroup>),
-}
-
-/// A label as an answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "web", derive(tsify::Tsify))]
-pub struct Answer {
-    /// The label.
-    pub label: String,
-    /// Its score; a remote model gives none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub score: Option<f64>,
-}
 
 /// A model loaded for a task.
 pub struct Pipeline {

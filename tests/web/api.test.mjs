@@ -108,8 +108,10 @@ function tinyModels(page, device) {
     texts.forEach((text, i) => {
       const expected = [];
       for (const { entity, index, start, end } of tokens[i]) {
-        const [begins, kind] = [entity.startsWith('B-'), entity.slice(2)];
         const last = expected.at(-1);
+        // No entity begins in the middle of a word.
+        const goesOn = last?.end === start && /^[\p{L}\p{N}]{2}$/u.test(text.slice(start - 1, start + 1));
+        const [begins, kind] = [entity.startsWith('B-') && !goesOn, entity.slice(2)];
         if (last && !begins && last.kind === kind && last.index === index - 1) Object.assign(last, { end, index });
         else expected.push({ kind, start, end, index });
       }

@@ -43,6 +43,14 @@ export async function routeGolden(context, broken = {}) {
   });
 }
 
+/** Serves `files`, bytes by name, under `/graphs/` to the pages of `context`. */
+export async function routeGraphs(context, files = {}) {
+  await context.route(/^[^?]*\/graphs\//, (route) => {
+    const body = files[pathAfter(route.request().url(), '/graphs/')];
+    return fulfil(route, body === undefined ? { status: 404, body: 'not there' } : { body: Buffer.from(body) });
+  });
+}
+
 /** A safetensors file with another header, its length told anew unless `length` tells a lie. */
 export function withHeader(bytes, change, length) {
   const end = 8 + Number(bytes.readBigUInt64LE());

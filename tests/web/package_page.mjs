@@ -2,7 +2,7 @@
 import { chromium } from 'playwright-core';
 
 import { launchOptions } from './browser.mjs';
-import { routeGolden } from './golden.mjs';
+import { routeGolden, routeGraphs } from './golden.mjs';
 import { startServer } from './server.mjs';
 
 export const MINILM = '/models/all-MiniLM-L6-v2';
@@ -26,9 +26,10 @@ export async function openBrowser({ webgpu, remote }) {
     server,
     browser,
     /** A fresh page; in it are `pilot`, the package, and the functions of `inPage`. */
-    async page({ device = 'wasm', worker = true, broken } = {}) {
+    async page({ device = 'wasm', worker = true, broken, graphs } = {}) {
       const context = await browser.newContext();
       await routeGolden(context, broken);
+      await routeGraphs(context, graphs);
       const page = await context.newPage();
       page.requested = [];
       context.on('request', (request) => page.requested.push(new URL(request.url()).pathname));
@@ -52,7 +53,9 @@ async function inPage(defaults) {
     pilot,
     /** The package's `pipeline` on this page's device and interface. */
     pipeline: (task, model, options) => pilot.pipeline(task, model, { ...defaults, ...options }),
-    /** The same, loaded once for all tests of the page. */
+    /** The package's `model`, likewise. */
+    model: (file, options) => pilot.model(file, { ...defaults, ...options }),
+    /** The same pipeline, loaded once for all tests of the page. */
     shared(task, model) {
       const key = `${task} ${model}`;
       if (!loaded.has(key)) loaded.set(key, globalThis.pipeline(task, model));

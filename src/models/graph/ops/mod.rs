@@ -34,6 +34,8 @@ mod select;
 mod shape;
 mod signal;
 mod softmax;
+#[cfg(test)]
+mod tests;
 mod unary;
 mod zip;
 

@@ -16,7 +16,7 @@ pub const OPS: &[Op] = &[
 ];
 
 /// More steps than a page would wait for.
-const MAX_STEPS: usize = 1 << 31;
+const MAX_STEPS: u64 = 1 << 34;
 
 /// The real and the imaginary part.
 type Complex = [f64; 2];
@@ -55,7 +55,7 @@ impl Fourier {
             factor += 1;
         }
         let steps = factors.iter().sum::<usize>().checked_mul(length).and_then(|steps| steps.checked_mul(count));
-        if steps.is_none_or(|steps| steps > MAX_STEPS) {
+        if steps.is_none_or(|steps| steps as u64 > MAX_STEPS) {
             return Err(Error::unsupported(format!("{count} Fourier transforms of {length} numbers take too long")));
         }
         let turn = if inverse { TAU } else { -TAU } / length as f64;

@@ -1,0 +1,70 @@
+// What a page has, as what models read, as far as it needs no browser.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { PilotLightError } from '../dist/errors.js';
+import { toBytes, toPixels, toSamples } from '../dist/media.js';
+import { shape } from '../dist/pipeline.js';
+
+const kind = (name) => (error) => error instanceof PilotLightError && error.kind === name;
+const END = 1 << 16;
+
+test('a file may be a blob, a buffer or what looks into one', async () => {
+  const bytes = Uint8Array.of(1, 2, 3, 4);
+  for (const input of [bytes, bytes.buffer, new Blob([bytes]), new File([bytes], 'x'), new DataView(bytes.buffer), new Uint16Array(bytes.buffer)]) {
+    assert.deepEqual(await toBytes(input), bytes);
+  }
+  assert.deepEqual(await toBytes(bytes.subarray(1, 3)), Uint8Array.of(2, 3));
+  assert.notEqual((await toBytes(bytes)).buffer, bytes.buffer);
+  for (const input of ['path', 7, null, undefined, [], {}]) await assert.rejects(toBytes(input), kind('invalid-input'));
+});
+
+test('of a long file the ends are read, and no more', async () => {
+  const long = Uint8Array.from({ length: 3 * END }, (_, i) => Math.floor(i / END));
+  for (const input of [long, new Blob([long])]) {
+    const read = await toBytes(input);
+    assert.deepEqual([read.length, read[0], read[END - 1], read[END], read.at(-1)], [2 * END, 0, 0, 2, 2]);
+  }
+  assert.equal((await toBytes(long.subarray(0, 2 * END))).length, 2 * END);
+});
+
+test('samples are taken as they are, and copied', async () => {
+  const samples = Float32Array.of(0, 0.5, 1).subarray(1);
+  const taken = await toSamples(samples);
+  samples.fill(0);
+  assert.deepEqual(taken, Float32Array.of(0.5, 1));
+  for (const input of [7, null, undefined, [0.5], new Float64Array(2), {}]) await assert.rejects(toSamples(input), kind('invalid-input'));
+});
+
+test('what cannot be decoded here is said to be', async () => {
+  await assert.rejects(toSamples(new Blob(['x'])), kind('unsupported'));
+  await assert.rejects(toPixels(new Blob(['x'])), kind('unsupported'));
+  for (const input of [7, null, undefined]) await assert.rejects(toPixels(input), kind('invalid-input'));
+});
+
+test('pixels are taken as they are, and copied', async () => {
+  class ImageData {
+    [Symbol.toStringTag] = 'ImageData';
+    data = Uint8ClampedArray.of(1, 2, 3, 4);
+    width = 1;
+    height = 1;
+  }
+  const picture = new ImageData();
+  const pixels = await toPixels(picture);
+  picture.data.fill(0);
+  assert.deepEqual(pixels, { data: Uint8Array.of(1, 2, 3, 4), width: 1, height: 1 });
+});
+
+test('results come in the shapes of transformers.js', () => {
+  const file = { label: 'txt', score: 0.4, is_text: true, labels: [{ label: 'c', score: 0.4 }, { label: 'cpp', score: 0.3 }] };
+  assert.deepEqual(shape('file-classification', [file], false, 1), [{ label: 'txt', score: 0.4 }]);
+  assert.deepEqual(shape('file-classification', [file, file], true, 1), Array(2).fill({ label: 'txt', score: 0.4 }));
+  assert.deepEqual(shape('file-classification', [file], false, 2), file.labels);
+  assert.deepEqual(shape('file-classification', [file], true, null), [file.labels]);
+  const text = { generated_text: 'a', lines: [] };
+  assert.deepEqual(shape('image-to-text', [text], false), [text]);
+  assert.deepEqual(shape('image-to-text', [text, text], true), [[text], [text]]);
+  const speech = [{ start: 0, end: 1, confidence: 0.9 }];
+  assert.deepEqual(shape('voice-activity-detection', [speech], false), speech);
+  assert.deepEqual(shape('voice-activity-detection', [speech], true), [speech]);
+});

@@ -1,0 +1,149 @@
+//! Which files are asked for, round after round.
+
+use proptest::prelude::*;
+
+use super::files::is_plain;
+use super::*;
+use crate::error::ErrorKind;
+
+const BERT: &str = r#"{"model_type":"bert","hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":8,
+    "vocab_size":10,"max_position_embeddings":16}"#;
+const OTHER: &str = r#"{"model_type":"never-heard-of"}"#;
+
+/// The rounds of a folder that has these files and no others, and how the last one ended.
+fn rounds(task: Task, dtype: Option<DType>, files: &[(&str, &str)]) -> (Vec<Vec<String>>, Result<()>) {
+    let mut loader = Loader::new(Device::cpu(), task, LoadOptions { dtype });
+    let mut rounds = Vec::new();
+    loop {
+        let wanted = match loader.wants() {
+            Ok(wanted) if wanted.is_empty() => return (rounds, Ok(())),
+            Ok(wanted) => wanted,
+            Err(error) => return (rounds, Err(error)),
+        };
+        rounds.push(wanted.iter().map(|request| request.name.clone()).collect());
+        for request in wanted {
+            let handed_in = match files.iter().find(|(name, _)| *name == request.name) {
+                Some((_, content)) => loader.supply(&request.name, content.as_bytes(), true),
+                None => loader.missing(&request.name),
+            };
+            if let Err(error) = handed_in {
+                return (rounds, Err(error));
+            }
+        }
+    }
+}
+
+fn last(rounds: &[Vec<String>]) -> Vec<&str> {
+    rounds.last().into_iter().flatten().map(String::as_str).collect()
+}
+
+#[test]
+fn onnx_files_are_looked_for_one_after_the_other() {
+    let files = [("config.json", BERT), ("tokenizer.json", "{}"), ("onnx/model_q4.onnx", "")];
+    let (found, end) = rounds(Task::TokenClassification, None, &files);
+    assert!(end.is_ok());
+    assert_eq!(found[0], ["config.json", "pilot.json"]);
+    assert_eq!(found[1], ["model.safetensors", "tokenizer.json", "tokenizer_config.json"]);
+    let alone: Vec<_> = found[2..].iter().flatten().map(String::as_str).collect();
+    assert_eq!(
+        alone,
+        ["model.safetensors.index.json", "onnx/model.onnx", "onnx/model_quantized.onnx", "onnx/model_q4.onnx"]
+    );
+}
+
+#[test]
+fn a_type_that_is_asked_for_is_the_only_one_that_is_looked_for() {
+    let files = [("config.json", BERT), ("tokenizer.json", "{}"), ("onnx/model_fp16.onnx", "")];
+    let (found, end) = rounds(Task::FeatureExtraction, Some(DType::Fp16), &files);
+    assert!(end.is_ok());
+    assert_eq!(last(&found), ["onnx/model_fp16.onnx", "tokenizer.json", "tokenizer_config.json"]);
+    let (_, end) = rounds(Task::FeatureExtraction, Some(DType::Int8), &files);
+    let error = end.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("onnx/model_int8.onnx"), "{error}");
+}
+
+#[test]
+fn an_architecture_that_is_not_known_needs_an_onnx_file() {
+    let files = [("config.json", OTHER), ("tokenizer.json", "{}"), ("onnx/model.onnx", "")];
+    let (found, end) = rounds(Task::FeatureExtraction, None, &files);
+    assert!(end.is_ok());
+    assert_eq!(last(&found), ["onnx/model.onnx", "tokenizer.json", "tokenizer_config.json"]);
+    let (_, end) = rounds(Task::FeatureExtraction, None, &files[..2]);
+    let error = end.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("never-heard-of"), "{error}");
+}
+
+#[test]
+fn a_manifest_that_names_weights_names_all_there_are() {
+    let digest = "0".repeat(64);
+    let manifest = format!(r#"{{"files":{{"onnx/model_q4.onnx":{{"bytes":0,"sha256":"{digest}"}}}}}}"#);
+    let files =
+        [("config.json", BERT), ("pilot.json", &manifest), ("tokenizer.json", "{}"), ("onnx/model_q4.onnx", "")];
+    let (found, end) = rounds(Task::TokenClassification, None, &files);
+    assert!(end.is_ok());
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[1], ["onnx/model_q4.onnx", "tokenizer.json", "tokenizer_config.json"]);
+}
+
+#[test]
+fn tasks_with_models_of_their_own_ask_for_their_files() {
+    let files = |task| {
+        let (found, end) =
+            rounds(task, None, &[("det.onnx", ""), ("rec.onnx", ""), ("model.onnx", ""), ("config.min.json", "{}")]);
+        (found.concat(), end.err().map(|error| error.to_string()))
+    };
+    assert_eq!(files(Task::FileClassification).0, ["pilot.json", "config.min.json", "model.onnx"]);
+    assert_eq!(
+        files(Task::ImageToText),
+        (["pilot.json", "cls.onnx", "det.onnx", "rec.onnx"].map(String::from).into(), None)
+    );
+    let (_, error) = files(Task::VoiceActivityDetection);
+    assert_eq!(error.unwrap(), "the file silero_vad_16k_sequence.onnx is missing");
+    let (_, end) = rounds(Task::ImageToText, Some(DType::Q8), &[]);
+    assert_eq!(end.unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn a_graph_is_asked_for_with_the_files_beside_it() {
+    let graph = |file: &str, external: &[&str], dtype| {
+        let external = external.iter().map(|name| (*name).to_string()).collect();
+        Loader::graph(Device::cpu(), file, external, LoadOptions { dtype }, GraphOptions::default())
+    };
+    let names = |file: &str, dtype| -> Vec<String> {
+        let mut loader = graph(file, &["weights"], dtype).unwrap();
+        loader.wants().unwrap().into_iter().map(|request| request.name).collect()
+    };
+    assert_eq!(names("model.onnx", None), ["model.onnx", "weights"]);
+    assert_eq!(names("model.onnx", Some(DType::Q4)), ["model_q4.onnx", "weights"]);
+    assert_eq!(names("model_q4.onnx?v=1", Some(DType::Q4)), ["model_q4.onnx?v=1", "weights"]);
+    assert_eq!(names("model.onnx", Some(DType::Fp32)), ["model.onnx", "weights"]);
+    for name in ["../weights", "a/b", "", "..", "a?b", "c:d", "a\\b", "%2e%2e", "model.onnx"] {
+        let refused = graph("model.onnx", &[name], None).err().unwrap();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{name}");
+    }
+    assert_eq!(graph("model.pb", &[], Some(DType::Q4)).err().unwrap().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn no_memory_is_an_error() {
+    let mut loader =
+        Loader::graph(Device::cpu(), "model.onnx", Vec::new(), LoadOptions::default(), GraphOptions::default())
+            .unwrap();
+    loader.wants().unwrap();
+    assert_eq!(loader.expect("model.onnx", u64::MAX).unwrap_err().kind(), ErrorKind::InvalidArtefact);
+    assert_eq!(loader.expect("other", 1).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert!(loader.supply("model.onnx", b"no model", true).is_ok());
+    assert!(loader.finish().is_err());
+}
+
+proptest! {
+    #[test]
+    fn a_plain_name_stays_in_its_folder(name in "[./%a-c\\\\:?#]{0,8}") {
+        if is_plain(&name) {
+            prop_assert!(std::path::Path::new(&name).components().count() == 1);
+            prop_assert!(!name.contains('/') && name != "..");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The one answer to a text, as a cascade wants it.
+
+use serde::{Deserialize, Serialize};
+
+use super::EntityGroup;
+
+/// One text's answer, and how sure the model is of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocalAnswer {
+    /// What it found.
+    pub output: AnswerOutput,
+    /// From 0 to 1. For labels, the probability of the likeliest; for entities, that of the least
+    /// certain token.
+    pub confidence: f64,
+    /// Whether the model read only the beginning of the text.
+    pub truncated: bool,
+}
+
+/// What an answer is: a label, or the entities of the text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(untagged)]
+pub enum AnswerOutput {
+    /// Of a classification.
+    Label(Answer),
+    /// Of `token-classification`.
+    Entities(Vec<EntityGroup>),
+}
+
+/// A label as an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Answer {
+    /// The label.
+    pub label: String,
+    /// Its score; a remote model gives none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub score: Option<f64>,
+}

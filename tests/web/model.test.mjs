@@ -1,0 +1,235 @@
+// Any ONNX model from JavaScript: what it is told to take and give, what it gives, and what is refused.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { onnx } from './onnx.mjs';
+import { LIMIT, openBrowser } from './package_page.mjs';
+
+const float = (name, dims) => ({ name, type: 'float32', dims });
+const floats = (...numbers) => new Uint8Array(Float32Array.from(numbers).buffer);
+
+/** y = relu(x W + b), with W in the file and b in the file or beside it. */
+const linear = (bias) =>
+  onnx({
+    inputs: [float('x', ['batch', 2])],
+    outputs: [float('y', ['batch', 3])],
+    nodes: [
+      { op: 'MatMul', inputs: ['x', 'w'], outputs: ['xw'] },
+      { op: 'Add', inputs: ['xw', 'b'], outputs: ['sum'] },
+      { op: 'Relu', inputs: ['sum'], outputs: ['y'] },
+    ],
+    constants: [{ name: 'w', type: 'float32', dims: [2, 3], bytes: floats(1, 2, 3, 4, 5, 6) }, { name: 'b', type: 'float32', dims: [3], ...bias }],
+  });
+const BESIDE = linear({ location: 'linear.onnx_data' });
+
+const add = (type) =>
+  onnx({
+    inputs: [{ name: 'a', type, dims: ['n'] }, { name: 'b', type, dims: ['n'] }],
+    outputs: [{ name: 'sum', type, dims: ['n'] }],
+    nodes: [{ op: 'Add', inputs: ['a', 'b'], outputs: ['sum'] }],
+  });
+const strange = onnx({
+  inputs: [float('x', [1])],
+  outputs: [float('y', [1])],
+  nodes: [
+    { op: 'Flibber', inputs: ['x'], outputs: ['z'], domain: 'com.example' },
+    { op: 'Relu', inputs: ['z'], outputs: ['u'] },
+    { op: 'Gibber', inputs: ['u'], outputs: ['y'] },
+  ],
+});
+
+const ADDED = ['float32', 'float64', 'int64', 'int32'];
+const FILES = {
+  'linear.onnx': linear({ bytes: floats(-20, 0, 0.5) }),
+  'linear_q4.onnx': linear({ bytes: floats(0, 0, 0) }),
+  'beside.onnx': BESIDE,
+  'linear.onnx_data': floats(-20, 0, 0.5),
+  'outside.onnx': linear({ location: '../linear.onnx_data' }),
+  'rooted.onnx': linear({ location: '/graphs/linear.onnx_data' }),
+  'strange.onnx': strange,
+  'cut.onnx': linear({ bytes: floats(-20, 0, 0.5) }).subarray(0, 90),
+  'empty.onnx': Buffer.alloc(0),
+  'words.onnx': Buffer.from('this is no model'),
+  'rank.onnx': onnx({ inputs: [float('x', undefined)], outputs: [float('y', undefined)], nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }] }),
+  ...Object.fromEntries(ADDED.map((type) => [`add-${type}.onnx`, add(type)])),
+};
+
+const typed = (error, kind) => assert.deepEqual([error?.kind, error?.name, error?.ours], [kind, kind === 'cancelled' ? 'AbortError' : 'PilotLightError', true], error?.message);
+
+for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true]]) {
+  describe(`a model on ${device}, ${worker ? 'in a worker' : 'in place'}`, LIMIT, () => {
+    let opened;
+    let page;
+    before(async () => {
+      opened = await openBrowser({ webgpu: device === 'webgpu' ? 'software' : 'none' });
+      page = await opened.page({ device, worker, graphs: FILES });
+    });
+    after(() => opened?.close());
+
+    test('it tells what it takes and gives, and on what device', async () => {
+      const told = await page.evaluate(async () => {
+        const m = await model('/graphs/linear.onnx');
+        const rank = await model('/graphs/rank.onnx');
+        const told = [m.inputs, m.outputs, m.device.kind, rank.inputs[0].dims === undefined];
+        await Promise.all([m.dispose(), rank.dispose()]);
+        return told;
+      });
+      assert.deepEqual(told, [[float('x', ['batch', 2])], [float('y', ['batch', 3])], device, true]);
+    });
+
+    test('it gives what the arithmetic says, call after call', async () => {
+      const found = await page.evaluate(async () => {
+        const m = await model('/graphs/linear.onnx');
+        const run = async (...numbers) => {
+          const { y } = await m.run({ x: pilot.tensor('float32', numbers, [numbers.length / 2, 2]) });
+          return [y.type, y.dims, y.data.constructor.name, [...y.data]];
+        };
+        const found = [await run(1, 2), ...(await Promise.all([run(1, 2, -1, -2, 5, 0), run(0, 0)]))];
+        await m.dispose();
+        return found;
+      });
+      // [1 2] W = [9 12 15]
+      assert.deepEqual(found, [
+        ['float32', [1, 3], 'Float32Array', [0, 12, 15.5]],
+        ['float32', [3, 3], 'Float32Array', [0, 12, 15.5, 0, 0, 0, 0, 10, 15.5]],
+        ['float32', [1, 3], 'Float32Array', [0, 0, 0.5]],
+      ]);
+    });
+
+    for (const type of ADDED) {
+      test(`${type} goes in and comes out as such`, async () => {
+        const found = await page.evaluate(async (type) => {
+          const m = await model(`/graphs/add-${type}.onnx`);
+          const { sum } = await m.run({ b: pilot.tensor(type, [3, -4]), a: pilot.tensor(type, [1, 2]) });
+          await m.dispose();
+          return [sum.type, sum.data.constructor.name, Array.from(sum.data, Number)];
+        }, type);
+        const expected = { float32: 'Float32Array', float64: 'Float64Array', int64: 'BigInt64Array', int32: 'Int32Array' };
+        assert.deepEqual(found, [type, expected[type], [4, -2]]);
+      });
+    }
+
+    test('what is changed after the call is not what runs', async () => {
+      const found = await page.evaluate(async () => {
+        const m = await model('/graphs/linear.onnx');
+        const large = new Float32Array([9, 9, 1, 2]);
+        const running = m.run({ x: pilot.tensor('float32', large.subarray(2), [1, 2]) });
+        large.fill(0);
+        const { y } = await running;
+        await m.dispose();
+        return [[...y.data], large.length];
+      });
+      assert.deepEqual(found, [[0, 12, 15.5], 4]);
+    });
+
+    test('inputs that are not its own are refused, and it goes on', async () => {
+      const [outcomes, after] = await page.evaluate(async () => {
+        const { tensor } = pilot;
+        const m = await model('/graphs/linear.onnx');
+        const x = tensor('float32', [1, 2], [1, 2]);
+        const calls = [
+          () => m.run(),
+          () => m.run({}),
+          () => m.run({ x, more: x }),
+          () => m.run({ y: x }),
+          () => m.run({ x: [1, 2] }),
+          () => m.run({ x: tensor('float64', [1, 2], [1, 2]) }),
+          () => m.run({ x: tensor('float32', [1, 2, 3], [1, 3]) }),
+          () => m.run({ x: tensor('float32', [1, 2], [2]) }),
+          () => m.run({ x: { ...x, dims: [2, 2] } }),
+          () => m.run({ x: { ...x, data: new Float32Array(3) } }),
+          () => m.run({ x }, { sygnal: undefined }),
+        ];
+        const outcomes = [];
+        for (const call of calls) outcomes.push(await outcome(call()));
+        const { y } = await m.run({ x });
+        await m.dispose();
+        return [outcomes, [...y.data]];
+      });
+      for (const { error } of outcomes) typed(error, 'invalid-input');
+      assert.deepEqual(after, [0, 12, 15.5]);
+    });
+
+    test('weights beside the file are used where they are named, and looked for nowhere else', async () => {
+      page.requested.length = 0;
+      const [found, lacking, outside, rooted, path] = await page.evaluate(async () => {
+        const m = await model('/graphs/beside.onnx', { externalData: ['linear.onnx_data'] });
+        const { y } = await m.run({ x: pilot.tensor('float32', [1, 2], [1, 2]) });
+        await m.dispose();
+        return [
+          [...y.data],
+          await outcome(model('/graphs/beside.onnx')),
+          await outcome(model('/graphs/outside.onnx', { externalData: ['linear.onnx_data'] })),
+          await outcome(model('/graphs/rooted.onnx', { externalData: ['linear.onnx_data'] })),
+          await outcome(model('/graphs/beside.onnx', { externalData: ['../linear.onnx_data'] })),
+        ];
+      });
+      assert.deepEqual(found, [0, 12, 15.5]);
+      for (const { error } of [lacking, outside, rooted]) typed(error, 'invalid-artefact');
+      typed(path.error, 'invalid-input');
+      assert.deepEqual([...new Set(page.requested.filter((path) => path.includes('data')))], ['/graphs/linear.onnx_data']);
+    });
+
+    test('a type that is asked for names the file', async () => {
+      const [q4, itself, none] = await page.evaluate(async () => {
+        const run = async (file, dtype) => {
+          const m = await model(file, { dtype });
+          const { y } = await m.run({ x: pilot.tensor('float32', [1, 2], [1, 2]) });
+          await m.dispose();
+          return [...y.data];
+        };
+        return [await run('/graphs/linear.onnx', 'q4'), await run('/graphs/linear_q4.onnx', 'q4'), await outcome(model('/graphs/linear.onnx', { dtype: 'fp16' }))];
+      });
+      assert.deepEqual([q4, itself], [[9, 12, 15], [9, 12, 15]]);
+      typed(none.error, 'invalid-artefact');
+      assert.match(none.error.message, /linear_fp16\.onnx/);
+    });
+
+    test('what it cannot do is told at load, all of it', async () => {
+      const { error } = await page.evaluate(() => outcome(model('/graphs/strange.onnx')));
+      typed(error, 'unsupported');
+      assert.match(error.message, /Flibber/);
+      assert.match(error.message, /Gibber/);
+    });
+
+    test('what is no model is refused', async () => {
+      const outcomes = await page.evaluate(async () => {
+        const outcomes = {};
+        for (const name of ['cut', 'empty', 'words', 'missing']) outcomes[name] = await outcome(model(`/graphs/${name}.onnx`));
+        for (const [name, call] of Object.entries({ nothing: () => model(''), folder: () => model('/graphs/'), option: () => model('/graphs/linear.onnx', { devise: 'wasm' }) })) {
+          outcomes[name] = await outcome(call());
+        }
+        return outcomes;
+      });
+      for (const [name, { error }] of Object.entries(outcomes)) typed(error, ['nothing', 'folder', 'option'].includes(name) ? 'invalid-input' : 'invalid-artefact');
+    });
+
+    test('an abort is heard, of a load and of a call, and a disposed model is refused', async () => {
+      const [load, call, later] = await page.evaluate(async () => {
+        const load = await outcome(model('/graphs/linear.onnx', { signal: AbortSignal.abort() }));
+        const m = await model('/graphs/linear.onnx');
+        const x = pilot.tensor('float32', [1, 2], [1, 2]);
+        const controller = new AbortController();
+        const running = outcome(m.run({ x }, { signal: controller.signal }));
+        controller.abort();
+        const call = await running;
+        await m.dispose();
+        return [load, call, await outcome(m.run({ x }))];
+      });
+      typed(load.error, 'cancelled');
+      typed(call.error, 'cancelled');
+      typed(later.error, 'invalid-input');
+    });
+
+    test('progress is told, up to the end', async () => {
+      const events = await page.evaluate(async () => {
+        const events = [];
+        const m = await model('/graphs/linear.onnx', { progress_callback: ({ status, file, loaded, total }) => events.push([status, file, loaded === total]) });
+        await m.dispose();
+        return events;
+      });
+      assert.deepEqual([events[0].slice(0, 2), events.at(-1)[0]], [['initiate', 'linear.onnx'], 'ready']);
+      assert.ok(events.some(([status, , whole]) => status === 'progress' && whole));
+    });
+  });
+}

@@ -1,0 +1,174 @@
+// The demo page's other sections, each with a model of its own.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+
+import { chromium } from 'playwright-core';
+
+import { launchOptions } from './browser.mjs';
+import { goldenBytes, goldenJson } from './golden.mjs';
+import { LIMIT } from './package_page.mjs';
+import { startServer } from './server.mjs';
+
+const ended = (page, id) => page.waitForFunction((id) => ['done', 'error'].includes(document.getElementById(id).dataset.state), id, LIMIT);
+const status = (page, id) => page.innerText(`#${id} [role=status]`);
+
+describe('the demo page\'s other models', LIMIT, () => {
+  let server;
+  let browser;
+  let pages = [];
+  before(async () => {
+    const options = launchOptions('none');
+    // A microphone that hears a beep, and is allowed.
+    browser = await chromium.launch({ ...options, args: [...options.args, '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'] });
+    server = await startServer();
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
+  afterEach(async () => {
+    await Promise.all(pages.map((page) => page.context().close()));
+    pages = [];
+  });
+
+  async function open({ missing, ...options } = {}) {
+    const context = await browser.newContext(options);
+    if (missing) await context.route(missing, (route) => route.fulfill({ status: 404, body: 'not there' }));
+    const page = await context.newPage();
+    pages.push(page);
+    Object.assign(page, { errors: [], requested: [] });
+    page.on('console', (message) => message.type() === 'error' && page.errors.push(message.text()));
+    page.on('pageerror', (error) => page.errors.push(String(error)));
+    context.on('request', (request) => page.requested.push(request.url()));
+    await page.goto(`${server.url}/?limit=0&device=wasm`);
+    await page.waitForFunction(() => document.getElementById('pictures').dataset.state === 'idle');
+    return page;
+  }
+
+  /** Nothing was complained of, and nobody else was asked. */
+  function assertClean(page) {
+    const foreign = page.requested.filter((address) => !/^(data|blob):/.test(address) && !address.startsWith(server.url));
+    assert.deepEqual([page.errors, foreign], [[], []]);
+  }
+
+  test('nothing is fetched before it is used', async () => {
+    const page = await open();
+    assert.deepEqual(page.requested.filter((address) => address.endsWith('.onnx')), []);
+    assertClean(page);
+  });
+
+  test('personal data is marked with what it is', async () => {
+    const page = await open();
+    const [{ text, entities }] = goldenJson('tasks/personal_data.json');
+    await page.fill('#personal-text', text);
+    await page.press('#personal-text', 'Control+Enter');
+    await ended(page, 'personal');
+    assert.match(await status(page, 'personal'), new RegExp(`^${entities.length} pieces of personal data: .*nothing left this device`));
+    const marks = await page.$$eval('#personal mark', (marks) => marks.map((mark) => [mark.firstChild.textContent, mark.querySelector('small').textContent]));
+    assert.deepEqual(marks, entities.map(({ word, entity_group }) => [word, entity_group.toLowerCase().replaceAll('_', ' ')]));
+    const shown = await page.$eval('#personal .marked', (marked) => {
+      const copy = marked.cloneNode(true);
+      for (const kind of copy.querySelectorAll('small')) kind.remove();
+      return copy.textContent.replaceAll('  ', ' ');
+    });
+    assert.equal(shown.replaceAll(/\s/g, ''), text.replaceAll(/\s/g, ''));
+
+    await page.fill('#personal-text', '<b>The rain</b> began.');
+    await page.click('#personal button');
+    await page.waitForFunction(() => /Nothing personal/.test(document.querySelector('#personal [role=status]').textContent));
+    assert.equal(await page.innerText('#personal .marked'), '<b>The rain</b> began.');
+    await page.fill('#personal-text', ' ');
+    await page.click('#personal button');
+    assert.match(await status(page, 'personal'), /nothing to look through/);
+    assertClean(page);
+  });
+
+  test('a file is told, chosen or dropped, whatever its name says', async () => {
+    const page = await open();
+    await page.setInputFiles('#files input', { name: 'holiday.jpg', mimeType: 'image/jpeg', buffer: goldenBytes('tasks/files/python.py') });
+    await ended(page, 'files');
+    assert.match(await status(page, 'files'), /^holiday\.jpg \([\d,]+ bytes\) is python, 9\d\.\d% sure\./);
+    assert.equal(await page.locator('#files .guesses li').count(), 3);
+
+    const transfer = await page.evaluateHandle((bytes) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([Uint8Array.from(bytes)], 'dropped'));
+      return transfer;
+    }, [...goldenBytes('tasks/files/picture.png')]);
+    await page.dispatchEvent('#files', 'dragover', { dataTransfer: transfer });
+    await page.dispatchEvent('#files', 'drop', { dataTransfer: transfer });
+    await page.waitForFunction(() => /^dropped .* is png/.test(document.querySelector('#files [role=status]').textContent));
+    assertClean(page);
+  });
+
+  test('speech in a file is drawn on a time line and told', async () => {
+    const page = await open();
+    const buffer = Buffer.from(await (await fetch(`${server.url}/bench/samples/speech/test.wav`)).arrayBuffer());
+    await page.setInputFiles('#voice input', { name: 'test.wav', mimeType: 'audio/wav', buffer });
+    await ended(page, 'voice');
+    const [{ spans }] = goldenJson('tasks/speech.json').cases;
+    const count = spans.recording.length;
+    assert.match(await status(page, 'voice'), new RegExp(`^Somebody speaks for \\d+\\.\\d s, in ${count} stretches, in 60\\.0 s of sound`));
+    assert.deepEqual([await page.locator('#voice rect').count(), await page.locator('#voice li').count()], [count, count]);
+    assert.match(await page.getAttribute('#voice svg', 'aria-label'), /speech from 0\.0 s to 2\.0 s,/);
+
+    await page.setInputFiles('#voice input', { name: 'test.wav', mimeType: 'audio/wav', buffer: Buffer.from('no sound') });
+    await page.waitForFunction(() => document.getElementById('voice').dataset.state === 'error');
+    assert.match(await status(page, 'voice'), /cannot be decoded/);
+    assertClean(page);
+  });
+
+  test('the microphone is heard until it is stopped', async () => {
+    const page = await open();
+    await page.click('#voice button');
+    await page.waitForFunction(() => parseFloat(document.querySelector('#voice [role=timer]').textContent) > 0.5);
+    assert.equal(await page.innerText('#voice button'), 'Stop');
+    await page.click('#voice button');
+    await ended(page, 'voice');
+    assert.match(await status(page, 'voice'), /in \d+\.\d s of sound/);
+    assert.equal(await page.innerText('#voice button'), 'Record');
+    assertClean(page);
+  });
+
+  test('a picture is read, with boxes round its lines', async () => {
+    const page = await open();
+    await page.click('#pictures button');
+    await ended(page, 'pictures');
+    assert.match(await status(page, 'pictures'), /lines? of text/);
+    const lines = await page.locator('#pictures .lines li').allInnerTexts();
+    assert.ok(lines.some((line) => /Springfield/.test(line)), lines.join());
+    assert.equal(await page.locator('#pictures polygon').count(), lines.length);
+    assert.equal(await page.getAttribute('#pictures figure svg', 'viewBox'), '0 0 720 420');
+
+    await page.setInputFiles('#pictures input', { name: 'picture.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
+    await page.waitForFunction(() => document.getElementById('pictures').dataset.state === 'error');
+    assert.match(await status(page, 'pictures'), /cannot be decoded/);
+  });
+
+  test('a model that is not there is told of plainly, and the others work', async () => {
+    const page = await open({ missing: '**/models/magika/**' });
+    const choose = () => page.setInputFiles('#files input', { name: 'a.py', mimeType: 'text/plain', buffer: goldenBytes('tasks/files/python.py') });
+    await choose();
+    await ended(page, 'files');
+    assert.match(await status(page, 'files'), /files cannot be used\. .*\/models\/magika\/\S+ is not there/);
+    await page.context().unrouteAll();
+    await choose();
+    await page.waitForFunction(() => document.getElementById('files').dataset.state === 'done');
+    assert.match(await status(page, 'files'), /is python/);
+  });
+
+  test('it can be done by keyboard, and every control has a name', async () => {
+    const page = await open();
+    const reached = new Set();
+    await page.focus('#personal-text');
+    for (let i = 0; i < 8; i += 1) {
+      reached.add(await page.evaluate(() => `${document.activeElement.closest('.panel')?.id} ${document.activeElement.localName}`));
+      await page.keyboard.press('Tab');
+    }
+    assert.deepEqual([...reached], ['personal textarea', 'personal button', 'files input', 'voice input', 'voice button', 'pictures input', 'pictures button', ...[...reached].slice(7)]);
+    const cdp = await page.context().newCDPSession(page);
+    const { nodes } = await cdp.send('Accessibility.getFullAXTree');
+    const controls = nodes.filter(({ ignored, role, properties }) => !ignored && role.value !== 'RootWebArea' && properties?.some(({ name, value }) => name === 'focusable' && value.value));
+    assert.deepEqual(controls.filter(({ name }) => !name?.value).map(({ role }) => role.value), []);
+  });
+});

@@ -1,0 +1,97 @@
+import { errorWords, excerpt, megabytes } from './words.js';
+
+/**
+ * A model that is loaded when it is first used, in a section of the page that tells what happens: in its
+ * `data-state` ('idle', 'loading', 'working', 'done' or 'error') and in its line of status.
+ */
+export class Lazy {
+  #loaded;
+  #device;
+  #turn = 0;
+
+  /**
+   * @param {HTMLElement} section
+   * @param {(options: object) => Promise<object>} open Loads the model.
+   */
+  constructor(section, open) {
+    this.section = section;
+    this.open = open;
+    this.status = section.querySelector('[role=status]');
+    this.section.dataset.state = 'idle';
+  }
+
+  /**
+   * Runs `work` with the model, and says what it returns. One that another overtakes is forgotten.
+   *
+   * @param {(model: object, isCurrent: () => boolean) => Promise<string>} work
+   */
+  async use(work) {
+    const turn = ++this.#turn;
+    const isCurrent = () => turn === this.#turn;
+    try {
+      const model = await this.#load(isCurrent);
+      if (!isCurrent()) return;
+      this.tell('working', 'Reading…');
+      const words = await work(model, isCurrent);
+      if (isCurrent()) this.tell('done', `${words} On ${model.device.kind === 'webgpu' ? 'WebGPU' : 'the CPU'}; nothing left this device.`);
+    } catch (error) {
+      if (!isCurrent()) return;
+      const { heading, message } = errorWords(error);
+      this.tell('error', `${heading} ${excerpt(message)}`);
+    }
+  }
+
+  tell(state, words) {
+    this.section.dataset.state = state;
+    this.status.classList.toggle('wrong', state === 'error');
+    this.status.textContent = words;
+  }
+
+  async #load(isCurrent) {
+    const device = document.getElementById('device').value;
+    if (this.#loaded === undefined || this.#device !== device) {
+      const old = this.#loaded;
+      this.tell('loading', 'Looking for the model…');
+      const progress_callback = (info) => {
+        if (info.status === 'progress_total' && isCurrent()) this.tell('loading', `Loading the model: ${megabytes(info.loaded)} of ${megabytes(info.total)}.`);
+      };
+      this.#device = device;
+      this.#loaded = this.open({ device, progress_callback });
+      void old?.then((model) => model.dispose()).catch(() => undefined);
+    }
+    const loading = this.#loaded;
+    try {
+      return await loading;
+    } catch (error) {
+      // The next use tries again.
+      if (this.#loaded === loading) this.#loaded = undefined;
+      throw error;
+    }
+  }
+}
+
+/** Hands the files that are chosen in `section`'s field, or dropped on it, to `take`. */
+export function onFile(section, take) {
+  const field = section.querySelector('input[type=file]');
+  field.addEventListener('change', () => {
+    const [file] = field.files;
+    // So that the same file can be chosen again.
+    field.value = '';
+    if (file) take(file);
+  });
+  section.addEventListener('dragover', (event) => {
+    if (!event.dataTransfer?.types.includes('Files')) return;
+    event.preventDefault();
+    section.dataset.over = '';
+  });
+  section.addEventListener('dragleave', (event) => {
+    if (!section.contains(event.relatedTarget)) delete section.dataset.over;
+  });
+  section.addEventListener('drop', (event) => {
+    delete section.dataset.over;
+    const [file] = event.dataTransfer?.files ?? [];
+    if (!file) return;
+    event.preventDefault();
+    take(file);
+  });
+}

@@ -1,0 +1,55 @@
+import { pipeline } from 'pilot-light';
+import { Lazy } from './lazy.js';
+import { many, percent } from './words.js';
+
+/** Personal data in a text, marked with what it is. */
+export function personal(section) {
+  const model = new Lazy(section, (options) => pipeline('token-classification', '/models/rampart', options));
+  const text = section.querySelector('textarea');
+  const marked = section.querySelector('.marked');
+  section.addEventListener('submit', (event) => {
+    event.preventDefault();
+    if (text.value.trim() === '') {
+      model.tell('idle', 'There is nothing to look through yet: write or paste a text.');
+      text.focus();
+      return;
+    }
+    const { value } = text;
+    void model.use(async (find, isCurrent) => {
+      const found = await find(value, { aggregation_strategy: 'simple' });
+      if (!isCurrent()) return '';
+      marked.hidden = false;
+      marked.replaceChildren(...pieces(value, found));
+      return found.length === 0 ? 'Nothing personal was found.' : `${many(found.length, 'piece')} of personal data: ${kinds(found)}.`;
+    });
+  });
+  text.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) section.requestSubmit();
+  });
+}
+
+/** The text, with marks where something was found. */
+function pieces(text, found) {
+  const parts = [];
+  let at = 0;
+  for (const { entity_group, score, start, end } of found) {
+    if (start < at) continue;
+    const mark = document.createElement('mark');
+    const kind = document.createElement('small');
+    kind.textContent = kindWords(entity_group);
+    mark.title = `${kindWords(entity_group)}, ${percent(score)} sure`;
+    mark.append(text.slice(start, end), ' ', kind);
+    parts.push(text.slice(at, start), mark);
+    at = end;
+  }
+  return [...parts, text.slice(at)];
+}
+
+/** `given name (2), city` */
+function kinds(found) {
+  const counts = new Map();
+  for (const { entity_group } of found) counts.set(entity_group, (counts.get(entity_group) ?? 0) + 1);
+  return [...counts].map(([kind, count]) => `${kindWords(kind)}${count > 1 ? ` (${count})` : ''}`).join(', ');
+}
+
+const kindWords = (label) => label.toLowerCase().replaceAll('_', ' ');

@@ -9,6 +9,7 @@ mod onnx_models;
 mod onnx_mutations;
 mod onnx_nodes;
 mod onnx_refusals;
+mod protobuf;
 mod support;
 mod tasks;
 mod tokens;

@@ -2,10 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use burn::tensor::DType;
-
 use super::gpu::GpuTensor;
-use super::host::{self, HostTensor};
+use super::host::HostTensor;
 
 /// A tensor, where it is.
 #[derive(Clone)]
@@ -13,7 +11,7 @@ pub enum Value {
     /// In the CPU's memory. A constant remembers its copy on the GPU, so that it goes there once.
     Host(HostTensor, Option<Arc<OnceLock<GpuTensor>>>),
     /// On the GPU: floats of 32 bits, or what was found by comparing them.
-    Gpu(GpuTensor),
+    Gpu(Box<GpuTensor>),
 }
 
 impl Value {
@@ -23,18 +21,11 @@ impl Value {
     }
 
     /// The shape.
+    #[cfg(feature = "gpu")]
     pub fn shape(&self) -> &[usize] {
         match self {
-            Self::Host(tensor, _) => host::shape(tensor),
+            Self::Host(tensor, _) => super::host::shape(tensor),
             Self::Gpu(tensor) => tensor.shape(),
-        }
-    }
-
-    /// The type of its numbers.
-    pub fn dtype(&self) -> DType {
-        match self {
-            Self::Host(tensor, _) => tensor.dtype(),
-            Self::Gpu(tensor) => tensor.dtype(),
         }
     }
 }
@@ -47,6 +38,6 @@ impl From<HostTensor> for Value {
 
 impl From<GpuTensor> for Value {
     fn from(tensor: GpuTensor) -> Self {
-        Self::Gpu(tensor)
+        Self::Gpu(Box::new(tensor))
     }
 }

@@ -152,7 +152,10 @@ fn choose(call: &Call<'_>) -> Option<Vec<GpuTensor>> {
     let shape = host::broadcast_shape(yes.1, no.1).ok()?;
     let shape = host::broadcast_shape(condition.shape(), &shape).ok().filter(|shape| call.fits(shape))?;
     let mask = match condition {
-        Value::Gpu(GpuTensor { numbers: Numbers::Bools(mask), shape: own }) if *own == shape => mask.clone(),
+        Value::Gpu(found) if found.shape == shape => match &found.numbers {
+            Numbers::Bools(mask) => mask.clone(),
+            Numbers::Floats(_) => return None,
+        },
         Value::Host(mask, _) if mask.dtype() == host::BOOL => {
             let mask = host::contiguous(host::expand(mask.clone(), &shape).ok()?);
             let numbers: Vec<bool> = host::slice::<u8>(&mask).iter().map(|byte| *byte != 0).collect();

@@ -6,7 +6,7 @@ use burn::backend::ops::{
 };
 use burn::tensor::Shape;
 
-use super::{Call, Floats, Run, elementwise, of_rank, one};
+use super::{Call, Floats, GpuTensor, Run, elementwise, of_rank, one};
 use crate::models::graph::host;
 use crate::models::graph::ops::{NodeSpec, OWN_DOMAIN, axes_of, axis_of};
 
@@ -53,6 +53,10 @@ pub fn prepare(node: &NodeSpec<'_>) -> Option<Run> {
                 // Before opset 13 it went over all the dimensions from the axis on.
                 (!old || axis + 1 == shape.len()).then(|| one(softmax(x, axis), shape))?
             }))
+        }
+        (OWN_DOMAIN, "Attention") => {
+            let scale = attributes.float("scale", 1.0).ok()?;
+            Some(Box::new(move |call| attention(call, scale)))
         }
         ("", "LayerNormalization") => {
             let (axis, epsilon) = (attributes.int("axis", -1).ok()?, attributes.float("epsilon", 1e-5).ok()?);
@@ -108,6 +112,30 @@ fn matmul(a: (Floats, &[usize]), b: (Floats, &[usize]), call: &Call<'_>) -> Opti
     };
     call.fits(&shape)
         .then(|| (Wgpu::float_matmul(expand(a, a_shape, [rows, inner]), expand(b, b_shape, [inner, columns])), shape))
+}
+
+/// `softmax(q kᵀ · scale + mask) v`, each being `[batch, heads, seq, size]`.
+fn attention(call: &Call<'_>, scale: f32) -> Option<Vec<GpuTensor>> {
+    let ((q, q_shape), (k, k_shape), v) = (call.floats(0)?, call.floats(1)?, call.floats(2)?);
+    let &[batch, heads, keys, size] = k_shape else { return None };
+    if q_shape.len() != 4 || v.1.len() != 4 {
+        return None;
+    }
+    let k = Wgpu::float_permute(k, &[0, 1, 3, 2]);
+    let (mut scores, shape) = matmul((q, q_shape), (k, &[batch, heads, size, keys]), call)?;
+    if scale != 1.0 {
+        scores = Wgpu::float_mul_scalar(scores, scale.into());
+    }
+    let mut scores = Wgpu::float_reshape(scores, Shape::from(shape.clone()));
+    if call.value(3).is_some() {
+        let (mask, own) = call.floats(3)?;
+        if host::broadcast_shape(own, &shape).ok()? != shape {
+            return None;
+        }
+        scores = Wgpu::float_add(scores, of_rank(mask, own, shape.len()));
+    }
+    let (product, shape) = matmul((Wgpu::softmax(scores, 3), &shape), v, call)?;
+    one(product, &shape)
 }
 
 fn gemm(node: &NodeSpec<'_>) -> Option<Run> {
@@ -348,7 +376,7 @@ fn resize(node: &NodeSpec<'_>) -> Option<Run> {
             super::Value::Host(tensor, _) => host::to_f64s(tensor),
             super::Value::Gpu(_) => return None,
         };
-        let whole = |scale: f64| (scale >= 1.0 && scale < 65536.0 && scale.fract() == 0.0).then_some(scale as usize);
+        let whole = |scale: f64| ((1.0..65536.0).contains(&scale) && scale.fract() == 0.0).then_some(scale as usize);
         if call.value(3).is_some() || scales[..2] != [1.0, 1.0] {
             return None;
         }

@@ -55,14 +55,6 @@ impl GpuTensor {
         &self.shape
     }
 
-    /// The type of its numbers.
-    pub fn dtype(&self) -> DType {
-        match self.numbers {
-            Numbers::Floats(_) => DType::F32,
-            Numbers::Bools(_) => host::BOOL,
-        }
-    }
-
     /// Brings it into the CPU's memory.
     ///
     /// # Errors
@@ -139,7 +131,7 @@ impl Call<'_> {
     fn floats(&self, place: usize) -> Option<(Floats, &[usize])> {
         let value = self.value(place)?;
         let tensor = match value {
-            Value::Gpu(tensor) => tensor.clone(),
+            Value::Gpu(tensor) => (**tensor).clone(),
             Value::Host(tensor, _) if tensor.dtype() != DType::F32 => return None,
             Value::Host(tensor, None) => self.upload(tensor),
             Value::Host(tensor, Some(uploaded)) => uploaded.get_or_init(|| self.upload(tensor)).clone(),

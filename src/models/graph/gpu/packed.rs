@@ -20,7 +20,7 @@ pub fn prepare(node: &NodeSpec<'_>) -> Option<Run> {
     let size = |name| usize::try_from(node.attributes.int(name, 0).ok()?).ok().filter(|size| *size > 0);
     let (inner, columns, block) = (size("K")?, size("N")?, size("block_size")?);
     // A word holds 8 weights of one block.
-    if node.has(4) || node.has(5) || inner % block != 0 || block % 8 != 0 {
+    if node.has(4) || inner % block != 0 || block % 8 != 0 {
         return None;
     }
     let blocks = inner / block;
@@ -49,7 +49,12 @@ pub fn prepare(node: &NodeSpec<'_>) -> Option<Run> {
         let on_gpu = uploaded.get_or_init(|| packed.upload(call));
         let rows = batch.iter().product();
         let x = Wgpu::float_reshape(x, Shape::from([rows, inner]));
-        one(Wgpu::float_matmul(x, Wgpu::float_transpose(packed.unpack(on_gpu))), &wanted)
+        let product = Wgpu::float_matmul(x, Wgpu::float_transpose(packed.unpack(on_gpu)));
+        let bias = match call.value(5) {
+            None => return one(product, &wanted),
+            Some(_) => call.floats(5).filter(|(_, own)| *own == [columns])?.0,
+        };
+        one(Wgpu::float_add(product, Wgpu::float_reshape(bias, Shape::from([1, columns]))), &wanted)
     }))
 }
 

@@ -55,6 +55,14 @@ impl Window {
     /// # Errors
     /// They are none of a convolution.
     pub fn new(node: &NodeSpec<'_>) -> Result<Self, Refusal> {
+        Self::new_with_weights(node, 1)
+    }
+
+    /// The same for an operator whose weights are its input at `place`.
+    ///
+    /// # Errors
+    /// They are none of a convolution.
+    pub fn new_with_weights(node: &NodeSpec<'_>, place: usize) -> Result<Self, Refusal> {
         let sizes = |name: &str, least: i64| -> Result<Option<Vec<usize>>, Refusal> {
             let Some(values) = node.attributes.ints(name)? else { return Ok(None) };
             if values.len() > 6 || values.iter().any(|value| *value < least) {
@@ -82,7 +90,7 @@ impl Window {
                 .filter(|groups| *groups > 0)
                 .ok_or(format!("it has {groups} groups"))?,
         };
-        let rank = node.constant(1).map(|weights| host::shape(weights).len().saturating_sub(2));
+        let rank = node.constant(place).map(|weights| host::shape(weights).len().saturating_sub(2));
         match rank.or(window.kernel.as_ref().map(Vec::len)) {
             Some(rank @ (0 | 4..)) => Err(format!("it is known for 1 to 3 spatial dimensions, not for {rank}")),
             _ => Ok(window),

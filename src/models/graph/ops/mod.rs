@@ -34,10 +34,14 @@ mod select;
 mod shape;
 mod signal;
 mod softmax;
+#[cfg(test)]
+mod tests;
 mod unary;
 mod zip;
 
 pub use layout::concat;
+#[cfg(feature = "gpu")]
+pub use shape::reshaped;
 
 /// The newest version of the default operator set that the operators here were written for.
 pub const NEWEST_OPSET: i64 = 27;

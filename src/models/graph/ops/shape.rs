@@ -64,7 +64,7 @@ fn reshape(node: &NodeSpec<'_>) -> Prepared {
 }
 
 /// The shape that `wanted` means for a tensor of the shape `own`: 0 is the dimension as it is, −1 what is left.
-fn reshaped(own: &[usize], wanted: &[i64], allow_zero: bool) -> Result<Vec<usize>> {
+pub fn reshaped(own: &[usize], wanted: &[i64], allow_zero: bool) -> Result<Vec<usize>> {
     let bad = || wrong(format!("a tensor of the shape {own:?} cannot have the shape {wanted:?}"));
     let mut shape = Vec::with_capacity(wanted.len());
     let mut free = None;

@@ -97,7 +97,7 @@ export class Engine {
     throwIfAborted(signal);
     const { wasm, device, report } = this.#started();
     const { graph } = args;
-    const loader = graph ? wasm.Loader.graph(device, graph.file, graph.externalData, args.options) : new wasm.Loader(device, args.task, args.options);
+    const loader = graph ? wasm.Loader.graph(device, graph.file, graph.externalData, args.options, graph.options) : new wasm.Loader(device, args.task, args.options);
     try {
       await withController(signal, (controller) => this.#supply(loader, args, progress, controller));
     } catch (thrown) {

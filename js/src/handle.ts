@@ -5,7 +5,7 @@ import type { ProgressCallback } from './progress.js';
 import type { Args, LoadArgs, LoadResult, Op, Result } from './protocol.js';
 import { absolutePaths, baseAddress, resolveFile, resolveModel } from './resolve.js';
 import { acquire, type Model, type Supervisor } from './supervisor.js';
-import type { CascadeConfig, DeviceChoice, DeviceReport, DType, Task } from './types.js';
+import type { CascadeConfig, DeviceChoice, DeviceReport, DType, GraphOptions, Task } from './types.js';
 
 /** How a model is loaded. */
 export interface LoadingOptions {
@@ -63,10 +63,10 @@ export class Handle implements Disposable {
   }
 
   /** Loads the graph in the file `model`. */
-  static graph(model: string, externalData: string[], options: LoadingOptions): Promise<Handle> {
+  static graph(model: string, externalData: string[], graph: GraphOptions, options: LoadingOptions): Promise<Handle> {
     const place = ({ revision }: LoadingOptions): Pick<LoadArgs, 'folder' | 'graph'> => {
       const { folder, file } = resolveFile(model, revision, env, baseAddress());
-      return { folder, graph: { file, externalData } };
+      return { folder, graph: { file, externalData, options: graph } };
     };
     return Handle.#load({ task: 'model', model }, place, options);
   }

@@ -37,6 +37,7 @@ export type {
   EntityGroup,
   Envelope,
   ErrorKind,
+  GraphOptions,
   ImageText,
   ImageToTextOptions,
   Port,

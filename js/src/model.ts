@@ -2,7 +2,7 @@ import { splitSignal, invalid } from './input.js';
 import { Handle, type LoadingOptions } from './handle.js';
 import type { CallOptions } from './pipeline.js';
 import { checkedTensor, fromRaw, toRaw, type Tensor } from './tensor.js';
-import type { DeviceReport, Port, RawTensor } from './types.js';
+import type { DeviceReport, GraphOptions, Port, RawTensor } from './types.js';
 
 /** How an ONNX file is loaded. */
 export interface ModelOptions extends LoadingOptions {
@@ -11,6 +11,12 @@ export interface ModelOptions extends LoadingOptions {
    * `['model.onnx_data']`. They are never looked for anywhere else.
    */
   externalData?: string[];
+  /** What the file, and a run of it, may ask for; beyond that it is refused. */
+  limits?: GraphOptions['limits'];
+  /** Which operations are joined into one, all of them by default; each can be turned off for comparison. */
+  fusion?: GraphOptions['fusion'];
+  /** Floats of a tensor from which it is taken to the GPU, 1024 by default; fewer are scales and shapes. */
+  gpu_min_elements?: number;
 }
 
 /** Tensors by name. */
@@ -48,9 +54,10 @@ export interface Model {
  * named; the others are those of `pipeline`.
  */
 export async function model(file: string, options: ModelOptions = {}): Promise<Model> {
-  const { externalData = [], ...rest } = options;
+  const { externalData = [], limits, fusion, gpu_min_elements, ...rest } = options;
   if (!Array.isArray(externalData) || externalData.some((name) => typeof name !== 'string')) throw invalid('externalData must be an array of file names.');
-  const handle = await Handle.graph(file, externalData, rest);
+  const graph: GraphOptions = { ...(limits && { limits }), ...(fusion && { fusion }), ...(gpu_min_elements !== undefined && { gpu_min_elements }) };
+  const handle = await Handle.graph(file, externalData, graph, rest);
   const { inputs, outputs } = handle.info;
   return {
     get device() {

@@ -2,7 +2,7 @@ import type { Env } from './env.js';
 import type { ErrorFacts, PilotLightError } from './errors.js';
 import type { ProgressCallback, ProgressInfo } from './progress.js';
 import type { ModelFolder } from './resolve.js';
-import type { CascadeConfig, DeviceChoice, DeviceReport, DType, ImageToTextOptions, Inputs, LoadOptions, Port, RawTensor, RemoteEvent, RunOptions, RunOutput, SpeechOptions, Step, Task } from './types.js';
+import type { CascadeConfig, DeviceChoice, DeviceReport, DType, GraphOptions, ImageToTextOptions, Inputs, LoadOptions, Port, RawTensor, RemoteEvent, RunOptions, RunOutput, SpeechOptions, Step, Task } from './types.js';
 
 /** What an engine is started with. */
 export interface StartArgs {
@@ -23,8 +23,8 @@ export interface LoadArgs {
   folder: ModelFolder;
   options: LoadOptions;
   useBrowserCache: boolean;
-  /** Present for a graph by itself: its file, and those beside it that it names. */
-  graph?: { file: string; externalData: string[] };
+  /** Present for a graph by itself: its file, those beside it that it names, and how it is made ready. */
+  graph?: { file: string; externalData: string[]; options: GraphOptions };
   /** Present for the local model of a cascade. */
   cascade?: CascadeConfig;
 }

@@ -13,6 +13,7 @@ export type {
   Features,
   FileClassification,
   FileRequest,
+  GraphOptions,
   ImageText,
   ImageToTextOptions,
   LoadOptions,

@@ -26,6 +26,8 @@ extern "C" {
     pub type FileRequests;
     #[wasm_bindgen(typescript_type = "LoadOptions")]
     pub type JsLoadOptions;
+    #[wasm_bindgen(typescript_type = "GraphOptions")]
+    pub type JsGraphOptions;
     #[wasm_bindgen(typescript_type = "RunOptions | Partial<SpeechOptions> | Partial<ImageToTextOptions>")]
     pub type JsRunOptions;
     #[wasm_bindgen(typescript_type = "RunOutput")]
@@ -100,9 +102,16 @@ impl Loader {
     }
 
     /// A loader for the graph in `file`, which names the files `external` beside itself.
-    pub fn graph(device: &Device, file: &str, external: Vec<String>, options: JsLoadOptions) -> JsResult<Self> {
+    pub fn graph(
+        device: &Device,
+        file: &str,
+        external: Vec<String>,
+        options: JsLoadOptions,
+        graph: JsGraphOptions,
+    ) -> JsResult<Self> {
         let options = options_from_js("load options", options)?;
-        let loader = crate::Loader::graph(device.0.clone(), file, external, options, GraphOptions::default());
+        let graph: GraphOptions = options_from_js("graph options", graph)?;
+        let loader = crate::Loader::graph(device.0.clone(), file, external, options, graph);
         loader.map(Self).map_err(to_js_error)
     }
 

@@ -37,6 +37,7 @@ mod softmax;
 #[cfg(test)]
 mod tests;
 mod unary;
+mod window;
 mod zip;
 
 pub use layout::concat;

@@ -77,7 +77,7 @@ fn part(all: &[f32], at: usize, row: usize) -> &[f32] {
     if all.len() == row { all } else { &all[at * row..][..row] }
 }
 
-fn root_mean_square(node: &NodeSpec<'_>) -> Prepared {
+pub fn root_mean_square(node: &NodeSpec<'_>) -> Prepared {
     let axis = node.attributes.int("axis", -1)?;
     let epsilon = node.attributes.float("epsilon", 1e-5)?;
     node.attributes.get("stash_type");

@@ -6,13 +6,14 @@ use std::f64::consts::PI;
 
 use pilot_light::models::graph::{Graph, GraphOptions};
 use pilot_light::tasks::{
-    FileClassifier, ImageReader, ImageToTextOptions, SpeechEvent, SpeechOptions, SpeechStream, VoiceActivityDetector,
+    Aggregation, EntityGroup, FileClassifier, ImageReader, ImageToTextOptions, RunOptions, RunOutput, SpeechEvent,
+    SpeechOptions, SpeechStream, Task, VoiceActivityDetector,
 };
 use pilot_light::{Device, ErrorKind};
 use pollster::block_on;
 use serde::Deserialize;
 
-use crate::support::{fetched, golden, golden_json};
+use crate::support::{fetched, golden, golden_json, load};
 
 #[path = "../golden/tasks/qoi.rs"]
 mod qoi;
@@ -21,6 +22,35 @@ fn graph(folder: &str, file: &str) -> Graph {
     let path = fetched(&format!("models/{folder}/{file}"));
     let bytes = std::fs::read(path).expect("a model");
     Graph::load(bytes, HashMap::new(), &Device::cpu(), &GraphOptions::default()).expect("a graph")
+}
+
+#[derive(Deserialize)]
+struct Personal {
+    text: String,
+    entities: Vec<EntityGroup>,
+}
+
+#[test]
+fn personal_data_is_found_where_onnxruntime_finds_it() {
+    let model = load(&fetched("models/rampart"), Task::TokenClassification);
+    let golden: Vec<Personal> = golden_json("tasks/personal_data.json");
+    let texts: Vec<String> = golden.iter().map(|case| case.text.clone()).collect();
+    let options = RunOptions { aggregation_strategy: Some(Aggregation::Simple), ..RunOptions::default() };
+    let RunOutput::EntityGroups(found) = block_on(model.run(&texts, &options)).expect("entities") else {
+        panic!("no groups")
+    };
+    let mut worst = 0.0f64;
+    for (found, case) in found.into_iter().zip(golden) {
+        let bare = |group: &EntityGroup| EntityGroup { score: None, ..group.clone() };
+        let (ours, theirs): (Vec<_>, Vec<_>) =
+            (found.iter().map(bare).collect(), case.entities.iter().map(bare).collect());
+        assert_eq!(ours, theirs, "{}", case.text);
+        for (ours, theirs) in found.iter().zip(&case.entities) {
+            worst = worst.max((ours.score.expect("a score") - theirs.score.expect("a score")).abs());
+        }
+    }
+    println!("largest difference: {worst:.2e}");
+    assert!(worst < 1e-3, "{worst}");
 }
 
 #[derive(Deserialize)]

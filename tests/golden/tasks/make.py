@@ -4,6 +4,7 @@
     python make.py --only files            files/, files.json
     python make.py --only speech --recording FILE
     python make.py --only images           images/, images.json
+    python make.py --only personal_data    personal_data.json
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["files", "speech", "images"])
+    parser.add_argument("--only", choices=["files", "speech", "images", "personal_data"])
     parser.add_argument("--recording", type=Path, help="tests/data/test.wav of silero-vad's source distribution")
     arguments = parser.parse_args()
     if arguments.only in (None, "files"):
@@ -31,6 +32,10 @@ def main() -> None:
         import images
 
         images.make()
+    if arguments.only in (None, "personal_data"):
+        import personal_data
+
+        personal_data.make()
 
 
 if __name__ == "__main__":

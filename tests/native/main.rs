@@ -8,6 +8,7 @@ mod onnx_golden;
 mod onnx_models;
 mod onnx_mutations;
 mod onnx_nodes;
+mod onnx_operators;
 mod onnx_refusals;
 mod protobuf;
 mod support;

@@ -20,7 +20,7 @@ pub mod formats;
 mod loader;
 pub mod manifest;
 pub mod models;
-pub mod ops;
+mod ops;
 pub mod remote;
 pub mod tasks;
 pub mod tokenizer;

@@ -33,6 +33,6 @@ fn zeros(port: &Port) -> Option<(String, TensorData)> {
         None => vec![FREE],
     };
     let count = dims.iter().try_fold(1_usize, |count, &dim| count.checked_mul(dim))?;
-    let bytes = vec![0; (count <= LIMITS.max_elements).then_some(count * port.dtype.size())?];
+    let bytes = vec![0; (count <= LIMITS.max_elements).then(|| count * port.dtype.size())?];
     Some((port.name.clone(), TensorData::try_from_bytes_vec(bytes, dims, port.dtype).ok()?))
 }

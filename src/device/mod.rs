@@ -50,7 +50,9 @@ pub struct DeviceReport {
 /// A device to load models onto. Cheap to clone.
 #[derive(Clone)]
 pub struct Device {
-    tensors: burn::tensor::Device,
+    /// The GPU, as Burn knows it.
+    #[cfg(feature = "gpu")]
+    gpu: Option<burn::tensor::Device>,
     kind: DeviceKind,
     adapter: String,
     watch: webgpu::Watch,
@@ -60,7 +62,8 @@ impl Device {
     /// The CPU.
     pub fn cpu() -> Self {
         Self {
-            tensors: burn::tensor::Device::flex(),
+            #[cfg(feature = "gpu")]
+            gpu: None,
             kind: DeviceKind::Wasm,
             adapter: String::new(),
             watch: webgpu::Watch::default(),
@@ -94,14 +97,16 @@ impl Device {
         self.watch.fault()
     }
 
-    pub(crate) fn tensors(&self) -> &burn::tensor::Device {
-        &self.tensors
+    /// The GPU, as Burn knows it; none on the CPU.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn gpu(&self) -> Option<&burn::tensor::Device> {
+        self.gpu.as_ref()
     }
 
     /// Runs the golden input on this device and on the CPU, and compares.
     async fn prove(&self) -> Result<()> {
-        let theirs = golden_output(&self.tensors).await?;
-        let ours = golden_output(&burn::tensor::Device::flex()).await?;
+        let theirs = golden_output(self).await?;
+        let ours = golden_output(&Self::cpu()).await?;
         let unavailable = |message: String| Err(Error::new(ErrorKind::BackendUnavailable, message));
         if let Some(fault) = self.fault() {
             return unavailable(format!("it failed on a golden input: {fault}"));
@@ -124,7 +129,7 @@ const TOLERANCE: f32 = 1e-3;
 
 /// The hidden states of two texts, of which one is padded, in a layer of the size of the encoders that
 /// this crate is made for, with weights made up here.
-async fn golden_output(device: &burn::tensor::Device) -> Result<Vec<f32>> {
+async fn golden_output(device: &Device) -> Result<Vec<f32>> {
     let config = Config {
         family: Family::Bert,
         head: HeadKind::None,

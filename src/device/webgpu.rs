@@ -46,10 +46,10 @@ pub async fn open() -> Result<Device> {
         };
     }
     let setup = burn::tensor::Device::wgpu_options().init_with_setup_async().await;
-    let (tensors, setup) =
+    let (gpu, setup) =
         setup.map_err(|error| Error::new(ErrorKind::BackendUnavailable, format!("no GPU could be opened: {error}")))?;
     let watch = Watch::listen(&setup.device);
-    let device = Device { tensors, kind: DeviceKind::Webgpu, adapter: describe(&setup), watch };
+    let device = Device { gpu: Some(gpu), kind: DeviceKind::Webgpu, adapter: describe(&setup), watch };
     Ok(OPENED.get_or_init(|| device).clone())
 }
 

@@ -145,7 +145,7 @@ impl TextModel {
             (None, Some(config)) => {
                 let own_head = if self.head.is_some() { Head::None } else { Head::new(&config, &mut files.weights)? };
                 let hidden = config.hidden_size;
-                let encoder = Encoder::new(config, &mut files.weights, device.tensors())?;
+                let encoder = Encoder::new(config, &mut files.weights, device)?;
                 (Backbone::Encoder(Box::new(encoder)), own_head, Some(hidden))
             }
             (None, None) => return Err(Error::internal("the loader has no configuration")),

@@ -4,14 +4,13 @@
 //! Vaswani et al. 2017 (1706.03762), section 3, with the post-normalised layers of Devlin et al. 2018
 //! (1810.04805); the names of tensors are those of the transformers library.
 
-use burn::tensor::module::{attention, layer_norm, linear};
-use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::TensorData;
 
 use super::config::{Activation, Config, Family};
+use super::graph::{Attribute, Builder, Graph, Operand};
 use super::weights::Weights;
-use crate::error::{Error, ErrorKind, Result};
-use crate::ops;
+use crate::device::Device;
+use crate::error::{Error, Result};
 
 /// Added to the attention scores of padding: its weight is then zero in 32 bits.
 const MASKED: f32 = -1e9;
@@ -20,8 +19,9 @@ const MASKED: f32 = -1e9;
 pub struct Encoder {
     config: Config,
     embeddings: Embeddings,
-    layers: Vec<Layer>,
-    device: Device,
+    /// From the sum of the embeddings, `[batch, seq, hidden]`, and what is added to the attention scores,
+    /// `[batch, 1, 1, seq]`, to the last hidden states.
+    layers: Graph,
 }
 
 /// The hidden states of a batch, back from the device; or, from a model that gives those itself, logits.
@@ -41,35 +41,6 @@ struct Embeddings {
     positions: Vec<f32>,
     /// `[hidden]`: the one type that a text by itself has; zeros where there are no types.
     token_type: Vec<f32>,
-    norm: Norm,
-}
-
-struct Layer {
-    /// Queries, keys and values at once: `[hidden, 3 · hidden]`
-    qkv: Dense,
-    /// `[hidden, hidden]`
-    attention_output: Dense,
-    attention_norm: Norm,
-    /// `[hidden, intermediate]`
-    intermediate: Dense,
-    /// `[intermediate, hidden]`
-    output: Dense,
-    output_norm: Norm,
-}
-
-struct Dense {
-    /// `[in, out]`
-    weight: Tensor<2>,
-    /// `[out]`
-    bias: Tensor<1>,
-}
-
-struct Norm {
-    /// `[hidden]`
-    weight: Tensor<1>,
-    /// `[hidden]`
-    bias: Tensor<1>,
-    epsilon: f64,
 }
 
 /// How a family names the parts of an encoder.
@@ -117,10 +88,15 @@ impl Encoder {
     pub fn new(config: Config, weights: &mut Weights, device: &Device) -> Result<Self> {
         weights.find_prefix("embeddings.word_embeddings.weight");
         let names = if config.family == Family::DistilBert { DISTILBERT } else { BERT };
-        let mut build = Build { weights, config: &config, device };
+        let mut build = Build { weights, config: &config, graph: Builder::default() };
         let embeddings = build.embeddings()?;
-        let layers = (0..config.num_layers).map(|index| build.layer(index, &names)).collect::<Result<_>>()?;
-        Ok(Self { embeddings, layers, device: device.clone(), config })
+        let (sum, mask) = (build.graph.input("sum"), build.graph.input("mask"));
+        let mut x = build.norm("embeddings.LayerNorm", sum)?;
+        for index in 0..config.num_layers {
+            x = build.layer(index, &names, x, mask)?;
+        }
+        let layers = build.graph.finish(x, device)?;
+        Ok(Self { embeddings, layers, config })
     }
 
     /// What the encoder was built by.
@@ -140,20 +116,13 @@ impl Encoder {
         if seq == 0 {
             return Ok(Hidden { data: Vec::new(), seq, hidden });
         }
-        let embedded = TensorData::new(self.embed(batch, seq)?, [batch.len(), seq, hidden]);
-        let bias = self.padding_bias(batch, seq);
-
-        let x = Tensor::<3>::from_data(embedded, &self.device);
-        let mut x = self.embeddings.norm.forward(x);
-        for layer in &self.layers {
-            x = layer.forward(x, bias.clone(), &self.config);
-        }
-
-        let data = x.into_data_async().await;
-        let data = data.map_err(|error| Error::new(ErrorKind::DeviceLost, format!("the device failed: {error}")))?;
-        let data = data
-            .try_into_vec::<f32>()
-            .map_err(|error| Error::internal(format!("the device gave other numbers than f32: {error:?}")))?;
+        let sum = TensorData::new(self.embed(batch, seq)?, [batch.len(), seq, hidden]);
+        let padded =
+            |ids: &&[u32]| (0..seq).map(move |key| if key < ids.len() { 0.0 } else { MASKED }).collect::<Vec<_>>();
+        let mask = TensorData::new(batch.iter().flat_map(|ids| padded(ids)).collect(), [batch.len(), 1, 1, seq]);
+        let outputs = self.layers.run(vec![("sum".to_string(), sum), ("mask".to_string(), mask)]).await?;
+        let states = outputs.into_iter().next().and_then(|(_, states)| states.try_into_vec::<f32>().ok());
+        let data = states.ok_or_else(|| Error::internal("the layers gave no floats"))?;
         Ok(Hidden { data, seq, hidden })
     }
 
@@ -185,61 +154,6 @@ impl Encoder {
         }
         Ok(sum)
     }
-
-    /// What is added to the attention scores, `[batch, 1, seq, seq]`; nothing where all are equally long.
-    fn padding_bias(&self, batch: &[&[u32]], seq: usize) -> Option<Tensor<4>> {
-        if batch.iter().all(|ids| ids.len() == seq) {
-            return None;
-        }
-        let mut bias = Vec::with_capacity(batch.len() * seq * seq);
-        for ids in batch {
-            for _ in 0..seq {
-                bias.extend((0..seq).map(|key| if key < ids.len() { 0.0 } else { MASKED }));
-            }
-        }
-        Some(Tensor::from_data(TensorData::new(bias, [batch.len(), 1, seq, seq]), &self.device))
-    }
-}
-
-impl Layer {
-    /// `x`: `[batch, seq, hidden]`
-    fn forward(&self, x: Tensor<3>, bias: Option<Tensor<4>>, config: &Config) -> Tensor<3> {
-        let attended = self.attention_output.forward(self.attend(x.clone(), bias, config));
-        let x = self.attention_norm.forward(attended + x);
-
-        let inner = self.intermediate.forward(x.clone());
-        let inner = match config.activation {
-            Activation::Gelu => ops::gelu(inner),
-            Activation::GeluTanh => activation::gelu_approximate(inner),
-            Activation::Relu => activation::relu(inner),
-        };
-        self.output_norm.forward(self.output.forward(inner) + x)
-    }
-
-    /// Attention of every head, side by side: `[batch, seq, hidden]`
-    fn attend(&self, x: Tensor<3>, bias: Option<Tensor<4>>, config: &Config) -> Tensor<3> {
-        let [batch, seq, hidden] = x.dims();
-        let heads = config.num_heads;
-        let qkv = self.qkv.forward(x);
-        let part = |index: usize| -> Tensor<4> {
-            let part = qkv.clone().narrow(2, index * hidden, hidden);
-            part.reshape([batch, seq, heads, hidden / heads]).swap_dims(1, 2)
-        };
-        let mixed = attention(part(0), part(1), part(2), None, bias, AttentionModuleOptions::default());
-        mixed.swap_dims(1, 2).reshape([batch, seq, hidden])
-    }
-}
-
-impl Dense {
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        linear(x, self.weight.clone(), Some(self.bias.clone()))
-    }
-}
-
-impl Norm {
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        layer_norm(x, self.weight.clone(), Some(self.bias.clone()), self.epsilon)
-    }
 }
 
 impl Hidden {
@@ -264,11 +178,11 @@ impl Hidden {
     }
 }
 
-/// Takes tensors out of a checkpoint and brings them to a device.
+/// Takes tensors out of a checkpoint and builds the layers of them.
 struct Build<'a> {
     weights: &'a mut Weights,
     config: &'a Config,
-    device: &'a Device,
+    graph: Builder,
 }
 
 impl Build<'_> {
@@ -281,24 +195,59 @@ impl Build<'_> {
         let mut token_type =
             if type_vocab_size == 0 { vec![0.0; hidden] } else { table("token_type_embeddings", type_vocab_size)? };
         token_type.truncate(hidden);
-        Ok(Embeddings { words, positions, token_type, norm: self.norm("embeddings.LayerNorm")? })
+        Ok(Embeddings { words, positions, token_type })
     }
 
-    fn layer(&mut self, index: usize, names: &Names) -> Result<Layer> {
+    /// `x`: `[batch, seq, hidden]`
+    fn layer(&mut self, index: usize, names: &Names, x: Operand, mask: Operand) -> Result<Operand> {
         let Config { hidden_size: hidden, intermediate_size: intermediate, .. } = *self.config;
         let name = |part: &str| format!("{}.{index}.{part}", names.layer);
-        Ok(Layer {
-            qkv: self.dense(&[name(names.query), name(names.key), name(names.value)], hidden, hidden)?,
-            attention_output: self.dense(&[name(names.attention_output)], hidden, hidden)?,
-            attention_norm: self.norm(&name(names.attention_norm))?,
-            intermediate: self.dense(&[name(names.intermediate)], hidden, intermediate)?,
-            output: self.dense(&[name(names.output)], intermediate, hidden)?,
-            output_norm: self.norm(&name(names.output_norm))?,
-        })
+        let activation = match self.config.activation {
+            Activation::Gelu => "gelu",
+            Activation::GeluTanh => "gelu_tanh",
+            Activation::Relu => "relu",
+        };
+        let qkv = [name(names.query), name(names.key), name(names.value)];
+        let qkv = self.dense(&qkv, [hidden, hidden], x, "")?;
+        let attended = self.attend(qkv, mask);
+        let attended = self.dense(&[name(names.attention_output)], [hidden, hidden], attended, "")?;
+        let sum = self.graph.node("Add", &[attended, x], Vec::new());
+        let x = self.norm(&name(names.attention_norm), sum)?;
+
+        let inner = self.dense(&[name(names.intermediate)], [hidden, intermediate], x, activation)?;
+        let outer = self.dense(&[name(names.output)], [intermediate, hidden], inner, "")?;
+        let sum = self.graph.node("Add", &[outer, x], Vec::new());
+        self.norm(&name(names.output_norm), sum)
     }
 
-    /// The layers `names`, each from `inputs` to `outputs`, as one whose outputs lie side by side.
-    fn dense(&mut self, names: &[String], inputs: usize, outputs: usize) -> Result<Dense> {
+    /// Attention of every head, side by side: from `[batch, seq, 3 · hidden]` to `[batch, seq, hidden]`
+    fn attend(&mut self, qkv: Operand, mask: Operand) -> Operand {
+        let Config { hidden_size: hidden, num_heads: heads, .. } = *self.config;
+        let (hidden, heads) = (hidden as i64, heads as i64);
+        let turn = || vec![("perm", Attribute::Ints(vec![0, 2, 1, 3]))];
+        let shape = self.graph.ints(&[0, 0, heads, hidden / heads]);
+        let axis = self.graph.ints(&[2]);
+        let parts = [0, 1, 2].map(|part| {
+            let (start, end) = (self.graph.ints(&[part * hidden]), self.graph.ints(&[(part + 1) * hidden]));
+            let part = self.graph.node("Slice", &[qkv, start, end, axis], Vec::new());
+            let part = self.graph.node("Reshape", &[part, shape], Vec::new());
+            self.graph.node("Transpose", &[part], turn())
+        });
+        let scale = 1.0 / ((hidden / heads) as f32).sqrt();
+        let mixed = self.graph.attention(parts, mask, scale);
+        let mixed = self.graph.node("Transpose", &[mixed], turn());
+        let shape = self.graph.ints(&[0, 0, hidden]);
+        self.graph.node("Reshape", &[mixed, shape], Vec::new())
+    }
+
+    /// The layers `names`, each from so many inputs to so many outputs, as one whose outputs lie side by side.
+    fn dense(
+        &mut self,
+        names: &[String],
+        [inputs, outputs]: [usize; 2],
+        x: Operand,
+        activation: &str,
+    ) -> Result<Operand> {
         // Taken out before anything is made room for: until then the sizes are only what config.json says.
         let mut published = Vec::with_capacity(names.len());
         let mut bias = Vec::new();
@@ -316,21 +265,16 @@ impl Build<'_> {
                 }
             }
         }
-        Ok(Dense {
-            weight: Tensor::from_data(TensorData::new(weight, [inputs, all]), self.device),
-            bias: self.vector(bias),
-        })
+        let (weight, bias) = (self.graph.floats(&[inputs, all], weight), self.graph.floats(&[all], bias));
+        Ok(self.graph.linear(x, weight, bias, activation))
     }
 
-    fn norm(&mut self, name: &str) -> Result<Norm> {
+    fn norm(&mut self, name: &str, x: Operand) -> Result<Operand> {
         let hidden = self.config.hidden_size;
         let weight = self.weights.take(&format!("{name}.weight"), &[hidden])?;
         let bias = self.weights.take(&format!("{name}.bias"), &[hidden])?;
-        Ok(Norm { weight: self.vector(weight), bias: self.vector(bias), epsilon: self.config.layer_norm_eps })
-    }
-
-    fn vector(&self, data: Vec<f32>) -> Tensor<1> {
-        let length = data.len();
-        Tensor::from_data(TensorData::new(data, [length]), self.device)
+        let (weight, bias) = (self.graph.floats(&[hidden], weight), self.graph.floats(&[hidden], bias));
+        let epsilon = Attribute::Float(self.config.layer_norm_eps as f32);
+        Ok(self.graph.node("LayerNormalization", &[x, weight, bias], vec![("epsilon", epsilon)]))
     }
 }

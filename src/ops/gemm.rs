@@ -123,7 +123,7 @@ pub struct Product<'a> {
     /// What the sums begin with.
     pub start: Start<'a>,
     /// What is done to each piece of a row of the result when it is complete.
-    pub finish: Option<&'a (dyn Fn(&mut [f32]) + Send + Sync)>,
+    pub finish: Option<&'a dyn Fn(&mut [f32])>,
 }
 
 impl<'a> Product<'a> {

@@ -65,6 +65,11 @@ impl Project {
         self.cache.join("samples")
     }
 
+    /// Tests that others have published, which are fetched.
+    pub fn conformance(&self) -> PathBuf {
+        self.cache.join("conformance")
+    }
+
     /// What the measurements make for themselves.
     pub fn bench_files(&self) -> PathBuf {
         self.cache.join("bench")

@@ -160,7 +160,7 @@ fn wasm(project: &Project, artefact: &Artefact, test: &str, webgpu: WebGpu) -> R
 /// The npm package by itself, then in a browser.
 fn web(project: &Project) -> Result<()> {
     build::run(project)?;
-    models::bring(project)?;
+    models::bring_with_samples(project)?;
     run_program(program("npm", &project.js()).arg("test"))?;
 
     npm::install(&project.web_tests())?;

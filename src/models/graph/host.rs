@@ -272,11 +272,11 @@ pub fn cast(tensor: HostTensor, dtype: DType) -> HostTensor {
     if tensor.dtype() == dtype {
         return tensor;
     }
+    if dtype == DType::F32 {
+        let shape = shape(&tensor).to_vec();
+        return self::tensor(&shape, to_f32s(tensor));
+    }
     if is_float(tensor.dtype()) {
-        if dtype == DType::F32 {
-            let shape = shape(&tensor).to_vec();
-            return self::tensor(&shape, to_f32s(tensor));
-        }
         return from_f64s(dtype, shape(&tensor), &to_f64s(&tensor));
     }
     if tensor.dtype() == DType::U64 && is_float(dtype) {

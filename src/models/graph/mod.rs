@@ -9,6 +9,7 @@
 //! time, `run` takes the steps. The operators are in `ops`, those for a GPU in `gpu`.
 
 mod attributes;
+mod builder;
 mod control;
 mod fold;
 mod fuse;
@@ -29,12 +30,15 @@ use std::collections::HashMap;
 
 use burn::tensor::{DType, TensorData};
 
+pub(crate) use attributes::Attribute;
+pub(crate) use builder::{Builder, Operand};
 pub use options::{Fusion, GraphOptions, Limits};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::formats::onnx;
 use plan::Plan;
+use program::Program;
 use run::Run;
 use value::Value;
 
@@ -96,6 +100,16 @@ impl Graph {
         fold::fold(&mut program, &limits)?;
         program.block.prune(program.types.len());
         fuse::fuse(&mut program, &options.fusion);
+        Self::of_program(program, metadata, widened, device, options)
+    }
+
+    fn of_program(
+        mut program: Program,
+        metadata: HashMap<String, String>,
+        widened: bool,
+        device: &Device,
+        options: &GraphOptions,
+    ) -> Result<Self> {
         let plan = plan::plan(&program, device)?;
         let mut constants = vec![None; program.types.len()];
         let mut keep = |slot: usize| {
@@ -105,15 +119,8 @@ impl Graph {
         };
         program.block.nodes.iter().for_each(|node| node.reads(&mut keep));
         program.block.outputs.iter().for_each(|slot| keep(*slot));
-        Ok(Self {
-            inputs: program.inputs,
-            outputs: program.outputs,
-            metadata,
-            options: options.clone(),
-            widened,
-            plan,
-            constants,
-        })
+        let (inputs, outputs) = (program.inputs, program.outputs);
+        Ok(Self { inputs, outputs, metadata, options: options.clone(), widened, plan, constants })
     }
 
     /// What [`Self::run`] is to be given.
@@ -177,6 +184,11 @@ impl Graph {
         };
         self.inputs.iter().map(take).collect()
     }
+}
+
+/// The numbers as 32-bit floats, whatever their type; without a copy where they are.
+pub(crate) fn to_floats(data: TensorData) -> Vec<f32> {
+    host::to_f32s(host::from_data(data))
 }
 
 /// Reads a tensor that was saved by itself (`.pb`), as ONNX's own tests do.

@@ -19,7 +19,7 @@ const DIGEST: &str = "9d2bf8944b1b0b5b9bd3f686276e0e972d7afe96d7135c13046349832c
 
 /// Puts them into the cache folder, where they are not there already.
 pub fn bring(project: &Project) -> Result<()> {
-    let place = project.cache.join("conformance");
+    let place = project.conformance();
     let folder = place.join("onnx-1.22.0");
     if folder.join("node").is_dir() {
         return Ok(());

@@ -31,7 +31,8 @@ pub fn prepare(node: &NodeSpec<'_>) -> Option<Run> {
         "Floor" => unary(Wgpu::float_floor),
         "Ceil" => unary(Wgpu::float_ceil),
         "Reciprocal" => unary(Wgpu::float_recip),
-        "Gelu" if attributes.string("approximate", "none").ok()? == "none" => unary(Wgpu::gelu),
+        "Gelu" if attributes.string("approximate", "none").ok()? == "tanh" => unary(gelu_tanh),
+        "Gelu" => unary(Wgpu::gelu),
         "Identity" => unary(|x| x),
         "HardSigmoid" => hard_sigmoid(float("alpha", 0.2)?, float("beta", 0.5)?),
         "HardSwish" => unary(hard_swish),
@@ -62,6 +63,7 @@ pub fn activation(node: &NodeSpec<'_>) -> Option<Box<dyn Fn(Floats) -> Floats + 
         "" => Box::new(|x| x),
         "relu" => Box::new(Wgpu::relu),
         "gelu" => Box::new(Wgpu::gelu),
+        "gelu_tanh" => Box::new(gelu_tanh),
         "sigmoid" => Box::new(Wgpu::sigmoid),
         "swish" => Box::new(swish),
         "hard_swish" => Box::new(hard_swish),
@@ -96,6 +98,15 @@ fn hard_sigmoid(alpha: f32, beta: f32) -> Run {
 
 fn hard_swish(x: Floats) -> Floats {
     Wgpu::float_mul(x.clone(), linear_clamp(x, 1.0 / 6.0, 0.5))
+}
+
+/// # Source
+/// Hendrycks and Gimpel 2016 (1606.08415), section 2: the approximation by tanh.
+fn gelu_tanh(x: Floats) -> Floats {
+    let cube = Wgpu::float_mul(Wgpu::float_mul(x.clone(), x.clone()), x.clone());
+    let sum = Wgpu::float_add(x.clone(), Wgpu::float_mul_scalar(cube, 0.044_715f32.into()));
+    let tanh = Wgpu::float_tanh(Wgpu::float_mul_scalar(sum, 0.797_884_6f32.into()));
+    Wgpu::float_mul(Wgpu::float_mul_scalar(x, 0.5f32.into()), Wgpu::float_add_scalar(tanh, 1f32.into()))
 }
 
 fn swish(x: Floats) -> Floats {

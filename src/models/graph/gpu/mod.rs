@@ -92,7 +92,7 @@ pub struct GpuKernel {
 impl GpuKernel {
     /// How `node` is run on `device`; none where it is not.
     pub fn prepare(node: &NodeSpec<'_>, device: &Device) -> Option<Self> {
-        let DispatchDevice::Cube(gpu) = device.tensors().as_dispatch() else { return None };
+        let DispatchDevice::Cube(gpu) = device.gpu()?.as_dispatch() else { return None };
         if !node.domain.is_empty() && node.domain != OWN_DOMAIN && node.domain != super::ops::MICROSOFT {
             return None;
         }

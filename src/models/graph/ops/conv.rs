@@ -204,7 +204,7 @@ pub fn floats(
         return wrong(format!("tensors of the shapes {shape_x:?} and {shape_w:?} cannot be convolved"));
     };
     let groups = window.groups;
-    if channels.checked_mul(groups) != Some(*all_channels) || all_features % groups != 0 {
+    if groups == 0 || channels.checked_mul(groups) != Some(*all_channels) || all_features % groups != 0 {
         return wrong(format!("{groups} groups of {shape_w:?} cannot be convolved with {shape_x:?}"));
     }
     check_bias(bias, *all_features)?;

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 
 mod arithmetic;
 mod attention;
+mod columns;
 mod conv;
 mod gather;
 mod generate;
@@ -28,12 +29,14 @@ mod pool;
 mod quantise;
 mod recurrent;
 mod reduce;
+mod regions;
 mod resize;
 mod scatter;
 mod select;
 mod shape;
 mod signal;
 mod softmax;
+mod taps;
 #[cfg(test)]
 mod tests;
 mod unary;
@@ -311,6 +314,7 @@ pub fn wrong<T>(what: impl Into<String>) -> Result<T> {
 const FAMILIES: &[&[Op]] = &[
     arithmetic::OPS,
     attention::OPS,
+    columns::OPS,
     conv::OPS,
     gather::OPS,
     generate::OPS,
@@ -327,6 +331,7 @@ const FAMILIES: &[&[Op]] = &[
     quantise::OPS,
     recurrent::OPS,
     reduce::OPS,
+    regions::OPS,
     resize::OPS,
     scatter::OPS,
     select::OPS,

@@ -294,3 +294,27 @@ fn determinant(inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {
     }
     one(host::from_f64s(x.dtype(), outer, &out))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fast_lanes_are_the_slow_ones() {
+        let shape = [3, 37, 4];
+        let numbers: Vec<f64> = (0..444).map(|at| f64::from(at * 29 % 101 - 50) / 64.0 + 1.0).collect();
+        let names = ["sum", "mean", "squares", "l1", "l2", "log sum exp", "product", "max", "min"];
+        let reductions = [SUM, MEAN, SUM_SQUARE, L1, L2, LOG_SUM_EXP, PROD, MAX, MIN];
+        for axes in [&[2][..], &[1], &[0], &[1, 2], &[0, 1], &[0, 2], &[0, 1, 2], &[]] {
+            for (name, reduction) in names.iter().zip(&reductions) {
+                let run = |dtype: DType| {
+                    let (x, outer, reduced, inner) = in_rows(host::from_f64s(dtype, &shape, &numbers), &shape, axes);
+                    host::to_f64s(&run(&x, outer, reduced, inner, &[outer * inner], reduction))
+                };
+                for (fast, slow) in run(DType::F32).into_iter().zip(run(DType::F64)) {
+                    assert!((fast - slow).abs() <= 1e-4 * slow.abs() + 1e-30, "{name} {axes:?}: {fast}, {slow}");
+                }
+            }
+        }
+    }
+}

@@ -1,7 +1,6 @@
 //! Choosing between numbers, bounding them, and changing their type.
 
-use burn::tensor::DType;
-use bytemuck::Pod;
+use std::ops::{BitAnd, BitXor};
 
 use super::zip::{Nest, map_floats};
 use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, SAME, one, wrong};
@@ -9,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::models::graph::attributes::Refusal;
 use crate::models::graph::host::{self, BOOL, HostTensor, Number};
 use crate::models::graph::import;
+use burn::tensor::DType;
 
 pub const OPS: &[Op] = &[
     Op::new("BitCast", Accepts::Any, &[Gives::Says("to", DType::F32)], bit_cast),
@@ -139,7 +139,7 @@ fn where_op(inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {
 }
 
 /// The numbers of `a` or of `b`, of which `T` has the size.
-fn choose<T: Number + Pod>(
+fn choose<T: Number + BitAnd<Output = T> + BitXor<Output = T>>(
     dtype: DType,
     shape: &[usize],
     condition: &HostTensor,
@@ -151,7 +151,8 @@ fn choose<T: Number + Pod>(
     let mut out: Vec<T> = Vec::with_capacity(shape.iter().product());
     let n = nest.inner;
     nest.run(|[c, i, j]| {
-        let pick = |c: u8, a: T, b: T| if c != 0 { a } else { b };
+        // Without a branch, so that it becomes SIMD.
+        let pick = |c: u8, a: T, b: T| b ^ ((a ^ b) & T::from_i64(-i64::from(c != 0)));
         match nest.inner_steps {
             [0, step_a, step_b] => {
                 let (from, at, step) = if condition[c] != 0 { (a, i, step_a) } else { (b, j, step_b) };

@@ -54,8 +54,10 @@ impl Fourier {
             }
             factor += 1;
         }
-        let steps = factors.iter().sum::<usize>().checked_mul(length).and_then(|steps| steps.checked_mul(count));
-        if steps.is_none_or(|steps| steps as u64 > MAX_STEPS) {
+        let steps = [length, count]
+            .iter()
+            .try_fold(factors.iter().sum::<usize>() as u64, |steps, more| steps.checked_mul(*more as u64));
+        if steps.is_none_or(|steps| steps > MAX_STEPS) {
             return Err(Error::unsupported(format!("{count} Fourier transforms of {length} numbers take too long")));
         }
         let turn = if inverse { TAU } else { -TAU } / length as f64;
@@ -254,4 +256,34 @@ fn mel_matrix(inputs: &mut Inputs<'_>, dtype: DType) -> Result<HostTensor> {
         }
     }
     Ok(host::from_f64s(dtype, &[bins, bands], &out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fourier_transform_is_its_sum() {
+        for length in [1, 2, 7, 60, 64, 77] {
+            let number = |at: usize| [(at * at % 11) as f64, (at * 7 % 5) as f64];
+            let x: Vec<Complex> = (0..length).map(number).collect();
+            let found = Fourier::new(length, false, 1).unwrap().run(&x);
+            for (k, found) in found.iter().enumerate() {
+                let mut sum = [0.0; 2];
+                for (at, number) in x.iter().enumerate() {
+                    let (sin, cos) = (-TAU * (k * at) as f64 / length as f64).sin_cos();
+                    let [re, im] = times(*number, [cos, sin]);
+                    sum = [sum[0] + re, sum[1] + im];
+                }
+                assert!((0..2).all(|part| (found[part] - sum[part]).abs() < 1e-9), "{length}, {k}: {found:?}, {sum:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_takes_too_long_is_refused() {
+        assert!(Fourier::new(1 << 20, false, 1).is_ok());
+        assert!(Fourier::new((1 << 27) - 39, false, 1).is_err(), "a prime");
+        assert!(Fourier::new(usize::MAX >> 1, false, 4).is_err());
+    }
 }

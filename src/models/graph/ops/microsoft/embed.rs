@@ -19,7 +19,7 @@ pub fn skip(node: &NodeSpec<'_>, centred: bool) -> Prepared {
         let (gamma, beta) = (host::to_f32s(inputs.take(2)?), if centred { optional_floats(inputs, 3) } else { None });
         // What is skipped may be the same for the whole batch.
         let skipped = host::slice::<f32>(&skipped);
-        if skipped.is_empty() != sum.is_empty() || sum.len() % skipped.len().max(1) != 0 {
+        if skipped.is_empty() != sum.is_empty() || !sum.len().is_multiple_of(skipped.len().max(1)) {
             return wrong("what is skipped does not fit");
         }
         for part in sum.chunks_exact_mut(skipped.len().max(1)) {
@@ -84,7 +84,7 @@ pub fn embed(node: &NodeSpec<'_>) -> Prepared {
         let mut sum = vec![0.0; inputs.count(&shape)?];
         add(&mut sum, size, table, &words)?;
         // Places are the same for the whole batch, or each has its own.
-        if places.is_empty() != words.is_empty() || words.len() % places.len().max(1) != 0 {
+        if places.is_empty() != words.is_empty() || !words.len().is_multiple_of(places.len().max(1)) {
             return wrong("places and words do not fit");
         }
         let places: Vec<i64> = (0..words.len()).map(|at| places[at % places.len()]).collect();

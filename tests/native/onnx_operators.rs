@@ -1,0 +1,82 @@
+//! The cases of `tests/golden/operators`, whose README says how they are kept.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+
+use burn::tensor::{DType, TensorData};
+use pilot_light::Device;
+use pilot_light::models::graph::{Dim, Graph, GraphOptions, Port};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::support::golden;
+
+/// Of the largest number of an output.
+const TOLERANCE: f64 = 1e-5;
+
+#[test]
+fn operators_give_what_onnxruntime_gives() {
+    let bytes = fs::read(golden("operators/operators.safetensors")).expect("a golden file");
+    let mut cases: BTreeMap<String, HashMap<String, TensorView<'_>>> = BTreeMap::new();
+    let tensors = SafeTensors::deserialize(&bytes).expect("tensors");
+    for (name, tensor) in tensors.iter() {
+        let (case, key) = name.split_once('/').expect("CASE/KEY");
+        cases.entry(case.to_owned()).or_default().insert(key.to_owned(), tensor);
+    }
+    assert!(cases.len() > 70, "there are {} cases", cases.len());
+    let wrong: Vec<String> =
+        cases.iter().filter_map(|(name, case)| check(case).err().map(|error| format!("{name}: {error}"))).collect();
+    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+fn check(case: &HashMap<String, TensorView<'_>>) -> Result<(), String> {
+    let model = case["model"].data().to_vec();
+    let graph = Graph::load(model, HashMap::new(), &Device::cpu(), &GraphOptions::default())
+        .map_err(|error| error.to_string())?;
+    let input = |port: &Port| {
+        let kept = case.get(&format!("in/{}", port.name));
+        (port.name.clone(), kept.map_or_else(|| by_formula(port), tensor))
+    };
+    let inputs = graph.inputs().iter().map(input).collect();
+    let outputs = pollster::block_on(graph.run(inputs)).map_err(|error| error.to_string())?;
+    for (name, output) in &outputs {
+        let wanted = tensor(&case[&format!("out/{name}")]);
+        if (output.dtype(), output.shape()) != (wanted.dtype(), wanted.shape()) {
+            return Err(format!("{name} is {:?} {:?}", output.dtype(), output.shape()));
+        }
+        let (is, wanted): (Vec<f64>, Vec<f64>) = (output.iter().collect(), wanted.iter().collect());
+        let most = wanted.iter().fold(0.0f64, |most, x| most.max(x.abs())) * TOLERANCE;
+        if let Some(at) = (0..is.len()).find(|at| (is[*at] - wanted[*at]).abs() > most) {
+            return Err(format!("{name} at {at} is {}, not {}", is[at], wanted[at]));
+        }
+    }
+    Ok(())
+}
+
+/// What `make.py` gives the port.
+fn by_formula(port: &Port) -> TensorData {
+    let place: i64 = port.name[1..].parse().expect("the place of an input");
+    let dims = port.dims.as_ref().expect("a shape").iter().map(|dim| match dim {
+        Dim::Fixed(size) => *size,
+        Dim::Free(name) => panic!("{name} is free"),
+    });
+    let dims: Vec<usize> = dims.collect();
+    let mixed = (0..dims.iter().product::<usize>() as i64).map(|at| (at * 37 + place * 11 + 5) * 101);
+    match port.dtype {
+        DType::F32 => TensorData::new(mixed.map(|x| ((x % 1999) as f64 / 999.5 - 1.0) as f32).collect(), dims),
+        DType::U8 => TensorData::new(mixed.map(|x| (x % 251) as u8).collect(), dims),
+        DType::I8 => TensorData::new(mixed.map(|x| (x % 251 - 125) as i8).collect(), dims),
+        dtype => panic!("there is no formula for {dtype:?}"),
+    }
+}
+
+fn tensor(kept: &TensorView<'_>) -> TensorData {
+    let (bytes, dims) = (kept.data(), kept.shape().to_vec());
+    match kept.dtype() {
+        Dtype::F32 => TensorData::new(bytes.as_chunks().0.iter().map(|x| f32::from_le_bytes(*x)).collect(), dims),
+        Dtype::I32 => TensorData::new(bytes.as_chunks().0.iter().map(|x| i32::from_le_bytes(*x)).collect(), dims),
+        Dtype::U8 => TensorData::new(bytes.to_vec(), dims),
+        Dtype::I8 => TensorData::new(bytes.iter().map(|x| *x as i8).collect(), dims),
+        dtype => panic!("{dtype:?} is not kept"),
+    }
+}

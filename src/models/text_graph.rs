@@ -3,7 +3,7 @@
 use burn::tensor::{DType, TensorData};
 
 use super::encoder::Hidden;
-use super::graph::{Dim, Graph, Port};
+use super::graph::{Dim, Graph, Port, to_floats};
 use super::head::Head;
 use crate::error::{Error, Result};
 
@@ -120,10 +120,7 @@ impl TextGraph {
                 batch.len()
             )));
         }
-        let data = data
-            .try_into_vec_as::<f32>()
-            .map_err(|error| Error::internal(format!("{} cannot be read: {error}", self.output)))?;
-        Ok(Hidden::new(data, seq, width))
+        Ok(Hidden::new(to_floats(data), seq, width))
     }
 
     /// `[batch, seq]` for one input.

@@ -186,6 +186,11 @@ impl Graph {
     }
 }
 
+/// The numbers as 32-bit floats, whatever their type; without a copy where they are.
+pub(crate) fn to_floats(data: TensorData) -> Vec<f32> {
+    host::to_f32s(host::from_data(data))
+}
+
 /// Reads a tensor that was saved by itself (`.pb`), as ONNX's own tests do.
 ///
 /// # Errors

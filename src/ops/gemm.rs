@@ -1,5 +1,5 @@
 //! Products of matrices of 32-bit floats. Written for 128-bit SIMD without a fused multiply and add, which is what
-//! WebAssembly has: twice as fast there as the `gemm` crate, which Burn calls. The right factor is asked for piece by
+//! WebAssembly has: half as fast again there as the `gemm` crate, which Burn calls, or faster. The right factor is asked for piece by
 //! piece, so that it may be unpacked, or gathered from an image, on the way.
 
 use std::ops::Range;

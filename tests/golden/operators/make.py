@@ -176,6 +176,10 @@ def microsoft():
     scale, zero = np.float32(0.02), np.uint8(120)
     case_ms("integers_to_floats", "MatMulIntegerToFloat", [u8(3, 300), i8(300, 5), scale, np.float32([0.1, 0.2, 0.3, 0.1, 0.5]), zero, np.int8([1, -2, 3, 0, 5]), f(5)])
     case_ms("dynamic_quantised", "DynamicQuantizeMatMul", [f(3, 70), i8(70, 5), np.float32([0.01]), np.int8([3]), f(5)])
+    weights = [("constant", numbers(1, (301, 5), "int8")), ("constant", np.float32([0.1, 0.2, 0.3, 0.1, 0.5]))]
+    case_ms("dynamic_packed", "DynamicQuantizeMatMul", [f(6, 301), *weights, ("constant", np.int8([1, -2, 3, 0, 5])), f(5)])
+    packed = [u8(3, 301), weights[0], scale, weights[1], zero]
+    case_ms("integers_packed", "MatMulIntegerToFloat", packed)
     three = [np.float32(0.03), np.uint8(128)]
     case_ms("qlinear_add", "QLinearAdd", [u8(2, 9), scale, zero, u8(9), *three, np.float32(0.05), np.uint8(100)])
     case_ms("qlinear_mul", "QLinearMul", [i8(2, 9), scale, np.int8(-4), i8(9), np.float32(0.03), np.int8(7), np.float32(0.05), np.int8(10)])

@@ -113,7 +113,7 @@ fn split(node: &NodeSpec<'_>) -> Prepared {
                 let part = whole.div_ceil(outputs.max(1));
                 let rest = (0..outputs).map(|place| whole.saturating_sub(place.saturating_mul(part)).min(part));
                 // Before it could say how many there are, all had to be of one size.
-                if named.is_none() && whole % outputs.max(1) != 0 {
+                if named.is_none() && !whole.is_multiple_of(outputs.max(1)) {
                     return wrong(format!("{whole} cannot be split into {outputs} equal parts"));
                 }
                 rest.collect()

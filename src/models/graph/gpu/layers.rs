@@ -102,7 +102,8 @@ fn matmul(a: (Floats, &[usize]), b: (Floats, &[usize]), call: &Call<'_>) -> Opti
         let a = Wgpu::float_reshape(a, Shape::from([all, inner]));
         let b = Wgpu::float_reshape(b, Shape::from([inner, columns]));
         let shape = [a_batch, &[rows, columns]].concat();
-        return call.fits(&shape).then(|| (Wgpu::float_matmul(a, b), shape));
+        let product = || Wgpu::float_reshape(Wgpu::float_matmul(a, b), Shape::from(shape.clone()));
+        return call.fits(&shape).then(|| (product(), shape.clone()));
     }
     let batch = host::broadcast_shape(a_batch, b_batch).ok()?;
     let shape = [&batch[..], &[rows, columns]].concat();
@@ -126,7 +127,6 @@ fn attention(call: &Call<'_>, scale: f32) -> Option<Vec<GpuTensor>> {
     if scale != 1.0 {
         scores = Wgpu::float_mul_scalar(scores, scale.into());
     }
-    let mut scores = Wgpu::float_reshape(scores, Shape::from(shape.clone()));
     if call.value(3).is_some() {
         let (mask, own) = call.floats(3)?;
         if host::broadcast_shape(own, &shape).ok()? != shape {

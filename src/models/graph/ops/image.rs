@@ -80,11 +80,13 @@ impl Side {
         if let Mode::Nearest = mode {
             return taps.push((self.place(self.inside(x.round_ties_even())), 1.0));
         }
-        let x = self.inside(x);
-        let (whole, part) = (x.floor(), x - x.floor());
         if let Mode::Linear = mode {
+            let x = self.inside(x);
+            let (whole, part) = (x.floor(), x - x.floor());
             return taps.extend([(self.place(whole), 1.0 - part), (self.place(whole + 1.0), part)]);
         }
+        // Only the neighbours are brought between the edges, as PyTorch does it.
+        let (whole, part) = (x.floor(), x - x.floor());
         let weights = [cubic(part + 1.0), cubic(part), cubic(1.0 - part), cubic(2.0 - part)];
         taps.extend((-1..).zip(weights).map(|(at, weight)| (self.place(whole + at as f32), weight)));
     }

@@ -184,7 +184,7 @@ fn range(dim: i64, start: i64, end: i64, step: i64) -> Result<(i64, i64)> {
             Ok((start, span / step + i64::from(span % step != 0)))
         }
         _ => {
-            let (start, end) = (from_end(start).clamp(-1, dim - 1), from_end(end).clamp(-1, dim - 1));
+            let (start, end) = (from_end(start).max(0).min(dim - 1), from_end(end).max(-1).min(dim - 1));
             let span = (start - end).max(0);
             let step = step.saturating_neg();
             Ok((start, span / step + i64::from(span % step != 0)))
@@ -269,15 +269,97 @@ fn space_to_depth(node: &NodeSpec<'_>) -> Prepared {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{InputSpec, Inputs, prepare};
     use super::*;
+    use crate::models::graph::attributes::Attributes;
+    use crate::models::graph::options::Limits;
+
+    fn run(op: &str, attributes: &[(&str, i64)], values: Vec<HostTensor>) -> Result<Vec<HostTensor>> {
+        let inputs: Vec<_> =
+            values.iter().map(|value| Some(InputSpec { dtype: Some(value.dtype()), constant: None })).collect();
+        let attributes = Attributes::of_ints(attributes);
+        let node = NodeSpec { op, domain: "", opset: 18, attributes: &attributes, inputs: &inputs, outputs: 1 };
+        let (kernel, _) = prepare(&node).unwrap();
+        let limits = Limits { max_elements: 1 << 20, ..Limits::default() };
+        kernel(&mut Inputs::new(values.into_iter().map(Some).collect(), &limits))
+    }
+
+    fn ints(shape: &[usize], values: &[i64]) -> HostTensor {
+        host::tensor(shape, values.to_vec())
+    }
+
+    #[test]
+    fn what_is_too_large_or_lies_outside_is_an_error() {
+        const HUGE: i64 = 1 << 40;
+        let x = || host::tensor(&[2, 3], vec![1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let none = || host::tensor(&[0, 3], Vec::<f32>::new());
+        for (op, attributes, inputs) in [
+            ("Tile", vec![], vec![x(), ints(&[2], &[HUGE, HUGE])]),
+            ("Tile", vec![], vec![none(), ints(&[2], &[1, HUGE])]),
+            ("Tile", vec![], vec![x(), ints(&[2], &[-1, 1])]),
+            ("Expand", vec![], vec![x(), ints(&[3], &[HUGE, 2, 3])]),
+            ("Pad", vec![], vec![x(), ints(&[4], &[0, HUGE, 0, HUGE])]),
+            ("Pad", vec![], vec![x(), ints(&[4], &[i64::MIN, i64::MIN, 0, i64::MAX])]),
+            ("Pad", vec![], vec![none(), ints(&[4], &[0, HUGE, 0, 0])]),
+            ("CenterCropPad", vec![], vec![x(), ints(&[2], &[HUGE, 1])]),
+            ("Reshape", vec![], vec![none(), ints(&[2], &[0, HUGE])]),
+            ("Reshape", vec![], vec![x(), ints(&[2], &[i64::MIN, -1])]),
+            ("Split", vec![], vec![x(), ints(&[2], &[i64::MAX, i64::MAX])]),
+            ("Gather", vec![("axis", 1)], vec![x(), ints(&[2], &[0, 3])]),
+            ("Gather", vec![], vec![x(), ints(&[], &[i64::MIN])]),
+            ("GatherElements", vec![], vec![x(), ints(&[1, 1], &[2])]),
+            ("GatherElements", vec![], vec![x(), ints(&[1, 4], &[0; 4])]),
+            ("GatherND", vec![], vec![x(), ints(&[1, 2], &[1, 3])]),
+            ("GatherND", vec![], vec![x(), ints(&[1, 3], &[0; 3])]),
+            ("GatherND", vec![("batch_dims", 2)], vec![x(), ints(&[1, 1], &[0])]),
+            ("GatherND", vec![], vec![x(), ints(&[HUGE as usize, 0], &[])]),
+            ("ScatterElements", vec![], vec![x(), ints(&[1, 1], &[5]), host::tensor(&[1, 1], vec![0f32])]),
+            ("ScatterND", vec![], vec![x(), ints(&[1, 2], &[0, -4]), host::tensor(&[1], vec![0f32])]),
+            ("ScatterND", vec![], vec![x(), ints(&[1, 1], &[0]), host::tensor(&[1, 2], vec![0f32; 2])]),
+            ("Compress", vec![], vec![x(), ints(&[7], &[1; 7])]),
+            ("ReverseSequence", vec![], vec![x(), ints(&[3], &[0, 3, 1])]),
+            ("Unsqueeze", vec![], vec![x(), ints(&[2], &[0, 0])]),
+            ("Squeeze", vec![], vec![x(), ints(&[1], &[0])]),
+            ("DepthToSpace", vec![("blocksize", i64::MAX)], vec![host::tensor(&[1, 1, 1, 1], vec![0f32])]),
+        ] {
+            let shapes: Vec<_> = inputs.iter().map(|input| host::shape(input).to_vec()).collect();
+            assert!(run(op, &attributes, inputs).is_err(), "{op} {attributes:?} {shapes:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_can_be_moved_too() {
+        let none = || host::tensor(&[0, 3], Vec::<f32>::new());
+        for (op, inputs, shape) in [
+            ("Transpose", vec![none()], vec![3, 0]),
+            ("Tile", vec![none(), ints(&[2], &[2, 2])], vec![0, 6]),
+            ("Pad", vec![none(), ints(&[4], &[1, 0, 0, 0])], vec![1, 3]),
+            ("Pad", vec![host::tensor(&[3, 0], Vec::<f32>::new()), ints(&[4], &[0, 1, 0, 1])], vec![3, 2]),
+            ("Gather", vec![none(), ints(&[0, 2], &[])], vec![0, 2, 3]),
+            ("GatherND", vec![none(), ints(&[0, 1], &[])], vec![0, 3]),
+            (
+                "Slice",
+                vec![none(), ints(&[1], &[-1]), ints(&[1], &[-9]), ints(&[1], &[0]), ints(&[1], &[-1])],
+                vec![0, 3],
+            ),
+            ("Trilu", vec![none()], vec![0, 3]),
+            ("Expand", vec![host::tensor(&[], vec![1.0f32]), ints(&[2], &[0, 2])], vec![0, 2]),
+        ] {
+            let out = run(op, &[], inputs).unwrap_or_else(|error| panic!("{op}: {error}"));
+            assert_eq!(host::shape(&out[0]), shape, "{op}");
+            let packed = host::contiguous(out[0].clone());
+            assert_eq!(host::slice::<f32>(&packed).len(), shape.iter().product::<usize>(), "{op}");
+        }
+    }
 
     #[test]
     fn a_range_is_what_the_slice_of_a_sequence_is() {
-        // Python: len(range(7)[start:end:step]) and its first.
+        // Python: len(range(7)[start:end:step]) and its first; but what begins before the first begins there.
         assert_eq!(range(7, 1, -1, 2).unwrap(), (1, 3));
         assert_eq!(range(7, 0, i64::MAX, i64::MAX).unwrap(), (0, 1));
         assert_eq!(range(7, -1, i64::MIN, -1).unwrap(), (6, 7));
         assert_eq!(range(7, i64::MAX, i64::MIN, -3).unwrap(), (6, 3));
+        assert_eq!(range(7, -9, i64::MIN, -1).unwrap(), (0, 1));
         assert_eq!(range(7, 5, 2, 1).unwrap().1, 0);
         assert_eq!(range(7, i64::MAX, i64::MIN, i64::MIN).unwrap(), (6, 1));
         assert_eq!(range(0, 0, 5, 1).unwrap().1, 0);

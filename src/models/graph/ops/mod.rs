@@ -22,6 +22,7 @@ mod logic;
 mod loss;
 mod matmul;
 mod microsoft;
+mod ngrams;
 mod norm;
 mod order;
 mod pad;
@@ -324,6 +325,7 @@ const FAMILIES: &[&[Op]] = &[
     loss::OPS,
     matmul::OPS,
     microsoft::OPS,
+    ngrams::OPS,
     norm::OPS,
     order::OPS,
     pad::OPS,

@@ -40,6 +40,9 @@ fn remapped<U: Pod>(source: &[U], own: &[usize], maps: &[Map], fill: U) -> Vec<U
     let run = &inner[left..inner.len() - right];
     let even = run.windows(2).all(|pair| matches!(pair, [Some(a), Some(b)] if a + 1 == *b));
     let first = run.first().copied().flatten().unwrap_or(0);
+    // As often each, where images grow to twice their size or more.
+    let times = run.iter().take_while(|from| **from == Some(first)).count().max(1);
+    let often = run.len() % times == 0 && run.iter().enumerate().all(|(at, from)| *from == Some(first + at / times));
     let mut turn = vec![0; outer.len()];
     let mut last = None;
     for row in 0..rows {
@@ -53,6 +56,15 @@ fn remapped<U: Pod>(source: &[U], own: &[usize], maps: &[Map], fill: U) -> Vec<U
                 out.extend(std::iter::repeat_n(fill, left));
                 if even {
                     out.extend_from_slice(&own[first..first + run.len()]);
+                } else if often {
+                    let (start, row) = (out.len(), &own[first..first + run.len() / times]);
+                    out.resize(start + run.len(), fill);
+                    match times {
+                        2 => {
+                            out[start..].chunks_exact_mut(2).zip(row).for_each(|(out, x)| out.copy_from_slice(&[*x; 2]))
+                        }
+                        _ => out[start..].chunks_exact_mut(times).zip(row).for_each(|(out, x)| out.fill(*x)),
+                    }
                 } else {
                     out.extend(run.iter().map(|from| from.map_or(fill, |from| own[from])));
                 }

@@ -173,7 +173,12 @@ fn along(row: &[f32], axis: &Axis, out: &mut [f32], f: impl Fn(f32, f32) -> f32 
         let row = &row[place..];
         match axis.stride {
             1 => out.iter_mut().zip(row).for_each(|(a, b)| *a = f(*a, *b)),
-            2 => out.iter_mut().zip(row.chunks(2)).for_each(|(a, b)| *a = f(*a, b[0])),
+            2 => {
+                let (pairs, rest) = row.as_chunks::<2>();
+                out.iter_mut().zip(pairs).for_each(|(a, [b, _])| *a = f(*a, *b));
+                // The last window may end with a number that has no partner.
+                out.iter_mut().skip(pairs.len()).zip(rest).for_each(|(a, b)| *a = f(*a, *b));
+            }
             stride => out.iter_mut().zip(row.iter().step_by(stride)).for_each(|(a, b)| *a = f(*a, *b)),
         }
     }

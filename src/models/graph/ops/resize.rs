@@ -43,9 +43,9 @@ pub struct Scaled {
     /// What becomes of it.
     pub output: usize,
     /// How many times as large it is, before it is rounded.
-    pub scale: f64,
+    pub scale: f32,
     /// The part of it that is shown, as a part of the whole.
-    pub roi: (f64, f64),
+    pub roi: (f32, f32),
 }
 
 fn resize(node: &NodeSpec<'_>) -> Prepared {
@@ -178,23 +178,23 @@ impl Resize {
                 if !(scale > 0.0 && output < 1e9) {
                     return wrong(format!("{} cannot be scaled by {scale}", shape[*axis]));
                 }
-                (all[*axis].scale, all[*axis].output) = (scale.into(), output as usize);
+                (all[*axis].scale, all[*axis].output) = (scale, output as usize);
             }
         } else {
             let Some(sizes) = sizes.filter(|sizes| sizes.len() == axes.len()) else { return few() };
             for (axis, wanted) in axes.iter().zip(sizes) {
                 all[*axis].output = size(wanted)?;
-                all[*axis].scale = all[*axis].output as f64 / shape[*axis].max(1) as f64;
+                all[*axis].scale = all[*axis].output as f32 / shape[*axis].max(1) as f32;
             }
             let found = axes.iter().map(|axis| all[*axis].scale);
             let scale = match self.policy {
                 Policy::Stretch => None,
-                Policy::NotLarger => found.reduce(f64::min),
-                Policy::NotSmaller => found.reduce(f64::max),
+                Policy::NotLarger => found.reduce(f32::min),
+                Policy::NotSmaller => found.reduce(f32::max),
             };
             for axis in axes.iter().filter(|_| scale.is_some()) {
                 all[*axis].scale = scale.unwrap_or(1.0);
-                all[*axis].output = (all[*axis].scale * shape[*axis] as f64 + 0.5) as usize;
+                all[*axis].output = (all[*axis].scale * shape[*axis] as f32 + 0.5) as usize;
             }
         }
         if self.coordinates == Coordinates::CropAndResize {
@@ -202,9 +202,49 @@ impl Resize {
                 return wrong("it has no start and end for each axis");
             };
             for (at, axis) in axes.iter().enumerate() {
-                all[*axis].roi = (roi[at].into(), roi[axes.len() + at].into());
+                all[*axis].roi = (roi[at], roi[axes.len() + at]);
             }
         }
         Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{InputSpec, prepare};
+    use super::*;
+    use crate::models::graph::attributes::{Attribute, Attributes};
+    use crate::models::graph::options::Limits;
+
+    fn resized(mode: &str, shape: &[usize], scales: Option<Vec<f32>>, sizes: &[i64]) -> Result<Vec<usize>> {
+        let mut attributes = Attributes::default();
+        attributes.push("mode", Attribute::String(mode.to_string()));
+        attributes.push("antialias", Attribute::Int(1));
+        let tensor = host::tensor(shape, vec![1.0f32; shape.iter().product()]);
+        let scales = scales.map(|scales| host::tensor(&[scales.len()], scales));
+        let values = vec![Some(tensor), None, scales, Some(host::tensor(&[sizes.len()], sizes.to_vec()))];
+        let inputs = vec![Some(InputSpec { dtype: None, constant: None }); 4];
+        let node =
+            NodeSpec { op: "Resize", domain: "", opset: 19, attributes: &attributes, inputs: &inputs, outputs: 1 };
+        let (kernel, _) = prepare(&node).unwrap();
+        let limits = Limits { max_elements: 1 << 20, ..Limits::default() };
+        let out = kernel(&mut Inputs::new(values, &limits))?;
+        Ok(host::shape(&out[0]).to_vec())
+    }
+
+    #[test]
+    fn no_scale_or_size_is_too_wild() {
+        for mode in ["nearest", "linear", "cubic"] {
+            for scale in [0.0, -1.0, f32::NAN, f32::INFINITY, 1e30] {
+                assert!(resized(mode, &[4, 4], Some(vec![scale, 1.0]), &[]).is_err(), "{mode} {scale}");
+            }
+            for sizes in [&[-1, 4][..], &[4], &[1 << 40, 1], &[1 << 40, 0], &[i64::MAX, i64::MAX]] {
+                assert!(resized(mode, &[4, 4], None, sizes).is_err(), "{mode} {sizes:?}");
+            }
+            assert!(resized(mode, &[0, 4], None, &[2, 2]).is_err());
+            assert_eq!(resized(mode, &[0, 4], None, &[0, 2]).unwrap(), [0, 2]);
+            assert_eq!(resized(mode, &[4, 4], Some(vec![1e-30, 1.0]), &[]).unwrap(), [0, 4]);
+            assert_eq!(resized(mode, &[60_000, 1], None, &[1, 1]).unwrap(), [1, 1]);
+        }
     }
 }

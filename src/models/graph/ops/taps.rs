@@ -17,15 +17,16 @@ pub enum Coordinates {
 }
 
 impl Coordinates {
-    /// Where the place `at` lies; none where it has to be extrapolated.
-    pub fn place(self, axis: &Scaled, at: usize) -> Option<f64> {
-        let (x, input) = (at as f64, axis.input as f64);
+    /// Where the place `at` lies; none where it has to be extrapolated. In 32-bit floats, as onnxruntime has it: at
+    /// exact halves it makes a difference of one place.
+    pub fn place(self, axis: &Scaled, at: usize) -> Option<f32> {
+        let (x, input) = (at as f32, axis.input as f32);
         let output = axis.scale * input;
         let half = (x + 0.5) / axis.scale - 0.5;
         Some(match self {
             Self::HalfPixel => half,
-            Self::HalfPixelSymmetric => half + input / 2.0 * (1.0 - axis.output as f64 / output),
-            Self::PytorchHalfPixel if output == 1.0 => -0.5,
+            Self::HalfPixelSymmetric => half + input / 2.0 * (1.0 - axis.output as f32 / output),
+            Self::PytorchHalfPixel if axis.output == 1 => 0.0,
             Self::PytorchHalfPixel => half,
             Self::AlignCorners if output == 1.0 => 0.0,
             Self::AlignCorners => x * (input - 1.0) / (output - 1.0),
@@ -53,7 +54,7 @@ pub enum Nearest {
 
 impl Nearest {
     /// The neighbour of `place`, or the last before an edge.
-    pub fn place(self, place: f64, axis: &Scaled) -> Option<usize> {
+    pub fn place(self, place: f32, axis: &Scaled) -> Option<usize> {
         let nearest = match self {
             Self::RoundPreferFloor => (place - 0.5).ceil(),
             Self::RoundPreferCeil => (place + 0.5).floor(),
@@ -101,7 +102,7 @@ pub struct Taps {
 impl Taps {
     /// Those along `axis`, which is not empty.
     pub fn new(axis: &Scaled, coordinates: Coordinates, filter: Filter) -> Self {
-        let scale = if filter.antialias { axis.scale.min(1.0) } else { 1.0 };
+        let scale = if filter.antialias { f64::from(axis.scale).min(1.0) } else { 1.0 };
         let radius = if filter.cubic.is_some() { 2.0 } else { 1.0 };
         let first = (-radius / scale).floor() as i64 + 1;
         let each = (2 - 2 * first) as usize;
@@ -118,7 +119,7 @@ impl Taps {
             let neighbour = |tap: usize| start.saturating_add(tap as i64);
             for (tap, weight) in weights.iter_mut().enumerate() {
                 let excluded = filter.exclude_outside && !(0..=last).contains(&neighbour(tap));
-                let distance = (first + tap as i64) as f64 - (place - whole);
+                let distance = (first + tap as i64) as f64 - f64::from(place - whole);
                 *weight = if excluded { 0.0 } else { filter.weight(distance * scale) };
             }
             let sum: f64 = weights.iter().sum();
@@ -134,11 +135,17 @@ impl Taps {
     pub fn apply(&self, numbers: &[f32], dim: usize, inner: usize, extrapolation: f32) -> Vec<f32> {
         let outer = numbers.len() / (dim * inner).max(1);
         let mut out = Vec::with_capacity(outer * self.outside.len() * inner);
+        let plain = inner == 1 && self.each == 2 && !self.outside.contains(&true);
         for block in numbers.chunks_exact((dim * inner).max(1)) {
+            if plain {
+                // The loop of bilinear images: one extension by known length, not one for each number.
+                let (pairs, _) = self.taps.as_chunks::<2>();
+                out.extend(pairs.iter().map(|[(a, u), (b, v)]| block[*a] * u + block[*b] * v));
+                continue;
+            }
             for (taps, outside) in self.taps.chunks_exact(self.each).zip(&self.outside) {
                 match *taps {
                     _ if *outside => out.extend(std::iter::repeat_n(extrapolation, inner)),
-                    [(a, u), (b, v)] if inner == 1 => out.push(block[a] * u + block[b] * v),
                     _ if inner == 1 => out.push(taps.iter().map(|(place, weight)| block[*place] * weight).sum()),
                     [(a, u), (b, v)] => {
                         let (a, b) = (&block[a * inner..][..inner], &block[b * inner..][..inner]);

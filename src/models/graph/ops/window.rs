@@ -186,3 +186,52 @@ impl Window {
         (0..self.count).map(move |at| first + at * dilation)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{InputSpec, prepare};
+    use super::*;
+    use crate::models::graph::attributes::{Attribute, Attributes};
+    use crate::models::graph::host;
+    use crate::models::graph::options::Limits;
+
+    /// The shape of what is pooled, of 1 × 1 × `input`.
+    fn pooled(op: &str, input: usize, lists: &[(&str, &[i64])], flags: &[(&str, i64)]) -> Result<Vec<usize>, String> {
+        let mut attributes = Attributes::of_ints(flags);
+        lists.iter().for_each(|(name, values)| attributes.push(name, Attribute::Ints(values.to_vec())));
+        let inputs = [Some(InputSpec { dtype: None, constant: None })];
+        let node = NodeSpec { op, domain: "", opset: 19, attributes: &attributes, inputs: &inputs, outputs: 1 };
+        let (kernel, _) = prepare(&node)?;
+        let limits = Limits { max_elements: 1 << 20, ..Limits::default() };
+        let tensor = host::tensor(&[1, 1, input], vec![1.0f32; input]);
+        let out = kernel(&mut Inputs::new(vec![Some(tensor)], &limits)).map_err(|error| error.to_string())?;
+        Ok(host::shape(&out[0]).to_vec())
+    }
+
+    #[test]
+    fn windows_that_do_not_fit_are_errors_and_large_ones_are_not_walked() {
+        const MOST: i64 = i64::MAX;
+        for op in ["MaxPool", "AveragePool", "LpPool"] {
+            for (input, lists) in [
+                (5, [("kernel_shape", &[6][..]), ("pads", &[0, 0][..])]),
+                (5, [("kernel_shape", &[0]), ("pads", &[0, 0])]),
+                (5, [("kernel_shape", &[1]), ("pads", &[MOST, MOST])]),
+                (5, [("kernel_shape", &[1]), ("pads", &[1 << 40, 0])]),
+                (5, [("kernel_shape", &[2]), ("dilations", &[MOST])]),
+                (5, [("kernel_shape", &[3]), ("pads", &[0])]),
+                (5, [("kernel_shape", &[1]), ("strides", &[0])]),
+                (5, [("kernel_shape", &[1, 1]), ("strides", &[1, 1])]),
+                (0, [("kernel_shape", &[1]), ("strides", &[1])]),
+            ] {
+                assert!(pooled(op, input, &lists, &[]).is_err(), "{op} {lists:?}");
+            }
+            let wide = [("kernel_shape", &[1 << 50][..]), ("pads", &[1 << 49, 1 << 49][..])];
+            assert_eq!(pooled(op, 5, &wide, &[]).unwrap(), [1, 1, 6], "{op}");
+            let far = [("kernel_shape", &[2][..]), ("strides", &[MOST][..])];
+            assert_eq!(pooled(op, 5, &far, &[]).unwrap(), [1, 1, 1], "{op}");
+            // The second window would begin behind the numbers.
+            let ceil = [("kernel_shape", &[1][..]), ("strides", &[5][..]), ("pads", &[0, 1])];
+            assert_eq!(pooled(op, 5, &ceil, &[("ceil_mode", 1)]).unwrap(), [1, 1, 1], "{op}");
+        }
+    }
+}

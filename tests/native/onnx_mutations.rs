@@ -6,9 +6,10 @@ use std::fs;
 use burn::tensor::TensorData;
 use pilot_light::models::graph::{Dim, Graph, GraphOptions, Limits, Port};
 use pilot_light::{Device, ErrorKind};
+use safetensors::SafeTensors;
 
 use crate::protobuf::{self, Value};
-use crate::support::fetched;
+use crate::support::{fetched, golden};
 
 /// How often each test of an operator is broken; `PILOT_LIGHT_MUTATIONS` may say more.
 const TIMES: usize = 4;
@@ -174,12 +175,26 @@ impl Outcomes {
     }
 }
 
+/// The models of `tests/golden/operators`, by name.
+fn golden_operators() -> Vec<(String, Vec<u8>)> {
+    let bytes = fs::read(golden("operators/operators.safetensors")).expect("a golden file");
+    let tensors = SafeTensors::deserialize(&bytes).expect("tensors");
+    let mut models: Vec<_> = tensors.iter().map(|(name, tensor)| (name.to_owned(), tensor.data().to_vec())).collect();
+    models.retain(|(name, _)| name.ends_with("/model"));
+    models.sort();
+    models
+}
+
 #[test]
 fn no_broken_file_panics() {
     let folder = fetched("conformance/onnx-1.22.0/node");
     let mut names: Vec<_> = fs::read_dir(folder).expect("the tests").map(|entry| entry.expect("one").path()).collect();
     names.sort();
-    let models: Vec<_> = names.iter().map(|path| fs::read(path.join("model.onnx")).expect("a model")).collect();
+    let mut models: Vec<_> = names.iter().map(|path| fs::read(path.join("model.onnx")).expect("a model")).collect();
+    for (name, model) in golden_operators() {
+        names.push(name.into());
+        models.push(model);
+    }
     let times = std::env::var("PILOT_LIGHT_MUTATIONS").map_or(TIMES, |times| times.parse().expect("a number"));
     let mut random = Random(1);
     let mut outcomes = Outcomes::default();

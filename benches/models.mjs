@@ -49,7 +49,7 @@ async function measure({ golden, model, rounds, step }) {
   let { difference } = await round(0);
   if (webgpu) {
     await page.context().close();
-    return { inputs, largest_difference: difference };
+    return { inputs, largest_difference: brief(difference) };
   }
   const times = { ours: [], theirs: [] };
   for (let i = 0; i < rounds; i += 1) {
@@ -68,7 +68,7 @@ async function measure({ golden, model, rounds, step }) {
     worst_ratio: rounded(Math.max(...ours.map((time, i) => time / theirs[i]))),
     ours_load_ms: rounded(load.ours),
     theirs_load_ms: rounded(load.theirs),
-    largest_difference: difference,
+    largest_difference: brief(difference),
     memory_bytes: memory,
     memory_limit_bytes: 2 * bytes + 64 * 2 ** 20,
   };
@@ -100,4 +100,9 @@ function mean(values) {
 
 function rounded(value) {
   return Math.round(value * 1000) / 1000;
+}
+
+/** Two digits of a small number. */
+function brief(value) {
+  return Number(value.toPrecision(2));
 }

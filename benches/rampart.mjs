@@ -41,11 +41,11 @@ const row = {
   name: 'rampart/recall',
   sentences: sentences.length,
   spans: scores.ours.spans,
-  ours_recall: scores.ours.whole,
-  theirs_recall: scores.theirs.whole,
-  difference: scores.ours.whole - scores.theirs.whole,
-  ours_character_recall: scores.ours.characters,
-  theirs_character_recall: scores.theirs.characters,
+  ours_recall: rounded(scores.ours.whole),
+  theirs_recall: rounded(scores.theirs.whole),
+  difference: rounded(scores.ours.whole - scores.theirs.whole),
+  ours_character_recall: rounded(scores.ours.characters),
+  theirs_character_recall: rounded(scores.theirs.characters),
   sentences_labelled_alike: sentences.filter(({ text, theirs }, i) => labelled(text, theirs) === labelled(text, found[i])).length,
 };
 console.error(JSON.stringify(row));
@@ -99,4 +99,8 @@ function recall(sentences, found) {
     }
   }
   return { spans, whole: whole / spans, characters: covered / characters };
+}
+
+function rounded(value) {
+  return Math.round(value * 10_000) / 10_000;
 }

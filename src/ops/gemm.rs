@@ -106,7 +106,7 @@ pub enum Start<'a> {
     Result,
 }
 
-/// What is done to numbers.
+/// What is done to a piece of a row.
 pub type Finish<'a> = dyn Fn(&mut [f32]) + 'a;
 
 /// The product of a matrix of `m` rows and one of `n` columns, by way of `k`.

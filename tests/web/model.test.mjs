@@ -63,6 +63,8 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
     before(async () => {
       opened = await openBrowser({ webgpu: device === 'webgpu' ? 'software' : 'none' });
       page = await opened.page({ device, worker, graphs: FILES });
+      // One that stays keeps the engine, which on WebGPU takes seconds to prove.
+      await page.evaluate(async () => (globalThis.kept = await model('/graphs/linear.onnx')));
     });
     after(() => opened?.close());
 

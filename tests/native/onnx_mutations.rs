@@ -13,8 +13,6 @@ use crate::support::fetched;
 /// How often each test of an operator is broken; `PILOT_LIGHT_MUTATIONS` may say more.
 const TIMES: usize = 4;
 const LIMITS: Limits = Limits { max_nodes: 1_000, max_elements: 1 << 16, max_depth: 4 };
-/// What a free dimension is given.
-const FREE: usize = 2;
 
 /// Splitmix64: the same numbers in every run.
 struct Random(u64);
@@ -132,14 +130,15 @@ fn torn(bytes: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
     broken
 }
 
-/// Nothing but zeros for a port, where that is not too much.
-fn zeros(port: &Port) -> Option<(String, TensorData)> {
+/// The same bytes over and over for a port, where that is not too much: zeros, ones, less than nothing, no numbers.
+fn filled(port: &Port, free: usize, byte: u8) -> Option<(String, TensorData)> {
     let dims: Vec<usize> = match &port.dims {
-        Some(dims) => dims.iter().map(|dim| if let Dim::Fixed(size) = dim { *size } else { FREE }).collect(),
-        None => vec![FREE],
+        Some(dims) => dims.iter().map(|dim| if let Dim::Fixed(size) = dim { *size } else { free }).collect(),
+        None => vec![free],
     };
     let count = dims.iter().try_fold(1_usize, |count, &dim| count.checked_mul(dim))?;
-    let bytes = vec![0; (count <= LIMITS.max_elements).then(|| count * port.dtype.size())?];
+    let byte = if port.dtype.is_bool() { byte & 1 } else { byte };
+    let bytes = vec![byte; (count <= LIMITS.max_elements).then(|| count * port.dtype.size())?];
     Some((port.name.clone(), TensorData::try_from_bytes_vec(bytes, dims, port.dtype).ok()?))
 }
 
@@ -152,7 +151,7 @@ struct Outcomes {
 }
 
 impl Outcomes {
-    fn note(&mut self, bytes: Vec<u8>, name: &str) {
+    fn note(&mut self, bytes: Vec<u8>, name: &str, random: &mut Random) {
         let options = GraphOptions { limits: LIMITS, ..GraphOptions::default() };
         let graph = match Graph::load(bytes, HashMap::new(), &Device::cpu(), &options) {
             Ok(graph) => graph,
@@ -163,7 +162,8 @@ impl Outcomes {
                 return;
             }
         };
-        let Some(inputs) = graph.inputs().iter().map(zeros).collect() else { return };
+        let (free, byte) = (random.below(4), [0, 1, 0x7f, 0xff][random.below(4)]);
+        let Some(inputs) = graph.inputs().iter().map(|port| filled(port, free, byte)).collect() else { return };
         match pollster::block_on(graph.run(inputs)) {
             Ok(_) => self.ran += 1,
             Err(error) => {
@@ -187,7 +187,8 @@ fn no_broken_file_panics() {
         for number in 0..times {
             let other = &models[random.below(models.len())];
             // The number finds a file again that did something unexpected.
-            outcomes.note(broken(model, other, &mut random), &format!("{}, {number}", path.display()));
+            let bytes = broken(model, other, &mut random);
+            outcomes.note(bytes, &format!("{}, {number}", path.display()), &mut random);
         }
     }
     println!("{outcomes:?}");
@@ -202,9 +203,9 @@ fn no_broken_file_panics() {
 #[test]
 fn every_beginning_of_a_file_is_refused_or_read() {
     let bytes = fs::read(fetched("models/pp-ocrv4/cls.onnx")).expect("a model");
-    let mut outcomes = Outcomes::default();
+    let (mut random, mut outcomes) = (Random(2), Outcomes::default());
     for length in (0..bytes.len()).step_by(bytes.len() / 300) {
-        outcomes.note(bytes[..length].to_vec(), &format!("the first {length} bytes"));
+        outcomes.note(bytes[..length].to_vec(), &format!("the first {length} bytes"), &mut random);
     }
     assert!(outcomes.refused > 0, "{outcomes:?}");
 }

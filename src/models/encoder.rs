@@ -119,7 +119,7 @@ impl Encoder {
         let sum = TensorData::new(self.embed(batch, seq)?, [batch.len(), seq, hidden]);
         let padded =
             |ids: &&[u32]| (0..seq).map(move |key| if key < ids.len() { 0.0 } else { MASKED }).collect::<Vec<_>>();
-        let mask = TensorData::new(batch.iter().flat_map(|ids| padded(ids)).collect(), [batch.len(), 1, 1, seq]);
+        let mask = TensorData::new(batch.iter().flat_map(padded).collect(), [batch.len(), 1, 1, seq]);
         let outputs = self.layers.run(vec![("sum".to_string(), sum), ("mask".to_string(), mask)]).await?;
         let states = outputs.into_iter().next().and_then(|(_, states)| states.try_into_vec::<f32>().ok());
         let data = states.ok_or_else(|| Error::internal("the layers gave no floats"))?;

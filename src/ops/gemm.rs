@@ -106,6 +106,9 @@ pub enum Start<'a> {
     Result,
 }
 
+/// What is done to a piece of a row.
+pub type Finish<'a> = dyn Fn(&mut [f32]) + 'a;
+
 /// The product of a matrix of `m` rows and one of `n` columns, by way of `k`.
 pub struct Product<'a> {
     /// Rows of the result.
@@ -123,7 +126,7 @@ pub struct Product<'a> {
     /// What the sums begin with.
     pub start: Start<'a>,
     /// What is done to each piece of a row of the result when it is complete.
-    pub finish: Option<&'a dyn Fn(&mut [f32])>,
+    pub finish: Option<&'a Finish<'a>>,
 }
 
 impl<'a> Product<'a> {

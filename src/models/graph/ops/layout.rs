@@ -113,7 +113,7 @@ fn split(node: &NodeSpec<'_>) -> Prepared {
                 let part = whole.div_ceil(outputs.max(1));
                 let rest = (0..outputs).map(|place| whole.saturating_sub(place.saturating_mul(part)).min(part));
                 // Before it could say how many there are, all had to be of one size.
-                if named.is_none() && whole % outputs.max(1) != 0 {
+                if named.is_none() && !whole.is_multiple_of(outputs.max(1)) {
                     return wrong(format!("{whole} cannot be split into {outputs} equal parts"));
                 }
                 rest.collect()
@@ -245,6 +245,8 @@ fn depth_to_space(node: &NodeSpec<'_>) -> Prepared {
         } else {
             ([n, block, block, c, h, w], [0, 3, 4, 1, 5, 2])
         };
+        // Without numbers, blocks of any size would do.
+        inputs.count(&shape)?;
         one(view(view(tensor, &shape).permute(&axes), &[n, c, height, width]))
     }))
 }
@@ -259,6 +261,7 @@ fn space_to_depth(node: &NodeSpec<'_>) -> Prepared {
             return wrong(format!("an image of {h} × {w} is not made of blocks of {block} × {block}"));
         };
         let (h, w) = (h / block, w / block);
+        inputs.count(&[n, c, h, block, w, block])?;
         let split = view(tensor, &[n, c, h, block, w, block]);
         one(view(split.permute(&[0, 3, 5, 1, 2, 4]), &[n, channels, h, w]))
     }))

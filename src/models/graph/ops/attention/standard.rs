@@ -57,7 +57,7 @@ pub fn split(tensor: HostTensor, heads: Option<usize>) -> Result<HostTensor> {
     let tensor = host::cast(tensor, DType::F32);
     match (host::shape(&tensor), heads) {
         ([_, _, _, _], _) => Ok(tensor),
-        (&[batch, sequence, hidden], Some(heads)) if hidden % heads == 0 => {
+        (&[batch, sequence, hidden], Some(heads)) if heads <= hidden && hidden % heads == 0 => {
             Ok(host::reshape(tensor, &[batch, sequence, heads, hidden / heads]).permute(&[0, 2, 1, 3]))
         }
         (shape, _) => wrong(format!("a tensor of the shape {shape:?} has no heads")),

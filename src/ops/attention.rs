@@ -7,6 +7,8 @@ use super::rows::softmax;
 const SCORES: usize = 1 << 16;
 /// Queries that are worth packing the keys anew for.
 const LEAST: usize = 64;
+/// But no more scores than these for their sake.
+const MOST: usize = 1 << 24;
 
 /// The sizes of a head.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +51,7 @@ impl Head<'_> {
         if keys == 0 {
             return;
         }
-        let rows = (SCORES / keys).max(LEAST).min(queries);
+        let rows = (SCORES / keys).max(LEAST.min(MOST / keys)).clamp(1, queries.max(1));
         let mut scores = vec![0.0; rows * keys];
         let right =
             Matrix { data: self.keys.data, row_stride: self.keys.column_stride, column_stride: self.keys.row_stride };

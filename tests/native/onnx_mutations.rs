@@ -6,15 +6,14 @@ use std::fs;
 use burn::tensor::TensorData;
 use pilot_light::models::graph::{Dim, Graph, GraphOptions, Limits, Port};
 use pilot_light::{Device, ErrorKind};
+use safetensors::SafeTensors;
 
 use crate::protobuf::{self, Value};
-use crate::support::fetched;
+use crate::support::{fetched, golden};
 
 /// How often each test of an operator is broken; `PILOT_LIGHT_MUTATIONS` may say more.
 const TIMES: usize = 4;
 const LIMITS: Limits = Limits { max_nodes: 1_000, max_elements: 1 << 16, max_depth: 4 };
-/// What a free dimension is given.
-const FREE: usize = 2;
 
 /// Splitmix64: the same numbers in every run.
 struct Random(u64);
@@ -132,14 +131,15 @@ fn torn(bytes: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
     broken
 }
 
-/// Nothing but zeros for a port, where that is not too much.
-fn zeros(port: &Port) -> Option<(String, TensorData)> {
+/// The same bytes over and over for a port, where that is not too much: zeros, ones, less than nothing, no numbers.
+fn filled(port: &Port, free: usize, byte: u8) -> Option<(String, TensorData)> {
     let dims: Vec<usize> = match &port.dims {
-        Some(dims) => dims.iter().map(|dim| if let Dim::Fixed(size) = dim { *size } else { FREE }).collect(),
-        None => vec![FREE],
+        Some(dims) => dims.iter().map(|dim| if let Dim::Fixed(size) = dim { *size } else { free }).collect(),
+        None => vec![free],
     };
     let count = dims.iter().try_fold(1_usize, |count, &dim| count.checked_mul(dim))?;
-    let bytes = vec![0; (count <= LIMITS.max_elements).then(|| count * port.dtype.size())?];
+    let byte = if port.dtype.is_bool() { byte & 1 } else { byte };
+    let bytes = vec![byte; (count <= LIMITS.max_elements).then(|| count * port.dtype.size())?];
     Some((port.name.clone(), TensorData::try_from_bytes_vec(bytes, dims, port.dtype).ok()?))
 }
 
@@ -152,7 +152,7 @@ struct Outcomes {
 }
 
 impl Outcomes {
-    fn note(&mut self, bytes: Vec<u8>, name: &str) {
+    fn note(&mut self, bytes: Vec<u8>, name: &str, random: &mut Random) {
         let options = GraphOptions { limits: LIMITS, ..GraphOptions::default() };
         let graph = match Graph::load(bytes, HashMap::new(), &Device::cpu(), &options) {
             Ok(graph) => graph,
@@ -163,7 +163,8 @@ impl Outcomes {
                 return;
             }
         };
-        let Some(inputs) = graph.inputs().iter().map(zeros).collect() else { return };
+        let (free, byte) = (random.below(4), [0, 1, 0x7f, 0xff][random.below(4)]);
+        let Some(inputs) = graph.inputs().iter().map(|port| filled(port, free, byte)).collect() else { return };
         match pollster::block_on(graph.run(inputs)) {
             Ok(_) => self.ran += 1,
             Err(error) => {
@@ -174,12 +175,26 @@ impl Outcomes {
     }
 }
 
+/// The models of `tests/golden/operators`, by name.
+fn golden_operators() -> Vec<(String, Vec<u8>)> {
+    let bytes = fs::read(golden("operators/operators.safetensors")).expect("a golden file");
+    let tensors = SafeTensors::deserialize(&bytes).expect("tensors");
+    let mut models: Vec<_> = tensors.iter().map(|(name, tensor)| (name.to_owned(), tensor.data().to_vec())).collect();
+    models.retain(|(name, _)| name.ends_with("/model"));
+    models.sort();
+    models
+}
+
 #[test]
 fn no_broken_file_panics() {
     let folder = fetched("conformance/onnx-1.22.0/node");
     let mut names: Vec<_> = fs::read_dir(folder).expect("the tests").map(|entry| entry.expect("one").path()).collect();
     names.sort();
-    let models: Vec<_> = names.iter().map(|path| fs::read(path.join("model.onnx")).expect("a model")).collect();
+    let mut models: Vec<_> = names.iter().map(|path| fs::read(path.join("model.onnx")).expect("a model")).collect();
+    for (name, model) in golden_operators() {
+        names.push(name.into());
+        models.push(model);
+    }
     let times = std::env::var("PILOT_LIGHT_MUTATIONS").map_or(TIMES, |times| times.parse().expect("a number"));
     let mut random = Random(1);
     let mut outcomes = Outcomes::default();
@@ -187,7 +202,8 @@ fn no_broken_file_panics() {
         for number in 0..times {
             let other = &models[random.below(models.len())];
             // The number finds a file again that did something unexpected.
-            outcomes.note(broken(model, other, &mut random), &format!("{}, {number}", path.display()));
+            let bytes = broken(model, other, &mut random);
+            outcomes.note(bytes, &format!("{}, {number}", path.display()), &mut random);
         }
     }
     println!("{outcomes:?}");
@@ -202,9 +218,9 @@ fn no_broken_file_panics() {
 #[test]
 fn every_beginning_of_a_file_is_refused_or_read() {
     let bytes = fs::read(fetched("models/pp-ocrv4/cls.onnx")).expect("a model");
-    let mut outcomes = Outcomes::default();
+    let (mut random, mut outcomes) = (Random(2), Outcomes::default());
     for length in (0..bytes.len()).step_by(bytes.len() / 300) {
-        outcomes.note(bytes[..length].to_vec(), &format!("the first {length} bytes"));
+        outcomes.note(bytes[..length].to_vec(), &format!("the first {length} bytes"), &mut random);
     }
     assert!(outcomes.refused > 0, "{outcomes:?}");
 }

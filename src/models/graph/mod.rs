@@ -170,6 +170,7 @@ impl Graph {
                 )));
             };
             check_input(port, &data)?;
+            host::count(data.shape(), self.options.limits.max_elements)?;
             if given.insert(name, data).is_some() {
                 return Err(Error::invalid_input(format!("the input '{}' is given twice", port.name)));
             }

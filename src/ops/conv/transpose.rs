@@ -3,8 +3,10 @@
 use super::Conv;
 use crate::ops::gemm::{Matrix, Product};
 
-/// Rows of a product that are computed at once.
+/// Rows of a product that are computed at once, unless they are too long.
 const ROWS: usize = 64;
+/// The numbers that they have then.
+const MOST: usize = 1 << 22;
 
 /// Into `out`, `[images, groups · channels, spatial]`, what the convolution `conv` would make `x`, `[images, groups ·
 /// features, spatial]`, of. `weights` are `[groups · features, channels, kernel]`.
@@ -21,19 +23,19 @@ pub fn transpose(conv: &Conv, x: &[f32], weights: &[f32], bias: Option<&[f32]>, 
     if positions == 0 || taps == 0 {
         return;
     }
-    let channels = (ROWS / taps).clamp(1, conv.channels.max(1));
-    let mut gifts = vec![0.0; channels * taps * positions];
+    let all = conv.channels * taps;
+    let rows = (MOST / positions).clamp(1, ROWS).min(all);
+    let mut gifts = vec![0.0; rows * positions];
     for at in 0..conv.images * conv.groups {
         let group = at % conv.groups;
         let x = Matrix::new(&x[at * conv.features * positions..][..conv.features * positions], positions);
-        let weights = &weights[group * conv.features * conv.channels * taps..];
-        for channel in (0..conv.channels).step_by(channels) {
-            let rows = channels.min(conv.channels - channel) * taps;
-            let weights = weights.get(channel * taps..).unwrap_or_default();
-            let left = Matrix::transposed(weights, conv.channels * taps);
-            Product::new((rows, positions, conv.features), left, &x).write(&mut gifts, positions);
-            let out = &mut out[(at * conv.channels + channel) * pixels..][..rows / taps * pixels];
-            for (row, gifts) in gifts.chunks_exact(positions).take(rows).enumerate() {
+        let weights = &weights[group * conv.features * all..][..conv.features * all];
+        let out = &mut out[at * conv.channels * pixels..][..conv.channels * pixels];
+        for first in (0..all).step_by(rows.max(1)) {
+            let count = rows.min(all - first);
+            let left = Matrix::transposed(weights.get(first..).unwrap_or_default(), all);
+            Product::new((count, positions, conv.features), left, &x).write(&mut gifts, positions);
+            for (row, gifts) in (first..).zip(gifts.chunks_exact(positions)).take(count) {
                 add(conv, row % taps, gifts, &mut out[row / taps * pixels..][..pixels]);
             }
         }

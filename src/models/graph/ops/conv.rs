@@ -270,8 +270,8 @@ fn conv_integer(node: &NodeSpec<'_>) -> Prepared {
     Ok(Box::new(move |inputs| {
         let (x, weights) = (inputs.take(0)?, inputs.take(1)?);
         let (zero_x, zero_w) = (inputs.optional(2), inputs.optional(3));
-        let x = host::contiguous(super::quantise::centred(x, zero_x, 1)?);
-        let weights = host::contiguous(super::quantise::centred(weights, zero_w, 0)?);
+        let x = super::quantise::centred(x, zero_x, 1)?;
+        let weights = super::quantise::centred(weights, zero_w, 0)?;
         one(host::cast(floats(&window, &x, &weights, None, None, inputs)?, DType::I32))
     }))
 }

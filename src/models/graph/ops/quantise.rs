@@ -164,7 +164,7 @@ fn zeros(zero: Option<HostTensor>, default: f32, count: usize) -> Result<Vec<f32
 /// # Errors
 /// Invalid input: the zero points do not fit.
 pub fn centred(x: HostTensor, zero: Option<HostTensor>, axis: i64) -> Result<HostTensor> {
-    let Some(zero) = zero else { return Ok(host::cast(x, DType::F32)) };
+    let Some(zero) = zero else { return Ok(host::contiguous(host::cast(x, DType::F32))) };
     // One for each, and of one dimension: onnxruntime and ONNX's own tests also have `[n, 1]`.
     let count = zero.layout().num_elements();
     let zero = if count == 1 { host::reshape(zero, &[]) } else { host::reshape(zero, &[count]) };

@@ -38,7 +38,10 @@ pub fn attention(node: &NodeSpec<'_>) -> Prepared {
         let (&[batch, _, steps, size], &[_, _, _, value_size]) = (host::shape(&q), host::shape(&v)) else {
             return wrong("it has no heads");
         };
-        if host::shape(&k) != [batch, groups, steps, size] || host::shape(&v) != [batch, groups, steps, value_size] {
+        if size == 0
+            || host::shape(&k) != [batch, groups, steps, size]
+            || host::shape(&v) != [batch, groups, steps, value_size]
+        {
             return wrong("queries, keys and values do not fit");
         }
         let state_shape = [batch, groups, size, value_size];

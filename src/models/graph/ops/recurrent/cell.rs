@@ -61,6 +61,9 @@ impl Cell<'_> {
         mut each: impl FnMut(usize, usize, &[f32]),
     ) {
         let (hidden, batch) = (self.hidden, self.batch);
+        if batch == 0 {
+            return;
+        }
         let wide = self.kind.gates() * hidden;
         let input = self.w.len() / wide.max(1);
         let bias = self.input_bias();

@@ -1,7 +1,7 @@
 //! Functions of one number and of two.
 
 use burn::backend::Wgpu;
-use burn::backend::ops::{ActivationOps, BoolTensorOps, FloatTensorOps};
+use burn::backend::ops::{ActivationOps, FloatTensorOps};
 use burn::tensor::BoolDType;
 
 use super::{Call, Floats, GpuTensor, Numbers, Run, of_rank, one};
@@ -116,7 +116,8 @@ fn swish(x: Floats) -> Floats {
 fn clip(low: f32, high: f32) -> impl Fn(&Call<'_>) -> Option<Vec<GpuTensor>> + Send + Sync {
     move |call| {
         let bound = |place, default| if call.value(place).is_some() { call.scalar(place) } else { Some(default) };
-        let (low, high) = (bound(1, low)?, bound(2, high)?);
+        // Where they cross, the upper one counts for ONNX.
+        let (low, high) = Some((bound(1, low)?, bound(2, high)?)).filter(|(low, high)| low <= high)?;
         let (x, shape) = call.floats(0)?;
         one(Wgpu::float_clamp(x, low.into(), high.into()), shape)
     }
@@ -169,8 +170,10 @@ fn choose(call: &Call<'_>) -> Option<Vec<GpuTensor>> {
         },
         Value::Host(mask, _) if mask.dtype() == host::BOOL => {
             let mask = host::contiguous(host::expand(mask.clone(), &shape).ok()?);
-            let numbers: Vec<bool> = host::slice::<u8>(&mask).iter().map(|byte| *byte != 0).collect();
-            Wgpu::bool_from_data(burn::tensor::TensorData::new(numbers, super::at_least_one(&shape)), call.device)
+            let numbers: Vec<f32> = host::slice::<u8>(&mask).iter().map(|byte| f32::from(*byte)).collect();
+            // How a GPU keeps booleans is its own business: it is left to make them.
+            let data = burn::tensor::TensorData::new(numbers, super::at_least_one(&shape));
+            Wgpu::float_greater_elem(Wgpu::float_from_data(data, call.device), 0.5f32.into(), BOOLS)
         }
         _ => return None,
     };

@@ -58,7 +58,7 @@ pub fn prepare(node: &NodeSpec<'_>) -> Option<Run> {
             let scale = attributes.float("scale", 1.0).ok()?;
             Some(Box::new(move |call| attention(call, scale)))
         }
-        ("", "LayerNormalization") => {
+        ("", "LayerNormalization") if node.outputs == 1 => {
             let (axis, epsilon) = (attributes.int("axis", -1).ok()?, attributes.float("epsilon", 1e-5).ok()?);
             Some(Box::new(move |call| {
                 let (x, shape) = call.floats(0)?;

@@ -19,7 +19,7 @@ pub fn prepare(node: &NodeSpec<'_>) -> Option<Run> {
     Some(match node.op {
         "Relu" => unary(Wgpu::relu),
         "Sigmoid" => unary(Wgpu::sigmoid),
-        "Tanh" => unary(Wgpu::float_tanh),
+        "Tanh" => unary(tanh),
         "Exp" => unary(Wgpu::float_exp),
         "Log" => unary(Wgpu::float_log),
         "Sqrt" => unary(Wgpu::float_sqrt),
@@ -100,12 +100,17 @@ fn hard_swish(x: Floats) -> Floats {
     Wgpu::float_mul(x.clone(), linear_clamp(x, 1.0 / 6.0, 0.5))
 }
 
+/// Some drivers compute it by exponentials that overflow; beyond 15 it is 1 in 32 bits.
+fn tanh(x: Floats) -> Floats {
+    Wgpu::float_tanh(Wgpu::float_clamp(x, (-15f32).into(), 15f32.into()))
+}
+
 /// # Source
 /// Hendrycks and Gimpel 2016 (1606.08415), section 2: the approximation by tanh.
 fn gelu_tanh(x: Floats) -> Floats {
     let cube = Wgpu::float_mul(Wgpu::float_mul(x.clone(), x.clone()), x.clone());
     let sum = Wgpu::float_add(x.clone(), Wgpu::float_mul_scalar(cube, 0.044_715f32.into()));
-    let tanh = Wgpu::float_tanh(Wgpu::float_mul_scalar(sum, 0.797_884_6f32.into()));
+    let tanh = tanh(Wgpu::float_mul_scalar(sum, 0.797_884_6f32.into()));
     Wgpu::float_mul(Wgpu::float_mul_scalar(x, 0.5f32.into()), Wgpu::float_add_scalar(tanh, 1f32.into()))
 }
 

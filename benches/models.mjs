@@ -18,8 +18,8 @@ const webgpu = options.includes('--webgpu');
 
 /** Which golden inputs each gets, and how often all of them. In software WebGPU only every `step`-th, where one takes long. */
 const MODELS = [
-  { golden: 'rampart', model: 'rampart/onnx/model_q4.onnx', rounds: 9 },
-  { golden: 'magika', model: 'magika/model.onnx', rounds: 9 },
+  { golden: 'rampart', model: 'rampart/onnx/model_q4.onnx', rounds: 9, step: 9 },
+  { golden: 'magika', model: 'magika/model.onnx', rounds: 9, step: 8 },
   { golden: 'silero-sequence', model: 'silero-vad/silero_vad_16k_sequence.onnx', rounds: 9 },
   { golden: 'silero-op15', model: 'silero-vad/silero_vad_16k_op15.onnx', rounds: 15 },
   { golden: 'det', model: 'pp-ocrv4/det.onnx', rounds: 5, step: 4 },

@@ -7,5 +7,6 @@ pub(crate) mod conv;
 pub(crate) mod exp;
 pub(crate) mod gelu;
 pub(crate) mod gemm;
+pub(crate) mod integers;
 pub(crate) mod packed;
 pub(crate) mod rows;

@@ -35,6 +35,11 @@ pub fn largest(row: &[f32]) -> f32 {
     fold(row, f32::NEG_INFINITY, |x| x, |a, b| if b > a || b.is_nan() { b } else { a })
 }
 
+/// The smallest.
+pub fn smallest(row: &[f32]) -> f32 {
+    fold(row, f32::INFINITY, |x| x, |a, b| if b < a || b.is_nan() { b } else { a })
+}
+
 /// Replaces each number by its share of the exponentials.
 pub fn softmax(row: &mut [f32]) {
     let largest = largest(row);

@@ -44,7 +44,7 @@ pub fn shape_of(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
 }
 
 /// A vector as a row or as a column.
-fn as_matrix(shape: &[usize], row: bool) -> Vec<usize> {
+pub fn as_matrix(shape: &[usize], row: bool) -> Vec<usize> {
     match shape {
         [size] if row => vec![1, *size],
         [size] => vec![*size, 1],
@@ -126,13 +126,13 @@ pub fn floats(a: HostTensor, b: HostTensor, finish: &Finish<'_>) -> Result<HostT
     Ok(host::tensor(&shape, out))
 }
 
-fn split(shape: &[usize]) -> (&[usize], [usize; 2]) {
+pub fn split(shape: &[usize]) -> (&[usize], [usize; 2]) {
     let at = shape.len() - 2;
     (&shape[..at], [shape[at], shape[at + 1]])
 }
 
 /// A vector with a dimension more; without a copy.
-fn host_view(tensor: HostTensor, shape: &[usize]) -> HostTensor {
+pub fn host_view(tensor: HostTensor, shape: &[usize]) -> HostTensor {
     if host::shape(&tensor) == shape { tensor } else { host::reshape(tensor, shape) }
 }
 
@@ -151,7 +151,7 @@ fn matrix(tensor: &HostTensor, place: usize) -> Matrix<'_> {
 
 /// Where the matrix of `tensor` for the matrix `turn` of the result begins, when those along `own` are broadcast to
 /// `batch`.
-fn place_of(tensor: &HostTensor, own: &[usize], batch: &[usize], mut turn: usize) -> usize {
+pub fn place_of(tensor: &HostTensor, own: &[usize], batch: &[usize], mut turn: usize) -> usize {
     let mut place = tensor.layout().start_offset();
     for (axis, size) in batch.iter().enumerate().rev() {
         if let Some(axis) = (axis + own.len()).checked_sub(batch.len())

@@ -6,6 +6,7 @@ use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, axis_of, one, wrong}
 use crate::error::Result;
 use crate::models::graph::attributes::Refusal;
 use crate::models::graph::host::{self, HostTensor};
+use crate::ops::rows;
 use spread::Spread;
 
 pub mod product;
@@ -40,9 +41,11 @@ pub const OPS: &[Op] = &[
 /// # Source
 /// The ONNX specification of DynamicQuantizeLinear; where all numbers are nought the scale is onnxruntime's.
 pub fn range(numbers: &[f32]) -> (f32, f32) {
-    let (low, high) = numbers.iter().fold((0.0f32, 0.0f32), |(low, high), x| (low.min(*x), high.max(*x)));
+    let (low, high) = (rows::smallest(numbers).min(0.0), rows::largest(numbers).max(0.0));
     let scale = if low == high { 1.0 } else { (high - low) / 255.0 };
-    (scale, (-low / scale).round_ties_even().clamp(0.0, 255.0))
+    let zero = (-low / scale).round_ties_even().clamp(0.0, 255.0);
+    // Numbers without an end have no scale, and so no place for nought.
+    (scale, if zero.is_nan() { 0.0 } else { zero })
 }
 
 fn is_small(dtype: DType) -> bool {

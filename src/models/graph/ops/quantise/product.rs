@@ -1,69 +1,147 @@
-//! Products of integers of 8 bits, by way of those of 32-bit floats, which are exact up to 2²⁴.
+//! Products of integers of 8 bits.
 
-use burn::tensor::DType;
+use burn::backend::flex::Layout;
+use burn::tensor::{DType, Shape};
 
 use super::super::conv::{Window, floats as conv};
-use super::super::matmul::{Finish, floats, shape_of};
+use super::super::matmul::{as_matrix, host_view, place_of, shape_of, split};
 use super::super::{Inputs, NodeSpec, Prepared, one, wrong};
 use super::{Target, centred, number, quantise};
 use crate::error::Result;
+use crate::models::graph::attributes::Refusal;
 use crate::models::graph::host::{self, HostTensor};
+use crate::ops::integers::{Numbers, Weights};
 
-/// As many products of integers of 8 bits, less a zero point, stay below 2²⁴ when they are added up.
-const EXACT: usize = 256;
-
-/// The product of integers of 8 bits that are kept as 32-bit floats, exactly.
-fn integers(a: HostTensor, b: HostTensor) -> Result<HostTensor> {
-    let (shape, last) = (shape_of(host::shape(&a), host::shape(&b))?, host::shape(&a).len() - 1);
-    let k = host::shape(&a)[last];
-    if k <= EXACT {
-        return Ok(host::cast(floats(a, b, &Finish::default())?, DType::I32));
-    }
-    let other = host::shape(&b).len().saturating_sub(2);
-    let mut sums = vec![0i32; shape.iter().product()];
-    for first in (0..k).step_by(EXACT) {
-        let count = EXACT.min(k - first);
-        let part = floats(a.narrow(last, first, count), b.narrow(other, first, count), &Finish::default())?;
-        sums.iter_mut().zip(host::slice::<f32>(&part)).for_each(|(sum, x)| *sum = sum.wrapping_add(*x as i32));
-    }
-    Ok(host::tensor(&shape, sums))
+/// The right factor of a product, packed at load where it is a constant matrix.
+pub struct Right {
+    place: usize,
+    zero: usize,
+    packed: Option<Weights>,
 }
 
-/// The factors of a product, less their zero points.
+impl Right {
+    /// The one at `place`, whose zero points are at `zero`.
+    ///
+    /// # Errors
+    /// It is not of 8 bits.
+    pub fn new(node: &NodeSpec<'_>, place: usize, zero: usize) -> Result<Self, Refusal> {
+        for dtype in [node.dtype(0), node.dtype(place)].into_iter().flatten() {
+            if ![DType::U8, DType::I8, DType::F32].contains(&dtype) {
+                return Err(format!("it is not known for numbers of the type {dtype:?}"));
+            }
+        }
+        let pack = || -> Result<Option<Weights>> {
+            let (Some(weights), true) = (node.constant(place), !node.has(zero) || node.constant(zero).is_some()) else {
+                return Ok(None);
+            };
+            if host::shape(weights).len() != 2 {
+                return Ok(None);
+            }
+            weights_of(&host::contiguous(weights.clone()), node.constant(zero).cloned()).map(Some)
+        };
+        Ok(Self { place, zero, packed: pack().map_err(|error| error.to_string())? })
+    }
+}
+
+/// Bytes as integers with or without a sign.
+fn numbers_of(tensor: &HostTensor) -> Result<Numbers<'_>> {
+    match tensor.dtype() {
+        DType::U8 | DType::I8 => Ok(Numbers { bytes: tensor.bytes(), signed: tensor.dtype() == DType::I8 }),
+        dtype => wrong(format!("it multiplies integers of 8 bits, not {dtype:?}")),
+    }
+}
+
+/// A zero point for each of `count`; `tensor` has one, or as many.
+fn zeros_of(tensor: Option<HostTensor>, count: usize) -> Result<Vec<i16>> {
+    let zeros: Vec<i16> =
+        tensor.map_or_else(|| vec![0], |zero| host::to_i64s(&zero).iter().map(|x| *x as i16).collect());
+    match zeros[..] {
+        [zero] => Ok(vec![zero; count]),
+        _ if zeros.len() == count => Ok(zeros),
+        _ => wrong(format!("there are {} zero points for {count}", zeros.len())),
+    }
+}
+
+fn weights_of(matrix: &HostTensor, zero: Option<HostTensor>) -> Result<Weights> {
+    let &[rows, columns] = host::shape(matrix) else { return wrong("a factor is no matrix") };
+    let weights = Weights::new((rows, columns), numbers_of(matrix)?, &zeros_of(zero, columns)?);
+    weights.ok_or_else(|| crate::Error::internal("the weights are not as many as their shape says"))
+}
+
+/// The integers `a` less their zero points: one for all, or one for each row of a matrix.
 ///
 /// # Errors
-/// Invalid input: they do not fit.
-pub fn factors(inputs: &mut Inputs<'_>, places: [usize; 2], zeros: [usize; 2]) -> Result<(HostTensor, HostTensor)> {
-    let (a, b) = (inputs.take(places[0])?, inputs.take(places[1])?);
-    inputs.count(&shape_of(host::shape(&a), host::shape(&b))?)?;
-    let (zero_a, zero_b) = (inputs.optional(zeros[0]), inputs.optional(zeros[1]));
-    // A zero point for each row of the left factor, and for each column of the right.
-    let row = if host::shape(&a).len() > 1 { -2 } else { -1 };
-    Ok((centred(a, zero_a, row)?, centred(b, zero_b, -1)?))
+/// Invalid input: they are not of 8 bits, or the zero points do not fit.
+pub fn left(a: &HostTensor, zero: Option<HostTensor>) -> Result<Vec<i16>> {
+    let &[ref batch @ .., m, _] = &as_matrix(host::shape(a), true)[..] else { return wrong("a factor is a number") };
+    let zeros = zeros_of(zero, m)?;
+    let rows = batch.iter().product::<usize>() * m;
+    let zeros: Vec<i16> = zeros.iter().copied().cycle().take(rows).collect();
+    Ok(numbers_of(a)?.centred(&zeros))
 }
 
-pub fn matmul_integer(_: &NodeSpec<'_>) -> Prepared {
-    Ok(Box::new(|inputs| {
-        let (a, b) = factors(inputs, [0, 1], [2, 3])?;
-        one(integers(a, b)?)
+/// The product of integers less their zero points: `left` of the shape `shape_a`, and the right factor.
+///
+/// # Errors
+/// Invalid input: they do not fit each other.
+pub fn multiply(
+    inputs: &mut Inputs<'_>,
+    left: &[i16],
+    shape_a: &[usize],
+    right: &Right,
+) -> Result<(Vec<usize>, Vec<i32>)> {
+    if let Some(weights) = &right.packed {
+        let (k, n) = weights.shape();
+        let shape = shape_of(shape_a, &[k, n])?;
+        let mut out = vec![0; inputs.count(&shape)?];
+        weights.multiply(left, out.len() / n.max(1), &mut out);
+        return Ok((shape, out));
+    }
+    let (b, zero) = (inputs.contiguous(right.place)?, inputs.optional(right.zero));
+    let shape = shape_of(shape_a, host::shape(&b))?;
+    let mut out = vec![0; inputs.count(&shape)?];
+    let (matrix_a, matrix_b) = (as_matrix(shape_a, true), as_matrix(host::shape(&b), false));
+    let ((batch_a, [m, k]), (batch_b, [_, n])) = (split(&matrix_a), split(&matrix_b));
+    let batch = host::broadcast_shape(batch_a, batch_b)?;
+    let b = host_view(b, &matrix_b);
+    // Where each matrix of the left factor begins: it has no numbers of its own to ask.
+    let a = host::tensor::<u8>(&[0], Vec::new());
+    let a = a.with_layout(Layout::contiguous(Shape::from(matrix_a.clone())));
+    for (turn, out) in out.chunks_exact_mut((m * n).max(1)).enumerate() {
+        let (a, b_place) = (place_of(&a, batch_a, &batch, turn), place_of(&b, batch_b, &batch, turn));
+        let one = b.clone().with_layout(Layout::new(Shape::from(vec![k, n]), vec![n as isize, 1], b_place));
+        let weights = weights_of(&host::contiguous(one), zero.clone())?;
+        weights.multiply(left.get(a..).unwrap_or_default(), m, out);
+    }
+    Ok((shape, out))
+}
+
+pub fn matmul_integer(node: &NodeSpec<'_>) -> Prepared {
+    let right = Right::new(node, 1, 3)?;
+    Ok(Box::new(move |inputs| {
+        let a = inputs.contiguous(0)?;
+        let left = left(&a, inputs.optional(2))?;
+        let (shape, sums) = multiply(inputs, &left, host::shape(&a), &right)?;
+        one(host::tensor(&shape, sums))
     }))
 }
 
-pub fn qlinear_matmul(_: &NodeSpec<'_>) -> Prepared {
-    Ok(Box::new(|inputs| {
-        let (a, b) = factors(inputs, [0, 3], [2, 5])?;
+pub fn qlinear_matmul(node: &NodeSpec<'_>) -> Prepared {
+    let right = Right::new(node, 3, 5)?;
+    Ok(Box::new(move |inputs| {
+        let a = inputs.contiguous(0)?;
+        let left = left(&a, inputs.optional(2))?;
+        let (shape, sums) = multiply(inputs, &left, host::shape(&a), &right)?;
         let (scale_a, scale_b) = (inputs.floats(1)?, inputs.floats(4)?);
         let (scale, zero) = (inputs.floats(6)?, inputs.take(7)?);
-        let product = floats(a, b, &Finish::default())?;
         // Of one dimension they are for rows on the left, and for columns on the right.
         let scale_a = match *host::shape(&scale_a) {
             [count] if count > 1 => host::reshape(scale_a, &[count, 1]),
             _ => scale_a,
         };
-        let shape = host::shape(&product).to_vec();
         let spread = |scale: HostTensor| Ok::<_, crate::Error>(host::to_f32s(host::expand(scale, &shape)?));
         let (scales_a, scales_b) = (spread(scale_a)?, spread(scale_b)?);
-        let mut numbers = host::to_f32s(product);
+        let mut numbers: Vec<f32> = sums.iter().map(|x| *x as f32).collect();
         let scales = scales_a.iter().zip(&scales_b);
         numbers.iter_mut().zip(scales).for_each(|(x, (a, b))| *x *= a * b);
         one(quantise(host::tensor(&shape, numbers), &scale, Some(zero.clone()), plain(zero.dtype()))?)

@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind, Result};
 const LARGE_BYTES: usize = 1 << 16;
 
 /// Operators that give something else each time.
-const RANDOM: [&str; 6] =
-    ["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"];
+const RANDOM: [&str; 7] =
+    ["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout"];
 
 /// Replaces by constants the nodes that hang on constants alone, and finds the types of all slots.
 ///

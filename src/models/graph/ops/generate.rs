@@ -17,6 +17,7 @@ pub const OPS: &[Op] = &[
     Op::new("BlackmanWindow", Accepts::Integers, WINDOW, |node| window(node, 0.42, 0.5, 0.08)),
     Op::new("Constant", Accepts::Any, &[Gives::Unknown], constant),
     Op::new("ConstantOfShape", Accepts::Integers, &[Gives::Unknown], constant_of_shape),
+    Op::new("Dropout", Accepts::Floats, &[Gives::As(0), Gives::Unknown], random::dropout),
     Op::new("EyeLike", Accepts::Any, &[Gives::Unknown], eye_like),
     Op::new("HammingWindow", Accepts::Integers, WINDOW, |node| window(node, 25.0 / 46.0, 21.0 / 46.0, 0.0)),
     Op::new("HannWindow", Accepts::Integers, WINDOW, |node| window(node, 0.5, 0.5, 0.0)),

@@ -4,7 +4,7 @@ use std::ops::{BitAnd, BitXor};
 
 use super::zip::{Nest, map_floats};
 use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, SAME, one, wrong};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::models::graph::attributes::Refusal;
 use crate::models::graph::host::{self, BOOL, HostTensor, Number};
 use crate::models::graph::import;
@@ -15,7 +15,6 @@ pub const OPS: &[Op] = &[
     Op::new("Cast", Accepts::Any, &[Gives::Says("to", DType::F32)], cast),
     Op::new("CastLike", Accepts::Any, &[Gives::As(1)], cast_like),
     Op::new("Clip", Accepts::Numbers, SAME, clip),
-    Op::new("Dropout", Accepts::Floats, &[Gives::As(0), Gives::Unknown], dropout),
     Op::new("Where", Accepts::Bools, &[Gives::As(1)], |_| Ok(Box::new(where_op))),
 ];
 
@@ -94,30 +93,6 @@ fn clip(node: &NodeSpec<'_>) -> Prepared {
 fn within<T: PartialOrd>(x: T, low: T, high: T) -> T {
     let x = if x < low { low } else { x };
     if x > high { high } else { x }
-}
-
-/// What dropout is when a model is used: nothing.
-fn dropout(node: &NodeSpec<'_>) -> Prepared {
-    // They matter when a model is trained.
-    node.attributes.get("seed");
-    node.attributes.get("ratio");
-    node.attributes.get("is_test");
-    let opset = node.opset;
-    let outputs = node.outputs;
-    Ok(Box::new(move |inputs| {
-        let x = inputs.take(0)?;
-        let ratio = inputs.optional(1).map_or(0.5, |ratio| host::to_f64s(&ratio).first().copied().unwrap_or(0.5));
-        let trains = inputs.optional_ints(2).is_some_and(|flag| flag.iter().any(|flag| *flag != 0));
-        if trains && ratio != 0.0 {
-            return Err(Error::unsupported("numbers are dropped only where models are trained"));
-        }
-        if outputs < 2 {
-            return one(x);
-        }
-        let mask = vec![1; x.layout().num_elements()];
-        let mask = host::from_i64s(if opset < 10 { x.dtype() } else { BOOL }, host::shape(&x), &mask);
-        Ok(vec![x, mask])
-    }))
 }
 
 fn where_op(inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {

@@ -7,7 +7,7 @@ use burn::tensor::DType;
 
 use super::{NodeSpec, Prepared, dtype, one, sizes, wrong};
 use crate::models::graph::attributes::Refusal;
-use crate::models::graph::host;
+use crate::models::graph::host::{self, BOOL};
 
 /// Draws a number.
 type Draw = Box<dyn Fn(&Generator) -> f64 + Send + Sync>;
@@ -26,11 +26,11 @@ pub struct Generator(AtomicU64);
 
 impl Generator {
     fn of(node: &NodeSpec<'_>) -> Result<Self, Refusal> {
-        let seed = match node.attributes.optional_float("seed")? {
-            Some(seed) => u64::from(seed.to_bits()),
-            None => UNSEEDED.fetch_add(1 << 32, Ordering::Relaxed),
-        };
-        Ok(Self(AtomicU64::new(seed)))
+        Ok(Self::seeded(node.attributes.optional_float("seed")?.map(|seed| u64::from(seed.to_bits()))))
+    }
+
+    fn seeded(seed: Option<u64>) -> Self {
+        Self(AtomicU64::new(seed.unwrap_or_else(|| UNSEEDED.fetch_add(1 << 32, Ordering::Relaxed))))
     }
 
     /// From 0 on, below 1.
@@ -97,6 +97,40 @@ pub fn bernoulli(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
+/// The numbers of the input and where they were kept: all of them, but in training mode, where each is dropped with the
+/// probability `ratio` and the others are scaled so that the mean stays.
+pub fn dropout(node: &NodeSpec<'_>) -> Prepared {
+    // Before opset 12 nothing is dropped where a model is used, whatever these say.
+    node.attributes.get("ratio");
+    node.attributes.get("is_test");
+    let generator = Generator::seeded(node.attributes.optional_int("seed")?.map(i64::cast_unsigned));
+    let mask_type = (node.opset >= 10).then_some(BOOL);
+    let outputs = node.outputs;
+    Ok(Box::new(move |inputs| {
+        let x = inputs.take(0)?;
+        let ratio = inputs.optional(1).map_or(0.5, |ratio| host::to_f64s(&ratio).first().copied().unwrap_or(0.5));
+        let trains = inputs.optional_ints(2).is_some_and(|flag| flag.iter().any(|flag| *flag != 0));
+        if trains && !(0.0..1.0).contains(&ratio) {
+            return wrong(format!("the ratio is {ratio}, which does not lie from 0 on below 1"));
+        }
+        let drops = trains && ratio > 0.0;
+        if !drops && outputs < 2 {
+            return one(x);
+        }
+        let shape = host::shape(&x).to_vec();
+        let kept: Vec<i64> =
+            (0..x.layout().num_elements()).map(|_| i64::from(!drops || generator.unit() >= ratio)).collect();
+        let mask = host::from_i64s(mask_type.unwrap_or(x.dtype()), &shape, &kept);
+        if !drops {
+            return Ok(vec![x, mask]);
+        }
+        let numbers = host::to_f64s(&x).into_iter().zip(&kept);
+        let numbers: Vec<f64> = numbers.map(|(x, kept)| if *kept == 1 { x / (1.0 - ratio) } else { 0.0 }).collect();
+        let out = host::from_f64s(x.dtype(), &shape, &numbers);
+        Ok(if outputs < 2 { vec![out] } else { vec![out, mask] })
+    }))
+}
+
 /// Places, each as often as the logarithm of its probability in the input says.
 pub fn multinomial(node: &NodeSpec<'_>) -> Prepared {
     let generator = Generator::of(node)?;
@@ -126,4 +160,34 @@ pub fn multinomial(node: &NodeSpec<'_>) -> Prepared {
         }
         one(host::from_i64s(dtype, &[rows, samples], &out))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::graph::attributes::Attributes;
+    use crate::models::graph::ops::Inputs;
+    use crate::models::graph::options::Limits;
+
+    #[test]
+    fn dropout_in_training_drops_as_often_as_asked_and_keeps_the_mean() {
+        let (attributes, limits) = (Attributes::default(), Limits::default());
+        let node = NodeSpec { op: "Dropout", domain: "", opset: 22, attributes: &attributes, inputs: &[], outputs: 2 };
+        let ones = host::from_f64s(DType::F32, &[100, 100], &[1.0; 10_000]);
+        let ratio = host::from_f64s(DType::F32, &[], &[0.25]);
+        let run = |trains| {
+            let trains = host::from_i64s(BOOL, &[], &[trains]);
+            let inputs = vec![Some(ones.clone()), Some(ratio.clone()), Some(trains)];
+            let outputs = dropout(&node).expect("a kernel")(&mut Inputs::new(inputs, &limits)).expect("two outputs");
+            (host::to_f64s(&outputs[0]), host::to_i64s(&outputs[1]))
+        };
+
+        let (numbers, mask) = run(1);
+        assert!(numbers.iter().zip(&mask).all(|(x, kept)| (x - *kept as f64 / 0.75).abs() < 1e-6));
+        // Six standard deviations are 260.
+        let kept: i64 = mask.iter().sum();
+        assert!((kept - 7_500).abs() < 260, "{kept} of 10,000 are kept");
+
+        assert_eq!(run(0), (vec![1.0; 10_000], vec![1; 10_000]));
+    }
 }

@@ -16,15 +16,15 @@ if (!address) {
 }
 const webgpu = options.includes('--webgpu');
 
-/** Which golden inputs each gets, and how often all of them. In software WebGPU only every `step`-th, where one takes long. */
+/** Which golden inputs each gets, and how often all of them. */
 const MODELS = [
-  { golden: 'rampart', model: 'rampart/onnx/model_q4.onnx', rounds: 9, step: 9 },
-  { golden: 'magika', model: 'magika/model.onnx', rounds: 9, step: 8 },
+  { golden: 'rampart', model: 'rampart/onnx/model_q4.onnx', rounds: 9 },
+  { golden: 'magika', model: 'magika/model.onnx', rounds: 9 },
   { golden: 'silero-sequence', model: 'silero-vad/silero_vad_16k_sequence.onnx', rounds: 9 },
   { golden: 'silero-op15', model: 'silero-vad/silero_vad_16k_op15.onnx', rounds: 15 },
-  { golden: 'det', model: 'pp-ocrv4/det.onnx', rounds: 5, step: 4 },
-  { golden: 'rec', model: 'pp-ocrv4/rec.onnx', rounds: 5, step: 4 },
-  { golden: 'cls', model: 'pp-ocrv4/cls.onnx', rounds: 15, step: 2 },
+  { golden: 'det', model: 'pp-ocrv4/det.onnx', rounds: 5 },
+  { golden: 'rec', model: 'pp-ocrv4/rec.onnx', rounds: 5 },
+  { golden: 'cls', model: 'pp-ocrv4/cls.onnx', rounds: 15 },
 ];
 
 const rows = [];
@@ -40,10 +40,9 @@ try {
 }
 console.log(JSON.stringify(rows));
 
-async function measure({ golden, model, rounds, step }) {
+async function measure({ golden, model, rounds }) {
   const page = await freshPage();
-  const given = { golden, model, step: webgpu ? step : 1 };
-  const { load, bytes, inputs } = await page.evaluate(([given, device]) => bench.open(given, device), [given, webgpu ? 'webgpu' : 'wasm']);
+  const { load, bytes, inputs } = await page.evaluate(([given, device]) => bench.open(given, device), [{ golden, model }, webgpu ? 'webgpu' : 'wasm']);
   const round = (index) => page.evaluate((index) => bench.round(index), index);
   // One whose times do not count: it compiles shaders and grows memory.
   let { difference } = await round(0);

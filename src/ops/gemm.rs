@@ -1,13 +1,14 @@
-//! Products of matrices of 32-bit floats. Written for 128-bit SIMD without a fused multiply and add, which is what
-//! WebAssembly has: half as fast again there as the `gemm` crate, which Burn calls, or faster. The right factor is asked for piece by
-//! piece, so that it may be unpacked, or gathered from an image, on the way.
+//! Products of matrices of 32-bit floats. Written for the 128-bit SIMD of WebAssembly: half as fast again there as the
+//! `gemm` crate, which Burn calls, or faster. The right factor is asked for piece by piece, so that it may be unpacked,
+//! or gathered from an image, on the way.
 
 use std::ops::Range;
 
-/// Rows and columns of a tile, whose sums stay in registers.
-const TILE: (usize, usize) = (4, 8);
-/// Columns of a panel.
-pub const PANEL: usize = TILE.1;
+use super::simd;
+pub use super::simd::PANEL;
+
+/// Rows of a tile, whose sums stay in registers.
+const TILE: usize = 4;
 /// Rows of the right factor that are packed at once: a panel of them stays in the innermost cache.
 const DEPTH: usize = 240;
 /// Columns of the right factor that are packed at once.
@@ -142,7 +143,7 @@ impl<'a> Product<'a> {
         }
         let width = self.n.min(WIDTH).next_multiple_of(PANEL);
         let mut panels = vec![0.0; width * self.k.min(DEPTH)];
-        let mut left = vec![0.0; TILE.0 * self.k.min(DEPTH)];
+        let mut left = vec![0.0; TILE * self.k.min(DEPTH)];
         for column in (0..self.n).step_by(WIDTH) {
             let columns = column..self.n.min(column + WIDTH);
             for depth in (0..self.k.max(1)).step_by(DEPTH) {
@@ -150,12 +151,12 @@ impl<'a> Product<'a> {
                 let panels = &mut panels[..columns.len().next_multiple_of(PANEL) * depths.len()];
                 self.right.pack(depths.clone(), columns.clone(), panels);
                 let last = depths.end == self.k;
-                for row in (0..self.m).step_by(TILE.0) {
-                    let rows = row..self.m.min(row + TILE.0);
+                for row in (0..self.m).step_by(TILE) {
+                    let rows = row..self.m.min(row + TILE);
                     match rows.len() {
                         1 => self.tiles::<1>(rows.clone(), &columns, &depths, &mut left, panels, out, stride),
                         2 => self.tiles::<2>(rows.clone(), &columns, &depths, &mut left, panels, out, stride),
-                        _ => self.tiles::<{ TILE.0 }>(rows.clone(), &columns, &depths, &mut left, panels, out, stride),
+                        _ => self.tiles::<{ TILE }>(rows.clone(), &columns, &depths, &mut left, panels, out, stride),
                     }
                     if let (true, Some(finish)) = (last, self.finish) {
                         rows.for_each(|row| finish(&mut out[row * stride + column..][..columns.len()]));
@@ -193,7 +194,7 @@ impl<'a> Product<'a> {
                     Start::Result => copy(&out[row * stride + column..][..width], sums),
                 }
             }
-            multiply(left, panel, &mut sums);
+            simd::floats(left.as_chunks::<R>().0, panel.as_chunks::<PANEL>().0, &mut sums);
             for (row, sums) in rows.clone().zip(&sums) {
                 copy(&sums[..width], &mut out[row * stride + column..][..width]);
             }
@@ -263,20 +264,6 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
         width /= 2;
     }
     sums[0] + rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum::<f32>()
-}
-
-/// `sums += left · right`, both packed.
-#[inline(always)]
-fn multiply<const R: usize>(left: &[f32], right: &[f32], sums: &mut [[f32; PANEL]; R]) {
-    let mut all = *sums;
-    for (left, right) in left.chunks_exact(R).zip(right.chunks_exact(PANEL)) {
-        for (sums, left) in all.iter_mut().zip(left) {
-            for (sum, right) in sums.iter_mut().zip(right) {
-                *sum += left * right;
-            }
-        }
-    }
-    *sums = all;
 }
 
 /// Copies as many as there are; whole panels without a call.

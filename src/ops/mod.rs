@@ -10,3 +10,4 @@ pub(crate) mod gemm;
 pub(crate) mod integers;
 pub(crate) mod packed;
 pub(crate) mod rows;
+pub(crate) mod simd;

@@ -67,7 +67,7 @@ struct Labelled {
 }
 
 /// The label of tokens that are part of nothing.
-const OUTSIDE: &str = "O";
+pub(super) const OUTSIDE: &str = "O";
 /// Windows of a single text; beyond them a text is refused, since it would keep the device for minutes.
 const MAX_WINDOWS: usize = 64;
 
@@ -109,39 +109,54 @@ impl Pipeline {
             .collect())
     }
 
-    /// The likeliest label of every token of each text. A text that is longer than the model takes is
-    /// read in windows that overlap.
+    /// The likeliest label of every token of each text.
     async fn label_tokens(&self, texts: &[String]) -> Result<Vec<Vec<Labelled>>> {
+        let read = |token, odds: &[f64]| {
+            let (label, score) = largest(odds).unwrap_or((0, 0.0));
+            Labelled { token, label, score }
+        };
+        self.read_tokens(texts, read).await
+    }
+
+    /// What `read` makes of every token of each text and the probabilities of its labels. A text that is longer
+    /// than the model takes is read in windows that overlap.
+    pub(super) async fn read_tokens<T>(
+        &self,
+        texts: &[String],
+        read: impl Fn(Token, &[f64]) -> T,
+    ) -> Result<Vec<Vec<T>>> {
         let before = self.tokenizer.prefix_tokens();
         let room = self.max_length - self.tokenizer.special_tokens();
-        let mut found: Vec<Vec<Labelled>> = Vec::with_capacity(texts.len());
+        let mut tokens = Vec::with_capacity(texts.len());
         let mut inputs = Vec::new();
         let mut windows = Vec::new();
         for (index, text) in texts.iter().enumerate() {
-            let tokens = self.tokenizer.encode_with_offsets(text)?;
-            for window in plan_windows(tokens.len(), room)? {
+            let of_text = self.tokenizer.encode_with_offsets(text)?;
+            for window in plan_windows(of_text.len(), room)? {
                 let ids: Vec<u32> =
-                    tokens[window.start..window.start + window.length].iter().map(|token| token.id).collect();
+                    of_text[window.start..window.start + window.length].iter().map(|token| token.id).collect();
                 inputs.push(Encoding { input_ids: self.tokenizer.wrap(&ids), truncated: false });
                 windows.push((index, window));
             }
-            found.push(tokens.into_iter().map(|token| Labelled { token, label: 0, score: 0.0 }).collect());
+            tokens.push(of_text);
         }
+        // The windows of a text may come in any order, and each keeps tokens that no other does.
+        let mut found: Vec<Vec<Option<T>>> =
+            tokens.iter().map(|of_text| of_text.iter().map(|_| None).collect()).collect();
         self.for_each_output(&inputs, |input, rows, width| {
             let (index, window) = &windows[input];
             let rows = rows.chunks_exact(width).skip(before + window.keep.start - window.start);
-            for (labelled, row) in found[*index][window.keep.clone()].iter_mut().zip(rows) {
-                let logits = match &self.head {
-                    Head::Token(linear) => &linear.forward(row),
-                    _ => row,
+            for (place, row) in window.keep.clone().zip(rows) {
+                let odds = match &self.head {
+                    Head::Token(linear) => softmax(&linear.forward(row)),
+                    _ => softmax(row),
                 };
-                if let Some((label, score)) = largest(&softmax(logits)) {
-                    (labelled.label, labelled.score) = (label, score);
-                }
+                found[*index][place] = Some(read(tokens[*index][place], &odds));
             }
         })
         .await?;
-        Ok(found)
+        let whole = found.into_iter().map(|of_text| of_text.into_iter().collect::<Option<Vec<T>>>());
+        whole.collect::<Option<_>>().ok_or_else(|| Error::internal("a token of the text was not read"))
     }
 }
 
@@ -221,7 +236,7 @@ fn goes_on(text: &str, end: usize, start: usize) -> bool {
 }
 
 /// Whether a label says that an entity begins here, and the entity's own name.
-fn split_label(label: &str) -> (bool, &str) {
+pub(super) fn split_label(label: &str) -> (bool, &str) {
     match (label.strip_prefix("B-"), label.strip_prefix("I-")) {
         (Some(name), _) => (true, name),
         (_, Some(name)) => (false, name),

@@ -10,6 +10,7 @@ mod onnx_mutations;
 mod onnx_nodes;
 mod onnx_operators;
 mod onnx_refusals;
+mod privacy;
 mod protobuf;
 mod support;
 mod tasks;

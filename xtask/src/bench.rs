@@ -124,7 +124,7 @@ fn bring_onnx(project: &Project) -> Result<()> {
 }
 
 /// A Python with the packages that `requirements` lists, all of them, by itself in the cache folder.
-fn bring_python(project: &Project, name: &str, requirements: &Path) -> Result<PathBuf> {
+pub fn bring_python(project: &Project, name: &str, requirements: &Path) -> Result<PathBuf> {
     let folder = project.bench_files().join(name);
     let python = folder.join("bin").join("python");
     let stamp = folder.join(".installed-from");
@@ -132,7 +132,7 @@ fn bring_python(project: &Project, name: &str, requirements: &Path) -> Result<Pa
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == digest) {
         return Ok(python);
     }
-    say("installing the Python packages of the bench");
+    say("installing Python packages");
     run_program(program("python3", &project.root).args(["-m", "venv", "--clear"]).arg(&folder))
         .context("Python 3 with venv is needed (Debian and Ubuntu: sudo apt-get install python3-venv)")?;
     let mut pip = program(&python, &project.root);

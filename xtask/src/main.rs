@@ -8,6 +8,7 @@ mod bench;
 mod browser;
 mod build;
 mod demo;
+mod eval;
 mod fingerprint;
 mod models;
 mod npm;
@@ -44,6 +45,7 @@ cargo xtask COMMAND
   bench models --webgpu --json FILE
                               the same on WebGPU in software: differences
   bench rampart --json FILE   recall of personal data beside onnxruntime
+  eval privacy --json FILE    how much of known personal data leaves in redacted texts
 
 What the demo's local model is unsure of goes to PILOT_LIGHT_REMOTE_URL (as in https://example.org/v1),
 with PILOT_LIGHT_REMOTE_KEY as a bearer token, for PILOT_LIGHT_REMOTE_MODEL.
@@ -58,6 +60,7 @@ enum Invocation {
     Serve { port: Port },
     Test { stages: Vec<test::Stage> },
     Bench { bench: bench::Bench, json: PathBuf },
+    Eval { eval: eval::Eval, json: PathBuf },
 }
 
 fn main() -> ExitCode {
@@ -81,6 +84,7 @@ fn execute(invocation: Invocation) -> Result<ExitCode> {
         Invocation::Serve { port } => demo::serve(&project, port)?,
         Invocation::Test { stages } => test::run(&project, &stages)?,
         Invocation::Bench { bench, json } => bench::run(&project, bench, &json)?,
+        Invocation::Eval { eval, json } => eval::run(&project, eval, &json)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -100,9 +104,9 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
         match (command.as_str(), argument) {
             ("demo" | "serve", Long("port")) => port = Port::Exact(parser.value()?.parse()?),
             ("demo", Long("check")) => check = true,
-            ("bench", Long("json")) => json = Some(PathBuf::from(parser.value()?)),
+            ("bench" | "eval", Long("json")) => json = Some(PathBuf::from(parser.value()?)),
             ("bench", Long("webgpu")) => webgpu = true,
-            ("bench" | "test", Value(word)) => words.push(word.string()?),
+            ("bench" | "eval" | "test", Value(word)) => words.push(word.string()?),
             (_, Short('h') | Long("help")) => return Ok(Invocation::Help),
             (_, other) => return Err(other.unexpected().into()),
         }
@@ -118,6 +122,10 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
             _ => bail!(
                 "bench needs the name of one, and where the results go: bench encoder|models|rampart|size --json FILE"
             ),
+        },
+        "eval" => match (words.as_slice(), json) {
+            ([name], Some(json)) => Invocation::Eval { eval: eval::Eval::parse(name)?, json },
+            _ => bail!("eval needs the name of one, and where the results go: eval privacy --json FILE"),
         },
         "help" => Invocation::Help,
         other => bail!("there is no command '{other}'\n\n{USAGE}"),
@@ -140,6 +148,7 @@ mod tests {
         assert!(matches!(parsed(&["serve", "--port", "0"]), Ok(Invocation::Serve { port: Port::Exact(0) })));
         assert!(matches!(parsed(&["bench", "size", "--json", "f"]), Ok(Invocation::Bench { .. })));
         assert!(matches!(parsed(&["bench", "models", "--webgpu", "--json", "f"]), Ok(Invocation::Bench { .. })));
+        assert!(matches!(parsed(&["eval", "privacy", "--json", "f"]), Ok(Invocation::Eval { .. })));
     }
 
     #[test]
@@ -153,6 +162,8 @@ mod tests {
             &["bench", "encoder"],
             &["bench", "--json", "f"],
             &["bench", "size", "--webgpu", "--json", "f"],
+            &["eval", "privacy"],
+            &["eval", "profit", "--json", "f"],
             &["test", "everything"],
         ] {
             assert!(parsed(arguments).is_err(), "{arguments:?}");

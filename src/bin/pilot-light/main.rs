@@ -1,6 +1,7 @@
 //! The command-line program.
 
 mod evaluate;
+mod redact;
 mod rows;
 mod train;
 
@@ -19,12 +20,14 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Evaluate(evaluate::Arguments),
+    Redact(redact::Arguments),
     Train(train::Arguments),
 }
 
 fn main() -> std::process::ExitCode {
     let done = match Arguments::parse().command {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Redact(arguments) => redact::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
     };
     match done {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::repeats::Repeats;
@@ -13,6 +14,7 @@ use super::{Kind, Replaced, Span, recognise};
 /// of [`restore`](Self::restore).
 pub struct Redaction {
     texts: Vec<String>,
+    places: Vec<Vec<Range<usize>>>,
     values: Values,
     replaced: Vec<Replaced>,
 }
@@ -28,6 +30,11 @@ impl Redaction {
     /// The texts, in the order in which they were given.
     pub fn texts(&self) -> &[String] {
         &self.texts
+    }
+
+    /// Where something was taken out of each text as it was given: its bytes, in their order.
+    pub fn places(&self) -> &[Vec<Range<usize>>] {
+        &self.places
     }
 
     /// What was taken out, in the order of the kinds' names.
@@ -75,6 +82,7 @@ pub fn redact(texts: &[(&str, Vec<Span>)]) -> Redaction {
     let mut names = Names { values, taken, counts: BTreeMap::new() };
     let redacted = texts.iter().zip(&found).map(|((text, _), spans)| {
         let mut redacted = String::with_capacity(text.len());
+        let mut taken_out = Vec::new();
         let mut from = 0;
         let spans = spans.iter().map(|span| (span.start, span.end)).chain([(text.len(), text.len())]);
         for (start, end) in spans {
@@ -84,14 +92,15 @@ pub fn redact(texts: &[(&str, Vec<Span>)]) -> Redaction {
                 redacted.push_str(&text[from..place.start]);
                 redacted.push_str(names.name(&text[place.clone()]));
                 from = place.end;
+                taken_out.push(place);
             }
         }
         redacted.push_str(&text[from..]);
-        redacted
+        (redacted, taken_out)
     });
-    let texts = redacted.collect();
+    let (texts, places) = redacted.unzip();
     let (values, replaced) = names.into_parts();
-    Redaction { texts, values, replaced }
+    Redaction { texts, places, values, replaced }
 }
 
 /// What is known of one value.

@@ -1,6 +1,13 @@
 //! Spans from several finders, made into spans that do not touch each other.
 
-use super::Span;
+use super::{Kind, Span};
+use crate::tasks::PersonalData;
+
+impl From<PersonalData> for Span {
+    fn from(PersonalData { label, place }: PersonalData) -> Self {
+        Self { start: place.start, end: place.end, kind: Kind::of_label(&label) }
+    }
+}
 
 /// `spans` within `text` in order. Those that overlap become one over all of them, of the kind of the
 /// longest; a model's that end inside a character take all of it, and none begins or ends with a space.
@@ -40,7 +47,7 @@ fn fitted(text: &str, Span { start, end, kind }: Span) -> Option<Span> {
 /// A span that a model marks.
 #[cfg(test)]
 pub fn span(start: usize, end: usize, label: &str) -> Span {
-    Span { start, end, kind: super::Kind::of_label(label) }
+    Span { start, end, kind: Kind::of_label(label) }
 }
 
 #[cfg(test)]

@@ -1,0 +1,128 @@
+"""How much of what is known to be personal leaves in redacted texts.
+
+    python score.py --sentences FILE --redacted FILE
+
+SENTENCES is what make.py has written, REDACTED what `pilot-light redact` makes of its texts. The rows go to stdout as a JSON
+array: for names, addresses and the like, and for each form, how many values there are, and what share of them leaves
+nothing behind (`recall`): not a letter, not a digit. `precision` is the share of the words taken out that are part of any
+value that the sentences are labelled with, whatever its type.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+NAMES = {"person", "name", "name_male", "name_female", "first_name", "first_name_male", "first_name_female", "first_name_nonbinary",
+         "last_name", "last_name_male", "last_name_female"}
+ADDRESSES = {"address", "street_name", "building_number", "secondary_address", "postcode", "zipcode"}
+# By themselves, and not as the end of an address.
+CITIES = {"city", "state", "state_abbr"}
+COUNTRIES = {"country"}
+# What the package puts before some addresses is of none.
+PREFIX = "the corner of "
+WORD = re.compile(r"[^\W_]+")
+
+
+class Redacted:
+    """A text, and what of it is left."""
+
+    def __init__(self, text: str, redacted: str, places: list[list[int]]):
+        self.text = text
+        # Which byte each character begins at.
+        starts, at = {}, 0
+        for index, char in enumerate(text):
+            starts[at] = index
+            at += len(char.encode())
+        starts[at] = len(text)
+        places = [(starts[begin], starts[end]) for begin, end in places]
+        check(text, redacted, places)
+        self.taken = [False] * len(text)
+        for begin, end in places:
+            self.taken[begin:end] = [True] * (end - begin)
+
+    def left(self, begin: int, end: int) -> tuple[int, int]:
+        """How many letters and digits there are, and how many of them are left."""
+        counted = [index for index in range(begin, end) if self.text[index].isalnum()]
+        return len(counted), sum(not self.taken[index] for index in counted)
+
+
+def check(text: str, redacted: str, places: list[tuple[int, int]]) -> None:
+    """The places are believed only if the redacted text is the text with placeholders there and nowhere else."""
+    rest, at = redacted, 0
+    for begin, end in places:
+        rest, before = rest.removeprefix(text[at:begin]), rest
+        name = re.match(r"\[[A-Z0-9_]+_[0-9]+\]", rest)
+        if len(before) - len(rest) != begin - at or name is None:
+            sys.exit(f"the places do not fit the redacted text: {redacted}")
+        rest, at = rest[name.end():], end
+    if rest != text[at:]:
+        sys.exit(f"the places do not fit the redacted text: {redacted}")
+
+
+class Tally:
+    def __init__(self):
+        self.values = self.whole = self.characters = self.left = 0
+
+    def add(self, characters: int, left: int) -> None:
+        self.values += 1
+        self.whole += left == 0
+        self.characters += characters
+        self.left += left
+
+    def row(self, name: str, **more) -> dict:
+        recall = {"recall": rounded(self.whole / self.values), "character_recall": rounded(1 - self.left / self.characters)}
+        return {"name": f"privacy/{name}", "values": self.values, "values_left": self.values - self.whole, **recall, **more}
+
+
+def group(kind: str) -> str | None:
+    groups = {"names": NAMES, "addresses": ADDRESSES, "cities": CITIES, "countries": COUNTRIES}
+    return next((name for name, kinds in groups.items() if kind in kinds), None)
+
+
+def rows(sentences: list[dict], redacted: list[dict]) -> list[dict]:
+    groups, forms, invalid = defaultdict(Tally), defaultdict(Tally), defaultdict(Tally)
+    words = right = all_words = 0
+    for sentence, found in zip(sentences, redacted, strict=True):
+        text = sentence["text"]
+        outcome = Redacted(text, found["redacted"], found["places"])
+        labelled = [value["place"] for value in sentence["values"]]
+        for value in sentence["values"]:
+            (begin, end), kind = value["place"], value["type"]
+            if text[begin:end].lower().startswith(PREFIX):
+                begin += len(PREFIX)
+            counted = outcome.left(begin, end)
+            if group(kind):
+                groups[group(kind)].add(*counted)
+            if value["valid"] is not None:
+                (forms if value["valid"] else invalid)[kind].add(*counted)
+        for word in WORD.finditer(text):
+            all_words += 1
+            if any(outcome.taken[word.start():word.end()]):
+                words += 1
+                right += any(begin < word.end() and word.start() < end for begin, end in labelled)
+    summary = {"name": "privacy/words", "sentences": len(sentences), "words": all_words, "taken_out": words, "precision": rounded(right / words)}
+    kinds = [groups[name].row(name) for name in ("names", "addresses", "cities", "countries") if groups[name].values]
+    with_form = [forms[kind].row(f"form/{kind}") for kind in sorted(forms)]
+    without = [invalid[kind].row(f"no-valid-form/{kind}") for kind in sorted(invalid)]
+    return [summary, *kinds, *with_form, *without]
+
+
+def rounded(share: float) -> float:
+    """To four places, and never up to the next one."""
+    return int(share * 10_000) / 10_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sentences", type=Path, required=True)
+    parser.add_argument("--redacted", type=Path, required=True)
+    options = parser.parse_args()
+    read = lambda path: [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+    print(json.dumps(rows(read(options.sentences), read(options.redacted))))
+
+
+if __name__ == "__main__":
+    main()

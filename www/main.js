@@ -123,7 +123,7 @@ async function load() {
     const opening = cascade({
       local: { task: 'text-classification', model: `/models/${wanted.model}`, device: wanted.device },
       ...(wanted.remote && { remote: wanted.remote }),
-      ...(chosen && { policy: { threshold: threshold() } }),
+      policy: { privacy: 'allow', ...(chosen && { threshold: threshold() }) },
       progress_callback: (info) => {
         if (signal.aborted || info.status !== 'progress_total') return;
         bytes = info.loaded;

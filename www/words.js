@@ -38,15 +38,21 @@ export function hostOf(address, base) {
  */
 export function fateOf(envelope, threshold) {
   if (envelope.route === 'remote') return 'left';
-  if (envelope.reason.startsWith('remote-')) return 'failed';
+  if (envelope.degraded && !UNTRIED.has(envelope.reason)) return 'failed';
   return envelope.confidence < threshold ? 'unsure' : 'stayed';
 }
+
+/** Why a message that is unsure was not even meant to be sent. */
+const UNTRIED = new Set(['no-remote', 'local-only', 'too-long']);
 
 const FAILURES = {
   'remote-unreachable': (host) => `${host} could not be reached`,
   'remote-timeout': (host) => `Sent, but ${host} did not answer in time`,
   'remote-refused': (host) => `Sent, but ${host} refused it`,
   'remote-invalid': (host) => `Sent, but the reply of ${host} made no sense`,
+  'redactor-unavailable': () => 'Not sent, because personal data could not be looked for',
+  'breaker-open': (host) => `Not sent, because ${host} failed too often`,
+  'usd-per-day': () => 'Not sent, because the money for today is spent',
   other: (host) => `${host} gave no answer`,
 };
 

@@ -1,20 +1,24 @@
 import { withController } from './abort.js';
+import { Delegate, type Redactor, type Watchers } from './delegate.js';
 import { callable, Handle, type Disposable, type PipelineOptions } from './handle.js';
 import { invalid, splitSignal, toInputs } from './input.js';
 import type { CallOptions } from './pipeline.js';
-import { limiter } from './queue.js';
-import { baseAddress } from './resolve.js';
-import { attempt, remoteAddress, type Remote } from './transport.js';
-import type { CascadeConfig, Envelope, RunOptions, Step, TextTask } from './types.js';
+import { readyRemotes, type ReadyRemote, type Remote } from './remote.js';
+import type { CascadeConfig, Envelope, RunOptions, TextTask } from './types.js';
 
 /** What a cascade is made of. */
 export interface CascadeOptions {
   /** The specialised model, loaded as by `pipeline`. */
   local: { task: TextTask; model: string } & PipelineOptions;
-  /** The general model. Without one, every answer is local, and flagged where it is unsure. */
-  remote?: Remote;
-  /** When to ask the general model. */
+  /**
+   * The general models, in the order in which they are asked: the next one where one fails. Without any, every answer
+   * is local, and flagged where it is unsure.
+   */
+  remote?: Remote | Remote[];
+  /** When to ask them, and what may leave. */
   policy?: CascadeConfig['policy'];
+  /** Finds the personal data of a text that has no form, such as names. */
+  redactor?: Redactor;
   /** Aborts the load. */
   signal?: AbortSignal;
   /** Receives the progress of the load. */
@@ -22,7 +26,7 @@ export interface CascadeOptions {
 }
 
 /** Options of one question; `candidate_labels` and the like are the task's. */
-export type CascadeCallOptions = CallOptions & RunOptions;
+export type CascadeCallOptions = CallOptions & Watchers & RunOptions;
 
 /** Answers texts, each with the one envelope that says what, from where and why. */
 export interface CascadePipeline extends Disposable {
@@ -32,11 +36,8 @@ export interface CascadePipeline extends Disposable {
   threshold: number;
 }
 
-/** Requests that one cascade has under way at once. */
-const REMOTE_WIDTH = 4;
-
 /**
- * Loads a specialised model and puts a general one behind it. At or above the confidence threshold
+ * Loads a specialised model and puts general ones behind it. At or above the confidence threshold
  * the local answer is the answer; below it the text goes to `remote`. A remote that cannot be
  * reached, is slow or answers nonsense leaves the local answer, flagged: that is never an error.
  *
@@ -51,28 +52,32 @@ const REMOTE_WIDTH = 4;
  * @throws PilotLightError As `pipeline` does.
  */
 export async function cascade(options: CascadeOptions): Promise<CascadePipeline> {
-  if (options?.local === undefined) throw invalid("A cascade needs { local: { task, model } }.");
+  if (options?.local === undefined) throw invalid('A cascade needs { local: { task, model } }.');
   const { task, model, ...rest } = options.local;
-  const remote = options.remote && checkedRemote(options.remote);
+  const { signal, progress_callback, redactor, policy } = options;
+  if (redactor !== undefined && typeof redactor !== 'function') throw invalid('The redactor must be a function.');
+  const remotes = readyRemotes(options.remote);
   const config: CascadeConfig = {
-    ...(remote && { remote: { model: remote.model, ...(remote.timeout_ms !== undefined && { timeout_ms: remote.timeout_ms }) } }),
-    ...(options.policy && { policy: { ...options.policy } }),
+    remotes: remotes.map(({ config }) => config),
+    ...(policy && { policy: { ...policy } }),
+    tab: crypto.getRandomValues(new Uint32Array(1))[0] as number,
   };
-  const { signal, progress_callback } = options;
   const handle = await Handle.load(task, model, { ...(signal && { signal }), ...(progress_callback && { progress_callback }), ...rest }, config);
-  return new Triage(handle, remote).callable();
+  return new Triage(handle, remotes, redactor).callable();
 }
 
 /** A cascade at work; for its tests only, the package exports the function alone. */
 export class Triage {
   #threshold: number;
-  readonly #limited = limiter(REMOTE_WIDTH);
+  readonly #delegate: Delegate;
 
   constructor(
     readonly handle: Handle,
-    readonly remote: Remote | undefined,
+    remotes: ReadyRemote[],
+    redactor?: Redactor,
   ) {
     this.#threshold = handle.threshold;
+    this.#delegate = new Delegate(handle, remotes, redactor);
   }
 
   /** Itself as the function that the caller is given. */
@@ -88,18 +93,25 @@ export class Triage {
   async ask(texts: unknown, options: CascadeCallOptions | undefined): Promise<Envelope | Envelope[]> {
     const inputs = toInputs(texts);
     const { signal, rest } = splitSignal(options);
+    const { stream_callback, request_callback, ...runOptions } = rest;
+    for (const [name, watcher] of Object.entries({ stream_callback, request_callback })) {
+      if (watcher !== undefined && typeof watcher !== 'function') throw invalid(`${name} must be a function.`);
+    }
+    const watchers: Watchers = { ...(stream_callback && { stream_callback }), ...(request_callback && { request_callback }) };
     return this.handle.call(signal, async () => {
-      const envelopes = inputs.length === 0 ? [] : await this.#answer(inputs, rest, signal);
+      const envelopes = inputs.length === 0 ? [] : await this.#answer(inputs, runOptions, watchers, signal);
       return Array.isArray(texts) ? envelopes : (envelopes[0] as Envelope);
     });
   }
 
-  async #answer(inputs: string[], options: RunOptions, signal: AbortSignal | undefined): Promise<Envelope[]> {
+  async #answer(inputs: string[], options: RunOptions, watchers: Watchers, signal: AbortSignal | undefined): Promise<Envelope[]> {
     const question = { options, threshold: this.#threshold };
     const { steps, generation } = await this.handle.request('decide', { inputs, ...question }, signal);
     // One that fails takes the others with it: nothing is sent for an answer that nobody will see.
     return withController(signal, async (controller) => {
-      const answers = steps.map((step, i) => this.#finish(step, { inputs: inputs.slice(i, i + 1), ...question }, generation, controller.signal));
+      const answers = steps.map((step, index) =>
+        this.#delegate.answer(step, { inputs: inputs.slice(index, index + 1), ...question }, generation, { ...watchers, index }, controller.signal),
+      );
       try {
         return await Promise.all(answers);
       } catch (thrown) {
@@ -109,29 +121,4 @@ export class Triage {
       }
     });
   }
-
-  /** Goes from step to step until the answer is there. */
-  async #finish(first: Step, question: { inputs: string[]; options: RunOptions; threshold: number }, from: number, signal: AbortSignal): Promise<Envelope> {
-    let step = first;
-    let generation = from;
-    while ('send' in step) {
-      const { send } = step;
-      const { remote } = this;
-      if (remote === undefined) throw invalid('The cascade has no remote.');
-      try {
-        const event = await this.#limited(() => attempt(remote, send, signal));
-        ({ step, generation } = await this.handle.request('resume', { ...question, call: send.call, generation, event }, signal));
-      } catch (thrown) {
-        await this.handle.notify('abandon', { call: send.call, generation });
-        throw thrown;
-      }
-    }
-    return step.done;
-  }
-}
-
-function checkedRemote(remote: Remote): Remote {
-  if (typeof remote.model !== 'string' || remote.model === '') throw invalid('remote.model must name the general model.');
-  if (remote.getToken !== undefined && typeof remote.getToken !== 'function') throw invalid('remote.getToken must be a function.');
-  return { ...remote, baseURL: remoteAddress(remote.baseURL, baseAddress()) };
 }

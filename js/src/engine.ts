@@ -6,7 +6,7 @@ import { Progress } from './progress.js';
 import type { Args, LoadResult, Op, RequestOptions, Result } from './protocol.js';
 import { Queue } from './queue.js';
 import { joinFeatures } from './shapes.js';
-import type { DeviceReport, Features, Inputs, Port, RunOutput } from './types.js';
+import type { DeviceReport, Features, Inputs, Port, Reason, RemoteEvent, RunOutput, Turn } from './types.js';
 import type { Cascade, Graph, Loader, Pipeline, RawPort } from './wasm/cpu/pilot_light.js';
 
 type Loaded = { pipeline: Pipeline } | { cascade: Cascade } | { graph: Graph };
@@ -66,24 +66,30 @@ export class Engine {
 
     decide: ({ key, inputs, options, threshold }, { signal }) => this.#exclusive(async () => {
       const { cascade } = this.#model(key, 'cascade');
-      cascade.threshold = threshold;
-      const steps = (await this.#slices(inputs, signal, (slice) => cascade.decide(slice, options))).flat();
+      const steps = (await this.#slices(inputs, signal, (slice) => cascade.decide(slice, options, threshold))).flat();
       return { steps, generation: this.#generation };
     }),
 
-    resume: ({ key, inputs, options, threshold, call, generation, event }) => this.#exclusive(async () => {
-      const { cascade } = this.#model(key, 'cascade');
-      if (generation === this.#generation) return { step: cascade.resume(call, event), generation };
-      // The engine that asked is gone. Ask again, and give the remote's answer to the new question.
-      cascade.threshold = threshold;
-      const [step] = await this.#slices(inputs, undefined, (slice) => cascade.decide(slice, options)).then((parts) => parts.flat());
-      if (step === undefined) throw new PilotLightError('internal', 'The cascade decided nothing.');
-      return { step: 'send' in step ? cascade.resume(step.send.call, event) : step, generation: this.#generation };
+    begin: (args) => this.#delegate(args, (cascade, call) => cascade.begin(call, args.stream, args.spans)),
+
+    // In a fresh engine the attempt that was made counts for the question's first one.
+    resume: (args) => this.#delegate(args, (cascade, call) => {
+      const turn = args.generation === this.#generation ? undefined : cascade.begin(call, args.stream, args.spans);
+      return turn === undefined || 'send' in turn.step ? cascade.resume(call, args.event as RemoteEvent) : turn;
     }),
 
-    abandon: ({ key, call, generation }) => this.#exclusive(async () => {
+    decline: (args) => this.#delegate(args, (cascade, call) => cascade.decline(call, args.reason as Reason, args.detail ?? '')),
+
+    feed: ({ key, call, generation, bytes, last }) => this.#now(async () => {
+      const { cascade } = this.#model(key, 'cascade');
+      if (generation !== this.#generation) throw new PilotLightError('internal', 'The engine was replaced in the middle of a reply.');
+      return cascade.feed(call, bytes, last);
+    }),
+
+    abandon: ({ key, call, generation }) => this.#now(async () => {
       const model = this.#models.get(key);
-      if (model && 'cascade' in model && generation === this.#generation) model.cascade.abandon(call);
+      const known = model && 'cascade' in model && generation === this.#generation;
+      return { started: known ? model.cascade.abandon(call) : undefined };
     }),
 
     dispose: ({ key }) => this.#exclusive(async () => {
@@ -92,6 +98,22 @@ export class Engine {
       for (const loaded of Object.values(model ?? {})) loaded.free();
     }),
   };
+
+  /** One turn of a delegated question. The engine that decided on it may be gone: then it is decided on again. */
+  async #delegate(args: Args<'begin'>, act: (cascade: Cascade, call: number) => Turn): Promise<Result<'begin'>> {
+    const turn = (call: number): Promise<Result<'begin'>> => this.#now(async () => {
+      const { cascade } = this.#model(args.key, 'cascade');
+      args.ledgers?.forEach((json, remote) => json !== null && cascade.absorb(remote, json));
+      const turn = act(cascade, call);
+      return { turn, generation: this.#generation, ...(args.ledgers && { ledgers: cascade.spending() }) };
+    });
+    if (args.generation === this.#generation) return turn(args.call);
+    const { inputs, options, threshold, key } = args;
+    const { steps } = await this.#handlers.decide({ key, inputs, options, threshold }, {});
+    const [step] = steps;
+    if (step === undefined) throw new PilotLightError('internal', 'The cascade decided nothing.');
+    return 'delegate' in step ? turn(step.delegate.call) : { turn: { step }, generation: this.#generation };
+  }
 
   async #load(args: Args<'load'>, signal: AbortSignal | undefined, progress: Progress): Promise<LoadResult> {
     throwIfAborted(signal);
@@ -172,14 +194,17 @@ export class Engine {
 
   /** `job`, when its turn comes and if the instance is still good by then. */
   #exclusive<T>(job: () => Promise<T>): Promise<T> {
-    return this.#queue.run(async () => {
-      if (this.dead) throw this.dead;
-      try {
-        return await job();
-      } catch (thrown) {
-        throw this.#judge(thrown);
-      }
-    });
+    return this.#queue.run(() => this.#now(job));
+  }
+
+  /** `job`, at once, if the instance is still good. Whatever does not wait for a model need not queue behind those that do. */
+  async #now<T>(job: () => Promise<T>): Promise<T> {
+    if (this.dead) throw this.dead;
+    try {
+      return await job();
+    } catch (thrown) {
+      throw this.#judge(thrown);
+    }
   }
 
   /** `thrown` as our error; notes it where it is the end of this instance. */

@@ -127,7 +127,7 @@ export class Handle implements Disposable {
   }
 
   /** Tells the engine something that it need not be woken for. */
-  notify<K extends Op>(op: K, args: Omit<Args<K>, 'key'>): Promise<void> {
+  notify<K extends Op>(op: K, args: Omit<Args<K>, 'key'>): Promise<Result<K> | undefined> {
     return this.#supervisor.notify(this.#model, op, args);
   }
 

@@ -26,7 +26,8 @@ export {
 export type { AudioInput, FileInput, ImageInput } from './media.js';
 export type { ProgressCallback, ProgressInfo, ProgressTotal } from './progress.js';
 export { tensor, type Tensor, type TensorArrays } from './tensor.js';
-export type { Remote } from './transport.js';
+export type { Redactor, Watchers } from './delegate.js';
+export type { BuiltInRemote, Remote, ServerRemote } from './remote.js';
 export type {
   CascadeConfig,
   Classification,
@@ -40,7 +41,10 @@ export type {
   GraphOptions,
   ImageText,
   ImageToTextOptions,
+  MarkedSpan,
   Port,
+  Reason,
+  RemoteConfig,
   RunOptions,
   SpeechOptions,
   SpeechSegment,

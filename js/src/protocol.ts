@@ -2,7 +2,7 @@ import type { Env } from './env.js';
 import type { ErrorFacts, PilotLightError } from './errors.js';
 import type { ProgressCallback, ProgressInfo } from './progress.js';
 import type { ModelFolder } from './resolve.js';
-import type { CascadeConfig, DeviceChoice, DeviceReport, DType, GraphOptions, ImageToTextOptions, Inputs, LoadOptions, Port, RawTensor, RemoteEvent, RunOptions, RunOutput, SpeechOptions, Step, Task } from './types.js';
+import type { CascadeConfig, DeviceChoice, DeviceReport, DType, GraphOptions, ImageToTextOptions, Inputs, LoadOptions, MarkedSpan, Fed, Port, RawTensor, Reason, RemoteEvent, RunOptions, RunOutput, SpeechOptions, Step, Task, Turn } from './types.js';
 
 /** What an engine is started with. */
 export interface StartArgs {
@@ -49,11 +49,29 @@ export interface DecideArgs {
   threshold: number;
 }
 
-/** What goes on after the remote model answered; with the question, should the engine be a fresh one. */
-export interface ResumeArgs extends DecideArgs {
+/** What goes on with a question that was decided on; with the question, should the engine be a fresh one. */
+export interface DelegateArgs extends DecideArgs {
   call: number;
   generation: number;
-  event: RemoteEvent;
+  /** Whether the general model's answer is wanted in pieces. */
+  stream: boolean;
+  /** The personal data in the text, where it was looked for. */
+  spans?: MarkedSpan[];
+  /** What all tabs have spent on each general model, where there are caps. */
+  ledgers?: (string | null)[];
+  /** What came of an attempt. */
+  event?: RemoteEvent;
+  /** Why it is given up. */
+  reason?: Reason;
+  detail?: string;
+}
+
+/** What comes of it. */
+export interface TurnResult {
+  turn: Turn;
+  generation: number;
+  /** What has been spent since, to be kept. */
+  ledgers?: string[];
 }
 
 /** The requests that an engine answers. All but `start` name a loaded model by its key. */
@@ -63,8 +81,11 @@ export interface Ops {
   run: { args: { inputs: Inputs; options: RunOptions | Partial<SpeechOptions> | Partial<ImageToTextOptions> }; result: RunOutput };
   infer: { args: { inputs: RawTensor[] }; result: RawTensor[] };
   decide: { args: DecideArgs; result: { steps: Step[]; generation: number } };
-  resume: { args: ResumeArgs; result: { step: Step; generation: number } };
-  abandon: { args: { call: number; generation: number }; result: void };
+  begin: { args: DelegateArgs; result: TurnResult };
+  feed: { args: { call: number; generation: number; bytes: Uint8Array; last: boolean }; result: Fed };
+  resume: { args: DelegateArgs; result: TurnResult };
+  decline: { args: DelegateArgs; result: TurnResult };
+  abandon: { args: { call: number; generation: number }; result: { started: number | undefined } };
   dispose: { args: object; result: void };
 }
 

@@ -9,21 +9,3 @@ export class Queue {
     return result;
   }
 }
-
-/** Runs jobs at most `width` at once; the others wait in order. */
-export function limiter(width: number): <T>(job: () => Promise<T>) => Promise<T> {
-  let running = 0;
-  const waiting: (() => void)[] = [];
-  return async (job) => {
-    if (running >= width) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running += 1;
-    try {
-      return await job();
-    } finally {
-      // The slot passes straight to the next in line, so that no newcomer overtakes it.
-      const next = waiting.shift();
-      if (next) next();
-      else running -= 1;
-    }
-  };
-}

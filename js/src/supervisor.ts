@@ -63,9 +63,9 @@ export class Supervisor {
   }
 
   /** Tells the engine something about `model`, if it is loaded there: no engine is started for it. */
-  async notify<K extends Op>(model: Model, op: K, args: Omit<Args<K>, 'key'>): Promise<void> {
+  async notify<K extends Op>(model: Model, op: K, args: Omit<Args<K>, 'key'>): Promise<Result<K> | undefined> {
     const started = this.#current;
-    if (started?.loads.has(model.key)) await notify(started, op, { ...args, key: model.key } as Args<K>);
+    return started?.loads.has(model.key) ? notify(started, op, { ...args, key: model.key } as Args<K>) : undefined;
   }
 
   /** Ends the engine. */
@@ -141,10 +141,10 @@ export class Supervisor {
   }
 }
 
-async function notify<K extends Op>(started: Started, op: K, args: Args<K>): Promise<void> {
+async function notify<K extends Op>(started: Started, op: K, args: Args<K>): Promise<Result<K> | undefined> {
   if (op === 'dispose') started.loads.delete(args.key);
   // An engine that cannot answer any more has let go of everything anyway.
-  await started.connection.request(op, args).catch(() => undefined);
+  return started.connection.request(op, args).catch(() => undefined);
 }
 
 interface Shared {

@@ -1,27 +1,27 @@
 import { abortable, throwIfAborted, withController } from './abort.js';
 import { messageOf } from './errors.js';
-import { invalid } from './input.js';
 import type { RemoteEvent, RemoteRequest } from './types.js';
 
-/** Where the general model is, and how to be let in. */
-export interface Remote {
-  /** The address that `/chat/completions` is under, e.g. `'/v1'`. */
-  baseURL: string;
-  /** The name that the server knows the model by. */
-  model: string;
-  /** Gives the bearer token of a request. Called for each one, in the page; the worker never sees it. */
-  getToken?: () => string | undefined | Promise<string | undefined>;
-  /** How long one attempt may take. */
-  timeout_ms?: number;
-}
+/**
+ * A way to a general model: asks it once, and tells what it replied. A reply in pieces goes to `feed`, piece by
+ * piece, until that says that it has enough. Native code has the same as the trait `Transport`.
+ *
+ * @throws Fault Where there is no reply.
+ */
+export type Transport = (request: RemoteRequest, feed: Feed, signal: AbortSignal) => Promise<Reply>;
 
-/** A reply to a classification is short; a longer one than this is not one. */
-const MAX_REPLY_BYTES = 1 << 20;
+/** Takes the next bytes of a reply; `last` says that there are no more. Whether there is nothing more to read. */
+export type Feed = (bytes: Uint8Array, last: boolean) => Promise<boolean>;
+
+type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+/** What a general model replied. */
+export type Reply = Without<Exclude<RemoteEvent, { type: 'fault' }>, 'elapsed_ms'>;
 
 type FaultKind = Extract<RemoteEvent, { type: 'fault' }>['fault'];
 
 /** An attempt that ended without a reply, and what of it failed. */
-class Fault extends Error {
+export class Fault extends Error {
   constructor(
     readonly fault: FaultKind,
     message: string,
@@ -30,82 +30,8 @@ class Fault extends Error {
   }
 }
 
-/** The absolute address of `baseURL`, without a slash at its end. */
-export function remoteAddress(baseURL: unknown, base: string | undefined): string {
-  let url: URL | undefined;
-  try {
-    url = new URL(String(baseURL), base);
-  } catch {
-    // Refused below, in the same words as any other wrong address.
-  }
-  if (typeof baseURL !== 'string' || url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw invalid(`remote.baseURL must be an http(s) address, not '${String(baseURL)}'.`);
-  }
-  return url.href.replace(/\/+$/, '');
-}
-
-/**
- * Makes one attempt to reach the remote model and tells what came of it. Whatever goes wrong is an
- * event, for the cascade to decide on; only an abort by the caller rejects.
- */
-export async function attempt(remote: Remote, request: RemoteRequest, signal: AbortSignal | undefined): Promise<RemoteEvent> {
-  await pause(request.delay_ms, signal);
-  const started = performance.now();
-  const elapsed = (): number => performance.now() - started;
-  try {
-    const reply = await withController(signal, async (controller) => {
-      const timer = setTimeout(() => controller.abort(), request.deadline_ms);
-      try {
-        return await abortable(send(remote, request, controller.signal), controller.signal);
-      } finally {
-        clearTimeout(timer);
-        // Whatever of the request is still under way has no reader any more.
-        controller.abort();
-      }
-    });
-    return { type: 'response', ...reply, elapsed_ms: elapsed() };
-  } catch (thrown) {
-    throwIfAborted(signal);
-    if (thrown instanceof Fault) return { type: 'fault', fault: thrown.fault, message: thrown.message, elapsed_ms: elapsed() };
-    return { type: 'fault', fault: 'timeout', message: `no answer within ${request.deadline_ms} ms`, elapsed_ms: elapsed() };
-  }
-}
-
-interface Reply {
-  status: number;
-  retry_after?: string;
-  content_type?: string;
-  body: string;
-}
-
-async function send(remote: Remote, request: RemoteRequest, signal: AbortSignal): Promise<Reply> {
-  const token = await faulty('token', async () => remote.getToken?.());
-  return faulty('network', async () => {
-    const response = await fetch(remote.baseURL + request.path, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
-      body: request.body,
-      signal,
-      credentials: 'same-origin',
-      // A redirect would carry the text and the token to an address that nobody named.
-      redirect: 'error',
-      referrerPolicy: 'no-referrer',
-      cache: 'no-store',
-    });
-    const body = await boundedText(response);
-    const retryAfter = response.headers.get('retry-after');
-    const contentType = response.headers.get('content-type');
-    return {
-      status: response.status,
-      ...(retryAfter !== null && { retry_after: retryAfter }),
-      ...(contentType !== null && { content_type: contentType }),
-      body,
-    };
-  });
-}
-
 /** `work`, whose failure is a fault of that kind. */
-async function faulty<T>(fault: FaultKind, work: () => Promise<T>): Promise<T> {
+export async function faulty<T>(fault: FaultKind, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (thrown) {
@@ -113,17 +39,31 @@ async function faulty<T>(fault: FaultKind, work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function boundedText(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = '';
-  let bytes = 0;
-  const reader = response.body?.getReader();
-  for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
-    bytes += part.value.length;
-    if (bytes > MAX_REPLY_BYTES) throw new Fault('too-large', `the reply is longer than ${MAX_REPLY_BYTES} bytes`);
-    text += decoder.decode(part.value, { stream: true });
+/**
+ * Makes one attempt to reach a general model and tells what came of it. Whatever goes wrong is an event, for the
+ * cascade to decide on; only an abort by the caller rejects.
+ */
+export async function attempt(ask: Transport, request: RemoteRequest, feed: Feed, signal: AbortSignal | undefined): Promise<RemoteEvent> {
+  await pause(request.delay_ms, signal);
+  const started = performance.now();
+  const elapsed = (): number => performance.now() - started;
+  try {
+    const reply = await withController(signal, async (controller) => {
+      const timer = setTimeout(() => controller.abort(), request.deadline_ms);
+      try {
+        return await abortable(ask(request, feed, controller.signal), controller.signal);
+      } finally {
+        clearTimeout(timer);
+        // Whatever of the request is still under way has no reader any more.
+        controller.abort();
+      }
+    });
+    return { ...reply, elapsed_ms: elapsed() };
+  } catch (thrown) {
+    throwIfAborted(signal);
+    if (thrown instanceof Fault) return { type: 'fault', fault: thrown.fault, message: thrown.message, elapsed_ms: elapsed() };
+    return { type: 'fault', fault: 'timeout', message: `no answer within ${Math.round(request.deadline_ms)} ms`, elapsed_ms: elapsed() };
   }
-  return text + decoder.decode();
 }
 
 async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

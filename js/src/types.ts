@@ -10,6 +10,7 @@ export type {
   EntityGroup,
   Envelope,
   ErrorKind,
+  Fed,
   Features,
   FileClassification,
   FileRequest,
@@ -17,8 +18,11 @@ export type {
   ImageText,
   ImageToTextOptions,
   LoadOptions,
+  MarkedSpan,
   Pixels,
   RawTensor,
+  Reason,
+  RemoteConfig,
   RemoteEvent,
   RemoteRequest,
   RunOptions,
@@ -28,6 +32,7 @@ export type {
   Step,
   TensorType,
   TextLine,
+  Turn,
   ZeroShot,
 } from './wasm/cpu/pilot_light.js';
 

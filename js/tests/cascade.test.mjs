@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 
+import { builtInTransport } from '../dist/built_in.js';
 import { Triage } from '../dist/cascade.js';
+import { readyRemotes } from '../dist/remote.js';
+import { serverTransport } from '../dist/server.js';
 import { attempt } from '../dist/transport.js';
 
 const { fetch } = globalThis;
@@ -30,6 +33,8 @@ before(async () => {
       else if (request.url.startsWith('/long')) response.end('x'.repeat((1 << 20) + 1));
       else if (request.url.startsWith('/slow')) hold(response);
       else if (request.url.startsWith('/drop')) request.socket.destroy();
+      else if (request.url.startsWith('/events')) response.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: 1\n\ndata: 2\n\n');
+      else if (request.url.startsWith('/echo')) response.writeHead(401).end(`no such key: ${request.headers.authorization}`);
       else response.end(`you said ${body}`);
     });
   });
@@ -41,8 +46,9 @@ after(() => {
   server.close();
 });
 
-const request = { call: 1, path: '/chat/completions', body: '{"a":1}', delay_ms: 0, deadline_ms: 30_000 };
-const reach = (path, more, asked) => attempt({ baseURL: baseURL + path, model: 'any', ...more }, { ...request, ...asked });
+const request = { call: 1, remote: 0, path: '/chat/completions', body: '{"a":1}', stream: false, delay_ms: 0, deadline_ms: 30_000 };
+const noFeed = () => assert.fail('no pieces were asked for');
+const reach = (path, more, asked, feed = noFeed) => attempt(serverTransport({ baseURL: baseURL + path, ...more }), { ...request, ...asked }, feed);
 
 test('a request is JSON, with the token where there is one', async () => {
   const event = await reach('/ok', { getToken: async () => 'secret' });
@@ -59,12 +65,11 @@ test('a refusal is a response, with what the server says of trying again', async
 });
 
 test('what gives no reply is a fault of its kind', async () => {
-  const faults = {
-    '/moved': 'network',
-    '/drop': 'network',
-    '/long': 'too-large',
-  };
-  for (const [path, fault] of Object.entries(faults)) assert.equal((await reach(path)).fault, fault, path);
+  assert.equal((await reach('/drop')).fault, 'network');
+  assert.equal((await reach('/long')).fault, 'too-large');
+  // A browser does not even tell where to; Node gives the reply itself. Neither follows.
+  const moved = await reach('/moved');
+  assert.ok(moved.fault === 'redirect' || moved.status === 307);
   const count = seen.length;
   const token = await reach('/ok', { getToken: () => Promise.reject(new Error('signed out')) });
   assert.deepEqual([token.fault, token.message, seen.length], ['token', 'signed out', count]);
@@ -72,24 +77,95 @@ test('what gives no reply is a fault of its kind', async () => {
   assert.equal((await reach('/ok', { getToken: () => new Promise(() => undefined) }, { deadline_ms: 20 })).fault, 'timeout');
 });
 
+test('a token is not repeated in words', async () => {
+  const { status, body } = await reach('/echo', { getToken: () => 'a-token-of-no-known-form' });
+  assert.deepEqual([status, body], [401, 'no such key: Bearer [TOKEN]']);
+  const { fault, message } = await reach('/ok', { getToken: () => 'a token\nof two lines' });
+  assert.equal(fault, 'network');
+  assert.doesNotMatch(message, /of two lines/);
+});
+
+test('a reply in pieces is fed until there is enough', async () => {
+  const pieces = [];
+  const feed = async (bytes, last) => {
+    pieces.push([new TextDecoder().decode(bytes), last]);
+    return false;
+  };
+  const event = await reach('/events', {}, { stream: true }, feed);
+  assert.deepEqual([event.type, pieces.map(([text]) => text).join(''), pieces.at(-1)], ['streamed', 'data: 1\n\ndata: 2\n\n', ['', true]]);
+  const enough = [];
+  await reach('/events', {}, { stream: true }, async (bytes, last) => enough.push(last) > 0);
+  assert.deepEqual(enough, [false, true]);
+  // What is no stream of events is a reply like any other.
+  assert.equal((await reach('/busy', {}, { stream: true })).status, 429);
+});
+
 test('an abort by the caller rejects, before the request and in it', async () => {
-  const remote = { baseURL: `${baseURL}/slow`, model: 'any' };
-  const count = seen.length;
-  await assert.rejects(attempt(remote, request, AbortSignal.abort()), { kind: 'cancelled' });
-  assert.equal(seen.length, count);
+  const ask = serverTransport({ baseURL: `${baseURL}/slow` });
   const controller = new AbortController();
-  const running = attempt(remote, request, controller.signal);
+  const running = attempt(ask, request, noFeed, controller.signal);
   controller.abort();
   await assert.rejects(running, { name: 'AbortError' });
   const paused = new AbortController();
-  const pausing = attempt(remote, { ...request, delay_ms: 60_000 }, paused.signal);
+  const pausing = attempt(ask, { ...request, delay_ms: 60_000 }, noFeed, paused.signal);
   paused.abort();
   await assert.rejects(pausing, { kind: 'cancelled' });
 });
 
-/** A handle whose engine sends every text that begins with 'hard', and is done when it comes back. */
-function fakeHandle() {
+test("the browser's own model answers as a server does", async (t) => {
+  const body = JSON.stringify({ messages: [{ role: 'system', content: 's' }, { role: 'user', content: 'u' }], response_format: { json_schema: { schema: { type: 'object' } } } });
+  const reachBuiltIn = (stream, feed = noFeed) => attempt(builtInTransport, { ...request, body, stream }, feed);
+  assert.equal((await reachBuiltIn(false)).fault, 'unavailable');
+  const log = [];
+  let availability = 'downloadable';
+  globalThis.LanguageModel = {
+    availability: async () => availability,
+    create: async ({ initialPrompts }) => ({
+      prompt: async (prompts, { responseConstraint }) => (log.push([initialPrompts, prompts, responseConstraint]), '{"label":"a"}'),
+      promptStreaming: () => new Blob(['{"label":', '"a"}']).stream().pipeThrough(new TextDecoderStream()),
+      destroy: () => log.push('destroyed'),
+    }),
+  };
+  t.after(() => delete globalThis.LanguageModel);
+  assert.equal((await reachBuiltIn(false)).fault, 'unavailable');
+  availability = 'available';
+  const event = await reachBuiltIn(false);
+  assert.deepEqual([event.status, JSON.parse(event.body).choices[0].message.content], [200, '{"label":"a"}']);
+  assert.deepEqual(log, [[[{ role: 'system', content: 's' }], [{ role: 'user', content: 'u' }], { type: 'object' }], 'destroyed']);
+  let events = '';
+  const streamed = await reachBuiltIn(true, async (bytes) => (events += new TextDecoder().decode(bytes), false));
+  assert.equal(streamed.type, 'streamed');
+  const words = events.trim().split('\n\n').map((line) => JSON.parse(line.slice('data: '.length)).choices[0]);
+  assert.deepEqual([words.map(({ delta }) => delta.content ?? '').join(''), words.at(-1).finish_reason], ['{"label":"a"}', 'stop']);
+});
+
+test('a remote that makes no sense is refused, and a key in a page is not taken by mistake', () => {
+  const remote = { baseURL: 'http://127.0.0.1/v1/', model: 'any' };
+  const [{ config, url }] = readyRemotes({ ...remote, retries: 1, getToken: () => 'x' });
+  assert.deepEqual([config, url], [{ model: 'any', retries: 1 }, 'http://127.0.0.1/v1']);
+  assert.deepEqual([readyRemotes(undefined), readyRemotes([remote, { builtIn: true }]).map(({ url }) => url)], [[], [url, undefined]]);
+  for (const wrong of [
+    { ...remote, model: '' },
+    { ...remote, baseURL: 'ftp://x' },
+    { ...remote, baseURL: 'http://user:key-of-the-user@127.0.0.1/v1' },
+    { ...remote, baseURL: 'http://127.0.0.1/v1?key=key-of-the-user' },
+    { ...remote, timeout: 3 },
+    { ...remote, getToken: 'x' },
+    { ...remote, apiKey: 'key-of-the-user' },
+    { ...remote, apiKey: 'key-of-the-user', getToken: () => 'x', dangerouslyAllowBrowserKey: true },
+    { builtIn: true, model: 'any' },
+    null,
+  ]) {
+    assert.throws(() => readyRemotes([wrong].flat()), ({ kind, message }) => kind === 'invalid-input' && !message.includes('key-of-the-user'));
+  }
+  assert.doesNotMatch(JSON.stringify(readyRemotes({ ...remote, apiKey: 'key-of-the-user', dangerouslyAllowBrowserKey: true })), /key-of-the-user/);
+});
+
+/** A handle whose engine delegates every text that begins with 'hard', and is done when it comes back. */
+function fakeHandle({ redact = false, width = Infinity } = {}) {
   const notes = [];
+  let underWay = 0;
+  const queue = [];
   const send = (call) => ({ send: { ...request, call } });
   return {
     notes,
@@ -99,16 +175,29 @@ function fakeHandle() {
     task: 'text-classification',
     call: async (_signal, work) => work(),
     notify: async (op, { call }) => void notes.push([op, call]),
-    request: async (op, args) =>
-      op === 'decide'
-        ? { steps: args.inputs.map((text, i) => (text.startsWith('hard') ? send(i) : { done: { output: text, threshold: args.threshold } })), generation: 1 }
-        : { step: { done: { output: args.inputs[0], event: args.event } }, generation: 1 },
+    async request(op, args) {
+      const turn = (step, started) => ({ turn: { step, ...(started !== undefined && { started }) }, generation: 1 });
+      switch (op) {
+        case 'decide':
+          return { steps: args.inputs.map((text, call) => (text.startsWith('hard') ? { delegate: { call, redact } } : { done: { output: text, threshold: args.threshold } })), generation: 1 };
+        case 'begin':
+          if (underWay === width) return queue.push(args.call), turn({ wait: { call: args.call, for_ms: 60_000 } });
+          underWay += 1;
+          return turn(send(args.call));
+        case 'decline':
+          return turn({ done: { output: args.inputs[0], reason: args.reason, detail: args.detail } });
+        default:
+          underWay -= 1;
+          return turn({ done: { output: args.inputs[0], spans: args.spans, event: args.event } }, queue.shift());
+      }
+    },
   };
 }
 
-test('answers come in the order of the questions, and at most four are under way', async () => {
-  const handle = fakeHandle();
-  const ask = new Triage(handle, { baseURL: `${baseURL}/slow`, model: 'any' }).callable();
+const triage = (handle, path, redactor) => new Triage(handle, path === undefined ? [] : readyRemotes({ baseURL: baseURL + path, model: 'any' }), redactor).callable();
+
+test('answers come in the order of the questions, and those that wait go on when they may', async () => {
+  const ask = triage(fakeHandle({ width: 4 }), '/slow');
   const answers = ask(['easy', ...Array.from({ length: 6 }, (_, i) => `hard ${i}`)]);
   let most = 0;
   for (let answered = 0; answered < 6; ) {
@@ -125,21 +214,38 @@ test('answers come in the order of the questions, and at most four are under way
 });
 
 test('one text gives one envelope, none gives none, and the threshold is used as it is set', async () => {
-  const ask = new Triage(fakeHandle(), undefined).callable();
+  const ask = triage(fakeHandle());
   assert.equal((await ask('easy')).threshold, 0.5);
   ask.threshold = 0.8;
   assert.deepEqual(await ask(['easy']), [{ output: 'easy', threshold: 0.8 }]);
   assert.deepEqual(await ask([]), []);
   for (const wrong of [2, -1, NaN, '0.5']) assert.throws(() => (ask.threshold = wrong), { kind: 'invalid-input' });
+  await assert.rejects(ask('easy', { stream_callback: 3 }), { kind: 'invalid-input' });
 });
 
 test('an abort gives up every call that is under way', async () => {
   const handle = fakeHandle();
-  const ask = new Triage(handle, { baseURL: `${baseURL}/slow`, model: 'any' }).callable();
+  const ask = triage(handle, '/slow');
   const controller = new AbortController();
   const answers = ask(['hard 0', 'hard 1'], { signal: controller.signal });
   while (waiting.length < 2) await new Promise(setImmediate);
   controller.abort();
   await assert.rejects(answers, { name: 'AbortError' });
   assert.deepEqual(handle.notes, [['abandon', 0], ['abandon', 1]]);
+});
+
+test('what is to be redacted goes through the redactor, or nowhere', async () => {
+  const span = { start: 0, end: 4, label: 'NAME' };
+  const { spans } = await triage(fakeHandle({ redact: true }), '/ok', async () => [span])('hard');
+  assert.deepEqual(spans, [span]);
+  const count = seen.length;
+  const without = await triage(fakeHandle({ redact: true }), '/ok')('hard');
+  const broken = await triage(fakeHandle({ redact: true }), '/ok', () => Promise.reject(new Error('no model')))('hard');
+  assert.deepEqual([without.reason, broken.reason, broken.detail, seen.length], ['redactor-unavailable', 'redactor-unavailable', 'no model', count]);
+});
+
+test('the page is told what leaves', async () => {
+  const told = [];
+  await triage(fakeHandle(), '/ok')(['easy', 'hard'], { request_callback: (sent) => told.push(sent) });
+  assert.deepEqual(told, [{ url: `${baseURL}/ok/chat/completions`, body: request.body, index: 1 }]);
 });

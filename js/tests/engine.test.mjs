@@ -165,7 +165,8 @@ test('a call of an engine that is gone is decided again and gets the same event'
   const { steps, generation } = await supervisor.request(model, 'decide', question);
   await assert.rejects(supervisor.request(model, 'decide', { ...question, inputs: ['panic'] }), kind('internal'));
   const event = { type: 'response', status: 200, body: '{}', elapsed_ms: 1 };
-  const { step } = await supervisor.request(model, 'resume', { ...question, call: steps[0].send.call, generation, event });
+  const { call } = steps[0].delegate;
+  const { turn: { step } } = await supervisor.request(model, 'resume', { ...question, call, generation, stream: false, event });
   assert.deepEqual([step.done.output, step.done.route], ['hard', 'remote']);
 });
 

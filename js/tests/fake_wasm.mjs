@@ -108,19 +108,27 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       this.pipeline = pipeline;
       this.config = config;
     }
-    async decide(inputs) {
+    async decide(inputs, _options, threshold) {
       misbehave(inputs, this.pipeline.device);
       return inputs.map((text) => {
-        if (!text.startsWith('hard')) return { done: { output: text, route: 'local', threshold: this.threshold } };
+        if (!text.startsWith('hard')) return { done: { output: text, route: 'local', threshold } };
         this.#texts.set(++calls, text);
-        return { send: { call: calls, path: '/chat/completions', body: JSON.stringify({ text }), delay_ms: 0, deadline_ms: 1000 } };
+        return { delegate: { call: calls, redact: false } };
       });
     }
+    begin(call) {
+      const body = JSON.stringify({ text: this.#text(call) });
+      return { step: { send: { call, remote: 0, path: '/chat/completions', body, stream: false, delay_ms: 0, deadline_ms: 1000 } } };
+    }
     resume(call, event) {
+      const output = this.#text(call);
+      this.#texts.delete(call);
+      return { step: { done: { output, route: event.type === 'response' ? 'remote' : 'local', event } } };
+    }
+    #text(call) {
       const text = this.#texts.get(call);
       if (text === undefined) throw new KindError('internal', `call ${call} is not known`);
-      this.#texts.delete(call);
-      return { done: { output: text, route: event.type === 'response' ? 'remote' : 'local', event } };
+      return text;
     }
     abandon(call) {
       log.push(['abandon', call]);

@@ -8,10 +8,10 @@ import { cancelled, fromFacts, isTrap, PilotLightError, toFacts, toPilotLightErr
 import { toInputs } from '../dist/input.js';
 import { shape } from '../dist/pipeline.js';
 import { Progress } from '../dist/progress.js';
-import { limiter, Queue } from '../dist/queue.js';
+import { Queue } from '../dist/queue.js';
 import { absolutePaths, resolveFile, resolveModel } from '../dist/resolve.js';
 import { joinFeatures } from '../dist/shapes.js';
-import { remoteAddress } from '../dist/transport.js';
+import { remoteAddress } from '../dist/server.js';
 
 const BASE = 'https://page.example/app/index.html';
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
@@ -160,27 +160,6 @@ test('a queue keeps the order and outlives a failure', async () => {
   await assert.rejects(first, /no/);
   await second;
   assert.deepEqual(order, [1, 2]);
-});
-
-test('a limiter lets no more in than its width', async () => {
-  const limited = limiter(2);
-  const opens = [];
-  let running = 0;
-  let most = 0;
-  const jobs = Array.from({ length: 5 }, (_, i) =>
-    limited(async () => {
-      most = Math.max(most, ++running);
-      await new Promise((resolve) => opens.push(resolve));
-      running -= 1;
-      return i;
-    }),
-  );
-  for (let i = 0; i < 5; i += 1) {
-    while (opens.length === 0) await null;
-    opens.shift()();
-  }
-  assert.deepEqual(await Promise.all(jobs), [0, 1, 2, 3, 4]);
-  assert.equal(most, 2);
 });
 
 test('an abort ends the wait at once', async () => {

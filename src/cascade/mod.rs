@@ -13,6 +13,36 @@ pub struct Policy {
     #[serde(default = "default_threshold")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub threshold: f64,
+    /// What may leave the device.
+    #[serde(default)]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub privacy: Privacy,
+    /// How long a question may take from when it is to be sent, waiting, retries and further models included.
+    #[serde(default = "default_deadline_ms")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub deadline_ms: f64,
+    /// How many questions are with the general models at once.
+    #[serde(default = "default_max_concurrent")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub max_concurrent: u32,
+    /// How many more may wait for their turn.
+    #[serde(default = "default_max_waiting")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub max_waiting: u32,
+}
+
+/// What may leave the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(rename_all = "kebab-case")]
+pub enum Privacy {
+    /// Nothing.
+    LocalOnly,
+    /// Texts without the personal data and the secrets that are found in them.
+    #[default]
+    Redact,
+    /// Texts as they are.
+    Allow,
 }
 
 /// A round number: without calibration no other is better founded, and every result says so.
@@ -22,9 +52,30 @@ fn default_threshold() -> f64 {
     DEFAULT_THRESHOLD
 }
 
+/// As long as somebody waits who knows that the answer is being looked for.
+fn default_deadline_ms() -> f64 {
+    45_000.0
+}
+
+/// A browser has six connections to a server; some are left to the page.
+fn default_max_concurrent() -> u32 {
+    4
+}
+
+/// Many, and few enough that what they hold in memory does not matter.
+fn default_max_waiting() -> u32 {
+    1000
+}
+
 impl Default for Policy {
     fn default() -> Self {
-        Self { threshold: DEFAULT_THRESHOLD }
+        Self {
+            threshold: DEFAULT_THRESHOLD,
+            privacy: Privacy::default(),
+            deadline_ms: default_deadline_ms(),
+            max_concurrent: default_max_concurrent(),
+            max_waiting: default_max_waiting(),
+        }
     }
 }
 
@@ -32,13 +83,17 @@ impl Policy {
     /// The same policy, found to make sense.
     ///
     /// # Errors
-    /// Invalid input: a threshold that is not from 0 to 1.
+    /// Invalid input: a threshold that is not from 0 to 1, a deadline that a browser's timer cannot wait for.
     pub fn checked(self) -> Result<Self> {
-        if (0.0..=1.0).contains(&self.threshold) {
-            Ok(self)
-        } else {
-            Err(Error::invalid_input(format!("the threshold must be a number from 0 to 1, not {}", self.threshold)))
+        if !(0.0..=1.0).contains(&self.threshold) {
+            let wrong = format!("the threshold must be a number from 0 to 1, not {}", self.threshold);
+            return Err(Error::invalid_input(wrong));
         }
+        if !(self.deadline_ms > 0.0 && self.deadline_ms <= f64::from(i32::MAX)) {
+            let wrong = format!("the policy's deadline_ms is {}, which is no time to wait", self.deadline_ms);
+            return Err(Error::invalid_input(wrong));
+        }
+        Ok(self)
     }
 
     /// Whether an answer of this confidence is good enough; one that is no number is not.
@@ -53,15 +108,18 @@ mod tests {
 
     #[test]
     fn the_threshold_itself_is_accepted() {
-        let policy = Policy { threshold: 0.75 };
+        let policy = Policy { threshold: 0.75, ..Policy::default() };
         assert!(policy.accepts(0.75) && policy.accepts(1.0));
         assert!(!policy.accepts(0.75_f64.next_down()) && !policy.accepts(f64::NAN));
     }
 
     #[test]
-    fn a_threshold_that_is_no_probability_is_refused() {
+    fn what_makes_no_sense_is_refused() {
         for threshold in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
-            assert!(Policy { threshold }.checked().is_err());
+            assert!(Policy { threshold, ..Policy::default() }.checked().is_err());
+        }
+        for deadline_ms in [0.0, -1.0, f64::NAN, 3e9] {
+            assert!(Policy { deadline_ms, ..Policy::default() }.checked().is_err());
         }
         assert!(Policy::default().checked().is_ok());
     }

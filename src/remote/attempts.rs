@@ -60,6 +60,8 @@ pub enum Event<'a> {
         /// The header `Retry-After`.
         retry_after: Option<&'a str>,
     },
+    /// It replied with something that is no answer, and would do so again.
+    Invalid,
     /// There was no reply.
     Faulted(RemoteFault),
     /// Nobody waits for it any more.
@@ -172,6 +174,7 @@ impl Attempts {
                 self.repairs += 1;
                 return Some(self.send(0.0, now_ms, true, gate));
             }
+            Event::Invalid => (false, None),
             Event::Refused { status, retry_after } => {
                 (may_pass(status), retry_after.and_then(|value| retry_after_ms(value, now_ms)))
             }

@@ -1,8 +1,10 @@
 //! Asking a general model, without I/O: what to send, and what to make of a reply. No module here reads
 //! a clock, draws a random number or knows a network.
 
+mod answer;
 pub mod attempts;
 mod chat;
+mod completion;
 pub mod limits;
 pub mod redaction;
 mod retry_after;
@@ -12,7 +14,10 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-pub use chat::{Question, Reply, Usage, read_reply, request_body};
+pub use answer::{Unread, read_answer};
+pub use chat::{ChatOptions, Question, request_body};
+pub use completion::{Completion, Usage, read_completion};
+pub(crate) use words::quote;
 
 /// One attempt for the transport to make.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,10 +25,14 @@ pub use chat::{Question, Reply, Usage, read_reply, request_body};
 pub struct RemoteRequest {
     /// Which question it belongs to.
     pub call: u32,
+    /// Which of the general models it is for, by its place in their order.
+    pub remote: usize,
     /// What is put behind the address of the general model.
     pub path: String,
     /// The body, JSON.
     pub body: String,
+    /// Whether the reply is to be fed in pieces, where it comes as events.
+    pub stream: bool,
     /// How long to wait before it is sent, in milliseconds.
     pub delay_ms: f64,
     /// How long it may take, in milliseconds.
@@ -52,6 +61,11 @@ pub enum RemoteEvent {
         /// How long the attempt took.
         elapsed_ms: f64,
     },
+    /// The server replied in pieces, which were fed, and which have ended.
+    Streamed {
+        /// How long the attempt took.
+        elapsed_ms: f64,
+    },
     /// It did not.
     Fault {
         /// What failed.
@@ -76,17 +90,24 @@ pub enum RemoteFault {
     Token,
     /// The reply is longer than an answer can be.
     TooLarge,
+    /// The server sends elsewhere. That is not followed: the text and the token are for the address that was named.
+    Redirect,
+    /// The model is not to be had here.
+    Unavailable,
 }
 
-/// Why a remote's answer is not used.
+/// Why a reply is no completion.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Failure {
-    /// There was no reply.
+    /// It broke off.
     Unreachable(String),
-    /// There was none in time.
-    TimedOut(String),
-    /// The server refused, with a status or an error in its reply.
-    Refused(String),
-    /// The reply is not an answer to the question.
+    /// The server says that it failed, with a status of HTTP or, where it was cheerful about that, in the reply.
+    Refused {
+        /// The status.
+        status: u16,
+        /// In words.
+        words: String,
+    },
+    /// It is something else, or of no use.
     Invalid(String),
 }

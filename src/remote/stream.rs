@@ -7,27 +7,15 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::completion::inner_status;
 use super::sse::{Event, Parser};
 use super::words::{error_words, quote};
-use super::{Failure, Usage};
+use super::{Completion, Failure, Usage};
 
 /// A chunk is some hundred bytes; a longer one than this is none.
 const MAX_EVENT_BYTES: usize = 1 << 20;
 /// The same as what a reply in one piece may have.
 const MAX_CONTENT_BYTES: usize = 1 << 20;
-
-/// What a stream amounted to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Streamed {
-    /// The words.
-    pub content: String,
-    /// The words of a model that will not answer.
-    pub refusal: Option<String>,
-    /// Why it ended: `stop`, or `length` and others for an answer that is not whole.
-    pub finish_reason: Option<String>,
-    /// What it cost, where the server tells.
-    pub usage: Option<Usage>,
-}
 
 /// Reads the stream of one reply.
 #[derive(Debug)]
@@ -108,7 +96,7 @@ impl StreamReader {
     /// # Errors
     /// Unreachable: it broke off before the answer was whole. Refused: the server says that it failed.
     /// Invalid: it is no stream of a chat completion, it is too long, or it calls tools.
-    pub fn finish(self) -> Result<Streamed, Failure> {
+    pub fn finish(self) -> Result<Completion, Failure> {
         let Self { content, refusal, finish_reason, usage, .. } = self;
         match self.over {
             Some(Err(failure)) => Err(failure),
@@ -116,7 +104,7 @@ impl StreamReader {
                 Err(Failure::Unreachable("the stream broke off before the answer was whole".to_string()))
             }
             _ if !self.has_choice => Err(Failure::Invalid("the reply has no choice".to_string())),
-            _ => Ok(Streamed { content, refusal, finish_reason, usage }),
+            _ => Ok(Completion { content, refusal, finish_reason, usage }),
         }
     }
 
@@ -130,12 +118,12 @@ impl StreamReader {
             return Ok(());
         }
         if event.event == "error" {
-            return Err(Failure::Refused(format!("in its stream: {}", quote(&error_words(data)))));
+            return Err(refused(data, None));
         }
         let chunk: Chunk = serde_json::from_str(data)
             .map_err(|error| Failure::Invalid(format!("a piece of the stream is no completion: {error}")))?;
-        if chunk.error.is_some_and(|error| !error.is_null()) {
-            return Err(Failure::Refused(format!("in its stream: {}", quote(&error_words(data)))));
+        if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
+            return Err(refused(data, inner_status(&error)));
         }
         // An answer is not lost because its price is not understood.
         self.usage = chunk.usage.and_then(|usage| Usage::deserialize(usage).ok()).or(self.usage);
@@ -163,6 +151,10 @@ impl StreamReader {
     }
 }
 
+fn refused(data: &str, status: Option<u16>) -> Failure {
+    Failure::Refused { status: status.unwrap_or(200), words: format!("in its stream: {}", quote(&error_words(data))) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,7 +169,7 @@ mod tests {
         "data: [DONE]\n\n",
     );
 
-    fn read(stream: &str) -> Result<Streamed, Failure> {
+    fn read(stream: &str) -> Result<Completion, Failure> {
         let mut reader = StreamReader::default();
         reader.feed(stream.as_bytes());
         reader.finish()
@@ -193,7 +185,7 @@ mod tests {
     #[test]
     fn pieces_become_an_answer() {
         let usage = Usage { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 };
-        let whole = Streamed {
+        let whole = Completion {
             content: "Łódź 👍".to_string(),
             refusal: None,
             finish_reason: Some("stop".to_string()),
@@ -233,7 +225,7 @@ mod tests {
         for error in errors {
             let mut reader = StreamReader::default();
             assert_eq!(reader.feed(format!("{first}{error}\n\n{first}").as_bytes()), "a");
-            let Err(Failure::Refused(words)) = reader.finish() else { panic!("{error}") };
+            let Err(Failure::Refused { words, .. }) = reader.finish() else { panic!("{error}") };
             assert!(words.ends_with(": overloaded"), "{words}");
         }
     }

@@ -1,19 +1,17 @@
 //! The JavaScript interface: the crate's types as classes, its values as plain objects, its errors as
 //! errors with a kind. Nothing is decided here.
 
+mod cascade;
 mod convert;
 mod graph;
 mod pipeline;
 
 use wasm_bindgen::prelude::*;
 
-use crate::delegation::{CascadeConfig, Delegation, OffsetUnit, Step};
-use crate::device::DeviceReport;
 use crate::loader::Loaded;
 use crate::models::graph::GraphOptions;
-use crate::remote::{Question, RemoteEvent};
-use crate::tasks::{self, RunOptions, Task};
-use convert::{from_js, options_from_js, to_js, to_js_error};
+use crate::tasks::Task;
+use convert::{options_from_js, to_js, to_js_error};
 use graph::Graph;
 use pipeline::Pipeline;
 
@@ -32,16 +30,6 @@ extern "C" {
     pub type JsRunOptions;
     #[wasm_bindgen(typescript_type = "RunOutput")]
     pub type JsRunOutput;
-    #[wasm_bindgen(typescript_type = "CascadeConfig")]
-    pub type JsCascadeConfig;
-    #[wasm_bindgen(typescript_type = "DeviceReport")]
-    pub type JsDeviceReport;
-    #[wasm_bindgen(typescript_type = "RemoteEvent")]
-    pub type JsRemoteEvent;
-    #[wasm_bindgen(typescript_type = "Step")]
-    pub type JsStep;
-    #[wasm_bindgen(typescript_type = "Step[]")]
-    pub type JsSteps;
 
     /// Milliseconds since some moment of this thread's life.
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
@@ -150,68 +138,5 @@ impl Loader {
     #[wasm_bindgen(js_name = finishGraph)]
     pub async fn finish_graph(self) -> JsResult<Graph> {
         self.0.finish().and_then(Loaded::graph).map(Graph).map_err(to_js_error)
-    }
-}
-
-/// A model, and what becomes of what it is not sure of.
-#[wasm_bindgen]
-pub struct Cascade {
-    pipeline: tasks::Pipeline,
-    delegation: Delegation,
-}
-
-#[wasm_bindgen]
-impl Cascade {
-    /// A cascade over `pipeline`, which runs on the device that `report` tells of.
-    #[wasm_bindgen(constructor)]
-    pub fn new(pipeline: Pipeline, config: JsCascadeConfig, report: JsDeviceReport) -> JsResult<Self> {
-        let config: CascadeConfig = options_from_js("settings of the cascade", config)?;
-        let report: DeviceReport = from_js("device report", report)?;
-        let delegation = Delegation::new(config, report, OffsetUnit::Utf16).map_err(to_js_error)?;
-        let pipeline = pipeline.0.text().map_err(to_js_error)?;
-        pipeline.check_answers().map_err(to_js_error)?;
-        Ok(Self { pipeline, delegation })
-    }
-
-    /// The confidence from which on the local answer is the answer.
-    #[wasm_bindgen(getter)]
-    pub fn threshold(&self) -> f64 {
-        self.delegation.threshold()
-    }
-
-    /// Sets it.
-    #[wasm_bindgen(setter)]
-    pub fn set_threshold(&mut self, threshold: f64) -> JsResult<()> {
-        self.delegation.set_threshold(threshold).map_err(to_js_error)
-    }
-
-    /// The first step for each of `inputs`.
-    pub async fn decide(&mut self, inputs: Vec<String>, options: JsRunOptions) -> JsResult<JsSteps> {
-        let options: RunOptions = options_from_js("options", options)?;
-        let started = now_ms();
-        let answers = self.pipeline.answer(&inputs, &options).await.map_err(to_js_error)?;
-        let latency_ms = (now_ms() - started) / inputs.len().max(1) as f64;
-        let (task, labels) = (self.pipeline.task(), self.pipeline.answer_labels(&options));
-        let steps: Vec<Step> = inputs
-            .into_iter()
-            .zip(answers)
-            .map(|(text, answer)| {
-                let question = Question { task, labels: labels.clone(), text };
-                self.delegation.judge(question, answer, latency_ms)
-            })
-            .collect();
-        Ok(to_js(&steps)?.unchecked_into())
-    }
-
-    /// The next step, after `event` came of the request `call`.
-    pub fn resume(&mut self, call: u32, event: JsRemoteEvent) -> JsResult<JsStep> {
-        let event: RemoteEvent = from_js("remote event", event)?;
-        let step = self.delegation.resume(call, &event).map_err(to_js_error)?;
-        Ok(to_js(&step)?.unchecked_into())
-    }
-
-    /// Forgets the request `call`.
-    pub fn abandon(&mut self, call: u32) {
-        self.delegation.abandon(call);
     }
 }

@@ -43,7 +43,7 @@ for (const worker of [true, false]) {
           const getToken = token && (async () => token);
           const triage = await cascade({
             local: LOCAL,
-            policy: { threshold },
+            policy: { threshold, privacy: 'allow' },
             ...(remote && { remote: { model: 'general', ...remote, ...(getToken && { getToken }) } }),
           });
           try {
@@ -137,7 +137,7 @@ for (const worker of [true, false]) {
     test('a token that cannot be had sends nothing', async () => {
       const envelope = await page.evaluate(async ([baseURL, text]) => {
         const getToken = () => Promise.reject(new Error('signed out'));
-        const triage = await cascade({ local: LOCAL, remote: { baseURL, model: 'general', getToken }, policy: { threshold: 1 } });
+        const triage = await cascade({ local: LOCAL, remote: { baseURL, model: 'general', getToken }, policy: { threshold: 1, privacy: 'allow' } });
         return triage(text);
       }, [remote.url, TEXT]);
       assert.deepEqual([envelope.route, envelope.degraded, remote.requests], ['local', true, []]);
@@ -155,7 +155,7 @@ for (const worker of [true, false]) {
 
     test('the threshold may be moved', async () => {
       const routes = await page.evaluate(async (text) => {
-        const triage = await cascade({ local: LOCAL, remote: { baseURL: '/v1', model: 'general' }, policy: { threshold: 0 } });
+        const triage = await cascade({ local: LOCAL, remote: { baseURL: '/v1', model: 'general' }, policy: { threshold: 0, privacy: 'allow' } });
         const routes = [(await triage(text)).route];
         triage.threshold = 1;
         routes.push((await triage(text)).route, triage.threshold);
@@ -172,7 +172,7 @@ for (const worker of [true, false]) {
           local: LOCAL,
           // The token is asked for when the local answer is there, so that the abort meets the request.
           remote: { baseURL, model: 'general', getToken: () => void setTimeout(() => controller.abort()) },
-          policy: { threshold: 1 },
+          policy: { threshold: 1, privacy: 'allow' },
         });
         const controller = new AbortController();
         return outcome(triage(text, { signal: controller.signal }));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::remote::Usage;
-use crate::remote::limits::{Caps, Entered, Limits, Outcome, Pass, Queue, Spending};
+use crate::remote::limits::{BreakerOptions, Caps, Entered, Limits, Outcome, Pass, Queue, Spending};
 
 const REQUESTS: u32 = 10_000;
 const WIDTH: usize = 4;
@@ -116,7 +116,7 @@ fn ten_thousand_requests_end_once_each() {
     let mut world = World {
         now_ms: 1_795_478_400_000.0,
         seed: 7,
-        limits: Limits::new(Spending::new(caps, None, 0).unwrap()),
+        limits: Limits::new(BreakerOptions::default(), Spending::new(caps, None, 0).unwrap()),
         queue: Queue::new(WIDTH, 20),
         requests: BTreeMap::new(),
         agenda: BTreeSet::new(),

@@ -8,22 +8,51 @@
 use serde::{Deserialize, Serialize};
 
 use super::Denied;
+use crate::error::{Error, Result};
 
-/// Failures in a row that open it.
-pub const FAILURES: u32 = 5;
-/// How long a server is left alone at first; twice as long after each probe that fails.
-pub const REST_MS: f64 = 30_000.0;
-/// The longest rest.
-const LONGEST_REST_MS: f64 = 300_000.0;
+/// When a server is left alone, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(default, deny_unknown_fields)]
+pub struct BreakerOptions {
+    /// Failures in a row that open it.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub failures: u32,
+    /// How long the server is left alone at first; twice as long after each probe that fails, up to ten times.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub rest_ms: f64,
+}
+
+impl Default for BreakerOptions {
+    fn default() -> Self {
+        Self { failures: 5, rest_ms: 30_000.0 }
+    }
+}
+
+impl BreakerOptions {
+    /// The same, found to make sense.
+    ///
+    /// # Errors
+    /// Invalid input: it opens by itself, or rests for no time.
+    pub fn checked(self) -> Result<Self> {
+        if self.failures == 0 || !(self.rest_ms > 0.0 && self.rest_ms.is_finite()) {
+            return Err(Error::invalid_input("the breaker needs at least one failure and some time to rest"));
+        }
+        Ok(self)
+    }
+}
+
+/// Rests grow up to this many times the first.
+const LONGEST_RESTS: f64 = 10.0;
 
 /// Whether a server is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Breaker {
+    options: BreakerOptions,
     state: State,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
     Closed {
         failures: u32,
@@ -46,6 +75,11 @@ impl Default for State {
 }
 
 impl Breaker {
+    /// One that is closed.
+    pub fn new(options: BreakerOptions) -> Self {
+        Self { options, state: State::default() }
+    }
+
     /// Leave for a request that is over at `until_ms`, and whether it is the one that finds out.
     ///
     /// # Errors
@@ -71,11 +105,12 @@ impl Breaker {
 
     /// Hears that one failed.
     pub fn failed(&mut self, probe: bool, now_ms: f64) {
+        let BreakerOptions { failures: most, rest_ms: first_ms } = self.options;
         self.state = match self.state {
-            State::Closed { failures } if failures + 1 < FAILURES => State::Closed { failures: failures + 1 },
-            State::Closed { .. } => State::Open { since_ms: now_ms, rest_ms: REST_MS },
+            State::Closed { failures } if failures + 1 < most => State::Closed { failures: failures + 1 },
+            State::Closed { .. } => State::Open { since_ms: now_ms, rest_ms: first_ms },
             State::Probing { rest_ms, .. } if probe => {
-                State::Open { since_ms: now_ms, rest_ms: (rest_ms * 2.0).min(LONGEST_REST_MS) }
+                State::Open { since_ms: now_ms, rest_ms: (rest_ms * 2.0).min(first_ms * LONGEST_RESTS) }
             }
             state => state,
         };
@@ -94,6 +129,9 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FAILURES: u32 = 5;
+    const REST_MS: f64 = 30_000.0;
 
     fn open_at(now_ms: f64) -> Breaker {
         let mut breaker = Breaker::default();
@@ -150,6 +188,16 @@ mod tests {
             assert_eq!(breaker.admit(now_ms + rest_ms - 1.0, 1e9), Err(Denied::BreakerOpen));
             now_ms += rest_ms;
         }
+    }
+
+    #[test]
+    fn options_that_make_no_sense_are_refused() {
+        for (failures, rest_ms) in [(0, 1.0), (1, 0.0), (1, f64::NAN), (1, f64::INFINITY)] {
+            assert!(BreakerOptions { failures, rest_ms }.checked().is_err());
+        }
+        let mut breaker = Breaker::new(BreakerOptions { failures: 1, rest_ms: 5.0 }.checked().unwrap());
+        breaker.failed(false, 0.0);
+        assert_eq!((breaker.admit(4.0, 9.0), breaker.admit(5.0, 9.0)), (Err(Denied::BreakerOpen), Ok(true)));
     }
 
     #[cfg(not(target_family = "wasm"))]

@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use breaker::Breaker;
+pub use breaker::{Breaker, BreakerOptions};
 pub use ledger::Ledger;
 pub use price::{Price, estimate};
 pub use queue::{Entered, Queue};
@@ -105,8 +105,8 @@ pub struct Limits {
 
 impl Limits {
     /// Limits that nothing has been taken from, but for what `spending` knows of.
-    pub fn new(spending: Spending) -> Self {
-        Self { breaker: Breaker::default(), retries: RetryBudget::default(), spending }
+    pub fn new(breaker: BreakerOptions, spending: Spending) -> Self {
+        Self { breaker: Breaker::new(breaker), retries: RetryBudget::default(), spending }
     }
 
     /// Leave to send what is estimated to cost `estimate`.
@@ -152,7 +152,7 @@ mod tests {
 
     fn limits(requests_per_minute: u32) -> Limits {
         let caps = Caps { requests_per_minute: Some(requests_per_minute), ..Caps::default() };
-        Limits::new(Spending::new(caps, None, 0).unwrap())
+        Limits::new(BreakerOptions::default(), Spending::new(caps, None, 0).unwrap())
     }
 
     fn sending(now_ms: f64, retry: bool) -> Sending {
@@ -162,12 +162,12 @@ mod tests {
     #[test]
     fn a_server_that_is_down_is_left_alone_and_then_tried_once() {
         let mut limits = limits(1000);
-        for _ in 0..breaker::FAILURES {
+        for _ in 0..BreakerOptions::default().failures {
             let pass = limits.admit(sending(NOW_MS, false), Usage::default()).unwrap();
             limits.settle(pass, Outcome::Refused(503), NOW_MS);
         }
         assert_eq!(limits.admit(sending(NOW_MS, false), Usage::default()).unwrap_err(), Denied::BreakerOpen);
-        let later = NOW_MS + breaker::REST_MS;
+        let later = NOW_MS + BreakerOptions::default().rest_ms;
         let probe = limits.admit(sending(later, false), Usage::default()).unwrap();
         assert_eq!(limits.admit(sending(later, false), Usage::default()).unwrap_err(), Denied::BreakerOpen);
         limits.settle(probe, Outcome::Refused(400), later);

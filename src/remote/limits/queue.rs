@@ -53,6 +53,11 @@ impl Queue {
         Some(next)
     }
 
+    /// Whether a request has started, and is not over.
+    pub fn has_started(&self, call: u32) -> bool {
+        self.under_way.contains(&call)
+    }
+
     /// How many are under way, and how many wait.
     pub fn counts(&self) -> (usize, usize) {
         (self.under_way.len(), self.waiting.len())

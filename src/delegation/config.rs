@@ -1,0 +1,130 @@
+//! What a cascade is made of beside its local model.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::cascade::Policy;
+use crate::error::{Error, Result};
+use crate::remote::ChatOptions;
+use crate::remote::attempts::Terms;
+use crate::remote::limits::{BreakerOptions, Caps, Limits, Price, Spending};
+
+/// What a cascade is made of beside its local model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(default, deny_unknown_fields)]
+pub struct CascadeConfig {
+    /// The general models in the order in which they are asked; without one every answer is local.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub remotes: Vec<RemoteConfig>,
+    /// When they are asked.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub policy: Policy,
+    /// A number that no other cascade of the origin has, by which they tell each other what they spent.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub tab: u32,
+}
+
+/// A general model, as far as questions depend on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct RemoteConfig {
+    /// The name that its server knows it by.
+    pub model: String,
+    /// How long one attempt may take.
+    #[serde(default = "default_timeout_ms")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub timeout_ms: f64,
+    /// How many attempts may follow one that failed for a reason that may pass.
+    #[serde(default = "default_retries")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub retries: u32,
+    /// The most tokens that an answer may have.
+    #[serde(default = "default_max_tokens")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub max_tokens: u32,
+    /// Fields of the request's body in the place of those of the same name; `null` takes one out.
+    #[serde(default)]
+    #[cfg_attr(feature = "web", tsify(optional, type = "Record<string, unknown>"))]
+    pub extra_body: Map<String, Value>,
+    /// The most that may be spent on it.
+    #[serde(default)]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub caps: Caps,
+    /// What its tokens cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub price: Option<Price>,
+    /// When it is left alone for a while.
+    #[serde(default)]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub breaker: BreakerOptions,
+}
+
+/// Long enough for a general model to read a page of text, short enough for somebody who waits.
+fn default_timeout_ms() -> f64 {
+    20_000.0
+}
+
+fn default_retries() -> u32 {
+    2
+}
+
+/// Many times what a label needs, and enough for the entities of a page.
+fn default_max_tokens() -> u32 {
+    1024
+}
+
+/// More than this is no patience but a loop.
+const MOST_RETRIES: u32 = 10;
+/// What the protocol of the question and its answer hangs on.
+const OWN_FIELDS: [&str; 7] = ["model", "messages", "stream", "stream_options", "response_format", "tools", "n"];
+
+/// A general model with what limits the requests to it.
+pub(super) struct General {
+    pub config: RemoteConfig,
+    pub limits: Limits,
+}
+
+impl General {
+    /// `config`, found to make sense.
+    pub fn new(config: RemoteConfig, tab: u32) -> Result<Self> {
+        if config.model.is_empty() {
+            return Err(Error::invalid_input("the remote model has no name"));
+        }
+        if config.retries > MOST_RETRIES || config.max_tokens == 0 {
+            return Err(Error::invalid_input(format!(
+                "a remote has at most {MOST_RETRIES} retries, and answers of at least one token"
+            )));
+        }
+        if let Some(name) = OWN_FIELDS.iter().find(|name| config.extra_body.contains_key(**name)) {
+            return Err(Error::invalid_input(format!("the remote's extra_body cannot have '{name}'")));
+        }
+        let general = Self {
+            limits: Limits::new(config.breaker.checked()?, Spending::new(config.caps, config.price.clone(), tab)?),
+            config,
+        };
+        general.terms(f64::from(i32::MAX)).checked()?;
+        Ok(general)
+    }
+
+    /// How patient a question that may take `total_ms` is with it.
+    pub fn terms(&self, total_ms: f64) -> Terms {
+        let RemoteConfig { timeout_ms, retries, .. } = self.config;
+        Terms { attempt_ms: timeout_ms, total_ms, retries, ..Terms::default() }
+    }
+
+    /// How it is asked, after it answered `unfit` if it has.
+    pub fn chat_options<'a>(&'a self, stream: bool, unfit: Option<&'a str>) -> ChatOptions<'a> {
+        let RemoteConfig { model, max_tokens, extra_body, .. } = &self.config;
+        ChatOptions { model, max_tokens: *max_tokens, stream, extra_body, unfit }
+    }
+
+    /// The most tokens that an answer may have, after all.
+    pub fn most_tokens(&self) -> u32 {
+        let told =
+            ["max_completion_tokens", "max_tokens"].iter().find_map(|name| self.config.extra_body.get(*name)?.as_u64());
+        told.map_or(self.config.max_tokens, |tokens| u32::try_from(tokens).unwrap_or(u32::MAX))
+    }
+}

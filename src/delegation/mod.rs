@@ -1,0 +1,305 @@
+//! From a local answer to the one answer that the caller gets: at once, or by way of a general model.
+//! Without I/O: it says what to send and is told what came of it.
+//!
+//! A question goes through [`Delegation::judge`]; if the local model is not sure of it, through
+//! [`begin`](Delegation::begin), and then through [`resume`](Delegation::resume) as often as something is sent.
+//! At any moment it can be given up by [`abandon`](Delegation::abandon). It is answered once.
+
+mod call;
+mod config;
+mod envelope;
+mod heard;
+mod places;
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use config::{CascadeConfig, RemoteConfig};
+pub use envelope::{Envelope, Reason, Route};
+pub use places::{MarkedSpan, OffsetUnit};
+
+use call::{Call, Onward};
+use config::General;
+
+use crate::cascade::{Policy, Privacy};
+use crate::device::DeviceReport;
+use crate::error::{Error, Result};
+use crate::remote::limits::{Denied, Entered, Queue};
+use crate::remote::redaction::redact;
+use crate::remote::{Question, RemoteEvent, RemoteRequest};
+use crate::tasks::LocalAnswer;
+
+/// Longer texts are not sent: what they would cost would come as a surprise.
+const MAX_REMOTE_BYTES: usize = 64 << 10;
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// Nothing: this is the answer.
+    Done(Envelope),
+    /// The question is for a general model: [`Delegation::begin`] is to be called for it.
+    Delegate {
+        /// The number by which it is known from here on.
+        call: u32,
+        /// Whether the personal data in its text is to be found first.
+        redact: bool,
+    },
+    /// Others come first: `begin` is to be called again when [`Turn::started`] names the call, or when
+    /// this time is over.
+    Wait {
+        /// The question.
+        call: u32,
+        /// Until when at the latest, in milliseconds from now.
+        for_ms: f64,
+    },
+    /// This is to be sent, and [`Delegation::resume`] to be told what came of it.
+    Send(RemoteRequest),
+}
+
+/// A step, and whom it lets go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Turn {
+    /// What is to be done next for the question.
+    pub step: Step,
+    /// Another one, which was told to wait, and whose turn it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub started: Option<u32>,
+}
+
+/// What a piece of a reply brings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Fed {
+    /// The words that can be shown, with the values in the place of their placeholders.
+    pub text: String,
+    /// Whether there is nothing more to read.
+    pub over: bool,
+}
+
+/// What a machine without a clock and without luck is told of both.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moment {
+    /// The time since 1970 in milliseconds.
+    pub now_ms: f64,
+    /// A random number from 0 to below 1.
+    pub random: f64,
+}
+
+/// Turns local answers into answers, and remembers what is under way.
+pub struct Delegation {
+    policy: Policy,
+    generals: Vec<General>,
+    device: DeviceReport,
+    unit: OffsetUnit,
+    queue: Queue,
+    /// Judged, and not begun: the question, and the local answer.
+    judged: HashMap<u32, (Question, Envelope)>,
+    calls: HashMap<u32, Call>,
+    last_call: u32,
+}
+
+impl Delegation {
+    /// Delegates by `config` what a model on `device` is not sure of; places are given and taken in `unit`.
+    ///
+    /// # Errors
+    /// Invalid input: a policy or a general model that makes no sense.
+    pub fn new(config: CascadeConfig, device: DeviceReport, unit: OffsetUnit) -> Result<Self> {
+        let CascadeConfig { remotes, policy, tab } = config;
+        let policy = policy.checked()?;
+        let generals = remotes.into_iter().map(|remote| General::new(remote, tab)).collect::<Result<_>>()?;
+        let queue = Queue::new(policy.max_concurrent as usize, policy.max_waiting as usize);
+        let (judged, calls) = (HashMap::new(), HashMap::new());
+        Ok(Self { policy, generals, device, unit, queue, judged, calls, last_call: 0 })
+    }
+
+    /// The confidence from which on the local answer is the answer.
+    pub fn threshold(&self) -> f64 {
+        self.policy.threshold
+    }
+
+    /// Sets it.
+    ///
+    /// # Errors
+    /// Invalid input: it is not from 0 to 1.
+    pub fn set_threshold(&mut self, threshold: f64) -> Result<()> {
+        self.policy = Policy { threshold, ..self.policy }.checked()?;
+        Ok(())
+    }
+
+    /// The first step for `question`, which the local model has answered in `latency_ms`.
+    pub fn judge(&mut self, question: Question, local: LocalAnswer, latency_ms: f64) -> Step {
+        let sure = self.policy.accepts(local.confidence);
+        let reason = match self.policy.privacy {
+            _ if sure => Reason::Confident,
+            _ if self.generals.is_empty() => Reason::NoRemote,
+            Privacy::LocalOnly => Reason::LocalOnly,
+            _ if question.text.len() > MAX_REMOTE_BYTES => Reason::TooLong,
+            _ => Reason::Unsure,
+        };
+        let envelope = Envelope {
+            output: local.output,
+            route: Route::Local,
+            confidence: local.confidence,
+            threshold: self.threshold(),
+            calibrated: false,
+            reason,
+            detail: None,
+            degraded: !sure,
+            truncated: local.truncated,
+            device: self.device.clone(),
+            latency_ms,
+            local_latency_ms: latency_ms,
+            remote_latency_ms: None,
+            attempts: 0,
+            model: None,
+            usage: None,
+            cost_usd: None,
+            prices_as_of: None,
+            replaced: None,
+        };
+        if reason != Reason::Unsure {
+            return Step::Done(self.in_unit(&question.text, envelope));
+        }
+        self.last_call = self.last_call.wrapping_add(1);
+        self.judged.insert(self.last_call, (question, envelope));
+        Step::Delegate { call: self.last_call, redact: self.policy.privacy == Privacy::Redact }
+    }
+
+    /// Sends the question `call`, when its turn comes. `spans` mark the personal data that a model has found in its
+    /// text; what has a form is found here. Without them a question that is to be redacted is not sent.
+    /// With `stream` the reply is to come in pieces. When it is called again, for a question that waited,
+    /// both are passed over.
+    ///
+    /// # Errors
+    /// Invalid input: there is no such question, or it was sent already.
+    pub fn begin(&mut self, call: u32, stream: bool, spans: Option<&[MarkedSpan]>, moment: Moment) -> Result<Turn> {
+        if let Some((question, fallback)) = self.judged.remove(&call) {
+            let times = (moment.now_ms, self.policy.deadline_ms);
+            let redaction = match (self.policy.privacy, spans) {
+                (Privacy::Allow, _) => None,
+                (_, Some(spans)) => {
+                    let spans = places::in_bytes(&question.text, spans, self.unit);
+                    Some(redact(&[(question.text.as_str(), spans)]))
+                }
+                (_, None) => {
+                    self.judged.insert(call, (question, fallback));
+                    return self.decline(call, Reason::RedactorUnavailable, String::new(), moment);
+                }
+            };
+            self.calls.insert(call, Call::new(call, question, redaction, fallback, stream, times));
+            if self.queue.enter(call) == Entered::Full {
+                return self.decline(call, Denied::QueueFull.into(), Denied::QueueFull.to_string(), moment);
+            }
+        }
+        if self.calls.get(&call).is_some_and(Call::is_under_way) {
+            return Err(unknown(call));
+        }
+        let mut known = self.take(call)?;
+        let for_ms = known.left_ms(moment.now_ms);
+        if !self.queue.has_started(call) && for_ms > 0.0 {
+            self.calls.insert(call, known);
+            return Ok(Turn { step: Step::Wait { call, for_ms }, started: None });
+        }
+        let onward = known.start(&mut self.generals, moment.now_ms);
+        Ok(self.go_on(call, known, onward))
+    }
+
+    /// What `bytes` bring of the reply to `call` that comes in pieces; `last` says that there are no more of them.
+    ///
+    /// # Errors
+    /// Invalid input: no such request is under way.
+    pub fn feed(&mut self, call: u32, bytes: &[u8], last: bool, moment: Moment) -> Result<Fed> {
+        let known = self.calls.get_mut(&call).ok_or_else(|| unknown(call))?;
+        Ok(known.feed(bytes, last, moment))
+    }
+
+    /// The next step, after `event` came of the request that was sent for `call`.
+    ///
+    /// # Errors
+    /// Invalid input: no such request is under way.
+    pub fn resume(&mut self, call: u32, event: &RemoteEvent, moment: Moment) -> Result<Turn> {
+        if !self.calls.get(&call).is_some_and(Call::is_under_way) {
+            return Err(unknown(call));
+        }
+        let mut known = self.take(call)?;
+        let onward = known.hear(event, &mut self.generals, moment);
+        Ok(self.go_on(call, known, onward))
+    }
+
+    /// Answers `call` with the local answer, for a `reason` that its caller knows.
+    ///
+    /// # Errors
+    /// Invalid input: there is no such question.
+    pub fn decline(&mut self, call: u32, reason: Reason, detail: String, moment: Moment) -> Result<Turn> {
+        let Moment { now_ms, .. } = moment;
+        let known = match self.judged.remove(&call) {
+            Some((question, fallback)) => Call::new(call, question, None, fallback, false, (now_ms, 0.0)),
+            None => {
+                let mut known = self.take(call)?;
+                known.abort(&mut self.generals, now_ms);
+                known
+            }
+        };
+        let text = known.text().to_string();
+        let envelope = self.in_unit(&text, known.fail(reason, detail, now_ms));
+        Ok(Turn { step: Step::Done(envelope), started: self.queue.leave(call) })
+    }
+
+    /// Forgets the question `call`, which nobody waits for any more. Another one, whose turn it is now.
+    pub fn abandon(&mut self, call: u32, moment: Moment) -> Option<u32> {
+        self.judged.remove(&call);
+        if let Some(mut known) = self.calls.remove(&call) {
+            known.abort(&mut self.generals, moment.now_ms);
+        }
+        self.queue.leave(call)
+    }
+
+    /// Takes over what others of the origin have spent on the general model number `remote`: what their
+    /// [`spending`](Self::spending) gave. What is no such thing is passed over.
+    pub fn absorb(&mut self, remote: usize, json: &str) {
+        if let Some(general) = self.generals.get_mut(remote) {
+            // A record that is broken tells nothing; what this cascade has spent it still knows.
+            let _ = general.limits.spending.absorb(json);
+        }
+    }
+
+    /// What is known to have been spent on each of the general models, to be kept and told to the others.
+    pub fn spending(&mut self, now_ms: f64) -> Vec<String> {
+        self.generals.iter_mut().map(|general| general.limits.spending.save(now_ms)).collect()
+    }
+
+    fn take(&mut self, call: u32) -> Result<Call> {
+        self.calls.remove(&call).ok_or_else(|| unknown(call))
+    }
+
+    fn go_on(&mut self, call: u32, known: Call, onward: Onward) -> Turn {
+        match onward {
+            Onward::Send(request) => {
+                self.calls.insert(call, known);
+                Turn { step: Step::Send(request), started: None }
+            }
+            Onward::Done(envelope) => {
+                let step = Step::Done(self.in_unit(known.text(), envelope));
+                Turn { step, started: self.queue.leave(call) }
+            }
+        }
+    }
+
+    fn in_unit(&self, text: &str, envelope: Envelope) -> Envelope {
+        Envelope { output: places::in_unit(text, envelope.output, self.unit), ..envelope }
+    }
+}
+
+fn unknown(call: u32) -> Error {
+    Error::invalid_input(format!("the question {call} is not at this point"))
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod properties;
+#[cfg(test)]
+mod tests;

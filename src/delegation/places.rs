@@ -1,0 +1,80 @@
+//! Places in a text: bytes in here, and whatever the caller counts in outside.
+
+use serde::{Deserialize, Serialize};
+
+use crate::remote::redaction::{Kind, Span};
+use crate::tasks::{AnswerOutput, to_utf16};
+
+/// What places in a text are counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetUnit {
+    /// Bytes of UTF-8, as in Rust.
+    Bytes,
+    /// Units of UTF-16, as in JavaScript.
+    Utf16,
+}
+
+/// Personal data that a model has found in a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct MarkedSpan {
+    /// Where it begins.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+    /// What it is.
+    pub label: String,
+}
+
+/// `spans` as they are wanted for redaction. Those that do not fit the text are made to.
+pub(super) fn in_bytes(text: &str, spans: &[MarkedSpan], unit: OffsetUnit) -> Vec<Span> {
+    // The byte at which each unit begins; the second unit of a pair begins with the first.
+    let bytes: Vec<usize> = match unit {
+        OffsetUnit::Bytes => Vec::new(),
+        OffsetUnit::Utf16 => {
+            text.char_indices().flat_map(|(byte, char)| std::iter::repeat_n(byte, char.len_utf16())).collect()
+        }
+    };
+    let byte = |place: usize, behind: usize| match unit {
+        OffsetUnit::Bytes => place,
+        // An end within a character is its end, so that no half of one stays.
+        OffsetUnit::Utf16 if behind > 0 && place > 0 => {
+            bytes.get(place - 1).map_or(text.len(), |at| at + text[*at..].chars().next().map_or(0, char::len_utf8))
+        }
+        OffsetUnit::Utf16 => bytes.get(place).copied().unwrap_or(text.len()),
+    };
+    spans
+        .iter()
+        .map(|span| Span { start: byte(span.start, 0), end: byte(span.end, 1), kind: Kind::of_label(&span.label) })
+        .collect()
+}
+
+/// `output`, whose places count bytes of `text`, with places in `unit`.
+pub(super) fn in_unit(text: &str, output: AnswerOutput, unit: OffsetUnit) -> AnswerOutput {
+    match (unit, output) {
+        (OffsetUnit::Utf16, AnswerOutput::Entities(mut groups)) => {
+            to_utf16(text, groups.iter_mut().flat_map(|group| [&mut group.start, &mut group.end]));
+            AnswerOutput::Entities(groups)
+        }
+        (_, output) => output,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_javascript_are_found() {
+        let text = "😀 Łódź, ok";
+        let places = |start, end| {
+            let span = MarkedSpan { start, end, label: "city".to_string() };
+            let found = in_bytes(text, &[span], OffsetUnit::Utf16).remove(0);
+            (found.start, found.end)
+        };
+        assert_eq!(&text[places(3, 7).0..places(3, 7).1], "Łódź");
+        // Halves of a pair are all of it, and what is behind the text is its end.
+        assert_eq!((places(1, 2), places(0, 1), places(9, 99)), ((0, 4), (0, 4), (text.len() - 2, text.len())));
+        assert_eq!(places(0, 0), (0, 0));
+    }
+}

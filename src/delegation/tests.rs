@@ -1,0 +1,318 @@
+use serde_json::{Map, json};
+
+use super::*;
+use crate::device::{DeviceChoice, DeviceKind};
+use crate::remote::limits::{BreakerOptions, Caps};
+use crate::remote::{RemoteFault, Usage};
+use crate::tasks::{Answer, AnswerOutput, EntityGroup, Task};
+
+pub(super) const NOW: Moment = Moment { now_ms: 1_795_478_400_000.0, random: 0.5 };
+
+pub(super) fn device() -> DeviceReport {
+    DeviceReport {
+        kind: DeviceKind::Wasm,
+        requested: DeviceChoice::Auto,
+        reason: String::new(),
+        adapter: String::new(),
+    }
+}
+
+pub(super) fn remote(model: &str) -> RemoteConfig {
+    RemoteConfig {
+        model: model.to_string(),
+        timeout_ms: 50.0,
+        retries: 0,
+        max_tokens: 100,
+        extra_body: Map::new(),
+        caps: Caps::default(),
+        price: None,
+        breaker: BreakerOptions::default(),
+    }
+}
+
+pub(super) fn allow() -> Policy {
+    Policy { privacy: Privacy::Allow, ..Policy::default() }
+}
+
+pub(super) fn delegation(remotes: Vec<RemoteConfig>, policy: Policy) -> Delegation {
+    Delegation::new(CascadeConfig { remotes, policy, tab: 0 }, device(), OffsetUnit::Utf16).unwrap()
+}
+
+pub(super) fn question(text: &str) -> Question {
+    Question {
+        task: Task::TextClassification,
+        labels: vec!["ham".to_string(), "spam".to_string()],
+        text: text.to_string(),
+    }
+}
+
+pub(super) fn local(confidence: f64) -> LocalAnswer {
+    let answer = Answer { label: "ham".to_string(), score: Some(confidence) };
+    LocalAnswer { output: AnswerOutput::Label(answer), confidence, truncated: false }
+}
+
+pub(super) fn done(step: Step) -> Envelope {
+    match step {
+        Step::Done(envelope) => envelope,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn sent(step: Step) -> RemoteRequest {
+    match step {
+        Step::Send(request) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn delegated(step: Step) -> u32 {
+    match step {
+        Step::Delegate { call, .. } => call,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn asked(delegation: &mut Delegation, text: &str) -> RemoteRequest {
+    let call = delegated(delegation.judge(question(text), local(0.6), 2.0));
+    sent(delegation.begin(call, false, None, NOW).unwrap().step)
+}
+
+pub(super) fn response(status: u16, body: &str) -> RemoteEvent {
+    RemoteEvent::Response { status, retry_after: None, content_type: None, body: body.to_string(), elapsed_ms: 30.0 }
+}
+
+pub(super) fn completion(content: &str) -> RemoteEvent {
+    let body = json!({ "choices": [{ "message": { "content": content } }], "usage": { "total_tokens": 7 } });
+    response(200, &body.to_string())
+}
+
+const SPAM: &str = r#"{"label":"spam"}"#;
+
+#[test]
+fn what_the_model_is_sure_of_stays() {
+    let envelope = done(delegation(vec![remote("any")], allow()).judge(question("a"), local(0.9), 2.0));
+    assert_eq!((envelope.route, envelope.reason, envelope.degraded), (Route::Local, Reason::Confident, false));
+    assert_eq!((envelope.latency_ms, envelope.attempts), (2.0, 0));
+}
+
+#[test]
+fn what_it_is_not_sure_of_goes_and_comes_back() {
+    let mut delegation = delegation(vec![remote("any")], allow());
+    let request = asked(&mut delegation, "a");
+    assert_eq!((request.path.as_str(), request.deadline_ms, request.remote), ("/chat/completions", 50.0, 0));
+    let envelope = done(delegation.resume(request.call, &completion(SPAM), NOW).unwrap().step);
+    assert_eq!((envelope.route, envelope.reason, envelope.degraded), (Route::Remote, Reason::Unsure, false));
+    assert_eq!(envelope.output, AnswerOutput::Label(Answer { label: "spam".to_string(), score: None }));
+    assert_eq!((envelope.latency_ms, envelope.confidence, envelope.attempts), (32.0, 0.6, 1));
+    assert_eq!((envelope.model.as_deref(), envelope.usage.map(|usage| usage.total_tokens)), (Some("any"), Some(7)));
+    assert!(delegation.resume(request.call, &completion(SPAM), NOW).is_err(), "a question is answered once");
+    assert!(delegation.begin(request.call, false, None, NOW).is_err());
+}
+
+#[test]
+fn a_remote_that_fails_leaves_the_local_answer_flagged() {
+    let fault = |fault| RemoteEvent::Fault { fault, message: "words".to_string(), elapsed_ms: 9.0 };
+    let outcomes = [
+        (fault(RemoteFault::Network), Reason::RemoteUnreachable),
+        (fault(RemoteFault::Token), Reason::RemoteUnreachable),
+        (fault(RemoteFault::Unavailable), Reason::RemoteUnreachable),
+        (fault(RemoteFault::Timeout), Reason::RemoteTimeout),
+        (fault(RemoteFault::TooLarge), Reason::RemoteInvalid),
+        (fault(RemoteFault::Redirect), Reason::RemoteRefused),
+    ];
+    for (event, reason) in outcomes {
+        let mut delegation = delegation(vec![remote("any")], allow());
+        let request = asked(&mut delegation, "a");
+        let envelope = done(delegation.resume(request.call, &event, NOW).unwrap().step);
+        assert_eq!((envelope.route, envelope.reason, envelope.degraded), (Route::Local, reason, true));
+        assert_eq!((envelope.detail.as_deref(), envelope.latency_ms), (Some("words"), 11.0));
+    }
+}
+
+#[test]
+fn nothing_is_sent_where_nothing_may_be() {
+    let judged = |remotes, policy, text: &str| done(delegation(remotes, policy).judge(question(text), local(0.2), 1.0));
+    let local_only = Policy { privacy: Privacy::LocalOnly, ..Policy::default() };
+    let long = "a".repeat(MAX_REMOTE_BYTES + 1);
+    for (envelope, reason) in [
+        (judged(vec![], allow(), "a"), Reason::NoRemote),
+        (judged(vec![remote("any")], local_only, "a"), Reason::LocalOnly),
+        (judged(vec![remote("any")], allow(), &long), Reason::TooLong),
+    ] {
+        assert_eq!((envelope.reason, envelope.degraded), (reason, true));
+    }
+}
+
+#[test]
+fn personal_data_does_not_leave() {
+    let mut delegation = delegation(vec![remote("any")], Policy::default());
+    let text = "😀 Ann: ann@example.com";
+    let question =
+        Question { task: Task::TokenClassification, labels: vec!["NAME".to_string()], text: text.to_string() };
+    let answer = LocalAnswer { output: AnswerOutput::Entities(vec![]), confidence: 0.1, truncated: false };
+    let step = delegation.judge(question, answer, 1.0);
+    assert!(matches!(step, Step::Delegate { redact: true, .. }));
+    let span = MarkedSpan { start: 3, end: 6, label: "GIVEN_NAME".to_string() };
+    let request = sent(delegation.begin(delegated(step), false, Some(&[span]), NOW).unwrap().step);
+    assert!(request.body.contains("😀 [GIVEN_NAME_1]: [EMAIL_1]"), "{}", request.body);
+    assert!(!request.body.contains("Ann") && !request.body.contains("example.com"));
+    let event = completion(r#"{"entities":[{"label":"NAME","text":"[GIVEN_NAME_1]"}]}"#);
+    let envelope = done(delegation.resume(request.call, &event, NOW).unwrap().step);
+    let AnswerOutput::Entities(groups) = envelope.output else { panic!("a label") };
+    assert_eq!((groups[0].word.as_str(), groups[0].start, groups[0].end), ("Ann", 3, 6));
+    let replaced: Vec<_> = envelope.replaced.unwrap().iter().map(|one| (one.kind.to_string(), one.values)).collect();
+    assert_eq!(replaced, [("EMAIL".to_string(), 1), ("GIVEN_NAME".to_string(), 1)]);
+}
+
+#[test]
+fn without_a_redactor_nothing_is_sent() {
+    let mut delegation = delegation(vec![remote("any")], Policy::default());
+    let call = delegated(delegation.judge(question("Ann"), local(0.2), 1.0));
+    let envelope = done(delegation.begin(call, false, None, NOW).unwrap().step);
+    assert_eq!((envelope.reason, envelope.degraded, envelope.attempts), (Reason::RedactorUnavailable, true, 0));
+    let call = delegated(delegation.judge(question("Ann"), local(0.2), 1.0));
+    let turn = delegation.decline(call, Reason::RedactorUnavailable, "its model is missing".to_string(), NOW).unwrap();
+    assert_eq!(done(turn.step).detail.as_deref(), Some("its model is missing"));
+}
+
+#[test]
+fn what_is_not_as_asked_for_is_repaired_once() {
+    let mut delegation = delegation(vec![remote("any")], allow());
+    let first = asked(&mut delegation, "a");
+    let second = sent(delegation.resume(first.call, &completion("I say: spam"), NOW).unwrap().step);
+    assert!(!first.body.contains("I say") && second.body.contains("I say: spam"));
+    let envelope = done(delegation.resume(first.call, &completion(SPAM), NOW).unwrap().step);
+    assert_eq!((envelope.route, envelope.attempts), (Route::Remote, 2));
+    assert_eq!(envelope.usage, Some(Usage { total_tokens: 14, ..Usage::default() }));
+    let first = asked(&mut delegation, "a");
+    sent(delegation.resume(first.call, &completion("eggs"), NOW).unwrap().step);
+    let envelope = done(delegation.resume(first.call, &completion("eggs"), NOW).unwrap().step);
+    assert_eq!((envelope.route, envelope.reason), (Route::Local, Reason::RemoteInvalid));
+}
+
+#[test]
+fn the_next_general_model_is_asked_where_one_fails() {
+    let unavailable =
+        RemoteEvent::Fault { fault: RemoteFault::Unavailable, message: "not here".to_string(), elapsed_ms: 1.0 };
+    let mut delegation = delegation(vec![remote("first"), remote("second")], allow());
+    let first = asked(&mut delegation, "a");
+    let second = sent(delegation.resume(first.call, &response(500, ""), NOW).unwrap().step);
+    assert_eq!((first.remote, second.remote, second.call), (0, 1, first.call));
+    assert!(second.body.contains("\"second\""));
+    let envelope = done(delegation.resume(first.call, &completion(SPAM), NOW).unwrap().step);
+    assert_eq!((envelope.route, envelope.model.as_deref(), envelope.attempts), (Route::Remote, Some("second"), 2));
+    // Of two that fail, the one tells why that was there.
+    let first = asked(&mut delegation, "a");
+    sent(delegation.resume(first.call, &response(500, ""), NOW).unwrap().step);
+    let envelope = done(delegation.resume(first.call, &unavailable, NOW).unwrap().step);
+    assert_eq!((envelope.reason, envelope.degraded), (Reason::RemoteRefused, true));
+}
+
+#[test]
+fn questions_wait_for_their_turn_and_no_longer_than_their_deadline() {
+    let policy = Policy { max_concurrent: 1, max_waiting: 1, deadline_ms: 1000.0, ..allow() };
+    let mut delegation = delegation(vec![remote("any")], policy);
+    let first = asked(&mut delegation, "a");
+    let judged = |delegation: &mut Delegation| delegated(delegation.judge(question("b"), local(0.1), 1.0));
+    let second = judged(&mut delegation);
+    let waits = Turn { step: Step::Wait { call: second, for_ms: 1000.0 }, started: None };
+    assert_eq!(delegation.begin(second, false, None, NOW).unwrap(), waits);
+    let third = judged(&mut delegation);
+    assert_eq!(done(delegation.begin(third, false, None, NOW).unwrap().step).reason, Reason::QueueFull);
+    let turn = delegation.resume(first.call, &completion(SPAM), NOW).unwrap();
+    assert_eq!((turn.started, done(turn.step).route), (Some(second), Route::Remote));
+    assert!(delegation.resume(second, &completion(SPAM), NOW).is_err(), "nothing was sent for it yet");
+    sent(delegation.begin(second, false, None, NOW).unwrap().step);
+    let fourth = judged(&mut delegation);
+    delegation.begin(fourth, false, None, NOW).unwrap();
+    let late = Moment { now_ms: NOW.now_ms + 1000.0, ..NOW };
+    assert_eq!(done(delegation.begin(fourth, false, None, late).unwrap().step).reason, Reason::RemoteTimeout);
+    assert_eq!(delegation.abandon(second, late), None);
+}
+
+#[test]
+fn over_a_cap_the_answer_is_local_and_says_so() {
+    let caps = Caps { requests_per_minute: Some(1), ..Caps::default() };
+    let limited = || delegation(vec![RemoteConfig { caps, ..remote("any") }], allow());
+    let (mut one, mut other) = (limited(), limited());
+    asked(&mut one, "a");
+    let call = delegated(one.judge(question("b"), local(0.1), 1.0));
+    let envelope = done(one.begin(call, false, None, NOW).unwrap().step);
+    assert_eq!((envelope.reason, envelope.degraded), (Reason::RequestsPerMinute, true));
+    // What one has spent, the other knows once it is told.
+    other.absorb(0, &one.spending(NOW.now_ms)[0]);
+    other.absorb(0, "rubbish");
+    other.absorb(7, "rubbish");
+    let call = delegated(other.judge(question("b"), local(0.1), 1.0));
+    assert_eq!(done(other.begin(call, false, None, NOW).unwrap().step).reason, Reason::RequestsPerMinute);
+}
+
+#[test]
+fn a_stream_is_restored_and_read() {
+    let mut delegation = delegation(vec![RemoteConfig { retries: 1, ..remote("any") }], Policy::default());
+    let call = delegated(delegation.judge(question("to ann@example.com"), local(0.1), 1.0));
+    let request = sent(delegation.begin(call, true, Some(&[]), NOW).unwrap().step);
+    assert!(request.stream && request.body.contains("\"stream\":true"));
+    let piece = |words: &str| format!("data: {}\n\n", json!({ "choices": [{ "delta": { "content": words } }] }));
+    let mut feed = |words: &str, last| delegation.feed(call, words.as_bytes(), last, NOW).unwrap();
+    assert_eq!(feed(&piece("{\"label\": [EMA"), false).text, "{\"label\": ");
+    assert_eq!(feed(&piece("IL_1] [EM"), false).text, "ann@example.com ");
+    assert_eq!(feed("", true), Fed { text: "[EM".to_string(), over: false });
+    // Its words were seen, so that it is not asked again.
+    let turn = delegation.resume(call, &RemoteEvent::Streamed { elapsed_ms: 1.0 }, NOW).unwrap();
+    assert_eq!(done(turn.step).reason, Reason::RemoteUnreachable);
+    assert!(delegation.feed(call, b"", true, NOW).is_err());
+}
+
+#[test]
+fn a_stream_that_breaks_before_its_first_word_is_asked_for_again() {
+    let mut delegation = delegation(vec![RemoteConfig { retries: 1, ..remote("any") }], allow());
+    let call = delegated(delegation.judge(question("a"), local(0.1), 1.0));
+    sent(delegation.begin(call, true, None, NOW).unwrap().step);
+    assert_eq!(delegation.feed(call, b"data: {\"choices\":[]}\n\n", true, NOW).unwrap().text, "");
+    sent(delegation.resume(call, &RemoteEvent::Streamed { elapsed_ms: 1.0 }, NOW).unwrap().step);
+    let words = json!({ "choices": [{ "delta": { "content": SPAM }, "finish_reason": "stop" }] });
+    let fed = delegation.feed(call, format!("data: {words}\n\ndata: [DONE]\n\n").as_bytes(), false, NOW).unwrap();
+    assert_eq!(fed, Fed { text: SPAM.to_string(), over: true });
+    let envelope = done(delegation.resume(call, &RemoteEvent::Streamed { elapsed_ms: 1.0 }, NOW).unwrap().step);
+    assert_eq!((envelope.route, envelope.attempts), (Route::Remote, 2));
+}
+
+#[test]
+fn what_is_abandoned_is_forgotten_and_makes_room() {
+    let mut delegation = delegation(vec![remote("any")], Policy { max_concurrent: 1, ..allow() });
+    let request = asked(&mut delegation, "a");
+    let second = delegated(delegation.judge(question("b"), local(0.1), 1.0));
+    delegation.begin(second, false, None, NOW).unwrap();
+    assert_eq!(delegation.abandon(request.call, NOW), Some(second));
+    assert!(delegation.resume(request.call, &completion(SPAM), NOW).is_err());
+    assert_eq!(delegation.abandon(99, NOW), None);
+}
+
+#[test]
+fn places_count_as_asked_for() {
+    let group = EntityGroup { entity_group: "LOC".into(), score: Some(0.9), word: "Łódź".into(), start: 5, end: 12 };
+    let answer = LocalAnswer { output: AnswerOutput::Entities(vec![group]), confidence: 0.95, truncated: false };
+    let question = Question { task: Task::TokenClassification, text: "😀 Łódź".into(), ..question("") };
+    let step = delegation(vec![remote("any")], allow()).judge(question, answer, 1.0);
+    let AnswerOutput::Entities(groups) = done(step).output else { panic!("a label") };
+    assert_eq!((groups[0].start, groups[0].end), (3, 7));
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let extra_body = Map::from_iter([("messages".to_string(), json!([]))]);
+    for remote in [
+        remote(""),
+        RemoteConfig { timeout_ms: f64::NAN, ..remote("a") },
+        RemoteConfig { retries: 11, ..remote("a") },
+        RemoteConfig { max_tokens: 0, ..remote("a") },
+        RemoteConfig { extra_body, ..remote("a") },
+        RemoteConfig { breaker: BreakerOptions { failures: 0, rest_ms: 1.0 }, ..remote("a") },
+        RemoteConfig { caps: Caps { usd_per_day: Some(1.0), ..Caps::default() }, ..remote("a") },
+    ] {
+        let config = CascadeConfig { remotes: vec![remote], ..CascadeConfig::default() };
+        assert!(Delegation::new(config, device(), OffsetUnit::Bytes).is_err());
+    }
+    assert!(delegation(vec![], allow()).set_threshold(2.0).is_err());
+}

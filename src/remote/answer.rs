@@ -1,0 +1,165 @@
+//! Whether what a model said is an answer to the question, checked against the schema that it was asked to keep.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::words::quote;
+use super::{Completion, Question};
+use crate::tasks::{Answer, AnswerOutput, EntityGroup, Task};
+
+/// Why it is none.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unread {
+    /// It is not as asked for, and may be if it is asked for once more.
+    Unfit(String),
+    /// There is none, and asking again would not help.
+    Invalid(String),
+}
+
+#[derive(Deserialize)]
+struct LabelContent {
+    label: String,
+}
+
+#[derive(Deserialize)]
+struct EntitiesContent {
+    entities: Vec<FoundEntity>,
+}
+
+#[derive(Deserialize)]
+struct FoundEntity {
+    label: String,
+    text: String,
+}
+
+/// The answer to `question` in `completion`; places count bytes. Where the model was given placeholders,
+/// `restore` puts the values back into a string. Fields that were not asked for are passed over.
+///
+/// # Errors
+/// Why it is none.
+pub fn read_answer(
+    question: &Question,
+    completion: &Completion,
+    restore: impl Fn(&str) -> String,
+) -> Result<AnswerOutput, Unread> {
+    if let Some(refusal) = completion.refusal.as_deref().filter(|refusal| !refusal.is_empty()) {
+        return Err(Unread::Invalid(format!("the model refused: {}", quote(refusal))));
+    }
+    match completion.finish_reason.as_deref() {
+        Some("length") => return Err(Unread::Invalid("the answer was cut off at the cap on its tokens".to_string())),
+        Some("content_filter") => return Err(Unread::Invalid("the answer was filtered".to_string())),
+        _ => {}
+    }
+    let content = unfenced(&completion.content);
+    let unfit = |error: serde_json::Error| {
+        Unread::Unfit(format!("the answer is not as asked for ({error}): {}", quote(&restore(content))))
+    };
+    let known = |label: &str| match question.labels.iter().any(|known| known == label) {
+        true => Ok(()),
+        false => Err(Unread::Unfit(format!("the answer '{}' is none of the labels", quote(label)))),
+    };
+    // serde would also read the fields of a struct from an array.
+    let content: Map<String, Value> = serde_json::from_str(content).map_err(unfit)?;
+    let content = Value::Object(content);
+    if question.task != Task::TokenClassification {
+        let LabelContent { label } = LabelContent::deserialize(content).map_err(unfit)?;
+        known(&label)?;
+        return Ok(AnswerOutput::Label(Answer { label, score: None }));
+    }
+    let EntitiesContent { entities } = EntitiesContent::deserialize(content).map_err(unfit)?;
+    let mut from = 0;
+    let mut groups = Vec::with_capacity(entities.len());
+    for FoundEntity { label, text } in entities {
+        known(&label)?;
+        let text = restore(&text);
+        // In the order of the text; one that was listed out of order is looked for from the start.
+        let start = question.text[from..].find(&text).map(|at| from + at).or_else(|| question.text.find(&text));
+        let start = start.filter(|_| !text.is_empty());
+        let start =
+            start.ok_or_else(|| Unread::Unfit(format!("the text does not have the words '{}'", quote(&text))))?;
+        from = start + text.len();
+        groups.push(EntityGroup { entity_group: label, score: None, word: text, start, end: from });
+    }
+    groups.sort_by_key(|group| group.start);
+    Ok(AnswerOutput::Entities(groups))
+}
+
+/// `content` without the Markdown fence that some models put around JSON.
+fn unfenced(content: &str) -> &str {
+    let content = content.trim();
+    let inner = content.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
+    inner.map_or(content, |inner| inner.strip_prefix("json").unwrap_or(inner).trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question() -> Question {
+        let labels = ["ham", "spam"].map(String::from).to_vec();
+        Question { task: Task::TextClassification, labels, text: "You have \"won\"".to_string() }
+    }
+
+    fn entities() -> Question {
+        let labels = ["PER", "LOC"].map(String::from).to_vec();
+        Question { task: Task::TokenClassification, labels, text: "Ann saw Ann in Łódź".to_string() }
+    }
+
+    fn completion(content: &str) -> Completion {
+        Completion { content: content.to_string(), refusal: None, finish_reason: None, usage: None }
+    }
+
+    fn read(question: &Question, content: &str) -> Result<AnswerOutput, Unread> {
+        read_answer(question, &completion(content), str::to_string)
+    }
+
+    #[test]
+    fn a_label_is_an_answer() {
+        for content in [r#"{"label":"spam"}"#, " {\"label\": \"spam\"}\n", "```json\n{\"label\":\"spam\"}\n```"] {
+            let answer = Answer { label: "spam".to_string(), score: None };
+            assert_eq!(read(&question(), content), Ok(AnswerOutput::Label(answer)));
+        }
+    }
+
+    #[test]
+    fn nonsense_may_be_repaired() {
+        for content in ["", "spam", r#"{"label":"eggs"}"#, r#"{"label":"SPAM"}"#, r#"{"label":3}"#, r#"["spam"]"#, "{"]
+        {
+            assert!(matches!(read(&question(), content), Err(Unread::Unfit(_))), "{content}");
+        }
+    }
+
+    #[test]
+    fn what_the_model_will_not_or_cannot_say_is_not_asked_for_again() {
+        let refused = Completion { refusal: Some("no".to_string()), ..completion("") };
+        let cut = Completion { finish_reason: Some("length".to_string()), ..completion(r#"{"label":"sp"#) };
+        for completion in [refused, cut] {
+            let read = read_answer(&question(), &completion, str::to_string);
+            assert!(matches!(read, Err(Unread::Invalid(_))), "{completion:?}");
+        }
+    }
+
+    #[test]
+    fn entities_are_found_again_in_the_text() {
+        let content =
+            r#"{"entities":[{"label":"PER","text":"Ann"},{"label":"PER","text":"Ann"},{"label":"LOC","text":"Łódź"}]}"#;
+        let Ok(AnswerOutput::Entities(groups)) = read(&entities(), content) else { panic!("a label") };
+        let places: Vec<_> = groups.iter().map(|group| (group.start, group.end)).collect();
+        assert_eq!(places, [(0, 3), (8, 11), (15, 22)]);
+        for content in [
+            r#"{"entities":[{"label":"PER","text":"Bob"}]}"#,
+            r#"{"entities":[{"label":"PER","text":""}]}"#,
+            r#"{"entities":[{"label":"X","text":"Ann"}]}"#,
+        ] {
+            assert!(matches!(read(&entities(), content), Err(Unread::Unfit(_))), "{content}");
+        }
+    }
+
+    #[test]
+    fn placeholders_are_restored_in_the_strings() {
+        let content = completion(r#"{"entities":[{"label":"PER","text":"[NAME_1]"},{"label":"LOC","text":"Łódź"}]}"#);
+        let restore = |text: &str| text.replace("[NAME_1]", "Ann");
+        let Ok(AnswerOutput::Entities(groups)) = read_answer(&entities(), &content, restore) else { panic!("none") };
+        assert_eq!(groups.iter().map(|group| group.word.as_str()).collect::<Vec<_>>(), ["Ann", "Łódź"]);
+    }
+}

@@ -1,0 +1,128 @@
+//! A model, and what becomes of what it is not sure of.
+
+use std::cell::RefCell;
+
+use wasm_bindgen::prelude::*;
+
+use super::convert::{from_js, options_from_js, to_js, to_js_error};
+use super::pipeline::Pipeline;
+use super::{JsResult, JsRunOptions, now_ms};
+use crate::delegation::{CascadeConfig, Delegation, MarkedSpan, Moment, OffsetUnit, Reason, Step};
+use crate::device::DeviceReport;
+use crate::remote::{Question, RemoteEvent};
+use crate::tasks::{self, RunOptions};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(typescript_type = "CascadeConfig")]
+    pub type JsCascadeConfig;
+    #[wasm_bindgen(typescript_type = "DeviceReport")]
+    pub type JsDeviceReport;
+    #[wasm_bindgen(typescript_type = "RemoteEvent")]
+    pub type JsRemoteEvent;
+    #[wasm_bindgen(typescript_type = "MarkedSpan[]")]
+    pub type JsMarkedSpans;
+    #[wasm_bindgen(typescript_type = "Reason")]
+    pub type JsReason;
+    #[wasm_bindgen(typescript_type = "Step[]")]
+    pub type JsSteps;
+    #[wasm_bindgen(typescript_type = "Turn")]
+    pub type JsTurn;
+    #[wasm_bindgen(typescript_type = "Fed")]
+    pub type JsFed;
+}
+
+/// A model, and what becomes of what it is not sure of. Only `decide` waits for the model; the rest can be
+/// called while it does.
+#[wasm_bindgen]
+pub struct Cascade {
+    pipeline: tasks::Pipeline,
+    delegation: RefCell<Delegation>,
+}
+
+#[wasm_bindgen]
+impl Cascade {
+    /// A cascade over `pipeline`, which runs on the device that `report` tells of.
+    #[wasm_bindgen(constructor)]
+    pub fn new(pipeline: Pipeline, config: JsCascadeConfig, report: JsDeviceReport) -> JsResult<Self> {
+        let config: CascadeConfig = options_from_js("settings of the cascade", config)?;
+        let report: DeviceReport = from_js("device report", report)?;
+        let delegation = Delegation::new(config, report, OffsetUnit::Utf16).map_err(to_js_error)?;
+        let pipeline = pipeline.0.text().map_err(to_js_error)?;
+        pipeline.check_answers().map_err(to_js_error)?;
+        Ok(Self { pipeline, delegation: RefCell::new(delegation) })
+    }
+
+    /// The confidence from which on the local answer is the answer.
+    #[wasm_bindgen(getter)]
+    pub fn threshold(&self) -> f64 {
+        self.delegation.borrow().threshold()
+    }
+
+    /// The first step for each of `inputs`, at this threshold.
+    pub async fn decide(&self, inputs: Vec<String>, options: JsRunOptions, threshold: f64) -> JsResult<JsSteps> {
+        let options: RunOptions = options_from_js("options", options)?;
+        let started = now_ms();
+        let answers = self.pipeline.answer(&inputs, &options).await.map_err(to_js_error)?;
+        let latency_ms = (now_ms() - started) / inputs.len().max(1) as f64;
+        let (task, labels) = (self.pipeline.task(), self.pipeline.answer_labels(&options));
+        let mut delegation = self.delegation.borrow_mut();
+        delegation.set_threshold(threshold).map_err(to_js_error)?;
+        let steps: Vec<Step> = inputs
+            .into_iter()
+            .zip(answers)
+            .map(|(text, answer)| {
+                let question = Question { task, labels: labels.clone(), text };
+                delegation.judge(question, answer, latency_ms)
+            })
+            .collect();
+        Ok(to_js(&steps)?.unchecked_into())
+    }
+
+    /// Sends the question `call`, when its turn comes; `spans` mark the personal data in its text.
+    pub fn begin(&self, call: u32, stream: bool, spans: Option<JsMarkedSpans>) -> JsResult<JsTurn> {
+        let spans: Option<Vec<MarkedSpan>> = spans.map(|spans| from_js("spans", spans)).transpose()?;
+        let turn = self.delegation.borrow_mut().begin(call, stream, spans.as_deref(), moment());
+        Ok(to_js(&turn.map_err(to_js_error)?)?.unchecked_into())
+    }
+
+    /// What the next `bytes` of the reply to `call` bring.
+    pub fn feed(&self, call: u32, bytes: &[u8], last: bool) -> JsResult<JsFed> {
+        let fed = self.delegation.borrow_mut().feed(call, bytes, last, moment());
+        Ok(to_js(&fed.map_err(to_js_error)?)?.unchecked_into())
+    }
+
+    /// The next step, after `event` came of the request for `call`.
+    pub fn resume(&self, call: u32, event: JsRemoteEvent) -> JsResult<JsTurn> {
+        let event: RemoteEvent = from_js("remote event", event)?;
+        let turn = self.delegation.borrow_mut().resume(call, &event, moment());
+        Ok(to_js(&turn.map_err(to_js_error)?)?.unchecked_into())
+    }
+
+    /// Answers `call` with the local answer, for this reason.
+    pub fn decline(&self, call: u32, reason: JsReason, detail: String) -> JsResult<JsTurn> {
+        let reason: Reason = from_js("reason", reason)?;
+        let turn = self.delegation.borrow_mut().decline(call, reason, detail, moment());
+        Ok(to_js(&turn.map_err(to_js_error)?)?.unchecked_into())
+    }
+
+    /// Forgets the question `call`; gives the one whose turn it is now.
+    pub fn abandon(&self, call: u32) -> Option<u32> {
+        self.delegation.borrow_mut().abandon(call, moment())
+    }
+
+    /// Takes over what others of the origin have spent on the general model number `remote`.
+    pub fn absorb(&self, remote: usize, json: &str) {
+        self.delegation.borrow_mut().absorb(remote, json);
+    }
+
+    /// What is known to have been spent on each general model, for `absorb`.
+    pub fn spending(&self) -> Vec<String> {
+        self.delegation.borrow_mut().spending(moment().now_ms)
+    }
+}
+
+/// The time by the clock that all tabs share, since they count their spending by it.
+fn moment() -> Moment {
+    Moment { now_ms: js_sys::Date::now(), random: js_sys::Math::random() }
+}

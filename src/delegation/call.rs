@@ -43,7 +43,7 @@ pub(super) enum Onward {
     /// This is to be sent.
     Send(RemoteRequest),
     /// Nothing: this is the answer, in bytes.
-    Done(Envelope),
+    Done(Box<Envelope>),
 }
 
 impl Call {
@@ -171,10 +171,8 @@ impl Call {
     /// The local answer, for this reason.
     pub fn fail(mut self, reason: Reason, detail: String, now_ms: f64) -> Envelope {
         self.failure = Some((reason, detail));
-        match self.end(now_ms) {
-            Onward::Done(envelope) => envelope,
-            Onward::Send(_) => self.answer,
-        }
+        self.end(now_ms);
+        self.answer
     }
 
     fn body(&self, general: &General) -> String {
@@ -241,7 +239,7 @@ impl Call {
         }
         let waited_ms = (now_ms - self.begun_ms).max(self.answer.remote_latency_ms.unwrap_or(0.0));
         self.answer.latency_ms = self.answer.local_latency_ms + waited_ms;
-        Onward::Done(self.answer.clone())
+        Onward::Done(Box::new(self.answer.clone()))
     }
 
     /// The text of the question, for places in it.

@@ -39,7 +39,7 @@ const MAX_REMOTE_BYTES: usize = 64 << 10;
 #[serde(rename_all = "lowercase")]
 pub enum Step {
     /// Nothing: this is the answer.
-    Done(Envelope),
+    Done(Box<Envelope>),
     /// The question is for a general model: [`Delegation::begin`] is to be called for it.
     Delegate {
         /// The number by which it is known from here on.
@@ -163,7 +163,7 @@ impl Delegation {
             replaced: None,
         };
         if reason != Reason::Unsure {
-            return Step::Done(self.in_unit(&question.text, envelope));
+            return Step::Done(Box::new(self.in_unit(&question.text, envelope)));
         }
         self.last_call = self.last_call.wrapping_add(1);
         self.judged.insert(self.last_call, (question, envelope));
@@ -247,7 +247,7 @@ impl Delegation {
         };
         let text = known.text().to_string();
         let envelope = self.in_unit(&text, known.fail(reason, detail, now_ms));
-        Ok(Turn { step: Step::Done(envelope), started: self.queue.leave(call) })
+        Ok(Turn { step: Step::Done(Box::new(envelope)), started: self.queue.leave(call) })
     }
 
     /// Forgets the question `call`, which nobody waits for any more. Another one, whose turn it is now.
@@ -284,7 +284,7 @@ impl Delegation {
                 Turn { step: Step::Send(request), started: None }
             }
             Onward::Done(envelope) => {
-                let step = Step::Done(self.in_unit(known.text(), envelope));
+                let step = Step::Done(Box::new(self.in_unit(known.text(), *envelope)));
                 Turn { step, started: self.queue.leave(call) }
             }
         }

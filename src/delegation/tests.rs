@@ -53,7 +53,7 @@ pub(super) fn local(confidence: f64) -> LocalAnswer {
 
 pub(super) fn done(step: Step) -> Envelope {
     match step {
-        Step::Done(envelope) => envelope,
+        Step::Done(envelope) => *envelope,
         other => panic!("{other:?}"),
     }
 }

@@ -1,0 +1,150 @@
+// What becomes of a question when its general model misbehaves: one line for each case.
+//
+//   serve     what the server does, request by request; the last for all further ones (faults_server.mjs)
+//   expect    the reason of each answer; 'unsure' is the remote's answer, every other the local one, flagged;
+//             'cancelled' is a rejection with that kind
+//   requests  how many requests the server gets
+//   remote, policy   options of the cascade, beside short deadlines
+//   stream    the answer is wanted in pieces; `words` is what the page is given of it, where the case is about that
+//   asks      questions, one after the other
+//   abort     when the page aborts: at once, in `getToken`, in the redactor, or when the server has come so far
+//   then      how the next question ends, if that is to be tried
+
+const [OK, UNREACHABLE, TIMEOUT, REFUSED, INVALID] = ['unsure', 'remote-unreachable', 'remote-timeout', 'remote-refused', 'remote-invalid'];
+const ONCE = { remote: { retries: 0 } };
+const STREAM = { stream: true };
+const SHORT = { remote: { timeout_ms: 150, retries: 0 } };
+const SHORT_STREAM = { ...SHORT, ...STREAM };
+const BREAKER = { remote: { retries: 0, breaker: { failures: 2, rest_ms: 300 } } };
+
+/** [serve, expect, requests, more]; the name is made of the first two. */
+const CASES = [
+  // Answers, and how they come.
+  [['ok'], OK, 1],
+  [['fenced'], OK, 1],
+  [['wrong-usage'], OK, 1],
+  [['json-without-type'], OK, 1],
+  [['ok'], OK, 1, { ...STREAM, words: '{"label":"positive"}' }],
+  [['stream'], OK, 1, { ...STREAM, words: '{"label":"positive"}' }],
+  [['stream-without-done'], OK, 1, STREAM],
+  [['stream-of-comments'], OK, 1, STREAM],
+  [['stream-with-crlf'], OK, 1, STREAM],
+  [['json-without-type'], OK, 1, { ...STREAM, words: '' }],
+
+  // Connections.
+  [['disconnect'], UNREACHABLE, 3],
+  [['disconnect', 'ok'], OK, 2],
+  [['disconnect', 'disconnect', 'ok'], OK, 3],
+  [['disconnect'], UNREACHABLE, 1, ONCE],
+  [['short-of-length', 'ok'], OK, 2],
+  [['short-of-length'], UNREACHABLE, 3],
+  [['drop'], REFUSED, 3],
+
+  // Time.
+  [['slow'], TIMEOUT, 1, SHORT],
+  [['slow', 'ok'], OK, 2, { remote: { timeout_ms: 250 } }],
+  [['hang'], TIMEOUT, 1, SHORT],
+  [['hang-in-the-body'], TIMEOUT, 1, SHORT],
+  [['stream-that-stalls'], TIMEOUT, 1, { ...SHORT_STREAM, words: '{"la' }],
+  [['comments-for-ever'], TIMEOUT, 1, SHORT_STREAM],
+  [['hang'], TIMEOUT, undefined, { remote: { timeout_ms: 100 }, policy: { deadline_ms: 250 } }],
+  [['hang'], TIMEOUT, 1, { remote: { timeout_ms: 5000 }, policy: { deadline_ms: 150 } }],
+
+  // Statuses that pass.
+  ...[408, 409, 429, 500, 502, 503, 504, 529].flatMap((status) => [
+    [[status], REFUSED, 3],
+    [[status, 'ok'], OK, 2],
+  ]),
+  [['error-503'], REFUSED, 3],
+  [['503-html', 'ok'], OK, 2],
+  [['501'], REFUSED, 3],
+  [['500', 'ok'], OK, 2, STREAM],
+  [['500'], REFUSED, 1, ONCE],
+
+  // And that do not.
+  ...[400, 401, 403, 404, 418, 422, 451].map((status) => [[status, 'ok'], REFUSED, 1]),
+  [['204', 'ok'], INVALID, 1],
+  [['redirect-here', 'ok'], REFUSED, 1],
+  [['redirect-elsewhere', 'ok'], REFUSED, 1],
+
+  // What a server asks for.
+  [['rate-limit'], REFUSED, 1, { policy: { deadline_ms: 900 } }],
+  [['rate-limit', 'ok'], OK, 2],
+  [['429-after-0', 'ok'], OK, 2],
+  [['429-after-1', 'ok'], OK, 2],
+  [['429-after-1'], REFUSED, 1, { policy: { deadline_ms: 900 } }],
+  [['429-after-long', 'ok'], REFUSED, 1],
+  [['429-after-far-date', 'ok'], REFUSED, 1],
+  [['429-after-past-date', 'ok'], OK, 2],
+  [['429-after-nonsense', 'ok'], OK, 2],
+
+  // Replies that are none.
+  ...['malformed', 'html', 'json-as-html', 'json-as-text', 'events-as-json', 'empty', 'null', 'a-list', 'no-choices', 'empty-choices', 'not-utf-8', 'huge'].map((fault) => [[fault, 'ok'], INVALID, 1]),
+  [['error-inside', 'ok'], REFUSED, 1],
+  [['error-503-inside', 'ok'], OK, 2],
+  [['error-503-inside'], REFUSED, 3],
+
+  // Words of the model that are no answer: those that may be repaired are, once.
+  ...['outside-label', 'not-json', 'wrong-type', 'array', 'empty-content', 'null-content', 'obeys-injection'].flatMap((fault) => [
+    [[fault], INVALID, 2],
+    [[fault, 'ok'], OK, 2],
+  ]),
+  ...['refusal', 'tool-call', 'cut-by-length', 'filtered'].map((fault) => [[fault, 'ok'], INVALID, 1]),
+  [['outside-label', '500', 'ok'], OK, 3],
+  [['500', 'outside-label', 'ok'], OK, 3],
+
+  // Streams: what was seen is not asked for again.
+  [['truncate-1'], UNREACHABLE, 3, STREAM],
+  [['truncate-3'], UNREACHABLE, 1, STREAM],
+  [['disconnect-mid-stream'], UNREACHABLE, 1, STREAM],
+  [['stream-of-nothing'], UNREACHABLE, 3, STREAM],
+  [['stream-of-nothing', 'ok'], OK, 2, STREAM],
+  [['stream-of-done', 'ok'], INVALID, 1, STREAM],
+  [['stream-of-rubbish', 'ok'], INVALID, 1, STREAM],
+  [['stream-error', 'ok'], REFUSED, 1, STREAM],
+  [['stream-error-503', 'ok'], OK, 2, STREAM],
+  [['stream-error-midway', 'ok'], REFUSED, 1, { ...STREAM, words: '{"la' }],
+  [['stream-tool-call', 'ok'], INVALID, 1, STREAM],
+  [['stream-outside-label', 'ok'], INVALID, 1, STREAM],
+  [['event-of-100-mb', 'ok'], INVALID, 1, STREAM],
+  [['answer-of-100-mb', 'ok'], INVALID, 1, STREAM],
+  [['html', 'ok'], INVALID, 1, STREAM],
+  [['tool-call', 'ok'], INVALID, 1, STREAM],
+
+  // The breaker: two failures in a row open it, one probe closes it.
+  [['500'], [REFUSED, REFUSED, 'breaker-open', 'breaker-open'], 2, { ...BREAKER, asks: 4 }],
+  [['500', '500', 'ok'], [REFUSED, REFUSED, 'breaker-open'], 2, { ...BREAKER, asks: 3, then: OK }],
+  [['500', 'ok', '500', 'ok'], [REFUSED, OK, REFUSED, OK], 4, { ...BREAKER, asks: 4 }],
+  [['401'], [REFUSED, REFUSED, REFUSED], 3, { ...BREAKER, asks: 3 }],
+  [['html'], [INVALID, INVALID, 'breaker-open'], 2, { ...BREAKER, asks: 3 }],
+
+  // Limits.
+  [['ok'], [OK, 'requests-per-minute'], 1, { remote: { caps: { requests_per_minute: 1 } }, asks: 2 }],
+  [['500'], 'requests-per-minute', 2, { remote: { caps: { requests_per_minute: 2 } } }],
+  [['ok'], 'tokens-per-minute', 0, { remote: { caps: { tokens_per_minute: 100 } } }],
+  [['ok'], 'usd-per-day', 0, { remote: { caps: { usd_per_day: 0.0001 }, price: { prompt_usd_per_million: 1, completion_usd_per_million: 1, as_of: '2026-11-24' } } }],
+  [['ok'], 'local-only', 0, { policy: { privacy: 'local-only' } }],
+  [['ok'], 'redactor-unavailable', 0, { policy: { privacy: 'redact' } }],
+
+  // Aborts, at each stage.
+  [['ok'], 'cancelled', 0, { abort: 'at once' }],
+  [['ok'], 'cancelled', 0, { abort: 'getToken' }],
+  [['ok'], 'cancelled', 0, { abort: 'redactor', policy: { privacy: 'redact' } }],
+  [['hang'], 'cancelled', 1, { abort: 'server' }],
+  [['hang-in-the-body'], 'cancelled', 1, { abort: 'server' }],
+  [['ask-for-a-while'], 'cancelled', 1, { abort: 'server', policy: { deadline_ms: 60_000 } }],
+  [['stream-that-stalls'], 'cancelled', 1, { abort: 'server', ...STREAM }],
+  [['hang'], ['cancelled', 'cancelled'], 1, { abort: 'server', asks: 2, policy: { max_concurrent: 1 }, together: true }],
+  [['hang', 'ok'], 'cancelled', 2, { abort: 'server', then: OK }],
+
+  // The queue.
+  [['ok'], [OK, OK, OK], 3, { asks: 3, together: true, policy: { max_concurrent: 1 } }],
+  [['ok'], [OK, OK, 'queue-full'], 2, { asks: 3, together: true, policy: { max_concurrent: 1, max_waiting: 1 } }],
+  [['hang'], [TIMEOUT, TIMEOUT], 1, { asks: 2, together: true, remote: { timeout_ms: 5000 }, policy: { max_concurrent: 1, deadline_ms: 200 } }],
+];
+
+export const FAULTS = CASES.map(([serve, expect, requests, more = {}], index) => {
+  const reasons = [expect].flat();
+  const how = [more.stream && 'streamed', more.abort && `aborted ${more.abort}`, more.together && 'together'].filter(Boolean).join(', ');
+  return { id: `case-${index}`, name: `${serve.join(', ')}${how && ` (${how})`}: ${reasons.join(', ')}`, serve, requests, reasons, ...more };
+});

@@ -1,3 +1,4 @@
+import { showSent } from './sent.js';
 import { excerpt, fateOf, percent, routeWords } from './words.js';
 
 /** The sorted messages as a list, one row each. */
@@ -74,6 +75,7 @@ function paint(message, { threshold, remoteOn }) {
   if (fate === 'failed' && envelope.detail) notes.push(envelope.detail);
   if (envelope?.truncated) notes.push('Too long for the model: only its beginning was read.');
   part(row, 'note').textContent = notes.join(' ');
+  if (!asking) showSent(part(row, 'sent'), message);
 }
 
 function sureWords({ route, confidence }, before) {

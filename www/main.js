@@ -27,8 +27,8 @@ const spent = { requests: 0, tokens: 0, here_ms: 0, there_ms: 0 };
 
 const list = new List($('messages'), $('row'));
 const summary = new Summary();
-const remote = new Remote($('remote'), { switched: () => load(), sending });
-const sorter = new Sorter((message, signal) => triage(message.text, { signal }), { started, answered, failed, idle });
+const remote = new Remote($('remote'), () => load());
+const sorter = new Sorter((message, signal) => triage(message.text, { signal, request_callback: (request) => sending(message, request) }), { started, answered, failed, idle });
 const own = new Own((texts) => {
   const fresh = texts.map((text) => newMessage({ kind: 'Yours', text }));
   messages.push(...fresh);
@@ -91,8 +91,9 @@ function showDevice(report) {
   $('device-words').textContent = deviceWords(report);
 }
 
-/** A request is about to leave the device: the one moment that must not go unseen. */
-function sending() {
+/** A request leaves the device: the one moment that must not go unseen. */
+function sending(message, { url, body }) {
+  message.requests.push({ url, body });
   spent.requests += 1;
   page.requests = spent.requests;
   page.burner = 'lit';
@@ -123,7 +124,8 @@ async function load() {
     const opening = cascade({
       local: { task: 'text-classification', model: `/models/${wanted.model}`, device: wanted.device },
       ...(wanted.remote && { remote: wanted.remote }),
-      policy: { privacy: 'allow', ...(chosen && { threshold: threshold() }) },
+      policy: { privacy: 'redact', ...(chosen && { threshold: threshold() }) },
+      redactor: '/models/rampart',
       progress_callback: (info) => {
         if (signal.aborted || info.status !== 'progress_total') return;
         bytes = info.loaded;
@@ -210,7 +212,7 @@ function sort(some, options) {
 }
 
 function started(message) {
-  Object.assign(message, { asking: true, error: undefined, host: remote.host, requestsBefore: spent.requests });
+  Object.assign(message, { asking: true, error: undefined, host: remote.host, requests: [] });
   list.show(message, view());
 }
 
@@ -240,7 +242,7 @@ function lost(report) {
 }
 
 function failed(message, error) {
-  Object.assign(message, { error, asking: false, mayHaveLeft: spent.requests > message.requestsBefore });
+  Object.assign(message, { error, asking: false, mayHaveLeft: message.requests.length > 0 });
   list.show(message, view());
   ended(message);
   if (error.kind === 'cancelled' || error.kind === 'invalid-input') return;
@@ -273,7 +275,7 @@ function sortAgain() {
 
 function unsort(message) {
   message.row?.remove();
-  for (const name of ['row', 'envelope', 'error', 'before', 'painted', 'seen']) delete message[name];
+  for (const name of ['row', 'envelope', 'error', 'before', 'requests', 'painted', 'seen']) delete message[name];
 }
 
 // ---- what the user does

@@ -5,6 +5,7 @@
 export const samples = [
   { kind: 'Support', text: 'My order arrived with the wrong plug. Could you send me the UK version, please?' },
   { kind: 'E-mail', text: 'Congratulations! You have been selected to receive a £1,000 gift card. Click here within 24 hours to claim your prize.' },
+  { kind: 'Support', text: 'It’s Jane Doe, 12 High Street, Springfield, IL 62704. My card 4111 1111 1111 1111 was charged twice. Well done. Call (555) 010-4477 or write to jane.doe@example.org.' },
   { kind: 'Review', text: 'Best kettle I have ever owned. Quiet, quick, and it looks lovely on the shelf.' },
   { kind: 'E-mail', text: 'Minutes of Tuesday’s meeting are attached. Please send me corrections before the weekend.' },
   { kind: 'Support', text: 'This is the third time that I am writing. Nobody answers, and I am still waiting for my money.' },

@@ -5,10 +5,10 @@ import { hostOf } from './words.js';
  * cannot be changed while it is on: leave is given for one address.
  */
 export class Remote {
-  /** @param {{ switched(): void, sending(): void }} told */
-  constructor(form, told) {
+  /** @param {() => void} switched Told when it was turned on or off. */
+  constructor(form, switched) {
     const { on, address, model, token } = form.elements;
-    Object.assign(this, { on, address, model, token, told });
+    Object.assign(this, { on, address, model, token, switched });
     this.words = form.querySelector('#remote-words');
     this.problem = form.querySelector('#address-problem');
     this.details = form.querySelector('details');
@@ -36,11 +36,7 @@ export class Remote {
     return {
       baseURL: this.address.value.trim(),
       model: this.model.value.trim() || 'default',
-      // Asked for before every request, so that the page knows of each one that leaves.
-      getToken: () => {
-        this.told.sending();
-        return this.token.value.trim() || undefined;
-      },
+      getToken: () => this.token.value.trim() || undefined,
     };
   }
 
@@ -59,7 +55,7 @@ export class Remote {
       this.details.open = true;
       this.address.focus();
     } else {
-      this.told.switched();
+      this.switched();
     }
   }
 
@@ -85,7 +81,7 @@ export class Remote {
     const open = url?.protocol === 'http:' && !loopback ? ' The connection is not encrypted.' : '';
     const through = this.isOwn ? ' The server of this page may pass them on.' : '';
     this.words.textContent = this.on.checked
-      ? `On: messages below the threshold are sent to ${this.host} as they stand.${through}${open}`
+      ? `On: messages below the threshold are sent to ${this.host}, without the personal data that is found in them.${through}${open}`
       : `Off: nothing is sent.${open}`;
   }
 }

@@ -5,7 +5,7 @@
 SENTENCES is what make.py has written, REDACTED what `pilot-light redact` makes of its texts. The rows go to stdout as a JSON
 array: for names, addresses and the like, and for each form, how many values there are, and what share of them leaves
 nothing behind (`recall`): not a letter, not a digit. `precision` is the share of the words taken out that are part of any
-value that the sentences are labelled with, whatever its type.
+value that the sentences are labelled with, whatever its type; `others` are the words that are part of none.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def group(kind: str) -> str | None:
 
 def rows(sentences: list[dict], redacted: list[dict]) -> list[dict]:
     groups, forms, invalid = defaultdict(Tally), defaultdict(Tally), defaultdict(Tally)
-    words = right = all_words = 0
+    words = right = others = 0
     for sentence, found in zip(sentences, redacted, strict=True):
         text = sentence["text"]
         outcome = Redacted(text, found["redacted"], found["places"])
@@ -99,11 +99,13 @@ def rows(sentences: list[dict], redacted: list[dict]) -> list[dict]:
             if value["valid"] is not None:
                 (forms if value["valid"] else invalid)[kind].add(*counted)
         for word in WORD.finditer(text):
-            all_words += 1
-            if any(outcome.taken[word.start():word.end()]):
-                words += 1
-                right += any(begin < word.end() and word.start() < end for begin, end in labelled)
-    summary = {"name": "privacy/words", "sentences": len(sentences), "words": all_words, "taken_out": words, "precision": rounded(right / words)}
+            personal = any(begin < word.end() and word.start() < end for begin, end in labelled)
+            taken = any(outcome.taken[word.start():word.end()])
+            words += taken
+            right += taken and personal
+            others += not personal
+    counts = {"sentences": len(sentences), "taken_out": words, "precision": rounded(right / words)}
+    summary = {"name": "privacy/words", **counts, "others": others, "others_taken_out": words - right}
     kinds = [groups[name].row(name) for name in ("names", "addresses", "cities", "countries") if groups[name].values]
     with_form = [forms[kind].row(f"form/{kind}") for kind in sorted(forms)]
     without = [invalid[kind].row(f"no-valid-form/{kind}") for kind in sorted(invalid)]

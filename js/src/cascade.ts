@@ -1,8 +1,9 @@
 import { withController } from './abort.js';
-import { Delegate, type Redactor, type Watchers } from './delegate.js';
+import { Delegate, type Watchers } from './delegate.js';
 import { callable, Handle, type Disposable, type PipelineOptions } from './handle.js';
 import { invalid, splitSignal, toInputs } from './input.js';
 import type { CallOptions } from './pipeline.js';
+import { readyRedactor, type Redactor, type RedactorModel } from './redactor.js';
 import { readyRemotes, type ReadyRemote, type Remote } from './remote.js';
 import type { CascadeConfig, Envelope, RunOptions, TextTask } from './types.js';
 
@@ -17,8 +18,12 @@ export interface CascadeOptions {
   remote?: Remote | Remote[];
   /** When to ask them, and what may leave. */
   policy?: CascadeConfig['policy'];
-  /** Finds the personal data of a text that has no form, such as names. */
-  redactor?: Redactor;
+  /**
+   * Finds the personal data of a text that has no form, such as names, where the policy's `privacy` is `'redact'`: the
+   * name or address of a model for token-classification, which is loaded when a text is to be sent for the first time;
+   * `{ model }` with options of its load; or a function. `'rampart'` by default. If it cannot be had, nothing is sent.
+   */
+  redactor?: string | RedactorModel | Redactor;
   /** Aborts the load. */
   signal?: AbortSignal;
   /** Receives the progress of the load. */
@@ -55,7 +60,7 @@ export async function cascade(options: CascadeOptions): Promise<CascadePipeline>
   if (options?.local === undefined) throw invalid('A cascade needs { local: { task, model } }.');
   const { task, model, ...rest } = options.local;
   const { signal, progress_callback, redactor, policy } = options;
-  if (redactor !== undefined && typeof redactor !== 'function') throw invalid('The redactor must be a function.');
+  const finder = readyRedactor(redactor, rest);
   const remotes = readyRemotes(options.remote);
   const config: CascadeConfig = {
     remotes: remotes.map(({ config }) => config),
@@ -63,7 +68,8 @@ export async function cascade(options: CascadeOptions): Promise<CascadePipeline>
     tab: crypto.getRandomValues(new Uint32Array(1))[0] as number,
   };
   const handle = await Handle.load(task, model, { ...(signal && { signal }), ...(progress_callback && { progress_callback }), ...rest }, config);
-  return new Triage(handle, remotes, redactor).callable();
+  handle.owns(() => finder.release());
+  return new Triage(handle, remotes, finder.find).callable();
 }
 
 /** A cascade at work; for its tests only, the package exports the function alone. */
@@ -74,7 +80,7 @@ export class Triage {
   constructor(
     readonly handle: Handle,
     remotes: ReadyRemote[],
-    redactor?: Redactor,
+    redactor: Redactor,
   ) {
     this.#threshold = handle.threshold;
     this.#delegate = new Delegate(handle, remotes, redactor);

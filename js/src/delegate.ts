@@ -1,14 +1,12 @@
 import { messageOf } from './errors.js';
 import type { Handle } from './handle.js';
 import type { DecideArgs, DelegateArgs, Op, TurnResult } from './protocol.js';
+import type { Redactor } from './redactor.js';
 import type { ReadyRemote } from './remote.js';
 import { Spending, SpendingUnknown } from './spending.js';
 import { attempt, type Feed } from './transport.js';
 import { Turns } from './turns.js';
 import type { Envelope, MarkedSpan, Reason, RemoteEvent, RemoteRequest, Step } from './types.js';
-
-/** Finds the personal data of a text that has no form, such as names; what has one is found without it. */
-export type Redactor = (text: string, signal: AbortSignal | undefined) => Promise<MarkedSpan[]>;
 
 /** Who is told of what goes to the general model, and of what comes back. */
 export interface Watchers {
@@ -30,7 +28,7 @@ export class Delegate {
   constructor(
     readonly handle: Pick<Handle, 'request' | 'notify'>,
     readonly remotes: ReadyRemote[],
-    readonly redactor: Redactor | undefined,
+    readonly redactor: Redactor,
   ) {
     const capped = remotes.some(({ config }) => Object.keys(config.caps ?? {}).length > 0);
     this.#spending = capped ? new Spending(remotes.map(({ url, config }) => `${url} ${config.model}`)) : undefined;
@@ -68,11 +66,9 @@ export class Delegate {
 
   async #begin(asked: Asked, redact: boolean, signal: AbortSignal): Promise<TurnResult & { asked: Asked }> {
     if (!redact) return this.#advance('begin', asked);
-    const { redactor } = this;
-    if (redactor === undefined) return this.#decline(asked, 'redactor-unavailable', 'The cascade has no redactor.');
     let spans: MarkedSpan[];
     try {
-      spans = await redactor(asked.inputs[0] as string, signal);
+      spans = await this.redactor(asked.inputs[0] as string, signal);
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       return this.#decline(asked, 'redactor-unavailable', messageOf(thrown));

@@ -64,6 +64,11 @@ export class Engine {
       return this.#trusted(() => graph.run(inputs));
     }),
 
+    mark: ({ key, inputs }, { signal }) => this.#exclusive(async () => {
+      const { pipeline } = this.#model(key, 'pipeline');
+      return (await this.#slices(inputs, signal, (slice) => pipeline.personalData(slice))).flat();
+    }),
+
     decide: ({ key, inputs, options, threshold }, { signal }) => this.#exclusive(async () => {
       const { cascade } = this.#model(key, 'cascade');
       const steps = (await this.#slices(inputs, signal, (slice) => cascade.decide(slice, options, threshold))).flat();

@@ -48,6 +48,7 @@ export class Handle implements Disposable {
   readonly #release: () => void;
   readonly #model: Model;
   readonly #running = new Set<Promise<unknown>>();
+  readonly #owned: (() => Promise<void>)[] = [];
   #disposed: Promise<void> | undefined;
 
   private constructor(supervisor: Supervisor, release: () => void, model: Model) {
@@ -131,10 +132,15 @@ export class Handle implements Disposable {
     return this.#supervisor.notify(this.#model, op, args);
   }
 
+  /** Has `release` called when it is disposed of: what it has loaded beside itself goes with it. */
+  owns(release: () => Promise<void>): void {
+    this.#owned.push(release);
+  }
+
   dispose(): Promise<void> {
     this.#disposed ??= (async () => {
       await Promise.allSettled(this.#running);
-      await this.notify('dispose', {});
+      await Promise.all([this.notify('dispose', {}), ...this.#owned.map((release) => release())]);
       this.#release();
     })();
     return this.#disposed;

@@ -26,7 +26,8 @@ export {
 export type { AudioInput, FileInput, ImageInput } from './media.js';
 export type { ProgressCallback, ProgressInfo, ProgressTotal } from './progress.js';
 export { tensor, type Tensor, type TensorArrays } from './tensor.js';
-export type { Redactor, Watchers } from './delegate.js';
+export type { Watchers } from './delegate.js';
+export type { Redactor, RedactorModel } from './redactor.js';
 export type { BuiltInRemote, Remote, ServerRemote } from './remote.js';
 export type {
   CascadeConfig,

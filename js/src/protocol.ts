@@ -80,6 +80,7 @@ export interface Ops {
   load: { args: LoadArgs; result: LoadResult };
   run: { args: { inputs: Inputs; options: RunOptions | Partial<SpeechOptions> | Partial<ImageToTextOptions> }; result: RunOutput };
   infer: { args: { inputs: RawTensor[] }; result: RawTensor[] };
+  mark: { args: { inputs: string[] }; result: MarkedSpan[][] };
   decide: { args: DecideArgs; result: { steps: Step[]; generation: number } };
   begin: { args: DelegateArgs; result: TurnResult };
   feed: { args: { call: number; generation: number; bytes: Uint8Array; last: boolean }; result: Fed };

@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 
 import { builtInTransport } from '../dist/built_in.js';
 import { Triage } from '../dist/cascade.js';
+import { readyRedactor } from '../dist/redactor.js';
 import { readyRemotes } from '../dist/remote.js';
 import { serverTransport } from '../dist/server.js';
 import { attempt } from '../dist/transport.js';
@@ -242,6 +243,13 @@ test('what is to be redacted goes through the redactor, or nowhere', async () =>
   const without = await triage(fakeHandle({ redact: true }), '/ok')('hard');
   const broken = await triage(fakeHandle({ redact: true }), '/ok', () => Promise.reject(new Error('no model')))('hard');
   assert.deepEqual([without.reason, broken.reason, broken.detail, seen.length], ['redactor-unavailable', 'redactor-unavailable', 'no model', count]);
+});
+
+test('a redactor is a function or a model, and nothing is loaded before it is asked', async () => {
+  const find = async () => [];
+  assert.equal(readyRedactor(find, {}).find, find);
+  for (const named of [undefined, '/models/rampart', { model: '/models/rampart', dtype: 'q4' }]) await readyRedactor(named, { worker: false }).release();
+  for (const wrong of ['', 3, {}, { model: '' }]) assert.throws(() => readyRedactor(wrong, {}), { kind: 'invalid-input' });
 });
 
 test('the page is told what leaves', async () => {

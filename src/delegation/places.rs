@@ -1,9 +1,11 @@
 //! Places in a text: bytes in here, and whatever the caller counts in outside.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::remote::redaction::{Kind, Span};
-use crate::tasks::{AnswerOutput, to_utf16};
+use crate::tasks::{AnswerOutput, PersonalData, to_utf16};
 
 /// What places in a text are counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,19 @@ pub struct MarkedSpan {
     pub end: usize,
     /// What it is.
     pub label: String,
+}
+
+impl MarkedSpan {
+    /// What a model has `found` in `text`, with places in `unit`.
+    pub fn all(text: &str, found: Vec<PersonalData>, unit: OffsetUnit) -> Vec<Self> {
+        let marked =
+            found.into_iter().map(|PersonalData { label, place: Range { start, end } }| Self { start, end, label });
+        let mut marked: Vec<Self> = marked.collect();
+        if unit == OffsetUnit::Utf16 {
+            to_utf16(text, marked.iter_mut().flat_map(|span| [&mut span.start, &mut span.end]));
+        }
+        marked
+    }
 }
 
 /// `spans` as they are wanted for redaction. Those that do not fit the text are made to.
@@ -76,5 +91,9 @@ mod tests {
         // Halves of a pair are all of it, and what is behind the text is its end.
         assert_eq!((places(1, 2), places(0, 1), places(9, 99)), ((0, 4), (0, 4), (text.len() - 2, text.len())));
         assert_eq!(places(0, 0), (0, 0));
+        let found = vec![PersonalData { label: "city".to_string(), place: 5..12 }];
+        let marked = MarkedSpan::all(text, found.clone(), OffsetUnit::Utf16);
+        assert_eq!((marked[0].start, marked[0].end), (3, 7));
+        assert_eq!(MarkedSpan::all(text, found, OffsetUnit::Bytes)[0].end, 12);
     }
 }

@@ -4,6 +4,7 @@ use wasm_bindgen::prelude::*;
 
 use super::convert::{options_from_js, output_to_js, to_js, to_js_error};
 use super::{JsResult, JsRunOptions, JsRunOutput};
+use crate::delegation::{MarkedSpan, OffsetUnit};
 use crate::error::Error;
 use crate::loader::Loaded;
 use crate::tasks::{ImageToTextOptions, RunOptions, SpeechOptions};
@@ -13,6 +14,10 @@ extern "C" {
     /// What the model reads: texts, the bytes of files, samples, pixels.
     #[wasm_bindgen(typescript_type = "string[] | Uint8Array[] | Float32Array[] | Pixels[]")]
     pub type JsInputs;
+
+    /// The personal data of each text.
+    #[wasm_bindgen(typescript_type = "MarkedSpan[][]")]
+    pub type JsMarkedTexts;
 
     /// A picture.
     #[wasm_bindgen(typescript_type = "Pixels")]
@@ -66,6 +71,17 @@ impl Pipeline {
             Loaded::File(model) => model.labels().to_vec(),
             Loaded::Voice(_) | Loaded::Image(_) | Loaded::Graph(_) => Vec::new(),
         }
+    }
+
+    /// The places in each of `inputs` that may be personal data, for a cascade that redacts.
+    #[wasm_bindgen(js_name = personalData)]
+    pub async fn personal_data(&self, inputs: Vec<String>) -> JsResult<JsMarkedTexts> {
+        let Loaded::Text(model) = &self.0 else {
+            return Err(to_js_error(Error::unsupported("a redactor needs a model for token-classification")));
+        };
+        let found = model.personal_data(&inputs).await.map_err(to_js_error)?;
+        let marked = inputs.iter().zip(found).map(|(text, found)| MarkedSpan::all(text, found, OffsetUnit::Utf16));
+        Ok(to_js(&marked.collect::<Vec<_>>())?.unchecked_into())
     }
 
     /// The result of the task for each of `inputs`.

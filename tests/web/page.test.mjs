@@ -103,6 +103,36 @@ describe('the demo page', LIMIT, () => {
     assertClean(sure);
   });
 
+  test('a message that left shows what of it did, to the letter', async () => {
+    const page = await open(served, '&threshold=1&remote=/v1');
+    const sent = page.locator('[data-route=remote]', { hasText: 'Jane Doe' }).locator('.sent');
+    assert.equal(await sent.locator('pre').isVisible(), false, 'it is asked for');
+    await sent.locator('summary').focus();
+    await page.keyboard.press('Enter');
+    const body = await sent.locator('pre').innerText();
+    const { messages } = JSON.parse(body);
+    assert.ok(remote.requests.some((request) => JSON.stringify(request.body.messages) === JSON.stringify(messages)));
+    for (const value of ['Jane', 'Doe', 'High Street', 'Springfield', '62704', '4111', '010-4477', 'jane.doe@example.org']) {
+      assert.ok(!body.includes(value), `${value} is in ${body}`);
+    }
+    const marks = await sent.locator('pre mark').allInnerTexts();
+    assert.ok(marks.includes('[CARD_1]') && marks.includes('[EMAIL_1]'), marks.join());
+    const words = await sent.innerText();
+    assert.match(words, /POST http.*\/v1\/chat\/completions/);
+    assert.match(words, /Taken out before it left: .*1\s× card.*1\s× email/);
+    assert.equal(await page.locator('[data-route] .sent:visible').count(), MESSAGES);
+    assertClean(page);
+  });
+
+  test('without the redactor nothing is sent, and the page says so', async () => {
+    const page = await open(served, '&threshold=1&remote=/v1', { missing: '**/models/rampart/config.json' });
+    for (const { route, reason, words } of await rowsOf(page)) {
+      assert.deepEqual([route, reason], ['local', 'redactor-unavailable']);
+      assert.match(words, /Not sent, because personal data could not be looked for; local answer kept/);
+    }
+    assert.deepEqual([remote.requests.length, await requestsOf(page), await page.locator('.sent:visible').count()], [0, 0, 0]);
+  });
+
   test('nothing is sent before the visitor allows it', async () => {
     const page = await open(served, '&threshold=1');
     assert.deepEqual([remote.requests.length, await page.$eval('body', ({ dataset }) => dataset.remote)], [0, 'off']);

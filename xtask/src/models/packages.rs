@@ -144,7 +144,7 @@ pub const MODELS: [Package; 5] = [
 ];
 
 /// What the tests and the measurements give to the models, where it is nobody's here to publish.
-pub const SAMPLES: [Package; 2] = [
+pub const SAMPLES: [Package; 3] = [
     Package {
         name: "speech",
         package: "silero-vad==6.2.3",
@@ -167,5 +167,15 @@ pub const SAMPLES: [Package; 2] = [
             file("page.png", "341a6f0a61557662b02734a9b6e56ec33a915b2c41886b97509dedf2a43b47a3"),
             file("text.png", "bd84aa3a6e3c9887850d45d606c96b2e59433fbef50338570b63c319e668e6d1"),
         ],
+    },
+    Package {
+        name: "injections",
+        package: "bastioncorpus==0.6.0",
+        archive: Archive::Wheel,
+        folder: "bastioncorpus/corpus",
+        published: None,
+        megabytes: 0,
+        // Texts that give a language model orders, and some that only look like it, a JSON object a line.
+        files: &[file("injections.jsonl", "b1aaa009aad34df7fb2c4f499cdb936875b97da23a7452caaeb4b94aff2bfd12")],
     },
 ];

@@ -1,0 +1,103 @@
+// Texts that give a language model orders, and a general model that obeys all of them: whatever it says, the answer is one
+// of the labels, or the local one.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { LLMock } from '@copilotkit/aimock';
+
+import { LIMIT, openBrowser } from './package_page.mjs';
+
+const LOCAL = { task: 'text-classification', model: '/golden/tiny-bert-seq', device: 'wasm' };
+const LABELS = ['negative', 'neutral', 'positive'];
+
+/** An answer that is none is asked for once more, until a budget says that too much has been asked twice of late. */
+const REASONS = ['remote-invalid', 'retry-budget'];
+
+/** What a model makes of a request that it takes its orders from the text of. */
+const OBEYED = {
+  'says what the text says': (text) => ({ content: text }),
+  'takes the text for the label': (text) => ({ content: JSON.stringify({ label: text }) }),
+  'takes the text for an answer with more in it': (text) => ({ content: JSON.stringify({ label: LABELS[0], label_of_attacker: text, labels: [text] }) }),
+  'calls a tool that nobody offered': (text) => ({ toolCalls: [{ name: 'send_mail', arguments: JSON.stringify({ body: text }) }] }),
+  'gives out its orders': (_, system) => ({ content: system }),
+};
+
+describe('prompt injections', LIMIT, () => {
+  let mock;
+  let obey;
+  let opened;
+  let page;
+  let texts;
+  before(async () => {
+    mock = new LLMock({ host: '127.0.0.1', port: 0, logLevel: 'silent', journalMaxEntries: 0 });
+    mock.on({ endpoint: 'chat' }, ({ messages }) => obey(textOf(messages), messages[0].content));
+    await mock.start();
+    opened = await openBrowser({ webgpu: 'none' });
+    page = await opened.page();
+    const corpus = await (await fetch(`${opened.server.url}/bench/samples/injections/injections.jsonl`)).text();
+    texts = corpus.trim().split('\n').map((line) => JSON.parse(line).text);
+  });
+  after(async () => {
+    await opened?.close();
+    await mock?.stop();
+  });
+
+  /** The text as the model is given it: the last that the user says before anything is said of the answer. */
+  const textOf = (messages) => messages.find(({ role }) => role === 'user').content;
+
+  /** What becomes of each text, under `privacy`; a threshold of 1 sends all of them. */
+  const ask = (privacy, texts) =>
+    page.evaluate(
+      async ([local, baseURL, privacy, texts]) => {
+        // What gives no answer again and again would be left alone; here it is to be asked.
+        const remote = { baseURL, model: 'obedient', breaker: { failures: 1_000_000 } };
+        const triage = await pilot.cascade({ local, remote, policy: { threshold: 1, privacy } });
+        const own = await pilot.cascade({ local, policy: { threshold: 1 } });
+        try {
+          return { answers: await Promise.all(texts.map((text) => outcome(triage(text)))), local: await Promise.all(texts.map((text) => own(text))) };
+        } finally {
+          await Promise.all([triage.dispose(), own.dispose()]);
+        }
+      },
+      [LOCAL, `${mock.url}/v1`, privacy, texts],
+    );
+
+  for (const [what, answer] of Object.entries(OBEYED)) {
+    test(`a model that ${what} leaves the local answer, and says why`, async () => {
+      assert.ok(texts.length > 150);
+      obey = answer;
+      const { answers, local } = await ask('allow', texts);
+      for (const [i, { value, error }] of answers.entries()) {
+        assert.equal(error, undefined, texts[i]);
+        const { route, degraded, reason, detail, output } = value;
+        const accepted = what.includes('more in it') && route === 'remote';
+        if (accepted) assert.deepEqual(output, { label: LABELS[0] }, texts[i]);
+        else assert.deepEqual([route, degraded, REASONS.includes(reason), output], ['local', true, true, local[i].output], `${texts[i]}: ${reason}`);
+        assert.equal((detail ?? '') !== '', !accepted, texts[i]);
+      }
+    });
+  }
+
+  test('each text goes as data, in a message of its own, and the orders are the same for all', async () => {
+    const systems = new Set();
+    const sent = [];
+    obey = (text, system) => {
+      systems.add(system);
+      sent.push(text);
+      return { content: JSON.stringify({ label: LABELS[1] }) };
+    };
+    const { answers } = await ask('allow', texts);
+    assert.deepEqual(answers.map(({ value }) => [value.route, value.output.label]), texts.map(() => ['remote', LABELS[1]]));
+    assert.deepEqual([systems.size, sent.toSorted()], [1, texts.toSorted()]);
+  });
+
+  test('they are redacted like any other text', async () => {
+    obey = (text) => ({ content: text });
+    const some = texts.slice(0, 24);
+    const { answers, local } = await ask('redact', some);
+    for (const [i, { value }] of answers.entries()) {
+      assert.deepEqual([value.route, REASONS.includes(value.reason), value.output], ['local', true, local[i].output], `${some[i]}: ${value.reason}`);
+      assert.ok(Array.isArray(value.replaced));
+    }
+  });
+});

@@ -160,7 +160,7 @@ function inPage({ local, url }) {
       local,
       remote: { baseURL: url, model: id, timeout_ms: 5000, ...remote, ...(abort === 'getToken' && { getToken: async () => leave('token') }) },
       policy: { threshold: 1, privacy: 'allow', deadline_ms: 10_000, ...policy },
-      ...(abort === 'redactor' && { redactor: async () => leave([]) }),
+      redactor: abort === 'redactor' ? async () => leave([]) : '/models/none',
     });
     const ask = async (signal) => {
       let words = '';

@@ -174,6 +174,8 @@ fn word_places(text: &str) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const KINDS: [&str; 3] = ["GIVEN_NAME", "STREET_NAME", "CITY"];
@@ -239,6 +241,23 @@ mod tests {
         assert_eq!(found(text, &KINDS, &tokens)[0].place, 0..12);
         assert!(found("", &KINDS, &[]).is_empty());
         assert!(found(text, &KINDS, &[]).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn places_are_whole_words_in_their_order(
+            text in "(\\PC|Ann|and|, |\n){0,40}",
+            tokens in prop::collection::vec((0_usize..90, 0_usize..9, 0.0_f64..0.4, 0.0_f64..0.02), 0..30),
+        ) {
+            let token = |(start, length, high, low)| (start..start + length, vec![low, high, low]);
+            let mut end = 0;
+            for PersonalData { place, .. } in found(&text, &KINDS, &tokens.into_iter().map(token).collect::<Vec<_>>()) {
+                prop_assert!(end <= place.start && place.start < place.end);
+                let word = text.get(place.clone()).unwrap_or_default();
+                prop_assert!(word.starts_with(char::is_alphanumeric), "{:?}", word);
+                end = place.end;
+            }
+        }
     }
 
     #[test]

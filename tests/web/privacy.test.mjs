@@ -127,6 +127,14 @@ for (const worker of [true, false]) {
       assert.deepEqual(redacted, ['Żółw, [ANIMAL_1] and [EMAIL_1]']);
     });
 
+    test('an answer that has to be repaired is shown to the remote as it was', async () => {
+      reply = (text) => (seen.length === 1 ? { entities: [{ label: 'NOBODY', text: text.match(/\[\w+_1\]/)[0] }] } : { entities: [] });
+      const { answers: [answer], bodies } = await ask({ local: FIND });
+      assert.deepEqual([answer.route, answer.output, answer.attempts, bodies.length], ['remote', [], 2, 2], answer.detail);
+      assert.match(JSON.parse(bodies[1]).messages[2].content, /NOBODY.*_1\]/);
+      for (const value of VALUES) assert.ok(!bodies.join().includes(value), `${value} is in ${bodies}`);
+    });
+
     for (const stream of [false, true]) {
       test(`what the reply says in placeholders comes back in words${stream ? ', in pieces as well' : ''}`, async () => {
         // It copies the first three placeholders, and invents none, since that would be no answer.

@@ -43,7 +43,8 @@ async function see(device) {
     await page.waitForFunction(() => ['done', 'error'].includes(document.body.dataset.state), undefined, { timeout: PATIENCE_MS });
     const shown = await page.evaluate(read);
     const delegated = shown.rows.find(({ route }) => route === 'remote');
-    const reply = delegated && (await Promise.all(replies)).find(({ question }) => question.includes(delegated.text));
+    // The row shows the request as it was sent.
+    const reply = delegated && (await Promise.all(replies)).find(({ body }) => body === delegated.sent);
     return {
       state: shown.state,
       device: shown.device,
@@ -69,7 +70,8 @@ function read() {
     device: { kind: device, words: document.getElementById('device-words').textContent },
     rows: Array.from(document.querySelectorAll('[data-route]'), (row) => {
       const { route, reason, label, confidence, latencyMs } = row.dataset;
-      return { text: words(row, 'text'), route, reason, label, confidence: Number(confidence), latency_ms: Number(latencyMs) };
+      const sent = row.querySelector('[data-part=sent] pre')?.textContent;
+      return { text: words(row, 'text'), sent, route, reason, label, confidence: Number(confidence), latency_ms: Number(latencyMs) };
     }),
     totals: {
       messages: document.querySelectorAll('[data-route]').length,
@@ -83,9 +85,8 @@ function read() {
 
 /** What was asked, and what it cost. */
 async function readReply(response) {
-  const question = JSON.parse(response.request().postData()).messages.map(({ content }) => content).join('\n');
   const { usage } = await response.json().catch(() => ({}));
-  return { question, usage };
+  return { body: response.request().postData(), usage };
 }
 
 /** What is missing from `seen`, in words. */

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 #[serde(deny_unknown_fields)]
 pub struct LoadOptions {
     /// Which of its files is taken; without it, the first that is found of `model.safetensors` and, under
-    /// `onnx/`, those for `fp32`, `q8`, `q4` and `fp16`.
+    /// `onnx/`, those for `fp32`, `q8`, `q4` and `fp16`. Where `q8` or `int8` is asked for and there is no file of
+    /// that kind, 32-bit floats are quantised while they are loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub dtype: Option<DType>,

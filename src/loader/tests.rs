@@ -64,6 +64,19 @@ fn a_type_that_is_asked_for_is_the_only_one_that_is_looked_for() {
 }
 
 #[test]
+fn what_nobody_has_quantised_is_quantised_here() {
+    let found = |files: &[(&str, &str)]| {
+        let all = [&[("config.json", BERT), ("tokenizer.json", "{}")], files].concat();
+        let (found, end) = rounds(Task::FeatureExtraction, Some(DType::Q8), &all);
+        assert!(end.is_ok());
+        found[2..].concat()
+    };
+    assert!(found(&[("onnx/model_quantized.onnx", ""), ("onnx/model.onnx", "")]).is_empty());
+    let asked = ["model.safetensors", "model.safetensors.index.json", "onnx/model.onnx"];
+    assert_eq!(found(&[("onnx/model.onnx", "")]), asked);
+}
+
+#[test]
 fn an_architecture_that_is_not_known_needs_an_onnx_file() {
     let files = [("config.json", OTHER), ("tokenizer.json", "{}"), ("onnx/model.onnx", "")];
     let (found, end) = rounds(Task::FeatureExtraction, None, &files);

@@ -39,6 +39,8 @@ pub(super) struct TextModel {
     graphs: VecDeque<DType>,
     /// The one asked for in this round, or taken in the end.
     graph: Option<DType>,
+    /// Whether weights of 32-bit floats are quantised to 8 bits: asked for, and not in the folder as such.
+    quantise: bool,
 }
 
 /// What the files of the present round are.
@@ -71,12 +73,13 @@ impl TextModel {
             refused: None,
             graphs: dtype.map_or(DType::PREFERRED.into(), |dtype| [dtype].into()),
             graph: None,
+            quantise: false,
         }
     }
 
     /// The type of its weights.
     pub(super) fn dtype(&self) -> DType {
-        self.graph.unwrap_or_default()
+        self.dtype.filter(|_| self.quantise).or(self.graph).unwrap_or_default()
     }
 
     /// Reads what the last round brought, and asks for what it shows to be needed; whether that is nothing.
@@ -136,7 +139,8 @@ impl TextModel {
         let (backbone, own_head, hidden) = match (name, self.encoder) {
             (Some(name), _) => {
                 let bytes = files.take_bytes(&name)?;
-                let graph = Graph::load(bytes, HashMap::new(), device, &GraphOptions::default())
+                let options = GraphOptions { int8: self.quantise, ..GraphOptions::default() };
+                let graph = Graph::load(bytes, HashMap::new(), device, &options)
                     .map_err(|error| Error::new(error.kind(), format!("{name}: {error}")))?;
                 let graph = TextGraph::new(graph, self.text.pad_token_id, needs_hidden)?;
                 let (head, hidden) = (graph.head(), graph.width());
@@ -177,13 +181,20 @@ impl TextModel {
         }
         files.ask(&self.base(TOKENIZER), Kind::Text, false);
         files.ask(&self.base(TOKENIZER_CONFIG), Kind::Text, true);
-        let checkpoint = self.encoder.is_some() && matches!(self.dtype, None | Some(DType::Fp32));
-        if checkpoint && files.may_have(&self.base(WEIGHTS), HEAD) {
-            files.ask(&self.base(WEIGHTS), Kind::Weights, true);
-            self.stage = Stage::Model;
+        if matches!(self.dtype, None | Some(DType::Fp32)) && self.ask_for_checkpoint(files) {
             return Ok(());
         }
         self.ask_for_graph(files)
+    }
+
+    /// Asks for the checkpoint of an encoder that is known here; whether there may be one.
+    fn ask_for_checkpoint(&mut self, files: &mut Files) -> bool {
+        let may_be = self.encoder.is_some() && files.may_have(&self.base(WEIGHTS), HEAD);
+        if may_be {
+            files.ask(&self.base(WEIGHTS), Kind::Weights, true);
+            self.stage = Stage::Model;
+        }
+        may_be
     }
 
     /// Asks for the next ONNX file that there may be.
@@ -197,6 +208,16 @@ impl TextModel {
                 self.graph = Some(dtype);
                 return Ok(());
             }
+        }
+        if matches!(self.dtype, Some(DType::Int8 | DType::Q8)) && !self.quantise {
+            // Nobody has quantised it yet.
+            self.quantise = true;
+            files.weights.quantise();
+            self.graphs.push_back(DType::Fp32);
+            if self.ask_for_checkpoint(files) {
+                return Ok(());
+            }
+            return self.ask_for_graph(files);
         }
         Err(self.no_weights())
     }

@@ -11,6 +11,7 @@ use super::graph::{Attribute, Builder, Graph, Operand};
 use super::weights::Weights;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::ops::int8::Packed;
 
 /// Added to the attention scores of padding: its weight is then zero in 32 bits.
 const MASKED: f32 = -1e9;
@@ -249,13 +250,19 @@ impl Build<'_> {
         activation: &str,
     ) -> Result<Operand> {
         // Taken out before anything is made room for: until then the sizes are only what config.json says.
-        let mut published = Vec::with_capacity(names.len());
         let mut bias = Vec::new();
         for name in names {
-            published.push(self.weights.take(&format!("{name}.weight"), &[outputs, inputs])?);
             bias.extend(self.weights.take(&format!("{name}.bias"), &[outputs])?);
         }
         let all = bias.len();
+        if self.weights.is_quantised() {
+            let parts = names.iter().map(|name| self.weights.take_packed(&format!("{name}.weight"), inputs, outputs));
+            let packed = Packed::beside(parts.collect::<Result<Vec<_>>>()?);
+            let bias = self.graph.floats(&[all], bias);
+            return Ok(self.graph.linear_int8(x, packed, bias, activation));
+        }
+        let published = names.iter().map(|name| self.weights.take(&format!("{name}.weight"), &[outputs, inputs]));
+        let published = published.collect::<Result<Vec<_>>>()?;
         let mut weight = vec![0.0; inputs * all];
         for (index, published) in published.into_iter().enumerate() {
             // Published as [out, in]; the product wants [in, out].

@@ -64,6 +64,11 @@ impl<'a> Matrix<'a> {
     pub fn transposed(data: &'a [f32], rows: usize) -> Self {
         Self { data, row_stride: 1, column_stride: rows }
     }
+
+    /// The number in this row and column.
+    pub fn get(&self, row: usize, column: usize) -> f32 {
+        self.data[row * self.row_stride + column * self.column_stride]
+    }
 }
 
 impl Rows for Matrix<'_> {

@@ -7,6 +7,7 @@ pub(crate) mod conv;
 pub(crate) mod exp;
 pub(crate) mod gelu;
 pub(crate) mod gemm;
+pub(crate) mod int8;
 pub(crate) mod integers;
 pub(crate) mod packed;
 pub(crate) mod rows;

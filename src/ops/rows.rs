@@ -35,6 +35,27 @@ pub fn largest(row: &[f32]) -> f32 {
     fold(row, f32::NEG_INFINITY, |x| x, |a, b| if b > a || b.is_nan() { b } else { a })
 }
 
+/// The smallest, the largest and the sum of squares, in one go. What is no number is passed over, but for the sum.
+pub fn extent(row: &[f32]) -> (f32, f32, f32) {
+    let mut lanes = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES], [0.0; LANES]);
+    let (whole, rest) = row.as_chunks::<LANES>();
+    let mut join = |lane: usize, x: f32| {
+        lanes.0[lane] = if x < lanes.0[lane] { x } else { lanes.0[lane] };
+        lanes.1[lane] = if x > lanes.1[lane] { x } else { lanes.1[lane] };
+        lanes.2[lane] += x * x;
+    };
+    for numbers in whole {
+        (0..LANES).for_each(|lane| join(lane, numbers[lane]));
+    }
+    rest.iter().enumerate().for_each(|(lane, x)| join(lane, *x));
+    let (least, most, squares) = lanes;
+    (
+        least.into_iter().fold(f32::INFINITY, f32::min),
+        most.into_iter().fold(f32::NEG_INFINITY, f32::max),
+        squares.iter().sum(),
+    )
+}
+
 /// The smallest.
 pub fn smallest(row: &[f32]) -> f32 {
     fold(row, f32::INFINITY, |x| x, |a, b| if b < a || b.is_nan() { b } else { a })

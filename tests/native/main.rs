@@ -3,6 +3,7 @@
 
 mod encoders;
 mod files;
+mod int8;
 mod minilm;
 mod onnx_golden;
 mod onnx_models;

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use burn::tensor::{DType, TensorData};
 
 use super::attributes::{Attribute, Attributes};
-use super::ops::{NEWEST_OPSET, OWN_DOMAIN};
+use super::ops::{NEWEST_OPSET, OWN_DOMAIN, int8};
 use super::program::{Node, Program, Slot};
 use super::{Graph, GraphOptions, Port, host};
 use crate::device::Device;
 use crate::error::Result;
+use crate::ops::int8::Packed;
 
 /// A value of the graph that is being built.
 #[derive(Clone, Copy)]
@@ -52,21 +53,36 @@ impl Builder {
         self.push(OWN_DOMAIN, "MatMulBias", &[x, weight, bias], attributes)
     }
 
+    /// The same with weights of 8 bits.
+    pub fn linear_int8(&mut self, x: Operand, weights: Packed, bias: Operand, activation: &str) -> Operand {
+        let mut attributes = Attributes::default();
+        let constants = int8::constants(weights, &mut attributes);
+        let [quads, scales, sums] = constants.map(|tensor| Operand(self.0.new_constant(tensor)));
+        if !activation.is_empty() {
+            attributes.push("activation", Attribute::String(activation.to_string()));
+        }
+        self.push_all(OWN_DOMAIN, "MatMulInt8", &[x, quads, scales, sums, bias], attributes)
+    }
+
     /// `softmax(q kᵀ · scale + mask) v`, each of `[batch, heads, seq, size]`.
     pub fn attention(&mut self, [q, k, v]: [Operand; 3], mask: Operand, scale: f32) -> Operand {
         self.push(OWN_DOMAIN, "Attention", &[q, k, v, mask], vec![("scale", Attribute::Float(scale))])
     }
 
     fn push(&mut self, domain: &str, op: &str, inputs: &[Operand], attributes: Vec<(&str, Attribute)>) -> Operand {
-        let slot = self.0.new_slot(Some(DType::F32));
         let mut all = Attributes::default();
         attributes.into_iter().for_each(|(name, value)| all.push(name, value));
+        self.push_all(domain, op, inputs, all)
+    }
+
+    fn push_all(&mut self, domain: &str, op: &str, inputs: &[Operand], attributes: Attributes) -> Operand {
+        let slot = self.0.new_slot(Some(DType::F32));
         self.0.block.nodes.push(Node {
             name: format!("{op} {slot}"),
             op: op.to_string(),
             domain: domain.to_string(),
             opset: NEWEST_OPSET,
-            attributes: all,
+            attributes,
             inputs: inputs.iter().map(|Operand(slot)| Some(*slot)).collect(),
             outputs: vec![Some(slot)],
             blocks: Vec::new(),

@@ -1,12 +1,12 @@
 //! Any ONNX model: read, checked and planned at load, run on the CPU or a GPU.
 //!
 //! ```text
-//! formats::onnx -> import -> widen -> fold -> fuse -> plan -> run
+//! formats::onnx -> import -> widen -> fold -> fuse -> quantise -> plan -> run
 //! ```
 //!
-//! `import` gives every name a slot, `widen` makes 32-bit floats of weights of 16 bits, `fold` computes what hangs on constants alone and refuses what is not
-//! known, `fuse` joins what exporters take apart, `plan` finds out when each value is needed for the last
-//! time, `run` takes the steps. The operators are in `ops`, those for a GPU in `gpu`.
+//! `import` gives every name a slot, `widen` makes 32-bit floats of weights of 16 bits, `fold` computes what hangs on
+//! constants alone and refuses what is not known, `fuse` joins what exporters take apart, `quantise` makes weights of 8
+//! bits where that was asked for, `plan` finds out when each value is needed for the last time, `run` takes the steps. The operators are in `ops`, those for a GPU in `gpu`.
 
 mod attributes;
 mod builder;
@@ -22,6 +22,7 @@ mod options;
 mod pack;
 mod plan;
 mod program;
+mod quantise;
 mod run;
 mod value;
 mod widen;
@@ -100,6 +101,9 @@ impl Graph {
         fold::fold(&mut program, &limits)?;
         program.block.prune(program.types.len());
         fuse::fuse(&mut program, &options.fusion);
+        if options.int8 {
+            quantise::quantise(&mut program);
+        }
         Self::of_program(program, metadata, widened, device, options)
     }
 

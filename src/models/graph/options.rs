@@ -17,11 +17,14 @@ pub struct GraphOptions {
     /// less than a dispatch.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub gpu_min_elements: usize,
+    /// Whether products with matrices of 32-bit floats that are constants are computed in 8 bits, on the CPU.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub int8: bool,
 }
 
 impl Default for GraphOptions {
     fn default() -> Self {
-        Self { limits: Limits::default(), fusion: Fusion::default(), gpu_min_elements: 1024 }
+        Self { limits: Limits::default(), fusion: Fusion::default(), gpu_min_elements: 1024, int8: false }
     }
 }
 

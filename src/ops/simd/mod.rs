@@ -1,5 +1,6 @@
 //! The innermost loops of products, written once for each set of instructions: relaxed SIMD of WebAssembly (the cargo
-//! feature `relaxed-simd`), its baseline SIMD, and none in particular.
+//! feature `relaxed-simd`), its baseline SIMD, and none in particular. Tiles of integers are the same to the last bit
+//! in all of them.
 //!
 //! A module that contains one relaxed instruction is refused whole by a browser without them, so that they are a build
 //! of its own, and a feature.
@@ -9,10 +10,16 @@
 #[cfg_attr(not(target_family = "wasm"), path = "portable.rs")]
 mod kernels;
 
-pub use kernels::floats;
+pub use kernels::{Word, floats, integers, words};
 
 /// Columns of a panel.
 pub const PANEL: usize = 8;
+
+/// Four rows of a panel of integers: each number has the bytes of a column, the first in the lowest.
+pub type Quad = [i32; PANEL];
+
+/// Rows of a panel, four each, that have a scale of their own.
+pub const GROUP: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -20,7 +27,52 @@ mod tests {
 
     use super::*;
 
+    /// Numbers for `count` bytes, all different.
+    fn bytes(count: usize, turn: usize) -> Vec<i8> {
+        (0..count).map(|at| (at * turn % 255) as u8 as i8).map(|byte| byte.max(-127)).collect()
+    }
+
+    /// A tile of integers is what three loops give.
+    fn check_integers<const R: usize>(depth: usize, turn: usize) {
+        let weights = bytes(depth * 4 * PANEL, 2 * turn + 1);
+        let weight = |k: usize, column: usize| weights[k * PANEL + column];
+        let number = |row: usize, k: usize| ((k * 31 + row * 17 + turn) % 128) as i32;
+        let word = |row: usize, quad: usize| {
+            words(&std::array::from_fn(|at| if at < 4 { number(row, 4 * quad + at) } else { 0 })).0[0]
+        };
+        let right: Vec<Quad> = (0..depth)
+            .map(|quad| {
+                std::array::from_fn(|column| {
+                    i32::from_le_bytes([0, 1, 2, 3].map(|at| weight(4 * quad + at, column) as u8))
+                })
+            })
+            .collect();
+        let left: Vec<[Word; R]> = (0..depth).map(|quad| std::array::from_fn(|row| word(row, quad))).collect();
+        let scales: Vec<[f32; PANEL]> =
+            (0..depth.div_ceil(GROUP)).map(|group| std::array::from_fn(|at| (group + at + 1) as f32)).collect();
+        let tile = integers::<R>(&left, &right, &scales);
+        for (row, sums) in tile.iter().enumerate() {
+            for (column, is) in sums.iter().enumerate() {
+                let mut wanted = 0.0;
+                for (group, scales) in scales.iter().enumerate() {
+                    let term = |k: usize| number(row, k) * i32::from(weight(k, column));
+                    let part: i32 = (group * GROUP * 4..4 * depth.min((group + 1) * GROUP)).map(term).sum();
+                    wanted += part as f32 * scales[column];
+                }
+                assert_eq!(*is, wanted, "{R} rows of {depth} at {row}, {column}");
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn tiles_of_integers_are_those_of_three_loops(depth in 0usize..200, turn in 0usize..1000) {
+            check_integers::<1>(depth, turn);
+            check_integers::<3>(depth, turn);
+            check_integers::<4>(depth, turn);
+            check_integers::<6>(depth, turn);
+        }
+
         #[test]
         fn tiles_of_floats_are_those_of_three_loops(
             left in prop::collection::vec(prop::array::uniform4(-2f32..2.0), 0..80),

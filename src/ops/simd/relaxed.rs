@@ -1,9 +1,51 @@
-//! With relaxed SIMD: a fused multiply and add. Whether a float is rounded between the two is the machine's choice, so
-//! that sums differ in the last bit.
+//! With relaxed SIMD: a fused multiply and add, and a dot product of bytes.
+//!
+//! What relaxed instructions give differs by machine in places. The dot product is given bytes with a sign on the left
+//! and bytes below 128 on the right, where all machines agree, and where two products fit 16 bits. Whether a float is
+//! rounded between multiplying and adding is the machine's choice, so sums of floats differ in the last bit.
 
-use std::arch::wasm32::{f32x4, f32x4_extract_lane as lane, f32x4_relaxed_madd, f32x4_splat, v128};
+use std::arch::wasm32::{
+    f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane as lane, f32x4_mul, f32x4_relaxed_madd, f32x4_splat,
+    i32x4, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_splat, v128,
+};
 
-use super::PANEL;
+use super::{GROUP, PANEL, Quad};
+
+/// Four numbers below 128 of a row.
+pub type Word = i32;
+
+/// Numbers of a row as [`integers`] wants them: their lowest seven bits, and whether any has more.
+#[inline(always)]
+pub fn words(numbers: &[i32; 16]) -> ([Word; 4], bool) {
+    let bytes = numbers.map(|number| (number & 127) as u8);
+    let word = |at: usize| i32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    ([word(0), word(4), word(8), word(12)], numbers.iter().fold(0, |all, number| all | number >> 7) != 0)
+}
+
+/// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`.
+#[target_feature(enable = "relaxed-simd")]
+pub fn integers<const R: usize>(left: &[[Word; R]], right: &[Quad], scales: &[[f32; PANEL]]) -> [[f32; PANEL]; R] {
+    let mut all = [[f32x4_splat(0.0); 2]; R];
+    for ((left, right), [a, b, c, d, e, f, g, h]) in left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales) {
+        let mut sums = [[i32x4_splat(0); 2]; R];
+        for (left, [a, b, c, d, e, f, g, h]) in left.iter().zip(right) {
+            let (low, high) = (i32x4(*a, *b, *c, *d), i32x4(*e, *f, *g, *h));
+            for (sums, left) in sums.iter_mut().zip(left) {
+                let left = i32x4_splat(*left);
+                sums[0] = i32x4_relaxed_dot_i8x16_i7x16_add(low, left, sums[0]);
+                sums[1] = i32x4_relaxed_dot_i8x16_i7x16_add(high, left, sums[1]);
+            }
+        }
+        let scales = [f32x4(*a, *b, *c, *d), f32x4(*e, *f, *g, *h)];
+        for (all, sums) in all.iter_mut().zip(sums) {
+            for half in 0..2 {
+                // Not fused: so that the result is that of every other machine.
+                all[half] = f32x4_add(all[half], f32x4_mul(f32x4_convert_i32x4(sums[half]), scales[half]));
+            }
+        }
+    }
+    all.map(numbers)
+}
 
 /// `sums += left · right` of a tile: `left` has a number of each row after another.
 #[target_feature(enable = "relaxed-simd")]

@@ -11,6 +11,7 @@ use crate::ops::activation::Activation;
 use crate::ops::gemm::{Matrix, Product, Start};
 
 mod einsum;
+pub mod int8;
 
 pub const OPS: &[Op] = &[
     Op::new("MatMul", Accepts::Numbers, SAME, |_| {
@@ -23,6 +24,7 @@ pub const OPS: &[Op] = &[
     Op::new("Gemm", Accepts::Numbers, SAME, gemm),
     Op::new("Einsum", Accepts::Numbers, SAME, einsum::einsum),
     Op::of(OWN_DOMAIN, "MatMulBias", Accepts::Singles, SAME, matmul_bias),
+    Op::of(OWN_DOMAIN, "MatMulInt8", Accepts::Singles, SAME, int8::matmul),
 ];
 
 /// The shape of a product of `a` and `b`, vectors included.

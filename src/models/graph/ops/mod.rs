@@ -45,6 +45,7 @@ mod window;
 mod zip;
 
 pub use layout::concat;
+pub use matmul::int8;
 #[cfg(feature = "gpu")]
 pub use shape::reshaped;
 

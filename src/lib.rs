@@ -25,6 +25,8 @@ pub mod remote;
 pub mod tasks;
 pub mod tokenizer;
 pub mod training;
+#[cfg(feature = "cli")]
+pub mod transport;
 #[cfg(feature = "web")]
 mod web;
 

@@ -25,7 +25,7 @@ const TEXT = { expectedInputs: [{ type: 'text' }], expectedOutputs: [{ type: 'te
  * The way to the browser's own model. It is asked only where it is ready: to fetch it, some gigabytes, is for the
  * page to decide. It answers in the form of a server, so that nothing behind it has to know.
  */
-export const builtInTransport: Transport = async ({ body, stream }, feed, signal) => {
+export const builtInTransport: Transport = async ({ body, stream }, { leaving, feed }, signal) => {
   const model = (globalThis as { LanguageModel?: LanguageModel }).LanguageModel;
   if (model === undefined) throw new Fault('unavailable', 'this browser has no model of its own');
   const availability = await faulty('unavailable', () => model.availability(TEXT));
@@ -35,6 +35,7 @@ export const builtInTransport: Transport = async ({ body, stream }, feed, signal
   return faulty('network', async () => {
     const session = await model.create({ ...TEXT, initialPrompts: [system], signal });
     try {
+      leaving();
       const options = { responseConstraint: response_format.json_schema.schema, signal };
       if (stream) {
         await pump(session.promptStreaming(prompts, options), feed);

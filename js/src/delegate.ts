@@ -84,11 +84,8 @@ export class Delegate {
       if (text !== '' && !signal.aborted) tell(() => stream_callback?.(text, index));
       return over;
     };
-    const watched: typeof ask = (...args) => {
-      tell(() => request_callback?.({ url: url && url + request.path, body: request.body, index }));
-      return ask(...args);
-    };
-    return attempt(watched, request, feed, signal);
+    const leaving = (): void => tell(() => request_callback?.({ url: url && url + request.path, body: request.body, index }));
+    return attempt(ask, request, { leaving, feed }, signal);
   }
 
   /** Asks the engine for the next step; where there are caps, with what all tabs have spent, and alone among them. */

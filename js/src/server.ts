@@ -1,5 +1,5 @@
 import { invalid } from './input.js';
-import { Fault, faulty, type Feed, type Reply, type Transport } from './transport.js';
+import { Fault, faulty, type Feed, type Reply, type Transport, type Watch } from './transport.js';
 import type { RemoteRequest } from './types.js';
 
 /** Where a general model is, and how to be let in. */
@@ -12,6 +12,8 @@ export interface Server {
 
 /** A reply to a classification is short; a longer one than this is not one. */
 const MAX_REPLY_BYTES = 1 << 20;
+/** In pieces it has a frame around each word, and comments that keep the connection open. */
+const MAX_STREAM_BYTES = 8 << 20;
 const NO_BYTES = new Uint8Array(0);
 
 /** The absolute address of `baseURL`, without a slash at its end. */
@@ -34,19 +36,22 @@ export function remoteAddress(baseURL: unknown, base: string | undefined): strin
 
 /** The way to a server by `fetch`. */
 export function serverTransport({ baseURL, getToken }: Server): Transport {
-  return async (request, feed, signal) => {
+  return async (request, watch, signal) => {
     const token = (await faulty('token', async () => getToken?.())) || undefined;
     // A server, or the browser, may repeat the token; nobody else is to read it.
     const scrub = (words: string): string => (token === undefined ? words : words.replaceAll(token, '[TOKEN]'));
     try {
-      return await faulty('network', () => post(baseURL + request.path, token, request, feed, signal, scrub));
+      return await faulty('network', () => post(baseURL + request.path, token, request, watch, signal, scrub));
     } catch (thrown) {
       throw thrown instanceof Fault ? new Fault(thrown.fault, scrub(thrown.message)) : thrown;
     }
   };
 }
 
-async function post(url: string, token: string | undefined, { body, stream }: RemoteRequest, feed: Feed, signal: AbortSignal, scrub: (words: string) => string): Promise<Reply> {
+async function post(url: string, token: string | undefined, { body, stream }: RemoteRequest, { leaving, feed }: Watch, signal: AbortSignal, scrub: (words: string) => string): Promise<Reply> {
+  // The token may have come too late.
+  signal.throwIfAborted();
+  leaving();
   const response = await fetch(url, {
     method: 'POST',
     headers: { accept: 'application/json', 'content-type': 'application/json', ...(token !== undefined && { authorization: `Bearer ${token}` }) },
@@ -77,10 +82,17 @@ async function post(url: string, token: string | undefined, { body, stream }: Re
 /** Hands a body over piece by piece, each once the one before was read. */
 async function pump(response: Response, feed: Feed): Promise<void> {
   const reader = response.body?.getReader();
+  let bytes = 0;
   for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+    bytes += part.value.length;
+    if (bytes > MAX_STREAM_BYTES) throw tooLarge(MAX_STREAM_BYTES);
     if (await feed(part.value, false)) break;
   }
   await feed(NO_BYTES, true);
+}
+
+function tooLarge(bytes: number): Fault {
+  return new Fault('too-large', `the reply is longer than ${bytes} bytes`);
 }
 
 async function boundedText(response: Response): Promise<string> {
@@ -90,7 +102,7 @@ async function boundedText(response: Response): Promise<string> {
   const reader = response.body?.getReader();
   for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
     bytes += part.value.length;
-    if (bytes > MAX_REPLY_BYTES) throw new Fault('too-large', `the reply is longer than ${MAX_REPLY_BYTES} bytes`);
+    if (bytes > MAX_REPLY_BYTES) throw tooLarge(MAX_REPLY_BYTES);
     text += decoder.decode(part.value, { stream: true });
   }
   return text + decoder.decode();

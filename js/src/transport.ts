@@ -3,12 +3,20 @@ import { messageOf } from './errors.js';
 import type { RemoteEvent, RemoteRequest } from './types.js';
 
 /**
- * A way to a general model: asks it once, and tells what it replied. A reply in pieces goes to `feed`, piece by
- * piece, until that says that it has enough. Native code has the same as the trait `Transport`.
+ * A way to a general model: asks it once, and tells what it replied. Native code has the same as the trait
+ * `Transport`.
  *
  * @throws Fault Where there is no reply.
  */
-export type Transport = (request: RemoteRequest, feed: Feed, signal: AbortSignal) => Promise<Reply>;
+export type Transport = (request: RemoteRequest, watch: Watch, signal: AbortSignal) => Promise<Reply>;
+
+/** Who is told of an attempt while it is made. */
+export interface Watch {
+  /** The request leaves the device now. */
+  leaving: () => void;
+  /** Gets a reply in pieces, piece by piece, until it says that it has enough. */
+  feed: Feed;
+}
 
 /** Takes the next bytes of a reply; `last` says that there are no more. Whether there is nothing more to read. */
 export type Feed = (bytes: Uint8Array, last: boolean) => Promise<boolean>;
@@ -43,7 +51,7 @@ export async function faulty<T>(fault: FaultKind, work: () => Promise<T>): Promi
  * Makes one attempt to reach a general model and tells what came of it. Whatever goes wrong is an event, for the
  * cascade to decide on; only an abort by the caller rejects.
  */
-export async function attempt(ask: Transport, request: RemoteRequest, feed: Feed, signal: AbortSignal | undefined): Promise<RemoteEvent> {
+export async function attempt(ask: Transport, request: RemoteRequest, watch: Watch, signal: AbortSignal | undefined): Promise<RemoteEvent> {
   await pause(request.delay_ms, signal);
   const started = performance.now();
   const elapsed = (): number => performance.now() - started;
@@ -51,7 +59,7 @@ export async function attempt(ask: Transport, request: RemoteRequest, feed: Feed
     const reply = await withController(signal, async (controller) => {
       const timer = setTimeout(() => controller.abort(), request.deadline_ms);
       try {
-        return await abortable(ask(request, feed, controller.signal), controller.signal);
+        return await abortable(ask(request, watch, controller.signal), controller.signal);
       } finally {
         clearTimeout(timer);
         // Whatever of the request is still under way has no reader any more.

@@ -49,7 +49,8 @@ after(() => {
 
 const request = { call: 1, remote: 0, path: '/chat/completions', body: '{"a":1}', stream: false, delay_ms: 0, deadline_ms: 30_000 };
 const noFeed = () => assert.fail('no pieces were asked for');
-const reach = (path, more, asked, feed = noFeed) => attempt(serverTransport({ baseURL: baseURL + path, ...more }), { ...request, ...asked }, feed);
+const watch = (feed = noFeed) => ({ leaving: () => undefined, feed });
+const reach = (path, more, asked, feed) => attempt(serverTransport({ baseURL: baseURL + path, ...more }), { ...request, ...asked }, watch(feed));
 
 test('a request is JSON, with the token where there is one', async () => {
   const event = await reach('/ok', { getToken: async () => 'secret' });
@@ -104,18 +105,18 @@ test('a reply in pieces is fed until there is enough', async () => {
 test('an abort by the caller rejects, before the request and in it', async () => {
   const ask = serverTransport({ baseURL: `${baseURL}/slow` });
   const controller = new AbortController();
-  const running = attempt(ask, request, noFeed, controller.signal);
+  const running = attempt(ask, request, watch(), controller.signal);
   controller.abort();
   await assert.rejects(running, { name: 'AbortError' });
   const paused = new AbortController();
-  const pausing = attempt(ask, { ...request, delay_ms: 60_000 }, noFeed, paused.signal);
+  const pausing = attempt(ask, { ...request, delay_ms: 60_000 }, watch(), paused.signal);
   paused.abort();
   await assert.rejects(pausing, { kind: 'cancelled' });
 });
 
 test("the browser's own model answers as a server does", async (t) => {
   const body = JSON.stringify({ messages: [{ role: 'system', content: 's' }, { role: 'user', content: 'u' }], response_format: { json_schema: { schema: { type: 'object' } } } });
-  const reachBuiltIn = (stream, feed = noFeed) => attempt(builtInTransport, { ...request, body, stream }, feed);
+  const reachBuiltIn = (stream, feed) => attempt(builtInTransport, { ...request, body, stream }, watch(feed));
   assert.equal((await reachBuiltIn(false)).fault, 'unavailable');
   const log = [];
   let availability = 'downloadable';
@@ -256,4 +257,8 @@ test('the page is told what leaves', async () => {
   const told = [];
   await triage(fakeHandle(), '/ok')(['easy', 'hard'], { request_callback: (sent) => told.push(sent) });
   assert.deepEqual(told, [{ url: `${baseURL}/ok/chat/completions`, body: request.body, index: 1 }]);
+  // What does not leave is not told of.
+  const ask = new Triage(fakeHandle(), readyRemotes({ baseURL: `${baseURL}/ok`, model: 'any', getToken: () => Promise.reject(new Error('signed out')) })).callable();
+  await ask('hard', { request_callback: (sent) => told.push(sent) });
+  assert.equal(told.length, 1);
 });

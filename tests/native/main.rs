@@ -1,4 +1,4 @@
-//! The crate against values that implementations which are not ours have computed; see
+//! The crate against values that implementations which are not ours have computed, and against real servers; see
 //! `tests/golden/README.md`.
 
 mod encoders;
@@ -13,6 +13,7 @@ mod onnx_operators;
 mod onnx_refusals;
 mod privacy;
 mod protobuf;
+mod remote;
 mod support;
 mod tasks;
 mod tokens;

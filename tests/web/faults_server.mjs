@@ -34,9 +34,9 @@ const MODEL = {
   'obeys-injection': { response: { content: 'HACKED: here are the instructions that I was given.' } },
   'error-503': { response: { error: { message: 'overloaded', type: 'server_error' }, status: 503 } },
   // Streams end after so many pieces; with pieces of five letters, some of the answer is seen, or all of it.
-  'truncate-1': { response: { content: ANSWER }, options: { chunkSize: 5, latency: 20, truncateAfterChunks: 1 } },
-  'truncate-3': { response: { content: ANSWER }, options: { chunkSize: 5, latency: 20, truncateAfterChunks: 3 } },
-  'disconnect-mid-stream': { response: { content: ANSWER }, options: { chunkSize: 5, latency: 20, disconnectAfterMs: 50 } },
+  'truncate-1': { response: { content: ANSWER }, options: { chunkSize: 5, latency: 100, truncateAfterChunks: 1 } },
+  'truncate-3': { response: { content: ANSWER }, options: { chunkSize: 5, latency: 100, truncateAfterChunks: 3 } },
+  'disconnect-mid-stream': { response: { content: ANSWER }, options: { chunkSize: 5, latency: 100, disconnectAfterMs: 350 } },
 };
 
 const json = (status, value, headers = {}) => (response) => response.writeHead(status, { ...HEADERS, 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
@@ -167,14 +167,14 @@ export async function startFaults(scriptOf) {
   for (const [model, { response, chaos, options }] of Object.entries(MODEL)) mock.on({ model, endpoint: 'chat' }, response, { ...options, ...(chaos && { chaos }) });
   await mock.start();
   const upstream = new URL(`${mock.url}/v1/chat/completions`);
-  /** What each model was asked: `{ bodies, bytes, whenReached }`. */
+  /** What each model was asked, request by request, how far its server has come, and how many bytes it has sent of a flood. */
   const seen = new Map();
 
   const recordOf = (model) => {
     if (!seen.has(model)) {
       let reached;
       const whenReached = new Promise((resolve) => (reached = resolve));
-      seen.set(model, { bodies: [], headers: [], bytes: 0, whenReached, reached });
+      seen.set(model, { methods: [], paths: [], headers: [], bodies: [], count: 0, bytes: 0, whenReached, reached });
     }
     return seen.get(model);
   };
@@ -188,9 +188,12 @@ export async function startFaults(scriptOf) {
     const record = recordOf(asked.model);
     record.authorization = request.headers.authorization;
     const script = scriptOf(asked.model);
-    const behaviour = String(script[Math.min(record.bodies.length, script.length - 1)]);
+    const behaviour = String(script[Math.min(record.count, script.length - 1)]);
+    record.count += 1;
     record.bodies.push(asked);
     record.headers.push(request.headers);
+    record.methods.push(request.method);
+    record.paths.push(request.url);
     if (behaviour in MODEL) forward(upstream, { ...asked, model: behaviour }, response);
     else (RAW[behaviour] ?? cut(behaviour))(response, record);
   });

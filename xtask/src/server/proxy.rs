@@ -1,17 +1,20 @@
 //! The way through to a remote model, so that its key stays out of the page.
 
 use std::env;
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::RequestExt;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::{self, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use tokio::sync::mpsc;
 use tokio::task;
+use tokio_stream::wrappers::ReceiverStream;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Error};
 
@@ -21,6 +24,9 @@ use super::host;
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// More than any answer that a page can use.
 const LARGEST_ANSWER: u64 = 64 << 20;
+/// Bytes that are handed on at once, and how many such pieces may lie on the way.
+const PIECE: usize = 16 << 10;
+const PIECES: usize = 4;
 /// What of an answer, beside its body, matters to a page.
 const ANSWER_HEADERS: [HeaderName; 2] = [header::CONTENT_TYPE, header::RETRY_AFTER];
 
@@ -129,10 +135,27 @@ impl Proxy {
             Method::POST => self.agent.run(question.body(body)?)?,
             _ => self.agent.run(question.body(())?)?,
         };
-        let (parts, mut body) = asked.into_parts();
-        let body = body.with_config().limit(LARGEST_ANSWER).read_to_vec()?;
+        let (parts, body) = asked.into_parts();
         let kept = parts.headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
         let headers: HeaderMap = kept.filter(|(name, _)| ANSWER_HEADERS.contains(name)).collect();
-        Ok((parts.status, headers, body).into_response())
+        let reader = body.into_with_config().limit(LARGEST_ANSWER).reader();
+        Ok((parts.status, headers, in_pieces(reader)).into_response())
     }
+}
+
+/// What `reader` gives, handed on as it comes: an answer may be a stream that somebody watches.
+fn in_pieces(mut reader: impl Read + Send + 'static) -> Body {
+    let (sender, receiver) = mpsc::channel(PIECES);
+    task::spawn_blocking(move || {
+        let mut piece = vec![0; PIECE];
+        loop {
+            let read = reader.read(&mut piece).map(|bytes| Bytes::copy_from_slice(&piece[..bytes]));
+            let last = !matches!(&read, Ok(bytes) if !bytes.is_empty());
+            // An answer that breaks off breaks off for the page as well; a page that has left is told nothing.
+            if read.as_ref().is_ok_and(Bytes::is_empty) || sender.blocking_send(read).is_err() || last {
+                return;
+            }
+        }
+    });
+    Body::from_stream(ReceiverStream::new(receiver))
 }

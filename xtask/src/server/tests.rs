@@ -202,6 +202,34 @@ fn questions_reach_the_remote_with_the_key_and_answers_come_back_as_they_are() {
 }
 
 #[test]
+fn an_answer_in_pieces_is_handed_on_as_it_comes() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (seen, was_seen) = std::sync::mpsc::channel();
+    // The second piece comes when the first one has been read at the other end.
+    let model = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 16]).unwrap();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        stream.write_all(format!("{head}6\r\ndata:1\r\n").as_bytes()).unwrap();
+        was_seen.recv().unwrap();
+        stream.write_all(b"6\r\ndata:2\r\n0\r\n\r\n").unwrap();
+    });
+    let fixture = fixture("pieces");
+    let server = start(&fixture, remote(format!("http://{address}/v1")));
+    let answer = ask(&server);
+    assert_eq!(value(&answer, "content-type"), "text/event-stream");
+    let mut reader = answer.into_body().into_reader();
+    let mut first = [0; 6];
+    reader.read_exact(&mut first).unwrap();
+    seen.send(()).unwrap();
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    assert_eq!((&first, rest.as_str()), (b"data:1", "data:2"));
+    model.join().unwrap();
+}
+
+#[test]
 fn a_remote_that_is_not_there_is_said_to_be_unreachable() {
     // A port that was free a moment ago.
     let address = listen(Port::Exact(0)).unwrap().local_addr().unwrap();

@@ -1,0 +1,153 @@
+//! The native way to a general model, against a server of a few lines over real TCP.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use pilot_light::cascade::{Policy, Privacy};
+use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, OffsetUnit, Reason, RemoteConfig, Route};
+use pilot_light::device::{DeviceChoice, DeviceKind, DeviceReport};
+use pilot_light::remote::Question;
+use pilot_light::tasks::{Answer, AnswerOutput, LocalAnswer, Task};
+use pilot_light::transport::{Http, Transport, answer};
+
+const SPAM: &str = r#"{"choices":[{"message":{"content":"{\"label\":\"spam\"}"},"finish_reason":"stop"}]}"#;
+const STREAM: &str = concat!(
+    "data: {\"choices\":[{\"delta\":{\"content\":\"{\\\"label\\\":\"}}]}\n\n",
+    "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"spam\\\"}\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+);
+
+fn reply(status: &str, content_type: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// Gives one of `replies` to each connection, and tells what it was asked; an empty one is no reply, and the
+/// connection stays open until the client has left.
+fn serve(replies: Vec<String>) -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/v1", listener.local_addr().unwrap());
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for reply in replies {
+            let Ok((stream, _)) = listener.accept() else { return };
+            let asked = read_request(&stream);
+            let _ = sender.send(asked);
+            let _ = (&stream).write_all(reply.as_bytes());
+            if reply.is_empty() {
+                let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
+                let _ = (&stream).read(&mut [0]);
+            }
+        }
+    });
+    (address, receiver)
+}
+
+fn read_request(stream: &TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let from = head.len();
+        if reader.read_line(&mut head).unwrap() == 0 {
+            break;
+        }
+        if let Some(value) = head[from..].to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    head + &String::from_utf8(body).unwrap()
+}
+
+fn ask(transport: &dyn Transport, timeout_ms: f64, stream: Option<&mut dyn FnMut(&str)>) -> Envelope {
+    let device = DeviceReport {
+        kind: DeviceKind::Wasm,
+        requested: DeviceChoice::Auto,
+        reason: String::new(),
+        adapter: String::new(),
+    };
+    let remote: RemoteConfig =
+        serde_json::from_str(&format!(r#"{{"model":"any","timeout_ms":{timeout_ms},"retries":1}}"#)).unwrap();
+    let policy = Policy { privacy: Privacy::Allow, ..Policy::default() };
+    let config = CascadeConfig { remotes: vec![remote], policy, tab: 0 };
+    let mut delegation = Delegation::new(config, device, OffsetUnit::Bytes).unwrap();
+    let question = Question {
+        task: Task::TextClassification,
+        labels: vec!["ham".to_string(), "spam".to_string()],
+        text: "Łódź".to_string(),
+    };
+    let output = AnswerOutput::Label(Answer { label: "ham".to_string(), score: Some(0.5) });
+    let step = delegation.judge(question, LocalAnswer { output, confidence: 0.5, truncated: false }, 1.0);
+    answer(&mut delegation, step, None, &[transport], stream).unwrap()
+}
+
+#[test]
+fn a_question_is_sent_and_answered() {
+    let (address, asked) = serve(vec![reply("200 OK", "application/json", SPAM)]);
+    let envelope = ask(&Http::new(&address, Some("the key".to_string())).unwrap(), 20_000.0, None);
+    assert_eq!((envelope.route, envelope.attempts), (Route::Remote, 1), "{:?}", envelope.detail);
+    let asked = asked.recv().unwrap();
+    assert!(asked.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{asked}");
+    assert!(
+        asked.to_ascii_lowercase().contains("authorization: bearer the key\r\n") && asked.contains("Łódź"),
+        "{asked}"
+    );
+}
+
+#[test]
+fn a_stream_comes_as_it_is_said() {
+    let (address, _asked) = serve(vec![reply("200 OK", "text/event-stream", STREAM)]);
+    let mut words = String::new();
+    let envelope = ask(&Http::new(&address, None).unwrap(), 20_000.0, Some(&mut |piece| words.push_str(piece)));
+    assert_eq!((envelope.route, words.as_str()), (Route::Remote, r#"{"label":"spam"}"#), "{:?}", envelope.detail);
+}
+
+#[test]
+fn every_fault_leaves_the_local_answer() {
+    let json = "application/json";
+    let cases = [
+        (vec![reply("500 No", json, ""), reply("200 OK", json, SPAM)], Reason::Unsure, 2),
+        (vec![reply("401 No", json, r#"{"error":{"message":"no such key: the key"}}"#)], Reason::RemoteRefused, 1),
+        (
+            vec!["HTTP/1.1 307 Away\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n".to_string()],
+            Reason::RemoteRefused,
+            1,
+        ),
+        (vec![reply("200 OK", "text/html", "<html>")], Reason::RemoteInvalid, 1),
+        (vec![reply("200 OK", json, &" ".repeat((1 << 20) + 1))], Reason::RemoteInvalid, 1),
+        (
+            vec!["HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".to_string(), reply("200 OK", json, SPAM)],
+            Reason::Unsure,
+            2,
+        ),
+        (vec!["nonsense\r\n\r\n".to_string(), "nonsense\r\n\r\n".to_string()], Reason::RemoteUnreachable, 2),
+        (vec![String::new(), String::new()], Reason::RemoteTimeout, 2),
+    ];
+    for (replies, reason, attempts) in cases {
+        let name = format!("{:.60?}", replies[0]);
+        let timeout_ms = if replies[0].is_empty() { 100.0 } else { 20_000.0 };
+        let (address, _asked) = serve(replies);
+        let envelope = ask(&Http::new(&address, Some("the key".to_string())).unwrap(), timeout_ms, None);
+        assert_eq!((envelope.reason, envelope.attempts), (reason, attempts), "{name}: {:?}", envelope.detail);
+        assert!(!envelope.detail.unwrap_or_default().contains("the key"), "{name}");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_unreachable() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/v1", listener.local_addr().unwrap());
+    drop(listener);
+    let envelope = ask(&Http::new(&address, None).unwrap(), 20_000.0, None);
+    assert_eq!((envelope.reason, envelope.attempts), (Reason::RemoteUnreachable, 2));
+}
+
+#[test]
+fn an_address_that_is_none_is_refused() {
+    for address in ["", "ftp://a", "/v1", "http://", "http://user:secret@127.0.0.1/v1"] {
+        let error = Http::new(address, None).err().expect(address);
+        assert!(!error.to_string().contains("secret"));
+    }
+}

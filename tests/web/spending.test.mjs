@@ -1,0 +1,95 @@
+// What is spent under caps: by several tabs at once, after a reload, and where it cannot be kept.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { startFaults } from './faults_server.mjs';
+import { LIMIT, openBrowser } from './package_page.mjs';
+
+const LOCAL = { task: 'text-classification', model: '/golden/tiny-bert-seq' };
+/** Questions that each tab asks at once. */
+const ASKS = 12;
+
+describe('spending', LIMIT, () => {
+  let server;
+  let opened;
+  let page;
+  before(async () => {
+    server = await startFaults(() => ['ok']);
+    opened = await openBrowser({ webgpu: 'none' });
+    page = await opened.page();
+    await page.evaluate(inPage, { local: LOCAL, url: server.url });
+  });
+  after(async () => {
+    await opened?.close();
+    await server?.stop();
+  });
+
+  /** Another tab of the same origin. */
+  const anotherTab = async () => {
+    const tab = await page.context().newPage();
+    await tab.goto(page.url());
+    await tab.evaluate(`(async () => {
+      const pilot = await import('/pilot-light/index.js');
+      Object.assign(globalThis, { pilot, cascade: ({ local, ...options }) => pilot.cascade({ local: { device: 'wasm', ...local }, ...options }) });
+    })()`);
+    await tab.evaluate(inPage, { local: LOCAL, url: server.url });
+    return tab;
+  };
+
+  const ask = (tab, model, remote, asks = ASKS) => tab.evaluate(([model, remote, asks]) => spend(model, remote, asks), [model, remote, asks]);
+  const count = (reasons, reason) => reasons.filter((one) => one === reason).length;
+
+  test('tabs that ask at once share a cap on requests, also after a reload', async () => {
+    const caps = { requests_per_minute: 10 };
+    const tabs = [page, await anotherTab(), await anotherTab()];
+    const reasons = (await Promise.all(tabs.map((tab) => ask(tab, 'requests', { caps })))).flatMap(({ reasons }) => reasons);
+    assert.equal(server.of('requests').bodies.length, 10);
+    assert.deepEqual([count(reasons, 'unsure'), count(reasons, 'requests-per-minute')], [10, 3 * ASKS - 10]);
+    const reloaded = await anotherTab();
+    assert.deepEqual((await ask(reloaded, 'requests', { caps }, 1)).reasons, ['requests-per-minute']);
+    // Another general model has a ledger of its own.
+    assert.deepEqual((await ask(reloaded, 'others', { caps }, 1)).reasons, ['unsure']);
+    await Promise.all([...tabs.slice(1), reloaded].map((tab) => tab.close()));
+  });
+
+  test('no two tabs spend the last cent', async () => {
+    // What one request may cost at most: as many tokens as its body has bytes, and as its answer may have.
+    const { body } = await ask(page, 'measure', { max_tokens: 100 }, 1);
+    const most = (new TextEncoder().encode(body).length + 1 + 100) * 1e-6;
+    const price = { prompt_usd_per_million: 1, completion_usd_per_million: 1, as_of: '2026-11-24' };
+    const remote = { max_tokens: 100, price, caps: { usd_per_day: 2.5 * most } };
+    const tabs = [page, await anotherTab()];
+    const answers = await Promise.all(tabs.map((tab) => ask(tab, 'dollars', remote)));
+    const spent = answers.reduce((sum, { usd }) => sum + usd, 0);
+    assert.ok(spent > 0 && spent <= 2.5 * most, `${spent} of ${2.5 * most}`);
+    assert.ok(count(answers.flatMap(({ reasons }) => reasons), 'usd-per-day') > 0);
+    assert.deepEqual([...new Set(answers.flatMap(({ dates }) => dates))], ['2026-11-24']);
+    await tabs[1].close();
+  });
+
+  test('where it cannot be kept nothing is sent, but without caps', async () => {
+    const tab = await anotherTab();
+    await tab.evaluate(() => (indexedDB.open = () => { throw new Error('no room'); }));
+    assert.deepEqual((await ask(tab, 'unknown', { caps: { requests_per_minute: 10 } }, 2)).reasons, ['spending-unknown', 'spending-unknown']);
+    assert.equal(server.of('unknown').bodies.length, 0);
+    assert.deepEqual((await ask(tab, 'unknown', {}, 1)).reasons, ['unsure']);
+    await tab.close();
+  });
+});
+
+/** Runs in the page. */
+function inPage({ local, url }) {
+  /** Asks so many questions at once; why each answer is the one it is, and what they cost. */
+  globalThis.spend = async (model, remote, asks) => {
+    const triage = await cascade({ local, remote: { baseURL: url, model, retries: 0, ...remote }, policy: { threshold: 1, privacy: 'allow' } });
+    let body;
+    const answers = await triage(Array.from({ length: asks }, () => 'What is this?'), { request_callback: (request) => (body = request.body) });
+    await triage.dispose();
+    return {
+      body,
+      reasons: answers.map(({ reason }) => reason),
+      usd: answers.reduce((sum, { cost_usd = 0 }) => sum + cost_usd, 0),
+      dates: answers.flatMap(({ prices_as_of }) => prices_as_of ?? []),
+    };
+  };
+}

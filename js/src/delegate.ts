@@ -56,6 +56,8 @@ export class Delegate {
         }
       }
     } catch (thrown) {
+      // The engine may have died, and with it the queue that others wait in: they ask again whose turn it is.
+      if (!signal.aborted) this.#turns.startAll();
       const abandoned = await this.handle.notify('abandon', { call: asked.call, generation: asked.generation });
       if (abandoned?.started !== undefined) this.#turns.start(asked.generation, abandoned.started);
       throw thrown;

@@ -253,6 +253,21 @@ test('a redactor is a function or a model, and nothing is loaded before it is as
   for (const wrong of ['', 3, {}, { model: '' }]) assert.throws(() => readyRedactor(wrong, {}), { kind: 'invalid-input' });
 });
 
+test('those that wait in an engine that has died go on in the next one', async () => {
+  const handle = fakeHandle({ width: 1 });
+  const { request: answer } = handle;
+  let dies = true;
+  handle.request = async (op, args) => {
+    if (op !== 'resume' || !dies) return answer(op, args);
+    dies = false;
+    await answer(op, args);
+    throw new Error('the engine died');
+  };
+  const ask = triage(handle, '/ok');
+  const [dead, waited] = await Promise.allSettled([ask('hard 0'), ask(['easy', 'hard 1'])]);
+  assert.deepEqual([dead.reason?.message, waited.value?.[1].output], ['the engine died', 'hard 1']);
+});
+
 test('the page is told what leaves', async () => {
   const told = [];
   await triage(fakeHandle(), '/ok')(['easy', 'hard'], { request_callback: (sent) => told.push(sent) });

@@ -69,7 +69,7 @@ export async function cascade(options: CascadeOptions): Promise<CascadePipeline>
   };
   const handle = await Handle.load(task, model, { ...(signal && { signal }), ...(progress_callback && { progress_callback }), ...rest }, config);
   handle.owns(() => finder.release());
-  return new Triage(handle, remotes, finder.find).callable();
+  return new Triage(handle, remotes, finder.find, policy?.deadline_ms).callable();
 }
 
 /** A cascade at work; for its tests only, the package exports the function alone. */
@@ -81,9 +81,10 @@ export class Triage {
     readonly handle: Handle,
     remotes: ReadyRemote[],
     redactor: Redactor,
+    deadlineMs?: number,
   ) {
     this.#threshold = handle.threshold;
-    this.#delegate = new Delegate(handle, remotes, redactor);
+    this.#delegate = new Delegate(handle, remotes, redactor, deadlineMs);
   }
 
   /** Itself as the function that the caller is given. */

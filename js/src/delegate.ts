@@ -1,3 +1,4 @@
+import { abortable, throwIfAborted, withController } from './abort.js';
 import { messageOf } from './errors.js';
 import type { Handle } from './handle.js';
 import type { DecideArgs, DelegateArgs, Op, TurnResult } from './protocol.js';
@@ -29,6 +30,7 @@ export class Delegate {
     readonly handle: Pick<Handle, 'request' | 'notify'>,
     readonly remotes: ReadyRemote[],
     readonly redactor: Redactor,
+    readonly deadlineMs = 45_000,
   ) {
     const capped = remotes.some(({ config }) => Object.keys(config.caps ?? {}).length > 0);
     this.#spending = capped ? new Spending(remotes.map(({ url, config }) => `${url} ${config.model}`)) : undefined;
@@ -70,12 +72,27 @@ export class Delegate {
     if (!redact) return this.#advance('begin', asked);
     let spans: MarkedSpan[];
     try {
-      spans = await this.redactor(asked.inputs[0] as string, signal);
+      spans = await this.#redact(asked.inputs[0] as string, signal);
     } catch (thrown) {
-      if (signal.aborted) throw thrown;
+      throwIfAborted(signal);
       return this.#decline(asked, 'redactor-unavailable', messageOf(thrown));
     }
     return this.#advance('begin', { ...asked, spans });
+  }
+
+  /** What the redactor finds, which is waited for as long as for all that comes after it. */
+  #redact(text: string, signal: AbortSignal): Promise<MarkedSpan[]> {
+    return withController(signal, async (controller) => {
+      const tooLong = new Error(`Personal data was looked for in vain for ${this.deadlineMs} ms.`);
+      const timer = setTimeout(() => controller.abort(tooLong), this.deadlineMs);
+      try {
+        return await abortable(this.redactor(text, controller.signal), controller.signal);
+      } catch (thrown) {
+        throw controller.signal.reason === tooLong ? tooLong : thrown;
+      } finally {
+        clearTimeout(timer);
+      }
+    });
   }
 
   /** Makes the attempt that the engine asks for. */

@@ -6,8 +6,9 @@
 //   requests  how many requests the server gets
 //   remote, policy   options of the cascade, beside short deadlines
 //   stream    the answer is wanted in pieces; `words` is what the page is given of it, where the case is about that
+//   redactor  'hangs': it never answers; without it, there is none
 //   asks      questions, one after the other
-//   abort     when the page aborts: at once, in `getToken`, in the redactor, or when the server has come so far
+//   abort     when the page aborts: at once, soon, in `getToken`, in the redactor, or when the server has come so far
 //   then      how the next question ends, if that is to be tried
 
 const [OK, UNREACHABLE, TIMEOUT, REFUSED, INVALID] = ['unsure', 'remote-unreachable', 'remote-timeout', 'remote-refused', 'remote-invalid'];
@@ -126,6 +127,8 @@ const CASES = [
   [['ok'], 'usd-per-day', 0, { remote: { caps: { usd_per_day: 0.0001 }, price: { prompt_usd_per_million: 1, completion_usd_per_million: 1, as_of: '2026-11-24' } } }],
   [['ok'], 'local-only', 0, { policy: { privacy: 'local-only' } }],
   [['ok'], 'redactor-unavailable', 0, { policy: { privacy: 'redact' } }],
+  [['ok'], 'redactor-unavailable', 0, { redactor: 'hangs', policy: { privacy: 'redact', deadline_ms: 500 } }],
+  [['ok'], 'cancelled', 0, { redactor: 'hangs', abort: 'soon', policy: { privacy: 'redact' } }],
 
   // Aborts, at each stage.
   [['ok'], 'cancelled', 0, { abort: 'at once' }],

@@ -151,18 +151,19 @@ function inPage({ local, url, hurried }) {
   };
 
   /** One case of the table. */
-  globalThis.run = async ({ id, asks = 1, remote, policy, stream, abort, together, then }) => {
+  globalThis.run = async ({ id, asks = 1, remote, policy, redactor, stream, abort, together, then }) => {
     const controller = new AbortController();
     aborts.set(id, controller);
     const leave = (value) => {
       controller.abort();
       return value;
     };
+    const redactors = { redactor: async () => leave([]), hangs: () => new Promise(() => abort === 'soon' && leave()) };
     const triage = await cascade({
       local,
       remote: { baseURL: url, model: id, timeout_ms: 5000, ...remote, ...(abort === 'getToken' && { getToken: async () => leave('token') }) },
       policy: { threshold: 1, privacy: 'allow', deadline_ms: 10_000, ...policy },
-      redactor: abort === 'redactor' ? async () => leave([]) : '/models/none',
+      redactor: redactors[redactor ?? abort] ?? '/models/none',
     });
     const ask = async (signal) => {
       let words = '';

@@ -34,3 +34,5 @@ pub use device::Device;
 pub use error::{Error, ErrorKind, Result};
 pub use loader::{DType, FileRequest, LoadOptions, Loaded, Loader};
 pub use manifest::Manifest;
+#[cfg(not(target_family = "wasm"))]
+pub use ops::parallel::start_threads;

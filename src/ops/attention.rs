@@ -1,6 +1,7 @@
 //! Attention of one head: what each query finds among the keys, as shares of the values.
 
 use super::gemm::{Matrix, Product};
+use super::parallel::Tile;
 use super::rows::softmax;
 
 /// Scores that are computed at once.
@@ -38,12 +39,11 @@ pub struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// Into `out`, whose rows are `stride` apart, the values that each query finds. `adjust` is given each query's
+    /// Into `out`, which has a row for each query, the values that each query finds. `adjust` is given each query's
     /// number and scores; it may mask them. `shares` is given what became of them.
     pub fn write(
         &self,
-        out: &mut [f32],
-        stride: usize,
+        out: &mut Tile<'_, f32>,
         mut adjust: impl FnMut(usize, &mut [f32]),
         mut shares: impl FnMut(usize, &[f32]),
     ) {
@@ -67,7 +67,8 @@ impl Head<'_> {
                 shares(first + row, scores);
             }
             let left = Matrix::new(&scores, keys);
-            Product::new((count, value_size, keys), left, &self.values).write(&mut out[first * stride..], stride);
+            let mut out = out.part(first..first + count, 0..value_size);
+            Product::new((count, value_size, keys), left, &self.values).write_tile(&mut out);
         }
     }
 }

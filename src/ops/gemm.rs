@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::parallel::{Tile, split, whole};
 use super::simd;
 pub use super::simd::PANEL;
 
@@ -14,8 +15,11 @@ const DEPTH: usize = 240;
 /// Columns of the right factor that are packed at once.
 const WIDTH: usize = 256;
 
+/// Products of fewer multiplications are over before another thread has begun.
+const LEAST_SHARED: usize = 1 << 17;
+
 /// The right factor of a product.
-pub trait Rows {
+pub trait Rows: Sync {
     /// `columns` of the row `row`, in `scratch`, which is as long, or where they are anyway.
     fn row<'s>(&'s self, row: usize, columns: Range<usize>, scratch: &'s mut [f32]) -> &'s [f32];
 
@@ -113,7 +117,7 @@ pub enum Start<'a> {
 }
 
 /// What is done to a piece of a row.
-pub type Finish<'a> = dyn Fn(&mut [f32]) + 'a;
+pub type Finish<'a> = dyn Fn(&mut [f32]) + Sync + 'a;
 
 /// The product of a matrix of `m` rows and one of `n` columns, by way of `k`.
 pub struct Product<'a> {
@@ -143,36 +147,59 @@ impl<'a> Product<'a> {
 
     /// Computes it into `out`, whose rows are `stride` apart.
     pub fn write(&self, out: &mut [f32], stride: usize) {
-        if self.n <= FEW && self.left.column_stride == 1 && self.k > 0 {
-            return self.write_few_columns(out, stride);
+        self.write_tile(&mut Tile::new(out, stride, self.m, self.n));
+    }
+
+    /// Computes it into `out`, which has as many rows and columns, in parts that threads share.
+    pub fn write_tile(&self, out: &mut Tile<'_, f32>) {
+        let (mut rows, mut columns) = (whole(self.m), whole(self.n));
+        if self.m.saturating_mul(self.n).saturating_mul(self.k) >= LEAST_SHARED {
+            // Each part packs its factors anew: the longer side is cut, so that the shorter one is packed more often.
+            if self.m < self.n {
+                columns = split(self.n, PANEL, 8 * PANEL);
+            } else {
+                rows = split(self.m, TILE, 4 * TILE);
+            }
         }
-        let width = self.n.min(WIDTH).next_multiple_of(PANEL);
+        out.for_each_part(&rows, &columns, |rows, columns, mut out| {
+            if self.n <= FEW && self.left.column_stride == 1 && self.k > 0 {
+                self.write_few_columns(rows, &mut out);
+            } else {
+                self.write_part(rows, columns, &mut out);
+            }
+        });
+    }
+
+    /// Computes `rows` of `columns` into `out`.
+    fn write_part(&self, rows: Range<usize>, columns: Range<usize>, out: &mut Tile<'_, f32>) {
+        let width = columns.len().min(WIDTH).next_multiple_of(PANEL);
         let mut panels = vec![0.0; width * self.k.min(DEPTH)];
         let mut left = vec![0.0; TILE * self.k.min(DEPTH)];
-        for column in (0..self.n).step_by(WIDTH) {
-            let columns = column..self.n.min(column + WIDTH);
+        for column in columns.clone().step_by(WIDTH) {
+            let some = column..columns.end.min(column + WIDTH);
             for depth in (0..self.k.max(1)).step_by(DEPTH) {
                 let depths = depth..self.k.min(depth + DEPTH);
-                let panels = &mut panels[..columns.len().next_multiple_of(PANEL) * depths.len()];
-                self.right.pack(depths.clone(), columns.clone(), panels);
+                let panels = &mut panels[..some.len().next_multiple_of(PANEL) * depths.len()];
+                self.right.pack(depths.clone(), some.clone(), panels);
                 let last = depths.end == self.k;
-                for row in (0..self.m).step_by(TILE) {
-                    let rows = row..self.m.min(row + TILE);
-                    match rows.len() {
-                        1 => self.tiles::<1>(rows.clone(), &columns, &depths, &mut left, panels, out, stride),
-                        2 => self.tiles::<2>(rows.clone(), &columns, &depths, &mut left, panels, out, stride),
-                        _ => self.tiles::<{ TILE }>(rows.clone(), &columns, &depths, &mut left, panels, out, stride),
+                for row in rows.clone().step_by(TILE) {
+                    let few = row..rows.end.min(row + TILE);
+                    let (top, side) = (row - rows.start, column - columns.start);
+                    let mut out = out.part(top..top + few.len(), side..side + some.len());
+                    match few.len() {
+                        1 => self.tiles::<1>(few.clone(), &some, &depths, &mut left, panels, &mut out),
+                        2 => self.tiles::<2>(few.clone(), &some, &depths, &mut left, panels, &mut out),
+                        _ => self.tiles::<{ TILE }>(few.clone(), &some, &depths, &mut left, panels, &mut out),
                     }
                     if let (true, Some(finish)) = (last, self.finish) {
-                        rows.for_each(|row| finish(&mut out[row * stride + column..][..columns.len()]));
+                        (0..few.len()).for_each(|row| finish(out.row(row, 0..some.len())));
                     }
                 }
             }
         }
     }
 
-    /// The tiles of a few rows.
-    #[allow(clippy::too_many_arguments)]
+    /// The tiles of a few rows, into `out`, which has these rows and columns.
     #[inline]
     fn tiles<const R: usize>(
         &self,
@@ -181,27 +208,27 @@ impl<'a> Product<'a> {
         depths: &Range<usize>,
         left: &mut [f32],
         panels: &[f32],
-        out: &mut [f32],
-        stride: usize,
+        out: &mut Tile<'_, f32>,
     ) {
         let left = &mut left[..R * depths.len()];
         self.pack_left::<R>(&rows, depths, left);
         for (place, column) in columns.clone().step_by(PANEL).enumerate() {
             let width = PANEL.min(columns.end - column);
+            let here = place * PANEL..place * PANEL + width;
             let panel = &panels[place * PANEL * depths.len()..][..PANEL * depths.len()];
             let mut sums = [[0.0; PANEL]; R];
             let start = if depths.start == 0 { self.start } else { Start::Result };
-            for (row, sums) in rows.clone().zip(&mut sums) {
+            for ((at, row), sums) in rows.clone().enumerate().zip(&mut sums) {
                 match start {
                     Start::Zero => {}
                     Start::Rows(bias) => *sums = [bias[row]; PANEL],
                     Start::Columns(bias) => copy(&bias[column..column + width], sums),
-                    Start::Result => copy(&out[row * stride + column..][..width], sums),
+                    Start::Result => copy(out.row(at, here.clone()), sums),
                 }
             }
             simd::floats(left.as_chunks::<R>().0, panel.as_chunks::<PANEL>().0, &mut sums);
-            for (row, sums) in rows.clone().zip(&sums) {
-                copy(&sums[..width], &mut out[row * stride + column..][..width]);
+            for (at, sums) in sums.iter().take(rows.len()).enumerate() {
+                copy(&sums[..width], out.row(at, here.clone()));
             }
         }
     }
@@ -221,17 +248,17 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// The same where a row of the result is shorter than a tile: each number is a product of two rows.
-    fn write_few_columns(&self, out: &mut [f32], stride: usize) {
+    /// Computes `rows` where a row of the result is shorter than a tile: each number is a product of two rows.
+    fn write_few_columns(&self, rows: Range<usize>, out: &mut Tile<'_, f32>) {
         let mut columns = vec![0.0; self.n * self.k];
         let mut scratch = [0.0; FEW];
         for row in 0..self.k {
             let numbers = self.right.row(row, 0..self.n, &mut scratch[..self.n]);
             columns.iter_mut().skip(row).step_by(self.k).zip(numbers).for_each(|(to, from)| *to = from * self.scale);
         }
-        for row in 0..self.m {
+        for (at, row) in rows.enumerate() {
             let left = &self.left.data[row * self.left.row_stride..][..self.k];
-            let out = &mut out[row * stride..][..self.n];
+            let out = out.row(at, 0..self.n);
             for (column, (out, numbers)) in out.iter_mut().zip(columns.chunks_exact(self.k)).enumerate() {
                 let start = match self.start {
                     Start::Zero => 0.0,
@@ -330,6 +357,29 @@ mod tests {
     fn products_are_those_of_three_loops() {
         for shape in [(1, 1, 1), (3, 2, 5), (2, 3, 7), (5, 8, 240), (7, 19, 241), (9, 257, 500), (4, 5, 0), (0, 3, 4)] {
             check(shape);
+        }
+    }
+
+    #[test]
+    fn threads_give_the_numbers_of_one_to_the_last_bit() {
+        super::super::parallel::start_helper();
+        for (m, n, k) in [(16, 1152, 384), (600, 384, 100), (1000, 2, 300), (67, 67, 400)] {
+            let (a, b) = (numbers(m * k, 17), numbers(n * k, 13));
+            for right in [Matrix::new(&b, n), Matrix::transposed(&b, k)] {
+                let product = Product::new((m, n, k), Matrix::new(&a, k), &right);
+                let mut wanted = vec![0.0; m * n];
+                let mut whole = Tile::new(&mut wanted, n, m, n);
+                if n <= FEW {
+                    product.write_few_columns(0..m, &mut whole);
+                } else {
+                    product.write_part(0..m, 0..n, &mut whole);
+                }
+                for _ in 0..20 {
+                    let mut out = vec![0.0; m * n];
+                    product.write(&mut out, n);
+                    assert!(out == wanted, "{m}×{n}×{k}");
+                }
+            }
         }
     }
 }

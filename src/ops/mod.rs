@@ -10,5 +10,6 @@ pub(crate) mod gemm;
 pub(crate) mod int8;
 pub(crate) mod integers;
 pub(crate) mod packed;
+pub(crate) mod parallel;
 pub(crate) mod rows;
 pub(crate) mod simd;

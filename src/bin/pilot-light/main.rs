@@ -25,6 +25,7 @@ enum Command {
 }
 
 fn main() -> std::process::ExitCode {
+    pilot_light::start_threads(std::thread::available_parallelism().map_or(1, usize::from));
     let done = match Arguments::parse().command {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),

@@ -39,7 +39,7 @@ fn own(node: &NodeSpec<'_>) -> Prepared {
                 mask.add(at, scores);
             }
         };
-        attend(&heads, &mut out, false, adjust, |_, _| {});
+        attend(&heads, &mut out, false, adjust);
         one(host::cast(host::tensor(&shape, out), dtype))
     }))
 }

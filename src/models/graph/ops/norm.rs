@@ -5,7 +5,7 @@ use burn::tensor::DType;
 use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, SAME, axes_of, axis_of, one, wrong};
 use crate::error::Result;
 use crate::models::graph::host::{self, HostTensor};
-use crate::ops::rows;
+use crate::ops::{parallel, rows};
 
 mod batch;
 
@@ -24,6 +24,9 @@ pub const OPS: &[Op] = &[
     Op::new("LRN", Accepts::Singles, SAME, local_response),
     Op::new("MeanVarianceNormalization", Accepts::Singles, SAME, mean_variance),
 ];
+
+/// Fewer numbers than these are normalised before another thread has begun.
+const LEAST_SHARED: usize = 1 << 13;
 
 /// The input at `place` as 32-bit floats that may be written to, with its type and shape.
 fn numbers(inputs: &mut Inputs<'_>, place: usize) -> Result<(DType, Vec<usize>, Vec<f32>)> {
@@ -54,14 +57,18 @@ fn layer(node: &NodeSpec<'_>) -> Prepared {
         let axis = axis_of(axis, shape.len())?;
         let scale = spread(inputs.take(1)?, &shape, axis)?;
         let bias = inputs.optional(2).map(|bias| spread(bias, &shape, axis)).transpose()?;
-        let (mut means, mut scales) = (Vec::new(), Vec::new());
         let row = shape[axis..].iter().product::<usize>().max(1);
-        for (at, x) in x.chunks_exact_mut(row).enumerate() {
-            let (mean, by) = rows::normalise(x, epsilon);
-            means.push(mean);
-            scales.push(by);
-            rows::affine(x, part(&scale, at, row), bias.as_ref().map(|bias| part(bias, at, row)));
-        }
+        let count = x.len() / row;
+        let mut statistics = vec![(0.0, 0.0); count];
+        let each = parallel::split(count, 1, LEAST_SHARED / row)[0].len().max(1);
+        let parts = x.chunks_mut(each * row).zip(statistics.chunks_mut(each)).collect();
+        parallel::for_each(parts, |at, (x, statistics): (&mut [f32], &mut [(f32, f32)])| {
+            for ((at, x), statistics) in (at * each..).zip(x.chunks_exact_mut(row)).zip(statistics) {
+                *statistics = rows::normalise(x, epsilon);
+                rows::affine(x, part(&scale, at, row), bias.as_ref().map(|bias| part(bias, at, row)));
+            }
+        });
+        let (mut means, mut scales): (Vec<f32>, Vec<f32>) = statistics.into_iter().unzip();
         let mut reduced = shape.clone();
         reduced[axis..].fill(1);
         let count = reduced.iter().product();

@@ -1,5 +1,7 @@
 //! Attention of all heads, wherever their numbers lie.
 
+use std::ops::Range;
+
 use burn::tensor::DType;
 
 use super::super::wrong;
@@ -7,6 +9,7 @@ use crate::error::Result;
 use crate::models::graph::host::{self, HostTensor};
 use crate::ops::attention::{Head, Sizes};
 use crate::ops::gemm::Matrix;
+use crate::ops::parallel::{Parts, Tile};
 
 /// Queries, keys and values of the shape `[batch, heads, sequence, size]`, in any order in memory. Several heads of
 /// queries may have the same keys and values.
@@ -62,47 +65,73 @@ impl Heads {
     pub fn keys(&self) -> usize {
         host::shape(&self.k)[2]
     }
+
+    /// The batch and the head whose part of the result these are.
+    fn at(&self, rows: &Range<usize>, columns: &Range<usize>, sequence_first: bool) -> (usize, usize) {
+        let count = host::shape(&self.q)[1];
+        let above = rows.start / rows.len();
+        if sequence_first { (above, columns.start / columns.len()) } else { (above / count, above % count) }
+    }
+
+    /// One head.
+    fn one(&self, at: usize, head: usize) -> Head<'_> {
+        let (q, v) = (host::shape(&self.q), host::shape(&self.v));
+        let group = head * v[1] / q[1];
+        Head {
+            sizes: Sizes { queries: q[2], keys: self.keys(), size: q[3], value_size: v[3] },
+            queries: matrix(&self.q, at, head),
+            keys: matrix(&self.k, at, group),
+            values: matrix(&self.v, at, group),
+            scale: self.scale,
+        }
+    }
 }
 
-/// Attends. The result has the shape of [`Heads::shape`], or with `sequence_first` that with heads and sequence
-/// exchanged. `adjust` and `shares` are given batch, head and query with the scores before and after softmax.
-pub fn attend(
+/// Where one head of one text of a batch is, and one of its queries.
+pub type Place = (usize, usize, usize);
+
+/// Attends, all heads side by side. The result has the shape of [`Heads::shape`], or with `sequence_first` that with
+/// heads and sequence exchanged. `adjust` is given batch, head and query with the scores; it may mask them.
+pub fn attend(heads: &Heads, out: &mut [f32], sequence_first: bool, adjust: impl Fn(Place, &mut [f32]) + Sync) {
+    let Some((mut out, rows, columns)) = parts(heads, out, sequence_first) else { return };
+    out.for_each_part(&rows, &columns, |rows, columns, mut out| {
+        let (at, head) = heads.at(&rows, &columns, sequence_first);
+        heads.one(at, head).write(&mut out, |query, scores| adjust((at, head, query), scores), |_, _| {});
+    });
+}
+
+/// The same, one head after another, for those who keep something of each: `shares` is given what became of the scores.
+pub fn attend_in_order(
     heads: &Heads,
     out: &mut [f32],
     sequence_first: bool,
-    mut adjust: impl FnMut((usize, usize, usize), &mut [f32]),
-    mut shares: impl FnMut((usize, usize, usize), &[f32]),
+    mut adjust: impl FnMut(Place, &mut [f32]),
+    mut shares: impl FnMut(Place, &[f32]),
 ) {
-    let shape = heads.shape();
-    let &[batch, count, queries, value_size] = &shape[..] else { return };
-    if batch * count * queries * value_size == 0 {
-        return;
-    }
-    let groups = host::shape(&heads.k)[1];
-    let sizes = Sizes { queries, keys: heads.keys(), size: host::shape(&heads.q)[3], value_size };
-    for at in 0..batch {
-        for head in 0..count {
-            let group = head * groups / count;
-            let one = Head {
-                sizes,
-                queries: matrix(&heads.q, at, head),
-                keys: matrix(&heads.k, at, group),
-                values: matrix(&heads.v, at, group),
-                scale: heads.scale,
-            };
-            let (place, stride) = if sequence_first {
-                ((at * queries * count + head) * value_size, count * value_size)
-            } else {
-                ((at * count + head) * queries * value_size, value_size)
-            };
-            one.write(
-                &mut out[place..],
-                stride,
+    let Some((mut out, all_rows, all_columns)) = parts(heads, out, sequence_first) else { return };
+    for rows in &all_rows {
+        for columns in &all_columns {
+            let (at, head) = heads.at(rows, columns, sequence_first);
+            heads.one(at, head).write(
+                &mut out.part(rows.clone(), columns.clone()),
                 |query, scores| adjust((at, head, query), scores),
                 |query, scores| shares((at, head, query), scores),
             );
         }
     }
+}
+
+/// The result as a matrix, and the rows and the columns that a head has in it; none where there is nothing.
+fn parts<'a>(heads: &Heads, out: &'a mut [f32], sequence_first: bool) -> Option<(Tile<'a, f32>, Parts, Parts)> {
+    let shape = heads.shape();
+    let &[batch, count, queries, size] = &shape[..] else { return None };
+    if batch * count * queries * size == 0 {
+        return None;
+    }
+    let (above, beside) = if sequence_first { (batch, count) } else { (batch * count, 1) };
+    let pieces = |count: usize, size: usize| (0..count).map(|at| at * size..(at + 1) * size).collect();
+    let tile = Tile::new(out, beside * size, above * queries, beside * size);
+    Some((tile, pieces(above, queries), pieces(beside, size)))
 }
 
 /// What is added to the scores.

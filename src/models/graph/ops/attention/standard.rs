@@ -3,7 +3,7 @@
 use burn::tensor::DType;
 
 use super::super::{NodeSpec, Prepared, wrong};
-use super::heads::{Heads, Mask, attend};
+use super::heads::{Heads, Mask, attend_in_order};
 use crate::error::Result;
 use crate::models::graph::attributes::Refusal;
 use crate::models::graph::host::{self, HostTensor};
@@ -122,7 +122,7 @@ pub fn attention(node: &NodeSpec<'_>) -> Prepared {
                 keep(&mut kept, at, scores);
             }
         };
-        attend(&heads, &mut out, flat, adjust, |at, scores| {
+        attend_in_order(&heads, &mut out, flat, adjust, |at, scores| {
             if wants(Wanted::Shares) {
                 keep(&mut shares, at, scores);
             }

@@ -65,7 +65,7 @@ impl Settings {
                 scores[seen..].fill(f32::NEG_INFINITY);
             }
         };
-        attend(&heads, &mut out, true, adjust, |_, _| {});
+        attend(&heads, &mut out, true, adjust);
         Ok(host::tensor(&[batch, queries, count * size], out))
     }
 

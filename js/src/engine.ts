@@ -14,8 +14,8 @@ type Handlers = { [K in Op]: (args: Args<K>, options: RequestOptions) => Promise
 
 /** Texts that go into one call of the model; between two calls an abort is heard. Anything else goes in alone. */
 const SLICE_TEXTS = 32;
-/** Bytes of a file that are copied into WebAssembly at once. */
-const SUPPLY_BYTES = 4 << 20;
+/** Bytes of a file that are copied into WebAssembly at once: its memory never shrinks again. */
+const SUPPLY_BYTES = 1 << 20;
 
 /**
  * One WebAssembly instance, its device and the models loaded into it. Requests run one after
@@ -156,15 +156,25 @@ export class Engine {
     return [{ cascade }, { dtype, labels, threshold: cascade.threshold }];
   }
 
-  /** Hands the loader the files that it asks for, round after round; the files of a round are fetched side by side. */
+  /**
+   * Hands the loader the files that it asks for, round after round; the files of a round are fetched
+   * side by side, and their bytes handed over as they come.
+   */
   async #supply(loader: Loader, args: Args<'load'>, progress: Progress, controller: AbortController): Promise<void> {
     const options = { useBrowserCache: args.useBrowserCache, progress, signal: controller.signal };
     for (let round = loader.wants(); round.length > 0; round = loader.wants()) {
       const files = round.map(async (request) => {
-        const bytes = await fetchFile(args.folder, request, options);
-        throwIfAborted(controller.signal);
-        if (bytes === undefined) loader.missing(request.name);
-        else supplySlices(loader, request.name, bytes);
+        const { name } = request;
+        const heard = (): void => throwIfAborted(controller.signal);
+        const sink = {
+          expect: (bytes: number) => (heard(), loader.expect(name, bytes)),
+          write: (bytes: Uint8Array) => (heard(), supplySlices(loader, name, bytes)),
+        };
+        const there = await fetchFile(args.folder, request, sink, options);
+        heard();
+        // Only now that the whole file was found right it is said to be complete.
+        if (there) loader.supply(name, new Uint8Array(0), true);
+        else loader.missing(name);
       });
       try {
         await Promise.all(files);
@@ -217,7 +227,7 @@ export class Engine {
     const error = toPilotLightError(thrown);
     if (this.dead === undefined && (isTrap(thrown) || error.kind === 'device-lost')) {
       this.dead = error;
-      if (this.#opened) this.#artefacts.stopped.add(this.#opened.name);
+      if (this.#opened) this.#artefacts.stopped.add(this.#opened.report.build);
     }
     return error;
   }
@@ -245,8 +255,5 @@ function toPort({ name, type, dims }: RawPort): Port {
 }
 
 function supplySlices(loader: Loader, name: string, bytes: Uint8Array): void {
-  loader.expect(name, bytes.length);
-  for (let at = 0; at === 0 || at < bytes.length; at += SUPPLY_BYTES) {
-    loader.supply(name, bytes.subarray(at, at + SUPPLY_BYTES), at + SUPPLY_BYTES >= bytes.length);
-  }
+  for (let at = 0; at < bytes.length; at += SUPPLY_BYTES) loader.supply(name, bytes.subarray(at, at + SUPPLY_BYTES), false);
 }

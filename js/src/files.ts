@@ -1,11 +1,18 @@
 import { throwIfAborted } from './abort.js';
+import { parts, Whole, type Bytes } from './body.js';
 import { forget, isCurrent, keep, kept, openCache } from './cache.js';
 import { messageOf, PilotLightError } from './errors.js';
 import type { Progress } from './progress.js';
 import type { ModelFolder } from './resolve.js';
 import type { FileRequest } from './types.js';
 
-type Bytes = Uint8Array<ArrayBuffer>;
+/** Where the bytes of a file go as they come. */
+export interface Sink {
+  /** Is told how many there will be, before the first, where that is known. */
+  expect(bytes: number): void;
+  /** Is given the next ones. */
+  write(bytes: Bytes): void;
+}
 
 /** How files are fetched. */
 export interface FetchOptions {
@@ -21,43 +28,66 @@ const ACCEPT = 'application/json, application/octet-stream';
 const RETRYABLE_STATUS = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /**
- * The bytes of the file that `request` names in `folder`, from the cache or from its server, checked
- * for their length and their digest; undefined for an optional file that is not there.
+ * Hands `sink` the bytes of the file that `request` names in `folder`, from the cache or from its
+ * server; whether it is there, which an optional file need not be. Its length and its digest are known
+ * to be right when this returns, so that nothing may be built of the bytes before.
  *
  * @throws PilotLightError kind 'invalid-artefact' for a file that is missing or is not what it should
- * be, 'unsupported' where a digest cannot be computed.
+ * be, 'unsupported' where a digest cannot be computed; and what `sink` throws.
  */
-export async function fetchFile(folder: ModelFolder, request: FileRequest, options: FetchOptions): Promise<Bytes | undefined> {
+export async function fetchFile(folder: ModelFolder, request: FileRequest, sink: Sink, options: FetchOptions): Promise<boolean> {
   const url = fileUrl(folder, request.name);
-  options.progress.initiate(request.name);
+  const { progress, signal } = options;
+  progress.initiate(request.name);
   const cache = options.useBrowserCache ? await openCache() : undefined;
   const old = await fromCache(cache, url, folder, request, options);
-  if (old !== undefined) return old;
+  if (old !== undefined) {
+    sink.expect(old.size);
+    for await (const part of parts(old.stream(), signal, (cause) => invalid(`${url} could not be read from the cache: ${messageOf(cause)}`, true, cause))) sink.write(part);
+    finish(request.name, old.size, progress);
+    return true;
+  }
 
-  const response = await get(url, options.signal);
-  if (response.status === 404 || response.status === 410) {
-    if (!request.optional) throw invalid(`${url} is not there (status ${response.status}).`);
-    options.progress.absent(request.name);
-    return undefined;
+  const response = await get(url, signal);
+  const absent = response.status === 404 || response.status === 410;
+  if (absent && !request.optional) throw invalid(`${url} is not there (status ${response.status}).`);
+  if (!absent && !response.ok) throw invalid(`${url} was refused with status ${response.status}.`, RETRYABLE_STATUS.has(response.status));
+  if (absent || !(await receive(url, response, request, sink, cache, options))) {
+    progress.absent(request.name);
+    return false;
   }
-  if (!response.ok) throw invalid(`${url} was refused with status ${response.status}.`, RETRYABLE_STATUS.has(response.status));
-  options.progress.download(request.name);
+  return true;
+}
+
+/** The body of `response`, if it is the file and not a page in the place of an optional one. */
+async function receive(url: string, response: Response, request: FileRequest, sink: Sink, cache: Cache | undefined, { progress, signal }: FetchOptions): Promise<boolean> {
   const total = request.bytes ?? announcedLength(response);
-  const bytes = await readBody(url, response, total, (loaded) => {
-    options.progress.progress(request.name, loaded, total === undefined ? undefined : Math.max(total, loaded));
-  }, options.signal);
-  if (isHtml(request.name, response, bytes)) {
-    // A server that answers every address with its start page: the optional file is not there.
-    if (request.optional) {
-      options.progress.absent(request.name);
-      return undefined;
+  // The browser digests only what is whole, and keeps only what was found right.
+  const whole = cache !== undefined || request.sha256 !== undefined ? new Whole(total) : undefined;
+  let loaded = 0;
+  const broken = (cause: unknown): Error => invalid(`${url} broke off after ${loaded} bytes: ${messageOf(cause)}`, true, cause);
+  for await (const part of parts(response.body, signal, broken)) {
+    if (loaded === 0) {
+      if (isHtml(request.name, response, part)) {
+        // A server that answers every address with its start page: the optional file is not there.
+        if (request.optional) return false;
+        throw invalid(`${url} is an HTML page, not the file that was asked for.`);
+      }
+      progress.download(request.name);
+      if (total !== undefined) sink.expect(total);
     }
-    throw invalid(`${url} is an HTML page, not the file that was asked for.`);
+    sink.write(part);
+    whole?.push(part);
+    loaded += part.length;
+    progress.progress(request.name, loaded, total === undefined ? undefined : Math.max(total, loaded));
   }
-  await check(url, request, bytes, response.type === 'basic' ? announcedLength(response) : undefined);
-  await keep(cache, url, bytes, response.headers);
-  finish(request.name, bytes, options.progress);
-  return bytes;
+  checkLength(url, loaded, request.bytes ?? (response.type === 'basic' ? announcedLength(response) : undefined));
+  if (whole !== undefined) {
+    await checkDigest(url, whole.bytes, request.sha256);
+    await keep(cache, url, whole.bytes, response.headers);
+  }
+  finish(request.name, loaded, progress);
+  return true;
 }
 
 /** The address of the file `name`; a model must not lead its user to another host. */
@@ -67,17 +97,18 @@ function fileUrl(folder: ModelFolder, name: string): string {
   return url.href;
 }
 
-async function fromCache(cache: Cache | undefined, url: string, folder: ModelFolder, request: FileRequest, options: FetchOptions): Promise<Bytes | undefined> {
+/** The file as it is kept, if it is the one that is wanted. */
+async function fromCache(cache: Cache | undefined, url: string, folder: ModelFolder, request: FileRequest, options: FetchOptions): Promise<Blob | undefined> {
   const response = await kept(cache, url);
   if (response === undefined) return undefined;
   try {
     const fixed = folder.immutable || request.sha256 !== undefined;
     if (!fixed && !(await isCurrent(url, response, options.signal))) throw invalid(`${url} has changed.`);
     options.progress.download(request.name);
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    await check(url, request, bytes, Number(response.headers.get('content-length')));
-    finish(request.name, bytes, options.progress);
-    return bytes;
+    const file = await response.blob();
+    checkLength(url, file.size, request.bytes ?? Number(response.headers.get('content-length')));
+    if (request.sha256 !== undefined) await checkDigest(url, new Uint8Array(await file.arrayBuffer()), request.sha256);
+    return file;
   } catch {
     // Whatever is wrong with the kept copy, the server's is asked for next and judged by itself.
     throwIfAborted(options.signal);
@@ -102,30 +133,6 @@ function announcedLength(response: Response): number | undefined {
   return Number.isSafeInteger(length) && length >= 0 ? length : undefined;
 }
 
-/** The whole body, in one buffer that is as long as announced and grows where more comes. */
-async function readBody(url: string, response: Response, total: number | undefined, onBytes: (loaded: number) => void, signal: AbortSignal): Promise<Bytes> {
-  let loaded = 0;
-  try {
-    let buffer = new Uint8Array(total ?? 1 << 16);
-    onBytes(0);
-    const reader = response.body?.getReader();
-    for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
-      if (loaded + part.value.length > buffer.length) {
-        const larger = new Uint8Array(Math.max(2 * buffer.length, loaded + part.value.length));
-        larger.set(buffer.subarray(0, loaded));
-        buffer = larger;
-      }
-      buffer.set(part.value, loaded);
-      loaded += part.value.length;
-      onBytes(loaded);
-    }
-    return buffer.subarray(0, loaded);
-  } catch (cause) {
-    throwIfAborted(signal);
-    throw invalid(`${url} broke off after ${loaded} bytes: ${messageOf(cause)}`, true, cause);
-  }
-}
-
 /** Whether a page came where a model's file should be: by its type, or by how it begins. */
 function isHtml(name: string, response: Response, bytes: Bytes): boolean {
   if (/^text\/html\b/i.test(response.headers.get('content-type') ?? '')) return true;
@@ -133,14 +140,15 @@ function isHtml(name: string, response: Response, bytes: Bytes): boolean {
   return name.endsWith('.json') ? start.startsWith('<') : /^<(!doctype|html|head)\b/i.test(start);
 }
 
-async function check(url: string, request: FileRequest, bytes: Bytes, announced: number | undefined): Promise<void> {
-  const expected = request.bytes ?? announced;
-  if (expected !== undefined && bytes.length !== expected) {
-    throw invalid(`${url} has ${bytes.length} bytes where ${expected} were announced.`, bytes.length < expected);
-  }
-  if (request.sha256 === undefined) return;
+function checkLength(url: string, length: number, expected: number | undefined): void {
+  if (expected === undefined || length === expected) return;
+  throw invalid(`${url} has ${length} bytes where ${expected} were announced.`, length < expected);
+}
+
+async function checkDigest(url: string, bytes: Bytes, expected: string | undefined): Promise<void> {
+  if (expected === undefined) return;
   const digest = await sha256(bytes);
-  if (digest !== request.sha256.toLowerCase()) throw invalid(`${url} has the digest ${digest}, not ${request.sha256}.`);
+  if (digest !== expected.toLowerCase()) throw invalid(`${url} has the digest ${digest}, not ${expected}.`);
 }
 
 async function sha256(bytes: Bytes): Promise<string> {
@@ -151,8 +159,8 @@ async function sha256(bytes: Bytes): Promise<string> {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-function finish(name: string, bytes: Bytes, progress: Progress): void {
-  progress.progress(name, bytes.length, bytes.length);
+function finish(name: string, bytes: number, progress: Progress): void {
+  progress.progress(name, bytes, bytes);
   progress.done(name);
 }
 

@@ -1,5 +1,5 @@
 import { abortable, throwIfAborted } from './abort.js';
-import { env } from './env.js';
+import { env, type Env } from './env.js';
 import { invalid } from './input.js';
 import type { ProgressCallback } from './progress.js';
 import type { Args, LoadArgs, LoadResult, Op, Result } from './protocol.js';
@@ -39,6 +39,7 @@ export interface Disposable {
   dispose(): Promise<void>;
 }
 
+const CPU_BUILDS: readonly unknown[] = ['auto', 'cpu', 'cpu-relaxed', 'cpu-threads'];
 const DEVICES: readonly unknown[] = ['auto', 'wasm', 'webgpu'];
 const OPTION_NAMES = new Set(['device', 'dtype', 'worker', 'revision', 'progress_callback', 'signal']);
 
@@ -76,7 +77,8 @@ export class Handle implements Disposable {
     const { device = 'auto', dtype, worker = true, progress_callback: onProgress, signal } = checked(options);
     throwIfAborted(signal);
     const args: LoadArgs = { ...what, ...place(options), options: { ...(dtype !== undefined && { dtype }) }, useBrowserCache: env.useBrowserCache };
-    const { supervisor, release } = acquire({ device, wasmPaths: absolutePaths(env.wasmPaths, baseAddress()) }, worker);
+    const { cpuBuild, numThreads } = checkedEnv(env);
+    const { supervisor, release } = acquire({ device, wasmPaths: absolutePaths(env.wasmPaths, baseAddress()), cpuBuild, numThreads }, worker);
     try {
       return new Handle(supervisor, release, await supervisor.load(args, { signal, onProgress }));
     } catch (thrown) {
@@ -165,4 +167,10 @@ function checked(options: LoadingOptions): LoadingOptions {
     throw invalid(`The device must be 'auto', 'wasm' or 'webgpu', not '${String(options.device)}'.`);
   }
   return options;
+}
+
+function checkedEnv({ cpuBuild, numThreads }: Env): Pick<Env, 'cpuBuild' | 'numThreads'> {
+  if (!CPU_BUILDS.includes(cpuBuild)) throw invalid(`env.cpuBuild must be 'auto', 'cpu', 'cpu-relaxed' or 'cpu-threads', not '${String(cpuBuild)}'.`);
+  if (!Number.isInteger(numThreads) || numThreads < 0) throw invalid(`env.numThreads must be 0, 1 or more, not ${String(numThreads)}.`);
+  return { cpuBuild, numThreads };
 }

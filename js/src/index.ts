@@ -1,6 +1,6 @@
 // The public names of the package. Importing it runs nothing.
 export { cascade, type CascadeCallOptions, type CascadeOptions, type CascadePipeline } from './cascade.js';
-export { env, type Env } from './env.js';
+export { env, type CpuBuild, type Env } from './env.js';
 export { PilotLightError } from './errors.js';
 export type { Disposable, LoadingOptions, PipelineOptions } from './handle.js';
 export { model, type Model, type ModelOptions, type Tensors } from './model.js';
@@ -30,6 +30,7 @@ export type { Watchers } from './delegate.js';
 export type { Redactor, RedactorModel } from './redactor.js';
 export type { BuiltInRemote, Remote, ServerRemote } from './remote.js';
 export type {
+  Build,
   CascadeConfig,
   Classification,
   DeviceChoice,

@@ -8,6 +8,8 @@ import type { CascadeConfig, DeviceChoice, DeviceReport, DType, GraphOptions, Im
 export interface StartArgs {
   device: DeviceChoice;
   wasmPaths: Env['wasmPaths'];
+  cpuBuild: Env['cpuBuild'];
+  numThreads: Env['numThreads'];
   /** Why an earlier engine's GPU is not to be tried again: the CPU is taken, and this is the reason told. */
   fallback?: string | undefined;
   /** Which of its supervisor's engines this is; calls of an earlier one are not known to it. */

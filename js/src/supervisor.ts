@@ -20,7 +20,7 @@ interface Started {
   loads: Map<number, Promise<LoadResult>>;
 }
 
-type Settings = Pick<StartArgs, 'device' | 'wasmPaths'>;
+type Settings = Pick<StartArgs, 'device' | 'wasmPaths' | 'cpuBuild' | 'numThreads'>;
 
 /**
  * Keeps an engine alive. One that has died is replaced at the next request, and the models are

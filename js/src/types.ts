@@ -2,6 +2,7 @@ import type { Pixels, TensorType } from './wasm/cpu/pilot_light.js';
 
 // The types of the WebAssembly side, generated from the Rust definitions.
 export type {
+  Build,
   CascadeConfig,
   Classification,
   DeviceReport,

@@ -14,15 +14,24 @@ const CONFIG = { 'https://page.example/models/m/config.json': () => Response.jso
 const LOAD = { task: 'text-classification', model: 'm', folder: FOLDER, options: {}, useBrowserCache: false };
 const kind = (name) => (error) => error instanceof PilotLightError && error.kind === name;
 
+const BASELINE = { relaxedSimd: false, noThreads: 'the page is not cross-origin isolated', cores: 4 };
+const RELAXED = { ...BASELINE, relaxedSimd: true };
+const THREADS = { ...RELAXED, noThreads: undefined };
+
 /** A supervisor whose engines share the artefacts of one thread, as in place. */
-function supervise({ device = 'wasm', adapter = null, wasm = fakeWasm(), oneThread = true } = {}) {
+function supervise({ device = 'wasm', adapter = null, wasm = fakeWasm(), oneThread = true, abilities = BASELINE, broken = [], ...settings } = {}) {
   Object.defineProperty(globalThis, 'navigator', { value: { gpu: { requestAdapter: async () => adapter } }, configurable: true });
   fakeFetch(CONFIG);
   const opened = [];
-  const thread = () => ({ open: async (name) => (opened.push(name), wasm), stopped: new Set() });
+  const open = async (build, _, threads) => {
+    opened.push(build);
+    if (broken.includes(build)) throw new PilotLightError('backend-unavailable', `'${build}' is broken.`);
+    return { wasm, threads: build === 'cpu-threads' ? threads : 1 };
+  };
+  const thread = () => ({ open, stopped: new Set(), abilities: () => abilities });
   const shared = thread();
   const connect = () => new InPlaceConnection(new Engine(oneThread ? shared : thread()));
-  return { opened, log: wasm.log, supervisor: new Supervisor(connect, { device, wasmPaths: {} }) };
+  return { opened, log: wasm.log, supervisor: new Supervisor(connect, { device, wasmPaths: {}, cpuBuild: 'auto', numThreads: 0, ...settings }) };
 }
 const run = (supervisor, model, inputs, signal) => supervisor.request(model, 'run', { inputs, options: {} }, signal);
 const labels = (output) => output.map(([first]) => first.label);
@@ -48,13 +57,51 @@ test('WebGPU that was asked for and is not there is a typed error, and the next 
   for (let i = 0; i < 2; i += 1) await assert.rejects(supervisor.load(LOAD, {}), kind('backend-unavailable'));
 });
 
+test('the CPU gets the best build that the browser can run', async () => {
+  const cases = [
+    [{ abilities: BASELINE }, 'cpu', 1],
+    [{ abilities: RELAXED }, 'cpu-relaxed', 1],
+    [{ abilities: THREADS }, 'cpu-threads', 2],
+    [{ abilities: { ...THREADS, cores: 64 } }, 'cpu-threads', 4],
+    [{ abilities: THREADS, numThreads: 3 }, 'cpu-threads', 3],
+    [{ abilities: THREADS, numThreads: 1 }, 'cpu-relaxed', 1],
+    [{ abilities: { ...THREADS, relaxedSimd: false } }, 'cpu', 1],
+    [{ abilities: THREADS, cpuBuild: 'cpu' }, 'cpu', 1],
+    [{ abilities: THREADS, cpuBuild: 'cpu-relaxed' }, 'cpu-relaxed', 1],
+  ];
+  for (const [settings, build, threads] of cases) {
+    const { supervisor, opened } = supervise(settings);
+    const { device } = (await supervisor.load(LOAD, {})).info;
+    assert.deepEqual([opened, device.build, device.threads, device.reason], [[build], build, threads, 'The CPU was asked for.']);
+  }
+});
+
+test('a build that was asked for and cannot run is a typed error that says why', async () => {
+  for (const [settings, message] of [
+    [{ abilities: RELAXED, cpuBuild: 'cpu-threads' }, /not cross-origin isolated/],
+    [{ abilities: BASELINE, cpuBuild: 'cpu-relaxed' }, /no relaxed SIMD/],
+  ]) {
+    await assert.rejects(supervise(settings).supervisor.load(LOAD, {}), (error) => kind('backend-unavailable')(error) && message.test(error.message));
+  }
+});
+
+test('a build that does not start leads to the next, and threads that were asked for and are not there are told of', async () => {
+  const { supervisor, opened } = supervise({ abilities: THREADS, broken: ['cpu-threads'] });
+  const { device } = (await supervisor.load(LOAD, {})).info;
+  assert.deepEqual([opened, device.build, device.threads], [['cpu-threads', 'cpu-relaxed'], 'cpu-relaxed', 1]);
+  assert.match(device.reason, /'cpu-threads' is broken/);
+  const alone = (await supervise({ abilities: RELAXED, numThreads: 2 }).supervisor.load(LOAD, {})).info.device;
+  assert.deepEqual([alone.build, alone.threads], ['cpu-relaxed', 1]);
+  assert.match(alone.reason, /one thread: the page is not cross-origin isolated/);
+});
+
 test('files come in rounds, weights in slices, an optional one may be missing', async () => {
   const wasm = fakeWasm({ rounds: [[{ name: 'config.json', optional: false }, { name: 'pilot.json', optional: true }], [{ name: 'w', optional: false }]] });
   const { supervisor } = supervise({ wasm });
   fakeFetch({ ...CONFIG, [`${FOLDER.url}w`]: () => new Response(new Uint8Array(5 << 20)) });
   const events = [];
   await supervisor.load(LOAD, { onProgress: (info) => events.push(info.status) });
-  assert.deepEqual(wasm.log.filter(([what, name]) => what !== 'supply' || name === 'w'), [['missing', 'pilot.json'], ['supply', 'w', 4 << 20, false], ['supply', 'w', 1 << 20, true]]);
+  assert.deepEqual(wasm.log.filter(([what, name]) => what !== 'supply' || name === 'w'), [['missing', 'pilot.json'], ...Array(5).fill(['supply', 'w', 1 << 20, false]), ['supply', 'w', 0, true]]);
   assert.deepEqual([events[0], events.at(-1), events.includes('progress_total')], ['initiate', 'ready', true]);
 });
 

@@ -12,8 +12,13 @@ const OWN = { url: 'https://page.example/m/', immutable: false };
 const PINNED = { ...OWN, immutable: true };
 const REQUEST = { name: 'w', optional: false };
 const sha256 = (text) => createHash('sha256').update(text).digest('hex');
-const get = (folder, request, signal = new AbortController().signal) =>
-  fetchFile(folder, request, { useBrowserCache: true, progress: new Progress('m', () => undefined), signal }).then((bytes) => bytes && new TextDecoder().decode(bytes));
+/** The file as text; undefined where it is not there. */
+async function get(folder, request, { signal = new AbortController().signal, useBrowserCache = true } = {}) {
+  const written = [];
+  const sink = { expect: (bytes) => written.push(bytes), write: (bytes) => written.push(new TextDecoder().decode(bytes)) };
+  const there = await fetchFile(folder, request, sink, { useBrowserCache, progress: new Progress('m', () => undefined), signal });
+  return there ? written.filter((part) => typeof part === 'string').join('') : undefined;
+}
 const file = (text, headers) => () => new Response(text, { headers });
 
 let entries;
@@ -105,7 +110,7 @@ test('a body that breaks off and a network that fails may be tried again', async
     throw new TypeError('refused');
   };
   await assert.rejects(get(OWN, REQUEST), { kind: 'invalid-artefact', retryable: true });
-  await assert.rejects(get(OWN, REQUEST, AbortSignal.abort()), { kind: 'cancelled' });
+  await assert.rejects(get(OWN, REQUEST, { signal: AbortSignal.abort() }), { kind: 'cancelled' });
 });
 
 test('a browser that refuses its cache is no obstacle', async () => {
@@ -114,4 +119,31 @@ test('a browser that refuses its cache is no obstacle', async () => {
   };
   fakeFetch({ [URL_OF]: file('one') });
   assert.equal(await get(OWN, REQUEST), 'one');
+});
+
+test('bytes are handed over as they come, once it is seen that they are no page', async () => {
+  let source;
+  const stream = new ReadableStream({ start: (controller) => (source = controller) });
+  fakeFetch({ [URL_OF]: () => new Response(stream, { headers: { 'content-length': '200' } }) });
+  const written = [];
+  const sink = { expect: (bytes) => written.push(`expect ${bytes}`), write: (bytes) => written.push(bytes.length) };
+  const fetched = fetchFile(OWN, REQUEST, sink, { useBrowserCache: false, progress: new Progress('m', () => undefined), signal: new AbortController().signal });
+  const turns = () => new Promise((resolve) => setTimeout(resolve));
+  for (const length of [30, 40, 100]) source.enqueue(new Uint8Array(length));
+  await turns();
+  assert.deepEqual(written, ['expect 200', 70, 100]);
+  source.enqueue(new Uint8Array(30));
+  await turns();
+  assert.deepEqual(written.slice(3), [30]);
+  source.close();
+  assert.deepEqual([await fetched, written.length], [true, 4]);
+});
+
+test('what the receiver throws ends the download and is thrown on', async () => {
+  let cancelled = false;
+  const stream = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(100)), cancel: () => void (cancelled = true) });
+  fakeFetch({ [URL_OF]: () => new Response(stream) });
+  const sink = { expect() {}, write: () => assert.fail('no tensor') };
+  await assert.rejects(fetchFile(OWN, REQUEST, sink, { useBrowserCache: true, progress: new Progress('m', () => undefined), signal: new AbortController().signal }), /no tensor/);
+  assert.deepEqual([cancelled, entries.size], [true, 0]);
 });

@@ -1,7 +1,7 @@
 use serde_json::{Map, json};
 
 use super::*;
-use crate::device::{DeviceChoice, DeviceKind};
+use crate::device::{Build, DeviceChoice, DeviceKind};
 use crate::remote::limits::{BreakerOptions, Caps};
 use crate::remote::{RemoteFault, Usage};
 use crate::tasks::{Answer, AnswerOutput, EntityGroup, Task};
@@ -14,6 +14,8 @@ pub(super) fn device() -> DeviceReport {
         requested: DeviceChoice::Auto,
         reason: String::new(),
         adapter: String::new(),
+        build: Build::Cpu,
+        threads: 1,
     }
 }
 

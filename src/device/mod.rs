@@ -33,6 +33,21 @@ pub enum DeviceChoice {
     Webgpu,
 }
 
+/// Which build of this crate runs in a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(rename_all = "kebab-case")]
+pub enum Build {
+    /// With the SIMD that every browser has.
+    Cpu,
+    /// With relaxed SIMD: fused multiply and add, and the dot product of bytes.
+    CpuRelaxed,
+    /// The same, with threads.
+    CpuThreads,
+    /// With WebGPU beside the CPU.
+    Gpu,
+}
+
 /// Which device is in use, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
@@ -45,6 +60,10 @@ pub struct DeviceReport {
     pub reason: String,
     /// The name of the GPU; empty for the CPU.
     pub adapter: String,
+    /// The build that runs.
+    pub build: Build,
+    /// How many threads of the CPU share the work.
+    pub threads: usize,
 }
 
 /// A device to load models onto. Cheap to clone.

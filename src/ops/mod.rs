@@ -11,5 +11,7 @@ pub(crate) mod int8;
 pub(crate) mod integers;
 pub(crate) mod packed;
 pub(crate) mod parallel;
+#[cfg(any(test, feature = "web"))]
+pub(crate) mod roofline;
 pub(crate) mod rows;
 pub(crate) mod simd;

@@ -5,11 +5,14 @@ mod cascade;
 mod convert;
 mod graph;
 mod pipeline;
+mod roofline;
+mod threads;
 
 use wasm_bindgen::prelude::*;
 
 use crate::loader::Loaded;
 use crate::models::graph::GraphOptions;
+use crate::ops::parallel;
 use crate::tasks::Task;
 use convert::{options_from_js, to_js, to_js_error};
 use graph::Graph;
@@ -36,10 +39,16 @@ extern "C" {
     fn now_ms() -> f64;
 }
 
-/// A panic is told in the console before it stops the instance.
+/// A panic is told in the console, and to the other threads, before it stops the instance. Every thread comes by here.
 #[wasm_bindgen(start)]
 pub fn start() {
-    console_error_panic_hook::set_once();
+    static HOOK: std::sync::Once = std::sync::Once::new();
+    HOOK.call_once(|| {
+        std::panic::set_hook(Box::new(|info| {
+            parallel::fail();
+            console_error_panic_hook::hook(info);
+        }));
+    });
 }
 
 /// The device that models are loaded onto.

@@ -25,11 +25,16 @@ export async function openBrowser({ webgpu, remote }) {
   return {
     server,
     browser,
-    /** A fresh page; in it are `pilot`, the package, and the functions of `inPage`. */
-    async page({ device = 'wasm', worker = true, broken, graphs } = {}) {
+    /**
+     * A fresh page; in it are `pilot`, the package, and the functions of `inPage`. What fits `missing` is not
+     * served; a page that is not `isolated` may not share memory.
+     */
+    async page({ device = 'wasm', worker = true, broken, graphs, missing, isolated = true } = {}) {
       const context = await browser.newContext();
       await routeGolden(context, broken);
       await routeGraphs(context, graphs);
+      if (missing) await context.route(missing, (route) => route.fulfill({ status: 404, body: 'not there' }));
+      if (!isolated) await context.route('**/demo.json', (route) => route.fulfill({ json: {} }));
       const page = await context.newPage();
       page.requested = [];
       context.on('request', (request) => page.requested.push(new URL(request.url()).pathname));

@@ -4,18 +4,24 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use crate::artefact::ARTEFACTS;
+use crate::artefact::{ARTEFACTS, Artefact};
 use crate::process::{self, program};
 use crate::project::Project;
 use crate::{npm, tools};
 
 /// Leaves in `js/` what `npm pack` needs.
 pub fn run(project: &Project) -> Result<()> {
+    bring(project, &ARTEFACTS)
+}
+
+/// The same with only these artefacts made anew; the others must be there.
+pub fn bring(project: &Project, artefacts: &[Artefact]) -> Result<()> {
     tools::node(project)?;
     tools::wasm_target(project)?;
+    tools::rust_source(project)?;
     let wasm_bindgen = tools::wasm_bindgen(project)?;
     npm::install(&project.js())?;
-    for artefact in &ARTEFACTS {
+    for artefact in artefacts {
         artefact.bring(project, &wasm_bindgen)?;
     }
     typescript(project)?;

@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use lexopt::prelude::*;
 
+use artefact::Artefact;
 use project::Project;
 use server::Port;
 
@@ -34,7 +35,8 @@ cargo xtask COMMAND
 
   demo [--port N]             build, bring the weights, serve the page and print its address
   demo --check                the same, driven once in a headless browser; prints one line of JSON
-  build                       leave the npm package ready in js/
+  build [ARTEFACT...]         leave the npm package ready in js/; with names, only these are made anew:
+                              cpu cpu-relaxed cpu-threads gpu
   models                      bring the weights, and what the tests want beside them
   serve [--port N]            serve what has been built (port 0: any free one)
   test [STAGE...]             run every test, or the stages named:
@@ -54,7 +56,7 @@ with PILOT_LIGHT_REMOTE_KEY as a bearer token, for PILOT_LIGHT_REMOTE_MODEL.
 /// What was typed.
 enum Invocation {
     Help,
-    Build,
+    Build { artefacts: Vec<Artefact> },
     Models,
     Demo { port: Port, check: bool },
     Serve { port: Port },
@@ -77,7 +79,7 @@ fn execute(invocation: Invocation) -> Result<ExitCode> {
     let project = Project::find()?;
     match invocation {
         Invocation::Help => print!("{USAGE}"),
-        Invocation::Build => build::run(&project)?,
+        Invocation::Build { artefacts } => build::bring(&project, &artefacts)?,
         Invocation::Models => models::bring_with_samples(&project)?,
         Invocation::Demo { port, check: false } => demo::run(&project, port)?,
         Invocation::Demo { check: true, .. } => return demo::check(&project),
@@ -106,13 +108,13 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
             ("demo", Long("check")) => check = true,
             ("bench" | "eval", Long("json")) => json = Some(PathBuf::from(parser.value()?)),
             ("bench", Long("webgpu")) => webgpu = true,
-            ("bench" | "eval" | "test", Value(word)) => words.push(word.string()?),
+            ("bench" | "build" | "eval" | "test", Value(word)) => words.push(word.string()?),
             (_, Short('h') | Long("help")) => return Ok(Invocation::Help),
             (_, other) => return Err(other.unexpected().into()),
         }
     }
     Ok(match command.as_str() {
-        "build" => Invocation::Build,
+        "build" => Invocation::Build { artefacts: Artefact::parse_all(&words)? },
         "models" => Invocation::Models,
         "demo" => Invocation::Demo { port, check },
         "serve" => Invocation::Serve { port },
@@ -157,6 +159,7 @@ mod tests {
             &["dmeo"][..],
             &["demo", "now"],
             &["build", "--check"],
+            &["build", "gpo"],
             &["serve", "--port", "65536"],
             &["serve", "--port"],
             &["bench", "encoder"],

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::artefact::{ARTEFACTS, Artefact};
 use crate::fingerprint::files_under;
 use crate::project::Project;
 use crate::report::Row;
@@ -26,14 +27,12 @@ pub fn rows(project: &Project) -> Result<Vec<Row>> {
     let wasm = project.dist().join("wasm");
     let scripts =
         files_under(&project.dist())?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "js"));
-    let ours = [
-        ("size/cpu", vec![wasm.join("cpu/pilot_light_bg.wasm")]),
-        ("size/gpu", vec![wasm.join("gpu/pilot_light_bg.wasm")]),
-        ("size/js", scripts.collect()),
-    ];
+    let artefacts = ARTEFACTS
+        .map(|Artefact { name, .. }| (format!("size/{name}"), vec![wasm.join(name).join("pilot_light_bg.wasm")]));
+    let scripts = ("size/js".to_owned(), scripts.collect());
     let packages = project.benches().join("node_modules");
-    let peers = PEERS.map(|(name, file)| (name, vec![packages.join(file)]));
-    ours.into_iter().chain(peers).map(|(name, files)| row(name, &files)).collect()
+    let peers = PEERS.map(|(name, file)| (name.to_owned(), vec![packages.join(file)]));
+    artefacts.into_iter().chain([scripts]).chain(peers).map(|(name, files)| row(&name, &files)).collect()
 }
 
 /// The sums over `files`, each compressed by itself, as a server sends them.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::artefact::{ARTEFACTS, Artefact};
+use crate::artefact::{Artefact, CPU, CPU_RELAXED, GPU};
 use crate::browser::{self, Browser, WebGpu};
 use crate::process::{build_environment, cargo, program, run as run_program, say};
 use crate::project::Project;
@@ -68,8 +68,8 @@ impl Stage {
             Self::Fmt => fmt(project),
             Self::Clippy => clippy(project),
             Self::Native => native(project),
-            Self::WasmCpu => wasm(project, &ARTEFACTS[0], "web", WebGpu::None),
-            Self::WasmGpu => wasm(project, &ARTEFACTS[1], "web_gpu", WebGpu::Software),
+            Self::WasmCpu => wasm(project, &CPU, "web", WebGpu::None),
+            Self::WasmGpu => wasm(project, &GPU, "web_gpu", WebGpu::Software),
             Self::Build => build::run(project),
             Self::Web => web(project),
         }
@@ -118,7 +118,7 @@ fn clippy(project: &Project) -> Result<()> {
     for part in PARTS {
         run_program(cargo(project).arg("clippy").args(part).args(["--all-targets", "--", "-D", "warnings"]))?;
     }
-    for (artefact, test) in ARTEFACTS.iter().zip(["web", "web_gpu"]) {
+    for (artefact, test) in [(CPU, "web"), (CPU_RELAXED, "web"), (GPU, "web_gpu")] {
         run_program(
             cargo(project)
                 .args(["clippy", "--package", "pilot-light", "--lib", "--test", test, "--target", WASM_TARGET])

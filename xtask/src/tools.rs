@@ -39,6 +39,17 @@ pub fn rust_component(project: &Project, command: &str, component: &str) -> Resu
     })
 }
 
+/// Adds the source of the standard library, which builds with threads compile.
+pub fn rust_source(project: &Project) -> Result<()> {
+    let sysroot = output(program("rustc", &project.root).args(["--print", "sysroot"]))?;
+    if Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/std").is_dir() {
+        return Ok(());
+    }
+    say("adding rust-src to the Rust toolchain");
+    run(program("rustup", &project.root).args(["component", "add", "rust-src"]))
+        .context("the Rust toolchain has no rust-src; with rustup (https://rustup.rs) it is added by itself")
+}
+
 /// The `wasm-bindgen` program; it must be of the very version that the crate is linked with.
 pub fn wasm_bindgen(project: &Project) -> Result<PathBuf> {
     let lock = fs::read_to_string(project.root.join("Cargo.lock")).context("Cargo.lock cannot be read")?;

@@ -3,15 +3,19 @@
 //! Optimising takes minutes, and so does compiling in a clean checkout, whose files are all new to
 //! cargo. Both are skipped where nothing has changed that the result depends on.
 
+mod kept;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::fingerprint::{Fingerprint, file_digest, files_under, same_bytes};
+use crate::fingerprint::{Fingerprint, file_digest};
 use crate::process::{cargo, output, program, run, say};
 use crate::project::Project;
 use crate::tools::WASM_TARGET;
+use kept::{Kept, mirror, remove_folder};
 
 /// A WebAssembly module with its glue and its types.
 pub struct Artefact {
@@ -19,16 +23,32 @@ pub struct Artefact {
     pub name: &'static str,
     /// The cargo features that it is built with.
     pub features: &'static str,
+    /// Whether several threads run it, over one memory.
+    threads: bool,
     /// How wasm-opt optimises it.
     optimisation: &'static str,
+    /// What wasm-opt may assume beyond `WASM_FEATURES`.
+    instructions: &'static [&'static str],
 }
 
-/// The CPU artefact is optimised for speed. The GPU one is ten times its size, and its time is spent on
-/// the GPU: what counts there is the download.
-pub const ARTEFACTS: [Artefact; 2] = [
-    Artefact { name: "cpu", features: "web", optimisation: "-O3" },
-    Artefact { name: "gpu", features: "web,gpu", optimisation: "-O2" },
-];
+/// For every browser. Like the next two it is optimised for speed.
+pub const CPU: Artefact =
+    Artefact { name: "cpu", features: "web", threads: false, optimisation: "-O3", instructions: &[] };
+/// For browsers with relaxed SIMD, which refuse no module that uses it.
+pub const CPU_RELAXED: Artefact =
+    Artefact { name: "cpu-relaxed", features: "web,relaxed-simd", instructions: &["--enable-relaxed-simd"], ..CPU };
+/// The same for pages that may share memory between threads.
+pub const CPU_THREADS: Artefact = Artefact {
+    name: "cpu-threads",
+    threads: true,
+    instructions: &["--enable-relaxed-simd", "--enable-threads"],
+    ..CPU_RELAXED
+};
+/// Several times the size of the others, and its time is spent on the GPU: what counts is the download.
+pub const GPU: Artefact = Artefact { name: "gpu", features: "web,gpu", optimisation: "-O2", ..CPU };
+
+/// All that the package ships, from one source.
+pub const ARTEFACTS: [Artefact; 4] = [CPU, CPU_RELAXED, CPU_THREADS, GPU];
 
 /// The name of the wasm file and of its glue.
 const STEM: &str = "pilot_light";
@@ -47,10 +67,40 @@ const WASM_FEATURES: [&str; 7] = [
     "--enable-simd",
 ];
 
+/// What a module whose memory is shared is compiled and linked with, beyond `.cargo/config.toml`: atomic instructions,
+/// a memory that comes from outside and may grow up to 2 GiB, and what a thread needs to place its own variables.
+const THREAD_FLAGS: [&str; 16] = [
+    "-C",
+    "target-feature=+atomics,+bulk-memory,+mutable-globals",
+    "-C",
+    "link-arg=--shared-memory",
+    "-C",
+    "link-arg=--import-memory",
+    "-C",
+    "link-arg=--max-memory=2147483648",
+    "-C",
+    "link-arg=--export=__wasm_init_tls",
+    "-C",
+    "link-arg=--export=__tls_size",
+    "-C",
+    "link-arg=--export=__tls_align",
+    "-C",
+    "link-arg=--export=__tls_base",
+];
+
 /// The parts of a module that no browser needs.
 const STRIPPED: [&str; 2] = ["--strip-debug", "--strip-producers"];
 
 impl Artefact {
+    /// Those that are named; all of them where none is.
+    pub fn parse_all(names: &[String]) -> Result<Vec<Self>> {
+        if let Some(unknown) = names.iter().find(|name| !ARTEFACTS.iter().any(|known| known.name == **name)) {
+            bail!("there is no artefact '{unknown}': {}", ARTEFACTS.map(|artefact| artefact.name).join(" "));
+        }
+        let wanted = |artefact: &Self| names.is_empty() || names.iter().any(|name| artefact.name == name);
+        Ok(ARTEFACTS.into_iter().filter(wanted).collect())
+    }
+
     /// Puts the artefact into `js/dist/wasm/`, from the cache folder where it is there already.
     pub fn bring(&self, project: &Project, wasm_bindgen: &Path) -> Result<()> {
         let kept = Kept(project.cache.join("artefacts").join(self.name));
@@ -70,6 +120,7 @@ impl Artefact {
             .text("rustc", &rustc)
             .text("RUSTFLAGS", &rustflags)
             .text("features", self.features)
+            .text("threads", &if self.threads { THREAD_FLAGS.join(" ") } else { String::new() })
             .text("wasm-opt", &self.optimiser(project)?);
         for input in INPUTS {
             fingerprint = fingerprint.files(&project.root, input)?;
@@ -82,7 +133,13 @@ impl Artefact {
         let package = project.js().join("node_modules").join("binaryen").join("package.json");
         let package = fs::read_to_string(&package).with_context(|| format!("{} cannot be read", package.display()))?;
         let package: serde_json::Value = serde_json::from_str(&package)?;
-        Ok(format!("{} {} {} {}", package["version"], self.optimisation, WASM_FEATURES.join(" "), STRIPPED.join(" ")))
+        let options: Vec<&str> = self.options().collect();
+        Ok(format!("{} {}", package["version"], options.join(" ")))
+    }
+
+    fn options(&self) -> impl Iterator<Item = &'static str> {
+        let features = WASM_FEATURES.iter().chain(self.instructions);
+        std::iter::once(self.optimisation).chain(features.chain(&STRIPPED).copied())
     }
 
     fn make(&self, project: &Project, wasm_bindgen: &Path, kept: &Kept) -> Result<()> {
@@ -116,10 +173,21 @@ impl Artefact {
     /// Compiles the crate, and gives the module's path.
     fn compile(&self, project: &Project) -> Result<PathBuf> {
         say(format!("compiling the {} artefact; the first time takes minutes", self.name));
-        run(cargo(project)
-            .args(["build", "--release", "--lib", "--package", "pilot-light", "--target", WASM_TARGET])
-            .args(["--no-default-features", "--features", self.features]))?;
-        let folder = project.target().join(WASM_TARGET).join("release");
+        let mut build = cargo(project);
+        build.args(["build", "--release", "--lib", "--package", "pilot-light", "--target", WASM_TARGET]).args([
+            "--no-default-features",
+            "--features",
+            self.features,
+        ]);
+        let mut target = project.target();
+        if self.threads {
+            // A folder of its own: other flags and another standard library than the rest is built with.
+            target = target.join("threads");
+            share_memory(&mut build);
+            build.env("CARGO_TARGET_DIR", &target);
+        }
+        run(&mut build)?;
+        let folder = target.join(WASM_TARGET).join("release");
         let sources = folder.join(format!("{STEM}.d"));
         let sources = fs::read_to_string(&sources).with_context(|| format!("{} cannot be read", sources.display()))?;
         if let Some(stray) = stray_source(&sources, &project.root) {
@@ -135,16 +203,18 @@ impl Artefact {
         say(format!("optimising the {} artefact ({}); this takes minutes", self.name, self.optimisation));
         let optimised = wasm.with_extension("optimised");
         let wasm_opt = project.js().join("node_modules").join("binaryen").join("bin").join("wasm-opt");
-        run(program("node", &project.root)
-            .arg(wasm_opt)
-            .arg(self.optimisation)
-            .args(WASM_FEATURES)
-            .args(STRIPPED)
-            .arg(wasm)
-            .arg("-o")
-            .arg(&optimised))?;
+        run(program("node", &project.root).arg(wasm_opt).args(self.options()).arg(wasm).arg("-o").arg(&optimised))?;
         fs::rename(optimised, wasm).context("the optimised module cannot be put in its place")
     }
+}
+
+/// Has `build` compile for a memory that threads share. The standard library that comes with Rust does not know of
+/// threads in WebAssembly, so it is compiled as well, which stable Rust has to be told to do.
+fn share_memory(build: &mut Command) {
+    build
+        .args(["-Z", "build-std=std,panic_abort", "--config"])
+        .arg(format!("target.{WASM_TARGET}.rustflags={THREAD_FLAGS:?}"))
+        .env("RUSTC_BOOTSTRAP", "1");
 }
 
 /// Takes out of the types what only users who compile for the newest JavaScript could read.
@@ -152,35 +222,6 @@ fn plain_types(path: &Path) -> Result<()> {
     let types = fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     let plain: Vec<&str> = types.lines().filter(|line| !line.contains("[Symbol.dispose]")).collect();
     fs::write(path, plain.join("\n") + "\n").with_context(|| format!("{} cannot be written", path.display()))
-}
-
-/// An artefact in the cache folder, with notes of what it was made from.
-struct Kept(PathBuf);
-
-impl Kept {
-    const MADE_FROM: &str = "made-from";
-    const OPTIMISED_FROM: &str = "optimised-from";
-
-    fn files(&self) -> PathBuf {
-        self.0.join("files")
-    }
-
-    fn is(&self, note: &str, digest: &str) -> bool {
-        fs::read_to_string(self.0.join(note)).is_ok_and(|noted| noted == digest)
-    }
-
-    fn note(&self, note: &str, digest: &str) -> Result<()> {
-        let path = self.0.join(note);
-        fs::write(&path, digest).with_context(|| format!("{} cannot be written", path.display()))
-    }
-
-    /// Takes back the notes while the files change: what is interrupted is made again.
-    fn forget(&self) {
-        for note in [Self::MADE_FROM, Self::OPTIMISED_FROM] {
-            // One that is not there needs no taking back.
-            let _ = fs::remove_file(self.0.join(note));
-        }
-    }
 }
 
 /// A source file under `root` that is not among the inputs, by the list that cargo leaves of what a
@@ -193,30 +234,6 @@ fn stray_source(sources: &str, root: &Path) -> Option<PathBuf> {
         Ok(inside) => !INPUTS.iter().any(|input| inside.starts_with(input)),
         Err(_) => false,
     })
-}
-
-/// Makes the folder `to` a copy of `from`, writing only what differs.
-fn mirror(from: &Path, to: &Path) -> Result<()> {
-    for file in files_under(to)? {
-        if !from.join(file.strip_prefix(to)?).is_file() {
-            fs::remove_file(&file)?;
-        }
-    }
-    for file in files_under(from)? {
-        let copy = to.join(file.strip_prefix(from)?);
-        if !same_bytes(&file, &copy) {
-            fs::create_dir_all(copy.parent().context("a file lies in a folder")?)?;
-            fs::copy(&file, &copy).with_context(|| format!("{} cannot be written", copy.display()))?;
-        }
-    }
-    Ok(())
-}
-
-fn remove_folder(path: &Path) -> Result<()> {
-    if path.exists() {
-        fs::remove_dir_all(path).with_context(|| format!("{} cannot be removed", path.display()))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,0 +1,34 @@
+/** What a browser's WebAssembly can do beyond what every one of them can. */
+export interface Abilities {
+  /** Relaxed SIMD: fused multiply and add, and the dot product of bytes. */
+  relaxedSimd: boolean;
+  /** Why memory cannot be shared between threads; undefined where it can. */
+  noThreads: string | undefined;
+  /** How many processors there are. */
+  cores: number;
+}
+
+/** A module of a single function that adds two products of bytes: `i16x8.relaxed_dot_i8x16_i7x16_s`. */
+// prettier-ignore
+const RELAXED_SIMD = Uint8Array.of(
+  0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, // magic number and version
+  1, 4, 1, 0x60, 0, 0, // type: from nothing to nothing
+  3, 2, 1, 0, // one function, of that type
+  10, 16, 1, 14, 0, // its code, without locals
+  0x41, 1, 0xfd, 15, 0x41, 2, 0xfd, 15, // i32.const 1, i8x16.splat, i32.const 2, i8x16.splat
+  0xfd, 0x92, 2, // the dot product
+  0x1a, 11, // drop, end
+);
+
+/** What this thread can do. */
+export function findAbilities(): Abilities {
+  const { crossOriginIsolated, SharedArrayBuffer, navigator } = globalThis;
+  const cores = navigator?.hardwareConcurrency ?? 1;
+  return { relaxedSimd: WebAssembly.validate(RELAXED_SIMD), noThreads: whyNoThreads(), cores };
+
+  function whyNoThreads(): string | undefined {
+    if (SharedArrayBuffer === undefined || crossOriginIsolated === false) return 'the page is not cross-origin isolated';
+    if (cores < 2) return 'there is one processor';
+    return undefined;
+  }
+}

@@ -1,0 +1,29 @@
+// How much memory a load takes: weights are packed as they arrive, so hardly more than they are in the end.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { LIMIT, MINILM, openBrowser } from './package_page.mjs';
+
+const MB = 1e6;
+
+let opened;
+before(async () => (opened = await openBrowser({ webgpu: 'none' })), LIMIT);
+after(() => opened?.close());
+
+for (const [task, model, packedBytes] of [
+  ['feature-extraction', MINILM, 90.9 * MB],
+  ['token-classification', '/models/rampart', 14.7 * MB],
+]) {
+  test(`${model} is loaded within 1.4 times its packed size and 32 MB`, LIMIT, async () => {
+    const page = await opened.page({ worker: false });
+    const bytes = await page.evaluate(async ([task, model]) => {
+      Object.assign(pilot.env, { numThreads: 1, useBrowserCache: false });
+      const { device } = await pipeline(task, model);
+      const { instance } = await import(`/pilot-light/wasm/${device.build}/pilot_light.js`);
+      // It never shrinks, so what it is now is the most that it has been.
+      return instance()[1].buffer.byteLength;
+    }, [task, model]);
+    assert.ok(bytes <= 1.4 * packedBytes + 32 * MB, `${(bytes / MB).toFixed(1)} MB of memory for ${(packedBytes / MB).toFixed(1)} MB of weights`);
+    await page.context().close();
+  });
+}

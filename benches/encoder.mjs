@@ -16,51 +16,91 @@ if (!address) {
 
 const SHAPES = { '1x16': [1, 16], '1x128': [1, 128], '8x64': [8, 64] };
 
-/** What is measured on each device: rounds of cold loads, and of warm calls by shape, in threes as there are three programs. */
+const ALL = ['ours', 'theirs', 'transformers'];
+const PAIR = ['ours', 'theirs'];
+
+/**
+ * What is measured: rounds of cold loads, and of warm calls by shape. As many rounds as there are programs, or a
+ * multiple of that, so that each of them begins as often as the others.
+ */
 const RUNS = [
-  { device: 'wasm', webgpu: 'none', path: 'encoder/fp32/1t', coldPath: 'encoder/fp32', cold: 3, warm: { '1x16': 24, '1x128': 21, '8x64': 15 } },
+  { path: 'encoder/fp32', threads: 1, dtype: 'fp32', names: ALL, cold: 3 },
+  { path: 'encoder/fp32/1t', threads: 1, dtype: 'fp32', names: ALL, warm: { '1x16': 24, '1x128': 21, '8x64': 15 } },
+  { path: 'encoder/fp32/2t', threads: 2, dtype: 'fp32', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
+  // With the instructions that every browser has.
+  { path: 'encoder/fp32/1t/baseline', threads: 1, dtype: 'fp32', build: 'cpu', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
   // In software this takes seconds a call; it says how the programs compare there, nothing about a GPU.
-  { device: 'webgpu', webgpu: 'software', path: 'encoder/fp32/webgpu-software', coldPath: 'encoder/fp32/webgpu-software', cold: 1, warm: { '1x16': 6, '1x128': 3 } },
+  { path: 'encoder/fp32/webgpu-software', device: 'webgpu', webgpu: 'software', threads: 1, dtype: 'fp32', names: ALL, cold: 1, warm: { '1x16': 6, '1x128': 3 } },
 ];
+
+/** Types of numbers whose products are compared with the machine's peak. */
+const ROOFLINES = ['fp32'];
 
 const rows = [];
 for (const run of RUNS) {
-  const browser = await chromium.launch(launchOptions(run.webgpu));
+  const browser = await chromium.launch(launchOptions(run.webgpu ?? 'none'));
   try {
-    rows.push(...(await measure(browser, run)));
+    rows.push(...(await measure(browser, { device: 'wasm', ...run })));
   } finally {
     await browser.close();
   }
 }
+rows.push(...(await rooflines()));
 console.log(JSON.stringify(rows));
 
-async function measure(browser, { device, path, coldPath, cold, warm }) {
-  const page = await freshPage(browser);
-  const names = await page.evaluate(() => bench.names);
-  const loads = await coldLoads(browser, device, names, cold, await page.evaluate((shape) => bench.workload(shape), SHAPES['1x16']));
-  const rows = ['cold_load', 'first_run'].map((name) => row(`${coldPath}/${name}`, (contender) => loads[contender].map((load) => load[`${name}_ms`])));
+/** What one thread of the machine can do at the most, and what part of it our linear layers do. */
+async function rooflines() {
+  const browser = await chromium.launch(launchOptions('none'));
+  try {
+    const page = await freshPage(browser);
+    const rows = [];
+    const add = (row) => (console.error(JSON.stringify(row)), rows.push(row));
+    for (const dtype of ROOFLINES) {
+      const peaks = {};
+      for (const place of ['registers', 'cache']) {
+        peaks[place] = await page.evaluate(([dtype, place]) => bench.peak(dtype, place), [dtype, place]);
+        add({ name: `roofline/${dtype}/${place}`, gops: rounded(peaks[place]) });
+      }
+      for (const [shape, [count, length]] of Object.entries(SHAPES)) {
+        const gops = await page.evaluate(([dtype, rows]) => bench.linear(dtype, rows, 1), [dtype, count * length]);
+        add({ name: `roofline/${dtype}/linear/${shape}`, gops: rounded(gops), of_registers: rounded(gops / peaks.registers), of_cache: rounded(gops / peaks.cache) });
+      }
+    }
+    return rows;
+  } finally {
+    await browser.close();
+  }
+}
 
-  await page.evaluate((device) => bench.open(device), device);
+async function measure(browser, { path, names, cold = 0, warm = {}, ...run }) {
+  const page = await freshPage(browser);
+  const workload = (shape) => page.evaluate((shape) => bench.workload(shape), SHAPES[shape]);
+  const rows = [];
+  if (cold > 0) {
+    const loads = await coldLoads(browser, run, names, cold, await workload('1x16'));
+    rows.push(...['cold_load', 'first_run'].map((name) => row(`${path}/${name}`, names, (contender) => loads[contender].map((load) => load[`${name}_ms`]))));
+  }
+  if (Object.keys(warm).length > 0) await page.evaluate(([run, names]) => bench.open(run, names), [run, names]);
   for (const [shape, rounds] of Object.entries(warm)) {
-    const input = await page.evaluate((shape) => bench.workload(shape), SHAPES[shape]);
+    const input = await workload(shape);
     const round = (index) => page.evaluate(([input, index]) => bench.round(input, index), [input, index]);
     // One that does not count: it compiles shaders and grows memory for the shape.
     await round(0);
     const times = [];
     for (let i = 0; i < rounds; i += 1) times.push(await round(i));
-    rows.push(row(`${path}/${shape}`, (contender) => times.map((round) => round[contender])));
+    rows.push(row(`${path}/${shape}`, names, (contender) => times.map((round) => round[contender])));
   }
   await page.context().close();
   return rows;
 }
 
 /** Loads each program in pages that have seen nothing before, in turn. */
-async function coldLoads(browser, device, names, rounds, input) {
+async function coldLoads(browser, run, names, rounds, input) {
   const loads = Object.fromEntries(names.map((name) => [name, []]));
   for (let i = 0; i < rounds; i += 1) {
     for (const name of names) {
       const page = await freshPage(browser);
-      loads[name].push(await page.evaluate(([name, device, input]) => bench.cold(name, device, input), [name, device, input]));
+      loads[name].push(await page.evaluate(([name, run, input]) => bench.cold(name, run, input), [name, run, input]));
       await page.context().close();
     }
   }
@@ -76,16 +116,11 @@ async function freshPage(browser) {
   return page;
 }
 
-function row(name, timesOf) {
-  const [ours, theirs, transformers] = ['ours', 'theirs', 'transformers'].map((contender) => median(timesOf(contender)));
-  const row = {
-    name,
-    ours_ms: rounded(ours),
-    theirs_ms: rounded(theirs),
-    ratio: rounded(ours / theirs),
-    transformers_ms: rounded(transformers),
-    transformers_ratio: rounded(ours / transformers),
-  };
+function row(name, names, timesOf) {
+  const medians = Object.fromEntries(names.map((contender) => [contender, median(timesOf(contender))]));
+  const { ours, theirs, transformers } = medians;
+  const row = { name, ours_ms: rounded(ours), theirs_ms: rounded(theirs), ratio: rounded(ours / theirs) };
+  if (transformers !== undefined) Object.assign(row, { transformers_ms: rounded(transformers), transformers_ratio: rounded(ours / transformers) });
   console.error(JSON.stringify(row));
   return row;
 }

@@ -1,7 +1,9 @@
-"""Writes a BERT encoder, as its safetensors folder has it, as an ONNX file for the peers of the bench.
+"""Writes a BERT encoder, as its safetensors folder has it, as ONNX files for the bench.
 
 The graph has the shape of a plain export of the published model, in the patterns that onnxruntime's
-optimiser knows how to fuse: a graph that it could not fuse would make the comparison unfair.
+optimiser knows how to fuse: a graph that it could not fuse would make the comparison unfair. Beside
+`model.onnx` lie `model_quantized.onnx`, which is what onnxruntime makes of it with 8 bits, and
+`linear.onnx`, which has the linear layers and nothing else.
 
     python make_onnx.py --model FOLDER --out FILE
 """
@@ -17,6 +19,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.numpy import load_file
 
 OPSET = 17
@@ -120,6 +123,31 @@ def build(weights, config):
               for name in ("input_ids", "attention_mask", "token_type_ids")]
     shape = ["batch", "seq", config["hidden_size"]]
     outputs = [helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, shape)]
+    return model_of(graph, inputs, outputs)
+
+
+def build_linear(weights, config):
+    """The linear layers by themselves: each gets `x`, or what another one made of it, and all are added up."""
+    graph = Graph()
+    hidden = config["hidden_size"]
+    ends = [graph.weight(name, np.array([value], np.int64)) for name, value in (("from", 0), ("to", hidden), ("axis", 1))]
+    total = None
+    for index in range(config["num_hidden_layers"]):
+        name = f"encoder.layer.{index}"
+        own = [f"{name}.attention.self.{part}" for part in ("query", "key", "value")]
+        side_by_side = {f"{name}.qkv.{kind}": np.concatenate([weights[f"{part}.{kind}"] for part in own])
+                        for kind in ("weight", "bias")}
+        mixed = graph.node("Slice", graph.linear("x", side_by_side, f"{name}.qkv"), *ends)
+        attended = graph.linear(mixed, weights, f"{name}.attention.output.dense")
+        inner = graph.gelu(graph.linear("x", weights, f"{name}.intermediate.dense"))
+        both = graph.node("Add", attended, graph.linear(inner, weights, f"{name}.output.dense"))
+        total = graph.node("Add", total, both) if total else both
+    graph.nodes[-1].output[0] = "y"
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", hidden]) for name in ("x", "y")]
+    return model_of(graph, ports[:1], ports[1:])
+
+
+def model_of(graph, inputs, outputs):
     body = helper.make_graph(graph.nodes, "bert", inputs, outputs, list(graph.weights.values()))
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="pilot-light")
     model.ir_version = IR_VERSION
@@ -204,6 +232,8 @@ def main():
     if not worst <= TOLERANCE:
         sys.exit(f"make_onnx: {partial} differs by {worst:.2e} from the numpy forward pass, more than {TOLERANCE:.0e}")
     os.replace(partial, options.out)
+    onnx.save(build_linear(weights, config), options.out.with_name("linear.onnx"))
+    quantize_dynamic(options.out, options.out.with_name("model_quantized.onnx"), weight_type=QuantType.QInt8)
     print(f"{options.out}: {options.out.stat().st_size} bytes, within {worst:.1e} of the numpy forward pass")
 
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::artefact::{ARTEFACTS, Artefact};
+use crate::artefact::{ARTEFACTS, Artefact, CPU_THREADS};
 use crate::fingerprint::files_under;
 use crate::project::Project;
 use crate::report::Row;
@@ -25,8 +25,11 @@ const PEERS: [(&str, &str); 5] = [
 /// The rows of the report. The npm package and the peers must be there.
 pub fn rows(project: &Project) -> Result<Vec<Row>> {
     let wasm = project.dist().join("wasm");
-    let scripts =
-        files_under(&project.dist())?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "js"));
+    // With the glue of one artefact, the longest: a page loads no more than one.
+    let scripts = files_under(&project.dist())?.into_iter().filter(|path| {
+        path.extension().is_some_and(|end| end == "js")
+            && (!path.starts_with(&wasm) || path.starts_with(wasm.join(CPU_THREADS.name)))
+    });
     let artefacts = ARTEFACTS
         .map(|Artefact { name, .. }| (format!("size/{name}"), vec![wasm.join(name).join("pilot_light_bg.wasm")]));
     let scripts = ("size/js".to_owned(), scripts.collect());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pilot_light::cascade::{Policy, Privacy};
 use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, OffsetUnit, Reason, RemoteConfig, Route};
-use pilot_light::device::{DeviceChoice, DeviceKind, DeviceReport};
+use pilot_light::device::{Build, DeviceChoice, DeviceKind, DeviceReport};
 use pilot_light::remote::Question;
 use pilot_light::tasks::{Answer, AnswerOutput, LocalAnswer, Task};
 use pilot_light::transport::{Http, Transport, answer};
@@ -67,6 +67,8 @@ fn ask(transport: &dyn Transport, timeout_ms: f64, stream: Option<&mut dyn FnMut
         requested: DeviceChoice::Auto,
         reason: String::new(),
         adapter: String::new(),
+        build: Build::Cpu,
+        threads: 1,
     };
     let remote: RemoteConfig =
         serde_json::from_str(&format!(r#"{{"model":"any","timeout_ms":{timeout_ms},"retries":1}}"#)).unwrap();

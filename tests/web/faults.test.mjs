@@ -125,6 +125,8 @@ function pool(jobs, width, work) {
 
 /** Runs in the page. */
 function inPage({ local, url, hurried }) {
+  // One thread: what is left behind is not to be a helper's.
+  pilot.env.cpuBuild = 'cpu';
   // Without a worker, the pauses are drawn here: from nothing to half a second.
   if (hurried) Math.random = () => 0;
   Object.assign(globalThis, { aborts: new Map(), timers: new Set(), unhandled: [], logged: [] });

@@ -11,7 +11,7 @@ use ureq::http::HeaderMap;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
-use crate::delegation::{Delegation, Envelope, MarkedSpan, Moment, Step, Turn};
+use crate::delegation::{Delegation, Envelope, Marked, Moment, Step, Turn};
 use crate::error::{Error, Result};
 use crate::remote::{RemoteEvent, RemoteFault, RemoteRequest};
 
@@ -148,14 +148,15 @@ fn fault_of(error: &ureq::Error) -> RemoteFault {
 }
 
 /// Goes from step to step until the answer is there; `transports` are those of the general models, in their order.
-/// It blocks while it waits. `stream` is given the general model's words as they come, where they are wanted.
+/// `marked` is the personal data that was found in the text. `stream` is given the general model's words as they come,
+/// where they are wanted. It blocks while it waits.
 ///
 /// # Errors
 /// Invalid input: the step is another delegation's, or a general model has no transport.
 pub fn answer(
     delegation: &mut Delegation,
     first: Step,
-    spans: Option<&[MarkedSpan]>,
+    marked: Option<&Marked>,
     transports: &[&dyn Transport],
     mut stream: Option<&mut dyn FnMut(&str)>,
 ) -> Result<Envelope> {
@@ -163,10 +164,10 @@ pub fn answer(
     loop {
         let turn: Turn = match step {
             Step::Done(envelope) => return Ok(*envelope),
-            Step::Delegate { call, .. } => delegation.begin(call, stream.is_some(), spans, moment())?,
+            Step::Delegate { call, .. } => delegation.begin(call, stream.is_some(), marked, moment())?,
             Step::Wait { call, for_ms } => {
                 pause(for_ms);
-                delegation.begin(call, stream.is_some(), spans, moment())?
+                delegation.begin(call, stream.is_some(), marked, moment())?
             }
             Step::Send(request) => {
                 let transport = transports

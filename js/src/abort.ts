@@ -32,6 +32,22 @@ export async function withController<T>(parent: AbortSignal | undefined, work: (
   }
 }
 
+/**
+ * Runs `work` for at most `ms`, with a signal that aborts then, when `parent` does, and when the work has ended: whatever
+ * is still under way has no reader any more. Rejects with kind 'cancelled' at the first two.
+ */
+export function within<T>(ms: number, parent: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  return withController(parent, async (controller) => {
+    const timer = setTimeout(() => controller.abort(), ms);
+    try {
+      return await abortable(work(controller.signal), controller.signal);
+    } finally {
+      clearTimeout(timer);
+      controller.abort();
+    }
+  });
+}
+
 /** Lets the event loop take a turn, so that an abort can be heard; no timer, which a page in the background would slow down. */
 export function breathe(): Promise<void> {
   return new Promise((resolve) => {

@@ -70,6 +70,7 @@ export class Delegate {
 
   async #begin(asked: Asked, redact: boolean, signal: AbortSignal): Promise<TurnResult & { asked: Asked }> {
     if (!redact) return this.#advance('begin', asked);
+    const started = performance.now();
     let spans: MarkedSpan[];
     try {
       spans = await this.#redact(asked.inputs[0] as string, signal);
@@ -77,7 +78,7 @@ export class Delegate {
       throwIfAborted(signal);
       return this.#decline(asked, 'redactor-unavailable', messageOf(thrown));
     }
-    return this.#advance('begin', { ...asked, spans });
+    return this.#advance('begin', { ...asked, marked: { spans, elapsed_ms: performance.now() - started } });
   }
 
   /** What the redactor finds, which is waited for as long as for all that comes after it. */

@@ -75,11 +75,11 @@ export class Engine {
       return { steps, generation: this.#generation };
     }),
 
-    begin: (args) => this.#delegate(args, (cascade, call) => cascade.begin(call, args.stream, args.spans)),
+    begin: (args) => this.#delegate(args, (cascade, call) => cascade.begin(call, args.stream, args.marked)),
 
     // In a fresh engine the attempt that was made counts for the question's first one.
     resume: (args) => this.#delegate(args, (cascade, call) => {
-      const turn = args.generation === this.#generation ? undefined : cascade.begin(call, args.stream, args.spans);
+      const turn = args.generation === this.#generation ? undefined : cascade.begin(call, args.stream, args.marked);
       return turn === undefined || 'send' in turn.step ? cascade.resume(call, args.event as RemoteEvent) : turn;
     }),
 

@@ -2,7 +2,7 @@ import type { Env } from './env.js';
 import type { ErrorFacts, PilotLightError } from './errors.js';
 import type { ProgressCallback, ProgressInfo } from './progress.js';
 import type { ModelFolder } from './resolve.js';
-import type { CascadeConfig, DeviceChoice, DeviceReport, DType, GraphOptions, ImageToTextOptions, Inputs, LoadOptions, MarkedSpan, Fed, Port, RawTensor, Reason, RemoteEvent, RunOptions, RunOutput, SpeechOptions, Step, Task, Turn } from './types.js';
+import type { CascadeConfig, DeviceChoice, DeviceReport, DType, GraphOptions, ImageToTextOptions, Inputs, LoadOptions, Marked, MarkedSpan, Fed, Port, RawTensor, Reason, RemoteEvent, RunOptions, RunOutput, SpeechOptions, Step, Task, Turn } from './types.js';
 
 /** What an engine is started with. */
 export interface StartArgs {
@@ -58,7 +58,7 @@ export interface DelegateArgs extends DecideArgs {
   /** Whether the general model's answer is wanted in pieces. */
   stream: boolean;
   /** The personal data in the text, where it was looked for. */
-  spans?: MarkedSpan[];
+  marked?: Marked;
   /** What all tabs have spent on each general model, where there are caps. */
   ledgers?: (string | null)[];
   /** What came of an attempt. */

@@ -1,4 +1,5 @@
-import { abortable } from './abort.js';
+import { throwIfAborted, within } from './abort.js';
+import { PilotLightError } from './errors.js';
 import { Handle, type PipelineOptions } from './handle.js';
 import { invalid } from './input.js';
 import type { MarkedSpan } from './types.js';
@@ -18,6 +19,9 @@ export interface ReadyRedactor {
 
 /** The model that is used where none is named, under `env.localModelPath`. */
 const DEFAULT_MODEL = 'rampart';
+
+/** How long a text waits for the model's load, which goes on for later ones. */
+const LOAD_WAIT_MS = 120_000;
 
 /** Where a redactor runs unless it says otherwise: beside the local model, in the same worker. */
 type Beside = Pick<PipelineOptions, 'device' | 'worker'>;
@@ -50,11 +54,21 @@ class ModelRedactor implements ReadyRedactor {
   }
 
   readonly find: Redactor = async (text, signal) => {
-    // The load is not the one text's alone: its abort ends the waiting, not the load.
-    const handle = await abortable(this.#load(), signal);
+    const handle = await this.#loaded(signal);
     const [spans] = await handle.request('mark', { inputs: [text] }, signal);
     return spans as MarkedSpan[];
   };
+
+  /** The load is not the one text's alone: its abort ends the waiting, not the load. */
+  async #loaded(signal: AbortSignal | undefined): Promise<Handle> {
+    try {
+      return await within(LOAD_WAIT_MS, signal, () => this.#load());
+    } catch (thrown) {
+      throwIfAborted(signal);
+      if (!(thrown instanceof PilotLightError && thrown.kind === 'cancelled')) throw thrown;
+      throw new PilotLightError('timeout', `The redactor '${this.#options.model}' was not loaded within ${LOAD_WAIT_MS / 1000} s.`, { retryable: true });
+    }
+  }
 
   async release(): Promise<void> {
     const used = this.#used;

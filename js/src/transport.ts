@@ -1,4 +1,4 @@
-import { abortable, throwIfAborted, withController } from './abort.js';
+import { abortable, throwIfAborted, within } from './abort.js';
 import { messageOf } from './errors.js';
 import type { RemoteEvent, RemoteRequest } from './types.js';
 
@@ -56,16 +56,7 @@ export async function attempt(ask: Transport, request: RemoteRequest, watch: Wat
   const started = performance.now();
   const elapsed = (): number => performance.now() - started;
   try {
-    const reply = await withController(signal, async (controller) => {
-      const timer = setTimeout(() => controller.abort(), request.deadline_ms);
-      try {
-        return await abortable(ask(request, watch, controller.signal), controller.signal);
-      } finally {
-        clearTimeout(timer);
-        // Whatever of the request is still under way has no reader any more.
-        controller.abort();
-      }
-    });
+    const reply = await within(request.deadline_ms, signal, (signal) => ask(request, watch, signal));
     return { ...reply, elapsed_ms: elapsed() };
   } catch (thrown) {
     throwIfAborted(signal);

@@ -19,6 +19,7 @@ export type {
   ImageText,
   ImageToTextOptions,
   LoadOptions,
+  Marked,
   MarkedSpan,
   Pixels,
   RawTensor,

@@ -190,7 +190,7 @@ function fakeHandle({ redact = false, width = Infinity } = {}) {
           return turn({ done: { output: args.inputs[0], reason: args.reason, detail: args.detail } });
         default:
           underWay -= 1;
-          return turn({ done: { output: args.inputs[0], spans: args.spans, event: args.event } }, queue.shift());
+          return turn({ done: { output: args.inputs[0], marked: args.marked, event: args.event } }, queue.shift());
       }
     },
   };
@@ -238,8 +238,9 @@ test('an abort gives up every call that is under way', async () => {
 
 test('what is to be redacted goes through the redactor, or nowhere', async () => {
   const span = { start: 0, end: 4, label: 'NAME' };
-  const { spans } = await triage(fakeHandle({ redact: true }), '/ok', async () => [span])('hard');
-  assert.deepEqual(spans, [span]);
+  const { marked } = await triage(fakeHandle({ redact: true }), '/ok', async () => [span])('hard');
+  assert.deepEqual(marked.spans, [span]);
+  assert.ok(marked.elapsed_ms >= 0);
   const count = seen.length;
   const without = await triage(fakeHandle({ redact: true }), '/ok')('hard');
   const broken = await triage(fakeHandle({ redact: true }), '/ok', () => Promise.reject(new Error('no model')))('hard');

@@ -238,7 +238,8 @@ impl Call {
             self.answer.detail = Some(detail).filter(|detail| !detail.is_empty());
         }
         let waited_ms = (now_ms - self.begun_ms).max(self.answer.remote_latency_ms.unwrap_or(0.0));
-        self.answer.latency_ms = self.answer.local_latency_ms + waited_ms;
+        let redaction_ms = self.answer.redaction_latency_ms.unwrap_or(0.0);
+        self.answer.latency_ms = self.answer.local_latency_ms + redaction_ms + waited_ms;
         Onward::Done(Box::new(self.answer.clone()))
     }
 

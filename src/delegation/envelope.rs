@@ -38,6 +38,10 @@ pub struct Envelope {
     pub latency_ms: f64,
     /// How long the local model took; its texts' mean where several went through it together.
     pub local_latency_ms: f64,
+    /// How long personal data was looked for in the text; the first time with the load of what finds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub redaction_latency_ms: Option<f64>,
     /// How long the attempts to ask a general model took.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use config::{CascadeConfig, RemoteConfig};
 pub use envelope::{Envelope, Reason, Route};
-pub use places::{MarkedSpan, OffsetUnit};
+pub use places::{Marked, MarkedSpan, OffsetUnit};
 
 use call::{Call, Onward};
 use config::General;
@@ -154,6 +154,7 @@ impl Delegation {
             device: self.device.clone(),
             latency_ms,
             local_latency_ms: latency_ms,
+            redaction_latency_ms: None,
             remote_latency_ms: None,
             attempts: 0,
             model: None,
@@ -170,20 +171,21 @@ impl Delegation {
         Step::Delegate { call: self.last_call, redact: self.policy.privacy == Privacy::Redact }
     }
 
-    /// Sends the question `call`, when its turn comes. `spans` mark the personal data that a model has found in its
-    /// text; what has a form is found here. Without them a question that is to be redacted is not sent.
+    /// Sends the question `call`, when its turn comes. `marked` is the personal data that a model has found in its
+    /// text; what has a form is found here. Without it a question that is to be redacted is not sent.
     /// With `stream` the reply is to come in pieces. When it is called again, for a question that waited,
     /// both are passed over.
     ///
     /// # Errors
     /// Invalid input: there is no such question, or it was sent already.
-    pub fn begin(&mut self, call: u32, stream: bool, spans: Option<&[MarkedSpan]>, moment: Moment) -> Result<Turn> {
-        if let Some((question, fallback)) = self.judged.remove(&call) {
+    pub fn begin(&mut self, call: u32, stream: bool, marked: Option<&Marked>, moment: Moment) -> Result<Turn> {
+        if let Some((question, mut fallback)) = self.judged.remove(&call) {
             let times = (moment.now_ms, self.policy.deadline_ms);
-            let redaction = match (self.policy.privacy, spans) {
+            let redaction = match (self.policy.privacy, marked) {
                 (Privacy::Allow, _) => None,
-                (_, Some(spans)) => {
-                    let spans = places::in_bytes(&question.text, spans, self.unit);
+                (_, Some(marked)) => {
+                    fallback.redaction_latency_ms = Some(marked.elapsed_ms);
+                    let spans = places::in_bytes(&question.text, &marked.spans, self.unit);
                     Some(redact(&[(question.text.as_str(), spans)]))
                 }
                 (_, None) => {

@@ -28,6 +28,16 @@ pub struct MarkedSpan {
     pub label: String,
 }
 
+/// What was found of a text's personal data.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Marked {
+    /// Where it is.
+    pub spans: Vec<MarkedSpan>,
+    /// How long it took to find.
+    pub elapsed_ms: f64,
+}
+
 impl MarkedSpan {
     /// What a model has `found` in `text`, with places in `unit`.
     pub fn all(text: &str, found: Vec<PersonalData>, unit: OffsetUnit) -> Vec<Self> {

@@ -155,11 +155,13 @@ fn personal_data_does_not_leave() {
     let step = delegation.judge(question, answer, 1.0);
     assert!(matches!(step, Step::Delegate { redact: true, .. }));
     let span = MarkedSpan { start: 3, end: 6, label: "GIVEN_NAME".to_string() };
-    let request = sent(delegation.begin(delegated(step), false, Some(&[span]), NOW).unwrap().step);
+    let marked = Marked { spans: vec![span], elapsed_ms: 7.0 };
+    let request = sent(delegation.begin(delegated(step), false, Some(&marked), NOW).unwrap().step);
     assert!(request.body.contains("😀 [GIVEN_NAME_1]: [EMAIL_1]"), "{}", request.body);
     assert!(!request.body.contains("Ann") && !request.body.contains("example.com"));
     let event = completion(r#"{"entities":[{"label":"NAME","text":"[GIVEN_NAME_1]"}]}"#);
     let envelope = done(delegation.resume(request.call, &event, NOW).unwrap().step);
+    assert_eq!((envelope.redaction_latency_ms, envelope.latency_ms >= 1.0 + 7.0), (Some(7.0), true));
     let AnswerOutput::Entities(groups) = envelope.output else { panic!("a label") };
     assert_eq!((groups[0].word.as_str(), groups[0].start, groups[0].end), ("Ann", 3, 6));
     let replaced: Vec<_> = envelope.replaced.unwrap().iter().map(|one| (one.kind.to_string(), one.values)).collect();
@@ -253,7 +255,7 @@ fn over_a_cap_the_answer_is_local_and_says_so() {
 fn a_stream_is_restored_and_read() {
     let mut delegation = delegation(vec![RemoteConfig { retries: 1, ..remote("any") }], Policy::default());
     let call = delegated(delegation.judge(question("to ann@example.com"), local(0.1), 1.0));
-    let request = sent(delegation.begin(call, true, Some(&[]), NOW).unwrap().step);
+    let request = sent(delegation.begin(call, true, Some(&Marked::default()), NOW).unwrap().step);
     assert!(request.stream && request.body.contains("\"stream\":true"));
     let piece = |words: &str| format!("data: {}\n\n", json!({ "choices": [{ "delta": { "content": words } }] }));
     let mut feed = |words: &str, last| delegation.feed(call, words.as_bytes(), last, NOW).unwrap();

@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 use super::convert::{from_js, options_from_js, to_js, to_js_error};
 use super::pipeline::Pipeline;
 use super::{JsResult, JsRunOptions, now_ms};
-use crate::delegation::{CascadeConfig, Delegation, MarkedSpan, Moment, OffsetUnit, Reason, Step};
+use crate::delegation::{CascadeConfig, Delegation, Marked, Moment, OffsetUnit, Reason, Step};
 use crate::device::DeviceReport;
 use crate::remote::{Question, RemoteEvent};
 use crate::tasks::{self, RunOptions};
@@ -20,8 +20,8 @@ extern "C" {
     pub type JsDeviceReport;
     #[wasm_bindgen(typescript_type = "RemoteEvent")]
     pub type JsRemoteEvent;
-    #[wasm_bindgen(typescript_type = "MarkedSpan[]")]
-    pub type JsMarkedSpans;
+    #[wasm_bindgen(typescript_type = "Marked")]
+    pub type JsMarked;
     #[wasm_bindgen(typescript_type = "Reason")]
     pub type JsReason;
     #[wasm_bindgen(typescript_type = "Step[]")]
@@ -79,10 +79,10 @@ impl Cascade {
         Ok(to_js(&steps)?.unchecked_into())
     }
 
-    /// Sends the question `call`, when its turn comes; `spans` mark the personal data in its text.
-    pub fn begin(&self, call: u32, stream: bool, spans: Option<JsMarkedSpans>) -> JsResult<JsTurn> {
-        let spans: Option<Vec<MarkedSpan>> = spans.map(|spans| from_js("spans", spans)).transpose()?;
-        let turn = self.delegation.borrow_mut().begin(call, stream, spans.as_deref(), moment());
+    /// Sends the question `call`, when its turn comes; `marked` is the personal data in its text.
+    pub fn begin(&self, call: u32, stream: bool, marked: Option<JsMarked>) -> JsResult<JsTurn> {
+        let marked: Option<Marked> = marked.map(|marked| from_js("marked spans", marked)).transpose()?;
+        let turn = self.delegation.borrow_mut().begin(call, stream, marked.as_ref(), moment());
         Ok(to_js(&turn.map_err(to_js_error)?)?.unchecked_into())
     }
 

@@ -61,6 +61,7 @@ for (const worker of [true, false]) {
       assert.ok(placeholders.length > new Set(placeholders).size, text);
       assert.deepEqual(answer.replaced.find(({ kind }) => kind === 'EMAIL'), { kind: 'EMAIL', values: 1, places: 2 });
       assert.deepEqual(answer.replaced.find(({ kind }) => kind === 'CARD'), { kind: 'CARD', values: 1, places: 1 });
+      assert.ok(answer.redaction_latency_ms > 0 && answer.latency_ms > answer.redaction_latency_ms);
       assert.equal(answer.replaced.reduce((sum, { places }) => sum + places, 0), placeholders.length);
       for (const value of VALUES) assert.ok(!JSON.stringify(answer.replaced).includes(value));
       // What the page was told is what the server got.
@@ -112,6 +113,24 @@ for (const worker of [true, false]) {
         return reason;
       }, TEXT));
       assert.deepEqual([reasons, seen.length], [['redactor-unavailable', 'unsure'], 1]);
+    });
+
+    test('a redactor whose load hangs is not waited for without end', async () => {
+      const impatient = await opened.page({ worker });
+      const hanging = new Promise((resolve) => impatient.context().route('**/models/rampart/config.json', resolve));
+      await impatient.clock.install();
+      const answer = impatient.evaluate(async ([local, baseURL, text]) => {
+        pilot.env.useBrowserCache = false;
+        const triage = await cascade({ local, remote: { baseURL, model: 'any' }, policy: { threshold: 1 } });
+        const { route, reason, detail } = await triage(text);
+        return { route, reason, detail };
+      }, [CLASSIFY, `${mock.url}/v1`, TEXT]);
+      await hanging;
+      await impatient.clock.fastForward(121_000);
+      const { route, reason, detail } = await answer;
+      assert.deepEqual([route, reason, seen], ['local', 'redactor-unavailable', []]);
+      assert.match(detail, /not loaded within 120 s/);
+      await impatient.context().close();
     });
 
     test('a redactor of the page’s own is asked as well', async () => {

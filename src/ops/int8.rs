@@ -151,23 +151,24 @@ impl<'a> Linear<'a> {
     /// done to each piece of a row in the end.
     pub fn write(&self, x: &[f32], bias: &[f32], finish: Option<&Finish<'_>>, out: &mut [f32]) {
         let left = Left::new(x, self.inputs);
+        let none = vec![0.0; if bias.is_empty() { self.outputs } else { 0 }];
+        let bias = if bias.is_empty() { &none } else { bias };
         let (depth, groups) = (self.inputs.div_ceil(4), self.inputs.div_ceil(GROUP_SIZE));
+        let mut tile = Vec::with_capacity(PANELS);
         for block in (0..self.outputs).step_by(PANELS * PANEL) {
             let columns = block..self.outputs.min(block + PANELS * PANEL);
+            let panels = block / PANEL..columns.end.div_ceil(PANEL);
+            let quads = self.quads[panels.start * depth..panels.end * depth].chunks_exact(depth);
+            let scales = self.scales[panels.start * groups..panels.end * groups].chunks_exact(groups);
             for rows in tiles(left.rows.len()) {
-                for column in columns.clone().step_by(PANEL) {
-                    let panel = column / PANEL;
-                    let (quads, scales) =
-                        (&self.quads[panel * depth..][..depth], &self.scales[panel * groups..][..groups]);
-                    let tile = left.multiply(rows.clone(), quads, scales);
-                    let bias = bias.get(column..).unwrap_or_default();
-                    for (row, sums) in rows.clone().zip(tile) {
-                        let out = &mut out[row * self.outputs..][column..columns.end.min(column + PANEL)];
-                        left.rows[row].finish(sums, &self.sums[panel], bias, out);
-                    }
-                }
-                if let Some(finish) = finish {
-                    rows.for_each(|row| finish(&mut out[row * self.outputs..][columns.clone()]));
+                tile.clear();
+                let weights = quads.clone().zip(scales.clone());
+                tile.extend(weights.map(|(quads, scales)| left.multiply(rows.clone(), quads, scales)));
+                for (place, row) in rows.enumerate() {
+                    let out = &mut out[row * self.outputs..][columns.clone()];
+                    let sums = tile.iter().map(|tile| &tile[place]).zip(&self.sums[panels.clone()]);
+                    left.rows[row].finish(sums, &bias[columns.clone()], out);
+                    finish.iter().for_each(|finish| finish(out));
                 }
             }
         }
@@ -201,20 +202,25 @@ struct Second {
 }
 
 impl Row {
-    /// The integers whose sums these are, as floats.
+    /// What the integers stand for whose sums, and those of the weights that they were multiplied by, are given in
+    /// panels; plus `bias`.
     #[inline(always)]
-    fn finish(&self, mut sums: [f32; PANEL], weights: &[f32; PANEL], bias: &[f32], out: &mut [f32]) {
-        for (sum, weights) in sums.iter_mut().zip(weights) {
-            *sum = (*sum - self.zero * weights) * self.step;
-        }
-        if let Some(bias) = bias.first_chunk::<PANEL>() {
-            sums.iter_mut().zip(bias).for_each(|(sum, bias)| *sum += bias);
-        } else {
-            sums.iter_mut().zip(bias).for_each(|(sum, bias)| *sum += bias);
-        }
-        match out.first_chunk_mut() {
-            Some(out) => *out = sums,
-            None => out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum),
+    fn finish<'s>(
+        &self,
+        sums: impl Iterator<Item = (&'s [f32; PANEL], &'s [f32; PANEL])>,
+        bias: &[f32],
+        out: &mut [f32],
+    ) {
+        let number = |sum: f32, weights: f32| (sum - self.zero * weights) * self.step;
+        for (((sums, weights), bias), out) in sums.zip(bias.chunks(PANEL)).zip(out.chunks_mut(PANEL)) {
+            // Whole panels without a loop.
+            if let (Some(bias), Some(out)) = (bias.first_chunk::<PANEL>(), out.first_chunk_mut::<PANEL>()) {
+                *out = std::array::from_fn(|at| number(sums[at], weights[at]) + bias[at]);
+            } else {
+                for (at, (out, bias)) in out.iter_mut().zip(bias).enumerate() {
+                    *out = number(sums[at], weights[at]) + bias;
+                }
+            }
         }
     }
 }
@@ -269,12 +275,14 @@ impl Left {
         };
         for (row, sums) in rows.zip(&mut tile) {
             let start = row.checked_sub(1).map_or(0, |before| self.rows[before].end);
+            let mut all = *sums;
             for Second { quad, shift, number } in &self.seconds[start..self.rows[row].end] {
-                let columns = quads[*quad].iter().zip(&scales[quad / GROUP]);
-                for (sum, (quad, scale)) in sums.iter_mut().zip(columns) {
-                    *sum += (quad << shift >> 24) as f32 * (scale * number);
+                let (weights, scales) = (&quads[*quad], &scales[quad / GROUP]);
+                for at in 0..PANEL {
+                    all[at] += (weights[at] << shift >> 24) as f32 * (scales[at] * number);
                 }
             }
+            *sums = all;
         }
         tile
     }

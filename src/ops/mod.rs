@@ -10,6 +10,7 @@ pub(crate) mod gemm;
 pub(crate) mod int8;
 pub(crate) mod integers;
 pub(crate) mod packed;
+pub(crate) mod panels;
 pub(crate) mod parallel;
 #[cfg(any(test, feature = "web"))]
 pub(crate) mod roofline;

@@ -1,12 +1,12 @@
 //! Any ONNX model: read, checked and planned at load, run on the CPU or a GPU.
 //!
 //! ```text
-//! formats::onnx -> import -> widen -> fold -> fuse -> quantise -> plan -> run
+//! formats::onnx -> import -> widen -> fold -> fuse -> weights -> plan -> run
 //! ```
 //!
 //! `import` gives every name a slot, `widen` makes 32-bit floats of weights of 16 bits, `fold` computes what hangs on
-//! constants alone and refuses what is not known, `fuse` joins what exporters take apart, `quantise` makes weights of 8
-//! bits where that was asked for, `plan` finds out when each value is needed for the last time, `run` takes the steps. The operators are in `ops`, those for a GPU in `gpu`.
+//! constants alone and refuses what is not known, `fuse` joins what exporters take apart, `weights` packs constant
+//! matrices for the kernels, in 8 bits where that was asked for, `plan` finds out when each value is needed for the last time, `run` takes the steps. The operators are in `ops`, those for a GPU in `gpu`.
 
 mod attributes;
 mod builder;
@@ -22,9 +22,9 @@ mod options;
 mod pack;
 mod plan;
 mod program;
-mod quantise;
 mod run;
 mod value;
+mod weights;
 mod widen;
 
 use std::collections::HashMap;
@@ -35,7 +35,7 @@ pub(crate) use attributes::Attribute;
 pub(crate) use builder::{Builder, Operand};
 pub use options::{Fusion, GraphOptions, Limits};
 
-use crate::device::Device;
+use crate::device::{Device, DeviceKind};
 use crate::error::{Error, Result};
 use crate::formats::onnx;
 use plan::Plan;
@@ -101,9 +101,6 @@ impl Graph {
         fold::fold(&mut program, &limits)?;
         program.block.prune(program.types.len());
         fuse::fuse(&mut program, &options.fusion);
-        if options.int8 {
-            quantise::quantise(&mut program);
-        }
         Self::of_program(program, metadata, widened, device, options)
     }
 
@@ -114,6 +111,11 @@ impl Graph {
         device: &Device,
         options: &GraphOptions,
     ) -> Result<Self> {
+        if options.int8 {
+            weights::pack(&mut program, weights::Form::Int8);
+        } else if device.kind() == DeviceKind::Wasm {
+            weights::pack(&mut program, weights::Form::Panels);
+        }
         let plan = plan::plan(&program, device)?;
         let mut constants = vec![None; program.types.len()];
         let mut keep = |slot: usize| {

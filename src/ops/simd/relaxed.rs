@@ -6,7 +6,8 @@
 
 use std::arch::wasm32::{
     f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane as lane, f32x4_mul, f32x4_relaxed_madd, f32x4_splat,
-    i32x4, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_splat, v128,
+    i8x16_narrow_i16x8, i16x8_narrow_i32x4, i32x4, i32x4_extract_lane as word, i32x4_relaxed_dot_i8x16_i7x16_add,
+    i32x4_splat, v128, v128_and, v128_andnot, v128_any_true, v128_or,
 };
 
 use super::{GROUP, PANEL, Quad};
@@ -17,9 +18,13 @@ pub type Word = i32;
 /// Numbers of a row as [`integers`] wants them: their lowest seven bits, and whether any has more.
 #[inline(always)]
 pub fn words(numbers: &[i32; 16]) -> ([Word; 4], bool) {
-    let bytes = numbers.map(|number| (number & 127) as u8);
-    let word = |at: usize| i32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    ([word(0), word(4), word(8), word(12)], numbers.iter().fold(0, |all, number| all | number >> 7) != 0)
+    let [a, b, c, d] = [0, 4, 8, 12].map(|at| i32x4(numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]));
+    let low = |x| v128_and(x, i32x4_splat(127));
+    let halves = [i16x8_narrow_i32x4(low(a), low(b)), i16x8_narrow_i32x4(low(c), low(d))];
+    let words = i8x16_narrow_i16x8(halves[0], halves[1]);
+    let all = v128_or(v128_or(a, b), v128_or(c, d));
+    let word = [word::<0>(words), word::<1>(words), word::<2>(words), word::<3>(words)];
+    (word, v128_any_true(v128_andnot(all, i32x4_splat(127))))
 }
 
 /// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`.

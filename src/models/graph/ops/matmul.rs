@@ -12,6 +12,7 @@ use crate::ops::gemm::{Matrix, Product, Start};
 
 mod einsum;
 pub mod int8;
+pub mod panels;
 
 pub const OPS: &[Op] = &[
     Op::new("MatMul", Accepts::Numbers, SAME, |_| {
@@ -25,6 +26,7 @@ pub const OPS: &[Op] = &[
     Op::new("Einsum", Accepts::Numbers, SAME, einsum::einsum),
     Op::of(OWN_DOMAIN, "MatMulBias", Accepts::Singles, SAME, matmul_bias),
     Op::of(OWN_DOMAIN, "MatMulInt8", Accepts::Singles, SAME, int8::matmul),
+    Op::of(OWN_DOMAIN, "MatMulPanels", Accepts::Singles, SAME, panels::matmul),
 ];
 
 /// The shape of a product of `a` and `b`, vectors included.

@@ -45,7 +45,7 @@ mod window;
 mod zip;
 
 pub use layout::concat;
-pub use matmul::int8;
+pub use matmul::{int8, panels};
 #[cfg(feature = "gpu")]
 pub use shape::reshaped;
 

@@ -1,0 +1,73 @@
+//! Constant matrices that products are made with are laid out for the kernels: in 8 bits, where that is asked for, or
+//! as panels of floats, so that a product need not pack them each time. Each is freed before the next is made.
+
+use std::collections::HashMap;
+
+use burn::tensor::DType;
+
+use super::host::{self, HostTensor};
+use super::ops::{NEWEST_OPSET, OWN_DOMAIN, int8, panels};
+use super::program::{Block, Node, Program, Slot};
+use crate::ops::gemm::Matrix;
+use crate::ops::int8::Packed;
+
+/// Rows and columns from which a matrix is worth it; a last layer for a few labels is not.
+const LEAST: usize = 32;
+
+/// What becomes of the matrices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Integers of 8 bits.
+    Int8,
+    /// 32-bit floats, for the CPU.
+    Panels,
+}
+
+/// Lays out the matrices of `program`.
+pub fn pack(program: &mut Program, form: Form) {
+    let mut wanted = HashMap::new();
+    let mut count = |slot: Slot| *wanted.entry(slot).or_insert(0) += 1;
+    program.block.nodes.iter().for_each(|node| node.reads(&mut count));
+    program.block.outputs.iter().for_each(|slot| count(*slot));
+    let mut block = std::mem::take(&mut program.block);
+    pack_block(&mut block, program, form, &wanted);
+    program.block = block;
+}
+
+fn pack_block(block: &mut Block, program: &mut Program, form: Form, wanted: &HashMap<Slot, usize>) {
+    for node in &mut block.nodes {
+        node.blocks.iter_mut().for_each(|(_, inner)| pack_block(inner, program, form, wanted));
+        let is_product = node.is("MatMul") || (node.op == "MatMulBias" && node.domain == OWN_DOMAIN);
+        let [Some(x), Some(slot), ref bias @ ..] = node.inputs[..] else { continue };
+        let Some(matrix) = program.constants.get(&slot).filter(|_| is_product && program.types[x] == Some(DType::F32))
+        else {
+            continue;
+        };
+        let &[rows, columns] = host::shape(matrix) else { continue };
+        if matrix.dtype() != DType::F32 || rows < LEAST || columns < LEAST {
+            continue;
+        }
+        let matrix = host::contiguous(matrix.clone());
+        if wanted.get(&slot) == Some(&1) {
+            program.constants.remove(&slot);
+        }
+        let (sizes, bias) = ((rows, columns), bias.first().copied().flatten());
+        let mut attributes = std::mem::take(&mut node.attributes);
+        let numbers = Matrix::new(host::slice(&matrix), columns);
+        let (op, constants): (_, Vec<HostTensor>) = match form {
+            Form::Int8 => ("MatMulInt8", int8::constants(Packed::quantise(sizes, numbers), &mut attributes).into()),
+            Form::Panels => ("MatMulPanels", vec![panels::constant(sizes, numbers, &mut attributes)]),
+        };
+        let constants: Vec<_> = constants.into_iter().map(|tensor| Some(program.new_constant(tensor))).collect();
+        *node = Node {
+            name: std::mem::take(&mut node.name),
+            op: op.to_string(),
+            domain: OWN_DOMAIN.to_string(),
+            opset: NEWEST_OPSET,
+            attributes,
+            inputs: [&[Some(x)], &constants[..], &[bias]].concat(),
+            outputs: std::mem::take(&mut node.outputs),
+            blocks: Vec::new(),
+        };
+    }
+}

@@ -16,7 +16,7 @@ const DEPTH: usize = 240;
 const WIDTH: usize = 256;
 
 /// Products of fewer multiplications are over before another thread has begun.
-const LEAST_SHARED: usize = 1 << 17;
+pub const LEAST_SHARED: usize = 1 << 17;
 
 /// The right factor of a product.
 pub trait Rows: Sync {

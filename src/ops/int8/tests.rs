@@ -1,0 +1,105 @@
+use proptest::prelude::*;
+
+use super::activations::{SPAN, STEPS};
+use super::*;
+use crate::ops::parallel;
+
+/// Numbers as activations are: most are small, a few are not.
+fn activations(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| (next() + next() + next()) * if next() > 0.97 { 9.0 } else { 1.0 }).collect()
+}
+
+/// The layer of `weights`, whose rows are so many outputs.
+fn run(packed: &Packed, x: &[f32], bias: &[f32], finish: Option<&Finish<'_>>) -> Vec<f32> {
+    let linear = Linear::new(packed.shape, &packed.quads, &packed.scales, &packed.sums).unwrap();
+    let mut out = vec![9.0; x.len() / packed.shape.0 * packed.shape.1];
+    linear.write(x, bias, finish, &mut out);
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn products_are_near_those_of_three_loops(
+        (rows, inputs, outputs) in (1usize..11, 1usize..300, 1usize..300),
+        seed in any::<u32>(),
+    ) {
+        // So that the parts are computed by two threads.
+        parallel::start_helper();
+        let (x, weights) = (activations(rows * inputs, seed), activations(inputs * outputs, !seed));
+        let bias = activations(outputs, seed ^ 1);
+        let packed = Packed::quantise((inputs, outputs), Matrix::new(&weights, outputs));
+        let negative = |row: &mut [f32]| row.iter_mut().for_each(|x| *x = -*x);
+        let out = run(&packed, &x, &bias, Some(&negative));
+        for row in 0..rows {
+            let x = &x[row * inputs..][..inputs];
+            // Half a step of an activation, and of a weight.
+            let half = f64::from(SPAN / STEPS) / 2.0 * (x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / inputs as f64).sqrt();
+            for (column, is) in out[row * outputs..][..outputs].iter().enumerate() {
+                let (mut wanted, mut bound) = (f64::from(bias[column]), 1e-4);
+                for (at, x) in x.iter().map(|x| f64::from(*x)).enumerate() {
+                    let group = at / GROUP_SIZE * GROUP_SIZE..inputs.min((at / GROUP_SIZE + 1) * GROUP_SIZE);
+                    let largest = group.map(|at| weights[at * outputs + column].abs()).fold(0.0, f32::max);
+                    let weight = f64::from(weights[at * outputs + column]);
+                    wanted += x * weight;
+                    bound += half * weight.abs() + (x.abs() + half) * f64::from(largest) / 254.0;
+                }
+                prop_assert!((wanted + f64::from(*is)).abs() < bound, "{row}, {column}: {is}, {wanted}, {bound}");
+            }
+        }
+        // However the rows are shared out, the result is the same.
+        for (x, out) in x.chunks_exact(inputs).zip(out.chunks_exact(outputs)) {
+            prop_assert_eq!(run(&packed, x, &bias, Some(&negative)), out);
+        }
+        // So it is however the outputs are put together.
+        let part = |columns: Range<usize>| {
+            Packed::quantise((inputs, columns.len()), Matrix { data: &weights[columns.start..], ..Matrix::new(&[], outputs) })
+        };
+        let middle = outputs / 3;
+        prop_assert_eq!(Packed::beside(vec![part(0..middle), part(middle..outputs)]), packed);
+    }
+}
+
+#[test]
+fn what_is_large_is_not_cut_off() {
+    let mut x = vec![0.5; 384];
+    (x[7], x[100]) = (-300.0, 200.0);
+    let weights: Vec<f32> = (0..384).map(|at| (at % 7) as f32 - 3.0).collect();
+    let out = run(&Packed::quantise((384, 1), Matrix::new(&weights, 1)), &x, &[], None);
+    let wanted: f32 = x.iter().zip(&weights).map(|(x, weight)| x * weight).sum();
+    assert!((out[0] / wanted - 1.0).abs() < 0.01, "{} {wanted}", out[0]);
+}
+
+#[test]
+fn rows_of_noughts_give_the_bias_and_what_is_no_number_stays_none() {
+    let packed = Packed::quantise((5, 3), Matrix::new(&[0.5; 15], 3));
+    let x = [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, f32::NAN, 1.0, 1.0, 1.0];
+    let out = run(&packed, &x, &[1.0, 2.0, 3.0], None);
+    assert_eq!(out[..3], [1.0, 2.0, 3.0]);
+    assert!(out[3..].iter().all(|x| x.is_nan()));
+    let nought = Packed::quantise((5, 3), Matrix::new(&[0.0; 15], 3));
+    assert_eq!(run(&nought, &x[..5], &[], None), [0.0; 3]);
+}
+
+#[test]
+fn what_is_infinite_breaks_its_row_alone() {
+    let packed = Packed::quantise((5, 3), Matrix::new(&[0.5; 15], 3));
+    let out = run(&packed, &[1.0, 1.0, f32::INFINITY, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0], &[], None);
+    assert!(out[..3].iter().all(|x| !x.is_finite()) && out[3..].iter().all(|x| (x - 5.0).abs() < 1e-3));
+}
+
+#[test]
+fn sizes_that_do_not_fit_are_refused() {
+    let (quads, panels) = ([[0; PANEL]; 2], [[0.0; PANEL]; 1]);
+    assert!(Linear::new((8, 8), &quads, &panels, &panels).is_some());
+    assert!(Linear::new((9, 8), &quads, &panels, &panels).is_none());
+    assert!(Linear::new((8, 9), &quads, &panels, &panels).is_none());
+    assert!(Linear::new((0, 8), &[], &[], &panels).is_none());
+    assert!(Linear::new((usize::MAX, usize::MAX), &quads, &panels, &panels).is_none());
+}

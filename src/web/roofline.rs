@@ -19,6 +19,7 @@ pub fn peak(
         ("fp32", "registers") => Ok(roofline::floats_in_registers(turns)),
         ("fp32", "cache") => Ok(roofline::floats_in_cache(turns)),
         ("int8", "registers") => Ok(roofline::integers_in_registers(turns)),
+        ("int8", "cache") => Ok(roofline::integers_in_cache(turns)),
         _ => Err(to_js_error(Error::invalid_input(format!("there is no peak of {dtype} in {place}")))),
     }
 }

@@ -41,6 +41,18 @@ pub fn floats_in_cache(turns: usize) -> f64 {
     (turns * ROWS * PANEL * DEPTH * 2) as f64
 }
 
+/// Multiplies tiles of integers of 8 bits that are in the cache.
+pub fn integers_in_cache(turns: usize) -> f64 {
+    let ([word, ..], _) = simd::words(&[3; 16]);
+    let left = vec![[word; ROWS]; DEPTH];
+    let right = vec![[0x0102_0304; PANEL]; DEPTH];
+    let scales = vec![[1.0; PANEL]; DEPTH.div_ceil(simd::GROUP)];
+    for _ in 0..turns {
+        black_box(simd::integers(black_box(&left), black_box(&right), &scales));
+    }
+    (turns * ROWS * PANEL * DEPTH * 4 * 2) as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +62,6 @@ mod tests {
         assert_eq!(floats_in_registers(3), (3 * SUMS * registers::FLOATS * 2) as f64);
         assert_eq!(integers_in_registers(3), (3 * SUMS * registers::INTEGERS * 2) as f64);
         assert_eq!(floats_in_cache(2), (2 * 4 * 8 * DEPTH * 2) as f64);
+        assert_eq!(integers_in_cache(2), (2 * 4 * 8 * DEPTH * 4 * 2) as f64);
     }
 }

@@ -1,9 +1,11 @@
-//! `pilot.json`: what a folder's files must be, and where a head that was trained here comes from.
+//! `pilot.json`: what a folder's files must be, how far its model may be trusted, and where a head that was trained
+//! here comes from.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::Calibration;
 use crate::error::{Error, Result};
 
 /// The manifest of a folder; one without `pilot.json` has an empty one.
@@ -12,6 +14,9 @@ pub struct Manifest {
     /// Files by their name relative to the folder.
     #[serde(default)]
     pub files: BTreeMap<String, File>,
+    /// Its temperature and threshold, where it was calibrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// How the folder came to be; for people, not read here.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub provenance: serde_json::Value,

@@ -16,6 +16,7 @@
 //! Hastie, Tibshirani, Friedman, *The Elements of Statistical Learning* (2nd edition), sections 4.4 and 18.3.2.
 
 mod lbfgs;
+pub mod ridge;
 
 use crate::error::{Error, Result};
 
@@ -135,6 +136,12 @@ impl Linear {
         }
         let rows: Vec<usize> = (0..examples.labels.len()).collect();
         Ok(self.scores_of(examples, &rows))
+    }
+
+    /// The logits of one row.
+    pub fn forward(&self, x: &[f32]) -> Vec<f32> {
+        let rows = self.weight.chunks_exact(x.len()).zip(&self.bias);
+        rows.map(|(row, bias)| row.iter().zip(x).map(|(w, x)| w * x).sum::<f32>() + bias).collect()
     }
 
     fn scores_of(&self, examples: &Examples, rows: &[usize]) -> Scores {
@@ -368,8 +375,9 @@ fn dot(left: &[f64], right: &[f64]) -> f64 {
     left.iter().zip(right).map(|(a, b)| a * b).sum()
 }
 
-/// Fisher and Yates' shuffle, with the SplitMix64 generator of Steele, Lea and Flood (2014).
-fn shuffle(items: &mut [usize], seed: u64) {
+/// Fisher and Yates' shuffle, with the SplitMix64 generator of Steele, Lea and Flood (2014): the same seed gives the same
+/// order.
+pub fn shuffle(items: &mut [usize], seed: u64) {
     let mut state = seed;
     for last in (1..items.len()).rev() {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

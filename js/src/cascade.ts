@@ -1,11 +1,12 @@
 import { withController } from './abort.js';
+import { calibrate, type CalibrateOptions, type LabelledText } from './calibrate.js';
 import { Delegate, type Watchers } from './delegate.js';
 import { callable, Handle, type Disposable, type PipelineOptions } from './handle.js';
 import { invalid, splitSignal, toInputs } from './input.js';
 import type { CallOptions } from './pipeline.js';
 import { readyRedactor, type Redactor, type RedactorModel } from './redactor.js';
 import { readyRemotes, type ReadyRemote, type Remote } from './remote.js';
-import type { CascadeConfig, Envelope, RunOptions, TextTask } from './types.js';
+import type { Calibrated, Calibration, CascadeConfig, Envelope, RunOptions, TextTask } from './types.js';
 
 /** What a cascade is made of. */
 export interface CascadeOptions {
@@ -24,6 +25,8 @@ export interface CascadeOptions {
    * `{ model }` with options of its load; or a function. `'rampart'` by default. If it cannot be had, nothing is sent.
    */
   redactor?: string | RedactorModel | Redactor;
+  /** How far the local model may be trusted, as `calibrate` gave it, in the place of what its folder says. */
+  calibration?: Calibration;
   /** Aborts the load. */
   signal?: AbortSignal;
   /** Receives the progress of the load. */
@@ -39,6 +42,11 @@ export interface CascadePipeline extends Disposable {
   (texts: string[], options?: CascadeCallOptions): Promise<Envelope[]>;
   /** The confidence from which on the local answer is the answer. It may be set, from 0 to 1. */
   threshold: number;
+  /**
+   * Finds the threshold that keeps a promise, from labelled examples, and takes it; where none does, it stays as it is.
+   * The `calibration` can be kept, and given to `cascade` the next time.
+   */
+  calibrate(examples: LabelledText[], options?: CalibrateOptions): Promise<Calibrated>;
 }
 
 /**
@@ -59,12 +67,13 @@ export interface CascadePipeline extends Disposable {
 export async function cascade(options: CascadeOptions): Promise<CascadePipeline> {
   if (options?.local === undefined) throw invalid('A cascade needs { local: { task, model } }.');
   const { task, model, ...rest } = options.local;
-  const { signal, progress_callback, redactor, policy } = options;
+  const { signal, progress_callback, redactor, policy, calibration } = options;
   const finder = readyRedactor(redactor, rest);
   const remotes = readyRemotes(options.remote);
   const config: CascadeConfig = {
     remotes: remotes.map(({ config }) => config),
     ...(policy && { policy: { ...policy } }),
+    ...(calibration && { calibration }),
     tab: crypto.getRandomValues(new Uint32Array(1))[0] as number,
   };
   const handle = await Handle.load(task, model, { ...(signal && { signal }), ...(progress_callback && { progress_callback }), ...rest }, config);
@@ -94,7 +103,15 @@ export class Triage {
       if (typeof value !== 'number' || !(value >= 0 && value <= 1)) throw invalid(`The threshold must be a number from 0 to 1, not ${String(value)}.`);
       this.#threshold = value;
     };
-    return Object.defineProperty(ask, 'threshold', { get: () => this.#threshold, set, enumerable: true }) as unknown as CascadePipeline;
+    const calibrated = async (examples: unknown, options?: CalibrateOptions): Promise<Calibrated> => {
+      const found = await calibrate(this.handle, examples, options);
+      this.#threshold = found.calibration?.threshold ?? this.#threshold;
+      return found;
+    };
+    return Object.defineProperties(ask, {
+      threshold: { get: () => this.#threshold, set, enumerable: true },
+      calibrate: { value: calibrated, enumerable: true },
+    }) as unknown as CascadePipeline;
   }
 
   async ask(texts: unknown, options: CascadeCallOptions | undefined): Promise<Envelope | Envelope[]> {

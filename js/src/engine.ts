@@ -75,6 +75,15 @@ export class Engine {
       return { steps, generation: this.#generation };
     }),
 
+    examine: ({ key, inputs, labels, options }, { signal }) => this.#exclusive(async () => {
+      const { cascade } = this.#model(key, 'cascade');
+      let done = 0;
+      const parts = await this.#slices(inputs, signal, (slice) => cascade.examples(slice, labels.slice(done, (done += slice.length)), options));
+      return parts.flat();
+    }),
+
+    calibrate: ({ key, examples, promise, source }) => this.#now(() => trapped(async () => this.#model(key, 'cascade').cascade.calibrate(examples, promise, source))),
+
     begin: (args) => this.#delegate(args, (cascade, call) => cascade.begin(call, args.stream, args.marked)),
 
     // In a fresh engine the attempt that was made counts for the question's first one.

@@ -5,7 +5,7 @@ import type { ProgressCallback } from './progress.js';
 import type { Args, LoadArgs, LoadResult, Op, Result } from './protocol.js';
 import { absolutePaths, baseAddress, resolveFile, resolveModel } from './resolve.js';
 import { acquire, type Model, type Supervisor } from './supervisor.js';
-import type { CascadeConfig, DeviceChoice, DeviceReport, DType, GraphOptions, Task } from './types.js';
+import type { Calibration, CascadeConfig, DeviceChoice, DeviceReport, DType, GraphOptions, Task } from './types.js';
 
 /** How a model is loaded. */
 export interface LoadingOptions {
@@ -111,6 +111,12 @@ export class Handle implements Disposable {
   /** The threshold that a cascade was made with. */
   get threshold(): number {
     return this.info.threshold ?? NaN;
+  }
+
+  /** Keeps a cascade's calibration for a fresh engine, should one be needed. */
+  recalibrate(calibration: Calibration): void {
+    const { args } = this.#model;
+    if (args.cascade !== undefined) args.cascade = { ...args.cascade, calibration };
   }
 
   /** One call of the user's: refused after `dispose`, waited for by it. */

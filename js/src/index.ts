@@ -1,5 +1,6 @@
 // The public names of the package. Importing it runs nothing.
 export { cascade, type CascadeCallOptions, type CascadeOptions, type CascadePipeline } from './cascade.js';
+export type { CalibrateOptions, LabelledText } from './calibrate.js';
 export { env, type CpuBuild, type Env } from './env.js';
 export { PilotLightError } from './errors.js';
 export type { Disposable, LoadingOptions, PipelineOptions } from './handle.js';
@@ -31,6 +32,8 @@ export type { Redactor, RedactorModel } from './redactor.js';
 export type { BuiltInRemote, Remote, ServerRemote } from './remote.js';
 export type {
   Build,
+  Calibrated,
+  Calibration,
   CascadeConfig,
   Classification,
   DeviceChoice,

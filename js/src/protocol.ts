@@ -2,7 +2,7 @@ import type { Env } from './env.js';
 import type { ErrorFacts, PilotLightError } from './errors.js';
 import type { ProgressCallback, ProgressInfo } from './progress.js';
 import type { ModelFolder } from './resolve.js';
-import type { CascadeConfig, DeviceChoice, DeviceReport, DType, GraphOptions, ImageToTextOptions, Inputs, LoadOptions, Marked, MarkedSpan, Fed, Port, RawTensor, Reason, RemoteEvent, RunOptions, RunOutput, SpeechOptions, Step, Task, Turn } from './types.js';
+import type { Calibrated, CascadeConfig, DeviceChoice, DeviceReport, DType, Example, GraphOptions, ImageToTextOptions, Inputs, LoadOptions, Marked, MarkedSpan, Fed, Port, Guarantee, RawTensor, Reason, RemoteEvent, RunOptions, RunOutput, Source, SpeechOptions, Step, Task, Turn } from './types.js';
 
 /** What an engine is started with. */
 export interface StartArgs {
@@ -84,6 +84,8 @@ export interface Ops {
   infer: { args: { inputs: RawTensor[] }; result: RawTensor[] };
   mark: { args: { inputs: string[] }; result: MarkedSpan[][] };
   decide: { args: DecideArgs; result: { steps: Step[]; generation: number } };
+  examine: { args: { inputs: string[]; labels: string[]; options: RunOptions }; result: Example[] };
+  calibrate: { args: { examples: Example[]; promise: Guarantee; source: Source }; result: Calibrated };
   begin: { args: DelegateArgs; result: TurnResult };
   feed: { args: { call: number; generation: number; bytes: Uint8Array; last: boolean }; result: Fed };
   resume: { args: DelegateArgs; result: TurnResult };

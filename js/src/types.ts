@@ -3,6 +3,8 @@ import type { Pixels, TensorType } from './wasm/cpu/pilot_light.js';
 // The types of the WebAssembly side, generated from the Rust definitions.
 export type {
   Build,
+  Calibrated,
+  Calibration,
   CascadeConfig,
   Classification,
   DeviceReport,
@@ -10,6 +12,7 @@ export type {
   Entity,
   EntityGroup,
   Envelope,
+  Example,
   ErrorKind,
   Fed,
   Features,
@@ -22,6 +25,7 @@ export type {
   Marked,
   MarkedSpan,
   Pixels,
+  Guarantee,
   RawTensor,
   Reason,
   RemoteConfig,
@@ -29,6 +33,7 @@ export type {
   RemoteRequest,
   RunOptions,
   RunOutput,
+  Source,
   SpeechOptions,
   SpeechSegment,
   Step,

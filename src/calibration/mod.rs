@@ -8,13 +8,19 @@
 //! | [`coverage`] | what a threshold costs and brings: the risk-coverage curve, AURC, AUGRC |
 //! | [`p_value`] | tests of "the error is above alpha" |
 //! | [`risk`] | the threshold that keeps a promise about the error, with the most coverage |
+//! | [`routing`] | how well a choice between a weak and a strong model does |
+//! | [`calibrate`] | all of it, from labelled examples to a report |
+//! | [`Calibration`] | what of that travels with the model |
 //!
 //! It is arithmetic on numbers: no text, no clock, no random number. The same input gives the same result.
 
 mod binomial;
 pub mod coverage;
 pub mod metrics;
+mod record;
+mod report;
 pub mod risk;
+pub mod routing;
 mod temperature;
 #[cfg(test)]
 mod tests;
@@ -24,6 +30,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub use binomial::{hoeffding_bentkus, p_value};
+pub use record::{Calibrated, Calibration, Source};
+pub use report::{Honesty, PILOT, Report, calibrate};
 pub use temperature::Temperature;
 
 /// An answer of which is known how sure the model was and whether it was right.

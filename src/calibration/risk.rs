@@ -45,8 +45,9 @@ use crate::error::{Error, Result};
 
 /// What is promised about the error.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(tag = "method", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Promise {
+pub enum Guarantee {
     /// "At most `alpha` of the local answers are wrong": P(wrong | local) ≤ alpha. It holds with a certainty of
     /// 1 − `delta`: of all calibrations a part of at most `delta` breaks it.
     LearnThenTest {
@@ -115,19 +116,19 @@ const MOST_EXAMPLES: usize = 10_000_000;
 ///
 /// # Source
 /// See the [module](self), where it is also said why the promise holds.
-pub fn choose(examples: &[Example], pilot: &[f64], promise: Promise) -> Result<Choice> {
+pub fn choose(examples: &[Example], pilot: &[f64], promise: Guarantee) -> Result<Choice> {
     promise.check()?;
     check_examples(examples)?;
     check_confidences(pilot.iter().copied())?;
     let n = examples.len();
     let tallies = tallies(examples);
     let last = match promise {
-        Promise::LearnThenTest { .. } if pilot.is_empty() => {
+        Guarantee::LearnThenTest { .. } if pilot.is_empty() => {
             let message = "there is no pilot to say where to begin: hold out the confidences of some examples";
             return Err(Error::invalid_input(message));
         }
-        Promise::LearnThenTest { alpha, delta } => last_passed(&tallies, alpha, &beginnings(pilot, n, alpha, delta)),
-        Promise::ConformalRiskControl { alpha } => {
+        Guarantee::LearnThenTest { alpha, delta } => last_passed(&tallies, alpha, &beginnings(pilot, n, alpha, delta)),
+        Guarantee::ConformalRiskControl { alpha } => {
             tallies.iter().take_while(|tally| tally.is_controlled(n, alpha)).last()
         }
     };
@@ -136,13 +137,13 @@ pub fn choose(examples: &[Example], pilot: &[f64], promise: Promise) -> Result<C
         return Ok(Choice::NoneHolds { more: more(n, |total| would_do(&tallies, pilot, promise, n, total)), n });
     };
     let base = match promise {
-        Promise::LearnThenTest { .. } => local,
-        Promise::ConformalRiskControl { .. } => n,
+        Guarantee::LearnThenTest { .. } => local,
+        Guarantee::ConformalRiskControl { .. } => n,
     };
     Ok(Choice::Holds { threshold, coverage: local as f64 / n as f64, risk: wrong as f64 / base as f64, n })
 }
 
-impl Promise {
+impl Guarantee {
     fn check(self) -> Result<()> {
         let (alpha, delta) = match self {
             Self::LearnThenTest { alpha, delta } => (alpha, delta),
@@ -250,15 +251,15 @@ fn thresholds() -> impl Iterator<Item = f64> {
 
 /// Whether `total` examples that are like these `n` would do: whether testing would pass where it begins, or anything
 /// that stays local would be controlled.
-fn would_do(tallies: &[Tally], pilot: &[f64], promise: Promise, n: usize, total: usize) -> bool {
+fn would_do(tallies: &[Tally], pilot: &[f64], promise: Guarantee, n: usize, total: usize) -> bool {
     match promise {
-        Promise::LearnThenTest { alpha, delta } => {
+        Guarantee::LearnThenTest { alpha, delta } => {
             beginnings(pilot, total, alpha, delta).iter().any(|Beginning { threshold, share }| {
                 let tally = tallies.iter().find(|tally| tally.threshold <= *threshold);
                 tally.is_some_and(|tally| tally.scaled(n, total, alpha).p_value(alpha) <= *share)
             })
         }
-        Promise::ConformalRiskControl { alpha } => {
+        Guarantee::ConformalRiskControl { alpha } => {
             let some = tallies.iter().filter(|tally| tally.local > 0);
             some.map(|tally| tally.scaled(n, total, alpha)).any(|tally| tally.is_controlled(total, alpha))
         }

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use super::coverage::{augrc, aurc, risk_coverage};
 use super::metrics::{Binning, brier, ece, multiclass_brier, nll, reliability};
-use super::risk::{Choice, Promise, choose};
-use super::{Example, Labelled, Temperature, hoeffding_bentkus, p_value};
+use super::risk::{Choice, Guarantee, choose};
+use super::{Calibration, Example, Labelled, Source, Temperature, calibrate, hoeffding_bentkus, p_value};
 use crate::error::{ErrorKind, Result};
 
 macro_rules! golden {
@@ -145,8 +145,8 @@ fn thresholds_are_those_of_others() {
         let case: Case = case;
         let examples = examples(&case.confidence, &case.correct);
         for (promise, theirs) in [
-            (Promise::LearnThenTest { alpha, delta }, case.learn_then_test),
-            (Promise::ConformalRiskControl { alpha }, case.conformal_risk_control),
+            (Guarantee::LearnThenTest { alpha, delta }, case.learn_then_test),
+            (Guarantee::ConformalRiskControl { alpha }, case.conformal_risk_control),
         ] {
             match (choose(&examples, &case.pilot, promise).unwrap(), theirs) {
                 (Choice::Holds { threshold, coverage, risk, n }, Some(theirs)) => {
@@ -169,7 +169,7 @@ fn alike(confidence: f64, right: usize, wrong: usize) -> Vec<Example> {
 
 #[test]
 fn what_would_do_is_said_where_none_holds() {
-    let promise = Promise::LearnThenTest { alpha: 0.05, delta: 0.1 };
+    let promise = Guarantee::LearnThenTest { alpha: 0.05, delta: 0.1 };
     let more = |right, wrong| match choose(&alike(0.9, right, wrong), &[0.9], promise).unwrap() {
         Choice::NoneHolds { more, n } => {
             assert_eq!(n, right + wrong);
@@ -185,7 +185,7 @@ fn what_would_do_is_said_where_none_holds() {
     };
     assert_eq!((coverage, risk), (1.0, 0.0));
 
-    let promise = Promise::ConformalRiskControl { alpha: 0.05 };
+    let promise = Guarantee::ConformalRiskControl { alpha: 0.05 };
     let none = choose(&alike(0.9, 18, 0), &[], promise).unwrap();
     assert!(matches!(none, Choice::NoneHolds { more: Some(_), .. }), "one more wrong one may come: {none:?}");
     assert!(matches!(choose(&alike(0.9, 19, 0), &[], promise).unwrap(), Choice::Holds { .. }));
@@ -215,14 +215,14 @@ fn bad_input_is_refused() {
     for confidence in [f64::NAN, -0.1, 1.1, f64::INFINITY] {
         let bad = alike(confidence, 1, 0);
         assert!(is_refused(ece(&bad, Binning::EqualWidth(15))) && is_refused(brier(&bad)) && is_refused(augrc(&bad)));
-        assert!(is_refused(choose(&bad, &[0.9], Promise::ConformalRiskControl { alpha: 0.1 })));
-        assert!(is_refused(choose(&good, &[confidence], Promise::LearnThenTest { alpha: 0.1, delta: 0.1 })));
+        assert!(is_refused(choose(&bad, &[0.9], Guarantee::ConformalRiskControl { alpha: 0.1 })));
+        assert!(is_refused(choose(&good, &[confidence], Guarantee::LearnThenTest { alpha: 0.1, delta: 0.1 })));
     }
     assert!(is_refused(aurc(&[])) && is_refused(ece(&good, Binning::EqualMass(0))));
-    assert!(is_refused(choose(&good, &[], Promise::LearnThenTest { alpha: 0.1, delta: 0.1 })), "no pilot");
+    assert!(is_refused(choose(&good, &[], Guarantee::LearnThenTest { alpha: 0.1, delta: 0.1 })), "no pilot");
     for number in [0.0, 1.0, f64::NAN] {
-        assert!(is_refused(choose(&good, &[0.9], Promise::LearnThenTest { alpha: 0.1, delta: number })));
-        assert!(is_refused(choose(&good, &[0.9], Promise::ConformalRiskControl { alpha: number })));
+        assert!(is_refused(choose(&good, &[0.9], Guarantee::LearnThenTest { alpha: 0.1, delta: number })));
+        assert!(is_refused(choose(&good, &[0.9], Guarantee::ConformalRiskControl { alpha: number })));
     }
     assert!(is_refused(nll(&Labelled { rows: &[3.0, -1.0], classes: 2, labels: &[0] })), "logits are no probabilities");
     assert!(is_refused(Temperature::new(0.0)) && is_refused(Temperature::new(f64::NAN)));
@@ -232,11 +232,11 @@ fn bad_input_is_refused() {
 #[test]
 fn a_promise_is_written_as_its_method_and_numbers() {
     let json = r#"{"method":"learn-then-test","alpha":0.05,"delta":0.1}"#;
-    let promise: Promise = serde_json::from_str(json).unwrap();
-    assert_eq!(promise, Promise::LearnThenTest { alpha: 0.05, delta: 0.1 });
+    let promise: Guarantee = serde_json::from_str(json).unwrap();
+    assert_eq!(promise, Guarantee::LearnThenTest { alpha: 0.05, delta: 0.1 });
     assert_eq!(serde_json::to_string(&promise).unwrap(), json);
     assert!(
-        serde_json::from_str::<Promise>(r#"{"method":"conformal-risk-control","alpha":0.05,"delta":0.1}"#).is_err()
+        serde_json::from_str::<Guarantee>(r#"{"method":"conformal-risk-control","alpha":0.05,"delta":0.1}"#).is_err()
     );
 }
 
@@ -267,14 +267,14 @@ proptest! {
     #[test]
     fn what_is_chosen_is_what_the_examples_show(examples in any_examples(), alpha in 0.01..0.9_f64, delta in 0.01..0.9_f64) {
         let pilot = [0.2, 0.8];
-        for promise in [Promise::LearnThenTest { alpha, delta }, Promise::ConformalRiskControl { alpha }] {
+        for promise in [Guarantee::LearnThenTest { alpha, delta }, Guarantee::ConformalRiskControl { alpha }] {
             if let Choice::Holds { threshold, coverage, risk, n } = choose(&examples, &pilot, promise).unwrap() {
                 let local: Vec<&Example> = examples.iter().filter(|example| example.confidence >= threshold).collect();
                 let wrong = local.iter().filter(|example| !example.correct).count();
                 prop_assert_eq!(coverage, local.len() as f64 / n as f64);
                 let (kept, base) = match promise {
-                    Promise::LearnThenTest { .. } => (p_value(wrong, local.len(), alpha) <= delta, local.len()),
-                    Promise::ConformalRiskControl { .. } => (risk < alpha, n),
+                    Guarantee::LearnThenTest { .. } => (p_value(wrong, local.len(), alpha) <= delta, local.len()),
+                    Guarantee::ConformalRiskControl { .. } => (risk < alpha, n),
                 };
                 prop_assert!(kept);
                 prop_assert_eq!(risk, wrong as f64 / base as f64);
@@ -284,7 +284,7 @@ proptest! {
 
     #[test]
     fn the_order_of_examples_does_not_matter(mut examples in any_examples()) {
-        let promise = Promise::LearnThenTest { alpha: 0.3, delta: 0.3 };
+        let promise = Guarantee::LearnThenTest { alpha: 0.3, delta: 0.3 };
         let all = |examples: &[Example]| (choose(examples, &[0.5], promise).unwrap(), augrc(examples).unwrap(), aurc(examples).unwrap());
         let before = all(&examples);
         examples.reverse();
@@ -302,5 +302,51 @@ proptest! {
             let least = loss(fitted.get());
             prop_assert!(least <= loss(fitted.get() * 1.01) + 1e-9 && least <= loss(fitted.get() / 1.01) + 1e-9);
         }
+    }
+}
+
+#[test]
+fn a_report_holds_what_its_parts_say() {
+    // Twice as sure as it should be: of two classes, logits that are twice too large.
+    let examples: Vec<Example> = (0..2000)
+        .map(|row| {
+            let honest = 0.5 + f64::from(row % 40) / 82.0;
+            let odds = 2.0 * (honest / (1.0 - honest)).ln();
+            let correct = f64::from((row / 40 * 29) % 50) < honest * 50.0;
+            Example { confidence: 1.0 / (1.0 + (-odds).exp()), correct }
+        })
+        .collect();
+    let promise = Guarantee::LearnThenTest { alpha: 0.1, delta: 0.1 };
+    let report = calibrate(&examples, promise).unwrap();
+    assert!((report.temperature - 2.0).abs() < 0.3, "{}", report.temperature);
+    assert!(report.after.ece < 0.03 && report.before.ece > 0.1, "{} and {}", report.after.ece, report.before.ece);
+    assert_eq!((report.pilot, report.quantiles.len()), (400, 21));
+    let Choice::Holds { threshold, coverage, n, .. } = report.choice else { panic!("{:?}", report.choice) };
+    assert!(n == 1600 && threshold > 0.5 && (0.1..0.9).contains(&coverage), "{threshold} {coverage}");
+    assert!(is_refused(calibrate(&examples[..4], promise)));
+}
+
+#[test]
+fn a_calibration_is_one_models_own() {
+    let source =
+        Source { data_sha256: "d".repeat(64), weights_sha256: Some("ab".repeat(32)), date: "2026-11-25".to_string() };
+    let examples: Vec<Example> = (0..500)
+        .map(|row| Example { confidence: if row % 9 == 0 { 0.6 } else { 0.95 }, correct: row % 18 != 0 })
+        .collect();
+    let report = calibrate(&examples, Guarantee::LearnThenTest { alpha: 0.1, delta: 0.1 }).unwrap();
+    let calibration = Calibration::of(&report, source).unwrap();
+    assert!(calibration.check(Some(&"AB".repeat(32))).is_ok() && calibration.check(None).is_ok());
+    let error = calibration.check(Some(&"cd".repeat(32))).unwrap_err();
+    assert!(
+        error.kind() == ErrorKind::InvalidArtefact && error.to_string().contains("pilot-light calibrate"),
+        "{error}"
+    );
+    for wrong in [
+        Calibration { temperature: 0.0, ..calibration.clone() },
+        Calibration { threshold: 1.5, ..calibration.clone() },
+        Calibration { quantiles: vec![0.9, 0.1], ..calibration.clone() },
+        Calibration { quantiles: vec![f64::NAN; 21], ..calibration },
+    ] {
+        assert!(wrong.check(None).is_err());
     }
 }

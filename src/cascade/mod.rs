@@ -9,10 +9,11 @@ use crate::error::{Error, Result};
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// The confidence, from 0 to 1, from which on the local answer is the answer.
-    #[serde(default = "default_threshold")]
+    /// The confidence, from 0 to 1, from which on the local answer is the answer. Without it, that of the model's
+    /// calibration, and 0.9 of a model that has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
-    pub threshold: f64,
+    pub threshold: Option<f64>,
     /// What may leave the device.
     #[serde(default)]
     #[cfg_attr(feature = "web", tsify(optional))]
@@ -48,10 +49,6 @@ pub enum Privacy {
 /// A round number: without calibration no other is better founded, and every result says so.
 const DEFAULT_THRESHOLD: f64 = 0.9;
 
-fn default_threshold() -> f64 {
-    DEFAULT_THRESHOLD
-}
-
 /// As long as somebody waits who knows that the answer is being looked for.
 fn default_deadline_ms() -> f64 {
     45_000.0
@@ -70,7 +67,7 @@ fn default_max_waiting() -> u32 {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            threshold: DEFAULT_THRESHOLD,
+            threshold: None,
             privacy: Privacy::default(),
             deadline_ms: default_deadline_ms(),
             max_concurrent: default_max_concurrent(),
@@ -85,8 +82,8 @@ impl Policy {
     /// # Errors
     /// Invalid input: a threshold that is not from 0 to 1, a deadline that a browser's timer cannot wait for.
     pub fn checked(self) -> Result<Self> {
-        if !(0.0..=1.0).contains(&self.threshold) {
-            let wrong = format!("the threshold must be a number from 0 to 1, not {}", self.threshold);
+        if let Some(threshold) = self.threshold.filter(|threshold| !(0.0..=1.0).contains(threshold)) {
+            let wrong = format!("the threshold must be a number from 0 to 1, not {threshold}");
             return Err(Error::invalid_input(wrong));
         }
         if !(self.deadline_ms > 0.0 && self.deadline_ms <= f64::from(i32::MAX)) {
@@ -96,9 +93,14 @@ impl Policy {
         Ok(self)
     }
 
+    /// The confidence from which on the local answer is the answer.
+    pub fn threshold(&self) -> f64 {
+        self.threshold.unwrap_or(DEFAULT_THRESHOLD)
+    }
+
     /// Whether an answer of this confidence is good enough; one that is no number is not.
     pub fn accepts(&self, confidence: f64) -> bool {
-        confidence >= self.threshold
+        confidence >= self.threshold()
     }
 }
 
@@ -108,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_threshold_itself_is_accepted() {
-        let policy = Policy { threshold: 0.75, ..Policy::default() };
+        let policy = Policy { threshold: Some(0.75), ..Policy::default() };
         assert!(policy.accepts(0.75) && policy.accepts(1.0));
         assert!(!policy.accepts(0.75_f64.next_down()) && !policy.accepts(f64::NAN));
     }
@@ -116,7 +118,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         for threshold in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
-            assert!(Policy { threshold, ..Policy::default() }.checked().is_err());
+            assert!(Policy { threshold: Some(threshold), ..Policy::default() }.checked().is_err());
         }
         for deadline_ms in [0.0, -1.0, f64::NAN, 3e9] {
             assert!(Policy { deadline_ms, ..Policy::default() }.checked().is_err());

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::calibration::Calibration;
 use crate::cascade::Policy;
 use crate::error::{Error, Result};
 use crate::remote::ChatOptions;
@@ -20,6 +21,10 @@ pub struct CascadeConfig {
     /// When they are asked.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub policy: Policy,
+    /// How far the local model may be trusted, in the place of what its `pilot.json` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub calibration: Option<Calibration>,
     /// A number that no other cascade of the origin has, by which they tell each other what they spent.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub tab: u32,

@@ -16,7 +16,7 @@ pub struct Envelope {
     pub output: AnswerOutput,
     /// Whose answer it is.
     pub route: Route,
-    /// How sure the local model is of its own answer, from 0 to 1.
+    /// How sure the local model is of its own answer, from 0 to 1, at its temperature if it was calibrated.
     pub confidence: f64,
     /// The confidence from which on the local answer is the answer.
     pub threshold: f64,

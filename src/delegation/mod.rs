@@ -22,6 +22,7 @@ pub use places::{Marked, MarkedSpan, OffsetUnit};
 use call::{Call, Onward};
 use config::General;
 
+use crate::calibration::{Calibration, Temperature};
 use crate::cascade::{Policy, Privacy};
 use crate::device::DeviceReport;
 use crate::error::{Error, Result};
@@ -93,6 +94,7 @@ pub struct Moment {
 /// Turns local answers into answers, and remembers what is under way.
 pub struct Delegation {
     policy: Policy,
+    calibration: Option<Calibration>,
     generals: Vec<General>,
     device: DeviceReport,
     unit: OffsetUnit,
@@ -107,19 +109,21 @@ impl Delegation {
     /// Delegates by `config` what a model on `device` is not sure of; places are given and taken in `unit`.
     ///
     /// # Errors
-    /// Invalid input: a policy or a general model that makes no sense.
+    /// Invalid input: a policy or a general model that makes no sense. Invalid artefact: a calibration that makes none.
     pub fn new(config: CascadeConfig, device: DeviceReport, unit: OffsetUnit) -> Result<Self> {
-        let CascadeConfig { remotes, policy, tab } = config;
-        let policy = policy.checked()?;
+        let CascadeConfig { remotes, policy, calibration, tab } = config;
+        calibration.as_ref().map_or(Ok(()), |calibration| calibration.check(None))?;
+        let promised = calibration.as_ref().map(|calibration| calibration.threshold);
+        let policy = Policy { threshold: policy.threshold.or(promised), ..policy }.checked()?;
         let generals = remotes.into_iter().map(|remote| General::new(remote, tab)).collect::<Result<_>>()?;
         let queue = Queue::new(policy.max_concurrent as usize, policy.max_waiting as usize);
         let (judged, calls) = (HashMap::new(), HashMap::new());
-        Ok(Self { policy, generals, device, unit, queue, judged, calls, last_call: 0 })
+        Ok(Self { policy, calibration, generals, device, unit, queue, judged, calls, last_call: 0 })
     }
 
     /// The confidence from which on the local answer is the answer.
     pub fn threshold(&self) -> f64 {
-        self.policy.threshold
+        self.policy.threshold()
     }
 
     /// Sets it.
@@ -127,13 +131,36 @@ impl Delegation {
     /// # Errors
     /// Invalid input: it is not from 0 to 1.
     pub fn set_threshold(&mut self, threshold: f64) -> Result<()> {
-        self.policy = Policy { threshold, ..self.policy }.checked()?;
+        self.policy = Policy { threshold: Some(threshold), ..self.policy }.checked()?;
         Ok(())
+    }
+
+    /// Trusts the local model as `calibration` says, from the next question on.
+    ///
+    /// # Errors
+    /// Invalid artefact: it makes no sense.
+    pub fn calibrate(&mut self, calibration: Calibration) -> Result<()> {
+        calibration.check(None)?;
+        self.policy.threshold = Some(calibration.threshold);
+        self.calibration = Some(calibration);
+        Ok(())
+    }
+
+    /// How sure the local model is at its temperature.
+    fn confidence(&self, local: f64) -> f64 {
+        let temperature = self.calibration.as_ref().and_then(|found| Temperature::new(found.temperature).ok());
+        temperature.map_or(local, |temperature| temperature.confidence(local))
+    }
+
+    /// Whether the threshold is the one that was calibrated.
+    fn is_calibrated(&self) -> bool {
+        self.calibration.as_ref().is_some_and(|calibration| calibration.threshold == self.threshold())
     }
 
     /// The first step for `question`, which the local model has answered in `latency_ms`.
     pub fn judge(&mut self, question: Question, local: LocalAnswer, latency_ms: f64) -> Step {
-        let sure = self.policy.accepts(local.confidence);
+        let confidence = self.confidence(local.confidence);
+        let sure = self.policy.accepts(confidence);
         let reason = match self.policy.privacy {
             _ if sure => Reason::Confident,
             _ if self.generals.is_empty() => Reason::NoRemote,
@@ -144,9 +171,9 @@ impl Delegation {
         let envelope = Envelope {
             output: local.output,
             route: Route::Local,
-            confidence: local.confidence,
+            confidence,
             threshold: self.threshold(),
-            calibrated: false,
+            calibrated: self.is_calibrated(),
             reason,
             detail: None,
             degraded: !sure,

@@ -37,7 +37,7 @@ pub(super) fn allow() -> Policy {
 }
 
 pub(super) fn delegation(remotes: Vec<RemoteConfig>, policy: Policy) -> Delegation {
-    Delegation::new(CascadeConfig { remotes, policy, tab: 0 }, device(), OffsetUnit::Utf16).unwrap()
+    Delegation::new(CascadeConfig { remotes, policy, tab: 0, calibration: None }, device(), OffsetUnit::Utf16).unwrap()
 }
 
 pub(super) fn question(text: &str) -> Question {

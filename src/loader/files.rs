@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::Calibration;
 use crate::error::{Error, Result};
 use crate::formats::safetensors::Reader;
 use crate::manifest::Manifest;
@@ -88,6 +89,21 @@ impl Files {
             self.manifest = Manifest::from_json(&text)?;
         }
         Ok(())
+    }
+
+    /// The calibration that the manifest has, if it is one of the weights `name`.
+    ///
+    /// # Errors
+    /// Invalid artefact: it is another model's, or none at all.
+    pub(super) fn calibration(&self, name: &str) -> Result<Option<Calibration>> {
+        let Some(calibration) = &self.manifest.calibration else { return Ok(None) };
+        calibration.check(self.digest(name).as_deref())?;
+        Ok(Some(calibration.clone()))
+    }
+
+    /// The SHA-256 of the file `name`, where the manifest tells it.
+    pub(super) fn digest(&self, name: &str) -> Option<String> {
+        self.manifest.files.get(name).map(|file| file.sha256.clone())
     }
 
     /// Whether it is worth asking for the weights `name`: a manifest that names weights names all there are.

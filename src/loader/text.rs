@@ -10,7 +10,9 @@ use super::{DType, MANIFEST};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::models::graph::{Graph, GraphOptions};
-use crate::models::{Backbone, Config, Encoder, Head, HeadKind, LinearHeadConfig, ModelConfig, TextConfig, TextGraph};
+use crate::models::{
+    Backbone, Config, Encoder, Head, HeadKind, LinearHeadConfig, ModelConfig, Problem, TextConfig, TextGraph,
+};
 use crate::tasks::{Pipeline, Task};
 use crate::tokenizer::Tokenizer;
 
@@ -130,6 +132,8 @@ impl TextModel {
 
     /// Builds the model.
     pub(super) fn finish(self, files: &mut Files, device: &Device) -> Result<Pipeline> {
+        let weights = self.calibrated_weights();
+        let (calibration, digest) = (files.calibration(&weights)?, files.digest(&weights));
         let tokenizer = files.take_text(&self.base(TOKENIZER))?;
         let tokenizer_config = files.text(&self.base(TOKENIZER_CONFIG));
         let tokenizer = Tokenizer::from_json(&tokenizer, tokenizer_config.as_deref())?;
@@ -155,16 +159,30 @@ impl TextModel {
             (None, None) => return Err(Error::internal("the loader has no configuration")),
         };
         let (head, text, max_length) = match self.head {
-            Some(LinearHeadConfig { labels, max_length, .. }) => {
+            Some(LinearHeadConfig { labels, max_length, problem, .. }) => {
                 let Some(hidden) = hidden else {
                     return Err(Error::unsupported("a head cannot stand on a graph of unknown width"));
                 };
-                let head = Head::on_embeddings(&mut files.head_weights, labels.len(), hidden)?;
-                (head, TextConfig { labels: Some(labels), ..self.text }, Some(max_length))
+                let head = match problem {
+                    Problem::Regression => {
+                        Head::on_embeddings_and_length(&mut files.head_weights, labels.len(), hidden)?
+                    }
+                    _ => Head::on_embeddings(&mut files.head_weights, labels.len(), hidden)?,
+                };
+                (head, TextConfig { labels: Some(labels), problem, ..self.text }, Some(max_length))
             }
             None => (own_head, self.text, None),
         };
-        Pipeline::new(self.task, tokenizer, backbone, head, text, max_length)
+        Ok(Pipeline::new(self.task, tokenizer, backbone, head, text, max_length)?.with_calibration(calibration, digest))
+    }
+
+    /// The file that makes this model another than all others: of a head, the head's.
+    fn calibrated_weights(&self) -> String {
+        match (&self.head, self.graph) {
+            (Some(_), _) => HEAD.to_string(),
+            (None, Some(graph)) => graph.onnx_file(),
+            (None, None) => WEIGHTS.to_string(),
+        }
     }
 
     /// Asks for what the folder of `config` should have. Where it is not the configuration of an encoder

@@ -41,6 +41,8 @@ pub enum Problem {
     SingleLabel,
     /// Each label is right or not by itself: sigmoid.
     MultiLabel,
+    /// A number is estimated: the logit itself.
+    Regression,
 }
 
 /// The function between the two layers of a feed-forward block.
@@ -96,6 +98,8 @@ pub struct LinearHeadConfig {
     pub max_length: usize,
     /// The labels, by index.
     pub labels: Vec<String>,
+    /// How logits become scores. One that estimates a number sees the length of the text, too.
+    pub problem: Problem,
 }
 
 /// The keys of `config.json`, each family's names for the same thing as aliases.
@@ -228,10 +232,12 @@ impl File {
             )));
         }
         let labels = self.labels()?;
-        if labels.len() < 2 {
+        let regression = self.problem_type.as_deref() == Some("regression");
+        if labels.len() < 2 && !regression {
             return Err(Error::invalid_artefact("config.json: a head needs at least two labels in id2label"));
         }
-        Ok(LinearHeadConfig { base_model, max_length: dimension("max_length", self.max_length)?, labels })
+        let problem = if regression { Problem::Regression } else { Problem::SingleLabel };
+        Ok(LinearHeadConfig { base_model, max_length: dimension("max_length", self.max_length)?, labels, problem })
     }
 
     fn head(&self) -> HeadKind {

@@ -36,6 +36,8 @@ pub enum Head {
     TokenLogits,
     /// On the embedding of the text, the normalised mean of its hidden states: `[labels, hidden]`.
     Embedding(Linear),
+    /// On the embedding and the [`length_feature`]: `[labels, hidden + 1]`.
+    EmbeddingAndLength(Linear),
 }
 
 /// A function of a single number.
@@ -112,6 +114,19 @@ impl Head {
     pub fn on_embeddings(weights: &mut Weights, labels: usize, hidden: usize) -> Result<Self> {
         Ok(Self::Embedding(Linear::take(weights, "head", labels, hidden)?))
     }
+
+    /// One that sees the length of the text as well.
+    ///
+    /// # Errors
+    /// Invalid artefact: a tensor is missing or has another shape.
+    pub fn on_embeddings_and_length(weights: &mut Weights, labels: usize, hidden: usize) -> Result<Self> {
+        Ok(Self::EmbeddingAndLength(Linear::take(weights, "head", labels, hidden + 1)?))
+    }
+}
+
+/// What a head sees of the length of a text of so many tokens: ln(1 + tokens). The embedding alone says little of it.
+pub fn length_feature(tokens: usize) -> f32 {
+    (tokens as f32).ln_1p()
 }
 
 impl Squash {

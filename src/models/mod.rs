@@ -13,6 +13,6 @@ pub use backbone::Backbone;
 pub use batch::plan_batches;
 pub use config::{Activation, Config, Family, HeadKind, LinearHeadConfig, ModelConfig, Problem, TextConfig};
 pub use encoder::{Encoder, Hidden};
-pub use head::{Head, Linear, Squash};
+pub use head::{Head, Linear, Squash, length_feature};
 pub use text_graph::TextGraph;
 pub use weights::Weights;

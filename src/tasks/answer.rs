@@ -9,8 +9,8 @@ use super::EntityGroup;
 pub struct LocalAnswer {
     /// What it found.
     pub output: AnswerOutput,
-    /// From 0 to 1. For labels, the probability of the likeliest; for entities, that of the least
-    /// certain token.
+    /// From 0 to 1, as it comes from the model. For labels, the probability of the likeliest; for labels that the model
+    /// was not trained on, how far it is ahead of the second; for entities, that of the least certain token.
     pub confidence: f64,
     /// Whether the model read only the beginning of the text.
     pub truncated: bool,
@@ -33,7 +33,7 @@ pub enum AnswerOutput {
 pub struct Answer {
     /// The label.
     pub label: String,
-    /// Its score; a remote model gives none.
+    /// Its score as it comes from the model; a remote model gives none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub score: Option<f64>,

@@ -27,6 +27,7 @@ pub use voice_activity_detection::{
 };
 pub use zero_shot_classification::ZeroShot;
 
+use crate::calibration::{Calibration, Example};
 use crate::error::{Error, Result};
 use crate::models::{Backbone, Head, Hidden, Problem, TextConfig, plan_batches};
 use crate::tokenizer::{Encoding, Tokenizer};
@@ -41,6 +42,8 @@ pub struct Pipeline {
     problem: Problem,
     pad_token_id: u32,
     max_length: usize,
+    calibration: Option<Calibration>,
+    weights_sha256: Option<String>,
 }
 
 /// The most tokens of a text, where neither model nor tokenizer tell: what BERT and its kin take.
@@ -65,14 +68,19 @@ impl Pipeline {
             Task::FeatureExtraction | Task::ZeroShotClassification => {
                 !matches!(head, Head::TextLogits | Head::TokenLogits)
             }
-            Task::TextClassification => matches!(head, Head::Sequence { .. } | Head::TextLogits | Head::Embedding(_)),
+            Task::TextClassification => matches!(
+                head,
+                Head::Sequence { .. } | Head::TextLogits | Head::Embedding(_) | Head::EmbeddingAndLength(_)
+            ),
             Task::TokenClassification => matches!(head, Head::Token(_) | Head::TokenLogits),
             Task::FileClassification | Task::VoiceActivityDetection | Task::ImageToText => false,
         };
         if !fits {
             let is = match head {
                 Head::None => "a bare encoder",
-                Head::Sequence { .. } | Head::TextLogits | Head::Embedding(_) => "a classifier of whole texts",
+                Head::Sequence { .. } | Head::TextLogits | Head::Embedding(_) | Head::EmbeddingAndLength(_) => {
+                    "a classifier of whole texts"
+                }
                 Head::Token(_) | Head::TokenLogits => "a classifier of tokens",
             };
             return Err(Error::unsupported(format!("the model is {is}, which {} cannot be done with", task.name())));
@@ -91,9 +99,38 @@ impl Pipeline {
         }
         let labels = labels(&backbone, &head, config.labels)?;
         let TextConfig { problem, pad_token_id, .. } = config;
-        let problem =
-            if matches!(head, Head::Sequence { .. } | Head::TextLogits) { problem } else { Problem::SingleLabel };
-        Ok(Self { task, tokenizer, backbone, head, labels, problem, pad_token_id, max_length })
+        let problem = match head {
+            Head::Sequence { .. } | Head::TextLogits | Head::EmbeddingAndLength(_) => problem,
+            _ => Problem::SingleLabel,
+        };
+        Ok(Self {
+            task,
+            tokenizer,
+            backbone,
+            head,
+            labels,
+            problem,
+            pad_token_id,
+            max_length,
+            calibration: None,
+            weights_sha256: None,
+        })
+    }
+
+    /// The same model, with what is known of how far it may be trusted, and the SHA-256 of its weights.
+    #[must_use]
+    pub fn with_calibration(self, calibration: Option<Calibration>, weights_sha256: Option<String>) -> Self {
+        Self { calibration, weights_sha256, ..self }
+    }
+
+    /// The SHA-256 of its weights, in hexadecimal, where its manifest tells it.
+    pub fn weights_sha256(&self) -> Option<&String> {
+        self.weights_sha256.as_ref()
+    }
+
+    /// What is known of how far it may be trusted.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
     }
 
     /// The same model, which reads at most `max_length` tokens of a text.
@@ -141,9 +178,9 @@ impl Pipeline {
     /// # Errors
     /// As [`Self::run`]; unsupported for a task or an option that has no single answer.
     pub async fn answer(&self, texts: &[String], options: &RunOptions) -> Result<Vec<LocalAnswer>> {
-        let label = |label: String, score: f64, truncated| LocalAnswer {
+        let label = |label: String, score: f64, confidence: f64, truncated| LocalAnswer {
             output: AnswerOutput::Label(Answer { label, score: Some(score) }),
-            confidence: score,
+            confidence,
             truncated,
         };
         self.check_answers()?;
@@ -151,7 +188,7 @@ impl Pipeline {
             Task::TextClassification => {
                 let (all, truncated) = self.classify(texts, Some(1)).await?;
                 let tops = all.into_iter().flatten().zip(truncated);
-                Ok(tops.map(|(top, truncated)| label(top.label, top.score, truncated)).collect())
+                Ok(tops.map(|(top, truncated)| label(top.label, top.score, top.score, truncated)).collect())
             }
             Task::TokenClassification => {
                 let found = self.entity_groups(texts).await?;
@@ -172,14 +209,40 @@ impl Pipeline {
                 }
                 let (all, truncated) = self.zero_shot(texts, options).await?;
                 let tops = all.into_iter().zip(truncated).filter_map(|(found, truncated)| {
+                    let second = found.scores.get(1).copied().unwrap_or(0.0);
                     let (top, score) = found.labels.into_iter().zip(found.scores).next()?;
-                    Some(label(top, score, truncated))
+                    Some(label(top, score, score - second, truncated))
                 });
                 Ok(tops.collect())
             }
             // Refused above.
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// How sure the model is of its answer to each of `texts`, and whether that is the label in `labels`: what a
+    /// calibration is made from.
+    ///
+    /// # Errors
+    /// Invalid input: a label that the model does not know, or not one for each text. Else as [`Self::answer`].
+    pub async fn examples(&self, texts: &[String], labels: &[String], options: &RunOptions) -> Result<Vec<Example>> {
+        let known = self.answer_labels(options);
+        if let Some(label) = labels.iter().find(|label| !known.contains(label)) {
+            let known = known.join(", ");
+            return Err(Error::invalid_input(format!("the model does not know the label '{label}', but {known}")));
+        }
+        if labels.len() != texts.len() {
+            return Err(Error::invalid_input(format!("{} labels for {} texts", labels.len(), texts.len())));
+        }
+        if self.task == Task::TokenClassification {
+            return Err(Error::unsupported("examples have one label for each text, and this model finds entities"));
+        }
+        let answers = self.answer(texts, options).await?;
+        let example = |(answer, label): (LocalAnswer, &String)| Example {
+            confidence: answer.confidence,
+            correct: matches!(&answer.output, AnswerOutput::Label(found) if found.label == *label),
+        };
+        Ok(answers.into_iter().zip(labels).map(example).collect())
     }
 
     /// Finds out whether the model gives one answer for each text, as [`Self::answer`] wants.
@@ -191,11 +254,19 @@ impl Pipeline {
             Task::FeatureExtraction => {
                 Err(Error::unsupported("feature-extraction has no answer that a general model could give"))
             }
-            Task::TextClassification if self.labels.len() < 2 || self.is_multi_label() => {
+            Task::TextClassification if self.labels.len() < 2 || self.problem != Problem::SingleLabel => {
                 Err(Error::unsupported("a cascade needs a model that gives one label, and this one may give several"))
             }
             _ => Ok(()),
         }
+    }
+
+    /// How many tokens the model reads of `text`.
+    ///
+    /// # Errors
+    /// Invalid input: a text that the tokenizer refuses.
+    pub fn count_tokens(&self, text: &str) -> Result<usize> {
+        Ok(self.tokenizer.encode(text, self.max_length)?.input_ids.len())
     }
 
     /// `texts` as tokens, cut at what the model takes; at least one for each, also for an empty text of a tokenizer

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, Pooling, sigmoid, softmax};
 use crate::error::Result;
-use crate::models::{Head, Problem};
+use crate::models::{Head, Problem, length_feature};
 
 /// A label and its score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,7 +12,7 @@ use crate::models::{Head, Problem};
 pub struct Classification {
     /// The label.
     pub label: String,
-    /// From 0 to 1.
+    /// From 0 to 1; of a model that estimates a number, the number.
     pub score: f64,
 }
 
@@ -39,6 +39,14 @@ impl Pipeline {
                 let embeddings = self.pooled(&inputs, Pooling::Mean, true).await?;
                 logits = embeddings.iter().map(|embedding| linear.forward(embedding)).collect();
             }
+            Head::EmbeddingAndLength(linear) => {
+                let embeddings = self.pooled(&inputs, Pooling::Mean, true).await?;
+                let features = embeddings.into_iter().zip(&inputs).map(|(mut features, input)| {
+                    features.push(length_feature(input.input_ids.len()));
+                    features
+                });
+                logits = features.map(|features| linear.forward(&features)).collect();
+            }
             // Refused when the pipeline was made.
             Head::None | Head::Token(_) | Head::TokenLogits => {}
         }
@@ -46,14 +54,12 @@ impl Pipeline {
         Ok((found, inputs.iter().map(|input| input.truncated).collect()))
     }
 
-    /// Whether the labels are right or not each by itself.
-    pub(super) fn is_multi_label(&self) -> bool {
-        self.problem == Problem::MultiLabel
-    }
-
     fn ranked(&self, logits: &[f32], top_k: Option<usize>) -> Vec<Classification> {
-        let scores =
-            if self.is_multi_label() { logits.iter().copied().map(sigmoid).collect() } else { softmax(logits) };
+        let scores = match self.problem {
+            Problem::SingleLabel => softmax(logits),
+            Problem::MultiLabel => logits.iter().copied().map(sigmoid).collect(),
+            Problem::Regression => logits.iter().copied().map(f64::from).collect(),
+        };
         let mut found: Vec<_> = self
             .labels
             .iter()

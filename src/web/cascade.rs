@@ -7,6 +7,7 @@ use wasm_bindgen::prelude::*;
 use super::convert::{from_js, options_from_js, to_js, to_js_error};
 use super::pipeline::Pipeline;
 use super::{JsResult, JsRunOptions, now_ms};
+use crate::calibration::{self, Calibrated, Calibration, Example, Source};
 use crate::delegation::{CascadeConfig, Delegation, Marked, Moment, OffsetUnit, Reason, Step};
 use crate::device::DeviceReport;
 use crate::remote::{Question, RemoteEvent};
@@ -30,6 +31,14 @@ extern "C" {
     pub type JsTurn;
     #[wasm_bindgen(typescript_type = "Fed")]
     pub type JsFed;
+    #[wasm_bindgen(typescript_type = "Example[]")]
+    pub type JsExamples;
+    #[wasm_bindgen(typescript_type = "Guarantee")]
+    pub type JsGuarantee;
+    #[wasm_bindgen(typescript_type = "Source")]
+    pub type JsSource;
+    #[wasm_bindgen(typescript_type = "Calibrated")]
+    pub type JsCalibrated;
 }
 
 /// A model, and what becomes of what it is not sure of. Only `decide` waits for the model; the rest can be
@@ -45,11 +54,12 @@ impl Cascade {
     /// A cascade over `pipeline`, which runs on the device that `report` tells of.
     #[wasm_bindgen(constructor)]
     pub fn new(pipeline: Pipeline, config: JsCascadeConfig, report: JsDeviceReport) -> JsResult<Self> {
-        let config: CascadeConfig = options_from_js("settings of the cascade", config)?;
+        let mut config: CascadeConfig = options_from_js("settings of the cascade", config)?;
         let report: DeviceReport = from_js("device report", report)?;
-        let delegation = Delegation::new(config, report, OffsetUnit::Utf16).map_err(to_js_error)?;
         let pipeline = pipeline.0.text().map_err(to_js_error)?;
         pipeline.check_answers().map_err(to_js_error)?;
+        config.calibration = config.calibration.or_else(|| pipeline.calibration().cloned());
+        let delegation = Delegation::new(config, report, OffsetUnit::Utf16).map_err(to_js_error)?;
         Ok(Self { pipeline, delegation: RefCell::new(delegation) })
     }
 
@@ -77,6 +87,31 @@ impl Cascade {
             })
             .collect();
         Ok(to_js(&steps)?.unchecked_into())
+    }
+
+    /// How sure the model is of each of `inputs`, and whether it is right, by `labels`.
+    pub async fn examples(
+        &self,
+        inputs: Vec<String>,
+        labels: Vec<String>,
+        options: JsRunOptions,
+    ) -> JsResult<JsExamples> {
+        let options: RunOptions = options_from_js("options", options)?;
+        let found = self.pipeline.examples(&inputs, &labels, &options).await.map_err(to_js_error)?;
+        Ok(to_js(&found)?.unchecked_into())
+    }
+
+    /// Calibrates the model on `examples`, and from then on trusts it by what comes of it, if a threshold holds.
+    pub fn calibrate(&self, examples: JsExamples, promise: JsGuarantee, source: JsSource) -> JsResult<JsCalibrated> {
+        let examples: Vec<Example> = from_js("examples", examples)?;
+        let promise = options_from_js("promise", promise)?;
+        let source = Source { weights_sha256: self.pipeline.weights_sha256().cloned(), ..from_js("source", source)? };
+        let report = calibration::calibrate(&examples, promise).map_err(to_js_error)?;
+        let calibration = Calibration::of(&report, source);
+        if let Some(calibration) = &calibration {
+            self.delegation.borrow_mut().calibrate(calibration.clone()).map_err(to_js_error)?;
+        }
+        Ok(to_js(&Calibrated { report, calibration })?.unchecked_into())
     }
 
     /// Sends the question `call`, when its turn comes; `marked` is the personal data in its text.

@@ -73,7 +73,7 @@ fn ask(transport: &dyn Transport, timeout_ms: f64, stream: Option<&mut dyn FnMut
     let remote: RemoteConfig =
         serde_json::from_str(&format!(r#"{{"model":"any","timeout_ms":{timeout_ms},"retries":1}}"#)).unwrap();
     let policy = Policy { privacy: Privacy::Allow, ..Policy::default() };
-    let config = CascadeConfig { remotes: vec![remote], policy, tab: 0 };
+    let config = CascadeConfig { remotes: vec![remote], policy, tab: 0, calibration: None };
     let mut delegation = Delegation::new(config, device, OffsetUnit::Bytes).unwrap();
     let question = Question {
         task: Task::TextClassification,

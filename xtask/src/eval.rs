@@ -1,9 +1,10 @@
 //! `cargo xtask eval`: how good the answers are, by labelled data.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Map, Value};
 
 use crate::bench::bring_python;
 use crate::models;
@@ -16,20 +17,43 @@ use crate::report::{self, Row};
 pub enum Eval {
     /// The personal data that leaves in redacted texts.
     Privacy,
+    /// How often thresholds break what they promise.
+    Risk,
+    /// How well a router tells which prompts need the strong model.
+    Routing,
 }
 
 impl Eval {
     pub fn parse(name: &str) -> Result<Self> {
         match name {
             "privacy" => Ok(Self::Privacy),
-            other => bail!("there is no evaluation '{other}': privacy"),
+            "risk" => Ok(Self::Risk),
+            "routing" => Ok(Self::Routing),
+            other => bail!("there is no evaluation '{other}': privacy, risk or routing"),
         }
     }
 }
 
-/// Evaluates, and writes the report to `json`.
-pub fn run(project: &Project, Eval::Privacy: Eval, json: &Path) -> Result<()> {
+/// Calibrations of each classifier, each on other examples.
+const SPLITS: &str = "1000";
+/// Parts of the pairs of outcomes, each of which a router trained on the others estimates.
+const FOLDS: &str = "5";
+/// Where the pairs of outcomes are, which no package carries: beside the checkout.
+const OUTCOMES: &str = "../shared/data/routing/calibration.jsonl.gz";
+
+/// Evaluates, and writes the report to `json`; `data` is another file of outcomes for the router.
+pub fn run(project: &Project, eval: Eval, data: Option<PathBuf>, json: &Path) -> Result<()> {
+    ensure!(data.is_none() || eval == Eval::Routing, "only the evaluation of routing takes --data");
     models::bring(project)?;
+    let (name, rows) = match eval {
+        Eval::Privacy => ("privacy", privacy(project)?),
+        Eval::Risk => ("risk", risk(project)?),
+        Eval::Routing => ("routing", routing(project, &data.unwrap_or_else(|| project.root.join(OUTCOMES)))?),
+    };
+    report::write(project, &format!("cargo xtask eval {name}"), rows, json)
+}
+
+fn privacy(project: &Project) -> Result<Vec<Row>> {
     let scripts = project.root.join("evals").join("privacy");
     let python = bring_python(project, "python-privacy", &scripts.join("requirements.txt"))?;
     let script = |name: &str| {
@@ -44,9 +68,68 @@ pub fn run(project: &Project, Eval::Privacy: Eval, json: &Path) -> Result<()> {
     say("redacting them; this takes minutes");
     let file = File::open(&sentences).with_context(|| format!("{} cannot be read", sentences.display()))?;
     let model = project.models().join("rampart");
-    let redact = ["run", "--quiet", "--bin", "pilot-light", "--", "redact", "--model"];
-    let lines = output(cargo(project).args(redact).arg(model).stdin(file))?;
+    let lines = output(pilot_light(project).args(["redact", "--model"]).arg(model).stdin(file))?;
     fs::write(&redacted, lines).context("the cache folder cannot be written to")?;
     let rows = output(script("score.py").arg("--sentences").arg(&sentences).arg("--redacted").arg(&redacted))?;
-    report::write(project, "cargo xtask eval privacy", Row::parse_all(&rows)?, json)
+    Row::parse_all(&rows)
+}
+
+/// Both classifiers, on all the texts that they were not trained on.
+fn risk(project: &Project) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (task, tests) in
+        [("sentiment", &["test-imdb", "test-amazon", "test-yelp"][..]), ("spam", &["test", "test-short"])]
+    {
+        let folder = project.cache.join("data").join(task);
+        let files: Vec<PathBuf> = tests.iter().map(|test| folder.join(format!("{test}.jsonl"))).collect();
+        if !files.iter().all(|file| file.is_file()) {
+            say(format!("fetching the data of {task}"));
+            let script = project.root.join("training").join("data.py");
+            run_program(program("python3", &project.root).arg(script).arg(task).arg("--cache").arg(&project.cache))?;
+        }
+        say(format!("{SPLITS} calibrations of {task}"));
+        let found = project.bench_files().join(format!("risk-{task}.json"));
+        let mut command = pilot_light(project);
+        command.args(["evaluate", "--splits", SPLITS, "--model"]).arg(project.root.join("models").join(task));
+        command.arg("--base").arg(encoder(project)).arg("--json").arg(&found);
+        files.iter().for_each(|file| _ = command.arg("--data").arg(file));
+        run_program(&mut command)?;
+        let mut splits: Vec<Map<String, Value>> = serde_json::from_str(&fs::read_to_string(&found)?)?;
+        for split in &mut splits {
+            let name = format!("risk/{task}/{}", split["alpha"]);
+            split.insert("name".to_owned(), name.into());
+        }
+        rows.extend(Row::parse_all(&serde_json::to_string(&splits)?)?);
+    }
+    Ok(rows)
+}
+
+fn routing(project: &Project, data: &Path) -> Result<Vec<Row>> {
+    ensure!(
+        data.is_file(),
+        "{} is not there: name a file of outcomes with --data, JSON Lines of prompt, benchmark, weak_correct and strong_correct",
+        data.display()
+    );
+    let folder = project.bench_files().join("routing");
+    fs::create_dir_all(&folder)?;
+    let mut outcomes = data.to_owned();
+    if data.extension().is_some_and(|extension| extension == "gz") {
+        outcomes = folder.join("outcomes.jsonl");
+        fs::write(&outcomes, output(program("gzip", &project.root).args(["-dc"]).arg(data))?)?;
+    }
+    let found = folder.join("found.json");
+    let mut command = pilot_light(project);
+    command.args(["train", "--router", "--folds", FOLDS, "--base"]).arg(encoder(project));
+    run_program(command.arg("--data").arg(&outcomes).arg("--json").arg(&found))?;
+    Row::parse_all(&fs::read_to_string(&found)?)
+}
+
+fn pilot_light(project: &Project) -> std::process::Command {
+    let mut command = cargo(project);
+    command.args(["run", "--quiet", "--bin", "pilot-light", "--"]);
+    command
+}
+
+fn encoder(project: &Project) -> PathBuf {
+    project.models().join("all-MiniLM-L6-v2")
 }

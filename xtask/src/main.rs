@@ -62,7 +62,7 @@ enum Invocation {
     Serve { port: Port },
     Test { stages: Vec<test::Stage> },
     Bench { bench: bench::Bench, json: PathBuf },
-    Eval { eval: eval::Eval, json: PathBuf },
+    Eval { eval: eval::Eval, data: Option<PathBuf>, json: PathBuf },
 }
 
 fn main() -> ExitCode {
@@ -86,7 +86,7 @@ fn execute(invocation: Invocation) -> Result<ExitCode> {
         Invocation::Serve { port } => demo::serve(&project, port)?,
         Invocation::Test { stages } => test::run(&project, &stages)?,
         Invocation::Bench { bench, json } => bench::run(&project, bench, &json)?,
-        Invocation::Eval { eval, json } => eval::run(&project, eval, &json)?,
+        Invocation::Eval { eval, data, json } => eval::run(&project, eval, data, &json)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -100,12 +100,14 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
     let mut port = Port::Preferred(8080);
     let mut check = false;
     let mut json = None;
+    let mut data = None;
     let mut webgpu = false;
     let mut words = Vec::new();
     while let Some(argument) = parser.next()? {
         match (command.as_str(), argument) {
             ("demo" | "serve", Long("port")) => port = Port::Exact(parser.value()?.parse()?),
             ("demo", Long("check")) => check = true,
+            ("eval", Long("data")) => data = Some(PathBuf::from(parser.value()?)),
             ("bench" | "eval", Long("json")) => json = Some(PathBuf::from(parser.value()?)),
             ("bench", Long("webgpu")) => webgpu = true,
             ("bench" | "build" | "eval" | "test", Value(word)) => words.push(word.string()?),
@@ -126,8 +128,8 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
             ),
         },
         "eval" => match (words.as_slice(), json) {
-            ([name], Some(json)) => Invocation::Eval { eval: eval::Eval::parse(name)?, json },
-            _ => bail!("eval needs the name of one, and where the results go: eval privacy --json FILE"),
+            ([name], Some(json)) => Invocation::Eval { eval: eval::Eval::parse(name)?, data, json },
+            _ => bail!("eval needs the name of one, and where the results go: eval privacy|risk|routing --json FILE"),
         },
         "help" => Invocation::Help,
         other => bail!("there is no command '{other}'\n\n{USAGE}"),

@@ -1,8 +1,10 @@
 //! The command-line program.
 
+mod calibrate;
 mod evaluate;
 mod redact;
 mod rows;
+mod scores;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -19,6 +21,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Calibrate(calibrate::Arguments),
     Evaluate(evaluate::Arguments),
     Redact(redact::Arguments),
     Train(train::Arguments),
@@ -27,6 +30,7 @@ enum Command {
 fn main() -> std::process::ExitCode {
     pilot_light::start_threads(std::thread::available_parallelism().map_or(1, usize::from));
     let done = match Arguments::parse().command {
+        Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),

@@ -1,4 +1,4 @@
-//! Labelled texts, from JSON Lines.
+//! Labelled texts, from JSON Lines or from CSV.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -19,9 +19,13 @@ pub struct Row {
     pub group: Option<String>,
 }
 
-/// The rows of the file at `path`.
+/// The rows of the file at `path`: CSV with the columns text and label where its name ends in `.csv`, or else JSON Lines.
 pub fn read(path: &Path) -> Result<Vec<Row>> {
     let file = File::open(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    if path.extension().is_some_and(|extension| extension == "csv") {
+        let rows: std::result::Result<Vec<Row>, csv::Error> = csv::Reader::from_reader(file).deserialize().collect();
+        return Ok(rows.map_err(|error| format!("{}: {error}", path.display()))?);
+    }
     let lines = BufReader::new(file).lines().enumerate();
     lines
         .map(|(index, line)| {

@@ -1,5 +1,7 @@
 //! `pilot-light train`: a linear head on an encoder's embeddings, from labelled texts.
 
+mod router;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -15,7 +17,8 @@ use crate::Result;
 use crate::rows::{self, Row};
 
 /// Train a linear head on an encoder's embeddings. The data are JSON Lines: {"text", "label"} and, where
-/// rows depend on one another, "group".
+/// rows depend on one another, "group". With --router the head says how much better a strong model will do than a weak
+/// one, and the data are JSON Lines of {"prompt", "weak_correct", "strong_correct"} and, if there are several, "benchmark".
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The folder of the encoder; the head's folder is to lie beside it
@@ -28,8 +31,17 @@ pub struct Arguments {
     #[arg(long)]
     test: Vec<PathBuf>,
     /// The folder to write
-    #[arg(long)]
-    out: PathBuf,
+    #[arg(long, required_unless_present = "folds")]
+    out: Option<PathBuf>,
+    /// Train a router
+    #[arg(long, conflicts_with = "test")]
+    router: bool,
+    /// Measure the router on each of so many parts, trained on the others
+    #[arg(long, requires = "router", value_parser = clap::value_parser!(u16).range(2..))]
+    folds: Option<u16>,
+    /// Where these figures go as JSON
+    #[arg(long, requires = "folds")]
+    json: Option<PathBuf>,
     /// Draws the rows that are held out to choose the strength of the penalty
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -54,8 +66,10 @@ struct Embedded {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let base_name =
-        arguments.base.file_name().and_then(|name| name.to_str()).ok_or("--base is not the name of a folder")?;
+    if arguments.router {
+        return router::run(arguments);
+    }
+    let out = arguments.out.as_ref().ok_or("--out is missing")?;
     let about: Value = match &arguments.about {
         Some(path) => serde_json::from_str(&fs::read_to_string(path)?)?,
         None => Value::Null,
@@ -91,7 +105,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "held_out": to_json(&choice.best.held_out),
         "tests": tests,
     });
-    write_folder(arguments, base_name, &labels, head, provenance)
+    write_folder(arguments, out, &labels, head, provenance)
 }
 
 impl Embedded {
@@ -101,26 +115,10 @@ impl Embedded {
 }
 
 fn embed(encoder: &Pipeline, rows: &[Row], labels: &[String], path: &Path) -> Result<Embedded> {
-    let options = RunOptions { pooling: Some(Pooling::Mean), normalize: Some(true), ..RunOptions::default() };
     let mut embedded = Embedded { features: Vec::new(), labels: Vec::new(), groups: Vec::new() };
     let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
-    // Neighbours in length make full batches.
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|&index| rows[index].text.len());
-    let mut found = vec![Vec::new(); rows.len()];
-    for (at, batch) in order.chunks(BATCH).enumerate() {
-        let texts: Vec<String> = batch.iter().map(|&index| rows[index].text.clone()).collect();
-        if let RunOutput::Features(features) = pollster::block_on(encoder.run(&texts, &options))? {
-            for (&index, embedding) in batch.iter().zip(features.data.chunks_exact(features.data.len() / batch.len())) {
-                found[index] = embedding.to_vec();
-            }
-        }
-        // Now and then, so that a log of it can be read as well.
-        if at % 32 == 31 {
-            eprintln!("{}: {} of {}", path.display(), at * BATCH + batch.len(), rows.len());
-        }
-    }
-    embedded.features = found.concat();
+    let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+    embedded.features = features(encoder, &texts, path)?.concat();
     for (index, row) in rows.iter().enumerate() {
         let label = labels.iter().position(|label| *label == row.label);
         embedded
@@ -134,21 +132,47 @@ fn embed(encoder: &Pipeline, rows: &[Row], labels: &[String], path: &Path) -> Re
     Ok(embedded)
 }
 
+/// The embedding of each text.
+fn features(encoder: &Pipeline, texts: &[&str], path: &Path) -> Result<Vec<Vec<f32>>> {
+    let options = RunOptions { pooling: Some(Pooling::Mean), normalize: Some(true), ..RunOptions::default() };
+    // Neighbours in length make full batches.
+    let mut order: Vec<usize> = (0..texts.len()).collect();
+    order.sort_by_key(|&index| texts[index].len());
+    let mut found = vec![Vec::new(); texts.len()];
+    for (at, batch) in order.chunks(BATCH).enumerate() {
+        let texts: Vec<String> = batch.iter().map(|&index| texts[index].to_string()).collect();
+        if let RunOutput::Features(features) = pollster::block_on(encoder.run(&texts, &options))? {
+            for (&index, embedding) in batch.iter().zip(features.data.chunks_exact(features.data.len() / batch.len())) {
+                found[index] = embedding.to_vec();
+            }
+        }
+        // Now and then, so that a log of it can be read as well.
+        if at % 32 == 31 {
+            eprintln!("{}: {} of {}", path.display(), at * BATCH + batch.len(), order.len());
+        }
+    }
+    Ok(found)
+}
+
 /// Writes what a head's folder holds.
-fn write_folder(arguments: &Arguments, base: &str, labels: &[String], head: Linear, provenance: Value) -> Result<()> {
-    let (classes, out) = (labels.len(), &arguments.out);
+fn write_folder(arguments: &Arguments, out: &Path, labels: &[String], head: Linear, provenance: Value) -> Result<()> {
+    let base = arguments.base.file_name().and_then(|name| name.to_str()).ok_or("--base is not the name of a folder")?;
+    let classes = labels.len();
     let width = head.weight.len() / classes;
     let weight = HostTensor { shape: vec![classes, width], data: head.weight };
     let bias = HostTensor { shape: vec![classes], data: head.bias };
     let weights = safetensors::write([("head.weight", &weight), ("head.bias", &bias)])?;
     let id2label: BTreeMap<String, &String> =
         labels.iter().enumerate().map(|(index, label)| (index.to_string(), label)).collect();
-    let config = json!({
+    let mut config = json!({
         "model_type": "linear-head",
         "base_model": base,
         "max_length": arguments.max_length,
         "id2label": id2label,
     });
+    if arguments.router {
+        config["problem_type"] = "regression".into();
+    }
     fs::create_dir_all(out)?;
     fs::write(out.join("head.safetensors"), &weights)?;
     fs::write(out.join("config.json"), format!("{config:#}\n"))?;
@@ -158,7 +182,7 @@ fn write_folder(arguments: &Arguments, base: &str, labels: &[String], head: Line
     for name in BASE_FILES {
         files.insert(format!("../{base}/{name}"), describe(&arguments.base.join(name))?);
     }
-    let manifest = serde_json::to_string_pretty(&Manifest { files, provenance })?;
+    let manifest = serde_json::to_string_pretty(&Manifest { files, calibration: None, provenance })?;
     fs::write(out.join("pilot.json"), manifest + "\n")?;
     println!("{}: {} labels, {} bytes of weights", out.display(), classes, weights.len());
     Ok(())

@@ -54,6 +54,7 @@ impl File {
     pub(super) fn problem(&self) -> Problem {
         match self.problem_type.as_deref() {
             Some("multi_label_classification") => Problem::MultiLabel,
+            Some("regression") => Problem::Regression,
             _ if self.label_count() == Some(1) => Problem::MultiLabel,
             _ => Problem::SingleLabel,
         }

@@ -159,7 +159,7 @@ async function peak(dtype, place) {
 async function linear(dtype, rows, threads) {
   const { env, model, tensor } = await import('pilot-light');
   Object.assign(env, { useBrowserCache: false, numThreads: threads });
-  const layers = await model(`${PEERS}${MODEL}/onnx/linear.onnx`, { worker: false, device: 'wasm', ...(dtype !== 'fp32' && { dtype }) });
+  const layers = await model(`${PEERS}${MODEL}/onnx/linear.onnx`, { worker: false, device: 'wasm', int8: dtype === 'int8' });
   const x = tensor('float32', Float32Array.from({ length: rows * HIDDEN }, (_, i) => Math.sin(i)), [rows, HIDDEN]);
   const times = [];
   for (let i = 0; i < 12; i += 1) {

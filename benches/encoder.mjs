@@ -27,14 +27,18 @@ const RUNS = [
   { path: 'encoder/fp32', threads: 1, dtype: 'fp32', names: ALL, cold: 3 },
   { path: 'encoder/fp32/1t', threads: 1, dtype: 'fp32', names: ALL, warm: { '1x16': 24, '1x128': 21, '8x64': 15 } },
   { path: 'encoder/fp32/2t', threads: 2, dtype: 'fp32', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
+  { path: 'encoder/int8', threads: 1, dtype: 'int8', names: PAIR, cold: 4 },
+  { path: 'encoder/int8/1t', threads: 1, dtype: 'int8', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
+  { path: 'encoder/int8/2t', threads: 2, dtype: 'int8', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
   // With the instructions that every browser has.
+  { path: 'encoder/int8/1t/baseline', threads: 1, dtype: 'int8', build: 'cpu', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
   { path: 'encoder/fp32/1t/baseline', threads: 1, dtype: 'fp32', build: 'cpu', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
   // In software this takes seconds a call; it says how the programs compare there, nothing about a GPU.
   { path: 'encoder/fp32/webgpu-software', device: 'webgpu', webgpu: 'software', threads: 1, dtype: 'fp32', names: ALL, cold: 1, warm: { '1x16': 6, '1x128': 3 } },
 ];
 
 /** Types of numbers whose products are compared with the machine's peak. */
-const ROOFLINES = ['fp32'];
+const ROOFLINES = ['fp32', 'int8'];
 
 const rows = [];
 for (const run of RUNS) {

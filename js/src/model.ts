@@ -17,6 +17,8 @@ export interface ModelOptions extends LoadingOptions {
   fusion?: GraphOptions['fusion'];
   /** Floats of a tensor from which it is taken to the GPU, 1024 by default; fewer are scales and shapes. */
   gpu_min_elements?: number;
+  /** Whether products with constant matrices of 32-bit floats are computed in 8 bits, on the CPU; they are not by default. */
+  int8?: boolean;
 }
 
 /** Tensors by name. */
@@ -54,9 +56,14 @@ export interface Model {
  * named; the others are those of `pipeline`.
  */
 export async function model(file: string, options: ModelOptions = {}): Promise<Model> {
-  const { externalData = [], limits, fusion, gpu_min_elements, ...rest } = options;
+  const { externalData = [], limits, fusion, gpu_min_elements, int8, ...rest } = options;
   if (!Array.isArray(externalData) || externalData.some((name) => typeof name !== 'string')) throw invalid('externalData must be an array of file names.');
-  const graph: GraphOptions = { ...(limits && { limits }), ...(fusion && { fusion }), ...(gpu_min_elements !== undefined && { gpu_min_elements }) };
+  const graph: GraphOptions = {
+    ...(limits && { limits }),
+    ...(fusion && { fusion }),
+    ...(gpu_min_elements !== undefined && { gpu_min_elements }),
+    ...(int8 !== undefined && { int8 }),
+  };
   const handle = await Handle.graph(file, externalData, graph, rest);
   const { inputs, outputs } = handle.info;
   return {

@@ -97,14 +97,14 @@ fn a_tensor_of_another_shape_or_name_is_named() {
     says(
         &folder.refusal(Task::TextClassification),
         ErrorKind::InvalidArtefact,
-        "intermediate.dense.weight has the shape",
+        "intermediate.dense.bias has the shape",
     );
     let folder = Folder::copy_of("tiny-bert-seq", "layers");
     folder.edit("config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3");
     says(
         &folder.refusal(Task::TextClassification),
         ErrorKind::InvalidArtefact,
-        "encoder.layer.2.attention.self.query.weight is missing",
+        "encoder.layer.2.attention.self.query.bias is missing",
     );
 }
 
@@ -118,7 +118,7 @@ fn a_lying_size_asks_for_no_memory() {
     says(
         &folder.refusal(Task::TextClassification),
         ErrorKind::InvalidArtefact,
-        "intermediate.dense.weight has the shape",
+        "intermediate.dense.bias has the shape",
     );
 }
 

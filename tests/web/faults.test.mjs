@@ -11,8 +11,8 @@ import { LIMIT, openBrowser } from './package_page.mjs';
 const LOCAL = { task: 'text-classification', model: '/golden/tiny-bert-seq' };
 /** Cases under way at once: fewer than a browser's six connections to a server. */
 const WIDTH = 5;
-/** What a server may have sent of a flood by the time that the client has left: what lies in buffers on the way. */
-const MOST_BYTES = 32e6;
+/** What a server may have sent of a flood by the time that the client has left: half of it. How much it is depends on buffers, and on how busy the machine is. */
+const MOST_BYTES = 100e6;
 
 test('the table has what it must', () => {
   assert.ok(FAULTS.length >= 60, `${FAULTS.length} cases`);

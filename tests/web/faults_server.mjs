@@ -64,7 +64,7 @@ function flood(type, first, piece) {
     open(response, type);
     response.write(first);
     const more = () => {
-      while (!response.destroyed && told.bytes < 100e6) {
+      while (!response.destroyed && told.bytes < 200e6) {
         told.bytes += piece.length;
         if (!response.write(piece)) return void response.once('drain', more);
       }

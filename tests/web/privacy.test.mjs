@@ -121,7 +121,7 @@ for (const worker of [true, false]) {
       await impatient.clock.install();
       const answer = impatient.evaluate(async ([local, baseURL, text]) => {
         pilot.env.useBrowserCache = false;
-        const triage = await cascade({ local, remote: { baseURL, model: 'any' }, policy: { threshold: 1 } });
+        const triage = await cascade({ local, remote: { baseURL, model: 'any' }, policy: { threshold: 1, deadline_ms: 300_000 } });
         const { route, reason, detail } = await triage(text);
         return { route, reason, detail };
       }, [CLASSIFY, `${mock.url}/v1`, TEXT]);

@@ -79,7 +79,7 @@ fn split_among(threads: usize, count: usize, unit: usize, least: usize) -> Parts
 }
 
 /// Starts a thread that helps, where there is none yet: for tests that are to meet one.
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 pub fn start_helper() {
     static STARTED: std::sync::Once = std::sync::Once::new();
     STARTED.call_once(|| {
@@ -89,6 +89,10 @@ pub fn start_helper() {
         std::thread::yield_now();
     }
 }
+
+/// In a browser these tests have one thread; `tests/web/builds.test.mjs` has several.
+#[cfg(all(test, target_family = "wasm"))]
+pub fn start_helper() {}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,5 @@
 //! What holds for all recognisers together, and for redaction as a whole.
 
-use super::spans::span;
 use super::*;
 
 /// What a recogniser finds in a text, in words.
@@ -151,6 +150,8 @@ mod properties {
         prop::collection::vec(prop_oneof![4 => pieces.prop_map(String::from), 1 => "\\PC{0,6}"], 0..24)
             .prop_map(|pieces| pieces.concat())
     }
+
+    use crate::remote::redaction::spans::span;
 
     fn any_spans() -> impl Strategy<Value = Vec<Span>> {
         let label = prop::sample::select(vec!["NAME", "EMAIL", "a", "city of birth"]);

@@ -96,8 +96,8 @@ impl Calibration {
         }
         match (weights_sha256, &self.weights_sha256) {
             (Some(found), Some(made_with)) if !found.eq_ignore_ascii_case(made_with) => wrong(format!(
-                "was made with other weights, whose digest is {made_with}: calibrate this model anew with pilot-light \
-                 calibrate, or take the calibration out"
+                "was made with other weights, whose digest is {made_with}: take it out, and calibrate this model with \
+                 pilot-light calibrate"
             )),
             _ => Ok(()),
         }

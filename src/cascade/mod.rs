@@ -1,5 +1,7 @@
 //! Whether an answer stays local. Sees scores and policies, never text.
 
+pub mod energy;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};

@@ -4,6 +4,7 @@ import { Delegate, type Watchers } from './delegate.js';
 import { callable, Handle, type Disposable, type PipelineOptions } from './handle.js';
 import { invalid, splitSignal, toInputs } from './input.js';
 import type { CallOptions } from './pipeline.js';
+import type { DecideArgs } from './protocol.js';
 import { readyRedactor, type Redactor, type RedactorModel } from './redactor.js';
 import { readyRemotes, type ReadyRemote, type Remote } from './remote.js';
 import type { Calibrated, Calibration, CascadeConfig, Envelope, RunOptions, TextTask } from './types.js';
@@ -34,7 +35,10 @@ export interface CascadeOptions {
 }
 
 /** Options of one question; `candidate_labels` and the like are the task's. */
-export type CascadeCallOptions = CallOptions & Watchers & RunOptions;
+export interface CascadeCallOptions extends CallOptions, Watchers, RunOptions {
+  /** Nothing of these texts leaves the device, whatever the policy allows and however unsure the local models are. */
+  must_stay_local?: boolean;
+}
 
 /** Answers texts, each with the one envelope that says what, from where and why. */
 export interface CascadePipeline extends Disposable {
@@ -117,19 +121,20 @@ export class Triage {
   async ask(texts: unknown, options: CascadeCallOptions | undefined): Promise<Envelope | Envelope[]> {
     const inputs = toInputs(texts);
     const { signal, rest } = splitSignal(options);
-    const { stream_callback, request_callback, ...runOptions } = rest;
+    const { stream_callback, request_callback, must_stay_local = false, ...runOptions } = rest;
     for (const [name, watcher] of Object.entries({ stream_callback, request_callback })) {
       if (watcher !== undefined && typeof watcher !== 'function') throw invalid(`${name} must be a function.`);
     }
+    if (typeof must_stay_local !== 'boolean') throw invalid('must_stay_local must be true or false.');
     const watchers: Watchers = { ...(stream_callback && { stream_callback }), ...(request_callback && { request_callback }) };
     return this.handle.call(signal, async () => {
-      const envelopes = inputs.length === 0 ? [] : await this.#answer(inputs, runOptions, watchers, signal);
+      const envelopes = inputs.length === 0 ? [] : await this.#answer(inputs, { options: runOptions, must_stay_local }, watchers, signal);
       return Array.isArray(texts) ? envelopes : (envelopes[0] as Envelope);
     });
   }
 
-  async #answer(inputs: string[], options: RunOptions, watchers: Watchers, signal: AbortSignal | undefined): Promise<Envelope[]> {
-    const question = { options, threshold: this.#threshold };
+  async #answer(inputs: string[], asked: Pick<DecideArgs, 'options' | 'must_stay_local'>, watchers: Watchers, signal: AbortSignal | undefined): Promise<Envelope[]> {
+    const question = { ...asked, threshold: this.#threshold };
     const { steps, generation } = await this.handle.request('decide', { inputs, ...question }, signal);
     // One that fails takes the others with it: nothing is sent for an answer that nobody will see.
     return withController(signal, async (controller) => {

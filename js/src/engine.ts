@@ -69,9 +69,9 @@ export class Engine {
       return (await this.#slices(inputs, signal, (slice) => pipeline.personalData(slice))).flat();
     }),
 
-    decide: ({ key, inputs, options, threshold }, { signal }) => this.#exclusive(async () => {
+    decide: ({ key, inputs, options, threshold, must_stay_local }, { signal }) => this.#exclusive(async () => {
       const { cascade } = this.#model(key, 'cascade');
-      const steps = (await this.#slices(inputs, signal, (slice) => cascade.decide(slice, options, threshold))).flat();
+      const steps = (await this.#slices(inputs, signal, (slice) => cascade.decide(slice, options, threshold, must_stay_local))).flat();
       return { steps, generation: this.#generation };
     }),
 
@@ -122,8 +122,8 @@ export class Engine {
       return { turn, generation: this.#generation, ...(args.ledgers && { ledgers: cascade.spending() }) };
     });
     if (args.generation === this.#generation) return turn(args.call);
-    const { inputs, options, threshold, key } = args;
-    const { steps } = await this.#handlers.decide({ key, inputs, options, threshold }, {});
+    const { inputs, options, threshold, must_stay_local, key } = args;
+    const { steps } = await this.#handlers.decide({ key, inputs, options, threshold, must_stay_local }, {});
     const [step] = steps;
     if (step === undefined) throw new PilotLightError('internal', 'The cascade decided nothing.');
     return 'delegate' in step ? turn(step.delegate.call) : { turn: { step }, generation: this.#generation };

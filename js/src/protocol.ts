@@ -49,6 +49,8 @@ export interface DecideArgs {
   inputs: string[];
   options: RunOptions;
   threshold: number;
+  /** Whether it is answered in here, whatever comes of it. */
+  must_stay_local: boolean;
 }
 
 /** What goes on with a question that was decided on; with the question, should the engine be a fresh one. */

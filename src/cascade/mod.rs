@@ -1,130 +1,22 @@
-//! Whether an answer stays local. Sees scores and policies, never text.
+//! Whether an answer stays local. Sees scores, costs and policies, never text.
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | [`Policy`] | when general models are asked, and what may leave |
+//! | [`Trust`] | how far one local model is trusted, and so what becomes of a score |
+//! | [`Decision`] | all that a question's way was decided from, and the pure function that decides it |
+//! | [`Reason`] | why the answer is this one |
+//! | [`energy`] | what an answer costs in joules: a range, with where it comes from |
+//!
+//! A [`Decision`] holds numbers alone. The same record gives the same [`Verdict`], today and when it is read again.
 
+mod decision;
 pub mod energy;
+mod policy;
+mod reason;
+mod trust;
 
-use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, Result};
-
-/// When the general model is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "web", derive(tsify::Tsify))]
-#[serde(deny_unknown_fields)]
-pub struct Policy {
-    /// The confidence, from 0 to 1, from which on the local answer is the answer. Without it, that of the model's
-    /// calibration, and 0.9 of a model that has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub threshold: Option<f64>,
-    /// What may leave the device.
-    #[serde(default)]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub privacy: Privacy,
-    /// How long a question may take from when it is to be sent, waiting, retries and further models included.
-    #[serde(default = "default_deadline_ms")]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub deadline_ms: f64,
-    /// How many questions are with the general models at once.
-    #[serde(default = "default_max_concurrent")]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub max_concurrent: u32,
-    /// How many more may wait for their turn.
-    #[serde(default = "default_max_waiting")]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub max_waiting: u32,
-}
-
-/// What may leave the device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "web", derive(tsify::Tsify))]
-#[serde(rename_all = "kebab-case")]
-pub enum Privacy {
-    /// Nothing.
-    LocalOnly,
-    /// Texts without the personal data and the secrets that are found in them.
-    #[default]
-    Redact,
-    /// Texts as they are.
-    Allow,
-}
-
-/// A round number: without calibration no other is better founded, and every result says so.
-const DEFAULT_THRESHOLD: f64 = 0.9;
-
-/// As long as somebody waits who knows that the answer is being looked for.
-fn default_deadline_ms() -> f64 {
-    45_000.0
-}
-
-/// A browser has six connections to a server; some are left to the page.
-fn default_max_concurrent() -> u32 {
-    4
-}
-
-/// Many, and few enough that what they hold in memory does not matter.
-fn default_max_waiting() -> u32 {
-    1000
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            threshold: None,
-            privacy: Privacy::default(),
-            deadline_ms: default_deadline_ms(),
-            max_concurrent: default_max_concurrent(),
-            max_waiting: default_max_waiting(),
-        }
-    }
-}
-
-impl Policy {
-    /// The same policy, found to make sense.
-    ///
-    /// # Errors
-    /// Invalid input: a threshold that is not from 0 to 1, a deadline that a browser's timer cannot wait for.
-    pub fn checked(self) -> Result<Self> {
-        if let Some(threshold) = self.threshold.filter(|threshold| !(0.0..=1.0).contains(threshold)) {
-            let wrong = format!("the threshold must be a number from 0 to 1, not {threshold}");
-            return Err(Error::invalid_input(wrong));
-        }
-        if !(self.deadline_ms > 0.0 && self.deadline_ms <= f64::from(i32::MAX)) {
-            let wrong = format!("the policy's deadline_ms is {}, which is no time to wait", self.deadline_ms);
-            return Err(Error::invalid_input(wrong));
-        }
-        Ok(self)
-    }
-
-    /// The confidence from which on the local answer is the answer.
-    pub fn threshold(&self) -> f64 {
-        self.threshold.unwrap_or(DEFAULT_THRESHOLD)
-    }
-
-    /// Whether an answer of this confidence is good enough; one that is no number is not.
-    pub fn accepts(&self, confidence: f64) -> bool {
-        confidence >= self.threshold()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_threshold_itself_is_accepted() {
-        let policy = Policy { threshold: Some(0.75), ..Policy::default() };
-        assert!(policy.accepts(0.75) && policy.accepts(1.0));
-        assert!(!policy.accepts(0.75_f64.next_down()) && !policy.accepts(f64::NAN));
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_refused() {
-        for threshold in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
-            assert!(Policy { threshold: Some(threshold), ..Policy::default() }.checked().is_err());
-        }
-        for deadline_ms in [0.0, -1.0, f64::NAN, 3e9] {
-            assert!(Policy { deadline_ms, ..Policy::default() }.checked().is_err());
-        }
-        assert!(Policy::default().checked().is_ok());
-    }
-}
+pub use decision::{Allowed, Decision, Tier, Verdict};
+pub use policy::{Policy, Privacy};
+pub use reason::Reason;
+pub use trust::Trust;

@@ -1,9 +1,10 @@
 //! One question that the local model is not sure of, on its way to its one answer.
 
 use super::config::General;
-use super::envelope::{Envelope, Reason, Route};
+use super::envelope::{Envelope, Route};
 use super::heard::Heard;
 use super::{Fed, Moment};
+use crate::cascade::Reason;
 use crate::remote::attempts::{Attempts, Event, GiveUp, Next, Terms};
 use crate::remote::limits::{Denied, Limits, Outcome, Pass, Sending, estimate};
 use crate::remote::redaction::{Redaction, Restorer};

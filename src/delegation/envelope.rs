@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cascade::{Decision, Reason};
 use crate::device::DeviceReport;
 use crate::remote::Usage;
 use crate::remote::limits::Denied;
@@ -16,9 +17,11 @@ pub struct Envelope {
     pub output: AnswerOutput,
     /// Whose answer it is.
     pub route: Route,
-    /// How sure the local model is of its own answer, from 0 to 1, at its temperature if it was calibrated.
+    /// Which of the local models looked at the text last, from 0; it is the one that answers where the route is local.
+    pub tier: usize,
+    /// How sure that model is of its own answer, from 0 to 1, at its temperature if it was calibrated.
     pub confidence: f64,
-    /// The confidence from which on the local answer is the answer.
+    /// The confidence from which on its answer is the answer.
     pub threshold: f64,
     /// Whether the threshold comes from a calibration, and so promises anything.
     pub calibrated: bool,
@@ -36,7 +39,7 @@ pub struct Envelope {
     pub device: DeviceReport,
     /// How long it all took.
     pub latency_ms: f64,
-    /// How long the local model took; its texts' mean where several went through it together.
+    /// How long the local models took; the texts' mean where several went through one together.
     pub local_latency_ms: f64,
     /// How long personal data was looked for in the text; the first time with the load of what finds it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +71,8 @@ pub struct Envelope {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub replaced: Option<Vec<Replaced>>,
+    /// What all that was decided from.
+    pub decision: Decision,
 }
 
 /// Whose answer it is.
@@ -79,47 +84,6 @@ pub enum Route {
     Local,
     /// The general model's.
     Remote,
-}
-
-/// Why it is this answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "web", derive(tsify::Tsify))]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// The local model is sure.
-    Confident,
-    /// It is not, and the remote answered.
-    Unsure,
-    /// It is not, and there is no remote.
-    NoRemote,
-    /// It is not, and the policy lets nothing leave.
-    LocalOnly,
-    /// It is not, and personal data could not be looked for, so that nothing was sent.
-    RedactorUnavailable,
-    /// It is not, and the text is too long to be sent.
-    TooLong,
-    /// It is not, and the remote could not be reached.
-    RemoteUnreachable,
-    /// It is not, and the remote took too long.
-    RemoteTimeout,
-    /// It is not, and the remote refused.
-    RemoteRefused,
-    /// It is not, and the remote's reply is no answer.
-    RemoteInvalid,
-    /// It is not, and the remote is left alone because it failed too often.
-    BreakerOpen,
-    /// It is not, and too many attempts of late were second ones.
-    RetryBudget,
-    /// It is not, and too many questions wait already.
-    QueueFull,
-    /// It is not, and the cap on requests a minute is reached.
-    RequestsPerMinute,
-    /// It is not, and the cap on tokens a minute is reached.
-    TokensPerMinute,
-    /// It is not, and the cap on money a day is reached.
-    UsdPerDay,
-    /// It is not, and what was spent under a cap cannot be looked up.
-    SpendingUnknown,
 }
 
 impl From<Denied> for Reason {

@@ -1,6 +1,6 @@
 //! What came of one attempt: for the attempts that may follow, for the limits, and for the caller.
 
-use super::envelope::Reason;
+use crate::cascade::Reason;
 use crate::remote::attempts::Event;
 use crate::remote::limits::Outcome;
 use crate::remote::stream::StreamReader;

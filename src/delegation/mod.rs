@@ -16,23 +16,20 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 pub use config::{CascadeConfig, RemoteConfig};
-pub use envelope::{Envelope, Reason, Route};
+pub use envelope::{Envelope, Route};
 pub use places::{Marked, MarkedSpan, OffsetUnit};
 
 use call::{Call, Onward};
 use config::General;
 
-use crate::calibration::{Calibration, Temperature};
-use crate::cascade::{Policy, Privacy};
+use crate::calibration::Calibration;
+use crate::cascade::{Allowed, Decision, Policy, Privacy, Reason, Tier, Trust, Verdict};
 use crate::device::DeviceReport;
 use crate::error::{Error, Result};
 use crate::remote::limits::{Denied, Entered, Queue};
 use crate::remote::redaction::redact;
 use crate::remote::{Question, RemoteEvent, RemoteRequest};
 use crate::tasks::LocalAnswer;
-
-/// Longer texts are not sent: what they would cost would come as a surprise.
-const MAX_REMOTE_BYTES: usize = 64 << 10;
 
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,7 +91,7 @@ pub struct Moment {
 /// Turns local answers into answers, and remembers what is under way.
 pub struct Delegation {
     policy: Policy,
-    calibration: Option<Calibration>,
+    trust: Trust,
     generals: Vec<General>,
     device: DeviceReport,
     unit: OffsetUnit,
@@ -112,18 +109,17 @@ impl Delegation {
     /// Invalid input: a policy or a general model that makes no sense. Invalid artefact: a calibration that makes none.
     pub fn new(config: CascadeConfig, device: DeviceReport, unit: OffsetUnit) -> Result<Self> {
         let CascadeConfig { remotes, policy, calibration, tab } = config;
-        calibration.as_ref().map_or(Ok(()), |calibration| calibration.check(None))?;
-        let promised = calibration.as_ref().map(|calibration| calibration.threshold);
-        let policy = Policy { threshold: policy.threshold.or(promised), ..policy }.checked()?;
+        let policy = policy.checked()?;
+        let trust = Trust::new(policy.threshold, calibration)?;
         let generals = remotes.into_iter().map(|remote| General::new(remote, tab)).collect::<Result<_>>()?;
         let queue = Queue::new(policy.max_concurrent as usize, policy.max_waiting as usize);
         let (judged, calls) = (HashMap::new(), HashMap::new());
-        Ok(Self { policy, calibration, generals, device, unit, queue, judged, calls, last_call: 0 })
+        Ok(Self { policy, trust, generals, device, unit, queue, judged, calls, last_call: 0 })
     }
 
     /// The confidence from which on the local answer is the answer.
     pub fn threshold(&self) -> f64 {
-        self.policy.threshold()
+        self.trust.threshold()
     }
 
     /// Sets it.
@@ -131,8 +127,7 @@ impl Delegation {
     /// # Errors
     /// Invalid input: it is not from 0 to 1.
     pub fn set_threshold(&mut self, threshold: f64) -> Result<()> {
-        self.policy = Policy { threshold: Some(threshold), ..self.policy }.checked()?;
-        Ok(())
+        self.trust.set_threshold(threshold)
     }
 
     /// Trusts the local model as `calibration` says, from the next question on.
@@ -140,47 +135,56 @@ impl Delegation {
     /// # Errors
     /// Invalid artefact: it makes no sense.
     pub fn calibrate(&mut self, calibration: Calibration) -> Result<()> {
-        calibration.check(None)?;
-        self.policy.threshold = Some(calibration.threshold);
-        self.calibration = Some(calibration);
-        Ok(())
+        self.trust.calibrate(calibration)
     }
 
-    /// How sure the local model is at its temperature.
-    fn confidence(&self, local: f64) -> f64 {
-        let temperature = self.calibration.as_ref().and_then(|found| Temperature::new(found.temperature).ok());
-        temperature.map_or(local, |temperature| temperature.confidence(local))
+    /// What `answer`, which the local model gave in `latency_ms`, comes to.
+    pub fn weigh(&self, answer: &LocalAnswer, latency_ms: f64) -> Tier {
+        self.trust.weigh(answer.confidence, latency_ms)
     }
 
-    /// Whether the threshold is the one that was calibrated.
-    fn is_calibrated(&self) -> bool {
-        self.calibration.as_ref().is_some_and(|calibration| calibration.threshold == self.threshold())
-    }
-
-    /// The first step for `question`, which the local model has answered in `latency_ms`.
-    pub fn judge(&mut self, question: Question, local: LocalAnswer, latency_ms: f64) -> Step {
-        let confidence = self.confidence(local.confidence);
-        let sure = self.policy.accepts(confidence);
-        let reason = match self.policy.privacy {
-            _ if sure => Reason::Confident,
-            _ if self.generals.is_empty() => Reason::NoRemote,
-            Privacy::LocalOnly => Reason::LocalOnly,
-            _ if question.text.len() > MAX_REMOTE_BYTES => Reason::TooLong,
-            _ => Reason::Unsure,
+    /// The first step for `question`, of which the local models made `tiers`, the last one of them `local`. If it
+    /// `must_stay_local`, it does.
+    ///
+    /// # Errors
+    /// Invalid input: no local model looked at it.
+    pub fn judge(
+        &mut self,
+        question: Question,
+        local: LocalAnswer,
+        tiers: Vec<Tier>,
+        must_stay_local: bool,
+    ) -> Result<Step> {
+        let Some(last) = tiers.last().copied() else {
+            return Err(Error::invalid_input("no local model has looked at the question"));
         };
+        let allowed = Allowed {
+            privacy: self.policy.privacy,
+            must_stay_local,
+            remotes: self.generals.len(),
+            bytes: question.text.len(),
+        };
+        let decision = Decision { tiers, allowed };
+        let verdict = decision.verdict();
+        let reason = match verdict {
+            Verdict::Stays(reason) => reason,
+            Verdict::Asks => Reason::Unsure,
+        };
+        let local_latency_ms = decision.tiers.iter().map(|tier| tier.latency_ms).sum();
         let envelope = Envelope {
             output: local.output,
             route: Route::Local,
-            confidence,
-            threshold: self.threshold(),
-            calibrated: self.is_calibrated(),
+            tier: decision.tiers.len() - 1,
+            confidence: last.confidence,
+            threshold: last.threshold,
+            calibrated: last.calibrated,
             reason,
             detail: None,
-            degraded: !sure,
+            degraded: !last.is_sure(),
             truncated: local.truncated,
             device: self.device.clone(),
-            latency_ms,
-            local_latency_ms: latency_ms,
+            latency_ms: local_latency_ms,
+            local_latency_ms,
             redaction_latency_ms: None,
             remote_latency_ms: None,
             attempts: 0,
@@ -189,13 +193,14 @@ impl Delegation {
             cost_usd: None,
             prices_as_of: None,
             replaced: None,
+            decision,
         };
-        if reason != Reason::Unsure {
-            return Step::Done(Box::new(self.in_unit(&question.text, envelope)));
+        if verdict != Verdict::Asks {
+            return Ok(Step::Done(Box::new(self.in_unit(&question.text, envelope))));
         }
         self.last_call = self.last_call.wrapping_add(1);
         self.judged.insert(self.last_call, (question, envelope));
-        Step::Delegate { call: self.last_call, redact: self.policy.privacy == Privacy::Redact }
+        Ok(Step::Delegate { call: self.last_call, redact: self.policy.privacy == Privacy::Redact })
     }
 
     /// Sends the question `call`, when its turn comes. `marked` is the personal data that a model has found in its

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::tests::{allow, completion, delegated, delegation, local, question, remote, response};
+use super::tests::{allow, completion, delegated, delegation, judge, local, question, remote, response};
 use super::*;
 use crate::remote::RemoteFault;
 use crate::remote::limits::Caps;
@@ -120,7 +120,7 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Asked => {
-                let call = delegated(self.delegation.judge(question("a"), local(0.1), 1.0));
+                let call = delegated(judge(&mut self.delegation, question("a"), local(0.1), 1.0));
                 self.questions.insert(call, (State::Waits, self.now_ms + DEADLINE_MS));
                 self.begin(call);
             }

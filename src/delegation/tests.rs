@@ -53,6 +53,12 @@ pub(super) fn local(confidence: f64) -> LocalAnswer {
     LocalAnswer { output: AnswerOutput::Label(answer), confidence, truncated: false }
 }
 
+/// What becomes of `question` if one local model looked at it.
+pub(super) fn judge(delegation: &mut Delegation, question: Question, local: LocalAnswer, latency_ms: f64) -> Step {
+    let tiers = vec![delegation.weigh(&local, latency_ms)];
+    delegation.judge(question, local, tiers, false).unwrap()
+}
+
 pub(super) fn done(step: Step) -> Envelope {
     match step {
         Step::Done(envelope) => *envelope,
@@ -75,7 +81,7 @@ pub(super) fn delegated(step: Step) -> u32 {
 }
 
 fn asked(delegation: &mut Delegation, text: &str) -> RemoteRequest {
-    let call = delegated(delegation.judge(question(text), local(0.6), 2.0));
+    let call = delegated(judge(delegation, question(text), local(0.6), 2.0));
     sent(delegation.begin(call, false, None, NOW).unwrap().step)
 }
 
@@ -92,7 +98,7 @@ const SPAM: &str = r#"{"label":"spam"}"#;
 
 #[test]
 fn what_the_model_is_sure_of_stays() {
-    let envelope = done(delegation(vec![remote("any")], allow()).judge(question("a"), local(0.9), 2.0));
+    let envelope = done(judge(&mut delegation(vec![remote("any")], allow()), question("a"), local(0.9), 2.0));
     assert_eq!((envelope.route, envelope.reason, envelope.degraded), (Route::Local, Reason::Confident, false));
     assert_eq!((envelope.latency_ms, envelope.attempts), (2.0, 0));
 }
@@ -133,9 +139,10 @@ fn a_remote_that_fails_leaves_the_local_answer_flagged() {
 
 #[test]
 fn nothing_is_sent_where_nothing_may_be() {
-    let judged = |remotes, policy, text: &str| done(delegation(remotes, policy).judge(question(text), local(0.2), 1.0));
+    let judged =
+        |remotes, policy, text: &str| done(judge(&mut delegation(remotes, policy), question(text), local(0.2), 1.0));
     let local_only = Policy { privacy: Privacy::LocalOnly, ..Policy::default() };
-    let long = "a".repeat(MAX_REMOTE_BYTES + 1);
+    let long = "a".repeat((64 << 10) + 1);
     for (envelope, reason) in [
         (judged(vec![], allow(), "a"), Reason::NoRemote),
         (judged(vec![remote("any")], local_only, "a"), Reason::LocalOnly),
@@ -146,13 +153,28 @@ fn nothing_is_sent_where_nothing_may_be() {
 }
 
 #[test]
+fn what_must_stay_local_stays() {
+    let mut delegation = delegation(vec![remote("any")], allow());
+    let mut judged = |confidence| {
+        let local = local(confidence);
+        let tiers = vec![delegation.weigh(&local, 1.0)];
+        done(delegation.judge(question("a"), local, tiers, true).unwrap())
+    };
+    let (unsure, sure) = (judged(0.2), judged(0.95));
+    assert_eq!((unsure.reason, unsure.degraded), (Reason::MustStayLocal, true));
+    assert_eq!((sure.reason, sure.degraded), (Reason::Confident, false));
+    assert!(unsure.decision.allowed.must_stay_local);
+    assert!(delegation.judge(question("a"), local(0.2), vec![], false).is_err(), "no model has looked");
+}
+
+#[test]
 fn personal_data_does_not_leave() {
     let mut delegation = delegation(vec![remote("any")], Policy::default());
     let text = "😀 Ann: ann@example.com";
     let question =
         Question { task: Task::TokenClassification, labels: vec!["NAME".to_string()], text: text.to_string() };
     let answer = LocalAnswer { output: AnswerOutput::Entities(vec![]), confidence: 0.1, truncated: false };
-    let step = delegation.judge(question, answer, 1.0);
+    let step = judge(&mut delegation, question, answer, 1.0);
     assert!(matches!(step, Step::Delegate { redact: true, .. }));
     let span = MarkedSpan { start: 3, end: 6, label: "GIVEN_NAME".to_string() };
     let marked = Marked { spans: vec![span], elapsed_ms: 7.0 };
@@ -171,10 +193,10 @@ fn personal_data_does_not_leave() {
 #[test]
 fn without_a_redactor_nothing_is_sent() {
     let mut delegation = delegation(vec![remote("any")], Policy::default());
-    let call = delegated(delegation.judge(question("Ann"), local(0.2), 1.0));
+    let call = delegated(judge(&mut delegation, question("Ann"), local(0.2), 1.0));
     let envelope = done(delegation.begin(call, false, None, NOW).unwrap().step);
     assert_eq!((envelope.reason, envelope.degraded, envelope.attempts), (Reason::RedactorUnavailable, true, 0));
-    let call = delegated(delegation.judge(question("Ann"), local(0.2), 1.0));
+    let call = delegated(judge(&mut delegation, question("Ann"), local(0.2), 1.0));
     let turn = delegation.decline(call, Reason::RedactorUnavailable, "its model is missing".to_string(), NOW).unwrap();
     assert_eq!(done(turn.step).detail.as_deref(), Some("its model is missing"));
 }
@@ -217,7 +239,7 @@ fn questions_wait_for_their_turn_and_no_longer_than_their_deadline() {
     let policy = Policy { max_concurrent: 1, max_waiting: 1, deadline_ms: 1000.0, ..allow() };
     let mut delegation = delegation(vec![remote("any")], policy);
     let first = asked(&mut delegation, "a");
-    let judged = |delegation: &mut Delegation| delegated(delegation.judge(question("b"), local(0.1), 1.0));
+    let judged = |delegation: &mut Delegation| delegated(judge(delegation, question("b"), local(0.1), 1.0));
     let second = judged(&mut delegation);
     let waits = Turn { step: Step::Wait { call: second, for_ms: 1000.0 }, started: None };
     assert_eq!(delegation.begin(second, false, None, NOW).unwrap(), waits);
@@ -240,21 +262,21 @@ fn over_a_cap_the_answer_is_local_and_says_so() {
     let limited = || delegation(vec![RemoteConfig { caps, ..remote("any") }], allow());
     let (mut one, mut other) = (limited(), limited());
     asked(&mut one, "a");
-    let call = delegated(one.judge(question("b"), local(0.1), 1.0));
+    let call = delegated(judge(&mut one, question("b"), local(0.1), 1.0));
     let envelope = done(one.begin(call, false, None, NOW).unwrap().step);
     assert_eq!((envelope.reason, envelope.degraded), (Reason::RequestsPerMinute, true));
     // What one has spent, the other knows once it is told.
     other.absorb(0, &one.spending(NOW.now_ms)[0]);
     other.absorb(0, "rubbish");
     other.absorb(7, "rubbish");
-    let call = delegated(other.judge(question("b"), local(0.1), 1.0));
+    let call = delegated(judge(&mut other, question("b"), local(0.1), 1.0));
     assert_eq!(done(other.begin(call, false, None, NOW).unwrap().step).reason, Reason::RequestsPerMinute);
 }
 
 #[test]
 fn a_stream_is_restored_and_read() {
     let mut delegation = delegation(vec![RemoteConfig { retries: 1, ..remote("any") }], Policy::default());
-    let call = delegated(delegation.judge(question("to ann@example.com"), local(0.1), 1.0));
+    let call = delegated(judge(&mut delegation, question("to ann@example.com"), local(0.1), 1.0));
     let request = sent(delegation.begin(call, true, Some(&Marked::default()), NOW).unwrap().step);
     assert!(request.stream && request.body.contains("\"stream\":true"));
     let piece = |words: &str| format!("data: {}\n\n", json!({ "choices": [{ "delta": { "content": words } }] }));
@@ -271,7 +293,7 @@ fn a_stream_is_restored_and_read() {
 #[test]
 fn a_stream_that_breaks_before_its_first_word_is_asked_for_again() {
     let mut delegation = delegation(vec![RemoteConfig { retries: 1, ..remote("any") }], allow());
-    let call = delegated(delegation.judge(question("a"), local(0.1), 1.0));
+    let call = delegated(judge(&mut delegation, question("a"), local(0.1), 1.0));
     sent(delegation.begin(call, true, None, NOW).unwrap().step);
     assert_eq!(delegation.feed(call, b"data: {\"choices\":[]}\n\n", true, NOW).unwrap().text, "");
     sent(delegation.resume(call, &RemoteEvent::Streamed { elapsed_ms: 1.0 }, NOW).unwrap().step);
@@ -286,7 +308,7 @@ fn a_stream_that_breaks_before_its_first_word_is_asked_for_again() {
 fn what_is_abandoned_is_forgotten_and_makes_room() {
     let mut delegation = delegation(vec![remote("any")], Policy { max_concurrent: 1, ..allow() });
     let request = asked(&mut delegation, "a");
-    let second = delegated(delegation.judge(question("b"), local(0.1), 1.0));
+    let second = delegated(judge(&mut delegation, question("b"), local(0.1), 1.0));
     delegation.begin(second, false, None, NOW).unwrap();
     assert_eq!(delegation.abandon(request.call, NOW), Some(second));
     assert!(delegation.resume(request.call, &completion(SPAM), NOW).is_err());
@@ -298,7 +320,7 @@ fn places_count_as_asked_for() {
     let group = EntityGroup { entity_group: "LOC".into(), score: Some(0.9), word: "Łódź".into(), start: 5, end: 12 };
     let answer = LocalAnswer { output: AnswerOutput::Entities(vec![group]), confidence: 0.95, truncated: false };
     let question = Question { task: Task::TokenClassification, text: "😀 Łódź".into(), ..question("") };
-    let step = delegation(vec![remote("any")], allow()).judge(question, answer, 1.0);
+    let step = judge(&mut delegation(vec![remote("any")], allow()), question, answer, 1.0);
     let AnswerOutput::Entities(groups) = done(step).output else { panic!("a label") };
     assert_eq!((groups[0].start, groups[0].end), (3, 7));
 }

@@ -8,10 +8,12 @@ use super::convert::{from_js, options_from_js, to_js, to_js_error};
 use super::pipeline::Pipeline;
 use super::{JsResult, JsRunOptions, now_ms};
 use crate::calibration::{self, Calibrated, Calibration, Example, Source};
-use crate::delegation::{CascadeConfig, Delegation, Marked, Moment, OffsetUnit, Reason, Step};
+use crate::cascade::Reason;
+use crate::delegation::{CascadeConfig, Delegation, Marked, Moment, OffsetUnit, Step};
 use crate::device::DeviceReport;
+use crate::error::Error;
 use crate::remote::{Question, RemoteEvent};
-use crate::tasks::{self, RunOptions};
+use crate::tasks::{self, LocalAnswer, RunOptions};
 
 #[wasm_bindgen]
 extern "C" {
@@ -69,8 +71,14 @@ impl Cascade {
         self.delegation.borrow().threshold()
     }
 
-    /// The first step for each of `inputs`, at this threshold.
-    pub async fn decide(&self, inputs: Vec<String>, options: JsRunOptions, threshold: f64) -> JsResult<JsSteps> {
+    /// The first step for each of `inputs`, at this threshold; those that `must_stay_local` do.
+    pub async fn decide(
+        &self,
+        inputs: Vec<String>,
+        options: JsRunOptions,
+        threshold: f64,
+        must_stay_local: bool,
+    ) -> JsResult<JsSteps> {
         let options: RunOptions = options_from_js("options", options)?;
         let started = now_ms();
         let answers = self.pipeline.answer(&inputs, &options).await.map_err(to_js_error)?;
@@ -78,15 +86,13 @@ impl Cascade {
         let (task, labels) = (self.pipeline.task(), self.pipeline.answer_labels(&options));
         let mut delegation = self.delegation.borrow_mut();
         delegation.set_threshold(threshold).map_err(to_js_error)?;
-        let steps: Vec<Step> = inputs
-            .into_iter()
-            .zip(answers)
-            .map(|(text, answer)| {
-                let question = Question { task, labels: labels.clone(), text };
-                delegation.judge(question, answer, latency_ms)
-            })
-            .collect();
-        Ok(to_js(&steps)?.unchecked_into())
+        let judge = |(text, answer): (String, LocalAnswer)| {
+            let question = Question { task, labels: labels.clone(), text };
+            let tiers = vec![delegation.weigh(&answer, latency_ms)];
+            delegation.judge(question, answer, tiers, must_stay_local)
+        };
+        let steps: Result<Vec<Step>, Error> = inputs.into_iter().zip(answers).map(judge).collect();
+        Ok(to_js(&steps.map_err(to_js_error)?)?.unchecked_into())
     }
 
     /// How sure the model is of each of `inputs`, and whether it is right, by `labels`.

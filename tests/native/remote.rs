@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use pilot_light::cascade::{Policy, Privacy};
-use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, OffsetUnit, Reason, RemoteConfig, Route};
+use pilot_light::cascade::{Policy, Privacy, Reason};
+use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, OffsetUnit, RemoteConfig, Route};
 use pilot_light::device::{Build, DeviceChoice, DeviceKind, DeviceReport};
 use pilot_light::remote::Question;
 use pilot_light::tasks::{Answer, AnswerOutput, LocalAnswer, Task};
@@ -81,7 +81,9 @@ fn ask(transport: &dyn Transport, timeout_ms: f64, stream: Option<&mut dyn FnMut
         text: "Łódź".to_string(),
     };
     let output = AnswerOutput::Label(Answer { label: "ham".to_string(), score: Some(0.5) });
-    let step = delegation.judge(question, LocalAnswer { output, confidence: 0.5, truncated: false }, 1.0);
+    let local = LocalAnswer { output, confidence: 0.5, truncated: false };
+    let tiers = vec![delegation.weigh(&local, 1.0)];
+    let step = delegation.judge(question, local, tiers, false).unwrap();
     answer(&mut delegation, step, None, &[transport], stream).unwrap()
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Privacy, Reason};
+use crate::models::Work;
 
 /// Longer texts are not sent: what they would cost would come as a surprise.
 const MAX_REMOTE_BYTES: usize = 64 << 10;
@@ -34,6 +35,8 @@ pub struct Tier {
     pub calibrated: bool,
     /// How long it took; its texts' mean where several went through it together.
     pub latency_ms: f64,
+    /// What it computed.
+    pub work: Work,
 }
 
 /// What stands against sending a text.

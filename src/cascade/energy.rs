@@ -101,9 +101,12 @@ pub fn of_work(operations: u64, bytes: u64) -> Joules {
 /// to 4 J for LLaMA 65B on V100s and A100s (Samsi et al. 2023, 2310.03003); a data centre takes 2.4 times as much
 /// (Google, August 2025: 0.24 Wh for the median prompt, of which the active accelerators 0.10). A token of the question:
 /// 16 GFLOP of an 8B model at half the speed of an H100 and its full 700 W, times 2.4; at most the 2.5 Wh that Epoch AI
-/// (2025) estimates for a GPT-4o that reads 10,000 tokens. What a server does not count as tokens, it does not tell.
-pub fn of_tokens(prompt: u64, completion: u64) -> Joules {
-    PROMPT_TOKEN_J.times(prompt as f64) + COMPLETION_TOKEN_J.times(completion as f64)
+/// (2025) estimates for a GPT-4o that reads 10,000 tokens. Of `total` tokens that are neither, nobody knows which they
+/// are. What a server does not count as tokens, it does not tell.
+pub fn of_tokens(prompt: u64, completion: u64, total: u64) -> Joules {
+    let other = Joules { low: PROMPT_TOKEN_J.low, high: COMPLETION_TOKEN_J.high };
+    let rest = total.saturating_sub(prompt.saturating_add(completion));
+    PROMPT_TOKEN_J.times(prompt as f64) + COMPLETION_TOKEN_J.times(completion as f64) + other.times(rest as f64)
 }
 
 #[cfg(test)]
@@ -112,7 +115,7 @@ mod tests {
 
     #[test]
     fn ranges_add_up_and_stay_ranges() {
-        let parts = [of_work(1000, 10), of_work(0, 0), of_tokens(3, 4)];
+        let parts = [of_work(1000, 10), of_work(0, 0), of_tokens(3, 4, 7)];
         let sum: Joules = parts.into_iter().sum();
         assert_eq!(parts[1], Joules::default());
         assert!(sum.low > 0.0 && sum.low < sum.high);
@@ -122,11 +125,17 @@ mod tests {
     /// Google's median prompt takes 0.24 Wh, Epoch AI's typical one of 500 tokens 0.3 Wh.
     #[test]
     fn what_others_estimate_for_a_typical_question_is_within_the_range() {
-        let typical = of_tokens(100, 500);
+        let typical = of_tokens(100, 500, 600);
         for watt_hours in [0.24, 0.3] {
             let joules = watt_hours * 3600.0;
             assert!(typical.low < joules && joules < typical.high, "{joules} J in {typical:?}");
         }
+    }
+
+    #[test]
+    fn tokens_of_which_nobody_says_what_they_are_may_be_either() {
+        let (unknown, questions, answers) = (of_tokens(0, 0, 10), of_tokens(10, 0, 10), of_tokens(0, 10, 10));
+        assert_eq!((unknown.low, unknown.high), (questions.low, answers.high));
     }
 
     /// 20 W for the 65 ms that 128 tokens took on one thread; a phone's 3 W.
@@ -140,6 +149,6 @@ mod tests {
 
     #[test]
     fn a_question_asked_elsewhere_costs_more_than_one_answered_here() {
-        assert!(of_tokens(100, 5).low > of_work(64 * 21_000_000, 43_000_000).high);
+        assert!(of_tokens(100, 5, 105).low > of_work(64 * 21_000_000, 43_000_000).high);
     }
 }

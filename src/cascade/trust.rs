@@ -3,6 +3,7 @@
 use super::decision::Tier;
 use crate::calibration::{Calibration, Temperature};
 use crate::error::{Error, Result};
+use crate::models::Work;
 
 /// A round number: without calibration no other is better founded, and every result says so.
 const DEFAULT_THRESHOLD: f64 = 0.9;
@@ -61,8 +62,8 @@ impl Trust {
         Ok(())
     }
 
-    /// What the model's `score` of its own answer comes to.
-    pub fn weigh(&self, score: f64, latency_ms: f64) -> Tier {
+    /// What the model's `score` of its own answer comes to, which took it so long and so much.
+    pub fn weigh(&self, score: f64, latency_ms: f64, work: Work) -> Tier {
         let Self { calibration, temperature, threshold } = self;
         Tier {
             score,
@@ -71,6 +72,7 @@ impl Trust {
             threshold: *threshold,
             calibrated: calibration.as_ref().is_some_and(|calibration| calibration.threshold == *threshold),
             latency_ms,
+            work,
         }
     }
 }
@@ -98,21 +100,24 @@ mod tests {
     fn the_threshold_itself_is_accepted() {
         let trust = Trust::new(Some(0.75), None).unwrap();
         for (score, sure) in [(0.75, true), (1.0, true), (0.75_f64.next_down(), false), (f64::NAN, false)] {
-            assert_eq!(trust.weigh(score, 1.0).is_sure(), sure, "{score}");
+            assert_eq!(trust.weigh(score, 1.0, Work::default()).is_sure(), sure, "{score}");
         }
     }
 
     #[test]
     fn what_was_calibrated_is_calibrated_until_the_threshold_is_another() {
         let mut trust = Trust::new(None, Some(calibration(2.0, 0.8))).unwrap();
-        let tier = trust.weigh(0.9, 3.0);
+        let tier = trust.weigh(0.9, 3.0, Work::default());
         assert_eq!((tier.threshold, tier.calibrated, tier.temperature, tier.latency_ms), (0.8, true, 2.0, 3.0));
         // The odds of 9 to 1 are 3 to 1 at that temperature.
         assert!((tier.confidence - 0.75).abs() < 1e-12 && !tier.is_sure());
         trust.set_threshold(0.7).unwrap();
-        assert_eq!((trust.weigh(0.9, 3.0).calibrated, trust.weigh(0.9, 3.0).is_sure()), (false, true));
+        assert_eq!(
+            (trust.weigh(0.9, 3.0, Work::default()).calibrated, trust.weigh(0.9, 3.0, Work::default()).is_sure()),
+            (false, true)
+        );
         let trust = Trust::new(Some(0.6), Some(calibration(2.0, 0.8))).unwrap();
-        assert_eq!((trust.threshold(), trust.weigh(0.9, 3.0).calibrated), (0.6, false));
+        assert_eq!((trust.threshold(), trust.weigh(0.9, 3.0, Work::default()).calibrated), (0.6, false));
         assert_eq!(Trust::new(None, None).unwrap().threshold(), DEFAULT_THRESHOLD);
     }
 

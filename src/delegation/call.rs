@@ -4,7 +4,7 @@ use super::config::General;
 use super::envelope::{Envelope, Route};
 use super::heard::Heard;
 use super::{Fed, Moment};
-use crate::cascade::Reason;
+use crate::cascade::{Reason, energy};
 use crate::remote::attempts::{Attempts, Event, GiveUp, Next, Terms};
 use crate::remote::limits::{Denied, Limits, Outcome, Pass, Sending, estimate};
 use crate::remote::redaction::{Redaction, Restorer};
@@ -205,7 +205,10 @@ impl Call {
     }
 
     fn charge(&mut self, general: &General, usage: Usage) {
-        self.answer.usage = Some(self.answer.usage.unwrap_or_default().plus(usage));
+        let all = self.answer.usage.unwrap_or_default().plus(usage);
+        self.answer.usage = Some(all);
+        let [prompt, completion, total] = [all.prompt_tokens, all.completion_tokens, all.total_tokens].map(u64::from);
+        self.answer.energy_j.remote = Some(energy::of_tokens(prompt, completion, total));
         if let Some(price) = &general.config.price {
             let usd = price.nano_usd(usage) as f64 / 1e9;
             self.answer.cost_usd = Some(self.answer.cost_usd.unwrap_or(0.0) + usd);

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cascade::energy::Joules;
 use crate::cascade::{Decision, Reason};
 use crate::device::DeviceReport;
+use crate::models::Work;
 use crate::remote::Usage;
 use crate::remote::limits::Denied;
 use crate::remote::redaction::Replaced;
@@ -63,6 +65,10 @@ pub struct Envelope {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub cost_usd: Option<f64>,
+    /// What the local models computed for it.
+    pub work: Work,
+    /// What the answer took in energy.
+    pub energy_j: Energy,
     /// The day on which that was the price.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
@@ -73,6 +79,21 @@ pub struct Envelope {
     pub replaced: Option<Vec<Replaced>>,
     /// What all that was decided from.
     pub decision: Decision,
+}
+
+/// What an answer took in energy: ranges, whose boundaries and sources are [`energy::LOCAL`] and [`energy::REMOTE`].
+///
+/// [`energy::LOCAL`]: crate::cascade::energy::LOCAL
+/// [`energy::REMOTE`]: crate::cascade::energy::REMOTE
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Energy {
+    /// On this device.
+    pub local: Joules,
+    /// For the tokens that the general models say they used; none where they say nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub remote: Option<Joules>,
 }
 
 /// Whose answer it is.

@@ -16,16 +16,17 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 pub use config::{CascadeConfig, RemoteConfig};
-pub use envelope::{Envelope, Route};
+pub use envelope::{Energy, Envelope, Route};
 pub use places::{Marked, MarkedSpan, OffsetUnit};
 
 use call::{Call, Onward};
 use config::General;
 
 use crate::calibration::Calibration;
-use crate::cascade::{Allowed, Decision, Policy, Privacy, Reason, Tier, Trust, Verdict};
+use crate::cascade::{Allowed, Decision, Policy, Privacy, Reason, Tier, Trust, Verdict, energy};
 use crate::device::DeviceReport;
 use crate::error::{Error, Result};
+use crate::models::Work;
 use crate::remote::limits::{Denied, Entered, Queue};
 use crate::remote::redaction::redact;
 use crate::remote::{Question, RemoteEvent, RemoteRequest};
@@ -140,7 +141,7 @@ impl Delegation {
 
     /// What `answer`, which the local model gave in `latency_ms`, comes to.
     pub fn weigh(&self, answer: &LocalAnswer, latency_ms: f64) -> Tier {
-        self.trust.weigh(answer.confidence, latency_ms)
+        self.trust.weigh(answer.confidence, latency_ms, answer.work)
     }
 
     /// The first step for `question`, of which the local models made `tiers`, the last one of them `local`. If it
@@ -170,6 +171,7 @@ impl Delegation {
             Verdict::Stays(reason) => reason,
             Verdict::Asks => Reason::Unsure,
         };
+        let work: Work = decision.tiers.iter().map(|tier| tier.work).sum();
         let local_latency_ms = decision.tiers.iter().map(|tier| tier.latency_ms).sum();
         let envelope = Envelope {
             output: local.output,
@@ -191,6 +193,8 @@ impl Delegation {
             model: None,
             usage: None,
             cost_usd: None,
+            work,
+            energy_j: Energy { local: energy::of_work(work.operations, work.bytes), remote: None },
             prices_as_of: None,
             replaced: None,
             decision,

@@ -1,7 +1,9 @@
 use serde_json::{Map, json};
 
 use super::*;
+use crate::cascade::energy;
 use crate::device::{Build, DeviceChoice, DeviceKind};
+use crate::models::Work;
 use crate::remote::limits::{BreakerOptions, Caps};
 use crate::remote::{RemoteFault, Usage};
 use crate::tasks::{Answer, AnswerOutput, EntityGroup, Task};
@@ -50,7 +52,8 @@ pub(super) fn question(text: &str) -> Question {
 
 pub(super) fn local(confidence: f64) -> LocalAnswer {
     let answer = Answer { label: "ham".to_string(), score: Some(confidence) };
-    LocalAnswer { output: AnswerOutput::Label(answer), confidence, truncated: false }
+    let work = Work { operations: 1_000_000, bytes: 1000 };
+    LocalAnswer { output: AnswerOutput::Label(answer), confidence, truncated: false, work }
 }
 
 /// What becomes of `question` if one local model looked at it.
@@ -101,6 +104,8 @@ fn what_the_model_is_sure_of_stays() {
     let envelope = done(judge(&mut delegation(vec![remote("any")], allow()), question("a"), local(0.9), 2.0));
     assert_eq!((envelope.route, envelope.reason, envelope.degraded), (Route::Local, Reason::Confident, false));
     assert_eq!((envelope.latency_ms, envelope.attempts), (2.0, 0));
+    assert_eq!((envelope.work, envelope.energy_j.remote), (local(0.9).work, None));
+    assert!(envelope.energy_j.local.low > 0.0);
 }
 
 #[test]
@@ -113,6 +118,8 @@ fn what_it_is_not_sure_of_goes_and_comes_back() {
     assert_eq!(envelope.output, AnswerOutput::Label(Answer { label: "spam".to_string(), score: None }));
     assert_eq!((envelope.latency_ms, envelope.confidence, envelope.attempts), (32.0, 0.6, 1));
     assert_eq!((envelope.model.as_deref(), envelope.usage.map(|usage| usage.total_tokens)), (Some("any"), Some(7)));
+    assert_eq!(envelope.energy_j.remote, Some(energy::of_tokens(0, 0, 7)));
+    assert_eq!(envelope.work, local(0.6).work);
     assert!(delegation.resume(request.call, &completion(SPAM), NOW).is_err(), "a question is answered once");
     assert!(delegation.begin(request.call, false, None, NOW).is_err());
 }
@@ -173,7 +180,12 @@ fn personal_data_does_not_leave() {
     let text = "😀 Ann: ann@example.com";
     let question =
         Question { task: Task::TokenClassification, labels: vec!["NAME".to_string()], text: text.to_string() };
-    let answer = LocalAnswer { output: AnswerOutput::Entities(vec![]), confidence: 0.1, truncated: false };
+    let answer = LocalAnswer {
+        output: AnswerOutput::Entities(vec![]),
+        confidence: 0.1,
+        truncated: false,
+        work: Work::default(),
+    };
     let step = judge(&mut delegation, question, answer, 1.0);
     assert!(matches!(step, Step::Delegate { redact: true, .. }));
     let span = MarkedSpan { start: 3, end: 6, label: "GIVEN_NAME".to_string() };
@@ -318,7 +330,12 @@ fn what_is_abandoned_is_forgotten_and_makes_room() {
 #[test]
 fn places_count_as_asked_for() {
     let group = EntityGroup { entity_group: "LOC".into(), score: Some(0.9), word: "Łódź".into(), start: 5, end: 12 };
-    let answer = LocalAnswer { output: AnswerOutput::Entities(vec![group]), confidence: 0.95, truncated: false };
+    let answer = LocalAnswer {
+        output: AnswerOutput::Entities(vec![group]),
+        confidence: 0.95,
+        truncated: false,
+        work: Work::default(),
+    };
     let question = Question { task: Task::TokenClassification, text: "😀 Łódź".into(), ..question("") };
     let step = judge(&mut delegation(vec![remote("any")], allow()), question, answer, 1.0);
     let AnswerOutput::Entities(groups) = done(step).output else { panic!("a label") };

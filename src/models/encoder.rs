@@ -9,6 +9,7 @@ use burn::tensor::TensorData;
 use super::config::{Activation, Config, Family};
 use super::graph::{Attribute, Builder, Graph, Operand};
 use super::weights::Weights;
+use super::work::Work;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ops::int8::Packed;
@@ -31,6 +32,7 @@ pub struct Hidden {
     data: Vec<f32>,
     seq: usize,
     hidden: usize,
+    work: Work,
 }
 
 /// What a token is turned into before the first layer. The tables stay with the CPU: looking rows up
@@ -115,16 +117,17 @@ impl Encoder {
         let hidden = self.config.hidden_size;
         let seq = batch.iter().map(|ids| ids.len()).max().unwrap_or(0);
         if seq == 0 {
-            return Ok(Hidden { data: Vec::new(), seq, hidden });
+            return Ok(Hidden { data: Vec::new(), seq, hidden, work: Work::default() });
         }
         let sum = TensorData::new(self.embed(batch, seq)?, [batch.len(), seq, hidden]);
         let padded =
             |ids: &&[u32]| (0..seq).map(move |key| if key < ids.len() { 0.0 } else { MASKED }).collect::<Vec<_>>();
         let mask = TensorData::new(batch.iter().flat_map(padded).collect(), [batch.len(), 1, 1, seq]);
-        let outputs = self.layers.run(vec![("sum".to_string(), sum), ("mask".to_string(), mask)]).await?;
+        let (outputs, work) =
+            self.layers.run_counted(vec![("sum".to_string(), sum), ("mask".to_string(), mask)]).await?;
         let states = outputs.into_iter().next().and_then(|(_, states)| states.try_into_vec::<f32>().ok());
         let data = states.ok_or_else(|| Error::internal("the layers gave no floats"))?;
-        Ok(Hidden { data, seq, hidden })
+        Ok(Hidden { data, seq, hidden, work })
     }
 
     /// The sum of word, position and type, `[batch, seq, hidden]`; padding is zero.
@@ -159,8 +162,13 @@ impl Encoder {
 
 impl Hidden {
     /// The states `[batch, seq, hidden]` of a batch. `data` is as long as that makes it, and `hidden` not 0.
-    pub(super) fn new(data: Vec<f32>, seq: usize, hidden: usize) -> Self {
-        Self { data, seq, hidden }
+    pub(super) fn new(data: Vec<f32>, (seq, hidden): (usize, usize), work: Work) -> Self {
+        Self { data, seq, hidden, work }
+    }
+
+    /// What the batch took.
+    pub fn work(&self) -> Work {
+        self.work
     }
 
     /// Tokens of a row, padding included.

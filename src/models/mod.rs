@@ -8,6 +8,7 @@ pub mod graph;
 mod head;
 mod text_graph;
 mod weights;
+mod work;
 
 pub use backbone::Backbone;
 pub use batch::plan_batches;
@@ -16,3 +17,4 @@ pub use encoder::{Encoder, Hidden};
 pub use head::{Head, Linear, Squash, length_feature};
 pub use text_graph::TextGraph;
 pub use weights::Weights;
+pub use work::Work;

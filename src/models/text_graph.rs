@@ -95,7 +95,7 @@ impl TextGraph {
     /// classifier of texts, one for each text.
     ///
     /// # Errors
-    /// Those of [`Graph::run`]. Invalid artefact: the output is not of the shape that it should be.
+    /// Those of [`Graph::run_counted`]. Invalid artefact: the output is not of the shape that it should be.
     pub async fn forward(&self, batch: &[&[u32]]) -> Result<Hidden> {
         let longest = batch.iter().map(|ids| ids.len()).max().unwrap_or(0);
         let seq = self.seq.unwrap_or(longest);
@@ -103,7 +103,7 @@ impl TextGraph {
             return Err(Error::invalid_input(format!("the model takes 1 to {seq} tokens, not {longest}")));
         }
         let feeds = self.inputs.iter().map(|input| (input.name.clone(), self.feed(input, batch, seq))).collect();
-        let outputs = self.graph.run(feeds).await?;
+        let (outputs, work) = self.graph.run_counted(feeds).await?;
         let Some((_, data)) = outputs.into_iter().find(|(name, _)| *name == self.output) else {
             return Err(Error::internal(format!("the graph gave no {}", self.output)));
         };
@@ -120,7 +120,7 @@ impl TextGraph {
                 batch.len()
             )));
         }
-        Ok(Hidden::new(to_floats(data), seq, width))
+        Ok(Hidden::new(to_floats(data), (seq, width), work))
     }
 
     /// `[batch, seq]` for one input.

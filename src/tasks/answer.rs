@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::EntityGroup;
+use crate::models::Work;
 
 /// One text's answer, and how sure the model is of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +15,8 @@ pub struct LocalAnswer {
     pub confidence: f64,
     /// Whether the model read only the beginning of the text.
     pub truncated: bool,
+    /// What it took; of texts that went through the model together, an equal part.
+    pub work: Work,
 }
 
 /// What an answer is: a label, or the entities of the text.

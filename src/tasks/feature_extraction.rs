@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, RunOptions};
 use crate::error::Result;
+use crate::models::Work;
 use crate::tokenizer::Encoding;
 
 /// How the vectors of a text's tokens become one.
@@ -37,16 +38,21 @@ impl Pipeline {
         match options.pooling.unwrap_or_default() {
             Pooling::None => self.token_features(&inputs, normalize).await,
             pooling => {
-                let rows = self.pooled(&inputs, pooling, normalize).await?;
+                let (rows, _) = self.pooled(&inputs, pooling, normalize).await?;
                 Ok(Features { dims: vec![rows.len(), rows.first().map_or(0, Vec::len)], data: rows.concat() })
             }
         }
     }
 
-    /// One vector for each input.
-    pub(super) async fn pooled(&self, inputs: &[Encoding], pooling: Pooling, normalize: bool) -> Result<Vec<Vec<f32>>> {
+    /// One vector for each input, and what it took.
+    pub(super) async fn pooled(
+        &self,
+        inputs: &[Encoding],
+        pooling: Pooling,
+        normalize: bool,
+    ) -> Result<(Vec<Vec<f32>>, Vec<Work>)> {
         let mut rows = vec![Vec::new(); inputs.len()];
-        self.for_each_output(inputs, |index, states, hidden| {
+        let visit = |index: usize, states: &[f32], hidden: usize| {
             let mut row = match pooling {
                 Pooling::Mean => mean(states, hidden),
                 Pooling::Cls | Pooling::None => states[..hidden].to_vec(),
@@ -55,9 +61,9 @@ impl Pipeline {
                 to_unit_length(&mut row);
             }
             rows[index] = row;
-        })
-        .await?;
-        Ok(rows)
+        };
+        let works = self.for_each_output(inputs, visit).await?;
+        Ok((rows, works))
     }
 
     async fn token_features(&self, inputs: &[Encoding], normalize: bool) -> Result<Features> {

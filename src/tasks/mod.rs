@@ -29,7 +29,7 @@ pub use zero_shot_classification::ZeroShot;
 
 use crate::calibration::{Calibration, Example};
 use crate::error::{Error, Result};
-use crate::models::{Backbone, Head, Hidden, Problem, TextConfig, plan_batches};
+use crate::models::{Backbone, Head, Hidden, Problem, TextConfig, Work, plan_batches};
 use crate::tokenizer::{Encoding, Tokenizer};
 
 /// A model loaded for a task.
@@ -44,6 +44,15 @@ pub struct Pipeline {
     max_length: usize,
     calibration: Option<Calibration>,
     weights_sha256: Option<String>,
+}
+
+/// How a text was read.
+#[derive(Clone, Copy)]
+struct Reading {
+    /// Whether only its beginning was.
+    truncated: bool,
+    /// What it took; of texts that went through the model together, an equal part.
+    work: Work,
 }
 
 /// The most tokens of a text, where neither model nor tokenizer tell: what BERT and its kin take.
@@ -178,26 +187,28 @@ impl Pipeline {
     /// # Errors
     /// As [`Self::run`]; unsupported for a task or an option that has no single answer.
     pub async fn answer(&self, texts: &[String], options: &RunOptions) -> Result<Vec<LocalAnswer>> {
-        let label = |label: String, score: f64, confidence: f64, truncated| LocalAnswer {
+        let label = |label: String, score: f64, confidence: f64, reading: Reading| LocalAnswer {
             output: AnswerOutput::Label(Answer { label, score: Some(score) }),
             confidence,
-            truncated,
+            truncated: reading.truncated,
+            work: reading.work,
         };
         self.check_answers()?;
         match self.task {
             Task::TextClassification => {
-                let (all, truncated) = self.classify(texts, Some(1)).await?;
-                let tops = all.into_iter().flatten().zip(truncated);
-                Ok(tops.map(|(top, truncated)| label(top.label, top.score, top.score, truncated)).collect())
+                let (all, readings) = self.classify(texts, Some(1)).await?;
+                let tops = all.into_iter().flatten().zip(readings);
+                Ok(tops.map(|(top, reading)| label(top.label, top.score, top.score, reading)).collect())
             }
             Task::TokenClassification => {
                 let found = self.entity_groups(texts).await?;
                 Ok(found
                     .into_iter()
-                    .map(|(groups, confidence)| LocalAnswer {
+                    .map(|(groups, confidence, work)| LocalAnswer {
                         output: AnswerOutput::Entities(groups),
                         confidence,
                         truncated: false,
+                        work,
                     })
                     .collect())
             }
@@ -207,11 +218,11 @@ impl Pipeline {
                         "a cascade needs one label for each text; multi_label may give several",
                     ));
                 }
-                let (all, truncated) = self.zero_shot(texts, options).await?;
-                let tops = all.into_iter().zip(truncated).filter_map(|(found, truncated)| {
+                let (all, readings) = self.zero_shot(texts, options).await?;
+                let tops = all.into_iter().zip(readings).filter_map(|(found, reading)| {
                     let second = found.scores.get(1).copied().unwrap_or(0.0);
                     let (top, score) = found.labels.into_iter().zip(found.scores).next()?;
-                    Some(label(top, score, score - second, truncated))
+                    Some(label(top, score, score - second, reading))
                 });
                 Ok(tops.collect())
             }
@@ -284,8 +295,13 @@ impl Pipeline {
 
     /// Runs the model up to its head over `inputs` in batches, and gives what comes out for each, rows of
     /// so many numbers, to `visit` with its index: hidden states for each token or, of a model that brings its own
-    /// head, logits.
-    async fn for_each_output(&self, inputs: &[Encoding], mut visit: impl FnMut(usize, &[f32], usize)) -> Result<()> {
+    /// head, logits. Gives what each took.
+    async fn for_each_output(
+        &self,
+        inputs: &[Encoding],
+        mut visit: impl FnMut(usize, &[f32], usize),
+    ) -> Result<Vec<Work>> {
+        let mut works = vec![Work::default(); inputs.len()];
         let lengths: Vec<usize> = inputs.iter().map(|input| input.input_ids.len()).collect();
         let batches = if self.backbone.batches() {
             plan_batches(&lengths)
@@ -302,9 +318,10 @@ impl Pipeline {
             }
             for (row, &index) in batch.iter().enumerate() {
                 visit(index, hidden.states(row, lengths[index]), width);
+                works[index] = hidden.work().shared_by(batch.len());
             }
         }
-        Ok(())
+        Ok(works)
     }
 
     /// The labels that an answer may have under `options`, as a general model is to be told them.

@@ -71,7 +71,7 @@ impl Pipeline {
             }
             (token.start..token.end, of_kinds)
         };
-        let tokens = self.read_tokens(texts, read).await?;
+        let (tokens, _) = self.read_tokens(texts, read).await?;
         Ok(texts.iter().zip(&tokens).map(|(text, tokens)| found(text, &kinds, tokens)).collect())
     }
 

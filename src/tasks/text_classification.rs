@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pipeline, Pooling, sigmoid, softmax};
+use super::{Pipeline, Pooling, Reading, sigmoid, softmax};
 use crate::error::Result;
-use crate::models::{Head, Problem, length_feature};
+use crate::models::{Head, Problem, Work, length_feature};
+use crate::tokenizer::Encoding;
 
 /// A label and its score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,41 +18,42 @@ pub struct Classification {
 }
 
 impl Pipeline {
-    /// The `top_k` likeliest labels of each text, and whether only its beginning was read.
+    /// The `top_k` likeliest labels of each text, and how it was read.
     pub(super) async fn classify(
         &self,
         texts: &[String],
         top_k: Option<usize>,
-    ) -> Result<(Vec<Vec<Classification>>, Vec<bool>)> {
+    ) -> Result<(Vec<Vec<Classification>>, Vec<Reading>)> {
         let inputs = self.encode(texts)?;
         let mut logits = vec![Vec::new(); inputs.len()];
-        match &self.head {
+        let works = match &self.head {
             Head::Sequence { dense, squash, classifier } => {
                 self.for_each_output(&inputs, |index, states, hidden| {
                     logits[index] = classifier.forward(&squash.apply(dense.forward(&states[..hidden])));
                 })
-                .await?;
+                .await?
             }
-            Head::TextLogits => {
-                self.for_each_output(&inputs, |index, row, _| logits[index] = row.to_vec()).await?;
-            }
+            Head::TextLogits => self.for_each_output(&inputs, |index, row, _| logits[index] = row.to_vec()).await?,
             Head::Embedding(linear) => {
-                let embeddings = self.pooled(&inputs, Pooling::Mean, true).await?;
+                let (embeddings, works) = self.pooled(&inputs, Pooling::Mean, true).await?;
                 logits = embeddings.iter().map(|embedding| linear.forward(embedding)).collect();
+                works
             }
             Head::EmbeddingAndLength(linear) => {
-                let embeddings = self.pooled(&inputs, Pooling::Mean, true).await?;
+                let (embeddings, works) = self.pooled(&inputs, Pooling::Mean, true).await?;
                 let features = embeddings.into_iter().zip(&inputs).map(|(mut features, input)| {
                     features.push(length_feature(input.input_ids.len()));
                     features
                 });
                 logits = features.map(|features| linear.forward(&features)).collect();
+                works
             }
             // Refused when the pipeline was made.
-            Head::None | Head::Token(_) | Head::TokenLogits => {}
-        }
+            Head::None | Head::Token(_) | Head::TokenLogits => Vec::new(),
+        };
         let found = logits.iter().map(|logits| self.ranked(logits, top_k)).collect();
-        Ok((found, inputs.iter().map(|input| input.truncated).collect()))
+        let reading = |(input, work): (&Encoding, Work)| Reading { truncated: input.truncated, work };
+        Ok((found, inputs.iter().zip(works).map(reading).collect()))
     }
 
     fn ranked(&self, logits: &[f32], top_k: Option<usize>) -> Vec<Classification> {

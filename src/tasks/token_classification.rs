@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, largest, softmax};
 use crate::error::{Error, Result};
-use crate::models::Head;
+use crate::models::{Head, Work};
 use crate::tokenizer::{Encoding, Token};
 
 /// Whether neighbouring tokens of one entity are joined.
@@ -82,7 +82,7 @@ impl Pipeline {
             start: labelled.token.start,
             end: labelled.token.end,
         };
-        let found = self.label_tokens(texts).await?;
+        let (found, _) = self.label_tokens(texts).await?;
         Ok(found
             .iter()
             .map(|tokens| {
@@ -96,21 +96,22 @@ impl Pipeline {
             .collect())
     }
 
-    /// The entities of each text, and the score of its least certain token.
-    pub(super) async fn entity_groups(&self, texts: &[String]) -> Result<Vec<(Vec<EntityGroup>, f64)>> {
-        let found = self.label_tokens(texts).await?;
+    /// The entities of each text, the score of its least certain token, and what it took.
+    pub(super) async fn entity_groups(&self, texts: &[String]) -> Result<Vec<(Vec<EntityGroup>, f64, Work)>> {
+        let (found, works) = self.label_tokens(texts).await?;
         Ok(texts
             .iter()
             .zip(found)
-            .map(|(text, tokens)| {
+            .zip(works)
+            .map(|((text, tokens), work)| {
                 let confidence = tokens.iter().map(|labelled| labelled.score).fold(1.0, f64::min);
-                (group(text, &self.labels, &tokens), confidence)
+                (group(text, &self.labels, &tokens), confidence, work)
             })
             .collect())
     }
 
-    /// The likeliest label of every token of each text.
-    async fn label_tokens(&self, texts: &[String]) -> Result<Vec<Vec<Labelled>>> {
+    /// The likeliest label of every token of each text, and what each text took.
+    async fn label_tokens(&self, texts: &[String]) -> Result<(Vec<Vec<Labelled>>, Vec<Work>)> {
         let read = |token, odds: &[f64]| {
             let (label, score) = largest(odds).unwrap_or((0, 0.0));
             Labelled { token, label, score }
@@ -119,12 +120,12 @@ impl Pipeline {
     }
 
     /// What `read` makes of every token of each text and the probabilities of its labels. A text that is longer
-    /// than the model takes is read in windows that overlap.
+    /// than the model takes is read in windows that overlap. And what each text took.
     pub(super) async fn read_tokens<T>(
         &self,
         texts: &[String],
         read: impl Fn(Token, &[f64]) -> T,
-    ) -> Result<Vec<Vec<T>>> {
+    ) -> Result<(Vec<Vec<T>>, Vec<Work>)> {
         let before = self.tokenizer.prefix_tokens();
         let room = self.max_length - self.tokenizer.special_tokens();
         let mut tokens = Vec::with_capacity(texts.len());
@@ -143,7 +144,7 @@ impl Pipeline {
         // The windows of a text may come in any order, and each keeps tokens that no other does.
         let mut found: Vec<Vec<Option<T>>> =
             tokens.iter().map(|of_text| of_text.iter().map(|_| None).collect()).collect();
-        self.for_each_output(&inputs, |input, rows, width| {
+        let visit = |input: usize, rows: &[f32], width: usize| {
             let (index, window) = &windows[input];
             let rows = rows.chunks_exact(width).skip(before + window.keep.start - window.start);
             for (place, row) in window.keep.clone().zip(rows) {
@@ -153,10 +154,13 @@ impl Pipeline {
                 };
                 found[*index][place] = Some(read(tokens[*index][place], &odds));
             }
-        })
-        .await?;
+        };
+        let mut works = vec![Work::default(); texts.len()];
+        let of_windows = self.for_each_output(&inputs, visit).await?;
+        windows.iter().zip(of_windows).for_each(|((index, _), work)| works[*index] += work);
         let whole = found.into_iter().map(|of_text| of_text.into_iter().collect::<Option<Vec<T>>>());
-        whole.collect::<Option<_>>().ok_or_else(|| Error::internal("a token of the text was not read"))
+        let whole = whole.collect::<Option<_>>().ok_or_else(|| Error::internal("a token of the text was not read"))?;
+        Ok((whole, works))
     }
 }
 

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pipeline, Pooling, RunOptions, softmax};
+use super::{Pipeline, Pooling, Reading, RunOptions, softmax};
 use crate::error::{Error, Result};
+use crate::models::Work;
 
 /// The labels of a text, the likeliest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,8 +27,12 @@ const SCALE: f32 = 20.0;
 const TEMPLATE: &str = "This example is {}.";
 
 impl Pipeline {
-    /// The labels of each text, and whether only its beginning was read.
-    pub(super) async fn zero_shot(&self, texts: &[String], options: &RunOptions) -> Result<(Vec<ZeroShot>, Vec<bool>)> {
+    /// The labels of each text, and how it was read; the labels are read once, for all of them.
+    pub(super) async fn zero_shot(
+        &self,
+        texts: &[String],
+        options: &RunOptions,
+    ) -> Result<(Vec<ZeroShot>, Vec<Reading>)> {
         let labels = options.candidate_labels.as_deref().unwrap_or_default();
         if labels.is_empty() || labels.iter().any(|label| label.trim().is_empty()) {
             return Err(Error::invalid_input("zero-shot-classification needs candidate_labels, none of them empty"));
@@ -40,8 +45,8 @@ impl Pipeline {
         }
         let inputs = self.encode(texts)?;
         let hypotheses: Vec<String> = labels.iter().map(|label| template.replacen("{}", label, 1)).collect();
-        let hypotheses = self.pooled(&self.encode(&hypotheses)?, Pooling::Mean, true).await?;
-        let embeddings = self.pooled(&inputs, Pooling::Mean, true).await?;
+        let (hypotheses, of_labels) = self.pooled(&self.encode(&hypotheses)?, Pooling::Mean, true).await?;
+        let (embeddings, works) = self.pooled(&inputs, Pooling::Mean, true).await?;
         let multi_label = options.multi_label.unwrap_or(false);
         let found = texts.iter().zip(&embeddings).map(|(text, embedding)| {
             let cosines: Vec<f32> = hypotheses.iter().map(|label| dot(label, embedding)).collect();
@@ -58,7 +63,11 @@ impl Pipeline {
                 scores: ranked.iter().map(|(_, score)| *score).collect(),
             }
         });
-        Ok((found.collect(), inputs.iter().map(|input| input.truncated).collect()))
+        let of_labels = of_labels.into_iter().sum::<Work>().shared_by(texts.len());
+        let readings = inputs.iter().zip(works);
+        let readings =
+            readings.map(|(input, work)| Reading { truncated: input.truncated, work: work + of_labels }).collect();
+        Ok((found.collect(), readings))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use pilot_light::formats::safetensors::{HostTensor, Reader};
+use pilot_light::models::Work;
 use pilot_light::tasks::{Features, Pipeline, Pooling, RunOptions, RunOutput, Task};
 
 use crate::support::{cosine, golden, golden_json, load, minilm};
@@ -41,6 +42,29 @@ fn embeddings_agree_with_the_reference_alone_and_in_a_batch() {
     }
     println!("lowest cosine to the reference: {worst:.8}");
     assert!(worst >= 0.9999, "{worst}");
+}
+
+/// By hand, for the 6 layers of width h = 384 over s tokens: 4 products of h × h and 2 of h × 4h for each token, scores
+/// and mixture of s × s × h; a multiplication with its addition is 2 operations, a number 4 bytes.
+fn by_hand(s: u64) -> Work {
+    let h = 384;
+    let operations = 6 * ((4 * h * h + 2 * h * 4 * h) * 2 * s + 2 * s * s * h * 2);
+    let product = |from: u64, to: u64| s * from + from * to + to + s * to;
+    let attention = 3 * s * h + s + s * h;
+    let numbers = product(h, 3 * h) + attention + product(h, h) + product(h, 4 * h) + product(4 * h, h);
+    Work { operations, bytes: 6 * numbers * 4 }
+}
+
+#[test]
+fn the_work_is_what_a_count_by_hand_says() {
+    let model = load(&minilm(), Task::ZeroShotClassification);
+    let text = "The referee blew the whistle and the crowd went silent.".to_string();
+    let options = RunOptions { candidate_labels: Some(vec!["sport".to_string()]), ..RunOptions::default() };
+    let answers = pollster::block_on(model.answer(std::slice::from_ref(&text), &options)).expect("an answer");
+    let [of_text, of_label] =
+        [text.as_str(), "This example is sport."].map(|text| by_hand(model.count_tokens(text).expect("tokens") as u64));
+    assert_eq!(answers[0].work, of_text + of_label);
+    println!("{} tokens: {} operations", model.count_tokens(&text).expect("tokens"), of_text.operations);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pilot_light::cascade::{Policy, Privacy, Reason};
 use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, OffsetUnit, RemoteConfig, Route};
 use pilot_light::device::{Build, DeviceChoice, DeviceKind, DeviceReport};
+use pilot_light::models::Work;
 use pilot_light::remote::Question;
 use pilot_light::tasks::{Answer, AnswerOutput, LocalAnswer, Task};
 use pilot_light::transport::{Http, Transport, answer};
@@ -81,7 +82,7 @@ fn ask(transport: &dyn Transport, timeout_ms: f64, stream: Option<&mut dyn FnMut
         text: "Łódź".to_string(),
     };
     let output = AnswerOutput::Label(Answer { label: "ham".to_string(), score: Some(0.5) });
-    let local = LocalAnswer { output, confidence: 0.5, truncated: false };
+    let local = LocalAnswer { output, confidence: 0.5, truncated: false, work: Work::default() };
     let tiers = vec![delegation.weigh(&local, 1.0)];
     let step = delegation.judge(question, local, tiers, false).unwrap();
     answer(&mut delegation, step, None, &[transport], stream).unwrap()

@@ -11,6 +11,7 @@
 mod attributes;
 mod builder;
 mod control;
+mod count;
 mod fold;
 mod fuse;
 #[cfg_attr(not(feature = "gpu"), path = "no_gpu.rs")]
@@ -38,6 +39,7 @@ pub use options::{Fusion, GraphOptions, Limits};
 use crate::device::{Device, DeviceKind};
 use crate::error::{Error, Result};
 use crate::formats::onnx;
+use crate::models::Work;
 use plan::Plan;
 use program::Program;
 use run::Run;
@@ -144,12 +146,12 @@ impl Graph {
         self.metadata.get(key).map(String::as_str)
     }
 
-    /// The outputs, by name, in the order of [`Self::outputs`].
+    /// The outputs, by name, in the order of [`Self::outputs`], and what they took.
     ///
     /// # Errors
     /// Invalid input: a name, type or shape is not what the model takes, or the model itself finds the
     /// numbers impossible (an index out of range, a shape that does not fit). Device lost.
-    pub async fn run(&self, inputs: Vec<(String, TensorData)>) -> Result<Vec<(String, TensorData)>> {
+    pub async fn run_counted(&self, inputs: Vec<(String, TensorData)>) -> Result<(Vec<(String, TensorData)>, Work)> {
         let inputs = self.in_order(inputs)?;
         let mut run = Run::new(&self.constants, &self.options);
         let outputs = run.block(&self.plan, inputs).await?;
@@ -161,7 +163,15 @@ impl Graph {
             }
             named.push((port.name.clone(), host::into_data(tensor)));
         }
-        Ok(named)
+        Ok((named, run.work))
+    }
+
+    /// The outputs alone.
+    ///
+    /// # Errors
+    /// As [`Self::run_counted`].
+    pub async fn run(&self, inputs: Vec<(String, TensorData)>) -> Result<Vec<(String, TensorData)>> {
+        Ok(self.run_counted(inputs).await?.0)
     }
 
     /// The inputs in the order of [`Self::inputs`], once each was found to be what the model takes.

@@ -1,6 +1,7 @@
 //! What is done step by step, and when each value is needed for the last time.
 
 use super::control::{self, Control};
+use super::count::Counter;
 use super::gpu::GpuKernel;
 use super::ops::{self, Kernel};
 use super::program::{Block, Node, Program, Slot};
@@ -21,6 +22,8 @@ pub struct Step {
     /// Its name and operator, for errors.
     pub words: String,
     pub action: Action,
+    /// How its operations are counted, where they matter.
+    pub counter: Option<Counter>,
     pub inputs: Vec<Option<Slot>>,
     pub outputs: Vec<Option<Slot>>,
     /// What nobody needs after it.
@@ -85,6 +88,7 @@ fn step(node: &Node, program: &Program, device: &Device) -> Result<Step> {
     Ok(Step {
         words: node.words(),
         action,
+        counter: Counter::of(node),
         inputs: node.inputs.clone(),
         outputs: node.outputs.clone(),
         frees: Vec::new(),

@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use burn::tensor::DType;
 
+use super::count::Sizes;
 use super::host::HostTensor;
 use super::ops::Inputs;
 use super::options::GraphOptions;
@@ -12,17 +13,20 @@ use super::plan::{Action, Plan, Step};
 use super::program::Slot;
 use super::value::Value;
 use crate::error::{Error, Result};
+use crate::models::Work;
 
 /// One run of a graph.
 pub struct Run<'a> {
     constants: &'a [Option<Value>],
     options: &'a GraphOptions,
     values: Vec<Option<Value>>,
+    /// What the steps have taken so far.
+    pub work: Work,
 }
 
 impl<'a> Run<'a> {
     pub fn new(constants: &'a [Option<Value>], options: &'a GraphOptions) -> Self {
-        Self { constants, options, values: vec![None; constants.len()] }
+        Self { constants, options, values: vec![None; constants.len()], work: Work::default() }
     }
 
     /// Runs a block on `inputs` and gives its outputs.
@@ -80,7 +84,15 @@ impl<'a> Run<'a> {
                 if last && let Action::Compute(..) = step.action { self.values[slot].take() } else { self.get(slot) };
             inputs.push(Some(value.ok_or_else(|| Error::invalid_artefact("an input was not computed"))?));
         }
-        match &step.action {
+        let Some(counter) = step.counter else { return self.act(&step.action, inputs).await };
+        let sizes: Vec<_> = inputs.iter().map(|input| input.as_ref().map(Sizes::of)).collect();
+        let outputs = self.act(&step.action, inputs).await?;
+        self.work += counter.count(&sizes, outputs.first().map(Sizes::of).as_ref());
+        Ok(outputs)
+    }
+
+    async fn act(&mut self, action: &Action, inputs: Vec<Option<Value>>) -> Result<Vec<Value>> {
+        match action {
             Action::Control(control) => control.run(self, inputs).await,
             Action::Compute(kernel, gpu) => {
                 if let Some(gpu) = gpu

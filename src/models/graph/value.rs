@@ -21,11 +21,18 @@ impl Value {
     }
 
     /// The shape.
-    #[cfg(feature = "gpu")]
     pub fn shape(&self) -> &[usize] {
         match self {
             Self::Host(tensor, _) => super::host::shape(tensor),
             Self::Gpu(tensor) => tensor.shape(),
+        }
+    }
+
+    /// The bytes of one of its numbers.
+    pub fn number_bytes(&self) -> usize {
+        match self {
+            Self::Host(tensor, _) => super::host::size_of(tensor.dtype()),
+            Self::Gpu(_) => size_of::<f32>(),
         }
     }
 }

@@ -20,6 +20,11 @@ export interface CalibrateOptions extends CallOptions, RunOptions {
   alpha?: number;
   /** The chance that the promise does not hold; 0.1 by default. */
   delta?: number;
+  /**
+   * Which of several local models is calibrated, from 0; with one there is nothing to choose. One behind others sees what
+   * they are not sure of, so only such examples count for it: calibrate the first first, and bring more for the next.
+   */
+  tier?: number;
   /** Called after every few texts. */
   progress_callback?: (progress: { done: number; total: number }) => void;
 }
@@ -34,8 +39,9 @@ const STEP = 32;
 export async function calibrate(handle: Handle, texts: unknown, options: CalibrateOptions | undefined): Promise<Calibrated> {
   const examples = checked(texts);
   const { signal, rest } = splitSignal(options);
-  const { method = 'learn-then-test', alpha = 0.05, delta = 0.1, progress_callback, ...runOptions } = rest;
+  const { method = 'learn-then-test', alpha = 0.05, delta = 0.1, progress_callback, tier: chosen, ...runOptions } = rest;
   if (progress_callback !== undefined && typeof progress_callback !== 'function') throw invalid('progress_callback must be a function.');
+  const tier = tierOf(chosen, handle.thresholds.length);
   const promise = (method === 'learn-then-test' ? { method, alpha, delta } : { method, alpha }) as Guarantee;
   return handle.call(signal, async () => {
     const found: Example[] = [];
@@ -43,14 +49,22 @@ export async function calibrate(handle: Handle, texts: unknown, options: Calibra
       const slice = examples.slice(at, at + STEP);
       const inputs = slice.map(({ text }) => text);
       const labels = slice.map(({ label }) => label);
-      found.push(...(await handle.request('examine', { inputs, labels, options: runOptions }, signal)));
-      progress_callback?.({ done: found.length, total: examples.length });
+      found.push(...(await handle.request('examine', { tier, inputs, labels, options: runOptions }, signal)));
+      progress_callback?.({ done: Math.min(at + STEP, examples.length), total: examples.length });
     }
     const source = { data_sha256: await digest(examples), date: new Date().toISOString().slice(0, 10) };
-    const calibrated = await handle.request('calibrate', { examples: found, promise, source }, signal);
-    if (calibrated.calibration !== undefined) handle.recalibrate(calibrated.calibration);
+    const calibrated = await handle.request('calibrate', { tier, examples: found, promise, source }, signal);
+    if (calibrated.calibration !== undefined) handle.recalibrate(tier, calibrated.calibration);
     return calibrated;
   });
+}
+
+/** The model that is meant, of so many. */
+export function tierOf(tier: unknown, tiers: number): number {
+  if (tier === undefined && tiers > 1) throw invalid(`There are ${tiers} local models: say which one is meant, as { tier: 0 }.`);
+  const meant = tier === undefined ? 0 : tier;
+  if (!Number.isInteger(meant) || (meant as number) < 0 || (meant as number) >= tiers) throw invalid(`tier must be from 0 to ${tiers - 1}, not ${String(tier)}.`);
+  return meant as number;
 }
 
 function checked(texts: unknown): LabelledText[] {

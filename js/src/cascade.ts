@@ -1,5 +1,6 @@
 import { withController } from './abort.js';
 import { calibrate, type CalibrateOptions, type LabelledText } from './calibrate.js';
+import { readyChain, type LocalModel } from './chain.js';
 import { Delegate, type Watchers } from './delegate.js';
 import { callable, Handle, type Disposable, type PipelineOptions } from './handle.js';
 import { invalid, splitSignal, toInputs } from './input.js';
@@ -7,12 +8,16 @@ import type { CallOptions } from './pipeline.js';
 import type { DecideArgs } from './protocol.js';
 import { readyRedactor, type Redactor, type RedactorModel } from './redactor.js';
 import { readyRemotes, type ReadyRemote, type Remote } from './remote.js';
-import type { Calibrated, Calibration, CascadeConfig, Envelope, RunOptions, TextTask } from './types.js';
+import type { Calibrated, Calibration, CascadeConfig, Envelope, RunOptions } from './types.js';
 
 /** What a cascade is made of. */
 export interface CascadeOptions {
-  /** The specialised model, loaded as by `pipeline`. */
-  local: { task: TextTask; model: string } & PipelineOptions;
+  /**
+   * The specialised model, loaded as by `pipeline`. Or several, one behind the other, for the same task with the same
+   * labels: what the first is not sure of goes through the next, and what the last is not sure of to the remote. They run
+   * in one engine, so `device` and `worker` are the same for all.
+   */
+  local: LocalModel | LocalModel[];
   /**
    * The general models, in the order in which they are asked: the next one where one fails. Without any, every answer
    * is local, and flagged where it is unsure.
@@ -26,7 +31,7 @@ export interface CascadeOptions {
    * `{ model }` with options of its load; or a function. `'rampart'` by default. If it cannot be had, nothing is sent.
    */
   redactor?: string | RedactorModel | Redactor;
-  /** How far the local model may be trusted, as `calibrate` gave it, in the place of what its folder says. */
+  /** How far the local model may be trusted, as `calibrate` gave it; of several, each has its own. */
   calibration?: Calibration;
   /** Aborts the load. */
   signal?: AbortSignal;
@@ -44,10 +49,16 @@ export interface CascadeCallOptions extends CallOptions, Watchers, RunOptions {
 export interface CascadePipeline extends Disposable {
   (text: string, options?: CascadeCallOptions): Promise<Envelope>;
   (texts: string[], options?: CascadeCallOptions): Promise<Envelope[]>;
-  /** The confidence from which on the local answer is the answer. It may be set, from 0 to 1. */
+  /**
+   * The confidence from which on the local answer is the answer. It may be set, from 0 to 1. With several local models it
+   * is that of the last one, below which the general ones are asked.
+   */
   threshold: number;
+  /** Those of all local models, in their order. They may be set as well. */
+  thresholds: number[];
   /**
    * Finds the threshold that keeps a promise, from labelled examples, and takes it; where none does, it stays as it is.
+   * With several local models, `tier` says for which one.
    * The `calibration` can be kept, and given to `cascade` the next time.
    */
   calibrate(examples: LabelledText[], options?: CalibrateOptions): Promise<Calibrated>;
@@ -69,25 +80,25 @@ export interface CascadePipeline extends Disposable {
  * @throws PilotLightError As `pipeline` does.
  */
 export async function cascade(options: CascadeOptions): Promise<CascadePipeline> {
-  if (options?.local === undefined) throw invalid('A cascade needs { local: { task, model } }.');
-  const { task, model, ...rest } = options.local;
-  const { signal, progress_callback, redactor, policy, calibration } = options;
-  const finder = readyRedactor(redactor, rest);
+  const { signal, progress_callback, redactor, policy, calibration } = options ?? {};
+  const chain = readyChain(options?.local, calibration);
+  const finder = readyRedactor(redactor, chain.options);
   const remotes = readyRemotes(options.remote);
   const config: CascadeConfig = {
     remotes: remotes.map(({ config }) => config),
     ...(policy && { policy: { ...policy } }),
-    ...(calibration && { calibration }),
+    local: chain.local,
     tab: crypto.getRandomValues(new Uint32Array(1))[0] as number,
   };
-  const handle = await Handle.load(task, model, { ...(signal && { signal }), ...(progress_callback && { progress_callback }), ...rest }, config);
+  const loading = { ...(signal && { signal }), ...(progress_callback && { progress_callback }), ...chain.options };
+  const handle = await Handle.chain({ ...chain, options: loading }, config);
   handle.owns(() => finder.release());
   return new Triage(handle, remotes, finder.find, policy?.deadline_ms).callable();
 }
 
 /** A cascade at work; for its tests only, the package exports the function alone. */
 export class Triage {
-  #threshold: number;
+  #thresholds: number[];
   readonly #delegate: Delegate;
 
   constructor(
@@ -96,24 +107,29 @@ export class Triage {
     redactor: Redactor,
     deadlineMs?: number,
   ) {
-    this.#threshold = handle.threshold;
+    this.#thresholds = handle.thresholds;
     this.#delegate = new Delegate(handle, remotes, redactor, deadlineMs);
   }
 
   /** Itself as the function that the caller is given. */
   callable(): CascadePipeline {
     const ask = callable((texts: unknown, options?: CascadeCallOptions) => this.ask(texts, options), this.handle);
-    const set = (value: unknown): void => {
-      if (typeof value !== 'number' || !(value >= 0 && value <= 1)) throw invalid(`The threshold must be a number from 0 to 1, not ${String(value)}.`);
-      this.#threshold = value;
+    const set = (values: unknown): void => {
+      if (!Array.isArray(values) || values.length !== this.#thresholds.length) throw invalid(`The thresholds must be an array of ${this.#thresholds.length}.`);
+      for (const value of values) {
+        if (typeof value !== 'number' || !(value >= 0 && value <= 1)) throw invalid(`A threshold must be a number from 0 to 1, not ${String(value)}.`);
+      }
+      this.#thresholds = [...values];
     };
     const calibrated = async (examples: unknown, options?: CalibrateOptions): Promise<Calibrated> => {
       const found = await calibrate(this.handle, examples, options);
-      this.#threshold = found.calibration?.threshold ?? this.#threshold;
+      const { calibration } = found;
+      if (calibration !== undefined) this.#thresholds = this.#thresholds.map((threshold, i) => (i === (options?.tier ?? 0) ? calibration.threshold : threshold));
       return found;
     };
     return Object.defineProperties(ask, {
-      threshold: { get: () => this.#threshold, set, enumerable: true },
+      threshold: { get: () => this.#thresholds.at(-1), set: (value) => set([...this.#thresholds.slice(0, -1), value]), enumerable: true },
+      thresholds: { get: () => [...this.#thresholds], set, enumerable: true },
       calibrate: { value: calibrated, enumerable: true },
     }) as unknown as CascadePipeline;
   }
@@ -134,7 +150,7 @@ export class Triage {
   }
 
   async #answer(inputs: string[], asked: Pick<DecideArgs, 'options' | 'must_stay_local'>, watchers: Watchers, signal: AbortSignal | undefined): Promise<Envelope[]> {
-    const question = { ...asked, threshold: this.#threshold };
+    const question = { ...asked, thresholds: this.#thresholds };
     const { steps, generation } = await this.handle.request('decide', { inputs, ...question }, signal);
     // One that fails takes the others with it: nothing is sent for an answer that nobody will see.
     return withController(signal, async (controller) => {

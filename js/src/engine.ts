@@ -2,8 +2,8 @@ import { breathe, throwIfAborted, withController } from './abort.js';
 import { artefacts, openDevice, trapped, type Artefacts, type OpenDevice } from './artefact.js';
 import { isTrap, PilotLightError, toPilotLightError } from './errors.js';
 import { fetchFile } from './files.js';
-import { Progress } from './progress.js';
-import type { Args, LoadResult, Op, RequestOptions, Result } from './protocol.js';
+import { Progress, type ProgressCallback } from './progress.js';
+import type { Args, LoadArgs, LoadResult, Op, RequestOptions, Result } from './protocol.js';
 import { Queue } from './queue.js';
 import { joinFeatures } from './shapes.js';
 import type { DeviceReport, Features, Inputs, Port, Reason, RemoteEvent, RunOutput, Turn } from './types.js';
@@ -50,7 +50,7 @@ export class Engine {
       return this.#opened.report;
     }),
 
-    load: (args, { signal, onProgress }) => this.#load(args, signal, new Progress(args.model, onProgress ?? (() => undefined))),
+    load: (args, { signal, onProgress }) => this.#load(args, signal, onProgress ?? (() => undefined)),
 
     run: ({ key, inputs, options }, { signal }) => this.#exclusive(async (): Promise<RunOutput> => {
       const { pipeline } = this.#model(key, 'pipeline');
@@ -69,20 +69,20 @@ export class Engine {
       return (await this.#slices(inputs, signal, (slice) => pipeline.personalData(slice))).flat();
     }),
 
-    decide: ({ key, inputs, options, threshold, must_stay_local }, { signal }) => this.#exclusive(async () => {
+    decide: ({ key, inputs, options, thresholds, must_stay_local }, { signal }) => this.#exclusive(async () => {
       const { cascade } = this.#model(key, 'cascade');
-      const steps = (await this.#slices(inputs, signal, (slice) => cascade.decide(slice, options, threshold, must_stay_local))).flat();
+      const steps = (await this.#slices(inputs, signal, (slice) => cascade.decide(slice, options, Float64Array.from(thresholds), must_stay_local))).flat();
       return { steps, generation: this.#generation };
     }),
 
-    examine: ({ key, inputs, labels, options }, { signal }) => this.#exclusive(async () => {
+    examine: ({ key, tier, inputs, labels, options }, { signal }) => this.#exclusive(async () => {
       const { cascade } = this.#model(key, 'cascade');
       let done = 0;
-      const parts = await this.#slices(inputs, signal, (slice) => cascade.examples(slice, labels.slice(done, (done += slice.length)), options));
+      const parts = await this.#slices(inputs, signal, (slice) => cascade.examples(tier, slice, labels.slice(done, (done += slice.length)), options));
       return parts.flat();
     }),
 
-    calibrate: ({ key, examples, promise, source }) => this.#now(() => trapped(async () => this.#model(key, 'cascade').cascade.calibrate(examples, promise, source))),
+    calibrate: ({ key, tier, examples, promise, source }) => this.#now(() => trapped(async () => this.#model(key, 'cascade').cascade.calibrate(tier, examples, promise, source))),
 
     begin: (args) => this.#delegate(args, (cascade, call) => cascade.begin(call, args.stream, args.marked)),
 
@@ -122,47 +122,65 @@ export class Engine {
       return { turn, generation: this.#generation, ...(args.ledgers && { ledgers: cascade.spending() }) };
     });
     if (args.generation === this.#generation) return turn(args.call);
-    const { inputs, options, threshold, must_stay_local, key } = args;
-    const { steps } = await this.#handlers.decide({ key, inputs, options, threshold, must_stay_local }, {});
+    const { inputs, options, thresholds, must_stay_local, key } = args;
+    const { steps } = await this.#handlers.decide({ key, inputs, options, thresholds, must_stay_local }, {});
     const [step] = steps;
     if (step === undefined) throw new PilotLightError('internal', 'The cascade decided nothing.');
     return 'delegate' in step ? turn(step.delegate.call) : { turn: { step }, generation: this.#generation };
   }
 
-  async #load(args: Args<'load'>, signal: AbortSignal | undefined, progress: Progress): Promise<LoadResult> {
+  async #load(args: Args<'load'>, signal: AbortSignal | undefined, onProgress: ProgressCallback): Promise<LoadResult> {
     throwIfAborted(signal);
-    const { wasm, device, report } = this.#started();
-    const { graph } = args;
-    const loader = graph ? wasm.Loader.graph(device, graph.file, graph.externalData, args.options, graph.options) : new wasm.Loader(device, args.task, args.options);
+    const loaders: Loader[] = [];
+    const progress = new Progress(args.model, onProgress);
     try {
-      await withController(signal, (controller) => this.#supply(loader, args, progress, controller));
+      for (const part of [args, ...(args.next ?? [])]) {
+        const loader = this.#loader(part);
+        loaders.push(loader);
+        const told = part === args ? progress : new Progress(part.model, onProgress);
+        await withController(signal, (controller) => this.#supply(loader, { ...args, folder: part.folder }, told, controller));
+      }
     } catch (thrown) {
-      if (!isTrap(thrown)) loader.free();
+      if (!isTrap(thrown)) for (const loader of loaders) loader.free();
       throw thrown;
     }
     return this.#exclusive(async () => {
-      if (signal?.aborted) loader.free();
+      if (signal?.aborted) for (const loader of loaders) loader.free();
       throwIfAborted(signal);
-      const [model, told] = await this.#finish(loader, args, report);
+      const [model, told] = await this.#finish(loaders, args);
       this.#models.set(args.key, model);
       progress.ready(args.task);
       return { labels: [], inputs: [], outputs: [], ...told };
     });
   }
 
+  #loader({ task, options, graph }: Pick<LoadArgs, 'task' | 'options' | 'graph'>): Loader {
+    const { wasm, device } = this.#started();
+    return graph ? wasm.Loader.graph(device, graph.file, graph.externalData, options, graph.options) : new wasm.Loader(device, task, options);
+  }
+
   /** The model, once all its files are there, and what it tells of itself. */
-  async #finish(loader: Loader, args: Args<'load'>, report: DeviceReport): Promise<[Loaded, Partial<LoadResult> & Pick<LoadResult, 'dtype'>]> {
-    const { wasm } = this.#started();
-    const { dtype } = loader;
+  async #finish(loaders: Loader[], args: Args<'load'>): Promise<[Loaded, Partial<LoadResult> & Pick<LoadResult, 'dtype'>]> {
+    const { wasm, report } = this.#started();
+    const [first] = loaders as [Loader];
+    const { dtype } = first;
     if (args.graph) {
-      const graph = await trapped(() => loader.finishGraph());
+      const graph = await trapped(() => first.finishGraph());
       return [{ graph }, { dtype, inputs: graph.inputs.map(toPort), outputs: graph.outputs.map(toPort) }];
     }
-    const pipeline = await trapped(() => loader.finish());
+    const pipelines: Pipeline[] = [];
+    try {
+      for (const loader of loaders) pipelines.push(await trapped(() => loader.finish()));
+    } catch (thrown) {
+      // The one that failed is gone; those before it and behind it are not.
+      if (!isTrap(thrown)) for (const left of [...pipelines, ...loaders.slice(pipelines.length + 1)]) left.free();
+      throw thrown;
+    }
+    const [pipeline] = pipelines as [Pipeline];
     const { labels } = pipeline;
     if (args.cascade === undefined) return [{ pipeline }, { dtype, labels }];
-    const cascade = new wasm.Cascade(pipeline, args.cascade, report);
-    return [{ cascade }, { dtype, labels, threshold: cascade.threshold }];
+    const cascade = new wasm.Cascade(pipelines, args.cascade, report);
+    return [{ cascade }, { dtype, labels, thresholds: [...cascade.thresholds] }];
   }
 
   /**

@@ -1,6 +1,7 @@
 import { abortable, throwIfAborted } from './abort.js';
 import { env, type Env } from './env.js';
 import { invalid } from './input.js';
+import type { ReadyChain } from './chain.js';
 import type { ProgressCallback } from './progress.js';
 import type { Args, LoadArgs, LoadResult, Op, Result } from './protocol.js';
 import { absolutePaths, baseAddress, resolveFile, resolveModel } from './resolve.js';
@@ -59,9 +60,17 @@ export class Handle implements Disposable {
   }
 
   /** Loads `model` for `task`. */
-  static load(task: Task, model: string, options: PipelineOptions, cascade?: CascadeConfig): Promise<Handle> {
-    const place = ({ revision }: LoadingOptions): Pick<LoadArgs, 'folder'> => ({ folder: resolveModel(model, revision, env, baseAddress()) });
-    return Handle.#load({ task, model, ...(cascade && { cascade }) }, place, options);
+  static load(task: Task, model: string, options: PipelineOptions): Promise<Handle> {
+    return Handle.#load({ task, model }, ({ revision }) => ({ folder: folderOf(model, revision) }), options);
+  }
+
+  /** Loads the local models of a cascade. */
+  static chain({ task, model, options, next }: ReadyChain, cascade: CascadeConfig): Promise<Handle> {
+    const place = ({ revision }: LoadingOptions): Pick<LoadArgs, 'folder' | 'next'> => ({
+      folder: folderOf(model, revision),
+      ...(next.length > 0 && { next: next.map((one) => ({ ...one, folder: folderOf(one.model, one.revision) })) }),
+    });
+    return Handle.#load({ task, model, cascade }, place, options);
   }
 
   /** Loads the graph in the file `model`. */
@@ -73,7 +82,7 @@ export class Handle implements Disposable {
     return Handle.#load({ task: 'model', model }, place, options);
   }
 
-  static async #load(what: Pick<LoadArgs, 'task' | 'model' | 'cascade'>, place: (options: LoadingOptions) => Pick<LoadArgs, 'folder' | 'graph'>, options: LoadingOptions): Promise<Handle> {
+  static async #load(what: Pick<LoadArgs, 'task' | 'model' | 'cascade'>, place: (options: LoadingOptions) => Pick<LoadArgs, 'folder' | 'graph' | 'next'>, options: LoadingOptions): Promise<Handle> {
     const { device = 'auto', dtype, worker = true, progress_callback: onProgress, signal } = checked(options);
     throwIfAborted(signal);
     const args: LoadArgs = { ...what, ...place(options), options: { ...(dtype !== undefined && { dtype }) }, useBrowserCache: env.useBrowserCache };
@@ -108,15 +117,16 @@ export class Handle implements Disposable {
     return this.info.labels;
   }
 
-  /** The threshold that a cascade was made with. */
-  get threshold(): number {
-    return this.info.threshold ?? NaN;
+  /** The thresholds that a cascade was made with, one for each local model. */
+  get thresholds(): number[] {
+    return this.info.thresholds ?? [];
   }
 
-  /** Keeps a cascade's calibration for a fresh engine, should one be needed. */
-  recalibrate(calibration: Calibration): void {
+  /** Keeps the calibration of a cascade's local model for a fresh engine, should one be needed. */
+  recalibrate(tier: number, calibration: Calibration): void {
     const { args } = this.#model;
-    if (args.cascade !== undefined) args.cascade = { ...args.cascade, calibration };
+    const local = args.cascade?.local?.map((one, i) => (i === tier ? { ...one, calibration } : one));
+    if (local !== undefined) args.cascade = { ...args.cascade, local };
   }
 
   /** One call of the user's: refused after `dispose`, waited for by it. */
@@ -164,6 +174,10 @@ export function callable<F extends (...args: never[]) => unknown>(call: F, handl
     labels: { get: () => handle.labels, enumerable: true },
     dispose: { value: () => handle.dispose(), enumerable: true },
   }) as F & Disposable;
+}
+
+function folderOf(model: string, revision: string | undefined): LoadArgs['folder'] {
+  return resolveModel(model, revision, env, baseAddress());
 }
 
 function checked(options: LoadingOptions): LoadingOptions {

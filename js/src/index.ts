@@ -1,6 +1,7 @@
 // The public names of the package. Importing it runs nothing.
 export { cascade, type CascadeCallOptions, type CascadeOptions, type CascadePipeline } from './cascade.js';
 export type { CalibrateOptions, LabelledText } from './calibrate.js';
+export type { LocalModel } from './chain.js';
 export { env, type CpuBuild, type Env } from './env.js';
 export { PilotLightError } from './errors.js';
 export type { Disposable, LoadingOptions, PipelineOptions } from './handle.js';

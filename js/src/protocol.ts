@@ -27,8 +27,20 @@ export interface LoadArgs {
   useBrowserCache: boolean;
   /** Present for a graph by itself: its file, those beside it that it names, and how it is made ready. */
   graph?: { file: string; externalData: string[]; options: GraphOptions };
-  /** Present for the local model of a cascade. */
+  /** Present for the local model of a cascade; where it has several, it is the first of them. */
   cascade?: CascadeConfig;
+  /** Those behind it. */
+  next?: ChainedModel[];
+}
+
+/** A local model of a cascade that stands behind another one. */
+export interface ChainedModel {
+  task: Task;
+  /** As the caller named it. */
+  model: string;
+  revision: string | undefined;
+  folder: ModelFolder;
+  options: LoadOptions;
 }
 
 /** What a loaded model tells of itself. */
@@ -40,15 +52,16 @@ export interface LoadResult {
   /** What a graph takes and gives; empty for a task. */
   inputs: Port[];
   outputs: Port[];
-  /** A cascade's threshold. */
-  threshold?: number;
+  /** The thresholds of a cascade's local models. */
+  thresholds?: number[];
 }
 
 /** What a cascade is asked. */
 export interface DecideArgs {
   inputs: string[];
   options: RunOptions;
-  threshold: number;
+  /** Of the local models, in their order. */
+  thresholds: number[];
   /** Whether it is answered in here, whatever comes of it. */
   must_stay_local: boolean;
 }
@@ -86,8 +99,8 @@ export interface Ops {
   infer: { args: { inputs: RawTensor[] }; result: RawTensor[] };
   mark: { args: { inputs: string[] }; result: MarkedSpan[][] };
   decide: { args: DecideArgs; result: { steps: Step[]; generation: number } };
-  examine: { args: { inputs: string[]; labels: string[]; options: RunOptions }; result: Example[] };
-  calibrate: { args: { examples: Example[]; promise: Guarantee; source: Source }; result: Calibrated };
+  examine: { args: { tier: number; inputs: string[]; labels: string[]; options: RunOptions }; result: Example[] };
+  calibrate: { args: { tier: number; examples: Example[]; promise: Guarantee; source: Source }; result: Calibrated };
   begin: { args: DelegateArgs; result: TurnResult };
   feed: { args: { call: number; generation: number; bytes: Uint8Array; last: boolean }; result: Fed };
   resume: { args: DelegateArgs; result: TurnResult };

@@ -4,7 +4,9 @@ import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 
 import { builtInTransport } from '../dist/built_in.js';
+import { tierOf } from '../dist/calibrate.js';
 import { Triage } from '../dist/cascade.js';
+import { readyChain } from '../dist/chain.js';
 import { readyRedactor } from '../dist/redactor.js';
 import { readyRemotes } from '../dist/remote.js';
 import { serverTransport } from '../dist/server.js';
@@ -171,7 +173,7 @@ function fakeHandle({ redact = false, width = Infinity } = {}) {
   const send = (call) => ({ send: { ...request, call } });
   return {
     notes,
-    threshold: 0.5,
+    thresholds: [0.5],
     device: {},
     labels: [],
     task: 'text-classification',
@@ -181,7 +183,7 @@ function fakeHandle({ redact = false, width = Infinity } = {}) {
       const turn = (step, started) => ({ turn: { step, ...(started !== undefined && { started }) }, generation: 1 });
       switch (op) {
         case 'decide':
-          return { steps: args.inputs.map((text, call) => (text.startsWith('hard') ? { delegate: { call, redact } } : { done: { output: text, threshold: args.threshold } })), generation: 1 };
+          return { steps: args.inputs.map((text, call) => (text.startsWith('hard') ? { delegate: { call, redact } } : { done: { output: text, thresholds: args.thresholds } })), generation: 1 };
         case 'begin':
           if (underWay === width) return queue.push(args.call), turn({ wait: { call: args.call, for_ms: 60_000 } });
           underWay += 1;
@@ -217,12 +219,48 @@ test('answers come in the order of the questions, and those that wait go on when
 
 test('one text gives one envelope, none gives none, and the threshold is used as it is set', async () => {
   const ask = triage(fakeHandle());
-  assert.equal((await ask('easy')).threshold, 0.5);
+  assert.deepEqual((await ask('easy')).thresholds, [0.5]);
   ask.threshold = 0.8;
-  assert.deepEqual(await ask(['easy']), [{ output: 'easy', threshold: 0.8 }]);
+  assert.deepEqual(await ask(['easy']), [{ output: 'easy', thresholds: [0.8] }]);
   assert.deepEqual(await ask([]), []);
   for (const wrong of [2, -1, NaN, '0.5']) assert.throws(() => (ask.threshold = wrong), { kind: 'invalid-input' });
   await assert.rejects(ask('easy', { stream_callback: 3 }), { kind: 'invalid-input' });
+  await assert.rejects(ask('easy', { must_stay_local: 'yes' }), { kind: 'invalid-input' });
+});
+
+test('the threshold of a chain is that of its last model', async () => {
+  const ask = triage({ ...fakeHandle(), thresholds: [0.7, 0.5] });
+  assert.deepEqual([ask.threshold, ask.thresholds], [0.5, [0.7, 0.5]]);
+  ask.threshold = 0.6;
+  assert.deepEqual((await ask('easy')).thresholds, [0.7, 0.6]);
+  ask.thresholds = [0.9, 0.8];
+  assert.deepEqual((await ask('easy')).thresholds, [0.9, 0.8]);
+  for (const wrong of [0.5, [0.5], [0.5, 0.5, 0.5], [0.5, NaN], [0.5, undefined]]) assert.throws(() => (ask.thresholds = wrong), { kind: 'invalid-input' });
+  assert.deepEqual([0, 1].map((tier) => tierOf(tier, 2)), [0, 1]);
+  assert.equal(tierOf(undefined, 1), 0);
+  for (const wrong of [undefined, 2, -1, 0.5, '0', null]) assert.throws(() => tierOf(wrong, 2), { kind: 'invalid-input' });
+});
+
+test('local models are one or several, each with what is its own', () => {
+  const local = { task: 'text-classification', model: '/models/tiny' };
+  const calibration = { threshold: 0.8 };
+  const alone = readyChain({ ...local, dtype: 'q8', threshold: 0.7 }, calibration);
+  assert.deepEqual(alone, { task: local.task, model: local.model, options: { dtype: 'q8' }, next: [], local: [{ threshold: 0.7, calibration }] });
+  const { options, next, local: trusts } = readyChain([{ ...local, threshold: 0.7 }, { ...local, dtype: 'q8', worker: false, calibration }], undefined);
+  assert.deepEqual([options, next, trusts], [{ worker: false }, [{ ...local, revision: undefined, options: { dtype: 'q8' } }], [{ threshold: 0.7 }, { calibration }]]);
+  for (const [wrong, given] of [
+    [undefined],
+    [[]],
+    [{}],
+    [[local, null]],
+    [[local, { ...local, model: 3 }]],
+    [[local, { ...local, signal: new AbortController().signal }]],
+    [[local, { ...local, treshold: 0.5 }]],
+    [[{ ...local, device: 'wasm' }, { ...local, device: 'webgpu' }]],
+    [[local, local], calibration],
+  ]) {
+    assert.throws(() => readyChain(wrong, given), { kind: 'invalid-input' }, JSON.stringify(wrong));
+  }
 });
 
 test('an abort gives up every call that is under way', async () => {

@@ -205,10 +205,28 @@ test('an aborted load leaves nothing behind', async () => {
   assert.deepEqual(log.at(-1), ['free pipeline']);
 });
 
+test('the models of a chain are loaded one after the other and let go of together', async () => {
+  const { supervisor, log } = supervise();
+  const next = (url) => [{ task: LOAD.task, model: '/models/next', folder: { ...FOLDER, url }, options: { dtype: 'q8' } }];
+  const other = `${FOLDER.url}next/`;
+  const requests = fakeFetch({ ...CONFIG, [`${other}config.json`]: () => Response.json({}) });
+  const model = await supervisor.load({ ...LOAD, cascade: {}, next: next(other) }, {});
+  assert.deepEqual(requests.slice(-2), [`GET ${FOLDER.url}config.json`, `GET ${other}config.json`]);
+  assert.deepEqual(model.info.thresholds, [0.5, 0.5]);
+  await supervisor.notify(model, 'dispose', {});
+  assert.deepEqual(log.at(-1), ['free cascade']);
+  // One that cannot be had takes those before it along.
+  const freed = () => log.filter(([what]) => what === 'free loader').length;
+  const before = freed();
+  fakeFetch(CONFIG);
+  await assert.rejects(supervisor.load({ ...LOAD, cascade: {}, next: next(other) }, {}), kind('invalid-artefact'));
+  assert.equal(freed() - before, 2);
+});
+
 test('a call of an engine that is gone is decided again and gets the same event', async () => {
   const { supervisor } = supervise({ oneThread: false });
   const model = await supervisor.load({ ...LOAD, cascade: {} }, {});
-  const question = { inputs: ['hard'], options: {}, threshold: 0.9 };
+  const question = { inputs: ['hard'], options: {}, thresholds: [0.9], must_stay_local: false };
   const { steps, generation } = await supervisor.request(model, 'decide', question);
   await assert.rejects(supervisor.request(model, 'decide', { ...question, inputs: ['panic'] }), kind('internal'));
   const event = { type: 'response', status: 200, body: '{}', elapsed_ms: 1 };

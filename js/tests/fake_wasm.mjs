@@ -102,16 +102,17 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
   }
 
   class Cascade {
-    threshold = 0.5;
     #texts = new Map();
-    constructor(pipeline, config) {
-      this.pipeline = pipeline;
+    constructor(pipelines, config) {
+      [this.pipeline] = pipelines;
+      this.pipelines = pipelines;
+      this.thresholds = pipelines.map(() => 0.5);
       this.config = config;
     }
-    async decide(inputs, _options, threshold) {
+    async decide(inputs, _options, thresholds) {
       misbehave(inputs, this.pipeline.device);
       return inputs.map((text) => {
-        if (!text.startsWith('hard')) return { done: { output: text, route: 'local', threshold } };
+        if (!text.startsWith('hard')) return { done: { output: text, route: 'local', thresholds: [...thresholds] } };
         this.#texts.set(++calls, text);
         return { delegate: { call: calls, redact: false } };
       });

@@ -27,10 +27,30 @@ pub struct Calibration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub weights_sha256: Option<String>,
+    /// The models of a chain that left the examples to this one, in their order; none where it is the first. Behind others
+    /// it sees other texts, of which the threshold promises nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub behind: Vec<Gate>,
     /// Quantiles of the examples' confidences, as [`Report::quantiles`]; what comes later is compared with them.
     pub quantiles: Vec<f64>,
     /// The day it was made, as `2026-11-25`.
     pub date: String,
+}
+
+/// A model of a chain, and from where on its answers stay: what is below goes on to the next one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    /// The SHA-256 of its weights, in hexadecimal, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub weights_sha256: Option<String>,
+    /// What its logits are divided by.
+    pub temperature: f64,
+    /// Its answers stay from this confidence on.
+    pub threshold: f64,
 }
 
 /// What calibrating a model gives.
@@ -46,7 +66,7 @@ pub struct Calibrated {
 }
 
 /// Where a calibration comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct Source {
     /// The SHA-256 of the file of the examples, in hexadecimal.
@@ -55,6 +75,10 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub weights_sha256: Option<String>,
+    /// The models of a chain that left the examples to this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub behind: Vec<Gate>,
     /// Today, as `2026-11-25`.
     pub date: String,
 }
@@ -63,7 +87,7 @@ impl Calibration {
     /// What is kept of a report; none where no threshold holds.
     pub fn of(report: &Report, source: Source) -> Option<Self> {
         let Choice::Holds { threshold, coverage, n, .. } = report.choice else { return None };
-        let Source { data_sha256, weights_sha256, date } = source;
+        let Source { data_sha256, weights_sha256, behind, date } = source;
         Some(Self {
             promise: report.promise,
             temperature: report.temperature,
@@ -72,6 +96,7 @@ impl Calibration {
             n,
             data_sha256,
             weights_sha256,
+            behind,
             quantiles: report.quantiles.clone(),
             date,
         })

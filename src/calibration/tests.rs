@@ -334,8 +334,12 @@ fn a_report_holds_what_its_parts_say() {
 
 #[test]
 fn a_calibration_is_one_models_own() {
-    let source =
-        Source { data_sha256: "d".repeat(64), weights_sha256: Some("ab".repeat(32)), date: "2026-11-25".to_string() };
+    let source = Source {
+        data_sha256: "d".repeat(64),
+        weights_sha256: Some("ab".repeat(32)),
+        behind: vec![],
+        date: "2026-11-25".to_string(),
+    };
     let examples: Vec<Example> = (0..500)
         .map(|row| Example { confidence: if row % 9 == 0 { 0.6 } else { 0.95 }, correct: row % 18 != 0 })
         .collect();

@@ -19,4 +19,4 @@ mod trust;
 pub use decision::{Allowed, Decision, Tier, Verdict};
 pub use policy::{Policy, Privacy};
 pub use reason::Reason;
-pub use trust::Trust;
+pub use trust::{LocalConfig, Trust};

@@ -1,30 +1,29 @@
-//! What a cascade is made of beside its local model.
+//! What a cascade is made of beside its local models.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::calibration::Calibration;
-use crate::cascade::Policy;
+use crate::cascade::{LocalConfig, Policy};
 use crate::error::{Error, Result};
 use crate::remote::ChatOptions;
 use crate::remote::attempts::Terms;
 use crate::remote::limits::{BreakerOptions, Caps, Limits, Price, Spending};
 
-/// What a cascade is made of beside its local model.
+/// What a cascade is made of beside its local models.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default, deny_unknown_fields)]
 pub struct CascadeConfig {
+    /// How far the local models may be trusted, in the order in which they look at a text; without any, there is one of
+    /// which nothing is known.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub local: Vec<LocalConfig>,
     /// The general models in the order in which they are asked; without one every answer is local.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub remotes: Vec<RemoteConfig>,
     /// When they are asked.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub policy: Policy,
-    /// How far the local model may be trusted, in the place of what its `pilot.json` says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub calibration: Option<Calibration>,
     /// A number that no other cascade of the origin has, by which they tell each other what they spent.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub tab: u32,

@@ -6,6 +6,7 @@
 //! At any moment it can be given up by [`abandon`](Delegation::abandon). It is answered once.
 
 mod call;
+mod chain;
 mod config;
 mod envelope;
 mod heard;
@@ -15,6 +16,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use chain::{Chain, Looked};
 pub use config::{CascadeConfig, RemoteConfig};
 pub use envelope::{Energy, Envelope, Route};
 pub use places::{Marked, MarkedSpan, OffsetUnit};
@@ -22,8 +24,8 @@ pub use places::{Marked, MarkedSpan, OffsetUnit};
 use call::{Call, Onward};
 use config::General;
 
-use crate::calibration::Calibration;
-use crate::cascade::{Allowed, Decision, Policy, Privacy, Reason, Tier, Trust, Verdict, energy};
+use crate::calibration::{Calibration, Gate};
+use crate::cascade::{Allowed, Decision, LocalConfig, Policy, Privacy, Reason, Tier, Trust, Verdict, energy};
 use crate::device::DeviceReport;
 use crate::error::{Error, Result};
 use crate::models::Work;
@@ -92,7 +94,8 @@ pub struct Moment {
 /// Turns local answers into answers, and remembers what is under way.
 pub struct Delegation {
     policy: Policy,
-    trust: Trust,
+    /// Of the local models, in their order; at least one.
+    trusts: Vec<Trust>,
     generals: Vec<General>,
     device: DeviceReport,
     unit: OffsetUnit,
@@ -109,53 +112,60 @@ impl Delegation {
     /// # Errors
     /// Invalid input: a policy or a general model that makes no sense. Invalid artefact: a calibration that makes none.
     pub fn new(config: CascadeConfig, device: DeviceReport, unit: OffsetUnit) -> Result<Self> {
-        let CascadeConfig { remotes, policy, calibration, tab } = config;
+        let CascadeConfig { local, remotes, policy, tab } = config;
         let policy = policy.checked()?;
-        let trust = Trust::new(policy.threshold, calibration)?;
+        let local = if local.is_empty() { vec![LocalConfig::default()] } else { local };
+        let trusts = local.into_iter().map(|local| Trust::new(local, policy.threshold)).collect::<Result<_>>()?;
         let generals = remotes.into_iter().map(|remote| General::new(remote, tab)).collect::<Result<_>>()?;
         let queue = Queue::new(policy.max_concurrent as usize, policy.max_waiting as usize);
         let (judged, calls) = (HashMap::new(), HashMap::new());
-        Ok(Self { policy, trust, generals, device, unit, queue, judged, calls, last_call: 0 })
+        Ok(Self { policy, trusts, generals, device, unit, queue, judged, calls, last_call: 0 })
     }
 
-    /// The confidence from which on the local answer is the answer.
-    pub fn threshold(&self) -> f64 {
-        self.trust.threshold()
+    /// The confidence from which on the answer of each local model is the answer.
+    pub fn thresholds(&self) -> Vec<f64> {
+        self.trusts.iter().map(Trust::threshold).collect()
     }
 
-    /// Sets it.
+    /// Sets them, one for each local model.
     ///
     /// # Errors
-    /// Invalid input: it is not from 0 to 1.
-    pub fn set_threshold(&mut self, threshold: f64) -> Result<()> {
-        self.trust.set_threshold(threshold)
+    /// Invalid input: there are more or fewer, or one is not from 0 to 1.
+    pub fn set_thresholds(&mut self, thresholds: &[f64]) -> Result<()> {
+        if thresholds.len() != self.trusts.len() {
+            let message = format!("{} thresholds are not one for each of {}", thresholds.len(), self.trusts.len());
+            return Err(Error::invalid_input(message));
+        }
+        self.trusts.iter_mut().zip(thresholds).try_for_each(|(trust, threshold)| trust.set_threshold(*threshold))
     }
 
-    /// Trusts the local model as `calibration` says, from the next question on.
+    /// Trusts the local model number `tier` as `calibration` says, from the next question on.
     ///
     /// # Errors
-    /// Invalid artefact: it makes no sense.
-    pub fn calibrate(&mut self, calibration: Calibration) -> Result<()> {
-        self.trust.calibrate(calibration)
+    /// Invalid input: there is no such model. Invalid artefact: the calibration makes no sense.
+    pub fn calibrate(&mut self, tier: usize, calibration: Calibration) -> Result<()> {
+        self.trusts.get_mut(tier).ok_or_else(|| no_tier(tier))?.calibrate(calibration)
     }
 
-    /// What `answer`, which the local model gave in `latency_ms`, comes to.
-    pub fn weigh(&self, answer: &LocalAnswer, latency_ms: f64) -> Tier {
-        self.trust.weigh(answer.confidence, latency_ms, answer.work)
+    /// The local models before the one with the number `tier`, for its calibration.
+    pub fn gates(&self, tier: usize) -> Vec<Gate> {
+        self.trusts.iter().take(tier).map(Trust::gate).collect()
     }
 
-    /// The first step for `question`, of which the local models made `tiers`, the last one of them `local`. If it
-    /// `must_stay_local`, it does.
+    /// What `answer`, which the local model number `tier` gave in `latency_ms`, comes to; an answer of no model that is
+    /// known is trusted as one of the last.
+    pub fn weigh(&self, tier: usize, answer: &LocalAnswer, latency_ms: f64) -> Tier {
+        let (before, trust) = self.trusts.split_at(tier.min(self.trusts.len() - 1));
+        trust[0].weigh(before, answer.confidence, latency_ms, answer.work)
+    }
+
+    /// The first step for `question`, of which the local models made what they `looked` at it. If it `must_stay_local`,
+    /// it does.
     ///
     /// # Errors
     /// Invalid input: no local model looked at it.
-    pub fn judge(
-        &mut self,
-        question: Question,
-        local: LocalAnswer,
-        tiers: Vec<Tier>,
-        must_stay_local: bool,
-    ) -> Result<Step> {
+    pub fn judge(&mut self, question: Question, looked: Looked, must_stay_local: bool) -> Result<Step> {
+        let Looked { answer: local, tiers } = looked;
         let Some(last) = tiers.last().copied() else {
             return Err(Error::invalid_input("no local model has looked at the question"));
         };
@@ -331,6 +341,10 @@ impl Delegation {
     fn in_unit(&self, text: &str, envelope: Envelope) -> Envelope {
         Envelope { output: places::in_unit(text, envelope.output, self.unit), ..envelope }
     }
+}
+
+fn no_tier(tier: usize) -> Error {
+    Error::invalid_input(format!("there is no local[{tier}]"))
 }
 
 fn unknown(call: u32) -> Error {

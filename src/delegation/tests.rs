@@ -39,7 +39,7 @@ pub(super) fn allow() -> Policy {
 }
 
 pub(super) fn delegation(remotes: Vec<RemoteConfig>, policy: Policy) -> Delegation {
-    Delegation::new(CascadeConfig { remotes, policy, tab: 0, calibration: None }, device(), OffsetUnit::Utf16).unwrap()
+    Delegation::new(CascadeConfig { remotes, policy, ..CascadeConfig::default() }, device(), OffsetUnit::Utf16).unwrap()
 }
 
 pub(super) fn question(text: &str) -> Question {
@@ -58,8 +58,8 @@ pub(super) fn local(confidence: f64) -> LocalAnswer {
 
 /// What becomes of `question` if one local model looked at it.
 pub(super) fn judge(delegation: &mut Delegation, question: Question, local: LocalAnswer, latency_ms: f64) -> Step {
-    let tiers = vec![delegation.weigh(&local, latency_ms)];
-    delegation.judge(question, local, tiers, false).unwrap()
+    let tiers = vec![delegation.weigh(0, &local, latency_ms)];
+    delegation.judge(question, Looked { answer: local, tiers }, false).unwrap()
 }
 
 pub(super) fn done(step: Step) -> Envelope {
@@ -163,15 +163,37 @@ fn nothing_is_sent_where_nothing_may_be() {
 fn what_must_stay_local_stays() {
     let mut delegation = delegation(vec![remote("any")], allow());
     let mut judged = |confidence| {
-        let local = local(confidence);
-        let tiers = vec![delegation.weigh(&local, 1.0)];
-        done(delegation.judge(question("a"), local, tiers, true).unwrap())
+        let answer = local(confidence);
+        let tiers = vec![delegation.weigh(0, &answer, 1.0)];
+        done(delegation.judge(question("a"), Looked { answer, tiers }, true).unwrap())
     };
     let (unsure, sure) = (judged(0.2), judged(0.95));
     assert_eq!((unsure.reason, unsure.degraded), (Reason::MustStayLocal, true));
     assert_eq!((sure.reason, sure.degraded), (Reason::Confident, false));
     assert!(unsure.decision.allowed.must_stay_local);
-    assert!(delegation.judge(question("a"), local(0.2), vec![], false).is_err(), "no model has looked");
+    let unseen = Looked { answer: local(0.2), tiers: vec![] };
+    assert!(delegation.judge(question("a"), unseen, false).is_err(), "no model has looked");
+}
+
+#[test]
+fn the_last_of_a_chain_that_looked_answers() {
+    let models = vec![LocalConfig { threshold: Some(0.95), ..LocalConfig::default() }, LocalConfig::default()];
+    let config = CascadeConfig { local: models, remotes: vec![remote("any")], policy: allow(), tab: 0 };
+    let mut chain = Delegation::new(config, device(), OffsetUnit::Utf16).unwrap();
+    assert_eq!(chain.thresholds(), [0.95, 0.9]);
+    let mut judged = |scores: &[f64]| {
+        let weighed = |(tier, score): (usize, &f64)| chain.weigh(tier, &local(*score), 2.0);
+        let tiers = scores.iter().enumerate().map(weighed).collect();
+        chain.judge(question("a"), Looked { answer: local(scores[scores.len() - 1]), tiers }, false).unwrap()
+    };
+    let envelope = done(judged(&[0.94, 0.92]));
+    assert_eq!(
+        (envelope.reason, envelope.tier, envelope.confidence, envelope.threshold),
+        (Reason::Confident, 1, 0.92, 0.9)
+    );
+    assert_eq!((envelope.local_latency_ms, envelope.decision.tiers.len()), (4.0, 2));
+    assert_eq!(done(judged(&[0.96])).tier, 0);
+    assert!(matches!(judged(&[0.94, 0.5]), Step::Delegate { .. }));
 }
 
 #[test]
@@ -357,5 +379,7 @@ fn settings_that_make_no_sense_are_refused() {
         let config = CascadeConfig { remotes: vec![remote], ..CascadeConfig::default() };
         assert!(Delegation::new(config, device(), OffsetUnit::Bytes).is_err());
     }
-    assert!(delegation(vec![], allow()).set_threshold(2.0).is_err());
+    for thresholds in [vec![], vec![0.5, 0.5], vec![2.0], vec![f64::NAN]] {
+        assert!(delegation(vec![], allow()).set_thresholds(&thresholds).is_err(), "{thresholds:?}");
+    }
 }

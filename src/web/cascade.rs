@@ -1,4 +1,4 @@
-//! A model, and what becomes of what it is not sure of.
+//! Local models, and what becomes of what they are not sure of.
 
 use std::cell::RefCell;
 
@@ -8,12 +8,12 @@ use super::convert::{from_js, options_from_js, to_js, to_js_error};
 use super::pipeline::Pipeline;
 use super::{JsResult, JsRunOptions, now_ms};
 use crate::calibration::{self, Calibrated, Calibration, Example, Source};
-use crate::cascade::Reason;
-use crate::delegation::{CascadeConfig, Delegation, Marked, Moment, OffsetUnit, Step};
+use crate::cascade::{LocalConfig, Reason, Tier};
+use crate::delegation::{CascadeConfig, Chain, Delegation, Marked, Moment, OffsetUnit, Step};
 use crate::device::DeviceReport;
 use crate::error::Error;
 use crate::remote::{Question, RemoteEvent};
-use crate::tasks::{self, LocalAnswer, RunOptions};
+use crate::tasks::{LocalAnswer, RunOptions};
 
 #[wasm_bindgen]
 extern "C" {
@@ -43,79 +43,92 @@ extern "C" {
     pub type JsCalibrated;
 }
 
-/// A model, and what becomes of what it is not sure of. Only `decide` waits for the model; the rest can be
-/// called while it does.
+/// Local models, and what becomes of what they are not sure of. Only `decide` and `examples` wait for a model; the rest
+/// can be called while they do.
 #[wasm_bindgen]
 pub struct Cascade {
-    pipeline: tasks::Pipeline,
+    chain: Chain,
     delegation: RefCell<Delegation>,
 }
 
 #[wasm_bindgen]
 impl Cascade {
-    /// A cascade over `pipeline`, which runs on the device that `report` tells of.
+    /// A cascade over `pipelines`, one behind the other, which run on the device that `report` tells of.
     #[wasm_bindgen(constructor)]
-    pub fn new(pipeline: Pipeline, config: JsCascadeConfig, report: JsDeviceReport) -> JsResult<Self> {
+    pub fn new(pipelines: Vec<Pipeline>, config: JsCascadeConfig, report: JsDeviceReport) -> JsResult<Self> {
         let mut config: CascadeConfig = options_from_js("settings of the cascade", config)?;
         let report: DeviceReport = from_js("device report", report)?;
-        let pipeline = pipeline.0.text().map_err(to_js_error)?;
-        pipeline.check_answers().map_err(to_js_error)?;
-        config.calibration = config.calibration.or_else(|| pipeline.calibration().cloned());
+        let models: Result<Vec<_>, Error> = pipelines.into_iter().map(|pipeline| pipeline.0.text()).collect();
+        let chain = models.and_then(Chain::new).map_err(to_js_error)?;
+        config.local.resize_with(chain.models().len(), LocalConfig::default);
+        for (local, model) in config.local.iter_mut().zip(chain.models()) {
+            local.calibration = local.calibration.take().or_else(|| model.calibration().cloned());
+            local.weights_sha256 = model.weights_sha256().cloned();
+        }
         let delegation = Delegation::new(config, report, OffsetUnit::Utf16).map_err(to_js_error)?;
-        Ok(Self { pipeline, delegation: RefCell::new(delegation) })
+        Ok(Self { chain, delegation: RefCell::new(delegation) })
     }
 
-    /// The confidence from which on the local answer is the answer.
+    /// The confidence from which on the answer of each local model is the answer.
     #[wasm_bindgen(getter)]
-    pub fn threshold(&self) -> f64 {
-        self.delegation.borrow().threshold()
+    pub fn thresholds(&self) -> Vec<f64> {
+        self.delegation.borrow().thresholds()
     }
 
-    /// The first step for each of `inputs`, at this threshold; those that `must_stay_local` do.
+    /// The first step for each of `inputs`, at these thresholds; those that `must_stay_local` do.
     pub async fn decide(
         &self,
         inputs: Vec<String>,
         options: JsRunOptions,
-        threshold: f64,
+        thresholds: Vec<f64>,
         must_stay_local: bool,
     ) -> JsResult<JsSteps> {
         let options: RunOptions = options_from_js("options", options)?;
-        let started = now_ms();
-        let answers = self.pipeline.answer(&inputs, &options).await.map_err(to_js_error)?;
-        let latency_ms = (now_ms() - started) / inputs.len().max(1) as f64;
-        let (task, labels) = (self.pipeline.task(), self.pipeline.answer_labels(&options));
+        self.delegation.borrow_mut().set_thresholds(&thresholds).map_err(to_js_error)?;
+        let models = self.chain.models().len();
+        let looked = self.chain.look(&inputs, &options, models, self.weigh(), now_ms).await.map_err(to_js_error)?;
+        let (task, labels) = (self.chain.task(), self.chain.answer_labels(&options));
         let mut delegation = self.delegation.borrow_mut();
-        delegation.set_threshold(threshold).map_err(to_js_error)?;
-        let judge = |(text, answer): (String, LocalAnswer)| {
+        let judge = |(text, looked)| {
             let question = Question { task, labels: labels.clone(), text };
-            let tiers = vec![delegation.weigh(&answer, latency_ms)];
-            delegation.judge(question, answer, tiers, must_stay_local)
+            delegation.judge(question, looked, must_stay_local)
         };
-        let steps: Result<Vec<Step>, Error> = inputs.into_iter().zip(answers).map(judge).collect();
+        let steps: Result<Vec<Step>, Error> = inputs.into_iter().zip(looked).map(judge).collect();
         Ok(to_js(&steps.map_err(to_js_error)?)?.unchecked_into())
     }
 
-    /// How sure the model is of each of `inputs`, and whether it is right, by `labels`.
+    /// How sure the local model number `tier` is of those of `inputs` that reach it, and whether it is right, by
+    /// `labels`.
     pub async fn examples(
         &self,
+        tier: usize,
         inputs: Vec<String>,
         labels: Vec<String>,
         options: JsRunOptions,
     ) -> JsResult<JsExamples> {
         let options: RunOptions = options_from_js("options", options)?;
-        let found = self.pipeline.examples(&inputs, &labels, &options).await.map_err(to_js_error)?;
+        let found = self.chain.examples(tier, (&inputs, &labels), &options, self.weigh()).await.map_err(to_js_error)?;
         Ok(to_js(&found)?.unchecked_into())
     }
 
-    /// Calibrates the model on `examples`, and from then on trusts it by what comes of it, if a threshold holds.
-    pub fn calibrate(&self, examples: JsExamples, promise: JsGuarantee, source: JsSource) -> JsResult<JsCalibrated> {
+    /// Calibrates the local model number `tier` on `examples`, and from then on trusts it by what comes of it, if a
+    /// threshold holds.
+    pub fn calibrate(
+        &self,
+        tier: usize,
+        examples: JsExamples,
+        promise: JsGuarantee,
+        source: JsSource,
+    ) -> JsResult<JsCalibrated> {
         let examples: Vec<Example> = from_js("examples", examples)?;
         let promise = options_from_js("promise", promise)?;
-        let source = Source { weights_sha256: self.pipeline.weights_sha256().cloned(), ..from_js("source", source)? };
+        let weights_sha256 = self.chain.models().get(tier).and_then(|model| model.weights_sha256().cloned());
+        let behind = self.delegation.borrow().gates(tier);
+        let source = Source { weights_sha256, behind, ..from_js("source", source)? };
         let report = calibration::calibrate(&examples, promise).map_err(to_js_error)?;
         let calibration = Calibration::of(&report, source);
         if let Some(calibration) = &calibration {
-            self.delegation.borrow_mut().calibrate(calibration.clone()).map_err(to_js_error)?;
+            self.delegation.borrow_mut().calibrate(tier, calibration.clone()).map_err(to_js_error)?;
         }
         Ok(to_js(&Calibrated { report, calibration })?.unchecked_into())
     }
@@ -160,6 +173,13 @@ impl Cascade {
     /// What is known to have been spent on each general model, for `absorb`.
     pub fn spending(&self) -> Vec<String> {
         self.delegation.borrow_mut().spending(moment().now_ms)
+    }
+}
+
+impl Cascade {
+    /// What an answer of a local model comes to.
+    fn weigh(&self) -> impl Fn(usize, &LocalAnswer, f64) -> Tier {
+        |tier, answer, latency_ms| self.delegation.borrow().weigh(tier, answer, latency_ms)
     }
 }
 

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use pilot_light::cascade::{Policy, Privacy, Reason};
-use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, OffsetUnit, RemoteConfig, Route};
+use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, Looked, OffsetUnit, RemoteConfig, Route};
 use pilot_light::device::{Build, DeviceChoice, DeviceKind, DeviceReport};
 use pilot_light::models::Work;
 use pilot_light::remote::Question;
@@ -74,7 +74,7 @@ fn ask(transport: &dyn Transport, timeout_ms: f64, stream: Option<&mut dyn FnMut
     let remote: RemoteConfig =
         serde_json::from_str(&format!(r#"{{"model":"any","timeout_ms":{timeout_ms},"retries":1}}"#)).unwrap();
     let policy = Policy { privacy: Privacy::Allow, ..Policy::default() };
-    let config = CascadeConfig { remotes: vec![remote], policy, tab: 0, calibration: None };
+    let config = CascadeConfig { remotes: vec![remote], policy, ..CascadeConfig::default() };
     let mut delegation = Delegation::new(config, device, OffsetUnit::Bytes).unwrap();
     let question = Question {
         task: Task::TextClassification,
@@ -82,9 +82,9 @@ fn ask(transport: &dyn Transport, timeout_ms: f64, stream: Option<&mut dyn FnMut
         text: "Łódź".to_string(),
     };
     let output = AnswerOutput::Label(Answer { label: "ham".to_string(), score: Some(0.5) });
-    let local = LocalAnswer { output, confidence: 0.5, truncated: false, work: Work::default() };
-    let tiers = vec![delegation.weigh(&local, 1.0)];
-    let step = delegation.judge(question, local, tiers, false).unwrap();
+    let answer_here = LocalAnswer { output, confidence: 0.5, truncated: false, work: Work::default() };
+    let tiers = vec![delegation.weigh(0, &answer_here, 1.0)];
+    let step = delegation.judge(question, Looked { answer: answer_here, tiers }, false).unwrap();
     answer(&mut delegation, step, None, &[transport], stream).unwrap()
 }
 

@@ -151,6 +151,7 @@ fn keep(arguments: &Arguments, report: &Report) -> Result<()> {
     let source = Source {
         data_sha256: describe(&arguments.data)?.sha256,
         weights_sha256: Some(described.sha256.clone()),
+        behind: Vec::new(),
         date: today()?,
     };
     let Some(calibration) = Calibration::of(report, source) else {

@@ -33,6 +33,25 @@ pub fn least_count(alpha: f64, delta: f64) -> usize {
     (delta.ln() / (-alpha).ln_1p()).ceil() as usize
 }
 
+/// Within which a share lies with a certainty of at least 1 − `delta`, if `k` of `n` independent draws had it.
+///
+/// # Source
+/// Clopper and Pearson 1934: the shares of which neither so many nor so few would be too much of a chance.
+pub fn interval(k: usize, n: usize, delta: f64) -> (f64, f64) {
+    // The chance of at most `k` falls while the share grows, and that of at least `k` is the rest up to `k` − 1.
+    let share = |chance: &dyn Fn(f64) -> f64, wanted: f64| {
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..60 {
+            let middle = (low + high) / 2.0;
+            if chance(middle) > wanted { low = middle } else { high = middle }
+        }
+        (low + high) / 2.0
+    };
+    let low = if k == 0 { 0.0 } else { share(&|p| binomial_cdf(k - 1, n, p), 1.0 - delta / 2.0) };
+    let high = if k >= n { 1.0 } else { share(&|p| binomial_cdf(k, n, p), delta / 2.0) };
+    (low, high)
+}
+
 /// P(Binomial(n, p) ≤ k), for 0 < p < 1; the terms are summed away from the mode, so that they fall.
 fn binomial_cdf(k: usize, n: usize, p: f64) -> f64 {
     if k >= n {

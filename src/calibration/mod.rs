@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-pub use binomial::{hoeffding_bentkus, p_value};
+pub use binomial::{hoeffding_bentkus, interval, p_value};
 pub use record::{Calibrated, Calibration, Gate, Source};
 pub use report::{Honesty, PILOT, Report, calibrate};
 pub use temperature::Temperature;

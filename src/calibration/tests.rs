@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::coverage::{augrc, aurc, risk_coverage};
 use super::metrics::{Binning, brier, ece, multiclass_brier, nll, reliability};
 use super::risk::{Choice, Guarantee, choose};
-use super::{Calibration, Example, Labelled, Source, Temperature, calibrate, hoeffding_bentkus, p_value};
+use super::{Calibration, Example, Labelled, Source, Temperature, calibrate, hoeffding_bentkus, interval, p_value};
 use crate::error::{ErrorKind, Result};
 use crate::training::shuffle;
 
@@ -358,5 +358,23 @@ fn a_calibration_is_one_models_own() {
         Calibration { quantiles: vec![f64::NAN; 21], ..calibration },
     ] {
         assert!(wrong.check(None).is_err());
+    }
+}
+
+/// scipy.stats.binomtest(k, n).proportion_ci(0.95, method='exact')
+#[test]
+fn intervals_of_a_share_are_those_of_scipy() {
+    let cases = [
+        (0, 1, 0.0, 0.975),
+        (1, 1, 0.025000000000000022, 1.0),
+        (0, 20, 0.0, 0.16843347098308548),
+        (20, 20, 0.8315665290169145, 1.0),
+        (38, 40, 0.8308031360405823, 0.9938863534006533),
+        (190, 200, 0.9099724622984412, 0.9757658345278917),
+        (3, 1000, 0.0006190999316499173, 0.008742023238657654),
+    ];
+    for (k, n, low, high) in cases {
+        let found = interval(k, n, 0.05);
+        assert!((found.0 - low).abs() < 1e-9 && (found.1 - high).abs() < 1e-9, "{k} of {n}: {found:?}");
     }
 }

@@ -7,14 +7,18 @@
 //! | [`Decision`] | all that a question's way was decided from, and the pure function that decides it |
 //! | [`Reason`] | why the answer is this one |
 //! | [`energy`] | what an answer costs in joules: a range, with where it comes from |
+//! | [`ledger`] | what answers have taken, added up over time |
+//! | [`watch`] | whether confidences are still what they were at calibration |
 //!
 //! A [`Decision`] holds numbers alone. The same record gives the same [`Verdict`], today and when it is read again.
 
 mod decision;
 pub mod energy;
+pub mod ledger;
 mod policy;
 mod reason;
 mod trust;
+pub mod watch;
 
 pub use decision::{Allowed, Decision, Tier, Verdict};
 pub use policy::{Policy, Privacy};

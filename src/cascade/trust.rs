@@ -126,11 +126,11 @@ fn is_same(a: &Gate, b: &Gate) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::calibration::risk::Guarantee;
 
-    fn calibration(temperature: f64, threshold: f64) -> Calibration {
+    pub(crate) fn calibration(temperature: f64, threshold: f64) -> Calibration {
         Calibration {
             promise: Guarantee::LearnThenTest { alpha: 0.05, delta: 0.1 },
             temperature,

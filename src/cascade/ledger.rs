@@ -1,0 +1,392 @@
+//! What answers have taken, added up: numbers, never text.
+//!
+//! Each tab writes down what it added, and whoever reads joins what all have written: [`Ledger::merge`] gives the same in
+//! any order. Time is cut into spans of the same length, which doubles when there are too many, so that a ledger stays
+//! small however long it is kept.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::energy::{self, Joules};
+use crate::error::{Error, Result};
+
+/// The form of a record. One of another form is passed over.
+const VERSION: u32 = 1;
+/// The first length of a span.
+const MINUTE_MS: f64 = 60_000.0;
+/// More spans than these are joined in pairs.
+const MOST_SPANS: usize = 128;
+/// A minute doubled so often is longer than anybody lives.
+const MOST_DOUBLINGS: u32 = 26;
+/// More calibrations than these nobody makes in a span; a record that names more is no record.
+const MOST_CALIBRATIONS: usize = 64;
+/// Parts that confidences are sorted into, at most.
+const MOST_PARTS: usize = 64;
+
+/// What some answers have taken together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct Tally {
+    /// How many answers there were.
+    pub answers: u64,
+    /// How many of them are local ones that the model was not sure of.
+    pub degraded: u64,
+    /// How long they took.
+    pub latency_ms: f64,
+    /// How much of it the local models took.
+    pub local_ms: f64,
+    /// How much of it the general models took.
+    pub remote_ms: f64,
+    /// Operations of the local models.
+    pub operations: u64,
+    /// Bytes that these read and wrote.
+    pub bytes: u64,
+    /// Requests to general models.
+    pub attempts: u64,
+    /// Tokens of their questions.
+    pub prompt_tokens: u64,
+    /// Tokens of their answers.
+    pub completion_tokens: u64,
+    /// Tokens of both.
+    pub total_tokens: u64,
+    /// Answers for which something was sent and no server told how many tokens that was: their tokens, money and energy
+    /// are missing here.
+    pub untold: u64,
+    /// US dollars, where the price is known.
+    pub usd: f64,
+    /// Answers with tokens that have no price.
+    pub unpriced: u64,
+}
+
+/// Local answers that a general model was asked about as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct Checks {
+    /// How many of them it answered alike.
+    pub agreed: u64,
+    /// What asking took; `answers` are those that it answered.
+    pub tally: Tally,
+}
+
+/// What happened in a span of time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Span {
+    /// Local answers.
+    pub local: Tally,
+    /// General models' answers.
+    pub remote: Tally,
+    /// Local answers that were checked.
+    pub checks: Checks,
+    /// How many confidences fell into each part of their range, for each calibration that says what the parts are.
+    pub confidences: BTreeMap<String, Vec<u64>>,
+}
+
+/// An answer, as far as a ledger is concerned.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Entry {
+    /// When it was given, in milliseconds since 1970.
+    pub at_ms: f64,
+    /// Whose answer it is.
+    pub kind: Kind,
+    /// What it took.
+    pub tally: Tally,
+    /// The calibration that the model is trusted by, in how many parts it cuts the range of confidences, and into which
+    /// of them the answer's fell.
+    pub confidence: Option<(String, usize, usize)>,
+}
+
+/// Whose answer it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// The local models'.
+    #[default]
+    Local,
+    /// A general model's.
+    Remote,
+    /// A general model's to a question that was answered already, and whether it is the same.
+    Check {
+        /// Whether it is.
+        agrees: bool,
+    },
+}
+
+/// What answers have taken, over time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    version: u32,
+    /// A span is a minute, doubled so often.
+    doublings: u32,
+    /// The spans in which there was anything, by their number since 1970.
+    spans: BTreeMap<u64, Span>,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { version: VERSION, doublings: 0, spans: BTreeMap::new() }
+    }
+}
+
+impl Ledger {
+    /// Reads what [`save`](Self::save) gave.
+    ///
+    /// # Errors
+    /// Invalid input: it is no such record, or one of another version.
+    pub fn read(json: &str) -> Result<Self> {
+        let wrong = |why: String| Error::invalid_input(format!("this is no record of a ledger: {why}"));
+        let ledger: Self = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
+        if ledger.version != VERSION {
+            return Err(wrong(format!("its version is {}, not {VERSION}", ledger.version)));
+        }
+        if ledger.doublings > MOST_DOUBLINGS
+            || ledger.spans.len() > MOST_SPANS
+            || !ledger.spans.values().all(Span::is_sound)
+        {
+            return Err(wrong("its numbers make no sense".to_string()));
+        }
+        Ok(ledger)
+    }
+
+    /// The ledger as a record.
+    pub fn save(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Whether nothing was entered.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Enters an answer.
+    pub fn enter(&mut self, entry: &Entry) {
+        let Entry { at_ms, kind, tally, confidence } = entry;
+        let span = self.spans.entry((at_ms / self.span_ms()).max(0.0) as u64).or_default();
+        match kind {
+            Kind::Local => span.local.add(tally),
+            Kind::Remote => span.remote.add(tally),
+            Kind::Check { agrees } => {
+                span.checks.tally.add(tally);
+                span.checks.agreed += u64::from(*agrees);
+            }
+        }
+        if let Some((calibration, parts, part)) = confidence {
+            let counts = span.confidences.entry(calibration.clone()).or_insert_with(|| vec![0; *parts]);
+            if let Some(count) = counts.get_mut(*part) {
+                *count += 1;
+            }
+        }
+        self.shrink();
+    }
+
+    /// Adds what another one has.
+    pub fn merge(&mut self, mut other: Self) {
+        while self.doublings < other.doublings {
+            self.double();
+        }
+        while other.doublings < self.doublings {
+            other.double();
+        }
+        other.spans.into_iter().for_each(|(at, span)| self.spans.entry(at).or_default().add(span));
+        self.shrink();
+    }
+
+    /// The spans in which there was anything, the earliest first, each with when it began in milliseconds since 1970.
+    pub fn spans(&self) -> impl Iterator<Item = (f64, &Span)> {
+        self.spans.iter().map(|(at, span)| (*at as f64 * self.span_ms(), span))
+    }
+
+    /// How long a span is.
+    pub fn span_ms(&self) -> f64 {
+        MINUTE_MS * 2f64.powi(self.doublings as i32)
+    }
+
+    /// How often a minute was doubled for it.
+    pub fn doublings(&self) -> u32 {
+        self.doublings
+    }
+
+    fn shrink(&mut self) {
+        while self.spans.len() > MOST_SPANS && self.doublings < MOST_DOUBLINGS {
+            self.double();
+        }
+    }
+
+    fn double(&mut self) {
+        self.doublings += 1;
+        for (at, span) in std::mem::take(&mut self.spans) {
+            self.spans.entry(at / 2).or_default().add(span);
+        }
+    }
+}
+
+impl Tally {
+    /// Adds what others have taken.
+    pub fn add(&mut self, other: &Self) {
+        let whole = [
+            (&mut self.answers, other.answers),
+            (&mut self.degraded, other.degraded),
+            (&mut self.operations, other.operations),
+            (&mut self.bytes, other.bytes),
+            (&mut self.attempts, other.attempts),
+            (&mut self.prompt_tokens, other.prompt_tokens),
+            (&mut self.completion_tokens, other.completion_tokens),
+            (&mut self.total_tokens, other.total_tokens),
+            (&mut self.untold, other.untold),
+            (&mut self.unpriced, other.unpriced),
+        ];
+        whole.into_iter().for_each(|(sum, more)| *sum = sum.saturating_add(more));
+        self.latency_ms += other.latency_ms;
+        self.local_ms += other.local_ms;
+        self.remote_ms += other.remote_ms;
+        self.usd += other.usd;
+    }
+
+    /// What it took in energy on this device.
+    pub fn local_j(&self) -> Joules {
+        energy::of_work(self.operations, self.bytes)
+    }
+
+    /// What it took in energy elsewhere, as far as servers told their tokens.
+    pub fn remote_j(&self) -> Joules {
+        energy::of_tokens(self.prompt_tokens, self.completion_tokens, self.total_tokens)
+    }
+
+    fn is_sound(&self) -> bool {
+        [self.latency_ms, self.local_ms, self.remote_ms, self.usd].iter().all(|sum| (0.0..=f64::MAX).contains(sum))
+    }
+}
+
+impl Span {
+    fn add(&mut self, other: Self) {
+        self.local.add(&other.local);
+        self.remote.add(&other.remote);
+        self.checks.agreed = self.checks.agreed.saturating_add(other.checks.agreed);
+        self.checks.tally.add(&other.checks.tally);
+        for (calibration, counts) in other.confidences {
+            let sums = self.confidences.entry(calibration).or_default();
+            sums.resize(sums.len().max(counts.len()), 0);
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum = sum.saturating_add(count));
+        }
+    }
+
+    fn is_sound(&self) -> bool {
+        let tallies = [&self.local, &self.remote, &self.checks.tally];
+        tallies.iter().all(|tally| tally.is_sound())
+            && self.checks.agreed <= self.checks.tally.answers
+            && self.confidences.len() <= MOST_CALIBRATIONS
+            && self.confidences.values().all(|counts| counts.len() <= MOST_PARTS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(at_ms: f64, kind: Kind, tokens: u64) -> Entry {
+        let tally = Tally { answers: 1, latency_ms: 2.0, total_tokens: tokens, usd: 0.25, ..Tally::default() };
+        Entry { at_ms, kind, tally, confidence: Some(("made yesterday".to_string(), 3, (tokens % 3) as usize)) }
+    }
+
+    fn of(entries: &[Entry]) -> Ledger {
+        let mut ledger = Ledger::default();
+        entries.iter().for_each(|entry| ledger.enter(entry));
+        ledger
+    }
+
+    fn totals(ledger: &Ledger) -> Span {
+        let mut all = Span::default();
+        ledger.spans().for_each(|(_, span)| all.add(span.clone()));
+        all
+    }
+
+    #[test]
+    fn what_is_entered_is_added_up_by_route_and_by_minute() {
+        let checked = Kind::Check { agrees: true };
+        let ledger = of(&[
+            entry(0.0, Kind::Local, 0),
+            entry(59_999.0, Kind::Remote, 7),
+            entry(60_000.0, Kind::Remote, 8),
+            entry(60_000.0, checked, 9),
+        ]);
+        let spans: Vec<_> = ledger.spans().collect();
+        assert_eq!(spans.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0.0, 60_000.0]);
+        assert_eq!((spans[0].1.local.answers, spans[0].1.remote.total_tokens), (1, 7));
+        assert_eq!((spans[1].1.remote.total_tokens, spans[1].1.checks.agreed), (8, 1));
+        assert_eq!(spans[0].1.confidences["made yesterday"], [1, 1, 0]);
+        assert_eq!(totals(&ledger).remote.usd, 0.5);
+    }
+
+    #[test]
+    fn a_year_of_answers_stays_small() {
+        let hour = 3_600_000.0;
+        let ledger = of(&(0..24 * 365).map(|at| entry(f64::from(at) * hour, Kind::Local, 1)).collect::<Vec<_>>());
+        assert!(ledger.spans().count() <= MOST_SPANS);
+        assert_eq!(totals(&ledger).local.answers, 24 * 365);
+        assert!(ledger.save().len() < 100_000);
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused() {
+        let good = of(&[entry(1.0, Kind::Local, 3)]).save();
+        assert!(Ledger::read(&good).is_ok());
+        let broken = [
+            "",
+            "null",
+            "{}",
+            "[1, 2]",
+            &good[..good.len() - 5],
+            &good.replace("\"version\":1", "\"version\":2"),
+            &good.replace("\"doublings\":0", "\"doublings\":4000000000"),
+            &good.replace("\"usd\":0.25", "\"usd\":-1.0"),
+            &good.replace("\"usd\":0.25", "\"usd\":1e999"),
+            &good.replace("\"answers\":1", "\"answers\":-1"),
+            &good.replace("\"agreed\":0", "\"agreed\":5"),
+            &good.replace("\"version\"", "\"text\":\"secret\",\"version\""),
+        ];
+        for json in broken {
+            assert!(Ledger::read(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn times_that_make_no_sense_are_entered_all_the_same() {
+        let ledger = of(&[f64::NAN, -5.0, f64::INFINITY].map(|at| entry(at, Kind::Local, 1)));
+        assert_eq!(totals(&ledger).local.answers, 3);
+        assert!(Ledger::read(&ledger.save()).is_ok());
+    }
+
+    fn entries() -> impl Strategy<Value = Vec<Entry>> {
+        let kind =
+            prop_oneof![Just(Kind::Local), Just(Kind::Remote), any::<bool>().prop_map(|agrees| Kind::Check { agrees })];
+        let one = (0u32..u32::MAX, kind, 0u64..1000);
+        proptest::collection::vec(
+            one.prop_map(|(at, kind, tokens)| entry(f64::from(at) * 1000.0, kind, tokens)),
+            0..400,
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_in_whatever_order_records_are_joined(all in entries(), tabs in 1usize..5) {
+            let parts: Vec<Ledger> = (0..tabs)
+                .map(|tab| of(&all.iter().skip(tab).step_by(tabs).cloned().collect::<Vec<_>>()))
+                .map(|ledger| Ledger::read(&ledger.save()).expect("its own record"))
+                .collect();
+            let join = |parts: &mut dyn Iterator<Item = &Ledger>| {
+                let mut sum = Ledger::default();
+                parts.for_each(|part| sum.merge(part.clone()));
+                sum
+            };
+            let (one, other) = (join(&mut parts.iter()), join(&mut parts.iter().rev()));
+            prop_assert_eq!(&one, &other);
+            prop_assert_eq!(totals(&one), totals(&of(&all)));
+            prop_assert!(one.spans().count() <= MOST_SPANS);
+        }
+    }
+}

@@ -3,7 +3,7 @@ import { calibrate, type CalibrateOptions, type LabelledText } from './calibrate
 import { readyChain, type LocalModel } from './chain.js';
 import { Delegate, type Watchers } from './delegate.js';
 import { callable, Handle, type Disposable, type PipelineOptions } from './handle.js';
-import { invalid, splitSignal, toInputs } from './input.js';
+import { checkedNumbers, invalid, splitSignal, toInputs } from './input.js';
 import type { CallOptions } from './pipeline.js';
 import type { DecideArgs } from './protocol.js';
 import { readyRedactor, type Redactor, type RedactorModel } from './redactor.js';
@@ -62,6 +62,11 @@ export interface CascadePipeline extends Disposable {
    * The `calibration` can be kept, and given to `cascade` the next time.
    */
   calibrate(examples: LabelledText[], options?: CalibrateOptions): Promise<Calibrated>;
+  /**
+   * An answer in words: the numbers that it was decided from, what follows from them, and what came of it. They are in the
+   * envelope's `decision`, without any text, so an envelope that was kept can be explained as well.
+   */
+  explain(envelope: Envelope): Promise<string>;
 }
 
 /**
@@ -82,6 +87,8 @@ export interface CascadePipeline extends Disposable {
 export async function cascade(options: CascadeOptions): Promise<CascadePipeline> {
   const { signal, progress_callback, redactor, policy, calibration } = options ?? {};
   const chain = readyChain(options?.local, calibration);
+  checkedNumbers('policy', policy ?? {});
+  checkedNumbers('local', chain.local);
   const finder = readyRedactor(redactor, chain.options);
   const remotes = readyRemotes(options.remote);
   const config: CascadeConfig = {
@@ -93,7 +100,7 @@ export async function cascade(options: CascadeOptions): Promise<CascadePipeline>
   const loading = { ...(signal && { signal }), ...(progress_callback && { progress_callback }), ...chain.options };
   const handle = await Handle.chain({ ...chain, options: loading }, config);
   handle.owns(() => finder.release());
-  return new Triage(handle, remotes, finder.find, policy?.deadline_ms).callable();
+  return new Triage(handle, remotes, finder.find, policy).callable();
 }
 
 /** A cascade at work; for its tests only, the package exports the function alone. */
@@ -105,10 +112,10 @@ export class Triage {
     readonly handle: Handle,
     remotes: ReadyRemote[],
     redactor: Redactor,
-    deadlineMs?: number,
+    policy: CascadeConfig['policy'] = {},
   ) {
     this.#thresholds = handle.thresholds;
-    this.#delegate = new Delegate(handle, remotes, redactor, deadlineMs);
+    this.#delegate = new Delegate(handle, remotes, redactor, policy);
   }
 
   /** Itself as the function that the caller is given. */
@@ -131,6 +138,7 @@ export class Triage {
       threshold: { get: () => this.#thresholds.at(-1), set: (value) => set([...this.#thresholds.slice(0, -1), value]), enumerable: true },
       thresholds: { get: () => [...this.#thresholds], set, enumerable: true },
       calibrate: { value: calibrated, enumerable: true },
+      explain: { value: (envelope: Envelope) => this.handle.call(undefined, () => this.handle.request('explain', { envelope })), enumerable: true },
     }) as unknown as CascadePipeline;
   }
 

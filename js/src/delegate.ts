@@ -7,7 +7,7 @@ import type { ReadyRemote } from './remote.js';
 import { Spending, SpendingUnknown } from './spending.js';
 import { attempt, type Feed } from './transport.js';
 import { Turns } from './turns.js';
-import type { Envelope, MarkedSpan, Reason, RemoteEvent, RemoteRequest, Step } from './types.js';
+import type { CascadeConfig, Envelope, MarkedSpan, Reason, RemoteEvent, RemoteRequest, Step } from './types.js';
 
 /** Who is told of what goes to the general model, and of what comes back. */
 export interface Watchers {
@@ -24,15 +24,17 @@ type Asked = Omit<DelegateArgs, 'event' | 'reason' | 'detail' | 'ledgers'>;
 export class Delegate {
   readonly #turns = new Turns();
   readonly #spending: Spending | undefined;
+  readonly #deadlineMs: number;
   #generation = 0;
 
   constructor(
     readonly handle: Pick<Handle, 'request' | 'notify'>,
     readonly remotes: ReadyRemote[],
     readonly redactor: Redactor,
-    readonly deadlineMs = 45_000,
+    { deadline_ms = 45_000, budget: { latency_ms: _, ...budget } = {} }: NonNullable<CascadeConfig['policy']> = {},
   ) {
-    const capped = remotes.some(({ config }) => Object.keys(config.caps ?? {}).length > 0);
+    this.#deadlineMs = deadline_ms;
+    const capped = [budget, ...remotes.map(({ config }) => config.caps)].some((caps) => Object.keys(caps ?? {}).length > 0);
     this.#spending = capped ? new Spending(remotes.map(({ url, config }) => `${url} ${config.model}`)) : undefined;
   }
 
@@ -84,8 +86,8 @@ export class Delegate {
   /** What the redactor finds, which is waited for as long as for all that comes after it. */
   #redact(text: string, signal: AbortSignal): Promise<MarkedSpan[]> {
     return withController(signal, async (controller) => {
-      const tooLong = new Error(`Personal data was looked for in vain for ${this.deadlineMs} ms.`);
-      const timer = setTimeout(() => controller.abort(tooLong), this.deadlineMs);
+      const tooLong = new Error(`Personal data was looked for in vain for ${this.#deadlineMs} ms.`);
+      const timer = setTimeout(() => controller.abort(tooLong), this.#deadlineMs);
       try {
         return await abortable(this.redactor(text, controller.signal), controller.signal);
       } catch (thrown) {

@@ -84,6 +84,8 @@ export class Engine {
 
     calibrate: ({ key, tier, examples, promise, source }) => this.#now(() => trapped(async () => this.#model(key, 'cascade').cascade.calibrate(tier, examples, promise, source))),
 
+    explain: ({ key, envelope }) => this.#now(async () => this.#model(key, 'cascade').cascade.explain(envelope)),
+
     begin: (args) => this.#delegate(args, (cascade, call) => cascade.begin(call, args.stream, args.marked)),
 
     // In a fresh engine the attempt that was made counts for the question's first one.

@@ -37,6 +37,7 @@ export type {
   Calibration,
   CascadeConfig,
   Classification,
+  Decision,
   DeviceChoice,
   DeviceReport,
   DType,

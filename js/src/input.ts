@@ -16,6 +16,16 @@ export function splitSignal<T extends { signal?: AbortSignal | undefined }>(opti
   return { signal, rest };
 }
 
+/**
+ * `value`, if all numbers in it are some; `name` is what it is called. In JSON, in which it goes on, one that is none is
+ * `null`, and what is `null` is not given: a cap of NaN would be no cap.
+ */
+export function checkedNumbers<T>(name: string, value: T): T {
+  if (value === null || (typeof value === 'number' && !Number.isFinite(value))) throw invalid(`${name} is ${String(value)}, which is no number.`);
+  if (typeof value === 'object') for (const [key, part] of Object.entries(value as object)) checkedNumbers(`${name}.${key}`, part);
+  return value;
+}
+
 /** An error about what the caller passed. */
 export function invalid(message: string, cause?: unknown): PilotLightError {
   return new PilotLightError('invalid-input', message, { cause });

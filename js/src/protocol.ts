@@ -2,7 +2,7 @@ import type { Env } from './env.js';
 import type { ErrorFacts, PilotLightError } from './errors.js';
 import type { ProgressCallback, ProgressInfo } from './progress.js';
 import type { ModelFolder } from './resolve.js';
-import type { Calibrated, CascadeConfig, DeviceChoice, DeviceReport, DType, Example, GraphOptions, ImageToTextOptions, Inputs, LoadOptions, Marked, MarkedSpan, Fed, Port, Guarantee, RawTensor, Reason, RemoteEvent, RunOptions, RunOutput, Source, SpeechOptions, Step, Task, Turn } from './types.js';
+import type { Calibrated, CascadeConfig, DeviceChoice, DeviceReport, DType, Envelope, Example, GraphOptions, ImageToTextOptions, Inputs, LoadOptions, Marked, MarkedSpan, Fed, Port, Guarantee, RawTensor, Reason, RemoteEvent, RunOptions, RunOutput, Source, SpeechOptions, Step, Task, Turn } from './types.js';
 
 /** What an engine is started with. */
 export interface StartArgs {
@@ -101,6 +101,7 @@ export interface Ops {
   decide: { args: DecideArgs; result: { steps: Step[]; generation: number } };
   examine: { args: { tier: number; inputs: string[]; labels: string[]; options: RunOptions }; result: Example[] };
   calibrate: { args: { tier: number; examples: Example[]; promise: Guarantee; source: Source }; result: Calibrated };
+  explain: { args: { envelope: Envelope }; result: string };
   begin: { args: DelegateArgs; result: TurnResult };
   feed: { args: { call: number; generation: number; bytes: Uint8Array; last: boolean }; result: Fed };
   resume: { args: DelegateArgs; result: TurnResult };

@@ -1,5 +1,5 @@
 import { builtInTransport } from './built_in.js';
-import { invalid } from './input.js';
+import { checkedNumbers, invalid } from './input.js';
 import { baseAddress } from './resolve.js';
 import { remoteAddress, serverTransport, type Server } from './server.js';
 import type { Transport } from './transport.js';
@@ -51,11 +51,16 @@ function ready(remote: Remote): ReadyRemote {
   if (unknown !== undefined) throw invalid(`The option remote.${unknown} is not known.`);
   if (names === BUILT_IN_NAMES) {
     const { timeout_ms } = remote;
-    const config = { model: 'built-in', retries: 0, ...(timeout_ms !== undefined && { timeout_ms }) };
+    // It costs no money, which a budget of money wants to know.
+    const price = { prompt_usd_per_million: 0, completion_usd_per_million: 0, as_of: new Date().toISOString().slice(0, 10) };
+    const config = { model: 'built-in', retries: 0, price, ...(timeout_ms !== undefined && { timeout_ms }) };
     return { config, ask: builtInTransport, url: undefined };
   }
   const server = remote as ServerRemote;
   if (typeof server.model !== 'string' || server.model === '') throw invalid('remote.model must name the general model.');
+  if (server.caps !== undefined && Object.keys(server.caps ?? {}).length === 0) throw invalid('remote.caps caps nothing: give one, or leave it out.');
+  const { extra_body: _, ...numbers } = server;
+  checkedNumbers('remote', numbers);
   const baseURL = remoteAddress(server.baseURL, baseAddress());
   const getToken = tokenOf(server);
   const given = CONFIG_NAMES.filter((name) => server[name] !== undefined).map((name) => [name, server[name]]);

@@ -7,6 +7,7 @@ export type {
   Calibration,
   CascadeConfig,
   Classification,
+  Decision,
   DeviceReport,
   DType,
   Entity,

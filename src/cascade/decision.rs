@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Privacy, Reason};
+use super::{Cost, Left, Privacy, Reason};
 use crate::models::Work;
 
 /// Longer texts are not sent: what they would cost would come as a surprise.
@@ -17,6 +17,10 @@ pub struct Decision {
     pub tiers: Vec<Tier>,
     /// What stands against sending it.
     pub allowed: Allowed,
+    /// The requests that were to be made, in their order: one for each general model, and for each retry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub offers: Vec<Offer>,
 }
 
 /// What one local model made of a text.
@@ -53,12 +57,28 @@ pub struct Allowed {
     pub bytes: usize,
 }
 
+/// A request that is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Offer {
+    /// The number of the general model.
+    pub remote: usize,
+    /// What it may cost.
+    pub cost: Cost,
+    /// What caps and budget leave for it.
+    pub left: Left,
+    /// What else stands against it: the server is left alone for a while, or there were too many retries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub blocked: Option<Reason>,
+}
+
 /// What becomes of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The local answer is the answer, for this reason.
     Stays(Reason),
-    /// A general model is asked.
+    /// A general model is asked: the first one, or that of the last offer.
     Asks,
 }
 
@@ -66,6 +86,13 @@ impl Tier {
     /// Whether its answer is good enough; of a confidence that is no number it is not.
     pub fn is_sure(&self) -> bool {
         self.confidence >= self.threshold
+    }
+}
+
+impl Offer {
+    /// Why it is not made, if it is not.
+    pub fn refusal(&self) -> Option<Reason> {
+        self.left.forbids(&self.cost).map(Reason::from).or(self.blocked)
     }
 }
 
@@ -79,7 +106,119 @@ impl Decision {
             _ if must_stay_local => Verdict::Stays(Reason::MustStayLocal),
             Privacy::LocalOnly => Verdict::Stays(Reason::LocalOnly),
             _ if bytes > MAX_REMOTE_BYTES => Verdict::Stays(Reason::TooLong),
-            Privacy::Redact | Privacy::Allow => Verdict::Asks,
+            Privacy::Redact | Privacy::Allow => {
+                self.offers.last().and_then(Offer::refusal).map_or(Verdict::Asks, Verdict::Stays)
+            }
         }
+    }
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_tier() -> impl Strategy<Value = Tier> {
+        // Often exactly at the threshold.
+        let number = || prop_oneof![Just(0.5), Just(0.9), 0.0..1.0_f64];
+        (number(), number(), number(), any::<bool>()).prop_map(|(score, confidence, threshold, calibrated)| Tier {
+            score,
+            temperature: 1.0 + score,
+            confidence,
+            threshold,
+            calibrated,
+            latency_ms: 3.0 * score,
+            work: Work::default(),
+        })
+    }
+
+    fn any_allowed() -> impl Strategy<Value = Allowed> {
+        let privacy = prop::sample::select(vec![Privacy::LocalOnly, Privacy::Redact, Privacy::Allow]);
+        let bytes = prop_oneof![Just(MAX_REMOTE_BYTES), Just(MAX_REMOTE_BYTES + 1), 0..200_usize];
+        (privacy, any::<bool>(), 0..3_usize, bytes).prop_map(|(privacy, must_stay_local, remotes, bytes)| Allowed {
+            privacy,
+            must_stay_local,
+            remotes,
+            bytes,
+        })
+    }
+
+    fn any_offer() -> impl Strategy<Value = Offer> {
+        let amount = || prop_oneof![Just(0.0), Just(1.0), 0.0..1000.0_f64];
+        let cost = (0..1000_u64, amount(), amount(), prop::option::of(amount()))
+            .prop_map(|(tokens, usd, joules, latency_ms)| Cost { tokens, usd, joules, latency_ms });
+        let left = prop::collection::vec(prop::option::of(amount()), 6).prop_map(|left| Left {
+            requests_per_minute: left[0],
+            tokens_per_minute: left[1],
+            requests_per_day: left[2],
+            usd_per_day: left[3],
+            joules_per_day: left[4],
+            latency_ms: left[5],
+        });
+        let blocked = prop::option::of(prop::sample::select(vec![Reason::BreakerOpen, Reason::RetryBudget]));
+        (0..2_usize, cost, left, blocked).prop_map(|(remote, cost, left, blocked)| Offer {
+            remote,
+            cost,
+            left,
+            blocked,
+        })
+    }
+
+    fn any_decision() -> impl Strategy<Value = Decision> {
+        let tiers = prop::collection::vec(any_tier(), 1..4);
+        (tiers, any_allowed(), prop::collection::vec(any_offer(), 0..4)).prop_map(|(tiers, allowed, offers)| Decision {
+            tiers,
+            allowed,
+            offers,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_that_was_kept_gives_the_same_verdict_and_the_same_words(decision in any_decision()) {
+            let kept = serde_json::to_string(&decision).unwrap();
+            let read: Decision = serde_json::from_str(&kept).unwrap();
+            prop_assert_eq!(&read, &decision);
+            prop_assert_eq!(read.verdict(), decision.verdict());
+            prop_assert_eq!(read.explain(), decision.explain());
+            prop_assert_eq!(serde_json::to_string(&read).unwrap(), kept);
+        }
+
+        #[test]
+        fn nothing_is_asked_that_must_not_be(decision in any_decision()) {
+            let Allowed { privacy, must_stay_local, remotes, bytes } = decision.allowed;
+            let sure = decision.tiers.last().is_some_and(Tier::is_sure);
+            let may = remotes > 0 && !must_stay_local && privacy != Privacy::LocalOnly && bytes <= MAX_REMOTE_BYTES;
+            let within = decision.offers.last().is_none_or(|offer| {
+                let (cost, left) = (offer.cost, offer.left);
+                let fits = |left: Option<f64>, cost: f64| left.is_none_or(|left| cost <= left);
+                fits(left.requests_per_minute, 1.0)
+                    && fits(left.tokens_per_minute, cost.tokens as f64)
+                    && fits(left.requests_per_day, 1.0)
+                    && fits(left.usd_per_day, cost.usd)
+                    && fits(left.joules_per_day, cost.joules)
+                    && fits(left.latency_ms, cost.latency_ms.unwrap_or(0.0))
+                    && offer.blocked.is_none()
+            });
+            prop_assert_eq!(decision.verdict() == Verdict::Asks, !sure && may && within);
+            prop_assert_eq!(decision.verdict() == Verdict::Stays(Reason::Confident), sure);
+        }
+    }
+
+    #[test]
+    fn a_confidence_that_is_no_number_is_not_enough() {
+        let tier = Tier {
+            score: f64::NAN,
+            temperature: 1.0,
+            confidence: f64::NAN,
+            threshold: 0.0,
+            calibrated: false,
+            latency_ms: 1.0,
+            work: Work::default(),
+        };
+        let allowed = Allowed { privacy: Privacy::Allow, must_stay_local: false, remotes: 1, bytes: 1 };
+        let decision = Decision { tiers: vec![tier], allowed, offers: vec![] };
+        assert_eq!(decision.verdict(), Verdict::Asks);
     }
 }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`Policy`] | when general models are asked, and what may leave |
 //! | [`Trust`] | how far one local model is trusted, and so what becomes of a score |
+//! | [`Budget`] | hard caps, what they leave, and what a request may cost |
 //! | [`Decision`] | all that a question's way was decided from, and the pure function that decides it |
 //! | [`Reason`] | why the answer is this one |
 //! | [`energy`] | what an answer costs in joules: a range, with where it comes from |
@@ -12,15 +13,18 @@
 //!
 //! A [`Decision`] holds numbers alone. The same record gives the same [`Verdict`], today and when it is read again.
 
+mod budget;
 mod decision;
 pub mod energy;
+mod explain;
 pub mod ledger;
 mod policy;
 mod reason;
 mod trust;
 pub mod watch;
 
-pub use decision::{Allowed, Decision, Tier, Verdict};
+pub use budget::{Budget, Cap, Cost, Left, Today, check_cap};
+pub use decision::{Allowed, Decision, Offer, Tier, Verdict};
 pub use policy::{Policy, Privacy};
 pub use reason::Reason;
 pub use trust::{LocalConfig, Trust};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Budget;
 use crate::error::{Error, Result};
 
 /// When the general model is asked.
@@ -18,6 +19,10 @@ pub struct Policy {
     #[serde(default)]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub privacy: Privacy,
+    /// The most that may be spent on all general models together, and the longest that they may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub budget: Option<Budget>,
     /// How long a question may take from when it is to be sent, waiting, retries and further models included.
     #[serde(default = "default_deadline_ms")]
     #[cfg_attr(feature = "web", tsify(optional))]
@@ -66,6 +71,7 @@ impl Default for Policy {
         Self {
             threshold: None,
             privacy: Privacy::default(),
+            budget: None,
             deadline_ms: default_deadline_ms(),
             max_concurrent: default_max_concurrent(),
             max_waiting: default_max_waiting(),
@@ -77,13 +83,20 @@ impl Policy {
     /// The same policy, found to make sense.
     ///
     /// # Errors
-    /// Invalid input: a deadline that a browser's timer cannot wait for.
+    /// Invalid input: a budget of nothing, a deadline that a browser's timer cannot wait for.
     pub fn checked(self) -> Result<Self> {
         if !(self.deadline_ms > 0.0 && self.deadline_ms <= f64::from(i32::MAX)) {
             let wrong = format!("the policy's deadline_ms is {}, which is no time to wait", self.deadline_ms);
             return Err(Error::invalid_input(wrong));
         }
+        self.budget.map(Budget::checked).transpose()?;
         Ok(self)
+    }
+
+    /// How long a question may take from when it is to be sent.
+    pub fn longest_ms(&self) -> f64 {
+        let budget_ms = self.budget.and_then(|budget| budget.latency_ms);
+        budget_ms.map_or(self.deadline_ms, |budget_ms| budget_ms.min(self.deadline_ms))
     }
 }
 
@@ -92,10 +105,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_shorter_of_deadline_and_budget_holds() {
+        let budget = |latency_ms| Some(Budget { latency_ms: Some(latency_ms), ..Budget::default() });
+        let longest_ms = |latency_ms| Policy { budget: budget(latency_ms), ..Policy::default() }.longest_ms();
+        assert_eq!((longest_ms(300.0), longest_ms(90_000.0)), (300.0, 45_000.0));
+        assert_eq!(Policy::default().longest_ms(), 45_000.0);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         for deadline_ms in [0.0, -1.0, f64::NAN, 3e9] {
             assert!(Policy { deadline_ms, ..Policy::default() }.checked().is_err());
         }
+        assert!(Policy { budget: Some(Budget::default()), ..Policy::default() }.checked().is_err());
         assert!(Policy::default().checked().is_ok());
     }
 }

@@ -1,5 +1,7 @@
 //! Why the answer is this one.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Why it is this answer.
@@ -39,8 +41,42 @@ pub enum Reason {
     RequestsPerMinute,
     /// It is not, and the cap on tokens a minute is reached.
     TokensPerMinute,
+    /// It is not, and the budget of requests a day is spent.
+    RequestsPerDay,
     /// It is not, and the cap on money a day is reached.
     UsdPerDay,
+    /// It is not, and the budget of energy a day is spent.
+    JoulesPerDay,
+    /// It is not, and the general models are likely to take longer than the budget allows.
+    Latency,
     /// It is not, and what was spent under a cap cannot be looked up.
     SpendingUnknown,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Confident => "the local model is sure",
+            Self::Unsure => "the local model is not sure, and the remote answered",
+            Self::NoRemote => "there is no remote",
+            Self::MustStayLocal => "this text must stay local",
+            Self::LocalOnly => "the policy lets nothing leave the device",
+            Self::RedactorUnavailable => "personal data could not be looked for",
+            Self::TooLong => "the text is too long to be sent",
+            Self::RemoteUnreachable => "the remote could not be reached",
+            Self::RemoteTimeout => "the remote took too long",
+            Self::RemoteRefused => "the remote refused",
+            Self::RemoteInvalid => "the remote's reply is no answer",
+            Self::BreakerOpen => "the remote failed too often in a row and is left alone for a while",
+            Self::RetryBudget => "too many attempts of late were retries",
+            Self::QueueFull => "too many requests wait for the remote",
+            Self::RequestsPerMinute => "the cap on requests a minute is reached",
+            Self::TokensPerMinute => "the cap on tokens a minute is reached",
+            Self::RequestsPerDay => "the budget of requests a day is spent",
+            Self::UsdPerDay => "the cap on money a day is reached",
+            Self::JoulesPerDay => "the budget of energy a day is spent",
+            Self::Latency => "the remote is likely to take longer than the budget allows",
+            Self::SpendingUnknown => "it is not known what was spent",
+        })
+    }
 }

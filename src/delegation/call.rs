@@ -4,7 +4,7 @@ use super::config::General;
 use super::envelope::{Envelope, Route};
 use super::heard::Heard;
 use super::{Fed, Moment};
-use crate::cascade::{Reason, energy};
+use crate::cascade::{Budget, Left, Offer, Reason, energy};
 use crate::remote::attempts::{Attempts, Event, GiveUp, Next, Terms};
 use crate::remote::limits::{Denied, Limits, Outcome, Pass, Sending, estimate};
 use crate::remote::redaction::{Redaction, Restorer};
@@ -24,6 +24,8 @@ pub(super) struct Call {
     sendable: Question,
     redaction: Option<Redaction>,
     stream: bool,
+    /// For all general models together.
+    budget: Option<Budget>,
     begun_ms: f64,
     end_ms: f64,
     /// Which of the general models is asked.
@@ -56,6 +58,7 @@ impl Call {
         fallback: Envelope,
         stream: bool,
         (now_ms, deadline_ms): (f64, f64),
+        budget: Option<Budget>,
     ) -> Self {
         let text = redaction.as_ref().and_then(|redaction| redaction.texts().first());
         let sendable = Question { text: text.unwrap_or(&question.text).clone(), ..question.clone() };
@@ -65,6 +68,7 @@ impl Call {
             sendable,
             redaction,
             stream,
+            budget,
             begun_ms: now_ms,
             end_ms: now_ms + deadline_ms,
             remote: 0,
@@ -90,11 +94,14 @@ impl Call {
 
     /// The first attempt at the first general model that lets itself be asked.
     pub fn start(&mut self, generals: &mut [General], now_ms: f64) -> Onward {
+        let budget = self.budget_left(generals, now_ms);
         while let Some(general) = generals.get_mut(self.remote) {
             self.attempts = Attempts::new(general.terms(self.end_ms - self.begun_ms), self.begun_ms);
             self.unfit = None;
             let (body, mut pass) = (self.body(general), None);
-            let next = self.attempts.start(now_ms, |sending| admit(general, &body, sending, &mut pass));
+            let (remote, offers) = (self.remote, &mut self.answer.decision.offers);
+            let gate = |sending| admit((remote, general), &body, sending, budget, offers, &mut pass);
+            let next = self.attempts.start(now_ms, gate);
             match next {
                 Some(Next::Send { delay_ms, deadline_ms }) => {
                     return self.send(body, pass, now_ms, (delay_ms, deadline_ms));
@@ -118,6 +125,9 @@ impl Call {
         let restore = |text: &str| redaction.map_or_else(|| text.to_string(), |redaction| redaction.restore(text));
         let heard = Heard::new(&self.question, restore, event, self.reader.take());
         let Some(general) = generals.get_mut(self.remote) else { return self.end(now_ms) };
+        if heard.tells_pace {
+            general.limits.pace.heard(*elapsed_ms, now_ms);
+        }
         if let Outcome::Answered(Some(usage)) = heard.outcome {
             self.charge(general, usage);
         }
@@ -129,8 +139,12 @@ impl Call {
             Err(failure) => self.failure = Some(failure),
         }
         self.unfit = heard.unfit;
+        let budget = self.budget_left(generals, now_ms);
+        let Some(general) = generals.get_mut(self.remote) else { return self.end(now_ms) };
         let (body, mut pass) = (self.body(general), None);
-        let next = self.attempts.on(heard.event, now_ms, random, |sending| admit(general, &body, sending, &mut pass));
+        let (remote, offers) = (self.remote, &mut self.answer.decision.offers);
+        let gate = |sending| admit((remote, general), &body, sending, budget, offers, &mut pass);
+        let next = self.attempts.on(heard.event, now_ms, random, gate);
         match next {
             Some(Next::Send { delay_ms, deadline_ms }) => self.send(body, pass, now_ms, (delay_ms, deadline_ms)),
             // What was seen of an answer is not followed by another model's.
@@ -174,6 +188,12 @@ impl Call {
         self.failure = Some((reason, detail));
         self.end(now_ms);
         self.answer
+    }
+
+    /// What the budget leaves after what was spent on all of them.
+    fn budget_left(&self, generals: &[General], now_ms: f64) -> Left {
+        let today = generals.iter().map(|general| general.limits.spending.today(now_ms)).sum();
+        self.budget.map_or_else(Left::default, |budget| budget.left(today))
     }
 
     fn body(&self, general: &General) -> String {
@@ -253,7 +273,20 @@ impl Call {
     }
 }
 
-fn admit(general: &mut General, body: &str, sending: Sending, pass: &mut Option<Pass>) -> Result<(), Denied> {
+/// Asks the limits for leave to send `body`, and enters into `offers` what they decide from.
+fn admit(
+    (remote, general): (usize, &mut General),
+    body: &str,
+    sending: Sending,
+    budget: Left,
+    offers: &mut Vec<Offer>,
+    pass: &mut Option<Pass>,
+) -> Result<(), Denied> {
     let estimate = estimate(body.len(), general.most_tokens());
-    general.limits.admit(sending, estimate).map(|admitted| *pass = Some(admitted))
+    let left = general.limits.spending.left(sending.now_ms).and(budget);
+    let cost = general.limits.cost(sending.now_ms, estimate);
+    let admitted = general.limits.admit(sending, estimate, left);
+    let blocked = admitted.as_ref().err().filter(|denied| !matches!(denied, Denied::Over(_)));
+    offers.push(Offer { remote, cost, left, blocked: blocked.map(|denied| (*denied).into()) });
+    admitted.map(|admitted| *pass = Some(admitted))
 }

@@ -7,7 +7,6 @@ use crate::cascade::{Decision, Reason};
 use crate::device::DeviceReport;
 use crate::models::Work;
 use crate::remote::Usage;
-use crate::remote::limits::Denied;
 use crate::remote::redaction::Replaced;
 use crate::tasks::AnswerOutput;
 
@@ -105,17 +104,4 @@ pub enum Route {
     Local,
     /// The general model's.
     Remote,
-}
-
-impl From<Denied> for Reason {
-    fn from(denied: Denied) -> Self {
-        match denied {
-            Denied::BreakerOpen => Self::BreakerOpen,
-            Denied::RetryBudget => Self::RetryBudget,
-            Denied::QueueFull => Self::QueueFull,
-            Denied::RequestsPerMinute => Self::RequestsPerMinute,
-            Denied::TokensPerMinute => Self::TokensPerMinute,
-            Denied::UsdPerDay => Self::UsdPerDay,
-        }
-    }
 }

@@ -19,6 +19,8 @@ pub(super) struct Heard<'a> {
     pub answer: Result<AnswerOutput, (Reason, String)>,
     /// What the model said where that was not as asked for.
     pub unfit: Option<String>,
+    /// Whether it shows how fast the server is.
+    pub tells_pace: bool,
 }
 
 impl<'a> Heard<'a> {
@@ -48,14 +50,18 @@ impl<'a> Heard<'a> {
     fn of_completion(question: &Question, restore: impl Fn(&str) -> String, completion: Completion) -> Self {
         let outcome = Outcome::Answered(completion.usage);
         match read_answer(question, &completion, restore) {
-            Ok(output) => Self { event: Event::Answered, outcome, answer: Ok(output), unfit: None },
+            Ok(output) => Self { event: Event::Answered, outcome, answer: Ok(output), unfit: None, tells_pace: true },
             Err(Unread::Unfit(words)) => {
                 let answer = Err((Reason::RemoteInvalid, words));
-                Self { event: Event::Unfit, outcome, answer, unfit: Some(completion.content) }
+                Self { event: Event::Unfit, outcome, answer, unfit: Some(completion.content), tells_pace: true }
             }
-            Err(Unread::Invalid(words)) => {
-                Self { event: Event::Invalid, outcome, answer: Err((Reason::RemoteInvalid, words)), unfit: None }
-            }
+            Err(Unread::Invalid(words)) => Self {
+                event: Event::Invalid,
+                outcome,
+                answer: Err((Reason::RemoteInvalid, words)),
+                unfit: None,
+                tells_pace: true,
+            },
         }
     }
 
@@ -73,7 +79,7 @@ impl<'a> Heard<'a> {
             }
             Failure::Invalid(words) => (Event::Invalid, Outcome::Failed, Reason::RemoteInvalid, words),
         };
-        Self { event, outcome, answer: Err((reason, words)), unfit: None }
+        Self { event, outcome, answer: Err((reason, words)), unfit: None, tells_pace: true }
     }
 
     fn of_fault(fault: RemoteFault, message: &str) -> Self {
@@ -87,6 +93,12 @@ impl<'a> Heard<'a> {
             RemoteFault::Token | RemoteFault::Unavailable => Outcome::Unsent,
             _ => Outcome::Failed,
         };
-        Self { event: Event::Faulted(fault), outcome, answer: Err((reason, quote(message))), unfit: None }
+        Self {
+            event: Event::Faulted(fault),
+            outcome,
+            answer: Err((reason, quote(message))),
+            unfit: None,
+            tells_pace: fault == RemoteFault::Timeout,
+        }
     }
 }

@@ -9,6 +9,7 @@ mod call;
 mod chain;
 mod config;
 mod envelope;
+mod explain;
 mod heard;
 mod places;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use chain::{Chain, Looked};
 pub use config::{CascadeConfig, RemoteConfig};
 pub use envelope::{Energy, Envelope, Route};
+pub use explain::Outcome;
 pub use places::{Marked, MarkedSpan, OffsetUnit};
 
 use call::{Call, Onward};
@@ -116,7 +118,11 @@ impl Delegation {
         let policy = policy.checked()?;
         let local = if local.is_empty() { vec![LocalConfig::default()] } else { local };
         let trusts = local.into_iter().map(|local| Trust::new(local, policy.threshold)).collect::<Result<_>>()?;
-        let generals = remotes.into_iter().map(|remote| General::new(remote, tab)).collect::<Result<_>>()?;
+        let generals = remotes.into_iter().map(|remote| General::new(remote, tab)).collect::<Result<Vec<_>>>()?;
+        let is_money = policy.budget.is_some_and(|budget| budget.usd_per_day.is_some());
+        if is_money && !generals.iter().all(|general| general.limits.spending.has_price()) {
+            return Err(Error::invalid_input("a budget of money needs the price of each remote's tokens"));
+        }
         let queue = Queue::new(policy.max_concurrent as usize, policy.max_waiting as usize);
         let (judged, calls) = (HashMap::new(), HashMap::new());
         Ok(Self { policy, trusts, generals, device, unit, queue, judged, calls, last_call: 0 })
@@ -175,7 +181,7 @@ impl Delegation {
             remotes: self.generals.len(),
             bytes: question.text.len(),
         };
-        let decision = Decision { tiers, allowed };
+        let decision = Decision { tiers, allowed, offers: Vec::new() };
         let verdict = decision.verdict();
         let reason = match verdict {
             Verdict::Stays(reason) => reason,
@@ -226,7 +232,7 @@ impl Delegation {
     /// Invalid input: there is no such question, or it was sent already.
     pub fn begin(&mut self, call: u32, stream: bool, marked: Option<&Marked>, moment: Moment) -> Result<Turn> {
         if let Some((question, mut fallback)) = self.judged.remove(&call) {
-            let times = (moment.now_ms, self.policy.deadline_ms);
+            let times = (moment.now_ms, self.policy.longest_ms());
             let redaction = match (self.policy.privacy, marked) {
                 (Privacy::Allow, _) => None,
                 (_, Some(marked)) => {
@@ -239,7 +245,8 @@ impl Delegation {
                     return self.decline(call, Reason::RedactorUnavailable, String::new(), moment);
                 }
             };
-            self.calls.insert(call, Call::new(call, question, redaction, fallback, stream, times));
+            let budget = self.policy.budget;
+            self.calls.insert(call, Call::new(call, question, redaction, fallback, stream, times, budget));
             if self.queue.enter(call) == Entered::Full {
                 return self.decline(call, Denied::QueueFull.into(), Denied::QueueFull.to_string(), moment);
             }
@@ -286,7 +293,7 @@ impl Delegation {
     pub fn decline(&mut self, call: u32, reason: Reason, detail: String, moment: Moment) -> Result<Turn> {
         let Moment { now_ms, .. } = moment;
         let known = match self.judged.remove(&call) {
-            Some((question, fallback)) => Call::new(call, question, None, fallback, false, (now_ms, 0.0)),
+            Some((question, fallback)) => Call::new(call, question, None, fallback, false, (now_ms, 0.0), None),
             None => {
                 let mut known = self.take(call)?;
                 known.abort(&mut self.generals, now_ms);

@@ -6,11 +6,14 @@ use proptest::prelude::*;
 
 use super::tests::{allow, completion, delegated, delegation, judge, local, question, remote, response};
 use super::*;
+use crate::cascade::{Budget, Offer};
 use crate::remote::RemoteFault;
 use crate::remote::limits::Caps;
 
 const DEADLINE_MS: f64 = 5_000.0;
 const CAP: u32 = 12;
+/// Of requests a day, to both general models together.
+const BUDGET: u32 = 20;
 
 #[derive(Clone, Debug)]
 enum Happening {
@@ -83,7 +86,21 @@ impl World {
         let (state, end_ms) = self.questions.get_mut(&call).expect("it was asked");
         assert!(*state != State::Over, "nothing comes after the end");
         *state = match turn.step {
-            Step::Done(_) => State::Over,
+            Step::Done(envelope) => {
+                // What was decided is in the record, whatever came of it afterwards.
+                let Decision { offers, .. } = &envelope.decision;
+                let mut refusals = offers.iter().filter_map(Offer::refusal);
+                match envelope.reason {
+                    Reason::RequestsPerMinute | Reason::RequestsPerDay | Reason::BreakerOpen | Reason::RetryBudget => {
+                        assert!(refusals.any(|refusal| refusal == envelope.reason));
+                    }
+                    Reason::Unsure => assert_eq!(envelope.decision.verdict(), Verdict::Asks),
+                    _ => {}
+                }
+                let asked = offers.iter().filter(|offer| offer.refusal().is_none()).count();
+                assert_eq!(asked, envelope.attempts as usize);
+                State::Over
+            }
             Step::Wait { for_ms, .. } => {
                 assert!(for_ms <= *end_ms - self.now_ms + 1e-3);
                 State::Waits
@@ -168,7 +185,8 @@ proptest! {
             RemoteConfig { caps, retries: 2, ..remote("first") },
             RemoteConfig { caps, retries: 1, ..remote("second") },
         ];
-        let policy = Policy { max_concurrent: 2, max_waiting: 3, deadline_ms: DEADLINE_MS, ..allow() };
+        let budget = Budget { requests_per_day: Some(BUDGET), ..Budget::default() };
+        let policy = Policy { budget: Some(budget), max_concurrent: 2, max_waiting: 3, deadline_ms: DEADLINE_MS, ..allow() };
         let mut world = World {
             delegation: delegation(remotes, policy),
             now_ms: 1_795_478_400_000.0,
@@ -187,6 +205,7 @@ proptest! {
             let minute = world.sent.iter().filter(|(at_ms, _)| (end_ms - 60_000.0..=*end_ms).contains(at_ms));
             prop_assert!(minute.count() <= 2 * CAP as usize);
         }
+        prop_assert!(world.sent.len() <= BUDGET as usize, "all of it is on one day");
         // What is still open can be ended, and nothing is left then.
         world.now_ms += DEADLINE_MS;
         while let Some(call) = world.pick(&State::Waits, 0) {

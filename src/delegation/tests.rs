@@ -1,10 +1,10 @@
 use serde_json::{Map, json};
 
 use super::*;
-use crate::cascade::energy;
+use crate::cascade::{Budget, energy};
 use crate::device::{Build, DeviceChoice, DeviceKind};
 use crate::models::Work;
-use crate::remote::limits::{BreakerOptions, Caps};
+use crate::remote::limits::{BreakerOptions, Caps, Price};
 use crate::remote::{RemoteFault, Usage};
 use crate::tasks::{Answer, AnswerOutput, EntityGroup, Task};
 
@@ -305,6 +305,96 @@ fn over_a_cap_the_answer_is_local_and_says_so() {
     other.absorb(7, "rubbish");
     let call = delegated(judge(&mut other, question("b"), local(0.1), 1.0));
     assert_eq!(done(other.begin(call, false, None, NOW).unwrap().step).reason, Reason::RequestsPerMinute);
+}
+
+/// What becomes of questions under `budget`, one after the other; of two general models the first one refuses.
+fn under(budget: Budget, questions: usize) -> Vec<Envelope> {
+    let price = Price { prompt_usd_per_million: 1.0, completion_usd_per_million: 1.0, as_of: "2026-11-25".to_string() };
+    let priced = |model| RemoteConfig { price: Some(price.clone()), ..remote(model) };
+    let mut delegation =
+        delegation(vec![priced("first"), priced("second")], Policy { budget: Some(budget), ..allow() });
+    let ask = |_| {
+        let call = delegated(judge(&mut delegation, question("a"), local(0.1), 1.0));
+        let mut step = delegation.begin(call, false, None, NOW).unwrap().step;
+        while let Step::Send(request) = step {
+            let event = if request.remote == 0 { response(400, "") } else { completion(SPAM) };
+            step = delegation.resume(call, &event, NOW).unwrap().step;
+        }
+        done(step)
+    };
+    (0..questions).map(ask).collect()
+}
+
+#[test]
+fn a_budget_is_one_for_all_general_models_and_hard() {
+    let reasons = |envelopes: &[Envelope]| envelopes.iter().map(|envelope| envelope.reason).collect::<Vec<_>>();
+    let answered = under(Budget { requests_per_day: Some(5), ..Budget::default() }, 4);
+    let spent = Reason::RequestsPerDay;
+    assert_eq!(reasons(&answered), [Reason::Unsure, Reason::Unsure, spent, spent]);
+    assert_eq!(answered.iter().map(|envelope| envelope.attempts).collect::<Vec<_>>(), [2, 2, 1, 0]);
+    // What a request can cost at most is more than what is left, so nothing is sent; what it did cost is not.
+    let [first] = under(Budget { requests_per_day: Some(9), ..Budget::default() }, 1).try_into().unwrap();
+    let most = first.decision.offers[0].cost;
+    let used = energy::of_tokens(0, 0, 7).high;
+    let joules = |joules| reasons(&under(Budget { joules_per_day: Some(joules), ..Budget::default() }, 3));
+    assert_eq!(joules(most.joules * 0.99), [Reason::JoulesPerDay; 3]);
+    assert_eq!(joules(most.joules + 1.5 * used), [Reason::Unsure, Reason::Unsure, Reason::JoulesPerDay]);
+    let usd = |usd| reasons(&under(Budget { usd_per_day: Some(usd), ..Budget::default() }, 3));
+    assert_eq!(usd(most.usd * 0.99), [Reason::UsdPerDay; 3]);
+    assert_eq!(usd(most.usd + 10e-6), [Reason::Unsure, Reason::Unsure, Reason::UsdPerDay]);
+}
+
+#[test]
+fn a_general_model_that_was_slow_of_late_is_not_asked_for_a_while() {
+    let budget = Budget { latency_ms: Some(200.0), ..Budget::default() };
+    let mut delegation = delegation(vec![remote("any")], Policy { budget: Some(budget), ..allow() });
+    let mut ask = |elapsed_ms, now_ms| {
+        let moment = Moment { now_ms, ..NOW };
+        let call = delegated(judge(&mut delegation, question("a"), local(0.1), 1.0));
+        let mut step = delegation.begin(call, false, None, moment).unwrap().step;
+        if let Step::Send(request) = step {
+            assert!(request.deadline_ms <= 200.0);
+            let RemoteEvent::Response { body, .. } = completion(SPAM) else { panic!("a response") };
+            let event = RemoteEvent::Response { status: 200, retry_after: None, content_type: None, body, elapsed_ms };
+            step = delegation.resume(call, &event, moment).unwrap().step;
+        }
+        done(step).reason
+    };
+    assert_eq!(ask(190.0, NOW.now_ms), Reason::Unsure);
+    assert_eq!(ask(250.0, NOW.now_ms), Reason::Unsure);
+    assert_eq!(ask(1.0, NOW.now_ms + 2.0), Reason::Latency);
+    assert_eq!(ask(1.0, NOW.now_ms + 61_000.0), Reason::Unsure);
+    assert_eq!(ask(1.0, NOW.now_ms + 61_000.0), Reason::Unsure);
+}
+
+#[test]
+fn a_budget_of_money_needs_prices() {
+    let budget = Budget { usd_per_day: Some(1.0), ..Budget::default() };
+    let policy = Policy { budget: Some(budget), ..allow() };
+    let config = CascadeConfig { remotes: vec![remote("any")], policy, ..CascadeConfig::default() };
+    assert!(Delegation::new(config, device(), OffsetUnit::Bytes).is_err());
+}
+
+#[test]
+fn an_answer_is_explained_by_its_numbers() {
+    let budget = Budget { requests_per_day: Some(5), joules_per_day: Some(1e6), ..Budget::default() };
+    let [remote_answer] = under(budget, 1).try_into().unwrap();
+    let words = Outcome::from(&remote_answer).explain();
+    let lines: Vec<&str> = words.lines().collect();
+    assert_eq!(lines.len(), 6, "{words}");
+    assert!(lines[0].contains("confidence of 0.1000, below the threshold of 0.9000 (not calibrated"), "{words}");
+    assert!(lines[1].starts_with("The policy lets texts leave as they are."), "{words}");
+    assert!(lines[2].contains("left are 5 requests today, 1000000 J today: asked."), "{words}");
+    assert!(lines[3].contains("General model 1") && lines[3].contains("left are 4 requests today"), "{words}");
+    assert_eq!(lines[4], "Decided: a general model is asked.");
+    assert!(lines[5].starts_with("Answered by general model 'second' after 2 requests, in"), "{words}");
+    let sure = done(judge(&mut delegation(vec![], allow()), question("a"), local(0.95), 2.0));
+    let words = Outcome::from(&sure).explain();
+    assert_eq!(words.lines().count(), 3, "{words}");
+    assert!(words.contains("because the local model is sure.\nAnswered by local model 0, in 2.0 ms"), "{words}");
+    let unsure = done(judge(&mut delegation(vec![], allow()), question("a"), local(0.5), 2.0));
+    let words = Outcome::from(&unsure).explain();
+    assert!(words.contains("Answered by local model 0, which is not sure: there is no remote, in"), "{words}");
 }
 
 #[test]

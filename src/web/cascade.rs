@@ -9,7 +9,7 @@ use super::pipeline::Pipeline;
 use super::{JsResult, JsRunOptions, now_ms};
 use crate::calibration::{self, Calibrated, Calibration, Example, Source};
 use crate::cascade::{LocalConfig, Reason, Tier};
-use crate::delegation::{CascadeConfig, Chain, Delegation, Marked, Moment, OffsetUnit, Step};
+use crate::delegation::{CascadeConfig, Chain, Delegation, Marked, Moment, OffsetUnit, Outcome, Step};
 use crate::device::DeviceReport;
 use crate::error::Error;
 use crate::remote::{Question, RemoteEvent};
@@ -25,6 +25,8 @@ extern "C" {
     pub type JsRemoteEvent;
     #[wasm_bindgen(typescript_type = "Marked")]
     pub type JsMarked;
+    #[wasm_bindgen(typescript_type = "Envelope")]
+    pub type JsEnvelope;
     #[wasm_bindgen(typescript_type = "Reason")]
     pub type JsReason;
     #[wasm_bindgen(typescript_type = "Step[]")]
@@ -131,6 +133,12 @@ impl Cascade {
             self.delegation.borrow_mut().calibrate(tier, calibration.clone()).map_err(to_js_error)?;
         }
         Ok(to_js(&Calibrated { report, calibration })?.unchecked_into())
+    }
+
+    /// The numbers that an envelope was decided from, in words.
+    pub fn explain(&self, envelope: JsEnvelope) -> JsResult<String> {
+        let outcome: Outcome = from_js("fields of the envelope", envelope)?;
+        Ok(outcome.explain())
     }
 
     /// Sends the question `call`, when its turn comes; `marked` is the personal data in its text.

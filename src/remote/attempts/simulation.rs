@@ -103,7 +103,7 @@ impl World {
 }
 
 fn admit(limits: &mut Limits, sending: Sending, pass: &mut Option<Pass>) -> Result<(), Denied> {
-    limits.admit(sending, Usage::default()).map(|admitted| *pass = Some(admitted))
+    limits.admit(sending, Usage::default(), limits.spending.left(sending.now_ms)).map(|admitted| *pass = Some(admitted))
 }
 
 fn refused(status: u16) -> Event<'static> {
@@ -168,7 +168,7 @@ fn ten_thousand_requests_end_once_each() {
         "GiveUp(Denied(BreakerOpen))",
         "GiveUp(Denied(RetryBudget))",
         "GiveUp(Denied(QueueFull))",
-        "GiveUp(Denied(RequestsPerMinute))",
+        "GiveUp(Denied(Over(RequestsPerMinute)))",
     ] {
         assert!(ways.contains(way), "{way} is not among {ways:?}");
     }

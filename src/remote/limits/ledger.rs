@@ -23,6 +23,12 @@ struct Record {
     day: u64,
     /// Money spent on that day, in billionths of a US dollar.
     nano_usd: u64,
+    /// Requests made on that day.
+    #[serde(default)]
+    requests: u64,
+    /// The most energy that they took, in thousandths of a joule.
+    #[serde(default)]
+    milli_j: u64,
     /// The last minute and the next one, in which retries wait.
     seconds: Vec<Second>,
 }
@@ -43,6 +49,8 @@ pub struct Sum {
     pub tokens: u64,
     /// Money, in billionths of a US dollar.
     pub nano_usd: u64,
+    /// Energy, in thousandths of a joule.
+    pub milli_j: u64,
 }
 
 const MINUTE_SECONDS: u64 = 60;
@@ -107,18 +115,26 @@ impl Ledger {
         });
     }
 
-    /// Requests and tokens of the minute, and money of the day, that `now_ms` is in.
-    pub fn spent(&self, now_ms: f64) -> Sum {
-        let (today, window) = (day_of(now_ms), window(now_ms));
+    /// Requests and tokens of the minute that `now_ms` is in.
+    pub fn minute(&self, now_ms: f64) -> Sum {
+        let window = window(now_ms);
         let mut sum = Sum::default();
-        for record in self.tabs.values() {
-            if record.day == today {
-                sum.nano_usd = sum.nano_usd.saturating_add(record.nano_usd);
-            }
-            for second in record.seconds.iter().filter(|second| window.contains(&second.at)) {
-                sum.requests = sum.requests.saturating_add(second.requests);
-                sum.tokens = sum.tokens.saturating_add(second.tokens);
-            }
+        let seconds = self.tabs.values().flat_map(|record| &record.seconds);
+        for second in seconds.filter(|second| window.contains(&second.at)) {
+            sum.requests = sum.requests.saturating_add(second.requests);
+            sum.tokens = sum.tokens.saturating_add(second.tokens);
+        }
+        sum
+    }
+
+    /// Requests, money and energy of the day that `now_ms` is in.
+    pub fn day(&self, now_ms: f64) -> Sum {
+        let today = day_of(now_ms);
+        let mut sum = Sum::default();
+        for record in self.tabs.values().filter(|record| record.day == today) {
+            sum.requests = sum.requests.saturating_add(record.requests);
+            sum.nano_usd = sum.nano_usd.saturating_add(record.nano_usd);
+            sum.milli_j = sum.milli_j.saturating_add(record.milli_j);
         }
         sum
     }
@@ -129,10 +145,13 @@ impl Ledger {
         record.version = record.version.saturating_add(1).max(now_ms as u64);
         let today = day_of(now_ms);
         if record.day != today {
-            (record.day, record.nano_usd) = (today, 0);
+            (record.day, record.nano_usd, record.requests, record.milli_j) = (today, 0, 0, 0);
         }
+        let change = |sum: &mut u64, less: u64, more: u64| *sum = sum.saturating_sub(less).saturating_add(more);
         if day == today {
-            record.nano_usd = record.nano_usd.saturating_sub(less.nano_usd).saturating_add(more.nano_usd);
+            change(&mut record.nano_usd, less.nano_usd, more.nano_usd);
+            change(&mut record.requests, less.requests, more.requests);
+            change(&mut record.milli_j, less.milli_j, more.milli_j);
         }
         let window = window(now_ms);
         record.seconds.retain(|second| window.contains(&second.at));
@@ -147,8 +166,8 @@ impl Ledger {
             }
         };
         let entry = &mut record.seconds[place];
-        entry.requests = entry.requests.saturating_sub(less.requests).saturating_add(more.requests);
-        entry.tokens = entry.tokens.saturating_sub(less.tokens).saturating_add(more.tokens);
+        change(&mut entry.requests, less.requests, more.requests);
+        change(&mut entry.tokens, less.tokens, more.tokens);
     }
 
     fn forget_poorest(&mut self) {
@@ -166,7 +185,13 @@ mod tests {
     const NOW_MS: f64 = 1_795_478_400_000.0;
 
     fn sum(requests: u64, tokens: u64, nano_usd: u64) -> Sum {
-        Sum { requests, tokens, nano_usd }
+        Sum { requests, tokens, nano_usd, milli_j: 7 * nano_usd }
+    }
+
+    /// Requests and tokens of the minute, requests, money and energy of the day.
+    fn spent(ledger: &Ledger, now_ms: f64) -> [u64; 5] {
+        let (minute, day) = (ledger.minute(now_ms), ledger.day(now_ms));
+        [minute.requests, minute.tokens, day.requests, day.nano_usd, day.milli_j]
     }
 
     fn with(entries: &[(u32, f64, Sum)]) -> Ledger {
@@ -181,15 +206,15 @@ mod tests {
     fn a_minute_and_a_day_go_by() {
         let ledger = with(&[(1, NOW_MS, sum(1, 10, 100)), (2, NOW_MS + 500.0, sum(1, 20, 200))]);
         for (after_ms, expected) in [
-            (600.0, sum(2, 30, 300)),
-            (60_999.0, sum(2, 30, 300)),
-            (61_000.0, sum(0, 0, 300)),
-            (86_399_999.0, sum(0, 0, 300)),
-            (86_400_000.0, sum(0, 0, 0)),
+            (600.0, [2, 30, 2, 300, 2100]),
+            (60_999.0, [2, 30, 2, 300, 2100]),
+            (61_000.0, [0, 0, 2, 300, 2100]),
+            (86_399_999.0, [0, 0, 2, 300, 2100]),
+            (86_400_000.0, [0; 5]),
             // A clock that was set back: what lies ahead does not count for long.
-            (-61_000.0, sum(0, 0, 0)),
+            (-61_000.0, [0; 5]),
         ] {
-            assert_eq!(ledger.spent(NOW_MS + after_ms), expected, "{after_ms}");
+            assert_eq!(spent(&ledger, NOW_MS + after_ms), expected, "{after_ms}");
         }
     }
 
@@ -262,7 +287,8 @@ mod tests {
                     total = sum(total.requests + requests, total.tokens + tokens, total.nano_usd + nano_usd);
                 }
                 let all = merged(merged(tabs[2].clone(), &tabs[0]), &tabs[1]);
-                prop_assert_eq!(all.spent(NOW_MS), total);
+                let Sum { requests, tokens, nano_usd, milli_j } = total;
+                prop_assert_eq!(spent(&all, NOW_MS), [requests, tokens, requests, nano_usd, milli_j]);
             }
         }
     }

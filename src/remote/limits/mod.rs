@@ -4,6 +4,7 @@
 
 mod breaker;
 mod ledger;
+mod pace;
 mod price;
 mod queue;
 mod retry_budget;
@@ -11,10 +12,9 @@ mod spending;
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 pub use breaker::{Breaker, BreakerOptions};
 pub use ledger::Ledger;
+pub use pace::Pace;
 pub use price::{Price, estimate};
 pub use queue::{Entered, Queue};
 pub use retry_budget::RetryBudget;
@@ -22,11 +22,10 @@ pub use spending::{Caps, Charge, Spending, Spent};
 
 use super::Usage;
 use super::attempts::may_pass;
+use crate::cascade::{Cap, Cost, Left, Reason};
 
 /// Why an attempt may not be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "web", derive(tsify::Tsify))]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
     /// The server failed too often in a row, and is left alone for a while.
     BreakerOpen,
@@ -34,24 +33,24 @@ pub enum Denied {
     RetryBudget,
     /// Too many requests wait already.
     QueueFull,
-    /// So many requests a minute are the cap.
-    RequestsPerMinute,
-    /// So many tokens a minute are the cap.
-    TokensPerMinute,
-    /// So much money a day is the cap.
-    UsdPerDay,
+    /// It could break a cap.
+    Over(Cap),
+}
+
+impl From<Denied> for Reason {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::BreakerOpen => Self::BreakerOpen,
+            Denied::RetryBudget => Self::RetryBudget,
+            Denied::QueueFull => Self::QueueFull,
+            Denied::Over(cap) => cap.into(),
+        }
+    }
 }
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::BreakerOpen => "the remote failed too often in a row and is left alone for a while",
-            Self::RetryBudget => "too many attempts of late were retries",
-            Self::QueueFull => "too many requests wait for the remote",
-            Self::RequestsPerMinute => "the cap on requests a minute is reached",
-            Self::TokensPerMinute => "the cap on tokens a minute is reached",
-            Self::UsdPerDay => "the cap on money a day is reached",
-        })
+        Reason::from(*self).fmt(f)
     }
 }
 
@@ -101,20 +100,29 @@ pub struct Limits {
     pub retries: RetryBudget,
     /// What was spent.
     pub spending: Spending,
+    /// How fast the server is of late.
+    pub pace: Pace,
 }
 
 impl Limits {
     /// Limits that nothing has been taken from, but for what `spending` knows of.
     pub fn new(breaker: BreakerOptions, spending: Spending) -> Self {
-        Self { breaker: Breaker::new(breaker), retries: RetryBudget::default(), spending }
+        Self { breaker: Breaker::new(breaker), retries: RetryBudget::default(), spending, pace: Pace::default() }
     }
 
-    /// Leave to send what is estimated to cost `estimate`.
+    /// What a request that uses `estimate` may cost.
+    pub fn cost(&self, now_ms: f64, estimate: Usage) -> Cost {
+        Cost { latency_ms: self.pace.expected_ms(now_ms), ..self.spending.cost(estimate) }
+    }
+
+    /// Leave to send what uses `estimate`, if its [`cost`](Self::cost) is within what is `left`.
     ///
     /// # Errors
     /// Which limit forbids it; nothing is taken from the others then.
-    pub fn admit(&mut self, sending: Sending, estimate: Usage) -> Result<Pass, Denied> {
-        self.spending.check(sending.now_ms, estimate)?;
+    pub fn admit(&mut self, sending: Sending, estimate: Usage, left: Left) -> Result<Pass, Denied> {
+        if let Some(cap) = left.forbids(&self.cost(sending.now_ms, estimate)) {
+            return Err(Denied::Over(cap));
+        }
         if sending.retry {
             self.retries.check(sending.now_ms)?;
         }
@@ -155,6 +163,10 @@ mod tests {
         Limits::new(BreakerOptions::default(), Spending::new(caps, None, 0).unwrap())
     }
 
+    fn admit(limits: &mut Limits, sending: Sending) -> Result<Pass, Denied> {
+        limits.admit(sending, Usage::default(), limits.spending.left(sending.now_ms))
+    }
+
     fn sending(now_ms: f64, retry: bool) -> Sending {
         Sending { now_ms, at_ms: now_ms, until_ms: now_ms + 1000.0, retry }
     }
@@ -163,35 +175,35 @@ mod tests {
     fn a_server_that_is_down_is_left_alone_and_then_tried_once() {
         let mut limits = limits(1000);
         for _ in 0..BreakerOptions::default().failures {
-            let pass = limits.admit(sending(NOW_MS, false), Usage::default()).unwrap();
+            let pass = admit(&mut limits, sending(NOW_MS, false)).unwrap();
             limits.settle(pass, Outcome::Refused(503), NOW_MS);
         }
-        assert_eq!(limits.admit(sending(NOW_MS, false), Usage::default()).unwrap_err(), Denied::BreakerOpen);
+        assert_eq!(admit(&mut limits, sending(NOW_MS, false)).unwrap_err(), Denied::BreakerOpen);
         let later = NOW_MS + BreakerOptions::default().rest_ms;
-        let probe = limits.admit(sending(later, false), Usage::default()).unwrap();
-        assert_eq!(limits.admit(sending(later, false), Usage::default()).unwrap_err(), Denied::BreakerOpen);
+        let probe = admit(&mut limits, sending(later, false)).unwrap();
+        assert_eq!(admit(&mut limits, sending(later, false)).unwrap_err(), Denied::BreakerOpen);
         limits.settle(probe, Outcome::Refused(400), later);
-        assert!(limits.admit(sending(later, false), Usage::default()).is_ok());
+        assert!(admit(&mut limits, sending(later, false)).is_ok());
     }
 
     #[test]
     fn what_one_limit_forbids_takes_nothing_from_the_others() {
         let mut limits = limits(1);
-        let pass = limits.admit(sending(NOW_MS, false), Usage::default()).unwrap();
+        let pass = admit(&mut limits, sending(NOW_MS, false)).unwrap();
         let before = limits.retries;
-        assert_eq!(limits.admit(sending(NOW_MS, true), Usage::default()).unwrap_err(), Denied::RequestsPerMinute);
+        assert_eq!(admit(&mut limits, sending(NOW_MS, true)).unwrap_err(), Denied::Over(Cap::RequestsPerMinute));
         assert_eq!(limits.retries, before);
         limits.settle(pass, Outcome::Unsent, NOW_MS);
-        assert!(limits.admit(sending(NOW_MS, true), Usage::default()).is_ok());
+        assert!(admit(&mut limits, sending(NOW_MS, true)).is_ok());
         assert_ne!(limits.retries, before);
     }
 
     #[test]
     fn retries_run_out() {
         let mut limits = limits(1000);
-        let admitted = (0..100).take_while(|_| limits.admit(sending(NOW_MS, true), Usage::default()).is_ok()).count();
+        let admitted = (0..100).take_while(|_| admit(&mut limits, sending(NOW_MS, true)).is_ok()).count();
         assert_eq!(admitted, retry_budget::CAPACITY as usize);
-        assert_eq!(limits.admit(sending(NOW_MS, true), Usage::default()).unwrap_err(), Denied::RetryBudget);
-        assert!(limits.admit(sending(NOW_MS, false), Usage::default()).is_ok());
+        assert_eq!(admit(&mut limits, sending(NOW_MS, true)).unwrap_err(), Denied::RetryBudget);
+        assert!(admit(&mut limits, sending(NOW_MS, false)).is_ok());
     }
 }

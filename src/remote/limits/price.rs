@@ -37,10 +37,14 @@ impl Price {
         Ok(self)
     }
 
-    /// The price of `usage`, in billionths of a dollar, rounded up.
+    /// The price of `usage`, in billionths of a dollar, rounded up. Tokens of the total of which the server does not say
+    /// what they were have the higher of the two prices.
     pub fn nano_usd(&self, usage: Usage) -> u64 {
-        let usd = f64::from(usage.prompt_tokens) * self.prompt_usd_per_million
-            + f64::from(usage.completion_tokens) * self.completion_usd_per_million;
+        let Usage { prompt_tokens, completion_tokens, total_tokens } = usage;
+        let other = total_tokens.saturating_sub(prompt_tokens.saturating_add(completion_tokens));
+        let usd = f64::from(prompt_tokens) * self.prompt_usd_per_million
+            + f64::from(completion_tokens) * self.completion_usd_per_million
+            + f64::from(other) * self.prompt_usd_per_million.max(self.completion_usd_per_million);
         (usd * 1000.0).ceil() as u64
     }
 }
@@ -65,6 +69,7 @@ mod tests {
     fn tokens_have_their_price() {
         let usage = Usage { prompt_tokens: 1000, completion_tokens: 100, total_tokens: 1100 };
         assert_eq!(price(0.15, 0.6, "2026-11-24").nano_usd(usage), 210_000);
+        assert_eq!(price(0.15, 0.6, "2026-11-24").nano_usd(Usage { total_tokens: 1200, ..usage }), 270_000);
         assert_eq!(price(0.000_000_1, 0.0, "2026-11-24").nano_usd(usage), 1);
         assert_eq!(price(0.0, 0.0, "2026-11-24").nano_usd(usage), 0);
     }

@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Price;
 use super::ledger::{Ledger, Sum, day_of, second_of};
-use super::{Denied, Price};
+use crate::cascade::energy;
+use crate::cascade::{Cost, Left, Today, check_cap};
 use crate::error::{Error, Result};
 use crate::remote::Usage;
 
@@ -54,7 +56,6 @@ pub struct Charge {
 #[derive(Debug)]
 pub struct Spending {
     caps: Caps,
-    nano_usd_per_day: Option<u64>,
     price: Option<Price>,
     tab: u32,
     ledger: Ledger,
@@ -64,39 +65,46 @@ impl Spending {
     /// Caps for the tab that is known to the others as `tab`. No other open tab may have the same number.
     ///
     /// # Errors
-    /// Invalid input: a cap on money without a price, or one that is no sum of money; a price that is none.
+    /// Invalid input: a cap on money without a price, or one that leaves nothing; a price that is none.
     pub fn new(caps: Caps, price: Option<Price>, tab: u32) -> Result<Self> {
         let price = price.map(Price::checked).transpose()?;
-        let nano_usd_per_day = match caps.usd_per_day {
-            None => None,
-            Some(usd) if !(0.0..=1e9).contains(&usd) => {
-                return Err(Error::invalid_input(format!("{usd} US dollars a day is no cap")));
-            }
-            Some(_) if price.is_none() => {
-                return Err(Error::invalid_input("a cap on money needs the price of the remote model's tokens"));
-            }
-            Some(usd) => Some((usd * 1e9) as u64),
-        };
-        Ok(Self { caps, nano_usd_per_day, price, tab, ledger: Ledger::default() })
+        check_cap("requests_per_minute", caps.requests_per_minute.map(f64::from))?;
+        check_cap("tokens_per_minute", caps.tokens_per_minute.map(f64::from))?;
+        check_cap("usd_per_day", caps.usd_per_day)?;
+        if caps.usd_per_day.is_some() && price.is_none() {
+            return Err(Error::invalid_input("a cap on money needs the price of the remote model's tokens"));
+        }
+        Ok(Self { caps, price, tab, ledger: Ledger::default() })
     }
 
-    /// Whether a request that may cost `estimate` is within the caps.
-    ///
-    /// # Errors
-    /// Which cap it is not within.
-    pub fn check(&self, now_ms: f64, estimate: Usage) -> Result<(), Denied> {
-        let (spent, more) = (self.ledger.spent(now_ms), self.sum(estimate));
-        let over = |cap: Option<u64>, spent: u64, more: u64| cap.is_some_and(|cap| spent.saturating_add(more) > cap);
-        if over(self.caps.requests_per_minute.map(u64::from), spent.requests, more.requests) {
-            return Err(Denied::RequestsPerMinute);
+    /// Whether it is known what a request costs.
+    pub fn has_price(&self) -> bool {
+        self.price.is_some()
+    }
+
+    /// What a request that uses `estimate` costs.
+    pub fn cost(&self, estimate: Usage) -> Cost {
+        let Sum { tokens, nano_usd, milli_j, .. } = self.sum(estimate);
+        Cost { tokens, usd: nano_usd as f64 / 1e9, joules: milli_j as f64 / 1e3, latency_ms: None }
+    }
+
+    /// What the caps leave.
+    pub fn left(&self, now_ms: f64) -> Left {
+        let Caps { requests_per_minute, tokens_per_minute, usd_per_day } = self.caps;
+        let minute = self.ledger.minute(now_ms);
+        Left {
+            requests_per_minute: requests_per_minute.map(|cap| f64::from(cap) - minute.requests as f64),
+            tokens_per_minute: tokens_per_minute.map(|cap| f64::from(cap) - minute.tokens as f64),
+            // In whole billionths: a difference of fractions would be above or below by the last digit.
+            usd_per_day: usd_per_day.map(|cap| ((cap * 1e9).floor() - self.ledger.day(now_ms).nano_usd as f64) / 1e9),
+            ..Left::default()
         }
-        if over(self.caps.tokens_per_minute.map(u64::from), spent.tokens, more.tokens) {
-            return Err(Denied::TokensPerMinute);
-        }
-        if over(self.nano_usd_per_day, spent.nano_usd, more.nano_usd) {
-            return Err(Denied::UsdPerDay);
-        }
-        Ok(())
+    }
+
+    /// What was spent on the day that `now_ms` is in.
+    pub fn today(&self, now_ms: f64) -> Today {
+        let Sum { requests, nano_usd, milli_j, .. } = self.ledger.day(now_ms);
+        Today { requests, usd: nano_usd as f64 / 1e9, joules: milli_j as f64 / 1e3 }
     }
 
     /// Charges `estimate` for what is sent at `at_ms`.
@@ -135,22 +143,26 @@ impl Spending {
 
     /// The same for people to see.
     pub fn spent(&self, now_ms: f64) -> Spent {
-        let Sum { requests, tokens, nano_usd } = self.ledger.spent(now_ms);
+        let Sum { requests, tokens, .. } = self.ledger.minute(now_ms);
         let prices_as_of = self.price.as_ref().map(|price| price.as_of.clone());
-        Spent { requests, tokens, usd: nano_usd as f64 / 1e9, prices_as_of }
+        Spent { requests, tokens, usd: self.today(now_ms).usd, prices_as_of }
     }
 
     fn sum(&self, usage: Usage) -> Sum {
         // Some servers leave the total out.
         let parts = u64::from(usage.prompt_tokens) + u64::from(usage.completion_tokens);
         let nano_usd = self.price.as_ref().map_or(0, |price| price.nano_usd(usage));
-        Sum { requests: 1, tokens: parts.max(u64::from(usage.total_tokens)), nano_usd }
+        let [prompt, completion, total] =
+            [usage.prompt_tokens, usage.completion_tokens, usage.total_tokens].map(u64::from);
+        let milli_j = (energy::of_tokens(prompt, completion, total).high * 1e3).ceil() as u64;
+        Sum { requests: 1, tokens: parts.max(total), nano_usd, milli_j }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cascade::Cap;
 
     const NOW_MS: f64 = 1_795_478_400_000.0;
 
@@ -168,25 +180,30 @@ mod tests {
         Spending::new(caps, Some(price()), tab).unwrap()
     }
 
+    /// What a request of `usage` would break.
+    fn check(spending: &Spending, now_ms: f64, usage: Usage) -> Option<Cap> {
+        spending.left(now_ms).forbids(&spending.cost(usage))
+    }
+
     #[test]
     fn each_cap_holds() {
         let mut requests = spending(0);
         for _ in 0..3 {
             requests.charge(NOW_MS, NOW_MS, usage(1, 1));
         }
-        assert_eq!(requests.check(NOW_MS + 60_000.0, usage(1, 1)), Err(Denied::RequestsPerMinute));
-        assert_eq!(requests.check(NOW_MS + 61_000.0, usage(1, 1)), Ok(()));
+        assert_eq!(check(&requests, NOW_MS + 60_000.0, usage(1, 1)), Some(Cap::RequestsPerMinute));
+        assert_eq!(check(&requests, NOW_MS + 61_000.0, usage(1, 1)), None);
         let mut tokens = spending(0);
         tokens.charge(NOW_MS, NOW_MS, usage(900, 0));
-        assert_eq!(tokens.check(NOW_MS, usage(50, 51)), Err(Denied::TokensPerMinute));
-        assert_eq!(tokens.check(NOW_MS, usage(50, 50)), Ok(()));
+        assert_eq!(check(&tokens, NOW_MS, usage(50, 51)), Some(Cap::TokensPerMinute));
+        assert_eq!(check(&tokens, NOW_MS, usage(50, 50)), None);
         let mut money = spending(0);
         for at_ms in [NOW_MS, NOW_MS + 1e6] {
             money.charge(at_ms, at_ms, usage(999, 0));
         }
-        assert_eq!(money.check(NOW_MS + 3e6, usage(3, 0)), Err(Denied::UsdPerDay));
-        assert_eq!(money.check(NOW_MS + 3e6, usage(2, 0)), Ok(()));
-        assert_eq!(money.check(NOW_MS + 8.64e7, usage(999, 0)), Ok(()));
+        assert_eq!(check(&money, NOW_MS + 3e6, usage(3, 0)), Some(Cap::UsdPerDay));
+        assert_eq!(check(&money, NOW_MS + 3e6, usage(2, 0)), None);
+        assert_eq!(check(&money, NOW_MS + 8.64e7, usage(999, 0)), None);
         assert_eq!(money.spent(NOW_MS + 3e6).usd, 0.001_998);
     }
 
@@ -194,7 +211,7 @@ mod tests {
     fn estimates_are_corrected() {
         let mut spending = spending(0);
         let charge = spending.charge(NOW_MS, NOW_MS, usage(900, 100));
-        assert_eq!(spending.check(NOW_MS, usage(1, 0)), Err(Denied::TokensPerMinute));
+        assert_eq!(check(&spending, NOW_MS, usage(1, 0)), Some(Cap::TokensPerMinute));
         spending.correct(charge, Usage { total_tokens: 12, ..usage(9, 3) }, NOW_MS + 5.0);
         let as_of = Some("2026-11-24".to_string());
         let spent = Spent { requests: 1, tokens: 12, usd: 0.000_012, prices_as_of: as_of };
@@ -213,9 +230,9 @@ mod tests {
         let mut spending = spending(0);
         spending.charge(NOW_MS, NOW_MS + 60_000.0, usage(1000, 0));
         for later_ms in [0.0, 60_000.0, 119_000.0] {
-            assert_eq!(spending.check(NOW_MS + later_ms, usage(1, 0)), Err(Denied::TokensPerMinute));
+            assert_eq!(check(&spending, NOW_MS + later_ms, usage(1, 0)), Some(Cap::TokensPerMinute));
         }
-        assert_eq!(spending.check(NOW_MS + 121_000.0, usage(1, 0)), Ok(()));
+        assert_eq!(check(&spending, NOW_MS + 121_000.0, usage(1, 0)), None);
     }
 
     #[test]
@@ -236,8 +253,26 @@ mod tests {
     }
 
     #[test]
+    fn days_count_requests_and_the_most_energy_that_they_may_take() {
+        let mut spending = spending(0);
+        let charge = spending.charge(NOW_MS, NOW_MS, usage(100, 100));
+        let most = spending.cost(usage(100, 100)).joules;
+        assert!((most - energy::of_tokens(100, 100, 200).high).abs() < 2e-3);
+        assert_eq!(spending.today(NOW_MS), Today { requests: 1, usd: 0.0002, joules: most });
+        spending.correct(charge, usage(100, 1), NOW_MS);
+        assert!(spending.today(NOW_MS).joules < most / 5.0);
+        assert_eq!(spending.today(NOW_MS + 8.64e7), Today::default());
+    }
+
+    #[test]
     fn caps_that_make_no_sense_are_refused() {
-        for usd in [-1.0, f64::NAN, f64::INFINITY] {
+        for none in [
+            Caps { requests_per_minute: Some(0), ..Caps::default() },
+            Caps { tokens_per_minute: Some(0), ..Caps::default() },
+        ] {
+            assert!(Spending::new(none, None, 0).is_err());
+        }
+        for usd in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!(Spending::new(Caps { usd_per_day: Some(usd), ..Caps::default() }, Some(price()), 0).is_err());
         }
         assert!(Spending::new(Caps { usd_per_day: Some(1.0), ..Caps::default() }, None, 0).is_err());
@@ -254,7 +289,7 @@ mod tests {
             let mut now_ms = NOW_MS;
             for (later_ms, delay_ms, tokens) in asked {
                 now_ms += later_ms;
-                if spending.check(now_ms, usage(tokens, 0)).is_ok() {
+                if check(&spending, now_ms, usage(tokens, 0)).is_none() {
                     spending.charge(now_ms, now_ms + delay_ms, usage(tokens, 0));
                     sent.push((now_ms + delay_ms, u64::from(tokens)));
                 }

@@ -1,0 +1,68 @@
+//! An envelope in words: what it was decided from, and what came of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Energy, Envelope, Route};
+use crate::cascade::{Decision, Reason};
+
+/// What of an envelope explains it: no text, and no answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    route: Route,
+    tier: usize,
+    reason: Reason,
+    #[serde(default)]
+    detail: Option<String>,
+    degraded: bool,
+    attempts: u32,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    cost_usd: Option<f64>,
+    latency_ms: f64,
+    energy_j: Energy,
+    decision: Decision,
+}
+
+impl From<&Envelope> for Outcome {
+    fn from(envelope: &Envelope) -> Self {
+        Self {
+            route: envelope.route,
+            tier: envelope.tier,
+            reason: envelope.reason,
+            detail: envelope.detail.clone(),
+            degraded: envelope.degraded,
+            attempts: envelope.attempts,
+            model: envelope.model.clone(),
+            cost_usd: envelope.cost_usd,
+            latency_ms: envelope.latency_ms,
+            energy_j: envelope.energy_j,
+            decision: envelope.decision.clone(),
+        }
+    }
+}
+
+impl Outcome {
+    /// The numbers, and in words what was decided from them and what came of it, a line for each step.
+    pub fn explain(&self) -> String {
+        let Self { tier, reason, attempts, latency_ms, .. } = self;
+        let who = match (self.route, self.degraded) {
+            (Route::Remote, _) => format!("general model '{}'", self.model.as_deref().unwrap_or_default()),
+            (Route::Local, true) => format!("local model {tier}, which is not sure: {reason}"),
+            (Route::Local, false) => format!("local model {tier}"),
+        };
+        let detail = self.detail.as_ref().map_or_else(String::new, |detail| format!(" ({detail})"));
+        let tried = match attempts {
+            0 => String::new(),
+            1 => " after 1 request".to_string(),
+            more => format!(" after {more} requests"),
+        };
+        let cost = self.cost_usd.map_or_else(String::new, |usd| format!(", {usd:.6} US dollars"));
+        let remote_j = self.energy_j.remote.unwrap_or_default();
+        let (low_j, high_j) = (self.energy_j.local.low + remote_j.low, self.energy_j.local.high + remote_j.high);
+        let decision = self.decision.explain();
+        format!(
+            "{decision}\nAnswered by {who}{detail}{tried}, in {latency_ms:.1} ms{cost}, {low_j:.3} to {high_j:.3} J."
+        )
+    }
+}

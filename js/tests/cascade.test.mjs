@@ -7,6 +7,7 @@ import { builtInTransport } from '../dist/built_in.js';
 import { tierOf } from '../dist/calibrate.js';
 import { Triage } from '../dist/cascade.js';
 import { readyChain } from '../dist/chain.js';
+import { checkedNumbers } from '../dist/input.js';
 import { readyRedactor } from '../dist/redactor.js';
 import { readyRemotes } from '../dist/remote.js';
 import { serverTransport } from '../dist/server.js';
@@ -154,6 +155,10 @@ test('a remote that makes no sense is refused, and a key in a page is not taken 
     { ...remote, baseURL: 'http://user:key-of-the-user@127.0.0.1/v1' },
     { ...remote, baseURL: 'http://127.0.0.1/v1?key=key-of-the-user' },
     { ...remote, timeout: 3 },
+    { ...remote, caps: {} },
+    { ...remote, caps: null },
+    { ...remote, caps: { usd_per_day: NaN } },
+    { ...remote, price: { prompt_usd_per_million: Infinity, completion_usd_per_million: 1, as_of: '2026-11-24' } },
     { ...remote, getToken: 'x' },
     { ...remote, apiKey: 'key-of-the-user' },
     { ...remote, apiKey: 'key-of-the-user', getToken: () => 'x', dangerouslyAllowBrowserKey: true },
@@ -239,6 +244,14 @@ test('the threshold of a chain is that of its last model', async () => {
   assert.deepEqual([0, 1].map((tier) => tierOf(tier, 2)), [0, 1]);
   assert.equal(tierOf(undefined, 1), 0);
   for (const wrong of [undefined, 2, -1, 0.5, '0', null]) assert.throws(() => tierOf(wrong, 2), { kind: 'invalid-input' });
+});
+
+test('a number that is none is told by its name, before JSON makes nothing of it', () => {
+  const policy = { threshold: 0.5, budget: { usd_per_day: 1 } };
+  assert.equal(checkedNumbers('policy', policy), policy);
+  for (const wrong of [NaN, -Infinity, null]) {
+    assert.throws(() => checkedNumbers('policy', { budget: { usd_per_day: wrong } }), ({ kind, message }) => kind === 'invalid-input' && message.startsWith('policy.budget.usd_per_day is '));
+  }
 });
 
 test('local models are one or several, each with what is its own', () => {

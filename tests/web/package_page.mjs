@@ -66,7 +66,10 @@ async function inPage(defaults) {
       if (!loaded.has(key)) loaded.set(key, globalThis.pipeline(task, model));
       return loaded.get(key);
     },
-    cascade: ({ local, ...options }) => pilot.cascade({ local: { ...defaults, ...local }, ...options }),
+    cascade({ local, ...options }) {
+      const models = [local].flat().map((one) => ({ ...defaults, ...one }));
+      return pilot.cascade({ local: Array.isArray(local) ? models : models[0], ...options });
+    },
     /** What became of `promise`, in a form that can leave the page. */
     async outcome(promise) {
       try {

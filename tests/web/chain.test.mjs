@@ -1,0 +1,167 @@
+// Several local models one behind the other, texts that must stay, budgets, and answers in words.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+
+import { startFaults } from './faults_server.mjs';
+import { LIMIT, openBrowser } from './package_page.mjs';
+
+const SENTENCES = JSON.parse(readFileSync(new URL('../golden/sentences.json', import.meta.url), 'utf8')).slice(0, 40);
+/** Of a few kilobytes, and with the same labels. */
+const TINY = { task: 'text-classification', model: '/golden/tiny-bert-seq' };
+const SMALL = { task: 'text-classification', model: '/golden/tiny-xlmr-seq' };
+const PRICE = { prompt_usd_per_million: 1, completion_usd_per_million: 1, as_of: '2026-11-25' };
+
+for (const worker of [true, false]) {
+  describe(worker ? 'a chain in a worker' : 'a chain in place', LIMIT, () => {
+    let server;
+    let opened;
+    let page;
+    before(async () => {
+      server = await startFaults(() => ['ok']);
+      opened = await openBrowser({ webgpu: 'none' });
+      page = await opened.page({ worker });
+      await page.evaluate(
+        (given) => {
+          Object.assign(globalThis, given);
+          /** What becomes of `texts`, and what is told of it. */
+          globalThis.ask = async (options, texts, { thresholds, ...asked } = {}) => {
+            const triage = await cascade(options);
+            if (thresholds) triage.thresholds = thresholds;
+            try {
+              const answers = await triage(texts, asked);
+              return { answers, words: await Promise.all([answers].flat().map((answer) => triage.explain(answer))), thresholds: triage.thresholds };
+            } finally {
+              await triage.dispose();
+            }
+          };
+        },
+        { SENTENCES, TINY, SMALL, PRICE, URL_OF_REMOTE: server.url },
+      );
+    });
+    after(async () => {
+      await opened?.close();
+      await server?.stop();
+    });
+
+    test('what the first is not sure of goes through the next, and what the last is not sure of to the remote', async () => {
+      const { alone, chain } = await page.evaluate(async () => {
+        const alone = [];
+        for (const local of [TINY, SMALL]) alone.push((await ask({ local }, SENTENCES, { thresholds: [0] })).answers);
+        const middle = (answers) => answers.map(({ confidence }) => confidence).sort()[SENTENCES.length / 2];
+        const thresholds = alone.map(middle);
+        const remote = { baseURL: URL_OF_REMOTE, model: 'chain' };
+        return { alone, chain: await ask({ local: [{ ...TINY, threshold: thresholds[0] }, SMALL], remote, policy: { threshold: thresholds[1], privacy: 'allow' } }, SENTENCES) };
+      });
+      const tiers = new Set();
+      chain.answers.forEach((answer, i) => {
+        const looks = answer.decision.tiers;
+        assert.equal(looks[0].confidence, alone[0][i].confidence);
+        assert.equal(looks.length, looks[0].confidence >= chain.thresholds[0] ? 1 : 2);
+        const last = looks.at(-1);
+        assert.deepEqual([answer.tier, answer.confidence, answer.threshold], [looks.length - 1, last.confidence, last.threshold]);
+        if (answer.route === 'local') assert.equal(answer.output.label, alone[answer.tier][i].output.label);
+        assert.equal(answer.route === 'local', last.confidence >= chain.thresholds[answer.tier], answer.detail);
+        assert.ok(looks.every(({ latency_ms, threshold, calibrated }, tier) => latency_ms >= 0 && threshold === chain.thresholds[tier] && !calibrated));
+        tiers.add(`${answer.route} ${answer.tier}`);
+        assert.equal(chain.words[i].match(/^Local model/gm).length, looks.length);
+        assert.match(chain.words[i], answer.route === 'local' ? /because the local model is sure\./ : /a general model is asked\.\nAnswered by general model 'chain'/);
+      });
+      assert.deepEqual([...tiers].sort(), ['local 0', 'local 1', 'remote 1']);
+    });
+
+    test('one of a chain is calibrated on what reaches it, and promises nothing behind another threshold', async () => {
+      const found = await page.evaluate(async () => {
+        const triage = await cascade({ local: [{ ...TINY, threshold: 0.999 }, SMALL] });
+        const seen = await triage(SENTENCES);
+        // Right where it is sure enough, and else wrong half of the time.
+        const [middle] = seen.map(({ confidence }) => confidence).sort().slice(SENTENCES.length / 2);
+        const labels = ['negative', 'neutral', 'positive'];
+        const examples = seen.map(({ output: { label }, confidence }, i) => ({ text: SENTENCES[i], label: confidence >= middle || i % 2 ? label : labels.find((other) => other !== label) }));
+        const unsaid = await outcome(triage.calibrate(examples));
+        const { report, calibration } = await triage.calibrate(examples, { tier: 1, alpha: 0.4, delta: 0.3 });
+        const [calibrated] = await triage([SENTENCES[0]]);
+        const { thresholds } = triage;
+        triage.thresholds = [0.9999, thresholds[1]];
+        const [behind] = await triage([SENTENCES[0]]);
+        await triage.dispose();
+        const again = await cascade({ local: [{ ...TINY, threshold: 0.999 }, { ...SMALL, calibration }] });
+        const [kept] = await again([SENTENCES[0]]);
+        await again.dispose();
+        const alone = await cascade({ local: SMALL, calibration });
+        const [first] = await alone([SENTENCES[0]]);
+        await alone.dispose();
+        return { unsaid, report, calibration, calibrated, behind, kept, first, thresholds };
+      });
+      assert.match(found.unsaid.error.message, /There are 2 local models/);
+      assert.equal(found.report.choice.outcome, 'holds', JSON.stringify(found.report.choice));
+      assert.equal(found.calibration.behind.length, 1);
+      assert.deepEqual(found.thresholds, [0.999, found.calibration.threshold]);
+      const says = ({ tier, calibrated }) => [tier, calibrated];
+      assert.deepEqual([found.calibrated, found.behind, found.kept, found.first].map(says), [[1, true], [1, false], [1, true], [0, false]]);
+    });
+
+    test('what must stay local stays, whatever the policy allows', async () => {
+      const { answers, words } = await page.evaluate(() =>
+        ask({ local: TINY, remote: { baseURL: URL_OF_REMOTE, model: 'never' }, policy: { threshold: 1, privacy: 'allow' } }, SENTENCES, { must_stay_local: true }),
+      );
+      assert.ok(answers.every(({ route, reason, degraded }) => route === 'local' && reason === 'must-stay-local' && degraded));
+      assert.ok(words.every((words) => words.includes('This one must stay local.')));
+      assert.equal(server.of('never').bodies.length, 0);
+    });
+
+    test('a budget is hard, and one for all general models together', async () => {
+      const name = `budget-${worker}`;
+      const { answers, words } = await page.evaluate(
+        (model) => {
+          const remote = ['a', 'b'].map((which) => ({ baseURL: URL_OF_REMOTE, model: `${model}-${which}`, price: PRICE }));
+          return ask({ local: TINY, remote, policy: { threshold: 1, privacy: 'allow', budget: { requests_per_day: 3, usd_per_day: 1, joules_per_day: 1e6 } } }, SENTENCES.slice(0, 8));
+        },
+        name,
+      );
+      const reasons = answers.map(({ reason }) => reason);
+      assert.deepEqual([reasons.filter((reason) => reason === 'unsure').length, reasons.filter((reason) => reason === 'requests-per-day').length], [3, 5]);
+      assert.equal(server.of(`${name}-a`).bodies.length + server.of(`${name}-b`).bodies.length, 3);
+      for (const [i, { decision, reason }] of answers.entries()) {
+        const [{ cost, left }] = decision.offers;
+        assert.ok(cost.tokens > 0 && cost.usd > 0 && cost.joules > 0);
+        assert.equal(left.requests_per_day >= 1, reason === 'unsure');
+        assert.match(words[i], reason === 'unsure' ? /left are [1-3] requests today, .*: asked\./ : /not asked, because the budget of requests a day is spent\./);
+      }
+      // Another page of the origin knows of it.
+      const again = await page.evaluate((model) => ask({ local: TINY, remote: { baseURL: URL_OF_REMOTE, model: `${model}-a` }, policy: { threshold: 1, privacy: 'allow', budget: { requests_per_day: 3 } } }, SENTENCES[0]), name);
+      assert.equal(again.answers.reason, 'requests-per-day');
+    });
+
+    test('what makes no sense is refused, and said clearly', async () => {
+      const outcomes = await page.evaluate(async () => {
+        const remote = { baseURL: URL_OF_REMOTE, model: 'none' };
+        const budget = (budget) => cascade({ local: TINY, remote, policy: { budget } });
+        const calls = {
+          'caps nothing': () => budget({}),
+          'requests_per_day is 0': () => budget({ requests_per_day: 0 }),
+          'usd_per_day is -1': () => cascade({ local: TINY, remote: { ...remote, price: PRICE }, policy: { budget: { usd_per_day: -1 } } }),
+          'joules_per_day is NaN': () => budget({ joules_per_day: NaN }),
+          'latency_ms is 0': () => budget({ latency_ms: 0 }),
+          'needs the price': () => budget({ usd_per_day: 1 }),
+          'unknown field `euros`': () => budget({ euros: 1 }),
+          'policy.threshold is NaN': () => cascade({ local: TINY, policy: { threshold: NaN } }),
+          'tell the same labels apart': () => cascade({ local: [TINY, { task: 'text-classification', model: '/golden/tiny-distilbert-seq' }] }),
+          'do the same task': () => cascade({ local: [TINY, { task: 'token-classification', model: '/golden/tiny-bert-token' }] }),
+          'Each model of a chain has its own calibration': () => cascade({ local: [TINY, SMALL], calibration: { threshold: 0.5 } }),
+          'the fields of the envelope': async () => {
+            const triage = await cascade({ local: TINY });
+            return triage.explain({ route: 'local' }).finally(() => triage.dispose());
+          },
+        };
+        const outcomes = {};
+        for (const [words, call] of Object.entries(calls)) outcomes[words] = await outcome(call());
+        return outcomes;
+      });
+      for (const [words, { error }] of Object.entries(outcomes)) {
+        assert.deepEqual([error?.kind, error?.ours], ['invalid-input', true], words);
+        assert.ok(error.message.includes(words), error.message);
+      }
+    });
+  });
+}

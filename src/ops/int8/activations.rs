@@ -3,16 +3,16 @@
 use std::ops::Range;
 
 use crate::ops::rows;
-use crate::ops::simd::{self, GROUP, PANEL, Quad, Word};
+use crate::ops::simd::{self, GROUP, PANEL, Quad, Second, Word};
 
 /// Root mean squares that the steps of an activation cover.
-pub const SPAN: f32 = 5.0;
+pub const SPAN: f32 = 5.5;
 /// Steps of an activation.
 pub const STEPS: f32 = 127.0;
 /// Numbers that are quantised at once.
 const BLOCK: usize = 16;
 /// Rows of a tile, whose sums stay in registers.
-pub const TILE: usize = 4;
+pub const TILE: usize = simd::ROWS;
 
 /// Rows of activations, quantised.
 pub struct Left {
@@ -20,24 +20,16 @@ pub struct Left {
     /// Four numbers of a row each; the rows of a tile side by side.
     words: Vec<Word>,
     pub rows: Vec<Row>,
+    /// The second digits of all tiles, group by group: those below nought, and those above.
     seconds: Vec<Second>,
+    /// Where these end, for each group of each tile.
+    ends: Vec<[usize; 2]>,
 }
 
 /// What the integers of a row stand for: `(number - zero) * step`.
 pub struct Row {
     step: f32,
     zero: f32,
-    /// Where its second digits end.
-    end: usize,
-}
-
-/// The second digit of a number.
-struct Second {
-    quad: usize,
-    /// By how many bits its weight is to be moved to the left so that it ends where a quad ends.
-    shift: u32,
-    /// The number less its first digit.
-    number: f32,
 }
 
 impl Row {
@@ -69,63 +61,87 @@ impl Left {
     pub fn new(x: &[f32], inputs: usize) -> Self {
         let (depth, count) = (inputs.div_ceil(4), x.len() / inputs);
         let words = vec![Word::default(); count * depth];
-        let mut left = Self { depth, words, rows: Vec::with_capacity(count), seconds: Vec::new() };
+        let mut left = Self { depth, words, rows: Vec::with_capacity(count), seconds: Vec::new(), ends: Vec::new() };
+        let mut digits = [vec![[Word::default(); TILE]; depth], vec![[Word::default(); TILE]; depth]];
         for rows in tiles(0..count) {
-            for (place, row) in rows.clone().enumerate() {
-                left.push(&x[row * inputs..][..inputs], rows.start * depth + place, rows.len());
+            let x = &x[rows.start * inputs..rows.end * inputs];
+            let words = &mut left.words[rows.start * depth..rows.end * depth];
+            let any = match rows.len() {
+                1 => quantise::<1>(x, words.as_chunks_mut().0, &mut digits, &mut left.rows),
+                2 => quantise::<2>(x, words.as_chunks_mut().0, &mut digits, &mut left.rows),
+                3 => quantise::<3>(x, words.as_chunks_mut().0, &mut digits, &mut left.rows),
+                _ => quantise::<TILE>(x, words.as_chunks_mut().0, &mut digits, &mut left.rows),
+            };
+            for group in (0..depth).step_by(GROUP) {
+                let end = depth.min(group + GROUP);
+                left.ends.push([0, 1].map(|side| {
+                    if any {
+                        for (quad, words) in digits[side][group..end].iter_mut().enumerate() {
+                            if *words != [Word::default(); TILE] {
+                                left.seconds.push(Second { quad, words: std::mem::take(words) });
+                            }
+                        }
+                    }
+                    left.seconds.len()
+                }));
             }
         }
         left
-    }
-
-    /// Quantises a row. Its words begin at `place` and are `stride` apart.
-    fn push(&mut self, x: &[f32], place: usize, stride: usize) {
-        let (mut row, by) = Row::new(x);
-        let (whole, rest) = x.as_chunks::<BLOCK>();
-        let mut last = [0.0; BLOCK];
-        last[..rest.len()].copy_from_slice(rest);
-        let blocks = whole.iter().chain((!rest.is_empty()).then_some(&last));
-        let mut words = self.words[place..].iter_mut().step_by(stride);
-        for (block, numbers) in blocks.enumerate() {
-            let numbers = numbers.map(|x| nearest(x * by, row.zero));
-            let (block_words, rest) = simd::words(&numbers);
-            let block_words = block_words.into_iter().take(self.depth - 4 * block);
-            block_words.zip(&mut words).for_each(|(word, to)| *to = word);
-            if rest {
-                let numbers = numbers.iter().take(x.len() - BLOCK * block).enumerate();
-                for (at, number) in numbers.filter(|(_, number)| *number >> 7 != 0) {
-                    let (quad, shift) = ((block * BLOCK + at) / 4, 24 - 8 * (at as u32 % 4));
-                    self.seconds.push(Second { quad, shift, number: (number & !127) as f32 });
-                }
-            }
-        }
-        row.end = self.seconds.len();
-        self.rows.push(row);
     }
 
     /// The sums of a tile's rows with a panel.
     #[inline(always)]
     pub fn multiply(&self, rows: Range<usize>, quads: &[Quad], scales: &[[f32; PANEL]]) -> [[f32; PANEL]; TILE] {
         let words = &self.words[rows.start * self.depth..][..rows.len() * self.depth];
-        let mut tile = match rows.len() {
-            1 => widened(simd::integers::<1>(words.as_chunks().0, quads, scales)),
-            2 => widened(simd::integers::<2>(words.as_chunks().0, quads, scales)),
-            3 => widened(simd::integers::<3>(words.as_chunks().0, quads, scales)),
-            _ => simd::integers::<TILE>(words.as_chunks().0, quads, scales),
-        };
-        for (row, sums) in rows.zip(&mut tile) {
-            let start = row.checked_sub(1).map_or(0, |before| self.rows[before].end);
-            let mut all = *sums;
-            for Second { quad, shift, number } in &self.seconds[start..self.rows[row].end] {
-                let (weights, scales) = (&quads[*quad], &scales[quad / GROUP]);
-                for at in 0..PANEL {
-                    all[at] += (weights[at] << shift >> 24) as f32 * (scales[at] * number);
+        let groups = self.depth.div_ceil(GROUP);
+        let ends = &self.ends[rows.start / TILE * groups..][..groups];
+        let mut start = self.ends[..rows.start / TILE * groups].last().map_or(0, |ends| ends[1]);
+        let seconds = ends.iter().map(|[middle, end]| {
+            let from = std::mem::replace(&mut start, *end);
+            simd::Seconds { below: &self.seconds[from..*middle], above: &self.seconds[*middle..*end] }
+        });
+        match rows.len() {
+            1 => widened(simd::integers::<1>(words.as_chunks().0, quads, scales, seconds)),
+            2 => widened(simd::integers::<2>(words.as_chunks().0, quads, scales, seconds)),
+            3 => widened(simd::integers::<3>(words.as_chunks().0, quads, scales, seconds)),
+            _ => simd::integers::<TILE>(words.as_chunks().0, quads, scales, seconds),
+        }
+    }
+}
+
+/// Quantises the rows of a tile into `words`, and into `digits` what does not fit; whether anything did not.
+fn quantise<const R: usize>(
+    x: &[f32],
+    words: &mut [[Word; R]],
+    digits: &mut [Vec<[Word; TILE]>; 2],
+    rows: &mut Vec<Row>,
+) -> bool {
+    let x: [&[f32]; R] = std::array::from_fn(|row| &x[x.len() / R * row..][..x.len() / R]);
+    let own = x.map(Row::new);
+    let mut any = false;
+    for (block, words) in words.chunks_mut(BLOCK / 4).enumerate() {
+        let mut all = [[Word::default(); 4]; R];
+        for (row, (x, (own, by))) in x.iter().zip(&own).enumerate() {
+            let x = &x[block * BLOCK..];
+            let numbers = match x.first_chunk::<BLOCK>() {
+                Some(x) => *x,
+                None => std::array::from_fn(|at| x.get(at).copied().unwrap_or(0.0)),
+            };
+            let (low, high) = simd::quantise(&numbers, *by, own.zero);
+            all[row] = low;
+            if let Some(high) = high {
+                any = true;
+                for (digits, high) in digits.iter_mut().zip(high) {
+                    digits[block * BLOCK / 4..].iter_mut().zip(high).for_each(|(to, word)| to[row] = word);
                 }
             }
-            *sums = all;
         }
-        tile
+        for (at, words) in words.iter_mut().enumerate() {
+            *words = std::array::from_fn(|row| all[row][at]);
+        }
     }
+    rows.extend(own.map(|(row, _)| row));
+    any
 }
 
 /// The rows of each tile of `rows`.
@@ -135,14 +151,6 @@ pub fn tiles(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
 
 fn widened<const R: usize>(sums: [[f32; PANEL]; R]) -> [[f32; PANEL]; TILE] {
     std::array::from_fn(|row| sums.get(row).copied().unwrap_or_default())
-}
-
-/// The integer next to `x`, plus `zero`.
-#[inline(always)]
-fn nearest(x: f32, zero: f32) -> i32 {
-    // Added to a small float it leaves the nearest integer in the last bits.
-    const ROUND: f32 = 12_582_912.0;
-    (x + (ROUND + zero)).to_bits().wrapping_sub(ROUND.to_bits()) as i32
 }
 
 impl Row {
@@ -157,6 +165,6 @@ impl Row {
         // `min` and `max` pass over what is no number; its row is none.
         let step = if span.is_nan() { f32::NAN } else { (high - low) / STEPS };
         let by = if step > 0.0 { 1.0 / step } else { 0.0 };
-        (Self { step, zero: (-low * by).round_ties_even(), end: 0 }, by)
+        (Self { step, zero: (-low * by).round_ties_even() }, by)
     }
 }

@@ -43,12 +43,17 @@ pub fn floats_in_cache(turns: usize) -> f64 {
 
 /// Multiplies tiles of integers of 8 bits that are in the cache.
 pub fn integers_in_cache(turns: usize) -> f64 {
-    let ([word, ..], _) = simd::words(&[3; 16]);
+    let ([word, ..], _) = simd::quantise(&[3.0; 16], 1.0, 0.0);
     let left = vec![[word; ROWS]; DEPTH];
     let right = vec![[0x0102_0304; PANEL]; DEPTH];
     let scales = vec![[1.0; PANEL]; DEPTH.div_ceil(simd::GROUP)];
     for _ in 0..turns {
-        black_box(simd::integers(black_box(&left), black_box(&right), &scales));
+        black_box(simd::integers(
+            black_box(&left),
+            black_box(&right),
+            &scales,
+            std::iter::repeat(simd::Seconds::default()),
+        ));
     }
     (turns * ROWS * PANEL * DEPTH * 4 * 2) as f64
 }

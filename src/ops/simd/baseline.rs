@@ -2,24 +2,40 @@
 
 use std::arch::wasm32::{
     f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane as lane, f32x4_mul, f32x4_splat, i16x8_shl, i16x8_shr,
-    i32x4, i32x4_add, i32x4_dot_i16x8, i32x4_splat, v128,
+    i16x8_shuffle, i32x4, i32x4_add, i32x4_dot_i16x8, i32x4_extract_lane as lane32, i32x4_max, i32x4_min, i32x4_splat,
+    i32x4_sub, v128,
 };
 
-use super::{GROUP, PANEL, Quad};
+use super::{GROUP, LEAST, MOST, PANEL, Quad, ROUND, Seconds};
 
 /// Four numbers of a row: the first and the third, and the second and the fourth.
 pub type Word = [i32; 2];
 
-/// Numbers of a row as [`integers`] wants them: whole, of 16 bits, so that none has more.
+/// Sixteen numbers of a row times `by` plus `zero`, as [`integers`] wants them: the nearest integers, whole, so that
+/// there are no second digits.
 #[inline(always)]
-pub fn words(numbers: &[i32; 16]) -> ([Word; 4], bool) {
-    let pair = |low: i32, high: i32| low & 0xffff | high << 16;
-    let word = |at: usize| [pair(numbers[at], numbers[at + 2]), pair(numbers[at + 1], numbers[at + 3])];
-    ([word(0), word(4), word(8), word(12)], false)
+pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word; 4]; 2]>) {
+    let nearest = |at: usize| {
+        let x = f32x4_mul(f32x4(x[at], x[at + 1], x[at + 2], x[at + 3]), f32x4_splat(by));
+        let number = i32x4_sub(f32x4_add(x, f32x4_splat(ROUND + zero)), i32x4_splat(ROUND.to_bits() as i32));
+        i32x4_min(i32x4_max(number, i32x4_splat(LEAST)), i32x4_splat(MOST))
+    };
+    // Their first, third, second and fourth in the lower halves of 32 bits each: the halves of a number are its word.
+    let word = |at: usize| {
+        let pairs = i16x8_shuffle::<0, 4, 2, 6, 0, 4, 2, 6>(nearest(at), nearest(at));
+        [lane32::<0>(pairs), lane32::<1>(pairs)]
+    };
+    ([word(0), word(4), word(8), word(12)], None)
 }
 
 /// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`.
-pub fn integers<const R: usize>(left: &[[Word; R]], right: &[Quad], scales: &[[f32; PANEL]]) -> [[f32; PANEL]; R] {
+/// There are no second digits.
+pub fn integers<'a, const R: usize>(
+    left: &[[Word; R]],
+    right: &[Quad],
+    scales: &[[f32; PANEL]],
+    _: impl Iterator<Item = Seconds<'a>>,
+) -> [[f32; PANEL]; R] {
     let mut all = [[f32x4_splat(0.0); 2]; R];
     for ((left, right), [a, b, c, d, e, f, g, h]) in left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales) {
         let mut sums = [[i32x4_splat(0); 2]; R];

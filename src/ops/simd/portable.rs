@@ -1,30 +1,42 @@
 //! Without instructions of any machine: loops that compilers turn into its SIMD.
 
-use super::{GROUP, PANEL, Quad};
+use super::{GROUP, LEAST, MOST, PANEL, Quad, ROUND, Seconds};
 
 /// Four numbers of a row.
 pub type Word = [i16; 4];
 
-/// Numbers of a row as [`integers`] wants them: whole, of 16 bits, so that none has more.
+/// Sixteen numbers of a row times `by` plus `zero`, as [`integers`] wants them: the lowest seven bits of the nearest
+/// integers, and where these have more their second digits.
 #[inline(always)]
-pub fn words(numbers: &[i32; 16]) -> ([Word; 4], bool) {
-    (std::array::from_fn(|at| std::array::from_fn(|place| numbers[4 * at + place] as i16)), false)
+pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word; 4]; 2]>) {
+    let nearest = |x: f32| (x * by + (ROUND + zero)).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+    let numbers = x.map(|x| nearest(x).clamp(LEAST, MOST));
+    let words = |digit: fn(i32) -> i32| {
+        let mut words = [Word::default(); 4];
+        words.as_flattened_mut().iter_mut().zip(numbers).for_each(|(word, number)| *word = digit(number) as i16);
+        words
+    };
+    let more = numbers.iter().any(|number| number >> 7 != 0);
+    let sides = || [words(|number| (-(number >> 7)).max(0)), words(|number| (number >> 7).max(0))];
+    (words(|number| number & 127), more.then(sides))
 }
 
-/// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`.
-pub fn integers<const R: usize>(left: &[[Word; R]], right: &[Quad], scales: &[[f32; PANEL]]) -> [[f32; PANEL]; R] {
+/// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`, and
+/// its `seconds`.
+pub fn integers<'a, const R: usize>(
+    left: &[[Word; R]],
+    right: &[Quad],
+    scales: &[[f32; PANEL]],
+    seconds: impl Iterator<Item = Seconds<'a>>,
+) -> [[f32; PANEL]; R] {
     let mut all = [[0.0; PANEL]; R];
-    for ((left, right), scales) in left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales) {
+    let groups = left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales).zip(seconds);
+    for (((left, right), scales), seconds) in groups {
         let mut sums = [[0; PANEL]; R];
-        for (left, quads) in left.iter().zip(right) {
-            for at in 0..4 {
-                let weights = quads.map(|quad| quad << (24 - 8 * at) >> 24);
-                for (sums, left) in sums.iter_mut().zip(left) {
-                    let left = i32::from(left[at]);
-                    sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += left * weight);
-                }
-            }
+        for (digits, by) in [(seconds.below, -128), (seconds.above, 128)] {
+            digits.iter().for_each(|second| add(&mut sums, &second.words, &right[second.quad], by));
         }
+        left.iter().zip(right).for_each(|(left, quads)| add(&mut sums, left, quads, 1));
         for (all, sums) in all.iter_mut().zip(sums) {
             for ((all, sum), scale) in all.iter_mut().zip(sums).zip(scales) {
                 *all += sum as f32 * scale;
@@ -32,6 +44,18 @@ pub fn integers<const R: usize>(left: &[[Word; R]], right: &[Quad], scales: &[[f
         }
     }
     all
+}
+
+/// Four numbers of each row, times `by`, by those of each column.
+#[inline(always)]
+fn add<const R: usize>(sums: &mut [[i32; PANEL]; R], left: &[Word], quads: &Quad, by: i32) {
+    for at in 0..4 {
+        let weights = quads.map(|quad| quad << (24 - 8 * at) >> 24);
+        for (sums, left) in sums.iter_mut().zip(left) {
+            let left = by * i32::from(left[at]);
+            sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += left * weight);
+        }
+    }
 }
 
 /// `sums += left · right` of a tile: `left` has a number of each row after another.

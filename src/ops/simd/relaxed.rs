@@ -6,50 +6,103 @@
 
 use std::arch::wasm32::{
     f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane as lane, f32x4_mul, f32x4_relaxed_madd, f32x4_splat,
-    i8x16_narrow_i16x8, i16x8_narrow_i32x4, i32x4, i32x4_extract_lane as word, i32x4_relaxed_dot_i8x16_i7x16_add,
-    i32x4_splat, v128, v128_and, v128_andnot, v128_any_true, v128_or,
+    i8x16_shuffle, i32x4, i32x4_extract_lane as word, i32x4_max, i32x4_min, i32x4_neg,
+    i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_shl, i32x4_shr, i32x4_splat, i32x4_sub, i64x2_shuffle, v128, v128_and,
+    v128_andnot, v128_any_true, v128_or,
 };
 
-use super::{GROUP, PANEL, Quad};
+use super::{GROUP, LEAST, MOST, PANEL, Quad, ROUND, Second, Seconds};
 
 /// Four numbers below 128 of a row.
 pub type Word = i32;
 
-/// Numbers of a row as [`integers`] wants them: their lowest seven bits, and whether any has more.
+/// Sixteen numbers of a row times `by` plus `zero`, as [`integers`] wants them: the lowest seven bits of the nearest
+/// integers, and where these have more their second digits.
 #[inline(always)]
-pub fn words(numbers: &[i32; 16]) -> ([Word; 4], bool) {
-    let [a, b, c, d] = [0, 4, 8, 12].map(|at| i32x4(numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]));
-    let low = |x| v128_and(x, i32x4_splat(127));
-    let halves = [i16x8_narrow_i32x4(low(a), low(b)), i16x8_narrow_i32x4(low(c), low(d))];
-    let words = i8x16_narrow_i16x8(halves[0], halves[1]);
+pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word; 4]; 2]>) {
+    let nearest = |at: usize| {
+        let x = f32x4_mul(f32x4(x[at], x[at + 1], x[at + 2], x[at + 3]), f32x4_splat(by));
+        // Not fused, here as below: so that the result is that of every other machine.
+        i32x4_sub(f32x4_add(x, f32x4_splat(ROUND + zero)), i32x4_splat(ROUND.to_bits() as i32))
+    };
+    let numbers = [nearest(0), nearest(4), nearest(8), nearest(12)];
+    let low = bytes(numbers.map(|x| v128_and(x, i32x4_splat(127))));
+    let [a, b, c, d] = numbers;
     let all = v128_or(v128_or(a, b), v128_or(c, d));
-    let word = [word::<0>(words), word::<1>(words), word::<2>(words), word::<3>(words)];
-    (word, v128_any_true(v128_andnot(all, i32x4_splat(127))))
+    let more = v128_any_true(v128_andnot(all, i32x4_splat(127)));
+    (
+        low,
+        more.then(|| {
+            let limited = |x| i32x4_min(i32x4_max(x, i32x4_splat(LEAST)), i32x4_splat(MOST));
+            let digits = numbers.map(|x| i32x4_shr(limited(x), 7));
+            let zero = i32x4_splat(0);
+            [bytes(digits.map(|x| i32x4_max(i32x4_sub(zero, x), zero))), bytes(digits.map(|x| i32x4_max(x, zero)))]
+        }),
+    )
 }
 
-/// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`.
+/// Numbers below 128, each in a byte. Narrowing them, which is one instruction, the compiler makes sixteen of.
+#[inline(always)]
+fn bytes([a, b, c, d]: [v128; 4]) -> [Word; 4] {
+    let lowest = |a, b| i8x16_shuffle::<0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28>(a, b);
+    let bytes = i64x2_shuffle::<0, 2>(lowest(a, b), lowest(c, d));
+    [word::<0>(bytes), word::<1>(bytes), word::<2>(bytes), word::<3>(bytes)]
+}
+
+/// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`, and
+/// its `seconds`.
 #[target_feature(enable = "relaxed-simd")]
-pub fn integers<const R: usize>(left: &[[Word; R]], right: &[Quad], scales: &[[f32; PANEL]]) -> [[f32; PANEL]; R] {
+pub fn integers<'a, const R: usize>(
+    left: &[[Word; R]],
+    right: &[Quad],
+    scales: &[[f32; PANEL]],
+    seconds: impl Iterator<Item = Seconds<'a>>,
+) -> [[f32; PANEL]; R] {
     let mut all = [[f32x4_splat(0.0); 2]; R];
-    for ((left, right), [a, b, c, d, e, f, g, h]) in left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales) {
+    let groups = left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales).zip(seconds);
+    for (((left, right), [a, b, c, d, e, f, g, h]), seconds) in groups {
         let mut sums = [[i32x4_splat(0); 2]; R];
+        if !seconds.below.is_empty() {
+            sums = digits(seconds.below, right, sums).map(|sums| sums.map(|sums| i32x4_neg(sums)));
+        }
+        if !seconds.above.is_empty() {
+            sums = digits(seconds.above, right, sums);
+        }
+        sums = sums.map(|sums| sums.map(|sums| i32x4_shl(sums, 7)));
         for (left, [a, b, c, d, e, f, g, h]) in left.iter().zip(right) {
             let (low, high) = (i32x4(*a, *b, *c, *d), i32x4(*e, *f, *g, *h));
             for (sums, left) in sums.iter_mut().zip(left) {
-                let left = i32x4_splat(*left);
-                sums[0] = i32x4_relaxed_dot_i8x16_i7x16_add(low, left, sums[0]);
-                sums[1] = i32x4_relaxed_dot_i8x16_i7x16_add(high, left, sums[1]);
+                *sums = [dot(low, *left, sums[0]), dot(high, *left, sums[1])];
             }
         }
         let scales = [f32x4(*a, *b, *c, *d), f32x4(*e, *f, *g, *h)];
         for (all, sums) in all.iter_mut().zip(sums) {
             for half in 0..2 {
-                // Not fused: so that the result is that of every other machine.
                 all[half] = f32x4_add(all[half], f32x4_mul(f32x4_convert_i32x4(sums[half]), scales[half]));
             }
         }
     }
     all.map(numbers)
+}
+
+/// What second digits add to the sums of a tile.
+#[inline]
+#[target_feature(enable = "relaxed-simd")]
+fn digits<const R: usize>(seconds: &[Second], right: &[Quad], mut sums: [[v128; 2]; R]) -> [[v128; 2]; R] {
+    for second in seconds {
+        let [a, b, c, d, e, f, g, h] = right[second.quad];
+        let (low, high) = (i32x4(a, b, c, d), i32x4(e, f, g, h));
+        for (sums, left) in sums.iter_mut().zip(&second.words) {
+            *sums = [dot(low, *left, sums[0]), dot(high, *left, sums[1])];
+        }
+    }
+    sums
+}
+
+#[inline]
+#[target_feature(enable = "relaxed-simd")]
+fn dot(quads: v128, left: Word, sums: v128) -> v128 {
+    i32x4_relaxed_dot_i8x16_i7x16_add(quads, i32x4_splat(left), sums)
 }
 
 /// `sums += left · right` of a tile: `left` has a number of each row after another.

@@ -8,7 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::formats::safetensors::{Reader, Tensor};
 use crate::loader::{FileRequest, LoadOptions, Loader};
+use crate::manifest;
 use crate::tasks::{Pipeline, Task};
 
 const PIECE_BYTES: usize = 1 << 20;
@@ -55,8 +57,7 @@ fn path(folder: &Path, base: Option<&Path>, name: &str) -> PathBuf {
 }
 
 fn hand_in(loader: &mut Loader, path: &Path, request: &FileRequest) -> Result<()> {
-    let unreadable =
-        |error: std::io::Error| Error::invalid_artefact(format!("{} cannot be read: {error}", path.display()));
+    let unreadable = |error| unreadable(path, error);
     let mut file = match File::open(path) {
         Err(error) if error.kind() == IoErrorKind::NotFound => return loader.missing(&request.name),
         opened => opened.map_err(unreadable)?,
@@ -77,6 +78,44 @@ fn hand_in(loader: &mut Loader, path: &Path, request: &FileRequest) -> Result<()
             return Ok(());
         }
     }
+}
+
+/// What a manifest says of the file at `path`.
+///
+/// # Errors
+/// Invalid artefact: it cannot be read.
+pub fn describe(path: &Path) -> Result<manifest::File> {
+    let unreadable = |error| unreadable(path, error);
+    let mut file = File::open(path).map_err(unreadable)?;
+    let bytes = file.metadata().map_err(unreadable)?.len();
+    Ok(manifest::File { bytes, sha256: digest(&mut file).map_err(unreadable)? })
+}
+
+/// Gives the tensors of the safetensors file at `path` to `each`, one after another.
+///
+/// # Errors
+/// Invalid artefact: it cannot be read, or is no such file; those of `each`.
+pub fn read_weights(path: &Path, each: &mut dyn FnMut(String, Tensor) -> Result<()>) -> Result<()> {
+    let unreadable = |error| unreadable(path, error);
+    let mut file = File::open(path).map_err(unreadable)?;
+    let (mut reader, mut piece) = (Reader::default(), vec![0; PIECE_BYTES]);
+    let mut refused = Ok(());
+    loop {
+        let length = file.read(&mut piece).map_err(unreadable)?;
+        if length == 0 {
+            return reader.finish();
+        }
+        reader.feed(&piece[..length], &mut |name, tensor| {
+            if refused.is_ok() {
+                refused = each(name, tensor);
+            }
+        })?;
+        std::mem::replace(&mut refused, Ok(()))?;
+    }
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    Error::invalid_artefact(format!("{} cannot be read: {error}", path.display()))
 }
 
 /// The SHA-256 of what `reader` gives, in hexadecimal.

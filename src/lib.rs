@@ -11,6 +11,8 @@
 
 pub mod calibration;
 pub mod cascade;
+#[cfg(feature = "cli")]
+pub mod convert;
 pub mod delegation;
 pub mod device;
 mod error;

@@ -6,7 +6,7 @@ mod webgpu;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::formats::safetensors::HostTensor;
+use crate::formats::safetensors::{HostTensor, Tensor};
 use crate::models::{Activation, Config, Encoder, Family, HeadKind, Problem, Weights};
 
 /// What runs the tensors' operations.
@@ -187,7 +187,7 @@ fn golden_weights(config: &Config) -> Result<Weights> {
     let mut weights = Weights::default();
     let mut add = |name: &str, shape: &[usize]| {
         let data = (0..shape.iter().product()).map(|_| draw()).collect();
-        weights.insert(name.to_string(), HostTensor { shape: shape.to_vec(), data })
+        weights.insert(name.to_string(), Tensor::Floats(HostTensor { shape: shape.to_vec(), data }))
     };
     add("embeddings.word_embeddings.weight", &[config.vocab_size, hidden])?;
     add("embeddings.position_embeddings.weight", &[config.max_position_embeddings, hidden])?;

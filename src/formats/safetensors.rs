@@ -5,7 +5,7 @@
 //! header in JSON, then the tensors without gaps.
 
 use half::{bf16, f16};
-use safetensors::tensor::Metadata;
+use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensorError};
 
 use crate::error::{Error, Result};
@@ -14,13 +14,24 @@ use crate::error::{Error, Result};
 const MAX_HEADER_BYTES: u64 = 16 << 20;
 const LENGTH_BYTES: usize = 8;
 
-/// A tensor in memory, row-major, its numbers widened to 32 bits.
+/// A tensor in memory, row-major.
 #[derive(Clone, Debug, PartialEq)]
-pub struct HostTensor {
+pub struct HostTensor<T = f32> {
     /// Its dimensions, the slowest first.
     pub shape: Vec<usize>,
     /// Its numbers; as many as the product of `shape`.
-    pub data: Vec<f32>,
+    pub data: Vec<T>,
+}
+
+/// A tensor of one of the types that are read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tensor {
+    /// Floats, widened to 32 bits.
+    Floats(HostTensor),
+    /// Integers of 8 bits.
+    Bytes(HostTensor<i8>),
+    /// Integers of 32 bits.
+    Words(HostTensor<i32>),
 }
 
 /// Reads one file whose bytes are handed in piece by piece, so that a file is never in memory twice.
@@ -48,23 +59,31 @@ struct Announced {
     bytes: usize,
 }
 
+/// Numbers of a type that is read.
+enum Numbers {
+    Floats(Vec<f32>),
+    Bytes(Vec<i8>),
+    Words(Vec<i32>),
+}
+
 /// A tensor of which some bytes have come.
 struct Partial {
     announced: Announced,
     taken: usize,
-    data: Vec<f32>,
+    /// Its numbers so far; none of a type that is not read.
+    numbers: Option<Numbers>,
     /// The first bytes of a number that was cut by the end of a piece.
     rest: Vec<u8>,
 }
 
 impl Reader {
     /// Takes the next bytes of the file, and gives every tensor that they complete to `emit`. Tensors of
-    /// other types than F32, F16 and BF16 (counters, position ids) are checked and passed over.
+    /// other types than F32, F16, BF16, I8 and I32 (counters, position ids) are checked and passed over.
     ///
     /// # Errors
     /// Invalid artefact: the header is too long, is no JSON, or announces tensors that overlap, leave
     /// gaps or do not have the bytes of their shape; or more bytes come than were announced.
-    pub fn feed(&mut self, mut bytes: &[u8], emit: &mut dyn FnMut(String, HostTensor)) -> Result<()> {
+    pub fn feed(&mut self, mut bytes: &[u8], emit: &mut dyn FnMut(String, Tensor)) -> Result<()> {
         if self.plan.is_none() {
             bytes = self.feed_header(bytes)?;
         }
@@ -144,7 +163,7 @@ impl Plan {
         Ok(Self { coming, data_bytes, received: 0, current: None })
     }
 
-    fn feed(&mut self, mut bytes: &[u8], emit: &mut dyn FnMut(String, HostTensor)) -> Result<()> {
+    fn feed(&mut self, mut bytes: &[u8], emit: &mut dyn FnMut(String, Tensor)) -> Result<()> {
         if bytes.len() > self.data_bytes - self.received {
             return Err(Error::invalid_artefact(format!(
                 "the file goes on after the {} bytes that its header announces",
@@ -166,8 +185,8 @@ impl Plan {
             bytes = later;
             if partial.taken < partial.announced.bytes {
                 self.current = Some(partial);
-            } else if width(partial.announced.dtype).is_some() {
-                emit(partial.announced.name, HostTensor { shape: partial.announced.shape, data: partial.data });
+            } else if let Some(numbers) = partial.numbers {
+                emit(partial.announced.name, numbers.tensor(partial.announced.shape));
             }
         }
     }
@@ -175,40 +194,78 @@ impl Plan {
 
 impl Partial {
     fn new(announced: Announced) -> Self {
-        Self { announced, taken: 0, data: Vec::new(), rest: Vec::new() }
+        Self { numbers: Numbers::new(announced.dtype), announced, taken: 0, rest: Vec::new() }
     }
 
     fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.taken += bytes.len();
-        let Some(width) = width(self.announced.dtype) else { return Ok(()) };
+        let Some(numbers) = &mut self.numbers else { return Ok(()) };
+        let Announced { name, dtype, bytes: all, .. } = &self.announced;
+        let width = dtype.bitsize() / 8;
         // Once, so that no tensor is copied while it grows; the header may lie, so it may be refused.
-        if self.data.try_reserve_exact(self.announced.bytes / width - self.data.len()).is_err() {
-            let Announced { name, bytes, .. } = &self.announced;
-            return Err(Error::invalid_artefact(format!(
-                "the tensor {name} is said to have {bytes} bytes, more than there is memory for"
-            )));
-        }
+        numbers.reserve(all / width).map_err(|_| {
+            Error::invalid_artefact(format!(
+                "the tensor {name} is said to have {all} bytes, more than there is memory for"
+            ))
+        })?;
         if !self.rest.is_empty() {
             let (whole, later) = take(&mut self.rest, width, bytes);
             bytes = later;
             if whole {
-                widen(self.announced.dtype, &self.rest, &mut self.data);
+                numbers.extend(*dtype, &self.rest);
                 self.rest.clear();
             }
         }
         let whole = bytes.len() - bytes.len() % width;
-        widen(self.announced.dtype, &bytes[..whole], &mut self.data);
+        numbers.extend(*dtype, &bytes[..whole]);
         self.rest.extend_from_slice(&bytes[whole..]);
         Ok(())
     }
 }
 
-/// The bytes of a number of a type that is read; none for those that are passed over.
-fn width(dtype: Dtype) -> Option<usize> {
-    match dtype {
-        Dtype::F32 => Some(4),
-        Dtype::F16 | Dtype::BF16 => Some(2),
-        _ => None,
+impl Numbers {
+    /// None of a type that is passed over.
+    fn new(dtype: Dtype) -> Option<Self> {
+        match dtype {
+            Dtype::F32 | Dtype::F16 | Dtype::BF16 => Some(Self::Floats(Vec::new())),
+            Dtype::I8 => Some(Self::Bytes(Vec::new())),
+            Dtype::I32 => Some(Self::Words(Vec::new())),
+            _ => None,
+        }
+    }
+
+    /// Makes room for `count` numbers in all.
+    fn reserve(&mut self, count: usize) -> std::result::Result<(), std::collections::TryReserveError> {
+        match self {
+            Self::Floats(data) => data.try_reserve_exact(count - data.len()),
+            Self::Bytes(data) => data.try_reserve_exact(count - data.len()),
+            Self::Words(data) => data.try_reserve_exact(count - data.len()),
+        }
+    }
+
+    /// Appends `bytes`, whole numbers of `dtype` in little endian.
+    fn extend(&mut self, dtype: Dtype, bytes: &[u8]) {
+        match (self, dtype) {
+            (Self::Floats(data), Dtype::F16) => {
+                data.extend(bytes.as_chunks().0.iter().map(|number| f16::from_le_bytes(*number).to_f32()));
+            }
+            (Self::Floats(data), Dtype::BF16) => {
+                data.extend(bytes.as_chunks().0.iter().map(|number| bf16::from_le_bytes(*number).to_f32()));
+            }
+            (Self::Floats(data), _) => {
+                data.extend(bytes.as_chunks().0.iter().map(|number| f32::from_le_bytes(*number)))
+            }
+            (Self::Bytes(data), _) => data.extend(bytes.iter().map(|byte| byte.cast_signed())),
+            (Self::Words(data), _) => data.extend(bytes.as_chunks().0.iter().map(|number| i32::from_le_bytes(*number))),
+        }
+    }
+
+    fn tensor(self, shape: Vec<usize>) -> Tensor {
+        match self {
+            Self::Floats(data) => Tensor::Floats(HostTensor { shape, data }),
+            Self::Bytes(data) => Tensor::Bytes(HostTensor { shape, data }),
+            Self::Words(data) => Tensor::Words(HostTensor { shape, data }),
+        }
     }
 }
 
@@ -217,31 +274,33 @@ fn expected_bytes(shape: &[usize], dtype: Dtype) -> Option<usize> {
     Some(elements.checked_mul(dtype.bitsize())?.div_ceil(8))
 }
 
-/// Appends `bytes`, whole numbers of `dtype` in little endian, to `data`.
-fn widen(dtype: Dtype, bytes: &[u8], data: &mut Vec<f32>) {
-    match dtype {
-        Dtype::F32 => data.extend(bytes.as_chunks::<4>().0.iter().map(|&number| f32::from_le_bytes(number))),
-        Dtype::F16 => data.extend(bytes.as_chunks::<2>().0.iter().map(|&number| f16::from_le_bytes(number).to_f32())),
-        Dtype::BF16 => data.extend(bytes.as_chunks::<2>().0.iter().map(|&number| bf16::from_le_bytes(number).to_f32())),
-        _ => {}
+impl Tensor {
+    /// Its type, its shape, and its numbers as a file has them.
+    fn parts(&self) -> (Dtype, &[usize], Vec<u8>) {
+        match self {
+            Self::Floats(HostTensor { shape, data }) => {
+                (Dtype::F32, shape, data.iter().flat_map(|x| x.to_le_bytes()).collect())
+            }
+            Self::Bytes(HostTensor { shape, data }) => {
+                (Dtype::I8, shape, data.iter().map(|x| x.cast_unsigned()).collect())
+            }
+            Self::Words(HostTensor { shape, data }) => {
+                (Dtype::I32, shape, data.iter().flat_map(|x| x.to_le_bytes()).collect())
+            }
+        }
     }
 }
 
-/// Writes `tensors` as F32 into one file, in the order of their names.
+/// Writes `tensors` into one file, sorted by their types and names.
 ///
 /// # Errors
 /// Internal: a tensor's shape is not that of its data.
-pub fn write<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a HostTensor)>) -> Result<Vec<u8>> {
-    let bytes: Vec<(&str, &HostTensor, Vec<u8>)> = tensors
-        .into_iter()
-        .map(|(name, tensor)| (name, tensor, tensor.data.iter().flat_map(|number| number.to_le_bytes()).collect()))
-        .collect();
+pub fn write<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> Result<Vec<u8>> {
+    let parts: Vec<_> = tensors.into_iter().map(|(name, tensor)| (name, tensor.parts())).collect();
     let internal = |error: SafeTensorError| Error::internal(format!("safetensors: {error}"));
-    let views = bytes
+    let views = parts
         .iter()
-        .map(|(name, tensor, bytes)| {
-            Ok((*name, safetensors::tensor::TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?))
-        })
+        .map(|(name, (dtype, shape, bytes))| Ok((*name, TensorView::new(*dtype, shape.to_vec(), bytes)?)))
         .collect::<Result<Vec<_>, _>>()
         .map_err(internal)?;
     safetensors::serialize(views, None).map_err(internal)
@@ -253,7 +312,7 @@ mod tests {
     use crate::error::ErrorKind;
 
     /// The tensors of `file`, handed in `step` bytes at a time.
-    fn read(file: &[u8], step: usize) -> Result<Vec<(String, HostTensor)>> {
+    fn read(file: &[u8], step: usize) -> Result<Vec<(String, Tensor)>> {
         let mut reader = Reader::default();
         let mut tensors = Vec::new();
         for piece in file.chunks(step) {
@@ -279,23 +338,30 @@ mod tests {
             "n":{"dtype":"I64","shape":[1],"data_offsets":[8,16]},
             "b":{"dtype":"F16","shape":[1,1],"data_offsets":[16,18]},
             "e":{"dtype":"F32","shape":[0],"data_offsets":[18,18]},
-            "c":{"dtype":"BF16","shape":[],"data_offsets":[18,20]}}"#;
+            "c":{"dtype":"BF16","shape":[],"data_offsets":[18,20]},
+            "d":{"dtype":"I8","shape":[3],"data_offsets":[20,23]},
+            "w":{"dtype":"I32","shape":[1,2],"data_offsets":[23,31]}}"#;
         let mut data = [1.5f32.to_le_bytes(), (-2f32).to_le_bytes()].concat();
         data.extend([0; 8]);
         data.extend(f16::from_f32(0.25).to_le_bytes());
         data.extend(bf16::from_f32(3.0).to_le_bytes());
+        data.extend([1, 255, 128]);
+        data.extend([7i32.to_le_bytes(), (-70_000i32).to_le_bytes()].concat());
         let file = file(header, &data);
         for step in 1..file.len() {
             let tensors = read(&file, step).unwrap();
-            let flat: Vec<_> = tensors
-                .iter()
-                .map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice(), tensor.data.as_slice()))
-                .collect();
-            assert_eq!(
-                flat,
-                [("a", &[2][..], &[1.5, -2.0][..]), ("b", &[1, 1], &[0.25]), ("e", &[0], &[]), ("c", &[], &[3.0])],
-                "step {step}"
-            );
+            let floats = |shape: &[usize], data: &[f32]| {
+                Tensor::Floats(HostTensor { shape: shape.to_vec(), data: data.to_vec() })
+            };
+            let wanted = [
+                ("a", floats(&[2], &[1.5, -2.0])),
+                ("b", floats(&[1, 1], &[0.25])),
+                ("e", floats(&[0], &[])),
+                ("c", floats(&[], &[3.0])),
+                ("d", Tensor::Bytes(HostTensor { shape: vec![3], data: vec![1, -1, -128] })),
+                ("w", Tensor::Words(HostTensor { shape: vec![1, 2], data: vec![7, -70_000] })),
+            ];
+            assert_eq!(tensors, wanted.map(|(name, tensor)| (name.to_string(), tensor)), "step {step}");
         }
     }
 
@@ -307,9 +373,13 @@ mod tests {
 
     #[test]
     fn written_files_are_read_back() {
-        let tensor = HostTensor { shape: vec![2, 1], data: vec![0.1, -0.2] };
-        let bytes = write([("w", &tensor)]).unwrap();
-        assert_eq!(read(&bytes, 3).unwrap(), [("w".to_string(), tensor)]);
+        let tensors = [
+            ("w", Tensor::Floats(HostTensor { shape: vec![2, 1], data: vec![0.1, -0.2] })),
+            ("a", Tensor::Words(HostTensor { shape: vec![1], data: vec![-3] })),
+            ("b", Tensor::Bytes(HostTensor { shape: vec![3], data: vec![1, -2, 3] })),
+        ];
+        let bytes = write(tensors.iter().map(|(name, tensor)| (*name, tensor))).unwrap();
+        assert_eq!(read(&bytes, 3).unwrap(), tensors.map(|(name, tensor)| (name.to_string(), tensor)));
     }
 
     #[test]

@@ -12,6 +12,8 @@ use std::collections::{BTreeSet, HashMap};
 
 pub use files::FileRequest;
 pub use options::{DType, LoadOptions};
+#[cfg(feature = "cli")]
+pub(crate) use text::{CONFIG, INDEX, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, shards};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -22,7 +24,7 @@ use fixed::FixedModel;
 use text::TextModel;
 
 /// What a folder's files must be.
-const MANIFEST: &str = "pilot.json";
+pub(crate) const MANIFEST: &str = "pilot.json";
 
 /// Collects a model's files and builds the model.
 pub struct Loader {
@@ -137,7 +139,7 @@ impl Loader {
     /// The type of the weights that were found.
     pub fn dtype(&self) -> DType {
         match &self.plan {
-            Plan::Text(model) => model.dtype(),
+            Plan::Text(model) => model.dtype(&self.files),
             Plan::Fixed(_) => DType::Fp32,
             Plan::Graph { dtype, .. } => dtype.unwrap_or_default(),
         }

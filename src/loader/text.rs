@@ -19,11 +19,11 @@ use crate::tokenizer::Tokenizer;
 /// A checkpoint in more parts than this is not one for a page.
 const MAX_SHARDS: usize = 64;
 
-const CONFIG: &str = "config.json";
-const TOKENIZER: &str = "tokenizer.json";
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-const WEIGHTS: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+pub const CONFIG: &str = "config.json";
+pub const TOKENIZER: &str = "tokenizer.json";
+pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+pub const WEIGHTS: &str = "model.safetensors";
+pub const INDEX: &str = "model.safetensors.index.json";
 const HEAD: &str = "head.safetensors";
 
 /// A model that reads texts, as far as its files have come.
@@ -80,8 +80,9 @@ impl TextModel {
     }
 
     /// The type of its weights.
-    pub(super) fn dtype(&self) -> DType {
-        self.dtype.filter(|_| self.quantise).or(self.graph).unwrap_or_default()
+    pub(super) fn dtype(&self, files: &Files) -> DType {
+        let found = self.graph.or_else(|| files.weights.is_quantised().then_some(DType::Int8));
+        self.dtype.filter(|_| self.quantise).or(found).unwrap_or_default()
     }
 
     /// Reads what the last round brought, and asks for what it shows to be needed; whether that is nothing.
@@ -125,7 +126,13 @@ impl TextModel {
             Stage::Graph if !self.graph.is_some_and(|graph| files.has_bytes(&self.base(&graph.onnx_file()))) => {
                 self.ask_for_graph(files)?;
             }
-            Stage::Model | Stage::Shards | Stage::Graph | Stage::Done => self.stage = Stage::Done,
+            Stage::Model | Stage::Shards | Stage::Graph | Stage::Done => {
+                if self.dtype == Some(DType::Fp32) && files.weights.is_quantised() {
+                    let refused = format!("the model cannot be had as fp32: {} is of 8 bits", self.base(WEIGHTS));
+                    return Err(Error::unsupported(refused));
+                }
+                self.stage = Stage::Done;
+            }
         }
         Ok(self.stage == Stage::Done)
     }
@@ -265,7 +272,7 @@ impl TextModel {
 }
 
 /// The names of a sharded checkpoint's parts.
-fn shards(index: &str) -> Result<BTreeSet<String>> {
+pub fn shards(index: &str) -> Result<BTreeSet<String>> {
     #[derive(Deserialize)]
     struct Index {
         weight_map: HashMap<String, String>,

@@ -8,6 +8,7 @@ use burn::tensor::TensorData;
 
 use super::config::{Activation, Config, Family};
 use super::graph::{Attribute, Builder, Graph, Operand};
+use super::table::Table;
 use super::weights::Weights;
 use super::work::Work;
 use crate::device::Device;
@@ -39,7 +40,7 @@ pub struct Hidden {
 /// is a copy, and the largest part of a model's weights need not go to the device.
 struct Embeddings {
     /// `[vocab, hidden]`
-    words: Vec<f32>,
+    words: Table,
     /// `[max_positions, hidden]`
     positions: Vec<f32>,
     /// `[hidden]`: the one type that a text by itself has; zeros where there are no types.
@@ -144,15 +145,15 @@ impl Encoder {
         let mut sum = vec![0.0; batch.len() * seq * hidden];
         for (ids, rows) in batch.iter().zip(sum.chunks_exact_mut(seq * hidden)) {
             for ((&id, row), position) in ids.iter().zip(rows.chunks_exact_mut(hidden)).zip(first..) {
-                let word = words.chunks_exact(hidden).nth(id as usize).ok_or_else(|| {
+                words.read(id as usize, row).ok_or_else(|| {
                     Error::invalid_artefact(format!(
                         "the tokenizer gave the id {id}, and the model has {} words",
                         self.config.vocab_size
                     ))
                 })?;
                 let position = &positions[position * hidden..][..hidden];
-                for (((sum, word), position), token_type) in row.iter_mut().zip(word).zip(position).zip(token_type) {
-                    *sum = word + position + token_type;
+                for ((sum, position), token_type) in row.iter_mut().zip(position).zip(token_type) {
+                    *sum = *sum + position + token_type;
                 }
             }
         }
@@ -197,9 +198,9 @@ struct Build<'a> {
 impl Build<'_> {
     fn embeddings(&mut self) -> Result<Embeddings> {
         let Config { hidden_size: hidden, vocab_size, max_position_embeddings, type_vocab_size, .. } = *self.config;
+        let words = self.weights.take_table("embeddings.word_embeddings.weight", vocab_size, hidden)?;
         let mut table =
             |name: &str, rows: usize| self.weights.take(&format!("embeddings.{name}.weight"), &[rows, hidden]);
-        let words = table("word_embeddings", vocab_size)?;
         let positions = table("position_embeddings", max_position_embeddings)?;
         let mut token_type =
             if type_vocab_size == 0 { vec![0.0; hidden] } else { table("token_type_embeddings", type_vocab_size)? };
@@ -263,11 +264,11 @@ impl Build<'_> {
             bias.extend(self.weights.take(&format!("{name}.bias"), &[outputs])?);
         }
         let all = bias.len();
-        if self.weights.is_quantised() {
-            let parts = names.iter().map(|name| self.weights.take_packed(&format!("{name}.weight"), inputs, outputs));
-            let packed = Packed::beside(parts.collect::<Result<Vec<_>>>()?);
+        let packed = names.iter().map(|name| self.weights.take_packed(&format!("{name}.weight"), inputs, outputs));
+        // Those that are done as one are of one type.
+        if let Some(packed) = packed.collect::<Result<Option<Vec<_>>>>()? {
             let bias = self.graph.floats(&[all], bias);
-            return Ok(self.graph.linear_int8(x, packed, bias, activation));
+            return Ok(self.graph.linear_int8(x, Packed::beside(packed), bias, activation));
         }
         let published = names.iter().map(|name| self.weights.take(&format!("{name}.weight"), &[outputs, inputs]));
         let published = published.collect::<Result<Vec<_>>>()?;

@@ -6,6 +6,7 @@ mod config;
 mod encoder;
 pub mod graph;
 mod head;
+mod table;
 mod text_graph;
 mod weights;
 mod work;

@@ -2,59 +2,93 @@
 
 use std::collections::HashMap;
 
+use super::table::{Table, quantise};
 use crate::error::{Error, Result};
-use crate::formats::safetensors::HostTensor;
+use crate::formats::safetensors::{HostTensor, Tensor};
 use crate::ops::gemm::Matrix;
-use crate::ops::int8::Packed;
+use crate::ops::int8::{Packed, Shapes};
 
 /// The tensors of a model's files.
+///
+/// What is quantised to 8 bits is several tensors: the numbers, under the name of the tensor that they stand for, and
+/// beside them, with a further word to the name, their scales and sums.
 #[derive(Default)]
 pub struct Weights {
-    tensors: HashMap<String, HostTensor>,
-    /// Whether the matrices of layers are quantised as they come.
+    tensors: HashMap<String, Tensor>,
+    /// Whether matrices are quantised as they come.
     int8: bool,
-    packed: HashMap<String, Packed>,
     prefix: &'static str,
 }
 
 /// What checkpoints put before the names of the encoder's tensors, according to what stands on it.
 const PREFIXES: [&str; 6] = ["", "bert.", "distilbert.", "roberta.", "model.", "0.auto_model."];
 
+/// How the name of the words' embeddings ends.
+const WORDS: &str = "word_embeddings.weight";
+/// What follows the name of a tensor of 8 bits in those of its scales and of its sums.
+const SCALES: &str = ".scales";
+const SUMS: &str = ".sums";
+
 impl Weights {
     /// Adds a tensor as a file had it.
     ///
     /// # Errors
     /// Invalid artefact: there is one of this name already.
-    pub fn insert(&mut self, name: String, tensor: HostTensor) -> Result<()> {
-        if self.tensors.contains_key(&name) || self.packed.contains_key(&name) {
+    pub fn insert(&mut self, name: String, tensor: Tensor) -> Result<()> {
+        match tensor {
+            // Only what is large: heads and positions are not.
+            Tensor::Floats(tensor) if self.int8 && !tensor.data.is_empty() && tensor.shape.len() == 2 => {
+                if name.contains(".layer.") && name.ends_with(".weight") {
+                    return self.insert_layer(name, &tensor);
+                }
+                if name.ends_with(WORDS) {
+                    let (numbers, scales) = quantise(&tensor);
+                    self.add(format!("{name}{SCALES}"), Tensor::Floats(scales))?;
+                    return self.add(name, Tensor::Bytes(numbers));
+                }
+                self.add(name, Tensor::Floats(tensor))
+            }
+            tensor => self.add(name, tensor),
+        }
+    }
+
+    /// Quantises the matrix of a layer, `[outputs, inputs]`.
+    fn insert_layer(&mut self, name: String, tensor: &HostTensor) -> Result<()> {
+        let shape = (tensor.shape[1], tensor.shape[0]);
+        let Shapes { quads, scales, sums } = Shapes::new(shape);
+        let packed = Packed::quantise(shape, Matrix::transposed(&tensor.data, shape.0));
+        let floats = |shape: &[usize], data| Tensor::Floats(HostTensor { shape: shape.to_vec(), data });
+        self.add(format!("{name}{SCALES}"), floats(&scales, packed.scales))?;
+        self.add(format!("{name}{SUMS}"), floats(&sums, packed.sums))?;
+        self.add(name, Tensor::Words(HostTensor { shape: quads.to_vec(), data: packed.quads }))
+    }
+
+    fn add(&mut self, name: String, tensor: Tensor) -> Result<()> {
+        if self.tensors.contains_key(&name) {
             return Err(Error::invalid_artefact(format!("the tensor {name} is there twice")));
         }
-        // Only the layers: embeddings are looked up, and heads are small.
-        match tensor.shape[..] {
-            [outputs, inputs] if self.int8 && name.contains(".layer.") && !tensor.data.is_empty() => {
-                let weights = Matrix::transposed(&tensor.data, inputs);
-                self.packed.insert(name, Packed::quantise((inputs, outputs), weights));
-            }
-            _ => {
-                self.tensors.insert(name, tensor);
-            }
-        }
+        self.tensors.insert(name, tensor);
         Ok(())
     }
 
-    /// Has the matrices of layers that are still to come quantised to 8 bits.
+    /// Has the large matrices that are still to come quantised to 8 bits.
     pub fn quantise(&mut self) {
         self.int8 = true;
     }
 
-    /// Whether they are.
-    pub(super) fn is_quantised(&self) -> bool {
-        self.int8
+    /// Whether there are matrices of layers of 8 bits.
+    pub fn is_quantised(&self) -> bool {
+        self.tensors.values().any(|tensor| matches!(tensor, Tensor::Words(_)))
+    }
+
+    /// The tensors, as a file has them.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
     /// Whether there are no tensors.
     pub fn is_empty(&self) -> bool {
-        self.tensors.is_empty() && self.packed.is_empty()
+        self.tensors.is_empty()
     }
 
     /// Finds out what stands before the names of the encoder's tensors, one of which is `known`.
@@ -71,17 +105,38 @@ impl Weights {
         self.take_as(&format!("{}{name}", self.prefix), shape)
     }
 
-    /// Takes the encoder's matrix `name` out, from `inputs` to `outputs`, which was quantised as it came.
+    /// Takes the encoder's matrix `name` of 8 bits out, from `inputs` to `outputs`; none where it has other numbers.
+    ///
+    /// # Errors
+    /// Invalid artefact: its scales or its sums are missing, or of another shape than it.
+    pub(super) fn take_packed(&mut self, name: &str, inputs: usize, outputs: usize) -> Result<Option<Packed>> {
+        let name = format!("{}{name}", self.prefix);
+        let Some(Tensor::Words(_)) = self.tensors.get(&name) else { return Ok(None) };
+        let Some(Tensor::Words(quads)) = self.tensors.remove(&name) else { return Ok(None) };
+        let shapes = Shapes::new((inputs, outputs));
+        if quads.shape != shapes.quads {
+            return Err(wrong_shape(&name, &quads.shape, &shapes.quads));
+        }
+        let scales = self.take_as(&format!("{name}{SCALES}"), &shapes.scales)?;
+        let sums = self.take_as(&format!("{name}{SUMS}"), &shapes.sums)?;
+        Ok(Some(Packed { shape: (inputs, outputs), quads: quads.data, scales, sums }))
+    }
+
+    /// Takes the encoder's table `name` out, of `rows` rows of `width` numbers, of floats or of 8 bits.
     ///
     /// # Errors
     /// As [`Self::take`].
-    pub(super) fn take_packed(&mut self, name: &str, inputs: usize, outputs: usize) -> Result<Packed> {
-        let name = format!("{}{name}", self.prefix);
-        match self.packed.remove(&name) {
-            Some(packed) if packed.shape == (inputs, outputs) => Ok(packed),
-            Some(packed) => Err(wrong_shape(&name, &[packed.shape.1, packed.shape.0], &[outputs, inputs])),
-            None => Err(missing(&name)),
+    pub(super) fn take_table(&mut self, name: &str, rows: usize, width: usize) -> Result<Table> {
+        let own = format!("{}{name}", self.prefix);
+        let Some(Tensor::Bytes(_)) = self.tensors.get(&own) else {
+            return Ok(Table::Floats(self.take(name, &[rows, width])?));
+        };
+        let Some(Tensor::Bytes(numbers)) = self.tensors.remove(&own) else { return Err(missing(&own)) };
+        if numbers.shape != [rows, width] {
+            return Err(wrong_shape(&own, &numbers.shape, &[rows, width]));
         }
+        let scales = self.take_as(&format!("{own}{SCALES}"), &[rows])?;
+        Ok(Table::Bytes { numbers: numbers.data, scales })
     }
 
     /// Takes a tensor of what stands on the encoder out; see [`Self::take`].
@@ -90,7 +145,7 @@ impl Weights {
     /// As [`Self::take`].
     pub fn take_as(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let tensor = self.tensors.remove(name).or_else(|| self.tensors.remove(&old_name(name)));
-        let tensor = tensor.ok_or_else(|| missing(name))?;
+        let Some(Tensor::Floats(tensor)) = tensor else { return Err(missing(name)) };
         if tensor.shape == shape { Ok(tensor.data) } else { Err(wrong_shape(name, &tensor.shape, shape)) }
     }
 }

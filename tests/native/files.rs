@@ -9,17 +9,23 @@ use pilot_light::{Device, Error, ErrorKind, LoadOptions};
 use crate::support::golden;
 
 /// A copy of a golden model that a test may break; gone at its end.
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Folder {
-    fn copy_of(name: &str, test: &str) -> Self {
+    /// An empty one.
+    pub fn new(test: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("pilot-light-{}-{test}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
+        Self(folder)
+    }
+
+    fn copy_of(name: &str, test: &str) -> Self {
+        let folder = Self::new(test);
         for entry in fs::read_dir(golden(name)).expect("a golden folder") {
             let entry = entry.expect("a file");
-            fs::copy(entry.path(), folder.join(entry.file_name())).expect("a copy");
+            fs::copy(entry.path(), folder.0.join(entry.file_name())).expect("a copy");
         }
-        Self(folder)
+        folder
     }
 
     fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> &Self {

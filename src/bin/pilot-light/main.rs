@@ -1,6 +1,7 @@
 //! The command-line program.
 
 mod calibrate;
+mod convert;
 mod evaluate;
 mod redact;
 mod rows;
@@ -22,6 +23,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Calibrate(calibrate::Arguments),
+    Convert(convert::Arguments),
     Evaluate(evaluate::Arguments),
     Redact(redact::Arguments),
     Train(train::Arguments),
@@ -31,6 +33,7 @@ fn main() -> std::process::ExitCode {
     pilot_light::start_threads(std::thread::available_parallelism().map_or(1, usize::from));
     let done = match Arguments::parse().command {
         Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),

@@ -3,11 +3,11 @@
 mod router;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use pilot_light::formats::safetensors::{self, HostTensor};
-use pilot_light::manifest::{self, Manifest};
+use pilot_light::Manifest;
+use pilot_light::formats::safetensors::{self, HostTensor, Tensor};
 use pilot_light::tasks::{Pipeline, Pooling, RunOptions, RunOutput, Task};
 use pilot_light::training::{Examples, L2_GRID, Linear, Scores, choose_l2, fit};
 use pilot_light::{Device, LoadOptions, folder};
@@ -159,8 +159,8 @@ fn write_folder(arguments: &Arguments, out: &Path, labels: &[String], head: Line
     let base = arguments.base.file_name().and_then(|name| name.to_str()).ok_or("--base is not the name of a folder")?;
     let classes = labels.len();
     let width = head.weight.len() / classes;
-    let weight = HostTensor { shape: vec![classes, width], data: head.weight };
-    let bias = HostTensor { shape: vec![classes], data: head.bias };
+    let weight = Tensor::Floats(HostTensor { shape: vec![classes, width], data: head.weight });
+    let bias = Tensor::Floats(HostTensor { shape: vec![classes], data: head.bias });
     let weights = safetensors::write([("head.weight", &weight), ("head.bias", &bias)])?;
     let id2label: BTreeMap<String, &String> =
         labels.iter().enumerate().map(|(index, label)| (index.to_string(), label)).collect();
@@ -178,19 +178,14 @@ fn write_folder(arguments: &Arguments, out: &Path, labels: &[String], head: Line
     fs::write(out.join("config.json"), format!("{config:#}\n"))?;
 
     let mut files = BTreeMap::new();
-    files.insert("head.safetensors".to_string(), describe(&out.join("head.safetensors"))?);
+    files.insert("head.safetensors".to_string(), folder::describe(&out.join("head.safetensors"))?);
     for name in BASE_FILES {
-        files.insert(format!("../{base}/{name}"), describe(&arguments.base.join(name))?);
+        files.insert(format!("../{base}/{name}"), folder::describe(&arguments.base.join(name))?);
     }
     let manifest = serde_json::to_string_pretty(&Manifest { files, calibration: None, provenance })?;
     fs::write(out.join("pilot.json"), manifest + "\n")?;
     println!("{}: {} labels, {} bytes of weights", out.display(), classes, weights.len());
     Ok(())
-}
-
-fn describe(path: &Path) -> Result<manifest::File> {
-    let mut file = File::open(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    Ok(manifest::File { bytes: file.metadata()?.len(), sha256: folder::digest(&mut file)? })
 }
 
 fn percent(scores: &Scores) -> String {

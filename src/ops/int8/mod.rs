@@ -40,12 +40,34 @@ const CACHED: usize = 24 << 10;
 pub struct Packed {
     /// Inputs and outputs.
     pub shape: (usize, usize),
-    /// Panels of outputs, and in them four inputs each.
-    pub quads: Vec<Quad>,
-    /// Panels of outputs, and in them groups of inputs.
-    pub scales: Vec<[f32; PANEL]>,
+    /// [`Quad`]s: panels of outputs, and in them four inputs each.
+    pub quads: Vec<i32>,
+    /// Panels of outputs, and in them groups of inputs, with a scale for each output.
+    pub scales: Vec<f32>,
     /// The sum of each output's weights: what a zero point takes away.
-    pub sums: Vec<[f32; PANEL]>,
+    pub sums: Vec<f32>,
+}
+
+/// The shapes of the parts of a layer of so many inputs and outputs: panels and what is in them, as [`Packed`] has it.
+pub struct Shapes {
+    /// `[panels, inputs / 4, PANEL]`
+    pub quads: [usize; 3],
+    /// `[panels, groups, PANEL]`
+    pub scales: [usize; 3],
+    /// `[panels, PANEL]`
+    pub sums: [usize; 2],
+}
+
+impl Shapes {
+    /// Those of a layer of so many inputs and outputs.
+    pub fn new((inputs, outputs): (usize, usize)) -> Self {
+        let panels = outputs.div_ceil(PANEL);
+        Self {
+            quads: [panels, inputs.div_ceil(4), PANEL],
+            scales: [panels, inputs.div_ceil(GROUP_SIZE), PANEL],
+            sums: [panels, PANEL],
+        }
+    }
 }
 
 /// Weights of a linear layer, wherever they lie.
@@ -61,9 +83,9 @@ pub struct Linear<'a> {
 impl Packed {
     /// Quantises `weights`, a matrix with a row for each of so many inputs and a column for each of so many outputs.
     pub fn quantise((inputs, outputs): (usize, usize), weights: Matrix<'_>) -> Self {
-        let (depth, groups, panels) = (inputs.div_ceil(4), inputs.div_ceil(GROUP_SIZE), outputs.div_ceil(PANEL));
-        let mut quads = Vec::with_capacity(panels * depth);
-        let (mut scales, mut sums) = (Vec::with_capacity(panels * groups), Vec::with_capacity(panels));
+        let Shapes { quads: [panels, depth, _], scales: [_, groups, _], .. } = Shapes::new((inputs, outputs));
+        let mut quads = Vec::with_capacity(panels * depth * PANEL);
+        let (mut scales, mut sums) = (Vec::with_capacity(panels * groups * PANEL), Vec::with_capacity(panels * PANEL));
         for panel in 0..panels {
             let columns = panel * PANEL..outputs.min((panel + 1) * PANEL);
             // Rows and columns that are not there are nought.
@@ -89,11 +111,11 @@ impl Packed {
                             sum[at] += f32::from(*byte as i8) * scale[at];
                         }
                     }
-                    quads.push(bytes.map(i32::from_le_bytes));
+                    quads.extend(bytes.map(i32::from_le_bytes));
                 }
-                scales.push(scale);
+                scales.extend(scale);
             }
-            sums.push(sum);
+            sums.extend(sum);
         }
         Self { shape: (inputs, outputs), quads, scales, sums }
     }
@@ -105,22 +127,30 @@ impl Packed {
             Err(parts) => parts,
         };
         let inputs = parts.first().map_or(0, |part| part.shape.0);
-        let outputs = parts.iter().map(|part| part.shape.1).sum::<usize>();
-        let (depth, groups, panels) = (inputs.div_ceil(4), inputs.div_ceil(GROUP_SIZE), outputs.div_ceil(PANEL));
+        let shape = (inputs, parts.iter().map(|part| part.shape.1).sum());
+        // Where panels are whole they lie one after another.
+        if parts.iter().rev().skip(1).all(|part| part.shape.1.is_multiple_of(PANEL)) {
+            let mut all = Self { shape, quads: Vec::new(), scales: Vec::new(), sums: Vec::new() };
+            for part in parts {
+                all.quads.extend(part.quads);
+                all.scales.extend(part.scales);
+                all.sums.extend(part.sums);
+            }
+            return all;
+        }
+        let Shapes { quads: [panels, depth, _], scales: [_, groups, _], .. } = Shapes::new(shape);
         let mut all = Self {
-            shape: (inputs, outputs),
-            quads: vec![[0; PANEL]; panels * depth],
-            scales: vec![[0.0; PANEL]; panels * groups],
-            sums: vec![[0.0; PANEL]; panels],
+            shape,
+            quads: vec![0; panels * depth * PANEL],
+            scales: vec![0.0; panels * groups * PANEL],
+            sums: vec![0.0; panels * PANEL],
         };
         let mut to = 0;
         for part in &parts {
             for from in 0..part.shape.1 {
-                let (old, new) = (from / PANEL, to / PANEL);
-                let (lane, place) = (from % PANEL, to % PANEL);
-                (0..depth).for_each(|at| all.quads[new * depth + at][place] = part.quads[old * depth + at][lane]);
-                (0..groups).for_each(|at| all.scales[new * groups + at][place] = part.scales[old * groups + at][lane]);
-                all.sums[new][place] = part.sums[old][lane];
+                copy_column(&mut all.quads, to, &part.quads, from, depth);
+                copy_column(&mut all.scales, to, &part.scales, from, groups);
+                copy_column(&mut all.sums, to, &part.sums, from, 1);
                 to += 1;
             }
         }
@@ -128,20 +158,26 @@ impl Packed {
     }
 }
 
+/// Copies a column of panels that have so many rows.
+fn copy_column<T: Copy>(to: &mut [T], column: usize, from: &[T], old: usize, rows: usize) {
+    let place = |column: usize, row: usize| (column / PANEL * rows + row) * PANEL + column % PANEL;
+    (0..rows).for_each(|row| to[place(column, row)] = from[place(old, row)]);
+}
+
 impl<'a> Linear<'a> {
     /// The parts of a [`Packed`] of this shape. None where the sizes do not fit, or are nought.
-    pub fn new(
-        (inputs, outputs): (usize, usize),
-        quads: &'a [Quad],
-        scales: &'a [[f32; PANEL]],
-        sums: &'a [[f32; PANEL]],
-    ) -> Option<Self> {
-        let panels = outputs.div_ceil(PANEL);
+    pub fn new(shape: (usize, usize), quads: &'a [i32], scales: &'a [f32], sums: &'a [f32]) -> Option<Self> {
+        let is = |length: usize, sizes: &[usize]| {
+            sizes.iter().try_fold(1, |all: usize, size| all.checked_mul(*size)) == Some(length)
+        };
+        let shapes = Shapes::new(shape);
+        let (inputs, outputs) = shape;
         let fits = inputs > 0
             && outputs > 0
-            && Some(quads.len()) == panels.checked_mul(inputs.div_ceil(4))
-            && Some(scales.len()) == panels.checked_mul(inputs.div_ceil(GROUP_SIZE))
-            && sums.len() == panels;
+            && is(quads.len(), &shapes.quads)
+            && is(scales.len(), &shapes.scales)
+            && is(sums.len(), &shapes.sums);
+        let (quads, scales, sums) = (quads.as_chunks().0, scales.as_chunks().0, sums.as_chunks().0);
         fits.then_some(Self { inputs, outputs, quads, scales, sums })
     }
 

@@ -96,7 +96,7 @@ fn what_is_infinite_breaks_its_row_alone() {
 
 #[test]
 fn sizes_that_do_not_fit_are_refused() {
-    let (quads, panels) = ([[0; PANEL]; 2], [[0.0; PANEL]; 1]);
+    let (quads, panels) = ([0; 2 * PANEL], [0.0; PANEL]);
     assert!(Linear::new((8, 8), &quads, &panels, &panels).is_some());
     assert!(Linear::new((9, 8), &quads, &panels, &panels).is_none());
     assert!(Linear::new((8, 9), &quads, &panels, &panels).is_none());

@@ -6,17 +6,15 @@ use super::super::{NodeSpec, Prepared, one, wrong};
 use super::activation;
 use crate::models::graph::attributes::{Attribute, Attributes};
 use crate::models::graph::host::{self, HostTensor};
-use crate::ops::int8::{Linear, Packed};
-use crate::ops::simd::PANEL;
+use crate::ops::int8::{Linear, Packed, Shapes};
 
 /// The constants of `weights`; to `attributes` what tells their sizes is added.
 pub fn constants(weights: Packed, attributes: &mut Attributes) -> [HostTensor; 3] {
     for (name, size) in [("inputs", weights.shape.0), ("outputs", weights.shape.1)] {
         attributes.push(name, Attribute::Int(size as i64));
     }
-    let floats = |panels: Vec<[f32; PANEL]>| host::tensor(&[panels.len(), PANEL], panels.into_flattened());
-    let quads = host::tensor(&[weights.quads.len(), PANEL], weights.quads.into_flattened());
-    [quads, floats(weights.scales), floats(weights.sums)]
+    let Shapes { quads, scales, sums } = Shapes::new(weights.shape);
+    [host::tensor(&quads, weights.quads), host::tensor(&scales, weights.scales), host::tensor(&sums, weights.sums)]
 }
 
 /// `x`, the three constants, a bias or none, and what is done to the sum.
@@ -35,8 +33,7 @@ pub fn matmul(node: &NodeSpec<'_>) -> Prepared {
         let (dtype, mut shape) = (x.dtype(), host::shape(&x).to_vec());
         let [quads, scales, sums] = [1, 2, 3].map(|place| inputs.contiguous(place));
         let (quads, scales, sums) = (quads?, scales?, sums?);
-        let panels = |tensor| host::slice::<f32>(tensor).as_chunks().0;
-        let weights = Linear::new(sizes, host::slice::<i32>(&quads).as_chunks().0, panels(&scales), panels(&sums));
+        let weights = Linear::new(sizes, host::slice(&quads), host::slice(&scales), host::slice(&sums));
         let (Some(weights), Some(last)) = (weights, shape.last_mut()) else { return wrong("its weights do not fit") };
         if *last != sizes.0 {
             return wrong(format!("it takes rows of {} numbers, not of {last}", sizes.0));

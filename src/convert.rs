@@ -1,0 +1,102 @@
+//! Turns the folder of a checkpoint into one whose weights are of 8 bits, which is loaded as it is.
+//!
+//! What is large is quantised as `dtype: 'int8'` does it while loading, so results are the same to the last bit. The rest
+//! (norms, biases, positions, heads) stays in 32-bit floats.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::error::{Error, Result};
+use crate::folder::{describe, read_weights};
+use crate::formats::safetensors;
+use crate::loader::{CONFIG, INDEX, MANIFEST, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, shards};
+use crate::manifest::Manifest;
+use crate::models::{ModelConfig, Weights};
+
+/// How many bytes the weights had, and how many they have now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Converted {
+    /// Of the files that were read.
+    pub before: u64,
+    /// Of the file that was written.
+    pub after: u64,
+}
+
+/// Writes the encoder in the folder `from` with weights of 8 bits into the folder `to`, with a manifest of digests. A
+/// calibration is not taken along: it is one of other weights.
+///
+/// # Errors
+/// Invalid artefact: a file cannot be read, or is not what it should be. Unsupported: it is no encoder that is known
+/// here, or it is of 8 bits already. Invalid input: `to` is not empty, or cannot be written to.
+pub fn to_int8(from: &Path, to: &Path) -> Result<Converted> {
+    let config = read(&from.join(CONFIG))?;
+    if let ModelConfig::LinearHead(head) = ModelConfig::from_json(&config)? {
+        let base = head.base_model;
+        return Err(Error::unsupported(format!("a head has nothing to be quantised: convert its base model {base}")));
+    }
+    let manifest = match fs::exists(from.join(MANIFEST)) {
+        Ok(true) => Manifest::from_json(&read(&from.join(MANIFEST))?)?,
+        _ => Manifest::default(),
+    };
+    let names = match from.join(WEIGHTS).is_file() {
+        true => [WEIGHTS.to_string()].into(),
+        false if from.join(INDEX).is_file() => shards(&read(&from.join(INDEX))?)?,
+        false => {
+            return Err(Error::unsupported(format!(
+                "there is neither {WEIGHTS} nor {INDEX}, and nothing else is converted"
+            )));
+        }
+    };
+    let mut weights = Weights::default();
+    weights.quantise();
+    let mut sources = BTreeMap::new();
+    for name in names {
+        let described = describe(&from.join(&name))?;
+        if let Some(known) =
+            manifest.files.get(&name).filter(|known| !known.sha256.eq_ignore_ascii_case(&described.sha256))
+        {
+            let (found, wanted) = (&described.sha256, &known.sha256);
+            return Err(Error::invalid_artefact(format!("{name} has the digest {found}, not {wanted}")));
+        }
+        let mut was_quantised = false;
+        read_weights(&from.join(&name), &mut |name, tensor| {
+            was_quantised |= matches!(tensor, safetensors::Tensor::Words(_));
+            weights.insert(name, tensor)
+        })?;
+        if was_quantised {
+            return Err(Error::unsupported(format!("{name} is of 8 bits already")));
+        }
+        sources.insert(name, described);
+    }
+    if !weights.is_quantised() {
+        return Err(Error::invalid_artefact("there are no layers among the weights".to_string()));
+    }
+
+    let unwritable = |error: std::io::Error| Error::invalid_input(format!("{}: {error}", to.display()));
+    fs::create_dir_all(to).map_err(unwritable)?;
+    if fs::read_dir(to).map_err(unwritable)?.next().is_some() {
+        return Err(Error::invalid_input(format!("{} is not empty", to.display())));
+    }
+    fs::write(to.join(WEIGHTS), safetensors::write(weights.tensors())?).map_err(unwritable)?;
+    for name in [CONFIG, TOKENIZER, TOKENIZER_CONFIG].into_iter().filter(|name| from.join(name).is_file()) {
+        fs::copy(from.join(name), to.join(name)).map_err(unwritable)?;
+    }
+    let mut files = BTreeMap::new();
+    for name in [CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS].into_iter().filter(|name| to.join(name).is_file()) {
+        files.insert(name.to_string(), describe(&to.join(name))?);
+    }
+    let converted = Converted { before: sources.values().map(|file| file.bytes).sum(), after: files[WEIGHTS].bytes };
+    let provenance = json!({ "dtype": "int8", "converted_from": sources });
+    let manifest = Manifest { files, calibration: None, provenance };
+    let text = serde_json::to_string_pretty(&manifest).map_err(|error| Error::internal(error.to_string()))?;
+    fs::write(to.join(MANIFEST), text + "\n").map_err(unwritable)?;
+    Ok(converted)
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path)
+        .map_err(|error| Error::invalid_artefact(format!("{} cannot be read: {error}", path.display())))
+}

@@ -6,6 +6,8 @@
 // a text; onnxruntime-web is given the tokens.
 
 const MODEL = 'all-MiniLM-L6-v2';
+/** Our own folders of it by the type of their weights. */
+const OURS = { fp32: `/models/${MODEL}`, int8: `/bench/files/${MODEL}-int8` };
 const MODULES = '/bench/node_modules/';
 /** The folder of the same model as the peers have it, with ONNX files made from the same weights. */
 const PEERS = '/bench/files/';
@@ -22,7 +24,7 @@ const contenders = {
   async ours({ device, dtype, threads, build }) {
     const { env, pipeline } = await import('pilot-light');
     Object.assign(env, { useBrowserCache: false, numThreads: threads, cpuBuild: build ?? 'auto' });
-    const embed = await pipeline('feature-extraction', `/models/${MODEL}`, { device, dtype, worker: false });
+    const embed = await pipeline('feature-extraction', OURS[dtype], { device, dtype, worker: false });
     if (embed.device.threads !== threads) throw new Error(`Ours runs ${embed.device.threads} threads, not ${threads}: ${embed.device.reason}`);
     return async ({ texts }) => rows(await embed(texts, { pooling: 'mean', normalize: true }));
   },

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { cosine, goldenSentences } from './golden.mjs';
+import { onnx } from './onnx.mjs';
 import { LIMIT, MINILM, openBrowser } from './package_page.mjs';
 
 /** Enough of them that every thread gets some of each layer. */
@@ -81,6 +82,66 @@ test('threads that do not start are done without, and the result says so', LIMIT
   assert.deepEqual([run.device.build, run.device.threads], ['cpu-threads', 1]);
   assert.match(run.device.reason, /Not all threads could be started/);
   agrees(run);
+});
+
+/** Inputs and outputs of layers: around what kernels do at once, and beyond. */
+const LAYERS = [[1, 1], [4, 8], [5, 3], [16, 9], [130, 19], [384, 40], [515, 70]];
+/** Rows: fewer than a tile, some tiles, and a rest. */
+const ROWS = [1, 2, 3, 4, 7, 33];
+
+/** Numbers as activations are: most are small, one in a dozen is large, to either side. */
+function activations(count, seed) {
+  let state = seed;
+  const next = () => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0) / 2 ** 31;
+  return Float32Array.from({ length: count }, () => (next() + next() + next()) * (next() > 0.84 ? 15 : 1));
+}
+
+test('layers of 8 bits are those of three loops, and to the last bit the same in every build', LIMIT, async () => {
+  const graphs = {};
+  for (const [inputs, outputs] of LAYERS) {
+    graphs[`${inputs}x${outputs}.onnx`] = onnx({
+      inputs: [{ name: 'x', type: 'float32', dims: ['rows', inputs] }],
+      outputs: [{ name: 'y', type: 'float32', dims: ['rows', outputs] }],
+      nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
+      constants: [{ name: 'w', type: 'float32', dims: [inputs, outputs], bytes: new Uint8Array(activations(inputs * outputs, 7).buffer) }],
+    });
+  }
+  const given = LAYERS.flatMap(([inputs, outputs]) => ROWS.map((rows) => ({ inputs, outputs, rows, x: [...activations(rows * inputs, rows)] })));
+  const results = [];
+  for (const [cpuBuild, numThreads] of [['cpu', 1], ['cpu-relaxed', 1], ['cpu-threads', 2]]) {
+    const page = await opened.page({ worker: false, graphs });
+    results.push(await page.evaluate(async ([settings, given]) => {
+      Object.assign(pilot.env, settings);
+      const results = [];
+      for (const { inputs, outputs, rows, x } of given) {
+        const layer = await pilot.model(`/graphs/${inputs}x${outputs}.onnx`, { device: 'wasm', worker: false, int8: true });
+        const { y } = await layer.run({ x: pilot.tensor('float32', Float32Array.from(x), [rows, inputs]) });
+        await layer.dispose();
+        results.push([...y.data]);
+      }
+      return results;
+    }, [{ cpuBuild, numThreads }, given]));
+    await page.context().close();
+  }
+  const [baseline, relaxed, threads] = results;
+  assert.deepEqual(relaxed, baseline);
+  assert.deepEqual(threads, baseline);
+  given.forEach(({ inputs, outputs, rows, x }, at) => {
+    const weights = activations(inputs * outputs, 7);
+    for (let row = 0; row < rows; row += 1) {
+      const own = x.slice(row * inputs, (row + 1) * inputs);
+      // Half a step of an activation, and of a weight, at most.
+      const half = (5 / 127 / 2) * Math.sqrt(own.reduce((sum, x) => sum + x * x, 0) / inputs);
+      for (let column = 0; column < outputs; column += 1) {
+        const of = (i) => weights[i * outputs + column];
+        const largest = Math.max(...own.map((_, i) => Math.abs(of(i))));
+        const wanted = own.reduce((sum, x, i) => sum + x * of(i), 0);
+        const bound = 1e-4 + own.reduce((sum, x, i) => sum + half * Math.abs(of(i)) + ((Math.abs(x) + half) * largest) / 254, 0);
+        const is = baseline[at][row * outputs + column];
+        assert.ok(Math.abs(is - wanted) < bound, `${rows} x ${inputs} x ${outputs}: ${is}, not ${wanted}`);
+      }
+    }
+  });
 });
 
 test('settings that make no sense are refused', LIMIT, async () => {

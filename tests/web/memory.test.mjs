@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { LIMIT, MINILM, openBrowser } from './package_page.mjs';
+import { LIMIT, MINILM, MINILM_INT8, openBrowser } from './package_page.mjs';
 
 const MB = 1e6;
 
@@ -12,6 +12,7 @@ after(() => opened?.close());
 
 for (const [task, model, packedBytes] of [
   ['feature-extraction', MINILM, 90.9 * MB],
+  ['feature-extraction', MINILM_INT8, 24.4 * MB],
   ['token-classification', '/models/rampart', 14.7 * MB],
 ]) {
   test(`${model} is loaded within 1.4 times its packed size and 32 MB`, LIMIT, async () => {

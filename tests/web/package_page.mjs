@@ -6,6 +6,8 @@ import { routeGolden, routeGraphs } from './golden.mjs';
 import { startServer } from './server.mjs';
 
 export const MINILM = '/models/all-MiniLM-L6-v2';
+/** The same, converted to 8 bits. */
+export const MINILM_INT8 = '/bench/files/all-MiniLM-L6-v2-int8';
 
 /** Generous: WebGPU in software takes seconds for a sentence. A test that hangs must end nevertheless. */
 export const LIMIT = { timeout: 10 * 60_000 };

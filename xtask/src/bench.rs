@@ -68,6 +68,7 @@ pub fn run(project: &Project, bench: Bench, json: &Path) -> Result<()> {
 
 fn encoder(project: &Project) -> Result<Vec<Row>> {
     models::bring(project)?;
+    models::convert(project)?;
     bring_onnx(project)?;
     measured::<&str>(project, "encoder.mjs", &[])
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::bench::bring_python;
 use crate::models;
-use crate::process::{cargo, output, program, run as run_program, say};
+use crate::process::{output, pilot_light, program, run as run_program, say};
 use crate::project::Project;
 use crate::report::{self, Row};
 
@@ -122,12 +122,6 @@ fn routing(project: &Project, data: &Path) -> Result<Vec<Row>> {
     command.args(["train", "--router", "--folds", FOLDS, "--base"]).arg(encoder(project));
     run_program(command.arg("--data").arg(&outcomes).arg("--json").arg(&found))?;
     Row::parse_all(&fs::read_to_string(&found)?)
-}
-
-fn pilot_light(project: &Project) -> std::process::Command {
-    let mut command = cargo(project);
-    command.args(["run", "--quiet", "--bin", "pilot-light", "--"]);
-    command
 }
 
 fn encoder(project: &Project) -> PathBuf {

@@ -28,6 +28,13 @@ pub fn cargo(project: &Project) -> Command {
     command
 }
 
+/// The project's own command-line program, to be given its arguments.
+pub fn pilot_light(project: &Project) -> Command {
+    let mut command = cargo(project);
+    command.args(["run", "--quiet", "--bin", "pilot-light", "--"]);
+    command
+}
+
 /// Makes the builds that `command` starts the same as those that a person starts: cargo described
 /// xtask in the environment, and build scripts that look there would run again for it.
 pub fn build_environment(command: &mut Command, project: &Project) {

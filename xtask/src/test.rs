@@ -161,6 +161,7 @@ fn wasm(project: &Project, artefact: &Artefact, test: &str, webgpu: WebGpu) -> R
 fn web(project: &Project) -> Result<()> {
     build::run(project)?;
     models::bring_with_samples(project)?;
+    models::convert(project)?;
     run_program(program("npm", &project.js()).arg("test"))?;
 
     npm::install(&project.web_tests())?;

@@ -2,15 +2,17 @@
 
 use std::ops::Range;
 
-use crate::ops::rows;
-use crate::ops::simd::{self, GROUP, PANEL, Quad, Second, Word};
+use crate::ops::simd::{self, GROUP, PANEL, Quad, Second, Seconds, Word};
+use crate::ops::{parallel, rows};
 
 /// Root mean squares that the steps of an activation cover.
-pub const SPAN: f32 = 5.5;
+pub const SPAN: f32 = 5.0;
 /// Steps of an activation.
 pub const STEPS: f32 = 127.0;
 /// Numbers that are quantised at once.
 const BLOCK: usize = 16;
+/// Fewer numbers are quantised before another thread has begun.
+const LEAST_SHARED: usize = 1 << 13;
 /// Rows of a tile, whose sums stay in registers.
 pub const TILE: usize = simd::ROWS;
 
@@ -20,13 +22,20 @@ pub struct Left {
     /// Four numbers of a row each; the rows of a tile side by side.
     words: Vec<Word>,
     pub rows: Vec<Row>,
-    /// The second digits of all tiles, group by group: those below nought, and those above.
+    digits: Digits,
+}
+
+/// Second digits.
+#[derive(Default)]
+struct Digits {
+    /// Those of all tiles, group by group: those below nought, and those above.
     seconds: Vec<Second>,
     /// Where these end, for each group of each tile.
     ends: Vec<[usize; 2]>,
 }
 
 /// What the integers of a row stand for: `(number - zero) * step`.
+#[derive(Clone, Copy, Default)]
 pub struct Row {
     step: f32,
     zero: f32,
@@ -60,33 +69,21 @@ impl Left {
     /// Quantises the rows `x`, of so many numbers each.
     pub fn new(x: &[f32], inputs: usize) -> Self {
         let (depth, count) = (inputs.div_ceil(4), x.len() / inputs);
-        let words = vec![Word::default(); count * depth];
-        let mut left = Self { depth, words, rows: Vec::with_capacity(count), seconds: Vec::new(), ends: Vec::new() };
-        let mut digits = [vec![[Word::default(); TILE]; depth], vec![[Word::default(); TILE]; depth]];
-        for rows in tiles(0..count) {
-            let x = &x[rows.start * inputs..rows.end * inputs];
-            let words = &mut left.words[rows.start * depth..rows.end * depth];
-            let any = match rows.len() {
-                1 => quantise::<1>(x, words.as_chunks_mut().0, &mut digits, &mut left.rows),
-                2 => quantise::<2>(x, words.as_chunks_mut().0, &mut digits, &mut left.rows),
-                3 => quantise::<3>(x, words.as_chunks_mut().0, &mut digits, &mut left.rows),
-                _ => quantise::<TILE>(x, words.as_chunks_mut().0, &mut digits, &mut left.rows),
-            };
-            for group in (0..depth).step_by(GROUP) {
-                let end = depth.min(group + GROUP);
-                left.ends.push([0, 1].map(|side| {
-                    if any {
-                        for (quad, words) in digits[side][group..end].iter_mut().enumerate() {
-                            if *words != [Word::default(); TILE] {
-                                left.seconds.push(Second { quad, words: std::mem::take(words) });
-                            }
-                        }
-                    }
-                    left.seconds.len()
-                }));
-            }
+        let (mut words, mut rows) = (vec![Word::default(); count * depth], vec![Row::default(); count]);
+        // Threads take whole tiles, and what each finds beyond the first digits is put together afterwards.
+        let each = parallel::split(count, TILE, (LEAST_SHARED / inputs).max(1))[0].len().max(1);
+        let mut found: Vec<Digits> = x.chunks(each * inputs).map(|_| Digits::default()).collect();
+        let parts = x.chunks(each * inputs).zip(words.chunks_mut(each * depth)).zip(rows.chunks_mut(each));
+        parallel::for_each(parts.zip(&mut found).collect(), |_, (((x, words), rows), found)| {
+            found.quantise(x, inputs, words, rows);
+        });
+        let mut digits = Digits::default();
+        for part in found {
+            let before = digits.seconds.len();
+            digits.ends.extend(part.ends.iter().map(|ends| ends.map(|end| before + end)));
+            digits.seconds.extend(part.seconds);
         }
-        left
+        Self { depth, words, rows, digits }
     }
 
     /// The sums of a tile's rows with a panel.
@@ -94,11 +91,12 @@ impl Left {
     pub fn multiply(&self, rows: Range<usize>, quads: &[Quad], scales: &[[f32; PANEL]]) -> [[f32; PANEL]; TILE] {
         let words = &self.words[rows.start * self.depth..][..rows.len() * self.depth];
         let groups = self.depth.div_ceil(GROUP);
-        let ends = &self.ends[rows.start / TILE * groups..][..groups];
-        let mut start = self.ends[..rows.start / TILE * groups].last().map_or(0, |ends| ends[1]);
-        let seconds = ends.iter().map(|[middle, end]| {
+        let Digits { seconds, ends } = &self.digits;
+        let (before, ends) = ends.split_at(rows.start / TILE * groups);
+        let mut start = before.last().map_or(0, |ends| ends[1]);
+        let seconds = ends[..groups].iter().map(|[middle, end]| {
             let from = std::mem::replace(&mut start, *end);
-            simd::Seconds { below: &self.seconds[from..*middle], above: &self.seconds[*middle..*end] }
+            Seconds { below: &seconds[from..*middle], above: &seconds[*middle..*end] }
         });
         match rows.len() {
             1 => widened(simd::integers::<1>(words.as_chunks().0, quads, scales, seconds)),
@@ -109,12 +107,46 @@ impl Left {
     }
 }
 
+impl Digits {
+    /// Quantises the rows `x` into `words` and `rows`; what does not fit is added to itself.
+    fn quantise(&mut self, x: &[f32], inputs: usize, words: &mut [Word], rows: &mut [Row]) {
+        let depth = inputs.div_ceil(4);
+        let mut digits = [0, 1].map(|_| vec![[Word::default(); TILE]; depth]);
+        let tiles = x.chunks(TILE * inputs).zip(words.chunks_mut(TILE * depth)).zip(rows.chunks_mut(TILE));
+        for ((x, words), rows) in tiles {
+            let any = match rows.len() {
+                1 => quantise::<1>(x, words.as_chunks_mut().0, &mut digits, rows),
+                2 => quantise::<2>(x, words.as_chunks_mut().0, &mut digits, rows),
+                3 => quantise::<3>(x, words.as_chunks_mut().0, &mut digits, rows),
+                _ => quantise::<TILE>(x, words.as_chunks_mut().0, &mut digits, rows),
+            };
+            for group in (0..depth).step_by(GROUP) {
+                let quads = group..depth.min(group + GROUP);
+                let ends = digits.each_mut().map(|digits| {
+                    if any {
+                        self.take(&mut digits[quads.clone()]);
+                    }
+                    self.seconds.len()
+                });
+                self.ends.push(ends);
+            }
+        }
+    }
+
+    /// Takes the digits of a group out that there are.
+    fn take(&mut self, group: &mut [[Word; TILE]]) {
+        for (quad, words) in group.iter_mut().enumerate().filter(|(_, words)| **words != [Word::default(); TILE]) {
+            self.seconds.push(Second { quad, words: std::mem::take(words) });
+        }
+    }
+}
+
 /// Quantises the rows of a tile into `words`, and into `digits` what does not fit; whether anything did not.
 fn quantise<const R: usize>(
     x: &[f32],
     words: &mut [[Word; R]],
     digits: &mut [Vec<[Word; TILE]>; 2],
-    rows: &mut Vec<Row>,
+    rows: &mut [Row],
 ) -> bool {
     let x: [&[f32]; R] = std::array::from_fn(|row| &x[x.len() / R * row..][..x.len() / R]);
     let own = x.map(Row::new);
@@ -140,7 +172,7 @@ fn quantise<const R: usize>(
             *words = std::array::from_fn(|row| all[row][at]);
         }
     }
-    rows.extend(own.map(|(row, _)| row));
+    rows.iter_mut().zip(own).for_each(|(to, (row, _))| *to = row);
     any
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::fingerprint::file_digest;
-use crate::process::{program, run, say, works};
+use crate::process::{pilot_light, program, run, say, works};
 use crate::project::Project;
 use packages::{Archive, MODELS, Package, SAMPLES};
 
@@ -23,6 +23,19 @@ pub fn bring_with_samples(project: &Project) -> Result<()> {
     bring(project)?;
     SAMPLES.iter().try_for_each(|sample| sample.bring(project, &project.samples()))?;
     conformance::bring(project)
+}
+
+/// Converts the encoder to 8 bits, for the tests and the measurements of that.
+pub fn convert(project: &Project) -> Result<()> {
+    let name = "all-MiniLM-L6-v2";
+    let folder = project.bench_files().join(format!("{name}-int8"));
+    // Anew each time: it takes a second, and what converts may have changed.
+    if folder.is_dir() {
+        fs::remove_dir_all(&folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
+    }
+    let mut command = pilot_light(project);
+    command.args(["convert", "--dtype", "int8", "--model"]).arg(project.models().join(name));
+    run(command.arg("--out").arg(&folder))
 }
 
 impl Package {

@@ -95,7 +95,7 @@ impl Encoder {
         let mut build = Build { weights, config: &config, graph: Builder::default() };
         let embeddings = build.embeddings()?;
         let (sum, mask) = (build.graph.input("sum"), build.graph.input("mask"));
-        let mut x = build.norm("embeddings.LayerNorm", sum)?;
+        let mut x = build.norm("embeddings.LayerNorm", &[sum])?;
         for index in 0..config.num_layers {
             x = build.layer(index, &names, x, mask)?;
         }
@@ -221,13 +221,11 @@ impl Build<'_> {
         let qkv = self.dense(&qkv, [hidden, hidden], x, "")?;
         let attended = self.attend(qkv, mask);
         let attended = self.dense(&[name(names.attention_output)], [hidden, hidden], attended, "")?;
-        let sum = self.graph.node("Add", &[attended, x], Vec::new());
-        let x = self.norm(&name(names.attention_norm), sum)?;
+        let x = self.norm(&name(names.attention_norm), &[attended, x])?;
 
         let inner = self.dense(&[name(names.intermediate)], [hidden, intermediate], x, activation)?;
         let outer = self.dense(&[name(names.output)], [intermediate, hidden], inner, "")?;
-        let sum = self.graph.node("Add", &[outer, x], Vec::new());
-        self.norm(&name(names.output_norm), sum)
+        self.norm(&name(names.output_norm), &[outer, x])
     }
 
     /// Attention of every head, side by side: from `[batch, seq, 3 · hidden]` to `[batch, seq, hidden]`
@@ -285,12 +283,12 @@ impl Build<'_> {
         Ok(self.graph.linear(x, weight, bias, activation))
     }
 
-    fn norm(&mut self, name: &str, x: Operand) -> Result<Operand> {
+    /// The layer normalisation of the sum of `terms`.
+    fn norm(&mut self, name: &str, terms: &[Operand]) -> Result<Operand> {
         let hidden = self.config.hidden_size;
         let weight = self.weights.take(&format!("{name}.weight"), &[hidden])?;
         let bias = self.weights.take(&format!("{name}.bias"), &[hidden])?;
         let (weight, bias) = (self.graph.floats(&[hidden], weight), self.graph.floats(&[hidden], bias));
-        let epsilon = Attribute::Float(self.config.layer_norm_eps as f32);
-        Ok(self.graph.node("LayerNormalization", &[x, weight, bias], vec![("epsilon", epsilon)]))
+        Ok(self.graph.layer_norm(terms, weight, bias, self.config.layer_norm_eps as f32))
     }
 }

@@ -38,6 +38,21 @@ const strange = onnx({
   ],
 });
 
+/** The layer normalisation of x + around. */
+const normOfSum = (dims) =>
+  onnx({
+    inputs: [float('x', ['rows', 4]), float('around', dims)],
+    outputs: [float('y', ['rows', 4])],
+    nodes: [
+      { op: 'Add', inputs: ['x', 'around'], outputs: ['sum'] },
+      { op: 'LayerNormalization', inputs: ['sum', 'scale', 'bias'], outputs: ['y'] },
+    ],
+    constants: [
+      { name: 'scale', type: 'float32', dims: [4], bytes: floats(1, -2, 0.5, 3) },
+      { name: 'bias', type: 'float32', dims: [4], bytes: floats(0, 1, 2, -3) },
+    ],
+  });
+
 const ADDED = ['float32', 'float64', 'int64', 'int32'];
 const FILES = {
   'linear.onnx': linear({ bytes: floats(-20, 0, 0.5) }),
@@ -50,6 +65,8 @@ const FILES = {
   'cut.onnx': linear({ bytes: floats(-20, 0, 0.5) }).subarray(0, 90),
   'empty.onnx': Buffer.alloc(0),
   'words.onnx': Buffer.from('this is no model'),
+  'norm-of-sum.onnx': normOfSum(['rows', 4]),
+  'norm-of-row.onnx': normOfSum([4]),
   'rank.onnx': onnx({ inputs: [float('x', undefined)], outputs: [float('y', undefined)], nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }] }),
   ...Object.fromEntries(ADDED.map((type) => [`add-${type}.onnx`, add(type)])),
 };
@@ -110,6 +127,28 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
         assert.deepEqual(found, [type, expected[type], [4, -2]]);
       });
     }
+
+    test('the normalisation of a sum is one step, and gives what two give', async () => {
+      const rows = 300;
+      const found = await page.evaluate(async ([rows]) => {
+        const numbers = (count, by) => Float32Array.from({ length: count }, (_, i) => Math.sin(i * by) * (1 + (i % 7)));
+        const found = [];
+        for (const [file, dims] of [['norm-of-sum', [rows, 4]], ['norm-of-row', [4]]]) {
+          for (const layer_norm of [true, false]) {
+            const m = await model(`/graphs/${file}.onnx`, { fusion: { layer_norm } });
+            const count = dims.reduce((a, b) => a * b);
+            const { y } = await m.run({ x: pilot.tensor('float32', numbers(rows * 4, 0.7), [rows, 4]), around: pilot.tensor('float32', numbers(count, 1.3), dims) });
+            found.push([...y.data]);
+            await m.dispose();
+          }
+        }
+        return found;
+      }, [rows]);
+      for (const [one, two] of [found.slice(0, 2), found.slice(2)]) {
+        assert.equal(one.length, rows * 4);
+        one.forEach((x, i) => assert.ok(Math.abs(x - two[i]) < 1e-4, `${i}: ${x}, not ${two[i]}`));
+      }
+    });
 
     test('what is changed after the call is not what runs', async () => {
       const found = await page.evaluate(async () => {

@@ -69,6 +69,14 @@ impl Builder {
         self.push(OWN_DOMAIN, "Attention", &[q, k, v, mask], vec![("scale", Attribute::Float(scale))])
     }
 
+    /// The layer normalisation of one term, or of the sum of two.
+    pub fn layer_norm(&mut self, terms: &[Operand], scale: Operand, bias: Operand, epsilon: f32) -> Operand {
+        let (domain, op) =
+            if terms.len() == 1 { ("", "LayerNormalization") } else { (OWN_DOMAIN, "AddLayerNormalization") };
+        let inputs: Vec<Operand> = terms.iter().copied().chain([scale, bias]).collect();
+        self.push(domain, op, &inputs, vec![("epsilon", Attribute::Float(epsilon))])
+    }
+
     fn push(&mut self, domain: &str, op: &str, inputs: &[Operand], attributes: Vec<(&str, Attribute)>) -> Operand {
         let mut all = Attributes::default();
         attributes.into_iter().for_each(|(name, value)| all.push(name, value));

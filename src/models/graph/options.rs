@@ -55,7 +55,7 @@ impl Default for Limits {
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default, deny_unknown_fields)]
 pub struct Fusion {
-    /// Layer normalisation from its parts.
+    /// Layer normalisation from its parts, and with the sum before it.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub layer_norm: bool,
     /// GELU and the like from their parts.

@@ -17,8 +17,9 @@ use super::program::{Block, Node, Program, Slot};
 
 /// Joins what `fusion` allows.
 pub fn fuse(program: &mut Program, fusion: &Fusion) {
-    let rules: [(bool, &[Rule]); 5] = [
+    let rules: [(bool, &[Rule]); 6] = [
         (fusion.layer_norm, norm::RULES),
+        (fusion.layer_norm, norm::RULES_OF_SUMS),
         (fusion.activations, activations::RULES),
         (fusion.attention, attention::RULES),
         (fusion.quantised, quantised::RULES),

@@ -3,9 +3,24 @@
 use super::{Fused, Operand, Parts, Rule, both_ways, first, pair, standard};
 use crate::models::graph::attributes::{Attribute, Attributes};
 use crate::models::graph::host;
+use crate::models::graph::ops::OWN_DOMAIN;
 use crate::models::graph::program::{Node, Slot};
 
 pub const RULES: &[Rule] = &[layer_norm];
+/// What is joined once the normalisations are known.
+pub const RULES_OF_SUMS: &[Rule] = &[layer_norm_of_sum];
+
+/// The layer normalisation of a sum that nobody else wants.
+fn layer_norm_of_sum(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
+    if !node.is("LayerNormalization") || node.outputs.iter().skip(1).any(Option::is_some) {
+        return None;
+    }
+    let sum = first(node)?;
+    let [x, around] = pair(parts.giver(sum, "Add").filter(|_| parts.alone(sum))?)?;
+    let rest = node.inputs.iter().skip(1).map(|slot| slot.map_or(Operand::Missing, Operand::Slot));
+    let inputs = [x, around].map(Operand::Slot).into_iter().chain(rest).collect();
+    Some(Fused { op: "AddLayerNormalization", domain: OWN_DOMAIN, attributes: node.attributes.clone(), inputs })
+}
 
 /// `(x − mean(x)) / √(mean((x − mean(x))²) + ε) · scale + bias`, the means being over the last axis.
 fn layer_norm(parts: &Parts<'_>, node: &Node) -> Option<Fused> {

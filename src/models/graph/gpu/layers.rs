@@ -58,17 +58,13 @@ pub fn prepare(node: &NodeSpec<'_>) -> Option<Run> {
             let scale = attributes.float("scale", 1.0).ok()?;
             Some(Box::new(move |call| attention(call, scale)))
         }
-        ("", "LayerNormalization") if node.outputs == 1 => {
-            let (axis, epsilon) = (attributes.int("axis", -1).ok()?, attributes.float("epsilon", 1e-5).ok()?);
-            Some(Box::new(move |call| {
-                let (x, shape) = call.floats(0)?;
-                let (scale, own) = call.floats(1)?;
-                if axis_of(axis, shape.len()).ok()? + 1 != shape.len() || own != [*shape.last()?] {
-                    return None;
-                }
-                let bias = call.optional_floats(2)?;
-                one(Wgpu::layer_norm(x, scale, bias, f64::from(epsilon)), shape)
-            }))
+        ("", "LayerNormalization") if node.outputs == 1 => layer_norm(node, |call| call.floats(0), 1),
+        (OWN_DOMAIN, "AddLayerNormalization") => {
+            let sum = |call: &Call<'_>| {
+                let ((x, shape), (around, own)) = (call.floats(0)?, call.floats(1)?);
+                (shape == own).then(|| (Wgpu::float_add(x, around), shape))
+            };
+            layer_norm(node, sum, 2)
         }
         ("", "BatchNormalization") => {
             let epsilon = f64::from(attributes.float("epsilon", 1e-5).ok()?);
@@ -85,6 +81,24 @@ pub fn prepare(node: &NodeSpec<'_>) -> Option<Run> {
         ("", "Resize") => resize(node),
         _ => None,
     }
+}
+
+/// The layer normalisation of what `of` gives; scale and bias are the inputs from `place` on.
+fn layer_norm(
+    node: &NodeSpec<'_>,
+    of: impl for<'a> Fn(&'a Call<'a>) -> Option<(Floats, &'a [usize])> + Send + Sync + 'static,
+    place: usize,
+) -> Option<Run> {
+    let (axis, epsilon) = (node.attributes.int("axis", -1).ok()?, node.attributes.float("epsilon", 1e-5).ok()?);
+    Some(Box::new(move |call| {
+        let (x, shape) = of(call)?;
+        let (scale, own) = call.floats(place)?;
+        if axis_of(axis, shape.len()).ok()? + 1 != shape.len() || own != [*shape.last()?] {
+            return None;
+        }
+        let bias = call.optional_floats(place + 1)?;
+        one(Wgpu::layer_norm(x, scale, bias, f64::from(epsilon)), shape)
+    }))
 }
 
 /// The product of matrices, which are broadcast to each other.

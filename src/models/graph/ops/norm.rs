@@ -2,7 +2,7 @@
 
 use burn::tensor::DType;
 
-use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, SAME, axes_of, axis_of, one, wrong};
+use super::{Accepts, Gives, Inputs, NodeSpec, OWN_DOMAIN, Op, Prepared, SAME, axes_of, axis_of, one, wrong};
 use crate::error::Result;
 use crate::models::graph::host::{self, HostTensor};
 use crate::ops::{parallel, rows};
@@ -14,6 +14,7 @@ const WITH_STATISTICS: &[Gives] = &[Gives::As(0), Gives::Is(DType::F32)];
 
 pub const OPS: &[Op] = &[
     Op::new("LayerNormalization", Accepts::Singles, WITH_STATISTICS, layer),
+    Op::of(OWN_DOMAIN, "AddLayerNormalization", Accepts::Singles, SAME, add_layer),
     // What onnxruntime called it before ONNX had it.
     Op::new("SimplifiedLayerNormalization", Accepts::Singles, WITH_STATISTICS, root_mean_square),
     Op::new("RMSNormalization", Accepts::Singles, SAME, root_mean_square),
@@ -24,6 +25,9 @@ pub const OPS: &[Op] = &[
     Op::new("LRN", Accepts::Singles, SAME, local_response),
     Op::new("MeanVarianceNormalization", Accepts::Singles, SAME, mean_variance),
 ];
+
+/// The means of rows, and what they were multiplied by.
+type Statistics = Vec<(f32, f32)>;
 
 /// Fewer numbers than these are normalised before another thread has begun.
 const LEAST_SHARED: usize = 1 << 13;
@@ -48,26 +52,11 @@ fn spread(tensor: HostTensor, shape: &[usize], axis: usize) -> Result<Vec<f32>> 
 }
 
 fn layer(node: &NodeSpec<'_>) -> Prepared {
-    let axis = node.attributes.int("axis", -1)?;
-    let epsilon = node.attributes.float("epsilon", 1e-5)?;
-    // The precision of the statistics, which here are always of 32 bits.
-    node.attributes.get("stash_type");
+    let (axis, epsilon) = axis_and_epsilon(node)?;
     Ok(Box::new(move |inputs| {
-        let (dtype, shape, mut x) = numbers(inputs, 0)?;
+        let (dtype, shape, x) = numbers(inputs, 0)?;
         let axis = axis_of(axis, shape.len())?;
-        let scale = spread(inputs.take(1)?, &shape, axis)?;
-        let bias = inputs.optional(2).map(|bias| spread(bias, &shape, axis)).transpose()?;
-        let row = shape[axis..].iter().product::<usize>().max(1);
-        let count = x.len() / row;
-        let mut statistics = vec![(0.0, 0.0); count];
-        let each = parallel::split(count, 1, LEAST_SHARED / row)[0].len().max(1);
-        let parts = x.chunks_mut(each * row).zip(statistics.chunks_mut(each)).collect();
-        parallel::for_each(parts, |at, (x, statistics): (&mut [f32], &mut [(f32, f32)])| {
-            for ((at, x), statistics) in (at * each..).zip(x.chunks_exact_mut(row)).zip(statistics) {
-                *statistics = rows::normalise(x, epsilon);
-                rows::affine(x, part(&scale, at, row), bias.as_ref().map(|bias| part(bias, at, row)));
-            }
-        });
+        let (x, statistics) = layer_of(x, &[], &shape, axis, epsilon, [1, 2].map(|place| inputs.optional(place)))?;
         let (mut means, mut scales): (Vec<f32>, Vec<f32>) = statistics.into_iter().unzip();
         let mut reduced = shape.clone();
         reduced[axis..].fill(1);
@@ -77,6 +66,57 @@ fn layer(node: &NodeSpec<'_>) -> Prepared {
         scales.resize(count, 0.0);
         Ok(vec![result(dtype, &shape, x), host::tensor(&reduced, means), host::tensor(&reduced, scales)])
     }))
+}
+
+/// The layer normalisation of a sum: of what goes through a layer and what goes around it.
+fn add_layer(node: &NodeSpec<'_>) -> Prepared {
+    let (axis, epsilon) = axis_and_epsilon(node)?;
+    Ok(Box::new(move |inputs| {
+        let (x, around) = (inputs.take(0)?, inputs.take(1)?);
+        let (dtype, shape) = (x.dtype(), host::broadcast_shape(host::shape(&x), host::shape(&around))?);
+        inputs.count(&shape)?;
+        let x = host::to_f32s(host::expand(x, &shape)?);
+        let around = host::contiguous(host::cast(host::expand(around, &shape)?, DType::F32));
+        let axis = axis_of(axis, shape.len())?;
+        let scale_and_bias = [2, 3].map(|place| inputs.optional(place));
+        let (x, _) = layer_of(x, host::slice(&around), &shape, axis, epsilon, scale_and_bias)?;
+        one(result(dtype, &shape, x))
+    }))
+}
+
+fn axis_and_epsilon(node: &NodeSpec<'_>) -> std::result::Result<(i64, f32), String> {
+    // The precision of the statistics, which here are always of 32 bits.
+    node.attributes.get("stash_type");
+    Ok((node.attributes.int("axis", -1)?, node.attributes.float("epsilon", 1e-5)?))
+}
+
+/// Normalises `x`, once `around` has been added to it if there are such numbers; and what it was done with.
+fn layer_of(
+    mut x: Vec<f32>,
+    around: &[f32],
+    shape: &[usize],
+    axis: usize,
+    epsilon: f32,
+    [scale, bias]: [Option<HostTensor>; 2],
+) -> Result<(Vec<f32>, Statistics)> {
+    let Some(scale) = scale else { return wrong("it has no scale") };
+    let scale = spread(scale, shape, axis)?;
+    let bias = bias.map(|bias| spread(bias, shape, axis)).transpose()?;
+    let row = shape[axis..].iter().product::<usize>().max(1);
+    let count = x.len() / row;
+    let mut statistics: Statistics = vec![(0.0, 0.0); count];
+    let each = parallel::split(count, 1, LEAST_SHARED / row)[0].len().max(1);
+    let parts = x.chunks_mut(each * row).zip(statistics.chunks_mut(each)).collect();
+    parallel::for_each(parts, |at, (x, statistics): (&mut [f32], &mut [(f32, f32)])| {
+        for ((at, x), statistics) in (at * each..).zip(x.chunks_exact_mut(row)).zip(statistics) {
+            if !around.is_empty() {
+                x.iter_mut().zip(&around[at * row..]).for_each(|(x, around)| *x += around);
+            }
+            *statistics = rows::normalise(x, epsilon);
+            rows::affine(x, part(&scale, at, row), bias.as_ref().map(|bias| part(bias, at, row)));
+        }
+    });
+    Ok((x, statistics))
 }
 
 /// What of `all` belongs to the row `at`.

@@ -1,4 +1,5 @@
 import { cascade } from 'pilot-light';
+import { Books } from './books.js';
 import { List } from './list.js';
 import { samples } from './messages.js';
 import { Own } from './own.js';
@@ -11,7 +12,7 @@ const $ = (id) => document.getElementById(id);
 const page = document.body.dataset;
 const query = new URLSearchParams(location.search);
 
-/** Every message in the order in which it came: { id, kind, text, asking?, envelope?, error?, row? … }. */
+/** Every message in the order in which it came: { id, kind, text, spam?, sentiment?, asking?, envelope?, error?, row? … }. */
 let messages = [];
 /** The model in use, and what it was loaded with: { model, device, remote }; undefined while there is none. */
 let triage;
@@ -27,6 +28,7 @@ const spent = { requests: 0, tokens: 0, here_ms: 0, there_ms: 0 };
 
 const list = new List($('messages'), $('row'));
 const summary = new Summary();
+const books = new Books(() => triage);
 const remote = new Remote($('remote'), () => load());
 const sorter = new Sorter((message, signal) => triage(message.text, { signal, request_callback: (request) => sending(message, request) }), { started, answered, failed, idle });
 const own = new Own((texts) => {
@@ -42,6 +44,14 @@ const envelopes = () => messages.flatMap(({ envelope }) => envelope ?? []);
 /** Those that a press of the button sends: below the threshold, not answered by the remote, not too long for it. */
 const sendable = () =>
   messages.filter(({ envelope, asking }) => envelope?.route === 'local' && !asking && envelope.confidence < threshold() && envelope.reason !== 'too-long');
+
+/** The sorted samples, with how sure the model was and whether it was right, as far as that is known. */
+const examples = () =>
+  messages.flatMap(({ envelope, before, [used.model]: right }) => {
+    if (envelope === undefined || right === undefined) return [];
+    const label = before ?? (envelope.route === 'local' ? envelope.output.label : undefined);
+    return [{ confidence: envelope.confidence, correct: label && label === right }];
+  });
 
 /** Those that nobody has got round to, or that were stopped. */
 const rest = () => messages.filter(({ envelope, error }) => !envelope && (!error || error.kind === 'cancelled'));
@@ -79,6 +89,7 @@ function repaint() {
 function refresh() {
   const { open } = sorter;
   summary.draw(envelopes(), threshold(), spent);
+  books.risk(examples(), threshold());
   summary.offer(page.remote === 'on', sendable().length, remote.host);
   $('counter').textContent = open > 0 ? `${count(messages.length - open)} of ${count(messages.length)}` : count(messages.length);
   $('again').textContent = open > 0 ? 'Stop' : rest().length > 0 ? 'Sort the rest' : 'Sort again';
@@ -175,6 +186,7 @@ async function load() {
 function use() {
   misfortunes = 0;
   triage.threshold = threshold();
+  void books.draw().catch(reportError);
   page.remote = used.remote ? 'on' : 'off';
   $('loading').hidden = true;
   showDevice(triage.device);
@@ -260,6 +272,7 @@ function ended(message) {
 function idle() {
   delete page.burner;
   refresh();
+  void books.draw().catch(reportError);
   if (page.state !== 'sorting') return;
   own.idle();
   setState('done');
@@ -311,8 +324,8 @@ addEventListener('unhandledrejection', ({ reason }) => problem(reason));
 // ---- the start
 
 let lastId = 0;
-function newMessage({ kind, text }) {
-  return { id: ++lastId, kind, text };
+function newMessage(message) {
+  return { id: ++lastId, ...message };
 }
 
 /** The remote that the page's server offers, if it does; any other server has no such file. */

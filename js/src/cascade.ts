@@ -4,6 +4,7 @@ import { readyChain, type LocalModel } from './chain.js';
 import { Delegate, type Watchers } from './delegate.js';
 import { callable, Handle, type Disposable, type PipelineOptions } from './handle.js';
 import { checkedNumbers, invalid, splitSignal, toInputs } from './input.js';
+import { Books, type Ledger } from './ledger.js';
 import type { CallOptions } from './pipeline.js';
 import type { DecideArgs } from './protocol.js';
 import { readyRedactor, type Redactor, type RedactorModel } from './redactor.js';
@@ -67,6 +68,8 @@ export interface CascadePipeline extends Disposable {
    * envelope's `decision`, without any text, so an envelope that was kept can be explained as well.
    */
   explain(envelope: Envelope): Promise<string>;
+  /** What its answers have taken, in all tabs and since it was cleared last; and whether texts are still like the examples. */
+  readonly ledger: Ledger;
 }
 
 /**
@@ -100,22 +103,28 @@ export async function cascade(options: CascadeOptions): Promise<CascadePipeline>
   const loading = { ...(signal && { signal }), ...(progress_callback && { progress_callback }), ...chain.options };
   const handle = await Handle.chain({ ...chain, options: loading }, config);
   handle.owns(() => finder.release());
-  return new Triage(handle, remotes, finder.find, policy).callable();
+  const name = [chain.task, chain.model, ...chain.next.map(({ model }) => model)].join(' ');
+  return new Triage(handle, remotes, finder.find, policy, name).callable();
 }
 
 /** A cascade at work; for its tests only, the package exports the function alone. */
 export class Triage {
   #thresholds: number[];
   readonly #delegate: Delegate;
+  readonly #books: Books;
+  readonly #checks = new AbortController();
 
   constructor(
     readonly handle: Handle,
     remotes: ReadyRemote[],
     redactor: Redactor,
     policy: CascadeConfig['policy'] = {},
+    name = '',
   ) {
     this.#thresholds = handle.thresholds;
-    this.#delegate = new Delegate(handle, remotes, redactor, policy);
+    this.#books = new Books(name, (records) => handle.request('ledger', { records }));
+    this.#delegate = new Delegate(handle, remotes, redactor, (record) => this.#books.enter(record), policy);
+    handle.owns(async () => this.#checks.abort());
   }
 
   /** Itself as the function that the caller is given. */
@@ -139,6 +148,7 @@ export class Triage {
       thresholds: { get: () => [...this.#thresholds], set, enumerable: true },
       calibrate: { value: calibrated, enumerable: true },
       explain: { value: (envelope: Envelope) => this.handle.call(undefined, () => this.handle.request('explain', { envelope })), enumerable: true },
+      ledger: { value: this.#books, enumerable: true },
     }) as unknown as CascadePipeline;
   }
 
@@ -159,12 +169,12 @@ export class Triage {
 
   async #answer(inputs: string[], asked: Pick<DecideArgs, 'options' | 'must_stay_local'>, watchers: Watchers, signal: AbortSignal | undefined): Promise<Envelope[]> {
     const question = { ...asked, thresholds: this.#thresholds };
-    const { steps, generation } = await this.handle.request('decide', { inputs, ...question }, signal);
+    const { steps, checks, generation, record } = await this.handle.request('decide', { inputs, ...question }, signal);
+    this.#books.enter(record);
+    const of = (index: number): DecideArgs => ({ inputs: inputs.slice(index, index + 1), ...question });
     // One that fails takes the others with it: nothing is sent for an answer that nobody will see.
-    return withController(signal, async (controller) => {
-      const answers = steps.map((step, index) =>
-        this.#delegate.answer(step, { inputs: inputs.slice(index, index + 1), ...question }, generation, { ...watchers, index }, controller.signal),
-      );
+    const answered = await withController(signal, async (controller) => {
+      const answers = steps.map((step, index) => this.#delegate.answer(step, of(index), generation, { ...watchers, index }, controller.signal));
       try {
         return await Promise.all(answers);
       } catch (thrown) {
@@ -173,5 +183,12 @@ export class Triage {
         throw thrown;
       }
     });
+    // Nobody waits for a check, and what comes of it goes into the ledger alone.
+    const { request_callback } = watchers;
+    for (const { index, ...check } of checks) {
+      const watched = { ...(request_callback && { request_callback }), index };
+      this.#delegate.answer({ delegate: check }, { ...of(index), check: true }, generation, watched, this.#checks.signal).catch(() => undefined);
+    }
+    return answered;
   }
 }

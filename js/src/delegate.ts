@@ -31,6 +31,7 @@ export class Delegate {
     readonly handle: Pick<Handle, 'request' | 'notify'>,
     readonly remotes: ReadyRemote[],
     readonly redactor: Redactor,
+    readonly enter: (record: string | undefined) => void,
     { deadline_ms = 45_000, budget: { latency_ms: _, ...budget } = {} }: NonNullable<CascadeConfig['policy']> = {},
   ) {
     this.#deadlineMs = deadline_ms;
@@ -39,7 +40,7 @@ export class Delegate {
   }
 
   /** Goes from step to step until the answer is there. */
-  async answer(first: Step, question: Omit<DecideArgs, 'key'>, generation: number, watchers: Watchers & { index: number }, signal: AbortSignal): Promise<Envelope> {
+  async answer(first: Step, question: DecideArgs & Pick<DelegateArgs, 'check'>, generation: number, watchers: Watchers & { index: number }, signal: AbortSignal): Promise<Envelope> {
     if (!('delegate' in first)) return (first as Extract<Step, { done: Envelope }>).done;
     const { call, redact } = first.delegate;
     let asked: Asked = { ...question, call, generation, stream: watchers.stream_callback !== undefined };
@@ -132,6 +133,7 @@ export class Delegate {
   /** One request to the engine, which is never aborted: its answer may let others go on. */
   async #turn(op: Extract<Op, 'begin' | 'resume' | 'decline'>, args: DelegateArgs): Promise<TurnResult & { asked: Asked }> {
     const result = await this.handle.request(op, args);
+    this.enter(result.record);
     if (result.generation > this.#generation) {
       this.#generation = result.generation;
       this.#turns.startAll();

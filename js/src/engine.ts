@@ -71,9 +71,12 @@ export class Engine {
 
     decide: ({ key, inputs, options, thresholds, must_stay_local }, { signal }) => this.#exclusive(async () => {
       const { cascade } = this.#model(key, 'cascade');
-      const steps = (await this.#slices(inputs, signal, (slice) => cascade.decide(slice, options, Float64Array.from(thresholds), must_stay_local))).flat();
-      return { steps, generation: this.#generation };
+      const judged = (await this.#slices(inputs, signal, (slice) => cascade.decide(slice, options, Float64Array.from(thresholds), must_stay_local))).flat();
+      const checks = judged.flatMap(({ check }, index) => (check === undefined ? [] : [{ ...check, index }]));
+      return { steps: judged.map(({ step }) => step), checks, generation: this.#generation, ...added(cascade) };
     }),
+
+    ledger: ({ key, records }) => this.#now(() => trapped(async () => this.#model(key, 'cascade').cascade.ledger(records))),
 
     examine: ({ key, tier, inputs, labels, options }, { signal }) => this.#exclusive(async () => {
       const { cascade } = this.#model(key, 'cascade');
@@ -121,14 +124,16 @@ export class Engine {
       const { cascade } = this.#model(args.key, 'cascade');
       args.ledgers?.forEach((json, remote) => json !== null && cascade.absorb(remote, json));
       const turn = act(cascade, call);
-      return { turn, generation: this.#generation, ...(args.ledgers && { ledgers: cascade.spending() }) };
+      return { turn, generation: this.#generation, ...added(cascade), ...(args.ledgers && { ledgers: cascade.spending() }) };
     });
     if (args.generation === this.#generation) return turn(args.call);
+    if (args.check) throw new PilotLightError('internal', 'The engine was replaced, and with it what was to be checked.');
     const { inputs, options, thresholds, must_stay_local, key } = args;
-    const { steps } = await this.#handlers.decide({ key, inputs, options, thresholds, must_stay_local }, {});
+    const { steps, checks, record } = await this.#handlers.decide({ key, inputs, options, thresholds, must_stay_local }, {});
+    for (const { call } of checks) await this.#handlers.abandon({ key, call, generation: this.#generation }, {});
     const [step] = steps;
     if (step === undefined) throw new PilotLightError('internal', 'The cascade decided nothing.');
-    return 'delegate' in step ? turn(step.delegate.call) : { turn: { step }, generation: this.#generation };
+    return 'delegate' in step ? turn(step.delegate.call) : { turn: { step }, generation: this.#generation, ...(record !== undefined && { record }) };
   }
 
   async #load(args: Args<'load'>, signal: AbortSignal | undefined, onProgress: ProgressCallback): Promise<LoadResult> {
@@ -272,6 +277,12 @@ export class Engine {
     if (model === undefined || !(name in model)) throw new PilotLightError('internal', `No ${name} is loaded under the key ${key}.`);
     return model as Extract<Loaded, Record<N, unknown>>;
   }
+}
+
+/** What was answered since it was asked for last. */
+function added(cascade: Cascade): { record?: string } {
+  const record = cascade.record();
+  return record === undefined ? {} : { record };
 }
 
 function isFeatures(output: RunOutput): output is Features {

@@ -29,9 +29,11 @@ export type { AudioInput, FileInput, ImageInput } from './media.js';
 export type { ProgressCallback, ProgressInfo, ProgressTotal } from './progress.js';
 export { tensor, type Tensor, type TensorArrays } from './tensor.js';
 export type { Watchers } from './delegate.js';
+export type { Ledger, LedgerSummary } from './ledger.js';
 export type { Redactor, RedactorModel } from './redactor.js';
 export type { BuiltInRemote, Remote, ServerRemote } from './remote.js';
 export type {
+  Account,
   Build,
   Calibrated,
   Calibration,
@@ -59,5 +61,6 @@ export type {
   TensorType,
   TextLine,
   TextTask,
+  Watch,
   ZeroShot,
 } from './types.js';

@@ -2,7 +2,7 @@ import type { Env } from './env.js';
 import type { ErrorFacts, PilotLightError } from './errors.js';
 import type { ProgressCallback, ProgressInfo } from './progress.js';
 import type { ModelFolder } from './resolve.js';
-import type { Calibrated, CascadeConfig, DeviceChoice, DeviceReport, DType, Envelope, Example, GraphOptions, ImageToTextOptions, Inputs, LoadOptions, Marked, MarkedSpan, Fed, Port, Guarantee, RawTensor, Reason, RemoteEvent, RunOptions, RunOutput, Source, SpeechOptions, Step, Task, Turn } from './types.js';
+import type { Calibrated, CascadeConfig, Check, DeviceChoice, DeviceReport, DType, Envelope, Example, GraphOptions, ImageToTextOptions, Inputs, LoadOptions, Marked, LedgerView, MarkedSpan, Fed, Port, Guarantee, RawTensor, Reason, RemoteEvent, RunOptions, RunOutput, Source, SpeechOptions, Step, Task, Turn } from './types.js';
 
 /** What an engine is started with. */
 export interface StartArgs {
@@ -66,6 +66,16 @@ export interface DecideArgs {
   must_stay_local: boolean;
 }
 
+/** What comes of it. */
+export interface DecideResult {
+  steps: Step[];
+  /** Those that are drawn to be checked, each with the place of its text. */
+  checks: (Check & { index: number })[];
+  generation: number;
+  /** What was answered, for the ledger. */
+  record?: string;
+}
+
 /** What goes on with a question that was decided on; with the question, should the engine be a fresh one. */
 export interface DelegateArgs extends DecideArgs {
   call: number;
@@ -74,6 +84,8 @@ export interface DelegateArgs extends DecideArgs {
   stream: boolean;
   /** The personal data in the text, where it was looked for. */
   marked?: Marked;
+  /** Whether it was answered already, and is only checked. */
+  check?: boolean;
   /** What all tabs have spent on each general model, where there are caps. */
   ledgers?: (string | null)[];
   /** What came of an attempt. */
@@ -89,6 +101,8 @@ export interface TurnResult {
   generation: number;
   /** What has been spent since, to be kept. */
   ledgers?: string[];
+  /** What was answered, for the ledger. */
+  record?: string;
 }
 
 /** The requests that an engine answers. All but `start` name a loaded model by its key. */
@@ -98,7 +112,8 @@ export interface Ops {
   run: { args: { inputs: Inputs; options: RunOptions | Partial<SpeechOptions> | Partial<ImageToTextOptions> }; result: RunOutput };
   infer: { args: { inputs: RawTensor[] }; result: RawTensor[] };
   mark: { args: { inputs: string[] }; result: MarkedSpan[][] };
-  decide: { args: DecideArgs; result: { steps: Step[]; generation: number } };
+  decide: { args: DecideArgs; result: DecideResult };
+  ledger: { args: { records: string[] }; result: LedgerView };
   examine: { args: { tier: number; inputs: string[]; labels: string[]; options: RunOptions }; result: Example[] };
   calibrate: { args: { tier: number; examples: Example[]; promise: Guarantee; source: Source }; result: Calibrated };
   explain: { args: { envelope: Envelope }; result: string };

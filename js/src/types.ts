@@ -2,10 +2,12 @@ import type { Pixels, TensorType } from './wasm/cpu/pilot_light.js';
 
 // The types of the WebAssembly side, generated from the Rust definitions.
 export type {
+  Account,
   Build,
   Calibrated,
   Calibration,
   CascadeConfig,
+  Check,
   Classification,
   Decision,
   DeviceReport,
@@ -22,6 +24,7 @@ export type {
   GraphOptions,
   ImageText,
   ImageToTextOptions,
+  LedgerView,
   LoadOptions,
   Marked,
   MarkedSpan,
@@ -38,9 +41,11 @@ export type {
   SpeechOptions,
   SpeechSegment,
   Step,
+  Summary,
   TensorType,
   TextLine,
   Turn,
+  Watch,
   ZeroShot,
 } from './wasm/cpu/pilot_light.js';
 

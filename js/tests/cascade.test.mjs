@@ -171,7 +171,7 @@ test('a remote that makes no sense is refused, and a key in a page is not taken 
 });
 
 /** A handle whose engine delegates every text that begins with 'hard', and is done when it comes back. */
-function fakeHandle({ redact = false, width = Infinity } = {}) {
+function fakeHandle({ redact = false, width = Infinity, checks = [] } = {}) {
   const notes = [];
   let underWay = 0;
   const queue = [];
@@ -179,6 +179,7 @@ function fakeHandle({ redact = false, width = Infinity } = {}) {
   return {
     notes,
     thresholds: [0.5],
+    owns: () => undefined,
     device: {},
     labels: [],
     task: 'text-classification',
@@ -188,7 +189,9 @@ function fakeHandle({ redact = false, width = Infinity } = {}) {
       const turn = (step, started) => ({ turn: { step, ...(started !== undefined && { started }) }, generation: 1 });
       switch (op) {
         case 'decide':
-          return { steps: args.inputs.map((text, call) => (text.startsWith('hard') ? { delegate: { call, redact } } : { done: { output: text, thresholds: args.thresholds } })), generation: 1 };
+          return { steps: args.inputs.map((text, call) => (text.startsWith('hard') ? { delegate: { call, redact } } : { done: { output: text, thresholds: args.thresholds } })), checks, generation: 1, record: JSON.stringify(args.inputs) };
+        case 'ledger':
+          return { merged: '', strange: [], spans: [], summary: { told: args.records } };
         case 'begin':
           if (underWay === width) return queue.push(args.call), turn({ wait: { call: args.call, for_ms: 60_000 } });
           underWay += 1;
@@ -231,6 +234,23 @@ test('one text gives one envelope, none gives none, and the threshold is used as
   for (const wrong of [2, -1, NaN, '0.5']) assert.throws(() => (ask.threshold = wrong), { kind: 'invalid-input' });
   await assert.rejects(ask('easy', { stream_callback: 3 }), { kind: 'invalid-input' });
   await assert.rejects(ask('easy', { must_stay_local: 'yes' }), { kind: 'invalid-input' });
+});
+
+test('what was answered goes into the ledger, and what is checked leaves the answer as it was', async () => {
+  const told = [];
+  const ask = triage(fakeHandle({ checks: [{ call: 7, redact: false, index: 1 }] }), '/ok');
+  const { output, event } = (await ask(['easy 0', 'easy 1'], { request_callback: ({ index }) => told.push(index) }))[1];
+  assert.deepEqual([output, event], ['easy 1', undefined]);
+  const before = seen.length;
+  while (seen.length === before) await new Promise(setImmediate);
+  assert.deepEqual(told, [1], 'who watches requests is told of a check as well');
+  assert.deepEqual((await ask.ledger.summary()).told, ['["easy 0","easy 1"]']);
+});
+
+test('a check that fails is nobody else\'s error', async () => {
+  const ask = triage(fakeHandle({ checks: [{ call: 7, redact: true, index: 0 }] }), '/ok', () => Promise.reject(new Error('no redactor')));
+  assert.equal((await ask('easy')).output, 'easy');
+  await ask.ledger.summary();
 });
 
 test('the threshold of a chain is that of its last model', async () => {

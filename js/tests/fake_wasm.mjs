@@ -103,6 +103,7 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
 
   class Cascade {
     #texts = new Map();
+    #added = [];
     constructor(pipelines, config) {
       [this.pipeline] = pipelines;
       this.pipelines = pipelines;
@@ -112,9 +113,12 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     async decide(inputs, _options, thresholds) {
       misbehave(inputs, this.pipeline.device);
       return inputs.map((text) => {
-        if (!text.startsWith('hard')) return { done: { output: text, route: 'local', thresholds: [...thresholds] } };
+        if (!text.startsWith('hard')) {
+          this.#added.push(text);
+          return { step: { done: { output: text, route: 'local', thresholds: [...thresholds] } } };
+        }
         this.#texts.set(++calls, text);
-        return { delegate: { call: calls, redact: false } };
+        return { step: { delegate: { call: calls, redact: false } } };
       });
     }
     begin(call) {
@@ -130,6 +134,12 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       const text = this.#texts.get(call);
       if (text === undefined) throw new KindError('internal', `call ${call} is not known`);
       return text;
+    }
+    record() {
+      return this.#added.length === 0 ? undefined : JSON.stringify(this.#added.splice(0));
+    }
+    ledger(records) {
+      return { merged: JSON.stringify(records.flatMap((record) => JSON.parse(record))), strange: [] };
     }
     abandon(call) {
       log.push(['abandon', call]);

@@ -17,6 +17,18 @@ pub struct Joules {
     pub high: f64,
 }
 
+/// What answers took in energy: ranges that rest on [`LOCAL`] and [`REMOTE`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Energy {
+    /// On this device.
+    pub local: Joules,
+    /// For the tokens that the general models say they used; none where they say nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub remote: Option<Joules>,
+}
+
 /// What a range rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]

@@ -260,12 +260,19 @@ impl Tally {
     }
 }
 
+impl Checks {
+    /// Adds what others have taken.
+    pub fn add(&mut self, other: &Self) {
+        self.agreed = self.agreed.saturating_add(other.agreed);
+        self.tally.add(&other.tally);
+    }
+}
+
 impl Span {
     fn add(&mut self, other: Self) {
         self.local.add(&other.local);
         self.remote.add(&other.remote);
-        self.checks.agreed = self.checks.agreed.saturating_add(other.checks.agreed);
-        self.checks.tally.add(&other.checks.tally);
+        self.checks.add(&other.checks);
         for (calibration, counts) in other.confidences {
             let sums = self.confidences.entry(calibration).or_default();
             sums.resize(sums.len().max(counts.len()), 0);

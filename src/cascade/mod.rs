@@ -9,6 +9,7 @@
 //! | [`Reason`] | why the answer is this one |
 //! | [`energy`] | what an answer costs in joules: a range, with where it comes from |
 //! | [`ledger`] | what answers have taken, added up over time |
+//! | [`summary`] | what that says: sums, energy, and what it would have cost otherwise |
 //! | [`watch`] | whether confidences are still what they were at calibration |
 //!
 //! A [`Decision`] holds numbers alone. The same record gives the same [`Verdict`], today and when it is read again.
@@ -20,6 +21,7 @@ mod explain;
 pub mod ledger;
 mod policy;
 mod reason;
+pub mod summary;
 mod trust;
 pub mod watch;
 
@@ -27,4 +29,6 @@ pub use budget::{Budget, Cap, Cost, Left, Today, check_cap};
 pub use decision::{Allowed, Decision, Offer, Tier, Verdict};
 pub use policy::{Policy, Privacy};
 pub use reason::Reason;
+#[cfg(test)]
+pub(crate) use trust::tests::calibration;
 pub use trust::{LocalConfig, Trust};

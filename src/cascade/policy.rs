@@ -35,6 +35,11 @@ pub struct Policy {
     #[serde(default = "default_max_waiting")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub max_waiting: u32,
+    /// The part, from 0 to 1, of the sure local answers that a general model is asked about as well, to see how often it
+    /// agrees; none by default. It is drawn by chance. Whoever asked has the answer by then, and it stays as it is.
+    #[serde(default)]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub check_rate: f64,
 }
 
 /// What may leave the device.
@@ -75,6 +80,7 @@ impl Default for Policy {
             deadline_ms: default_deadline_ms(),
             max_concurrent: default_max_concurrent(),
             max_waiting: default_max_waiting(),
+            check_rate: 0.0,
         }
     }
 }
@@ -83,13 +89,17 @@ impl Policy {
     /// The same policy, found to make sense.
     ///
     /// # Errors
-    /// Invalid input: a budget of nothing, a deadline that a browser's timer cannot wait for.
+    /// Invalid input: a budget of nothing, a deadline that a browser's timer cannot wait for, a rate that is not from 0 to 1.
     pub fn checked(self) -> Result<Self> {
         if !(self.deadline_ms > 0.0 && self.deadline_ms <= f64::from(i32::MAX)) {
             let wrong = format!("the policy's deadline_ms is {}, which is no time to wait", self.deadline_ms);
             return Err(Error::invalid_input(wrong));
         }
         self.budget.map(Budget::checked).transpose()?;
+        if !(0.0..=1.0).contains(&self.check_rate) {
+            let wrong = format!("the policy's check_rate is {}, which is no part from 0 to 1", self.check_rate);
+            return Err(Error::invalid_input(wrong));
+        }
         Ok(self)
     }
 
@@ -118,6 +128,9 @@ mod tests {
             assert!(Policy { deadline_ms, ..Policy::default() }.checked().is_err());
         }
         assert!(Policy { budget: Some(Budget::default()), ..Policy::default() }.checked().is_err());
+        for check_rate in [-0.1, 1.1, f64::NAN] {
+            assert!(Policy { check_rate, ..Policy::default() }.checked().is_err());
+        }
         assert!(Policy::default().checked().is_ok());
     }
 }

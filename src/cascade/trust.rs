@@ -56,6 +56,11 @@ impl Trust {
         Ok(trust)
     }
 
+    /// How far it may be trusted, as far as that is known.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
+    }
+
     /// The confidence from which on the model's answer is the answer.
     pub fn threshold(&self) -> f64 {
         self.threshold
@@ -126,7 +131,7 @@ fn is_same(a: &Gate, b: &Gate) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::calibration::risk::Guarantee;
 

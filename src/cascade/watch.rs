@@ -29,6 +29,7 @@ const SPANS: f64 = 128.0;
 /// Where a calibration cuts the range of confidences.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cuts {
+    name: String,
     marks: Vec<Mark>,
     /// The places that a new confidence may have among those of the examples: one more than examples.
     places: f64,
@@ -81,7 +82,7 @@ impl Cuts {
     /// Those of `calibration`: its quantiles and its threshold. Quantiles that are the same number are left out, since
     /// nobody can tell how many of the examples are below it.
     pub fn of(calibration: &Calibration) -> Self {
-        let Calibration { quantiles, n, threshold, coverage, .. } = calibration;
+        let Calibration { quantiles, n, threshold, coverage, temperature, data_sha256, date, .. } = calibration;
         let steps = quantiles.len().saturating_sub(1).max(1);
         // The quantile of a step is the example at this place, so that one place more is below it.
         let mark = |(step, at): (usize, &f64)| Mark { at: *at, below: (step * n.saturating_sub(1) / steps + 1) as f64 };
@@ -97,7 +98,13 @@ impl Cuts {
         if fits {
             marks.insert(place, Mark { at: *threshold, below });
         }
-        Self { marks, places: (n + 1) as f64, threshold: fits.then_some(place) }
+        let name = format!("{} {} {n} {temperature} {threshold}", date, data_sha256.get(..16).unwrap_or_default());
+        Self { name, marks, places: (n + 1) as f64, threshold: fits.then_some(place) }
+    }
+
+    /// Tells the calibration from others: counts by the parts of another one cannot be compared.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Into how many parts the range is cut.

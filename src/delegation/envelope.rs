@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cascade::energy::Joules;
+use crate::cascade::energy::Energy;
 use crate::cascade::{Decision, Reason};
 use crate::device::DeviceReport;
 use crate::models::Work;
@@ -78,21 +78,6 @@ pub struct Envelope {
     pub replaced: Option<Vec<Replaced>>,
     /// What all that was decided from.
     pub decision: Decision,
-}
-
-/// What an answer took in energy: ranges, whose boundaries and sources are [`energy::LOCAL`] and [`energy::REMOTE`].
-///
-/// [`energy::LOCAL`]: crate::cascade::energy::LOCAL
-/// [`energy::REMOTE`]: crate::cascade::energy::REMOTE
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "web", derive(tsify::Tsify))]
-pub struct Energy {
-    /// On this device.
-    pub local: Joules,
-    /// For the tokens that the general models say they used; none where they say nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub remote: Option<Joules>,
 }
 
 /// Whose answer it is.

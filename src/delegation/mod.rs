@@ -5,6 +5,7 @@
 //! [`begin`](Delegation::begin), and then through [`resume`](Delegation::resume) as often as something is sent.
 //! At any moment it can be given up by [`abandon`](Delegation::abandon). It is answered once.
 
+mod books;
 mod call;
 mod chain;
 mod config;
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use chain::{Chain, Looked};
 pub use config::{CascadeConfig, RemoteConfig};
-pub use envelope::{Energy, Envelope, Route};
+pub use envelope::{Envelope, Route};
 pub use explain::Outcome;
 pub use places::{Marked, MarkedSpan, OffsetUnit};
 
@@ -27,6 +28,9 @@ use call::{Call, Onward};
 use config::General;
 
 use crate::calibration::{Calibration, Gate};
+use crate::cascade::energy::Energy;
+use crate::cascade::ledger::Ledger;
+use crate::cascade::watch::{Cuts, Watch};
 use crate::cascade::{Allowed, Decision, LocalConfig, Policy, Privacy, Reason, Tier, Trust, Verdict, energy};
 use crate::device::DeviceReport;
 use crate::error::{Error, Result};
@@ -34,7 +38,7 @@ use crate::models::Work;
 use crate::remote::limits::{Denied, Entered, Queue};
 use crate::remote::redaction::redact;
 use crate::remote::{Question, RemoteEvent, RemoteRequest};
-use crate::tasks::LocalAnswer;
+use crate::tasks::{AnswerOutput, LocalAnswer};
 
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,6 +88,16 @@ pub struct Fed {
     pub over: bool,
 }
 
+/// A question that was answered and is asked about all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Check {
+    /// The number by which it is known.
+    pub call: u32,
+    /// Whether the personal data in its text is to be found first.
+    pub redact: bool,
+}
+
 /// What a machine without a clock and without luck is told of both.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moment {
@@ -106,6 +120,12 @@ pub struct Delegation {
     judged: HashMap<u32, (Question, Envelope)>,
     calls: HashMap<u32, Call>,
     last_call: u32,
+    /// Questions that were answered here and are asked about all the same, with the answer and when it was given.
+    checks: HashMap<u32, (AnswerOutput, f64)>,
+    /// The one that was drawn last.
+    drawn: Option<Check>,
+    /// What was answered since it was asked for last.
+    added: Ledger,
 }
 
 impl Delegation {
@@ -124,8 +144,9 @@ impl Delegation {
             return Err(Error::invalid_input("a budget of money needs the price of each remote's tokens"));
         }
         let queue = Queue::new(policy.max_concurrent as usize, policy.max_waiting as usize);
-        let (judged, calls) = (HashMap::new(), HashMap::new());
-        Ok(Self { policy, trusts, generals, device, unit, queue, judged, calls, last_call: 0 })
+        let (judged, calls, checks) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (last_call, drawn, added) = (0, None, Ledger::default());
+        Ok(Self { policy, trusts, generals, device, unit, queue, judged, calls, last_call, checks, drawn, added })
     }
 
     /// The confidence from which on the answer of each local model is the answer.
@@ -170,7 +191,7 @@ impl Delegation {
     ///
     /// # Errors
     /// Invalid input: no local model looked at it.
-    pub fn judge(&mut self, question: Question, looked: Looked, must_stay_local: bool) -> Result<Step> {
+    pub fn judge(&mut self, question: Question, looked: Looked, must_stay_local: bool, moment: Moment) -> Result<Step> {
         let Looked { answer: local, tiers } = looked;
         let Some(last) = tiers.last().copied() else {
             return Err(Error::invalid_input("no local model has looked at the question"));
@@ -215,12 +236,62 @@ impl Delegation {
             replaced: None,
             decision,
         };
-        if verdict != Verdict::Asks {
-            return Ok(Step::Done(Box::new(self.in_unit(&question.text, envelope))));
+        if verdict == Verdict::Asks {
+            let call = self.keep(question, envelope);
+            return Ok(Step::Delegate { call, redact: self.policy.privacy == Privacy::Redact });
         }
+        self.added.enter(&books::of_answer(&envelope, self.trusts.first(), moment.now_ms));
+        self.draw(&question, &envelope, moment);
+        Ok(Step::Done(Box::new(self.in_unit(&question.text, envelope))))
+    }
+
+    /// Remembers a question that may be sent; gives its number.
+    fn keep(&mut self, question: Question, fallback: Envelope) -> u32 {
         self.last_call = self.last_call.wrapping_add(1);
-        self.judged.insert(self.last_call, (question, envelope));
-        Ok(Step::Delegate { call: self.last_call, redact: self.policy.privacy == Privacy::Redact })
+        self.judged.insert(self.last_call, (question, fallback));
+        self.last_call
+    }
+
+    /// Has a question that was answered here checked, if that is its lot. One at a time, so that checks take no turn from
+    /// a question that somebody waits for.
+    fn draw(&mut self, question: &Question, answer: &Envelope, Moment { now_ms, random }: Moment) {
+        if random >= self.policy.check_rate {
+            return;
+        }
+        // One that nobody went on with is given up.
+        let lost = |at_ms: f64| now_ms - at_ms > 2.0 * self.policy.deadline_ms;
+        let lost: Vec<u32> = self.checks.iter().filter(|(_, check)| lost(check.1)).map(|(call, _)| *call).collect();
+        for call in lost {
+            self.abandon(call, Moment { now_ms, random });
+        }
+        // Would it be asked about if no local model were sure of it?
+        let asks = Decision { tiers: Vec::new(), ..answer.decision.clone() }.verdict() == Verdict::Asks;
+        if answer.reason == Reason::Confident && asks && self.checks.is_empty() {
+            let call = self.keep(question.clone(), answer.clone());
+            self.checks.insert(call, (answer.output.clone(), now_ms));
+            self.drawn = Some(Check { call, redact: self.policy.privacy == Privacy::Redact });
+        }
+    }
+
+    /// The question that was drawn for a check since it was asked last: it goes on through [`begin`](Self::begin) as one
+    /// does that the local model is not sure of, and what comes of it is nobody's answer, but goes into the ledger.
+    pub fn take_check(&mut self) -> Option<Check> {
+        self.drawn.take()
+    }
+
+    /// What was answered since it was asked for last, as a record; none if nothing was.
+    pub fn take_record(&mut self) -> Option<String> {
+        let added = std::mem::take(&mut self.added);
+        (!added.is_empty()).then(|| added.save())
+    }
+
+    /// How the confidences of the first local model, which alone sees all texts, compare with those at its calibration,
+    /// by `ledger`; none where it was not calibrated.
+    pub fn watch(&self, ledger: &Ledger) -> Option<Watch> {
+        let cuts = Cuts::of(self.trusts.first()?.calibration()?);
+        let spans: Vec<&[u64]> =
+            ledger.spans().filter_map(|(_, span)| Some(span.confidences.get(cuts.name())?.as_slice())).collect();
+        Some(cuts.watch(&spans, ledger.doublings()))
     }
 
     /// Sends the question `call`, when its turn comes. `marked` is the personal data that a model has found in its
@@ -247,7 +318,7 @@ impl Delegation {
             };
             let budget = self.policy.budget;
             self.calls.insert(call, Call::new(call, question, redaction, fallback, stream, times, budget));
-            if self.queue.enter(call) == Entered::Full {
+            if !self.checks.contains_key(&call) && self.queue.enter(call) == Entered::Full {
                 return self.decline(call, Denied::QueueFull.into(), Denied::QueueFull.to_string(), moment);
             }
         }
@@ -256,12 +327,13 @@ impl Delegation {
         }
         let mut known = self.take(call)?;
         let for_ms = known.left_ms(moment.now_ms);
-        if !self.queue.has_started(call) && for_ms > 0.0 {
+        let started = self.queue.has_started(call) || self.checks.contains_key(&call);
+        if !started && for_ms > 0.0 {
             self.calls.insert(call, known);
             return Ok(Turn { step: Step::Wait { call, for_ms }, started: None });
         }
         let onward = known.start(&mut self.generals, moment.now_ms);
-        Ok(self.go_on(call, known, onward))
+        Ok(self.go_on(call, known, onward, moment.now_ms))
     }
 
     /// What `bytes` bring of the reply to `call` that comes in pieces; `last` says that there are no more of them.
@@ -283,7 +355,7 @@ impl Delegation {
         }
         let mut known = self.take(call)?;
         let onward = known.hear(event, &mut self.generals, moment);
-        Ok(self.go_on(call, known, onward))
+        Ok(self.go_on(call, known, onward, moment.now_ms))
     }
 
     /// Answers `call` with the local answer, for a `reason` that its caller knows.
@@ -301,13 +373,14 @@ impl Delegation {
             }
         };
         let text = known.text().to_string();
-        let envelope = self.in_unit(&text, known.fail(reason, detail, now_ms));
-        Ok(Turn { step: Step::Done(Box::new(envelope)), started: self.queue.leave(call) })
+        let envelope = known.fail(reason, detail, now_ms);
+        Ok(self.end(call, &text, envelope, now_ms))
     }
 
     /// Forgets the question `call`, which nobody waits for any more. Another one, whose turn it is now.
     pub fn abandon(&mut self, call: u32, moment: Moment) -> Option<u32> {
         self.judged.remove(&call);
+        self.checks.remove(&call);
         if let Some(mut known) = self.calls.remove(&call) {
             known.abort(&mut self.generals, moment.now_ms);
         }
@@ -332,17 +405,25 @@ impl Delegation {
         self.calls.remove(&call).ok_or_else(|| unknown(call))
     }
 
-    fn go_on(&mut self, call: u32, known: Call, onward: Onward) -> Turn {
+    fn go_on(&mut self, call: u32, known: Call, onward: Onward, now_ms: f64) -> Turn {
         match onward {
             Onward::Send(request) => {
                 self.calls.insert(call, known);
                 Turn { step: Step::Send(request), started: None }
             }
-            Onward::Done(envelope) => {
-                let step = Step::Done(Box::new(self.in_unit(known.text(), *envelope)));
-                Turn { step, started: self.queue.leave(call) }
-            }
+            Onward::Done(envelope) => self.end(call, known.text(), *envelope, now_ms),
         }
+    }
+
+    /// Gives the answer to `call` out, and enters it.
+    fn end(&mut self, call: u32, text: &str, envelope: Envelope, now_ms: f64) -> Turn {
+        let entry = match self.checks.remove(&call) {
+            Some((here, _)) => books::of_check(&envelope, &here, now_ms),
+            None => books::of_answer(&envelope, self.trusts.first(), now_ms),
+        };
+        self.added.enter(&entry);
+        let step = Step::Done(Box::new(self.in_unit(text, envelope)));
+        Turn { step, started: self.queue.leave(call) }
     }
 
     fn in_unit(&self, text: &str, envelope: Envelope) -> Envelope {

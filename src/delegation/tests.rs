@@ -59,7 +59,7 @@ pub(super) fn local(confidence: f64) -> LocalAnswer {
 /// What becomes of `question` if one local model looked at it.
 pub(super) fn judge(delegation: &mut Delegation, question: Question, local: LocalAnswer, latency_ms: f64) -> Step {
     let tiers = vec![delegation.weigh(0, &local, latency_ms)];
-    delegation.judge(question, Looked { answer: local, tiers }, false).unwrap()
+    delegation.judge(question, Looked { answer: local, tiers }, false, NOW).unwrap()
 }
 
 pub(super) fn done(step: Step) -> Envelope {
@@ -165,14 +165,14 @@ fn what_must_stay_local_stays() {
     let mut judged = |confidence| {
         let answer = local(confidence);
         let tiers = vec![delegation.weigh(0, &answer, 1.0)];
-        done(delegation.judge(question("a"), Looked { answer, tiers }, true).unwrap())
+        done(delegation.judge(question("a"), Looked { answer, tiers }, true, NOW).unwrap())
     };
     let (unsure, sure) = (judged(0.2), judged(0.95));
     assert_eq!((unsure.reason, unsure.degraded), (Reason::MustStayLocal, true));
     assert_eq!((sure.reason, sure.degraded), (Reason::Confident, false));
     assert!(unsure.decision.allowed.must_stay_local);
     let unseen = Looked { answer: local(0.2), tiers: vec![] };
-    assert!(delegation.judge(question("a"), unseen, false).is_err(), "no model has looked");
+    assert!(delegation.judge(question("a"), unseen, false, NOW).is_err(), "no model has looked");
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn the_last_of_a_chain_that_looked_answers() {
     let mut judged = |scores: &[f64]| {
         let weighed = |(tier, score): (usize, &f64)| chain.weigh(tier, &local(*score), 2.0);
         let tiers = scores.iter().enumerate().map(weighed).collect();
-        chain.judge(question("a"), Looked { answer: local(scores[scores.len() - 1]), tiers }, false).unwrap()
+        chain.judge(question("a"), Looked { answer: local(scores[scores.len() - 1]), tiers }, false, NOW).unwrap()
     };
     let envelope = done(judged(&[0.94, 0.92]));
     assert_eq!(

@@ -2,14 +2,18 @@
 
 use std::cell::RefCell;
 
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::convert::{from_js, options_from_js, to_js, to_js_error};
 use super::pipeline::Pipeline;
 use super::{JsResult, JsRunOptions, now_ms};
 use crate::calibration::{self, Calibrated, Calibration, Example, Source};
+use crate::cascade::ledger::Ledger;
+use crate::cascade::summary::{Summary, summary};
+use crate::cascade::watch::Watch;
 use crate::cascade::{LocalConfig, Reason, Tier};
-use crate::delegation::{CascadeConfig, Chain, Delegation, Marked, Moment, OffsetUnit, Outcome, Step};
+use crate::delegation::{CascadeConfig, Chain, Check, Delegation, Marked, Moment, OffsetUnit, Outcome, Step};
 use crate::device::DeviceReport;
 use crate::error::Error;
 use crate::remote::{Question, RemoteEvent};
@@ -29,8 +33,8 @@ extern "C" {
     pub type JsEnvelope;
     #[wasm_bindgen(typescript_type = "Reason")]
     pub type JsReason;
-    #[wasm_bindgen(typescript_type = "Step[]")]
-    pub type JsSteps;
+    #[wasm_bindgen(typescript_type = "Judged[]")]
+    pub type JsJudged;
     #[wasm_bindgen(typescript_type = "Turn")]
     pub type JsTurn;
     #[wasm_bindgen(typescript_type = "Fed")]
@@ -41,8 +45,34 @@ extern "C" {
     pub type JsGuarantee;
     #[wasm_bindgen(typescript_type = "Source")]
     pub type JsSource;
+    #[wasm_bindgen(typescript_type = "LedgerView")]
+    pub type JsLedgerView;
     #[wasm_bindgen(typescript_type = "Calibrated")]
     pub type JsCalibrated;
+}
+
+/// The first step for a text.
+#[derive(Serialize, tsify::Tsify)]
+pub struct Judged {
+    step: Step,
+    /// Present where it is an answer that is to be checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[tsify(optional)]
+    check: Option<Check>,
+}
+
+/// What the records of a ledger say.
+#[derive(Serialize, tsify::Tsify)]
+pub struct LedgerView {
+    summary: Summary,
+    /// How confidences compare with those at calibration; undefined for a model that was not calibrated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[tsify(optional)]
+    watch: Option<Watch>,
+    /// All records as one.
+    merged: String,
+    /// Which of the records are none.
+    strange: Vec<usize>,
 }
 
 /// Local models, and what becomes of what they are not sure of. Only `decide` and `examples` wait for a model; the rest
@@ -77,14 +107,15 @@ impl Cascade {
         self.delegation.borrow().thresholds()
     }
 
-    /// The first step for each of `inputs`, at these thresholds; those that `must_stay_local` do.
+    /// The first step for each of `inputs`, at these thresholds; those that `must_stay_local` do. And those that are drawn
+    /// to be checked.
     pub async fn decide(
         &self,
         inputs: Vec<String>,
         options: JsRunOptions,
         thresholds: Vec<f64>,
         must_stay_local: bool,
-    ) -> JsResult<JsSteps> {
+    ) -> JsResult<JsJudged> {
         let options: RunOptions = options_from_js("options", options)?;
         self.delegation.borrow_mut().set_thresholds(&thresholds).map_err(to_js_error)?;
         let models = self.chain.models().len();
@@ -93,9 +124,10 @@ impl Cascade {
         let mut delegation = self.delegation.borrow_mut();
         let judge = |(text, looked)| {
             let question = Question { task, labels: labels.clone(), text };
-            delegation.judge(question, looked, must_stay_local)
+            let step = delegation.judge(question, looked, must_stay_local, moment())?;
+            Ok(Judged { step, check: delegation.take_check() })
         };
-        let steps: Result<Vec<Step>, Error> = inputs.into_iter().zip(looked).map(judge).collect();
+        let steps: Result<Vec<Judged>, Error> = inputs.into_iter().zip(looked).map(judge).collect();
         Ok(to_js(&steps.map_err(to_js_error)?)?.unchecked_into())
     }
 
@@ -171,6 +203,25 @@ impl Cascade {
     /// Forgets the question `call`; gives the one whose turn it is now.
     pub fn abandon(&self, call: u32) -> Option<u32> {
         self.delegation.borrow_mut().abandon(call, moment())
+    }
+
+    /// What was answered since it was asked for last, as a record for `ledger`.
+    pub fn record(&self) -> Option<String> {
+        self.delegation.borrow_mut().take_record()
+    }
+
+    /// What `records` say together. Those that are none, or of another version, are passed over.
+    pub fn ledger(&self, records: Vec<String>) -> JsResult<JsLedgerView> {
+        let (mut all, mut strange) = (Ledger::default(), Vec::new());
+        for (index, record) in records.iter().enumerate() {
+            match Ledger::read(record) {
+                Ok(ledger) => all.merge(ledger),
+                Err(_) => strange.push(index),
+            }
+        }
+        let watch = self.delegation.borrow().watch(&all);
+        let view = LedgerView { summary: summary(&all), watch, merged: all.save(), strange };
+        Ok(to_js(&view)?.unchecked_into())
     }
 
     /// Takes over what others of the origin have spent on the general model number `remote`.

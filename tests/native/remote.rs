@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use pilot_light::cascade::{Policy, Privacy, Reason};
-use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, Looked, OffsetUnit, RemoteConfig, Route};
+use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, Looked, Moment, OffsetUnit, RemoteConfig, Route};
 use pilot_light::device::{Build, DeviceChoice, DeviceKind, DeviceReport};
 use pilot_light::models::Work;
 use pilot_light::remote::Question;
@@ -84,7 +84,8 @@ fn ask(transport: &dyn Transport, timeout_ms: f64, stream: Option<&mut dyn FnMut
     let output = AnswerOutput::Label(Answer { label: "ham".to_string(), score: Some(0.5) });
     let answer_here = LocalAnswer { output, confidence: 0.5, truncated: false, work: Work::default() };
     let tiers = vec![delegation.weigh(0, &answer_here, 1.0)];
-    let step = delegation.judge(question, Looked { answer: answer_here, tiers }, false).unwrap();
+    let now = Moment { now_ms: 0.0, random: 0.5 };
+    let step = delegation.judge(question, Looked { answer: answer_here, tiers }, false, now).unwrap();
     answer(&mut delegation, step, None, &[transport], stream).unwrap()
 }
 

@@ -191,6 +191,31 @@ describe('the demo page', LIMIT, () => {
     assertClean(page);
   });
 
+  test('what it took is drawn, in words as well, and found again when the page is loaded again', async () => {
+    const page = await open(served, '&threshold=0.9&remote=/v1');
+    const answers = (count) => page.waitForFunction((count) => document.getElementById('books').dataset.answers === String(count), count);
+    await answers(MESSAGES);
+    const routes = (await rowsOf(page)).map(({ route }) => route);
+    const remotes = routes.filter((route) => route === 'remote').length;
+    assert.ok(remotes > 0 && remotes < MESSAGES, routes.join());
+    assert.match(await page.innerText('#books-routes-words'), new RegExp(`^${MESSAGES - remotes} answers came from here.* ${remotes} from elsewhere`));
+    for (const chart of ['routes', 'risk', 'energy']) {
+      assert.ok((await page.locator(`#books-${chart} :is(rect, polyline)`).count()) > 0, `${chart} is drawn`);
+      assert.ok((await page.getAttribute(`#books-${chart}`, 'aria-label')).length > 40, `${chart} is told`);
+    }
+    assert.match(await page.innerText('#books-energy-words'), new RegExp(`Had all ${MESSAGES} answers been asked there`));
+    assert.match(await page.innerText('#books-watch'), /calibrat/);
+    const [file] = await Promise.all([page.waitForEvent('download'), page.click('#books-csv')]);
+    assert.equal(file.suggestedFilename(), 'pilot-light.csv');
+
+    await page.reload();
+    await settled(page);
+    await answers(2 * MESSAGES);
+    await page.click('#books-clear');
+    await answers(0);
+    assertClean(page);
+  });
+
   test('it goes on when the remote is gone', async (t) => {
     const fleeting = await startRemote();
     t.after(() => fleeting.stop());

@@ -26,7 +26,7 @@ fn calibration(mut confidences: Vec<f64>) -> Calibration {
         coverage: 1.0 - tenth as f64 / n as f64,
         n,
         quantiles: (0..=20).map(|step| confidences[step * (n - 1) / 20]).collect(),
-        ..crate::cascade::trust::tests::calibration(1.0, 0.5)
+        ..crate::cascade::calibration(1.0, 0.5)
     }
 }
 
@@ -87,7 +87,7 @@ fn confidences_that_are_all_alike_are_compared_only_where_they_differ() {
 #[test]
 fn on_average_nobody_wins_while_nothing_has_changed() {
     let marks = vec![Mark { at: 0.3, below: 2.0 }, Mark { at: 0.6, below: 3.0 }];
-    let cuts = Cuts { marks, places: 6.0, threshold: None };
+    let cuts = Cuts { name: String::new(), marks, places: 6.0, threshold: None };
     let places = [2.0, 1.0, 3.0];
     let mut mean = [0.0; 5];
     for turn in 0..3usize.pow(4) {

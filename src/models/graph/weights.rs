@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use burn::tensor::DType;
 
+use super::attributes::Attributes;
 use super::host::{self, HostTensor};
 use super::ops::{NEWEST_OPSET, OWN_DOMAIN, int8, panels};
 use super::program::{Block, Node, Program, Slot};
@@ -37,13 +38,12 @@ pub fn pack(program: &mut Program, form: Form) {
 fn pack_block(block: &mut Block, program: &mut Program, form: Form, wanted: &HashMap<Slot, usize>) {
     for node in &mut block.nodes {
         node.blocks.iter_mut().for_each(|(_, inner)| pack_block(inner, program, form, wanted));
-        let is_product = node.is("MatMul") || (node.op == "MatMulBias" && node.domain == OWN_DOMAIN);
+        let Some(transposed) = product(node, program) else { continue };
         let [Some(x), Some(slot), ref bias @ ..] = node.inputs[..] else { continue };
-        let Some(matrix) = program.constants.get(&slot).filter(|_| is_product && program.types[x] == Some(DType::F32))
-        else {
+        let Some(matrix) = program.constants.get(&slot).filter(|_| program.types[x] == Some(DType::F32)) else {
             continue;
         };
-        let &[rows, columns] = host::shape(matrix) else { continue };
+        let &[mut rows, mut columns] = host::shape(matrix) else { continue };
         if matrix.dtype() != DType::F32 || rows < LEAST || columns < LEAST {
             continue;
         }
@@ -51,9 +51,14 @@ fn pack_block(block: &mut Block, program: &mut Program, form: Form, wanted: &Has
         if wanted.get(&slot) == Some(&1) {
             program.constants.remove(&slot);
         }
+        let mut numbers = Matrix::new(host::slice(&matrix), columns);
+        if transposed {
+            numbers = Matrix::transposed(numbers.data, columns);
+            (rows, columns) = (columns, rows);
+        }
         let (sizes, bias) = ((rows, columns), bias.first().copied().flatten());
-        let mut attributes = std::mem::take(&mut node.attributes);
-        let numbers = Matrix::new(host::slice(&matrix), columns);
+        // What there is to know of the attributes of a `Gemm` is known.
+        let mut attributes = if node.is("Gemm") { Attributes::default() } else { std::mem::take(&mut node.attributes) };
         let (op, constants): (_, Vec<HostTensor>) = match form {
             Form::Int8 => ("MatMulInt8", int8::constants(Packed::quantise(sizes, numbers), &mut attributes).into()),
             Form::Panels => ("MatMulPanels", vec![panels::constant(sizes, numbers, &mut attributes)]),
@@ -70,4 +75,23 @@ fn pack_block(block: &mut Block, program: &mut Program, form: Form, wanted: &Has
             blocks: Vec::new(),
         };
     }
+}
+
+/// Whether `node` is a product with a matrix and the sum with a row, and if so whether the matrix is to be transposed.
+fn product(node: &Node, program: &Program) -> Option<bool> {
+    if node.is("MatMul") || (node.op == "MatMulBias" && node.domain == OWN_DOMAIN) {
+        return Some(false);
+    }
+    let attributes = node.is("Gemm").then_some(&node.attributes)?;
+    let plain = attributes.float("alpha", 1.0).ok()? == 1.0
+        && attributes.float("beta", 1.0).ok()? == 1.0
+        && !attributes.flag("transA", false).ok()?;
+    let transposed = attributes.flag("transB", false).ok()?;
+    let columns =
+        *host::shape(program.constants.get(&node.inputs.get(1).copied().flatten()?)?).get(usize::from(!transposed))?;
+    let bias = match node.inputs.get(2).copied().flatten() {
+        None => true,
+        Some(slot) => host::shape(program.constants.get(&slot)?) == [columns],
+    };
+    (plain && bias).then_some(transposed)
 }

@@ -1,5 +1,6 @@
 import { breathe, throwIfAborted, withController } from './abort.js';
 import { artefacts, openDevice, trapped, type Artefacts, type OpenDevice } from './artefact.js';
+import { deviceOf } from './device.js';
 import { isTrap, PilotLightError, toPilotLightError } from './errors.js';
 import { fetchFile } from './files.js';
 import { Progress, type ProgressCallback } from './progress.js';
@@ -186,7 +187,7 @@ export class Engine {
     const [pipeline] = pipelines as [Pipeline];
     const { labels } = pipeline;
     if (args.cascade === undefined) return [{ pipeline }, { dtype, labels }];
-    const cascade = new wasm.Cascade(pipelines, args.cascade, report);
+    const cascade = new wasm.Cascade(pipelines, args.cascade, deviceOf(report, dtype, args));
     return [{ cascade }, { dtype, labels, thresholds: [...cascade.thresholds] }];
   }
 

@@ -1,5 +1,6 @@
 import { abortable, throwIfAborted } from './abort.js';
 import { InPlaceConnection, WorkerConnection } from './connection.js';
+import { deviceOf } from './device.js';
 import type { PilotLightError } from './errors.js';
 import type { Args, Connection, LoadArgs, LoadResult, Op, RequestOptions, Result, StartArgs } from './protocol.js';
 import type { DeviceReport } from './types.js';
@@ -45,7 +46,7 @@ export class Supervisor {
     return this.#attempt(options.signal, async (started) => {
       try {
         const result = await this.#load(started, key, args, options);
-        return { key, args, info: { ...result, device: await started.report } };
+        return { key, args, info: { ...result, device: deviceOf(await started.report, result.dtype, args) } };
       } catch (thrown) {
         // An abort may cross the answer on its way: nothing must stay loaded that nobody owns.
         if (options.signal?.aborted) void notify(started, 'dispose', { key });
@@ -137,7 +138,7 @@ export class Supervisor {
       return;
     }
     const result = await this.#load(started, model.key, model.args, {});
-    model.info = { ...result, device: await started.report };
+    model.info = { ...result, device: deviceOf(await started.report, result.dtype, model.args) };
   }
 }
 

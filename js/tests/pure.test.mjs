@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { abortable, withController } from '../dist/abort.js';
+import { deviceOf } from '../dist/device.js';
 import { env } from '../dist/env.js';
 import { cancelled, fromFacts, isTrap, PilotLightError, toFacts, toPilotLightError } from '../dist/errors.js';
 import { toInputs } from '../dist/input.js';
@@ -20,6 +21,15 @@ const kind = (name) => (error) => error instanceof PilotLightError && error.kind
 test('importing the package needs no browser and runs nothing', async () => {
   const names = Object.keys(await import('../dist/index.js')).sort();
   assert.deepEqual(names, ['PilotLightError', 'cascade', 'env', 'model', 'pipeline', 'tensor']);
+});
+
+test('a model of 8 bits on WebGPU is told what runs on the CPU', () => {
+  const webgpu = { kind: 'webgpu', reason: 'It agrees.' };
+  assert.match(deviceOf(webgpu, 'int8', {}).reason, /It agrees. Layers of 8 bits run on the CPU/);
+  assert.match(deviceOf(webgpu, 'fp32', { graph: { options: { int8: true } } }).reason, /run on the CPU/);
+  assert.equal(deviceOf(webgpu, 'fp32', {}), webgpu);
+  const wasm = { kind: 'wasm', reason: 'It was asked for.' };
+  assert.equal(deviceOf(wasm, 'int8', {}), wasm);
 });
 
 test('a model is a folder of the page, of an address or of the host that was set', () => {

@@ -4,8 +4,6 @@
 //! any order. Time is cut into spans of the same length, which doubles when there are too many, so that a ledger stays
 //! small however long it is kept.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::energy::{self, Joules};
@@ -82,7 +80,7 @@ pub struct Span {
     /// Local answers that were checked.
     pub checks: Checks,
     /// How many confidences fell into each part of their range, for each calibration that says what the parts are.
-    pub confidences: BTreeMap<String, Vec<u64>>,
+    pub confidences: Vec<(String, Vec<u64>)>,
 }
 
 /// An answer, as far as a ledger is concerned.
@@ -121,13 +119,13 @@ pub struct Ledger {
     version: u32,
     /// A span is a minute, doubled so often.
     doublings: u32,
-    /// The spans in which there was anything, by their number since 1970.
-    spans: BTreeMap<u64, Span>,
+    /// The spans in which there was anything, with their number since 1970, by which they are sorted.
+    spans: Vec<(u64, Span)>,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { version: VERSION, doublings: 0, spans: BTreeMap::new() }
+        Self { version: VERSION, doublings: 0, spans: Vec::new() }
     }
 }
 
@@ -144,7 +142,8 @@ impl Ledger {
         }
         if ledger.doublings > MOST_DOUBLINGS
             || ledger.spans.len() > MOST_SPANS
-            || !ledger.spans.values().all(Span::is_sound)
+            || !ledger.spans.is_sorted_by(|one, next| one.0 < next.0)
+            || !ledger.spans.iter().all(|(_, span)| span.is_sound())
         {
             return Err(wrong("its numbers make no sense".to_string()));
         }
@@ -164,7 +163,7 @@ impl Ledger {
     /// Enters an answer.
     pub fn enter(&mut self, entry: &Entry) {
         let Entry { at_ms, kind, tally, confidence } = entry;
-        let span = self.spans.entry((at_ms / self.span_ms()).max(0.0) as u64).or_default();
+        let span = self.span((at_ms / self.span_ms()).max(0.0) as u64);
         match kind {
             Kind::Local => span.local.add(tally),
             Kind::Remote => span.remote.add(tally),
@@ -174,10 +173,11 @@ impl Ledger {
             }
         }
         if let Some((calibration, parts, part)) = confidence {
-            let counts = span.confidences.entry(calibration.clone()).or_insert_with(|| vec![0; *parts]);
+            let mut counts = vec![0; *parts];
             if let Some(count) = counts.get_mut(*part) {
-                *count += 1;
+                *count = 1;
             }
+            span.count(calibration, counts);
         }
         self.shrink();
     }
@@ -190,7 +190,7 @@ impl Ledger {
         while other.doublings < self.doublings {
             other.double();
         }
-        other.spans.into_iter().for_each(|(at, span)| self.spans.entry(at).or_default().add(span));
+        other.spans.into_iter().for_each(|(at, span)| self.span(at).add(span));
         self.shrink();
     }
 
@@ -209,6 +209,15 @@ impl Ledger {
         self.doublings
     }
 
+    /// The span of this number, which is made where there was nothing yet.
+    fn span(&mut self, at: u64) -> &mut Span {
+        let place = self.spans.partition_point(|(other, _)| *other < at);
+        if self.spans.get(place).is_none_or(|(other, _)| *other != at) {
+            self.spans.insert(place, (at, Span::default()));
+        }
+        &mut self.spans[place].1
+    }
+
     fn shrink(&mut self) {
         while self.spans.len() > MOST_SPANS && self.doublings < MOST_DOUBLINGS {
             self.double();
@@ -218,7 +227,7 @@ impl Ledger {
     fn double(&mut self) {
         self.doublings += 1;
         for (at, span) in std::mem::take(&mut self.spans) {
-            self.spans.entry(at / 2).or_default().add(span);
+            self.span(at / 2).add(span);
         }
     }
 }
@@ -273,11 +282,21 @@ impl Span {
         self.local.add(&other.local);
         self.remote.add(&other.remote);
         self.checks.add(&other.checks);
-        for (calibration, counts) in other.confidences {
-            let sums = self.confidences.entry(calibration).or_default();
-            sums.resize(sums.len().max(counts.len()), 0);
-            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum = sum.saturating_add(count));
-        }
+        other.confidences.into_iter().for_each(|(calibration, counts)| self.count(&calibration, counts));
+    }
+
+    /// Adds the confidences in each part, by the calibration that says what the parts are.
+    fn count(&mut self, calibration: &str, counts: Vec<u64>) {
+        let Some((_, sums)) = self.confidences.iter_mut().find(|(name, _)| name == calibration) else {
+            return self.confidences.push((calibration.to_string(), counts));
+        };
+        sums.resize(sums.len().max(counts.len()), 0);
+        sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum = sum.saturating_add(count));
+    }
+
+    /// The confidences in each part, by this calibration.
+    pub fn counts(&self, calibration: &str) -> Option<&[u64]> {
+        self.confidences.iter().find(|(name, _)| name == calibration).map(|(_, counts)| counts.as_slice())
     }
 
     fn is_sound(&self) -> bool {
@@ -285,7 +304,7 @@ impl Span {
         tallies.iter().all(|tally| tally.is_sound())
             && self.checks.agreed <= self.checks.tally.answers
             && self.confidences.len() <= MOST_CALIBRATIONS
-            && self.confidences.values().all(|counts| counts.len() <= MOST_PARTS)
+            && self.confidences.iter().all(|(_, counts)| counts.len() <= MOST_PARTS)
     }
 }
 
@@ -325,7 +344,7 @@ mod tests {
         assert_eq!(spans.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0.0, 60_000.0]);
         assert_eq!((spans[0].1.local.answers, spans[0].1.remote.total_tokens), (1, 7));
         assert_eq!((spans[1].1.remote.total_tokens, spans[1].1.checks.agreed), (8, 1));
-        assert_eq!(spans[0].1.confidences["made yesterday"], [1, 1, 0]);
+        assert_eq!(spans[0].1.counts("made yesterday"), Some(&[1, 1, 0][..]));
         assert_eq!(totals(&ledger).remote.usd, 0.5);
     }
 

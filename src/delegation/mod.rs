@@ -289,8 +289,7 @@ impl Delegation {
     /// by `ledger`; none where it was not calibrated.
     pub fn watch(&self, ledger: &Ledger) -> Option<Watch> {
         let cuts = Cuts::of(self.trusts.first()?.calibration()?);
-        let spans: Vec<&[u64]> =
-            ledger.spans().filter_map(|(_, span)| Some(span.confidences.get(cuts.name())?.as_slice())).collect();
+        let spans: Vec<&[u64]> = ledger.spans().filter_map(|(_, span)| span.counts(cuts.name())).collect();
         Some(cuts.watch(&spans, ledger.doublings()))
     }
 

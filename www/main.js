@@ -38,7 +38,8 @@ const own = new Own((texts) => {
   return fresh;
 });
 
-const threshold = () => Number($('threshold').value);
+/** The slider has hundredths; what the model asks for is kept to the last digit, without which it promises nothing. */
+const threshold = () => (chosen || triage === undefined ? Number($('threshold').value) : triage.threshold);
 const view = () => ({ threshold: threshold(), remoteOn: page.remote === 'on' });
 const envelopes = () => messages.flatMap(({ envelope }) => envelope ?? []);
 /** Those that a press of the button sends: below the threshold, not answered by the remote, not too long for it. */
@@ -88,7 +89,7 @@ function repaint() {
 
 function refresh() {
   const { open } = sorter;
-  summary.draw(envelopes(), threshold(), spent);
+  summary.draw(envelopes(), threshold(), spent, triage?.calibrations[0]);
   books.risk(examples(), threshold());
   summary.offer(page.remote === 'on', sendable().length, remote.host);
   $('counter').textContent = open > 0 ? `${count(messages.length - open)} of ${count(messages.length)}` : count(messages.length);
@@ -187,6 +188,7 @@ function use() {
   misfortunes = 0;
   triage.threshold = threshold();
   void books.draw().catch(reportError);
+  page.threshold = threshold();
   page.remote = used.remote ? 'on' : 'off';
   $('loading').hidden = true;
   showDevice(triage.device);
@@ -297,6 +299,7 @@ $('model').addEventListener('change', load);
 $('device').addEventListener('change', load);
 $('threshold').addEventListener('input', () => {
   chosen = true;
+  page.threshold = threshold();
   if (triage) triage.threshold = threshold();
   repaint();
 });

@@ -1,5 +1,5 @@
 import { Plot } from './plot.js';
-import { count, duration, many, median, outcome, tally } from './words.js';
+import { count, duration, many, median, outcome, promiseWords, tally } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 
@@ -11,8 +11,9 @@ export class Summary {
    * @param {object[]} answers The envelopes in the list.
    * @param {number} threshold
    * @param {{ requests, tokens, here_ms, there_ms }} spent What was spent since the page was opened.
+   * @param {object | null | undefined} calibration The model's, if it has one.
    */
-  draw(answers, threshold, spent) {
+  draw(answers, threshold, spent, calibration) {
     const sums = tally(answers, threshold);
     const hundredth = Math.round(threshold * 100);
     this.#plot.draw(answers, threshold);
@@ -20,6 +21,7 @@ export class Summary {
     $('threshold-value').textContent = `${hundredth}%`;
     $('threshold').setAttribute('aria-valuetext', `${hundredth}%: ${sums.stayed} of ${sums.answered} stay here, ${sums.unsure} would be delegated`);
     $('outcome').textContent = outcome(sums);
+    $('promise').textContent = promiseWords(calibration, threshold);
     $('uncalibrated').hidden = answers.every(({ calibrated }) => calibrated);
 
     figure('stayed', sums.stayed);

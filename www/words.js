@@ -68,6 +68,15 @@ export function routeWords(envelope, fate, host, remoteOn) {
   return [route, `${here} here`, ...there, ...tokens];
 }
 
+/** What the threshold promises, if it is the one that was calibrated. */
+export function promiseWords(calibration, threshold) {
+  if (calibration?.threshold !== threshold) return '';
+  const { promise, n } = calibration;
+  const hundredths = (part) => `${parts.format(100 * part)}%`;
+  const what = promise.method === 'learn-then-test' ? `of what stays here, at most ${hundredths(promise.alpha)} is wrong, with ${hundredths(1 - promise.delta)} certainty` : `at most ${hundredths(promise.alpha)} of all messages stay here and are wrong, on average`;
+  return `Calibrated on ${count(n)} texts: ${what}. That holds for messages like those.`;
+}
+
 /** How many messages had which fate. */
 export function tally(envelopes, threshold) {
   const fates = { stayed: 0, unsure: 0, left: 0, failed: 0 };

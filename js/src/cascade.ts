@@ -1,9 +1,10 @@
 import { withController } from './abort.js';
-import { calibrate, type CalibrateOptions, type LabelledText } from './calibrate.js';
+import { calibrate, type CalibrateOptions } from './calibrate.js';
 import { readyChain, type LocalModel } from './chain.js';
 import { Delegate, type Watchers } from './delegate.js';
 import { callable, Handle, type Disposable, type PipelineOptions } from './handle.js';
 import { checkedNumbers, invalid, splitSignal, toInputs } from './input.js';
+import type { LabelledText } from './labels.js';
 import { Books, type Ledger } from './ledger.js';
 import type { CallOptions } from './pipeline.js';
 import type { DecideArgs } from './protocol.js';
@@ -57,10 +58,16 @@ export interface CascadePipeline extends Disposable {
   threshold: number;
   /** Those of all local models, in their order. They may be set as well. */
   thresholds: number[];
+  /** How far each local model may be trusted, by its `pilot.json` or by `calibrate`; null where that is not known. */
+  readonly calibrations: readonly (Calibration | null)[];
   /**
    * Finds the threshold that keeps a promise, from labelled examples, and takes it; where none does, it stays as it is.
    * With several local models, `tier` says for which one.
-   * The `calibration` can be kept, and given to `cascade` the next time.
+   * Examples without a label are put to the general models first, within the policy and the caps. The `calibration` can be
+   * kept, and given to `cascade` the next time.
+   *
+   * @throws PilotLightError Its kind is 'budget-exhausted' where a cap ends the asking and 'remote' where nobody answers;
+   * `labelled` keeps what was answered.
    */
   calibrate(examples: LabelledText[], options?: CalibrateOptions): Promise<Calibrated>;
   /**
@@ -110,6 +117,7 @@ export async function cascade(options: CascadeOptions): Promise<CascadePipeline>
 /** A cascade at work; for its tests only, the package exports the function alone. */
 export class Triage {
   #thresholds: number[];
+  #calibrations: (Calibration | null)[];
   readonly #delegate: Delegate;
   readonly #books: Books;
   readonly #checks = new AbortController();
@@ -122,6 +130,7 @@ export class Triage {
     name = '',
   ) {
     this.#thresholds = handle.thresholds;
+    this.#calibrations = handle.calibrations;
     this.#books = new Books(name, (records) => handle.request('ledger', { records }));
     this.#delegate = new Delegate(handle, remotes, redactor, (record) => this.#books.enter(record), policy);
     handle.owns(async () => this.#checks.abort());
@@ -138,14 +147,21 @@ export class Triage {
       this.#thresholds = [...values];
     };
     const calibrated = async (examples: unknown, options?: CalibrateOptions): Promise<Calibrated> => {
-      const found = await calibrate(this.handle, examples, options);
+      const found = await calibrate(this.handle, examples, options, (lot, options, signal) =>
+        this.#answer(lot, { options, must_stay_local: false, consult: true }, {}, signal),
+      );
       const { calibration } = found;
-      if (calibration !== undefined) this.#thresholds = this.#thresholds.map((threshold, i) => (i === (options?.tier ?? 0) ? calibration.threshold : threshold));
+      if (calibration !== undefined) {
+        const put = <T>(all: T[], one: T): T[] => all.map((old, i) => (i === (options?.tier ?? 0) ? one : old));
+        this.#thresholds = put(this.#thresholds, calibration.threshold);
+        this.#calibrations = put<Calibration | null>(this.#calibrations, calibration);
+      }
       return found;
     };
     return Object.defineProperties(ask, {
       threshold: { get: () => this.#thresholds.at(-1), set: (value) => set([...this.#thresholds.slice(0, -1), value]), enumerable: true },
       thresholds: { get: () => [...this.#thresholds], set, enumerable: true },
+      calibrations: { get: () => [...this.#calibrations], enumerable: true },
       calibrate: { value: calibrated, enumerable: true },
       explain: { value: (envelope: Envelope) => this.handle.call(undefined, () => this.handle.request('explain', { envelope })), enumerable: true },
       ledger: { value: this.#books, enumerable: true },
@@ -167,7 +183,7 @@ export class Triage {
     });
   }
 
-  async #answer(inputs: string[], asked: Pick<DecideArgs, 'options' | 'must_stay_local'>, watchers: Watchers, signal: AbortSignal | undefined): Promise<Envelope[]> {
+  async #answer(inputs: string[], asked: Omit<DecideArgs, 'inputs' | 'thresholds'>, watchers: Watchers, signal: AbortSignal | undefined): Promise<Envelope[]> {
     const question = { ...asked, thresholds: this.#thresholds };
     const { steps, checks, generation, record } = await this.handle.request('decide', { inputs, ...question }, signal);
     this.#books.enter(record);

@@ -70,23 +70,26 @@ export class Engine {
       return (await this.#slices(inputs, signal, (slice) => pipeline.personalData(slice))).flat();
     }),
 
-    decide: ({ key, inputs, options, thresholds, must_stay_local }, { signal }) => this.#exclusive(async () => {
+    decide: ({ key, inputs, options, thresholds, must_stay_local, consult }, { signal }) => this.#exclusive(async () => {
       const { cascade } = this.#model(key, 'cascade');
-      const judged = (await this.#slices(inputs, signal, (slice) => cascade.decide(slice, options, Float64Array.from(thresholds), must_stay_local))).flat();
+      const decide = async (slice: string[]): Promise<ReturnType<Cascade['consult']>> =>
+        consult ? cascade.consult(slice, options) : cascade.decide(slice, options, Float64Array.from(thresholds), must_stay_local);
+      const judged = (await this.#slices(inputs, signal, decide)).flat();
       const checks = judged.flatMap(({ check }, index) => (check === undefined ? [] : [{ ...check, index }]));
       return { steps: judged.map(({ step }) => step), checks, generation: this.#generation, ...added(cascade) };
     }),
 
     ledger: ({ key, records }) => this.#now(() => trapped(async () => this.#model(key, 'cascade').cascade.ledger(records))),
 
-    examine: ({ key, tier, inputs, labels, options }, { signal }) => this.#exclusive(async () => {
+    examine: ({ key, tier, inputs, truths, options }, { signal }) => this.#exclusive(async () => {
       const { cascade } = this.#model(key, 'cascade');
       let done = 0;
-      const parts = await this.#slices(inputs, signal, (slice) => cascade.examples(tier, slice, labels.slice(done, (done += slice.length)), options));
+      const parts = await this.#slices(inputs, signal, (slice) => cascade.examples(tier, slice, truths.slice(done, (done += slice.length)), options));
       return parts.flat();
     }),
 
-    calibrate: ({ key, tier, examples, promise, source }) => this.#now(() => trapped(async () => this.#model(key, 'cascade').cascade.calibrate(tier, examples, promise, source))),
+    calibrate: ({ key, tier, examples, labels, promise, source, options }) =>
+      this.#now(() => trapped(async () => this.#model(key, 'cascade').cascade.calibrate(tier, examples, labels, promise, source, options))),
 
     explain: ({ key, envelope }) => this.#now(async () => this.#model(key, 'cascade').cascade.explain(envelope)),
 
@@ -129,8 +132,8 @@ export class Engine {
     });
     if (args.generation === this.#generation) return turn(args.call);
     if (args.check) throw new PilotLightError('internal', 'The engine was replaced, and with it what was to be checked.');
-    const { inputs, options, thresholds, must_stay_local, key } = args;
-    const { steps, checks, record } = await this.#handlers.decide({ key, inputs, options, thresholds, must_stay_local }, {});
+    const { inputs, options, thresholds, must_stay_local, consult = false, key } = args;
+    const { steps, checks, record } = await this.#handlers.decide({ key, inputs, options, thresholds, must_stay_local, consult }, {});
     for (const { call } of checks) await this.#handlers.abandon({ key, call, generation: this.#generation }, {});
     const [step] = steps;
     if (step === undefined) throw new PilotLightError('internal', 'The cascade decided nothing.');
@@ -188,7 +191,7 @@ export class Engine {
     const { labels } = pipeline;
     if (args.cascade === undefined) return [{ pipeline }, { dtype, labels }];
     const cascade = new wasm.Cascade(pipelines, args.cascade, deviceOf(report, dtype, args));
-    return [{ cascade }, { dtype, labels, thresholds: [...cascade.thresholds] }];
+    return [{ cascade }, { dtype, labels, thresholds: [...cascade.thresholds], calibrations: cascade.calibrations }];
   }
 
   /**

@@ -117,6 +117,11 @@ export class Handle implements Disposable {
     return this.info.labels;
   }
 
+  /** What was known of how far a cascade's local models may be trusted when it was loaded. */
+  get calibrations(): (Calibration | null)[] {
+    return this.info.calibrations ?? [];
+  }
+
   /** The thresholds that a cascade was made with, one for each local model. */
   get thresholds(): number[] {
     return this.info.thresholds ?? [];

@@ -2,7 +2,7 @@ import type { Env } from './env.js';
 import type { ErrorFacts, PilotLightError } from './errors.js';
 import type { ProgressCallback, ProgressInfo } from './progress.js';
 import type { ModelFolder } from './resolve.js';
-import type { Calibrated, CascadeConfig, Check, DeviceChoice, DeviceReport, DType, Envelope, Example, GraphOptions, ImageToTextOptions, Inputs, LoadOptions, Marked, LedgerView, MarkedSpan, Fed, Port, Guarantee, RawTensor, Reason, RemoteEvent, RunOptions, RunOutput, Source, SpeechOptions, Step, Task, Turn } from './types.js';
+import type { AnswerOutput, Calibrated, Calibration, CascadeConfig, Check, DeviceChoice, DeviceReport, DType, Envelope, Example, GraphOptions, ImageToTextOptions, Inputs, Labels, LoadOptions, Marked, LedgerView, MarkedSpan, Fed, Port, Guarantee, RawTensor, Reason, RemoteEvent, RunOptions, RunOutput, Source, SpeechOptions, Step, Task, Turn } from './types.js';
 
 /** What an engine is started with. */
 export interface StartArgs {
@@ -54,6 +54,8 @@ export interface LoadResult {
   outputs: Port[];
   /** The thresholds of a cascade's local models. */
   thresholds?: number[];
+  /** How far they may be trusted; null where that is not known. */
+  calibrations?: (Calibration | null)[];
 }
 
 /** What a cascade is asked. */
@@ -64,6 +66,8 @@ export interface DecideArgs {
   thresholds: number[];
   /** Whether it is answered in here, whatever comes of it. */
   must_stay_local: boolean;
+  /** Whether a general model's answer is wanted as such, and the local model is not asked. */
+  consult?: boolean;
 }
 
 /** What comes of it. */
@@ -114,8 +118,8 @@ export interface Ops {
   mark: { args: { inputs: string[] }; result: MarkedSpan[][] };
   decide: { args: DecideArgs; result: DecideResult };
   ledger: { args: { records: string[] }; result: LedgerView };
-  examine: { args: { tier: number; inputs: string[]; labels: string[]; options: RunOptions }; result: Example[] };
-  calibrate: { args: { tier: number; examples: Example[]; promise: Guarantee; source: Source }; result: Calibrated };
+  examine: { args: { tier: number; inputs: string[]; truths: AnswerOutput[]; options: RunOptions }; result: Example[] };
+  calibrate: { args: { tier: number; examples: Example[]; labels: Labels; promise: Guarantee; source: Source; options: RunOptions }; result: Calibrated };
   explain: { args: { envelope: Envelope }; result: string };
   begin: { args: DelegateArgs; result: TurnResult };
   feed: { args: { call: number; generation: number; bytes: Uint8Array; last: boolean }; result: Fed };

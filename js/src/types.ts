@@ -3,6 +3,7 @@ import type { Pixels, TensorType } from './wasm/cpu/pilot_light.js';
 // The types of the WebAssembly side, generated from the Rust definitions.
 export type {
   Account,
+  AnswerOutput,
   Build,
   Calibrated,
   Calibration,
@@ -24,6 +25,7 @@ export type {
   GraphOptions,
   ImageText,
   ImageToTextOptions,
+  Labels,
   LedgerView,
   LoadOptions,
   Marked,

@@ -108,6 +108,7 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       [this.pipeline] = pipelines;
       this.pipelines = pipelines;
       this.thresholds = pipelines.map(() => 0.5);
+      this.calibrations = pipelines.map(() => null);
       this.config = config;
     }
     async decide(inputs, _options, thresholds) {

@@ -6,6 +6,7 @@
 //! | [`Temperature`] | turns logits into probabilities that mean what they say |
 //! | [`metrics`] | how well they do: reliability, ECE, Brier score, log loss |
 //! | [`coverage`] | what a threshold costs and brings: the risk-coverage curve, AURC, AUGRC |
+//! | [`length_normalised_likelihood`] | how sure a model is of a text that it wrote |
 //! | [`p_value`] | tests of "the error is above alpha" |
 //! | [`risk`] | the threshold that keeps a promise about the error, with the most coverage |
 //! | [`routing`] | how well a choice between a weak and a strong model does |
@@ -16,6 +17,7 @@
 
 mod binomial;
 pub mod coverage;
+mod likelihood;
 pub mod metrics;
 mod record;
 mod report;
@@ -30,7 +32,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub use binomial::{hoeffding_bentkus, interval, p_value};
-pub use record::{Calibrated, Calibration, Gate, Source};
+pub use likelihood::length_normalised_likelihood;
+pub use record::{Calibrated, Calibration, Gate, Labels, Source};
 pub use report::{Honesty, PILOT, Report, calibrate};
 pub use temperature::Temperature;
 

@@ -1,5 +1,7 @@
 //! A threshold that travels with its model, in `pilot.json`.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::risk::{Choice, Guarantee};
@@ -32,6 +34,13 @@ pub struct Calibration {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub behind: Vec<Gate>,
+    /// The sentences of the labels to choose from, where the model was not trained on any: with others the threshold
+    /// promises nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub hypotheses: Vec<String>,
+    /// Where the examples' labels come from.
+    pub labels: Labels,
     /// Quantiles of the examples' confidences, as [`Report::quantiles`]; what comes later is compared with them.
     pub quantiles: Vec<f64>,
     /// The day it was made, as `2026-11-25`.
@@ -51,6 +60,39 @@ pub struct Gate {
     pub temperature: f64,
     /// Its answers stay from this confidence on.
     pub threshold: f64,
+}
+
+/// Where the labels come from of the texts that a model was calibrated with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct Labels {
+    /// Examples that came with their label.
+    pub given: usize,
+    /// Examples whose label is what a general model answered: to agree with it is not to be right.
+    #[serde(default)]
+    pub asked: usize,
+    /// Texts that were left out because no general model answered.
+    #[serde(default)]
+    pub unanswered: usize,
+    /// The names of the general models whose answers these are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+}
+
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { given, asked, unanswered, models } = self;
+        if *asked + *unanswered == 0 {
+            return write!(f, "{given} labels came with the examples");
+        }
+        write!(
+            f,
+            "{asked} labels are the answers of {}, and to agree with it is not to be right; {given} came with the \
+             examples, and {unanswered} texts were left out because it did not answer",
+            models.join(" and of ")
+        )
+    }
 }
 
 /// What calibrating a model gives.
@@ -79,6 +121,10 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub behind: Vec<Gate>,
+    /// The sentences of the labels to choose from, where the model was not trained on any.
+    #[serde(default)]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub hypotheses: Vec<String>,
     /// Today, as `2026-11-25`.
     pub date: String,
 }
@@ -87,7 +133,7 @@ impl Calibration {
     /// What is kept of a report; none where no threshold holds.
     pub fn of(report: &Report, source: Source) -> Option<Self> {
         let Choice::Holds { threshold, coverage, n, .. } = report.choice else { return None };
-        let Source { data_sha256, weights_sha256, behind, date } = source;
+        let Source { data_sha256, weights_sha256, behind, hypotheses, date } = source;
         Some(Self {
             promise: report.promise,
             temperature: report.temperature,
@@ -97,9 +143,16 @@ impl Calibration {
             data_sha256,
             weights_sha256,
             behind,
+            hypotheses,
+            labels: report.labels.clone(),
             quantiles: report.quantiles.clone(),
             date,
         })
+    }
+
+    /// Whether it is for a choice between these, in any order; none of a model that was trained on its labels.
+    pub fn is_for(&self, hypotheses: &[String]) -> bool {
+        self.hypotheses.len() == hypotheses.len() && self.hypotheses.iter().all(|made| hypotheses.contains(made))
     }
 
     /// Finds out whether it is one, and one of the model whose weights have the digest `weights_sha256`; where either is

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::coverage::{Point, augrc, aurc, risk_coverage};
 use super::metrics::{Bin, Binning, brier, ece, reliability};
 use super::risk::{Choice, Guarantee, choose};
-use super::{Example, Temperature, check_examples};
+use super::{Example, Labels, Temperature, check_examples};
 use crate::error::{Error, Result};
 
 /// One example in so many says which temperature, and where testing begins. The others are tested: a threshold tested
@@ -24,6 +24,8 @@ const QUANTILES: usize = 20;
 pub struct Report {
     /// What the threshold is to promise.
     pub promise: Guarantee,
+    /// Where the labels come from; as far as [`calibrate`] knows, with the examples.
+    pub labels: Labels,
     /// The examples that the temperature was fitted on.
     pub pilot: usize,
     /// The temperature.
@@ -81,6 +83,7 @@ pub fn calibrate(examples: &[Example], promise: Guarantee) -> Result<Report> {
     let curve = risk_coverage(&after)?;
     Ok(Report {
         promise,
+        labels: Labels { given: examples.len(), ..Labels::default() },
         pilot: pilot.len(),
         temperature: temperature.get(),
         choice: choose(&after, &pilot, promise)?,

@@ -9,7 +9,10 @@ use serde::de::DeserializeOwned;
 use super::coverage::{augrc, aurc, risk_coverage};
 use super::metrics::{Binning, brier, ece, multiclass_brier, nll, reliability};
 use super::risk::{Choice, Guarantee, choose};
-use super::{Calibration, Example, Labelled, Source, Temperature, calibrate, hoeffding_bentkus, interval, p_value};
+use super::{
+    Calibration, Example, Labelled, Labels, Source, Temperature, calibrate, hoeffding_bentkus, interval,
+    length_normalised_likelihood, p_value,
+};
 use crate::error::{ErrorKind, Result};
 use crate::training::shuffle;
 
@@ -50,6 +53,8 @@ fn metrics_are_those_of_others() {
         ece_mass_15: f64,
         ece_mass_4: f64,
         brier: f64,
+        reliability_10: Vec<(f64, f64)>,
+        curve: Vec<(f64, f64, f64)>,
         aurc: f64,
         augrc: f64,
     }
@@ -61,6 +66,19 @@ fn metrics_are_those_of_others() {
         near(ece(&examples, Binning::EqualMass(15)).unwrap(), case.ece_mass_15, &name);
         near(ece(&examples, Binning::EqualMass(4)).unwrap(), case.ece_mass_4, &name);
         near(brier(&examples).unwrap(), case.brier, &name);
+        let bins = reliability(&examples, Binning::EqualWidth(10)).unwrap();
+        assert_eq!(bins.len(), case.reliability_10.len(), "{name}");
+        for (ours, theirs) in bins.iter().zip(&case.reliability_10) {
+            near(ours.mean_confidence, theirs.0, &name);
+            near(ours.accuracy, theirs.1, &name);
+        }
+        let curve = risk_coverage(&examples).unwrap();
+        assert_eq!(curve.len(), case.curve.len(), "{name}");
+        for (ours, theirs) in curve.iter().zip(&case.curve) {
+            near(ours.coverage, theirs.0, &name);
+            near(ours.selective_risk, theirs.1, &name);
+            near(ours.generalised_risk, theirs.2, &name);
+        }
         near(aurc(&examples).unwrap(), case.aurc, &name);
         near(augrc(&examples).unwrap(), case.augrc, &name);
     }
@@ -127,6 +145,25 @@ fn p_values_are_those_of_others() {
         }
     }
     assert_eq!((p_value(0, 0, 0.1), hoeffding_bentkus(0.0, 0, 0.1)), (1.0, 1.0), "no examples prove nothing");
+}
+
+#[test]
+fn likelihoods_are_those_of_others() {
+    #[derive(Deserialize)]
+    struct Case {
+        log_probabilities: Vec<f64>,
+        likelihood: f64,
+    }
+    for (name, case) in golden!("likelihoods.json") {
+        let case: Case = case;
+        near(length_normalised_likelihood(&case.log_probabilities).unwrap(), case.likelihood, &name);
+    }
+    // A logarithm may be above 0 by rounding, a likelihood is never above 1.
+    assert_eq!(length_normalised_likelihood(&[1e-9]).unwrap(), 1.0);
+    assert_eq!(length_normalised_likelihood(&[-1.0, f64::NEG_INFINITY]).unwrap(), 0.0);
+    for wrong in [&[][..], &[f64::NAN], &[-1.0, 0.5]] {
+        assert!(is_refused(length_normalised_likelihood(wrong)), "{wrong:?}");
+    }
 }
 
 #[test]
@@ -327,6 +364,7 @@ fn a_report_holds_what_its_parts_say() {
     assert!((report.temperature - 2.0).abs() < 0.3, "{}", report.temperature);
     assert!(report.after.ece < 0.03 && report.before.ece > 0.06, "{} and {}", report.after.ece, report.before.ece);
     assert_eq!((report.pilot, report.quantiles.len()), (400, 21));
+    assert_eq!(report.labels, Labels { given: 2000, ..Labels::default() });
     let Choice::Holds { threshold, coverage, n, .. } = report.choice else { panic!("{:?}", report.choice) };
     assert!(n == 1600 && threshold > 0.5 && (0.1..0.9).contains(&coverage), "{threshold} {coverage}");
     assert!(is_refused(calibrate(&examples[..4], guarantee)));
@@ -338,6 +376,7 @@ fn a_calibration_is_one_models_own() {
         data_sha256: "d".repeat(64),
         weights_sha256: Some("ab".repeat(32)),
         behind: vec![],
+        hypotheses: Vec::new(),
         date: "2026-11-25".to_string(),
     };
     let examples: Vec<Example> = (0..500)
@@ -376,5 +415,16 @@ fn intervals_of_a_share_are_those_of_scipy() {
     for (k, n, low, high) in cases {
         let found = interval(k, n, 0.05);
         assert!((found.0 - low).abs() < 1e-9 && (found.1 - high).abs() < 1e-9, "{k} of {n}: {found:?}");
+    }
+}
+
+#[test]
+fn where_labels_come_from_is_said() {
+    let labels = Labels { given: 3, ..Labels::default() };
+    assert_eq!(labels.to_string(), "3 labels came with the examples");
+    let labels = Labels { asked: 20, unanswered: 4, models: vec!["one".to_string(), "other".to_string()], ..labels };
+    let words = labels.to_string();
+    for part in ["20 labels", "one and of other", "not to be right", "3 came with", "4 texts were left out"] {
+        assert!(words.contains(part), "{words}");
     }
 }

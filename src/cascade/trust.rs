@@ -66,7 +66,7 @@ impl Trust {
         self.threshold
     }
 
-    /// Sets it.
+    /// Sets the threshold.
     ///
     /// # Errors
     /// Invalid input: it is not from 0 to 1.
@@ -105,6 +105,11 @@ impl Trust {
         }
     }
 
+    /// Whether its calibration, if it has one, is for a choice between `hypotheses`.
+    pub fn is_for(&self, hypotheses: &[String]) -> bool {
+        self.calibration.as_ref().is_none_or(|calibration| calibration.is_for(hypotheses))
+    }
+
     /// Where it stands for a model behind it.
     pub fn gate(&self) -> Gate {
         Gate {
@@ -133,6 +138,7 @@ fn is_same(a: &Gate, b: &Gate) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::calibration::Labels;
     use crate::calibration::risk::Guarantee;
 
     pub(crate) fn calibration(temperature: f64, threshold: f64) -> Calibration {
@@ -145,6 +151,8 @@ pub(crate) mod tests {
             data_sha256: String::new(),
             weights_sha256: None,
             behind: vec![],
+            hypotheses: vec![],
+            labels: Labels::default(),
             quantiles: vec![0.5, 1.0],
             date: "2026-11-25".to_string(),
         }
@@ -195,6 +203,22 @@ pub(crate) mod tests {
         assert!(calibrated(&second, &[first.clone()]) && !calibrated(&second, &[]));
         first.set_threshold(0.9).unwrap();
         assert!(!calibrated(&second, &[first]));
+    }
+
+    #[test]
+    fn a_calibration_is_for_the_labels_that_it_was_made_with() {
+        let [spam, ham, eggs] = ["It is spam.", "It is ham.", "It is eggs."].map(String::from);
+        let hypotheses = vec![spam.clone(), ham.clone()];
+        let trust = trust(None, Some(Calibration { hypotheses, ..calibration(1.0, 0.8) })).unwrap();
+        for (asked, is_for) in [
+            (&[spam.clone(), ham.clone()][..], true),
+            (&[ham.clone(), spam.clone()], true),
+            (&[spam.clone(), eggs.clone()], false),
+            (&[spam, ham, eggs], false),
+            (&[], false),
+        ] {
+            assert_eq!(trust.is_for(asked), is_for, "{asked:?}");
+        }
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub fn of_answer(envelope: &Envelope, first: Option<&Trust>, at_ms: f64) -> Entr
         ..of_remote(envelope)
     };
     let cuts = first.and_then(Trust::calibration).map(Cuts::of);
-    let confidence = cuts.zip(envelope.decision.tiers.first());
+    // One that is no number is of a general model that was consulted as such.
+    let confidence = cuts.zip(envelope.decision.tiers.first().filter(|tier| !tier.confidence.is_nan()));
     let confidence = confidence.map(|(cuts, tier)| (cuts.name().to_string(), cuts.parts(), cuts.part(tier.confidence)));
     Entry { at_ms, kind, tally: local, confidence }
 }
@@ -30,7 +31,7 @@ pub fn of_answer(envelope: &Envelope, first: Option<&Trust>, at_ms: f64) -> Entr
 /// What a general model said to a question that was answered `here` already; that answer was entered then.
 pub fn of_check(envelope: &Envelope, here: &AnswerOutput, at_ms: f64) -> Entry {
     let answered = envelope.route == Route::Remote;
-    let kind = Kind::Check { agrees: answered && is_same(here, &envelope.output) };
+    let kind = Kind::Check { agrees: answered && here.says_the_same(&envelope.output) };
     let latency_ms = envelope.remote_latency_ms.unwrap_or(0.0);
     let tally = Tally { answers: u64::from(answered), latency_ms, ..of_remote(envelope) };
     Entry { at_ms, kind, tally, confidence: None }
@@ -49,23 +50,6 @@ fn of_remote(envelope: &Envelope) -> Tally {
         usd: envelope.cost_usd.unwrap_or(0.0),
         unpriced: u64::from(envelope.usage.is_some() && envelope.cost_usd.is_none()),
         ..Tally::default()
-    }
-}
-
-/// Whether two answers say the same, whatever their scores.
-fn is_same(one: &AnswerOutput, other: &AnswerOutput) -> bool {
-    match (one, other) {
-        (AnswerOutput::Label(one), AnswerOutput::Label(other)) => one.label == other.label,
-        (AnswerOutput::Entities(one), AnswerOutput::Entities(other)) => {
-            let plain = |entities: &[crate::tasks::EntityGroup]| {
-                let mut all: Vec<_> =
-                    entities.iter().map(|found| (found.start, found.end, found.entity_group.clone())).collect();
-                all.sort();
-                all
-            };
-            plain(one) == plain(other)
-        }
-        _ => false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::calibration::Example;
 use crate::cascade::Tier;
 use crate::error::{Error, Result};
-use crate::tasks::{LocalAnswer, Pipeline, RunOptions, Task};
+use crate::tasks::{AnswerOutput, LocalAnswer, Pipeline, RunOptions, Task};
 
 /// Local models one behind the other, at least one. They do the same task and tell the same labels apart.
 pub struct Chain(Vec<Pipeline>);
@@ -106,15 +106,14 @@ impl Chain {
     }
 
     /// How sure the model number `tier` is of those of `texts` that the models before it leave to it, and whether it is
-    /// right, by `labels`: what its calibration is made from.
+    /// right, by the right answers `truths`: what its calibration is made from.
     ///
     /// # Errors
-    /// Invalid input: there is no such model, a label that it does not know, or not one for each text. Else as
-    /// [`Pipeline::answer`].
+    /// Invalid input: there is no such model. Else as [`Pipeline::examples`].
     pub async fn examples(
         &self,
         tier: usize,
-        (texts, labels): (&[String], &[String]),
+        (texts, truths): (&[String], &[AnswerOutput]),
         options: &RunOptions,
         weigh: impl Fn(usize, &LocalAnswer, f64) -> Tier,
     ) -> Result<Vec<Example>> {
@@ -122,16 +121,16 @@ impl Chain {
             return Err(Error::invalid_input(format!("there is no local[{tier}] among {} local models", self.0.len())));
         };
         if tier == 0 {
-            return model.examples(texts, labels, options).await;
+            return model.examples(texts, truths, options).await;
         }
         let before = self.look(texts, options, tier, weigh, || 0.0).await?;
         let reaches = |looked: &Looked| !looked.tiers.last().is_some_and(Tier::is_sure);
-        let (texts, labels): (Vec<String>, Vec<String>) = before
+        let (texts, truths): (Vec<String>, Vec<AnswerOutput>) = before
             .iter()
-            .zip(texts.iter().zip(labels))
+            .zip(texts.iter().zip(truths))
             .filter(|(looked, _)| reaches(looked))
-            .map(|(_, (text, label))| (text.clone(), label.clone()))
+            .map(|(_, (text, truth))| (text.clone(), truth.clone()))
             .unzip();
-        model.examples(&texts, &labels, options).await
+        model.examples(&texts, &truths, options).await
     }
 }

@@ -22,7 +22,7 @@ pub use chain::{Chain, Looked};
 pub use config::{CascadeConfig, RemoteConfig};
 pub use envelope::{Envelope, Route};
 pub use explain::Outcome;
-pub use places::{Marked, MarkedSpan, OffsetUnit};
+pub use places::{Marked, MarkedSpan, OffsetUnit, truth_in_bytes};
 
 use call::{Call, Onward};
 use config::General;
@@ -154,7 +154,12 @@ impl Delegation {
         self.trusts.iter().map(Trust::threshold).collect()
     }
 
-    /// Sets them, one for each local model.
+    /// How far each local model may be trusted, where that is known.
+    pub fn calibrations(&self) -> Vec<Option<&Calibration>> {
+        self.trusts.iter().map(Trust::calibration).collect()
+    }
+
+    /// Sets the thresholds, one for each local model.
     ///
     /// # Errors
     /// Invalid input: there are more or fewer, or one is not from 0 to 1.
@@ -184,6 +189,12 @@ impl Delegation {
     pub fn weigh(&self, tier: usize, answer: &LocalAnswer, latency_ms: f64) -> Tier {
         let (before, trust) = self.trusts.split_at(tier.min(self.trusts.len() - 1));
         trust[0].weigh(before, answer.confidence, latency_ms, answer.work)
+    }
+
+    /// Whether what was calibrated of the local model number `tier` is for a choice between `hypotheses`, where it was not
+    /// trained on labels.
+    pub fn is_for(&self, tier: usize, hypotheses: &[String]) -> bool {
+        self.trusts.get(tier).is_some_and(|trust| trust.is_for(hypotheses))
     }
 
     /// The first step for `question`, of which the local models made what they `looked` at it. If it `must_stay_local`,
@@ -291,6 +302,19 @@ impl Delegation {
         let cuts = Cuts::of(self.trusts.first()?.calibration()?);
         let spans: Vec<&[u64]> = ledger.spans().filter_map(|(_, span)| span.counts(cuts.name())).collect();
         Some(cuts.watch(&spans, ledger.doublings()))
+    }
+
+    /// The first step for `question` where a general model's answer is wanted as such, such as for a label to calibrate
+    /// a local model by; those are not asked. Policy, redaction and caps hold as always.
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge).
+    pub fn consult(&mut self, question: Question, moment: Moment) -> Result<Step> {
+        // Of what is no number nobody is sure, at no threshold.
+        let (output, work) = (AnswerOutput::Entities(Vec::new()), Work::default());
+        let none = LocalAnswer { output, confidence: f64::NAN, truncated: false, work };
+        let tiers = vec![self.weigh(0, &none, 0.0)];
+        self.judge(question, Looked { answer: none, tiers }, false, moment)
     }
 
     /// Sends the question `call`, when its turn comes. `marked` is the personal data that a model has found in its

@@ -51,15 +51,19 @@ impl MarkedSpan {
     }
 }
 
-/// `spans` as they are wanted for redaction. Those that do not fit the text are made to.
-pub(super) fn in_bytes(text: &str, spans: &[MarkedSpan], unit: OffsetUnit) -> Vec<Span> {
-    // The byte at which each unit begins; the second unit of a pair begins with the first.
-    let bytes: Vec<usize> = match unit {
+/// The byte at which each unit begins, where that is not a byte itself; the second unit of a pair begins with the first.
+fn bytes_of_units(text: &str, unit: OffsetUnit) -> Vec<usize> {
+    match unit {
         OffsetUnit::Bytes => Vec::new(),
         OffsetUnit::Utf16 => {
             text.char_indices().flat_map(|(byte, char)| std::iter::repeat_n(byte, char.len_utf16())).collect()
         }
-    };
+    }
+}
+
+/// `spans` as they are wanted for redaction. Those that do not fit the text are made to.
+pub(super) fn in_bytes(text: &str, spans: &[MarkedSpan], unit: OffsetUnit) -> Vec<Span> {
+    let bytes = bytes_of_units(text, unit);
     let byte = |place: usize, behind: usize| match unit {
         OffsetUnit::Bytes => place,
         // An end within a character is its end, so that no half of one stays.
@@ -85,9 +89,24 @@ pub(super) fn in_unit(text: &str, output: AnswerOutput, unit: OffsetUnit) -> Ans
     }
 }
 
+/// The right answer to `text`, whose places are in `unit`, with places that count bytes, as local answers have them.
+pub fn truth_in_bytes(text: &str, truth: AnswerOutput, unit: OffsetUnit) -> AnswerOutput {
+    match (unit, truth) {
+        (OffsetUnit::Utf16, AnswerOutput::Entities(mut groups)) => {
+            let bytes = bytes_of_units(text, unit);
+            for place in groups.iter_mut().flat_map(|group| [&mut group.start, &mut group.end]) {
+                *place = bytes.get(*place).copied().unwrap_or(text.len());
+            }
+            AnswerOutput::Entities(groups)
+        }
+        (_, truth) => truth,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tasks::EntityGroup;
 
     #[test]
     fn places_of_javascript_are_found() {
@@ -101,6 +120,16 @@ mod tests {
         // Halves of a pair are all of it, and what is behind the text is its end.
         assert_eq!((places(1, 2), places(0, 1), places(9, 99)), ((0, 4), (0, 4), (text.len() - 2, text.len())));
         assert_eq!(places(0, 0), (0, 0));
+        let group = |start, end| EntityGroup {
+            entity_group: "city".to_string(),
+            score: None,
+            word: "Łódź".to_string(),
+            start,
+            end,
+        };
+        let truth = AnswerOutput::Entities(vec![group(3, 7)]);
+        assert_eq!(truth_in_bytes(text, truth.clone(), OffsetUnit::Utf16), AnswerOutput::Entities(vec![group(5, 12)]));
+        assert_eq!(truth_in_bytes(text, truth.clone(), OffsetUnit::Bytes), truth);
         let found = vec![PersonalData { label: "city".to_string(), place: 5..12 }];
         let marked = MarkedSpan::all(text, found.clone(), OffsetUnit::Utf16);
         assert_eq!((marked[0].start, marked[0].end), (3, 7));

@@ -197,6 +197,20 @@ fn the_last_of_a_chain_that_looked_answers() {
 }
 
 #[test]
+fn a_general_model_can_be_consulted_whatever_the_threshold() {
+    let never = Policy { threshold: Some(0.0), ..allow() };
+    let mut open = delegation(vec![remote("any")], never);
+    let call = delegated(open.consult(question("a"), NOW).unwrap());
+    let request = sent(open.begin(call, false, None, NOW).unwrap().step);
+    let envelope = done(open.resume(request.call, &completion(SPAM), NOW).unwrap().step);
+    let spam = Answer { label: "spam".to_string(), score: None };
+    assert_eq!((envelope.route, envelope.output), (Route::Remote, AnswerOutput::Label(spam)));
+    let mut closed = delegation(vec![remote("any")], Policy { privacy: Privacy::LocalOnly, ..never });
+    let envelope = done(closed.consult(question("a"), NOW).unwrap());
+    assert_eq!((envelope.route, envelope.reason), (Route::Local, Reason::LocalOnly));
+}
+
+#[test]
 fn personal_data_does_not_leave() {
     let mut delegation = delegation(vec![remote("any")], Policy::default());
     let text = "😀 Ann: ann@example.com";

@@ -1,5 +1,7 @@
 //! The one answer to a text, as a cascade wants it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::EntityGroup;
@@ -11,7 +13,8 @@ pub struct LocalAnswer {
     /// What it found.
     pub output: AnswerOutput,
     /// From 0 to 1, as it comes from the model. For labels, the probability of the likeliest; for labels that the model
-    /// was not trained on, how far it is ahead of the second; for entities, that of the least certain token.
+    /// was not trained on, [how far that is ahead](super::ZeroShot::confidence) of the second; for entities, that of the
+    /// least certain token.
     pub confidence: f64,
     /// Whether the model read only the beginning of the text.
     pub truncated: bool,
@@ -30,6 +33,31 @@ pub enum AnswerOutput {
     Entities(Vec<EntityGroup>),
 }
 
+impl AnswerOutput {
+    /// Whether it is the same answer: the same label, or the same set of entities in the same places. Scores, order and
+    /// what is listed twice do not count.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Label(ours), Self::Label(theirs)) => ours.label == theirs.label,
+            (Self::Entities(ours), Self::Entities(theirs)) => places(ours) == places(theirs),
+            _ => false,
+        }
+    }
+
+    /// The labels that occur in it.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        let (label, groups) = match self {
+            Self::Label(answer) => (Some(answer.label.as_str()), &[][..]),
+            Self::Entities(groups) => (None, groups.as_slice()),
+        };
+        label.into_iter().chain(groups.iter().map(|group| group.entity_group.as_str()))
+    }
+}
+
+fn places(groups: &[EntityGroup]) -> BTreeSet<(&str, usize, usize)> {
+    groups.iter().map(|group| (group.entity_group.as_str(), group.start, group.end)).collect()
+}
+
 /// A label as an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
@@ -40,4 +68,39 @@ pub struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub score: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entities(found: &[(&str, usize, usize)]) -> AnswerOutput {
+        let group = |&(label, start, end): &(&str, usize, usize)| EntityGroup {
+            entity_group: label.to_string(),
+            score: Some(start as f64),
+            word: String::new(),
+            start,
+            end,
+        };
+        AnswerOutput::Entities(found.iter().map(group).collect())
+    }
+
+    #[test]
+    fn entities_are_the_same_as_a_set() {
+        let both = entities(&[("PER", 0, 3), ("LOC", 8, 11)]);
+        assert!(both.says_the_same(&entities(&[("LOC", 8, 11), ("PER", 0, 3), ("LOC", 8, 11)])));
+        for other in [&[("PER", 0, 3)][..], &[("PER", 0, 3), ("PER", 8, 11)], &[("PER", 0, 3), ("LOC", 8, 12)], &[]] {
+            assert!(!both.says_the_same(&entities(other)), "{other:?}");
+        }
+        assert!(entities(&[]).says_the_same(&entities(&[])));
+        assert_eq!(both.labels().collect::<Vec<_>>(), ["PER", "LOC"]);
+    }
+
+    #[test]
+    fn labels_are_the_same_whatever_their_score() {
+        let label = |label: &str, score| AnswerOutput::Label(Answer { label: label.to_string(), score });
+        assert!(label("ham", Some(0.5)).says_the_same(&label("ham", None)));
+        assert!(!label("ham", None).says_the_same(&label("spam", None)));
+        assert!(!label("ham", None).says_the_same(&entities(&[])));
+    }
 }

@@ -220,9 +220,9 @@ impl Pipeline {
                 }
                 let (all, readings) = self.zero_shot(texts, options).await?;
                 let tops = all.into_iter().zip(readings).filter_map(|(found, reading)| {
-                    let second = found.scores.get(1).copied().unwrap_or(0.0);
+                    let confidence = found.confidence();
                     let (top, score) = found.labels.into_iter().zip(found.scores).next()?;
-                    Some(label(top, score, score - second, reading))
+                    Some(label(top, score, confidence, reading))
                 });
                 Ok(tops.collect())
             }
@@ -231,29 +231,48 @@ impl Pipeline {
         }
     }
 
-    /// How sure the model is of its answer to each of `texts`, and whether that is the label in `labels`: what a
-    /// calibration is made from.
+    /// How sure the model is of its answer to each of `texts`, and whether that says the same as the right one in
+    /// `truths`, whose places count bytes: what a calibration is made from.
     ///
     /// # Errors
-    /// Invalid input: a label that the model does not know, or not one for each text. Else as [`Self::answer`].
-    pub async fn examples(&self, texts: &[String], labels: &[String], options: &RunOptions) -> Result<Vec<Example>> {
-        let known = self.answer_labels(options);
-        if let Some(label) = labels.iter().find(|label| !known.contains(label)) {
-            let known = known.join(", ");
-            return Err(Error::invalid_input(format!("the model does not know the label '{label}', but {known}")));
-        }
-        if labels.len() != texts.len() {
-            return Err(Error::invalid_input(format!("{} labels for {} texts", labels.len(), texts.len())));
-        }
-        if self.task == Task::TokenClassification {
-            return Err(Error::unsupported("examples have one label for each text, and this model finds entities"));
+    /// Invalid input: a label that the model does not know, an answer that is not one to its task, or not one for each
+    /// text. Else as [`Self::answer`].
+    pub async fn examples(
+        &self,
+        texts: &[String],
+        truths: &[AnswerOutput],
+        options: &RunOptions,
+    ) -> Result<Vec<Example>> {
+        self.check_truths(truths, &self.answer_labels(options))?;
+        if truths.len() != texts.len() {
+            return Err(Error::invalid_input(format!("{} answers to {} texts", truths.len(), texts.len())));
         }
         let answers = self.answer(texts, options).await?;
-        let example = |(answer, label): (LocalAnswer, &String)| Example {
+        let example = |(answer, truth): (LocalAnswer, &AnswerOutput)| Example {
             confidence: answer.confidence,
-            correct: matches!(&answer.output, AnswerOutput::Label(found) if found.label == *label),
+            correct: answer.output.says_the_same(truth),
         };
-        Ok(answers.into_iter().zip(labels).map(example).collect())
+        Ok(answers.into_iter().zip(truths).map(example).collect())
+    }
+
+    fn check_truths(&self, truths: &[AnswerOutput], known: &[String]) -> Result<()> {
+        let finds_entities = self.task == Task::TokenClassification;
+        for truth in truths {
+            match truth {
+                AnswerOutput::Label(_) if finds_entities => {
+                    return Err(Error::invalid_input("this model finds entities: the right answer is a list of them"));
+                }
+                AnswerOutput::Entities(_) if !finds_entities => {
+                    return Err(Error::invalid_input("this model gives one label: the right answer is one"));
+                }
+                _ => {}
+            }
+            if let Some(label) = truth.labels().find(|label| !known.iter().any(|known| known == label)) {
+                let known = known.join(", ");
+                return Err(Error::invalid_input(format!("the model does not know the label '{label}', but {known}")));
+            }
+        }
+        Ok(())
     }
 
     /// Finds out whether the model gives one answer for each text, as [`Self::answer`] wants.
@@ -322,6 +341,18 @@ impl Pipeline {
             }
         }
         Ok(works)
+    }
+
+    /// The sentences that a text is compared with under `options`, one for each label; none of a model that was trained
+    /// on its labels.
+    ///
+    /// # Errors
+    /// Invalid input: there are no labels, or no place for them.
+    pub fn hypotheses(&self, options: &RunOptions) -> Result<Vec<String>> {
+        match self.task {
+            Task::ZeroShotClassification => zero_shot_classification::hypotheses(options),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// The labels that an answer may have under `options`, as a general model is to be told them.

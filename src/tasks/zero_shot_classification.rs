@@ -18,6 +18,19 @@ pub struct ZeroShot {
     pub scores: Vec<f64>,
 }
 
+impl ZeroShot {
+    /// How sure it is of its first label, from 0.5 to 1: (1 + margin) / 2, where the margin is how far that is ahead of
+    /// the second. Of two labels it is the first one's probability, and of more it is 0.5 as well where there is nothing
+    /// to choose between; a temperature, which leaves 0.5 where it is, needs that.
+    ///
+    /// # Source
+    /// The margin: Scheffer et al., *Active hidden Markov models for information extraction* (2001).
+    pub fn confidence(&self) -> f64 {
+        let score = |at: usize| self.scores.get(at).copied().unwrap_or(0.0);
+        (1.0 + score(0) - score(1)) / 2.0
+    }
+}
+
 /// What a cosine is multiplied with before the softmax.
 ///
 /// # Source
@@ -34,17 +47,8 @@ impl Pipeline {
         options: &RunOptions,
     ) -> Result<(Vec<ZeroShot>, Vec<Reading>)> {
         let labels = options.candidate_labels.as_deref().unwrap_or_default();
-        if labels.is_empty() || labels.iter().any(|label| label.trim().is_empty()) {
-            return Err(Error::invalid_input("zero-shot-classification needs candidate_labels, none of them empty"));
-        }
-        let template = options.hypothesis_template.as_deref().unwrap_or(TEMPLATE);
-        if !template.contains("{}") {
-            return Err(Error::invalid_input(format!(
-                "the hypothesis_template '{template}' has no {{}} where the label goes"
-            )));
-        }
+        let hypotheses = hypotheses(options)?;
         let inputs = self.encode(texts)?;
-        let hypotheses: Vec<String> = labels.iter().map(|label| template.replacen("{}", label, 1)).collect();
         let (hypotheses, of_labels) = self.pooled(&self.encode(&hypotheses)?, Pooling::Mean, true).await?;
         let (embeddings, works) = self.pooled(&inputs, Pooling::Mean, true).await?;
         let multi_label = options.multi_label.unwrap_or(false);
@@ -71,6 +75,38 @@ impl Pipeline {
     }
 }
 
+/// The sentence of each of the candidate labels.
+pub(super) fn hypotheses(options: &RunOptions) -> Result<Vec<String>> {
+    let labels = options.candidate_labels.as_deref().unwrap_or_default();
+    if labels.is_empty() || labels.iter().any(|label| label.trim().is_empty()) {
+        return Err(Error::invalid_input("zero-shot-classification needs candidate_labels, none of them empty"));
+    }
+    let template = options.hypothesis_template.as_deref().unwrap_or(TEMPLATE);
+    if !template.contains("{}") {
+        return Err(Error::invalid_input(format!(
+            "the hypothesis_template '{template}' has no {{}} where the label goes"
+        )));
+    }
+    Ok(labels.iter().map(|label| template.replacen("{}", label, 1)).collect())
+}
+
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn confidence(scores: &[f64]) -> f64 {
+        ZeroShot { sequence: String::new(), labels: Vec::new(), scores: scores.to_vec() }.confidence()
+    }
+
+    #[test]
+    fn the_margin_counts() {
+        assert_eq!(confidence(&[0.75, 0.25]), 0.75, "of two labels it is the probability");
+        assert_eq!(confidence(&[0.25; 4]), 0.5);
+        assert_eq!(confidence(&[0.5, 0.25, 0.25]), 0.625);
+        assert_eq!(confidence(&[1.0]), 1.0);
+    }
 }

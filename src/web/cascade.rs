@@ -8,16 +8,18 @@ use wasm_bindgen::prelude::*;
 use super::convert::{from_js, options_from_js, to_js, to_js_error};
 use super::pipeline::Pipeline;
 use super::{JsResult, JsRunOptions, now_ms};
-use crate::calibration::{self, Calibrated, Calibration, Example, Source};
+use crate::calibration::{self, Calibrated, Calibration, Example, Labels, Report, Source};
 use crate::cascade::ledger::Ledger;
 use crate::cascade::summary::{Summary, summary};
 use crate::cascade::watch::Watch;
 use crate::cascade::{LocalConfig, Reason, Tier};
-use crate::delegation::{CascadeConfig, Chain, Check, Delegation, Marked, Moment, OffsetUnit, Outcome, Step};
+use crate::delegation::{
+    CascadeConfig, Chain, Check, Delegation, Marked, Moment, OffsetUnit, Outcome, Step, truth_in_bytes,
+};
 use crate::device::DeviceReport;
 use crate::error::Error;
 use crate::remote::{Question, RemoteEvent};
-use crate::tasks::{LocalAnswer, RunOptions};
+use crate::tasks::{AnswerOutput, LocalAnswer, RunOptions};
 
 #[wasm_bindgen]
 extern "C" {
@@ -41,12 +43,18 @@ extern "C" {
     pub type JsFed;
     #[wasm_bindgen(typescript_type = "Example[]")]
     pub type JsExamples;
+    #[wasm_bindgen(typescript_type = "AnswerOutput[]")]
+    pub type JsTruths;
+    #[wasm_bindgen(typescript_type = "Labels")]
+    pub type JsLabels;
     #[wasm_bindgen(typescript_type = "Guarantee")]
     pub type JsGuarantee;
     #[wasm_bindgen(typescript_type = "Source")]
     pub type JsSource;
     #[wasm_bindgen(typescript_type = "LedgerView")]
     pub type JsLedgerView;
+    #[wasm_bindgen(typescript_type = "(Calibration | null)[]")]
+    pub type JsCalibrations;
     #[wasm_bindgen(typescript_type = "Calibrated")]
     pub type JsCalibrated;
 }
@@ -107,6 +115,12 @@ impl Cascade {
         self.delegation.borrow().thresholds()
     }
 
+    /// How far each local model may be trusted, where that is known.
+    #[wasm_bindgen(getter)]
+    pub fn calibrations(&self) -> JsResult<JsCalibrations> {
+        Ok(to_js(&self.delegation.borrow().calibrations())?.unchecked_into())
+    }
+
     /// The first step for each of `inputs`, at these thresholds; those that `must_stay_local` do. And those that are drawn
     /// to be checked.
     pub async fn decide(
@@ -119,7 +133,8 @@ impl Cascade {
         let options: RunOptions = options_from_js("options", options)?;
         self.delegation.borrow_mut().set_thresholds(&thresholds).map_err(to_js_error)?;
         let models = self.chain.models().len();
-        let looked = self.chain.look(&inputs, &options, models, self.weigh(), now_ms).await.map_err(to_js_error)?;
+        let weigh = self.weigh(&options).map_err(to_js_error)?;
+        let looked = self.chain.look(&inputs, &options, models, weigh, now_ms).await.map_err(to_js_error)?;
         let (task, labels) = (self.chain.task(), self.chain.answer_labels(&options));
         let mut delegation = self.delegation.borrow_mut();
         let judge = |(text, looked)| {
@@ -131,35 +146,62 @@ impl Cascade {
         Ok(to_js(&steps.map_err(to_js_error)?)?.unchecked_into())
     }
 
-    /// How sure the local model number `tier` is of those of `inputs` that reach it, and whether it is right, by
-    /// `labels`.
+    /// The first step for each of `inputs` of which a general model's answer is wanted as such.
+    pub fn consult(&self, inputs: Vec<String>, options: JsRunOptions) -> JsResult<JsJudged> {
+        let options: RunOptions = options_from_js("options", options)?;
+        let (task, labels) = (self.chain.task(), self.chain.answer_labels(&options));
+        let mut delegation = self.delegation.borrow_mut();
+        let consult = |text| {
+            let question = Question { task, labels: labels.clone(), text };
+            Ok(Judged { step: delegation.consult(question, moment())?, check: None })
+        };
+        let steps: Result<Vec<Judged>, Error> = inputs.into_iter().map(consult).collect();
+        Ok(to_js(&steps.map_err(to_js_error)?)?.unchecked_into())
+    }
+
+    /// How sure the local model number `tier` is of those of `inputs` that reach it, and whether it is right, by the
+    /// right answers `truths`.
     pub async fn examples(
         &self,
         tier: usize,
         inputs: Vec<String>,
-        labels: Vec<String>,
+        truths: JsTruths,
         options: JsRunOptions,
     ) -> JsResult<JsExamples> {
         let options: RunOptions = options_from_js("options", options)?;
-        let found = self.chain.examples(tier, (&inputs, &labels), &options, self.weigh()).await.map_err(to_js_error)?;
+        let truths: Vec<AnswerOutput> = from_js("right answers", truths)?;
+        let in_bytes = |(text, truth): (&String, AnswerOutput)| truth_in_bytes(text, truth, OffsetUnit::Utf16);
+        let truths: Vec<AnswerOutput> = inputs.iter().zip(truths).map(in_bytes).collect();
+        let weigh = self.weigh(&options).map_err(to_js_error)?;
+        let found = self.chain.examples(tier, (&inputs, &truths), &options, weigh).await.map_err(to_js_error)?;
         Ok(to_js(&found)?.unchecked_into())
     }
 
-    /// Calibrates the local model number `tier` on `examples`, and from then on trusts it by what comes of it, if a
-    /// threshold holds.
+    /// Calibrates the local model number `tier` on `examples`, which it gave under `options`, and from then on trusts it
+    /// by what comes of it, if a threshold holds.
     pub fn calibrate(
         &self,
         tier: usize,
         examples: JsExamples,
+        labels: JsLabels,
         promise: JsGuarantee,
         source: JsSource,
+        options: JsRunOptions,
     ) -> JsResult<JsCalibrated> {
         let examples: Vec<Example> = from_js("examples", examples)?;
+        let labels: Labels = from_js("labels", labels)?;
         let promise = options_from_js("promise", promise)?;
-        let weights_sha256 = self.chain.models().get(tier).and_then(|model| model.weights_sha256().cloned());
-        let behind = self.delegation.borrow().gates(tier);
-        let source = Source { weights_sha256, behind, ..from_js("source", source)? };
+        let options: RunOptions = options_from_js("options", options)?;
+        let model = self.chain.models().get(tier);
+        let hypotheses = model.map(|model| model.hypotheses(&options)).transpose().map_err(to_js_error)?;
+        let source = Source {
+            weights_sha256: model.and_then(|model| model.weights_sha256().cloned()),
+            behind: self.delegation.borrow().gates(tier),
+            hypotheses: hypotheses.unwrap_or_default(),
+            ..from_js("source", source)?
+        };
         let report = calibration::calibrate(&examples, promise).map_err(to_js_error)?;
+        let report = Report { labels, ..report };
         let calibration = Calibration::of(&report, source);
         if let Some(calibration) = &calibration {
             self.delegation.borrow_mut().calibrate(tier, calibration.clone()).map_err(to_js_error)?;
@@ -236,9 +278,15 @@ impl Cascade {
 }
 
 impl Cascade {
-    /// What an answer of a local model comes to.
-    fn weigh(&self) -> impl Fn(usize, &LocalAnswer, f64) -> Tier {
-        |tier, answer, latency_ms| self.delegation.borrow().weigh(tier, answer, latency_ms)
+    /// What an answer of a local model under `options` comes to.
+    fn weigh(&self, options: &RunOptions) -> Result<impl Fn(usize, &LocalAnswer, f64) -> Tier, Error> {
+        let hypotheses = self.chain.models().iter().map(|model| model.hypotheses(options));
+        let hypotheses: Vec<Vec<String>> = hypotheses.collect::<Result<_, _>>()?;
+        Ok(move |number: usize, answer: &LocalAnswer, latency_ms| {
+            let delegation = self.delegation.borrow();
+            let tier = delegation.weigh(number, answer, latency_ms);
+            Tier { calibrated: tier.calibrated && delegation.is_for(number, &hypotheses[number]), ..tier }
+        })
     }
 }
 

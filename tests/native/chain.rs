@@ -6,7 +6,7 @@ use pilot_light::ErrorKind;
 use pilot_light::cascade::{LocalConfig, Tier};
 use pilot_light::delegation::{CascadeConfig, Chain, Delegation, OffsetUnit};
 use pilot_light::device::{Build, DeviceChoice, DeviceKind, DeviceReport};
-use pilot_light::tasks::{LocalAnswer, RunOptions, Task};
+use pilot_light::tasks::{Answer, AnswerOutput, LocalAnswer, RunOptions, Task};
 use pollster::block_on;
 
 use crate::support::{golden, load};
@@ -66,8 +66,9 @@ fn what_the_first_is_not_sure_of_goes_through_the_next() {
     let gone = looked.iter().filter(|looked| looked.tiers.len() == 2).count();
     assert!(0 < gone && gone < texts.len(), "{gone}");
     // For a calibration of the second model these are all that there is.
-    let labels: Vec<String> = vec!["neutral".to_string(); 3];
-    let examples = |tier| block_on(both.examples(tier, (&texts, &labels), &options, weigh(&delegation)));
+    let neutral = AnswerOutput::Label(Answer { label: "neutral".to_string(), score: None });
+    let truths = vec![neutral; 3];
+    let examples = |tier| block_on(both.examples(tier, (&texts, &truths), &options, weigh(&delegation)));
     assert_eq!((examples(0).unwrap().len(), examples(1).unwrap().len()), (3, gone));
     assert_eq!(examples(2).unwrap_err().kind(), ErrorKind::InvalidInput);
 }

@@ -28,12 +28,12 @@ impl Folder {
         folder
     }
 
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> &Self {
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> &Self {
         fs::write(self.0.join(name), bytes).expect("a file");
         self
     }
 
-    fn read(&self, name: &str) -> Vec<u8> {
+    pub fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.0.join(name)).expect("a file")
     }
 

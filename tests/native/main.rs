@@ -1,6 +1,7 @@
 //! The crate against values that implementations which are not ours have computed, and against real servers; see
 //! `tests/golden/README.md`.
 
+mod calibrate;
 mod chain;
 mod encoders;
 mod files;

@@ -20,20 +20,26 @@ const STREAM: &str = concat!(
     "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"spam\\\"}\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
 );
 
-fn reply(status: &str, content_type: &str, body: &str) -> String {
+pub fn reply(status: &str, content_type: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 /// Gives one of `replies` to each connection, and tells what it was asked; an empty one is no reply, and the
 /// connection stays open until the client has left.
-fn serve(replies: Vec<String>) -> (String, Receiver<String>) {
+pub fn serve(replies: Vec<String>) -> (String, Receiver<String>) {
+    let mut replies = replies.into_iter();
+    serve_by(move |_| replies.next())
+}
+
+/// The same with the reply that `reply` gives to what was asked, until it gives none.
+pub fn serve_by(mut reply: impl FnMut(&str) -> Option<String> + Send + 'static) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/v1", listener.local_addr().unwrap());
     let (sender, receiver) = channel();
     thread::spawn(move || {
-        for reply in replies {
-            let Ok((stream, _)) = listener.accept() else { return };
+        while let Ok((stream, _)) = listener.accept() {
             let asked = read_request(&stream);
+            let Some(reply) = reply(&asked) else { return };
             let _ = sender.send(asked);
             let _ = (&stream).write_all(reply.as_bytes());
             if reply.is_empty() {

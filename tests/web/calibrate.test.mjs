@@ -1,20 +1,26 @@
-// Calibrating in the page: the threshold that comes of labelled examples, and that it goes on with the next cascade.
+// Calibrating in the page: the threshold that comes of examples, labelled by people or by a general model, and that it goes
+// on with the next cascade. The head's own calibration is left out of its `pilot.json`, but where it is what is tested.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { readFileSync } from 'node:fs';
 
 import { LIMIT, openBrowser } from './package_page.mjs';
+import { startRemote } from './remote.mjs';
 
 const SENTENCES = JSON.parse(readFileSync(new URL('../golden/sentences.json', import.meta.url), 'utf8'));
+const { calibration: SHIPPED, ...UNCALIBRATED } = JSON.parse(readFileSync(new URL('../../models/sentiment/pilot.json', import.meta.url), 'utf8'));
 const LOCAL = { task: 'text-classification', model: '/models/sentiment' };
 
 for (const worker of [true, false]) {
   describe(worker ? 'calibrating in a worker' : 'calibrating in place', LIMIT, () => {
     let opened;
     let page;
+    let remote;
     before(async () => {
-      opened = await openBrowser({ webgpu: 'none' });
+      remote = await startRemote();
+      opened = await openBrowser({ webgpu: 'none', remote });
       page = await opened.page({ worker });
+      await page.context().route('**/models/sentiment/pilot.json', (route) => route.fulfill({ json: UNCALIBRATED }));
       await page.evaluate(
         async ([local, sentences]) => {
           globalThis.LOCAL = local;
@@ -32,13 +38,33 @@ for (const worker of [true, false]) {
         [LOCAL, SENTENCES],
       );
     });
-    after(() => opened?.close());
+    after(async () => {
+      await opened?.close();
+      await remote?.stop();
+    });
+
+    test('the head comes with a calibration, and says so', async () => {
+      const shipped = await opened.page({ worker });
+      const found = await shipped.evaluate(async (local) => {
+        const triage = await cascade({ local });
+        const [{ threshold, calibrated }] = await triage(['What a joyful day!']);
+        const { thresholds, calibrations } = triage;
+        await triage.dispose();
+        return { threshold, calibrated, thresholds, calibrations };
+      }, LOCAL);
+      await shipped.context().close();
+      const { threshold, promise, labels } = SHIPPED;
+      const [calibration] = found.calibrations;
+      assert.deepEqual([found.threshold, found.calibrated, found.thresholds], [threshold, true, [threshold]]);
+      assert.deepEqual([calibration.threshold, calibration.promise, calibration.labels], [threshold, promise, labels]);
+    });
 
     test('a threshold that holds is taken, told, and kept', async () => {
-      const { before, report, calibration, after, again, raw, steps } = await page.evaluate(async () => {
+      const { before, report, calibration, calibrations, after, again, raw, steps } = await page.evaluate(async () => {
         const triage = await cascade({ local: LOCAL });
         const [before] = await triage([EXAMPLES[0].text]);
         const steps = [];
+        const none = triage.calibrations;
         const { report, calibration } = await triage.calibrate(EXAMPLES, { alpha: 0.2, progress_callback: ({ done }) => steps.push(done) });
         const [after] = await triage([EXAMPLES[0].text]);
         const threshold = triage.threshold;
@@ -48,13 +74,15 @@ for (const worker of [true, false]) {
         next.threshold = 0.5;
         const [set] = await next([EXAMPLES[0].text]);
         await next.dispose();
-        return { before, report, calibration, after: { ...after, taken: threshold }, again: { ...again, set: set.calibrated }, raw: RAW[0], steps };
+        return { before, report, calibration, calibrations: [none, triage.calibrations], after: { ...after, taken: threshold }, again: { ...again, set: set.calibrated }, raw: RAW[0], steps };
       });
       assert.equal(before.calibrated, false);
       assert.equal(before.threshold, 0.9);
       assert.equal(report.choice.outcome, 'holds', JSON.stringify(report.choice));
       assert.equal(report.choice.n + report.pilot, SENTENCES.length);
       assert.equal(calibration.threshold, report.choice.threshold);
+      assert.deepEqual(calibrations, [[null], [calibration]]);
+      assert.deepEqual([report.labels, calibration.labels], Array(2).fill({ given: SENTENCES.length, asked: 0, unanswered: 0 }));
       assert.match(calibration.data_sha256, /^[0-9a-f]{64}$/);
       assert.match(calibration.weights_sha256, /^[0-9a-f]{64}$/);
       assert.deepEqual([after.calibrated, after.threshold, after.taken], [true, calibration.threshold, calibration.threshold]);
@@ -80,11 +108,96 @@ for (const worker of [true, false]) {
       assert.deepEqual([found.calibration, found.threshold], [undefined, 0.9]);
     });
 
+    test('labels come from the general model, within its cap, and are asked for once', async () => {
+      const labels = await page.evaluate(() => Object.fromEntries(EXAMPLES.map(({ text, label }) => [text, label])));
+      remote.set({ label: ({ messages }) => labels[messages[1].content] });
+      remote.forget();
+      const found = await page.evaluate(async () => {
+        const price = { prompt_usd_per_million: 1, completion_usd_per_million: 1, as_of: '2026-11-25' };
+        // Enough for some of them, since what a question may cost at most is held back while it is open.
+        const remote = { baseURL: '/v1', model: 'capped', price, caps: { usd_per_day: 0.004 } };
+        const texts = EXAMPLES.map(({ text }) => ({ text }));
+        const labelled = [];
+        const steps = [];
+        const calibrate = async (remote) => {
+          const triage = await cascade({ local: LOCAL, remote, policy: { privacy: 'allow' } });
+          const { value, error } = await outcome(triage.calibrate(texts, { alpha: 0.2, labelled, progress_callback: ({ step, done }) => steps.push([step, done]) }));
+          await triage.dispose();
+          return { error, report: value?.report, kept: labelled.length };
+        };
+        const capped = await calibrate(remote);
+        const open = await calibrate({ baseURL: '/v1', model: 'open' });
+        return { capped, open, labelled, steps };
+      });
+      remote.set();
+      const { capped, open, labelled, steps } = found;
+      assert.deepEqual([capped.error.kind, capped.error.retryable], ['budget-exhausted', true], capped.error.message);
+      assert.match(capped.error.message, new RegExp(`usd-per-day.*The ${capped.kept} texts`));
+      assert.ok(0 < capped.kept && capped.kept < SENTENCES.length, `${capped.kept} were answered`);
+      assert.deepEqual([open.error, open.kept, remote.requests.length], [undefined, SENTENCES.length, SENTENCES.length]);
+      assert.deepEqual(open.report.labels, { given: 0, asked: SENTENCES.length, unanswered: 0, models: ['capped', 'open'] });
+      assert.equal(open.report.choice.outcome, 'holds', JSON.stringify(open.report.choice));
+      assert.deepEqual(labelled.map(({ text, label }) => [text, label]), SENTENCES.map((text) => [text, labels[text]]));
+      assert.deepEqual([new Set(steps.map(([step]) => step)).size, steps.at(-1)], [2, ['scores', SENTENCES.length]]);
+    });
+
+    test('no text is put to a general model against the policy', async () => {
+      remote.forget();
+      const { error } = await page.evaluate(async () => {
+        const triage = await cascade({ local: LOCAL, remote: { baseURL: '/v1', model: 'any' }, policy: { privacy: 'local-only' } });
+        const found = await outcome(triage.calibrate(EXAMPLES.map(({ text }) => ({ text }))));
+        await triage.dispose();
+        return found;
+      });
+      assert.equal(error.kind, 'remote');
+      assert.match(error.message, /local-only/);
+      assert.equal(remote.requests.length, 0);
+    });
+
+    test('entities are calibrated as a set, with places as JavaScript counts them', async () => {
+      const found = await page.evaluate(async () => {
+        const triage = await cascade({ local: { task: 'token-classification', model: '/models/rampart' }, policy: { threshold: 0 } });
+        const names = ['Jane Doe', 'Łukasz Żak', 'jakob müller', 'Maria Rossi', 'Chen Wei', 'Amina Yusuf'];
+        const texts = Array.from({ length: 60 }, (_, i) => `😀 ${names[i % names.length]} wrote from ${i + 1} Main Street about number ${i}.`);
+        const answers = await triage(texts);
+        const examples = texts.map((text, i) => ({ text, entities: answers[i].output.slice(i % 3 === 0 ? 1 : 0).reverse() }));
+        const { report } = await triage.calibrate(examples, { alpha: 0.6 });
+        await triage.dispose();
+        return { report, entities: answers.map(({ output }) => output.length) };
+      });
+      assert.ok(found.entities.every((count) => count > 0));
+      // One example in five, the first of each, gives the temperature.
+      const tested = Array.from({ length: 60 }, (_, i) => i).filter((i) => i % 5 !== 0);
+      assert.equal(found.report.accuracy, tested.filter((i) => i % 3 !== 0).length / tested.length);
+    });
+
+    test('a calibration for labels that were made up is one for these alone', async () => {
+      const calibrated = await page.evaluate(async () => {
+        const triage = await cascade({ local: { task: 'zero-shot-classification', model: '/models/all-MiniLM-L6-v2' }, policy: { threshold: 0 } });
+        const candidate_labels = ['the weather', 'work', 'food', 'travel'];
+        const texts = EXAMPLES.map(({ text }) => text);
+        const answers = await triage(texts, { candidate_labels });
+        const middle = answers.map(({ confidence }) => confidence).sort((a, b) => a - b)[answers.length / 2];
+        const other = (label) => candidate_labels.find((one) => one !== label);
+        const examples = answers.map(({ output: { label }, confidence }, i) => ({ text: texts[i], label: confidence < middle && i % 3 === 0 ? other(label) : label }));
+        const { report } = await triage.calibrate(examples, { alpha: 0.2, candidate_labels });
+        const of = async (options) => (await triage(texts[0], options)).calibrated;
+        const found = [await of({ candidate_labels }), await of({ candidate_labels: [...candidate_labels].reverse() }), await of({ candidate_labels: ['work', 'food'] }), await of({ candidate_labels, hypothesis_template: '{}' })];
+        await triage.dispose();
+        return { choice: report.choice, found };
+      });
+      assert.equal(calibrated.choice.outcome, 'holds', JSON.stringify(calibrated.choice));
+      assert.deepEqual(calibrated.found, [true, true, false, false]);
+    });
+
     for (const [name, examples, options, kind] of [
       ['a label that the model does not know', [{ text: 'a', label: 'neutral' }], {}, 'invalid-input'],
       ['no examples', [], {}, 'invalid-input'],
       ['too few examples', [{ text: 'a', label: 'positive' }], {}, 'invalid-input'],
-      ['a text without a label', [{ text: 'a' }], {}, 'invalid-input'],
+      ['a text without a label where nobody can be asked', [{ text: 'a' }], {}, 'remote'],
+      ['entities of a model that gives labels', Array(9).fill({ text: 'a', entities: [] }), {}, 'invalid-input'],
+      ['a label that is none', [{ text: 'a', label: 1 }], {}, 'invalid-input'],
+      ['labels kept from before that are none', [{ text: 'a' }], { labelled: [{ label: 'positive' }] }, 'invalid-input'],
       ['an alpha that is no part', Array(9).fill({ text: 'a', label: 'positive' }), { alpha: 2 }, 'invalid-input'],
     ]) {
       test(`${name} is refused`, async () => {

@@ -72,7 +72,11 @@ describe('the demo page', LIMIT, () => {
   for (const [model, labels] of [['spam', ['ham', 'spam']], ['sentiment', ['negative', 'positive']]]) {
     test(`without a remote every message is sorted here, for ${model}`, async () => {
       const page = await open(alone, `&model=${model}`);
-      const threshold = Number(await page.inputValue('#threshold'));
+      const threshold = Number(await page.getAttribute('body', 'data-threshold'));
+      const { calibration } = await page.evaluate(async (model) => (await fetch(`/models/${model}/pilot.json`)).json(), model);
+      assert.equal(threshold, calibration.threshold);
+      assert.match(await page.innerText('#promise'), new RegExp(`Calibrated on ${calibration.n.toLocaleString('en-GB')} texts: .* at most ${100 * calibration.promise.alpha}% is wrong, with 90% certainty`));
+      assert.equal(await page.isVisible('#uncalibrated'), false);
       const rows = await rowsOf(page);
       assert.equal(rows.length, MESSAGES);
       for (const { route, reason, label, confidence, degraded, words } of rows) {
@@ -87,6 +91,15 @@ describe('the demo page', LIMIT, () => {
       assertClean(page);
     });
   }
+
+  test('another threshold than the calibrated one promises nothing, and neither does a model without one', async () => {
+    const set = await open(alone, '&threshold=0.9');
+    assert.deepEqual([await set.innerText('#promise'), await set.isVisible('#uncalibrated')], ['', true]);
+    const without = await open(alone, '', { missing: '**/models/spam/pilot.json' });
+    assert.equal(await without.getAttribute('body', 'data-threshold'), '0.9');
+    assert.deepEqual([await without.innerText('#promise'), await without.isVisible('#uncalibrated')], ['', true]);
+    assertClean(set);
+  });
 
   test('with a remote it answers what is unsure, and nothing else', async () => {
     const unsure = await open(served, '&threshold=1&remote=/v1');

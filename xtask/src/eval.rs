@@ -1,5 +1,6 @@
 //! `cargo xtask eval`: how good the answers are, by labelled data.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,8 @@ pub enum Eval {
     Risk,
     /// How well a router tells which prompts need the strong model.
     Routing,
+    /// What a cascade brings and costs beside its parts.
+    Cascade,
 }
 
 impl Eval {
@@ -29,11 +32,14 @@ impl Eval {
             "privacy" => Ok(Self::Privacy),
             "risk" => Ok(Self::Risk),
             "routing" => Ok(Self::Routing),
-            other => bail!("there is no evaluation '{other}': privacy, risk or routing"),
+            "cascade" => Ok(Self::Cascade),
+            other => bail!("there is no evaluation '{other}': cascade, privacy, risk or routing"),
         }
     }
 }
 
+/// The part of the texts that the simulated general model is right on.
+const REMOTE_ACCURACY: &str = "0.95";
 /// Calibrations of each classifier, each on other examples.
 const SPLITS: &str = "1000";
 /// Parts of the pairs of outcomes, each of which a router trained on the others estimates.
@@ -48,6 +54,7 @@ pub fn run(project: &Project, eval: Eval, data: Option<PathBuf>, json: &Path) ->
     let (name, rows) = match eval {
         Eval::Privacy => ("privacy", privacy(project)?),
         Eval::Risk => ("risk", risk(project)?),
+        Eval::Cascade => ("cascade", cascade(project)?),
         Eval::Routing => ("routing", routing(project, &data.unwrap_or_else(|| project.root.join(OUTCOMES)))?),
     };
     report::write(project, &format!("cargo xtask eval {name}"), rows, json)
@@ -80,21 +87,8 @@ fn risk(project: &Project) -> Result<Vec<Row>> {
     for (task, tests) in
         [("sentiment", &["test-imdb", "test-amazon", "test-yelp"][..]), ("spam", &["test", "test-short"])]
     {
-        let folder = project.cache.join("data").join(task);
-        let files: Vec<PathBuf> = tests.iter().map(|test| folder.join(format!("{test}.jsonl"))).collect();
-        if !files.iter().all(|file| file.is_file()) {
-            say(format!("fetching the data of {task}"));
-            let script = project.root.join("training").join("data.py");
-            run_program(program("python3", &project.root).arg(script).arg(task).arg("--cache").arg(&project.cache))?;
-        }
         say(format!("{SPLITS} calibrations of {task}"));
-        let found = project.bench_files().join(format!("risk-{task}.json"));
-        let mut command = pilot_light(project);
-        command.args(["evaluate", "--splits", SPLITS, "--model"]).arg(project.root.join("models").join(task));
-        command.arg("--base").arg(encoder(project)).arg("--json").arg(&found);
-        files.iter().for_each(|file| _ = command.arg("--data").arg(file));
-        run_program(&mut command)?;
-        let mut splits: Vec<Map<String, Value>> = serde_json::from_str(&fs::read_to_string(&found)?)?;
+        let mut splits = evaluate(project, task, tests, &["--splits".as_ref(), SPLITS.as_ref()])?;
         for split in &mut splits {
             let name = format!("risk/{task}/{}", split["alpha"]);
             split.insert("name".to_owned(), name.into());
@@ -102,6 +96,41 @@ fn risk(project: &Project) -> Result<Vec<Row>> {
         rows.extend(Row::parse_all(&serde_json::to_string(&splits)?)?);
     }
     Ok(rows)
+}
+
+/// Both classifiers as they are calibrated, on the half of the test texts that they were not calibrated on.
+fn cascade(project: &Project) -> Result<Vec<Row>> {
+    let remote = project.root.join("evals").join("cascade").join("remote.json");
+    let options = ["--remote-accuracy".as_ref(), REMOTE_ACCURACY.as_ref(), "--remote".as_ref(), remote.as_os_str()];
+    let mut rows = Vec::new();
+    for task in ["sentiment", "spam"] {
+        say(format!("the cascade of {task}, with a simulated general model"));
+        let mut ways = evaluate(project, task, &["unseen"], &options)?;
+        for way in &mut ways {
+            let name = format!("cascade/{task}/{}", way["name"].as_str().unwrap_or_default());
+            way.insert("name".to_owned(), name.into());
+        }
+        rows.extend(Row::parse_all(&serde_json::to_string(&ways)?)?);
+    }
+    Ok(rows)
+}
+
+/// What `pilot-light evaluate` finds with `options` on these `tests` of the data of `task`.
+fn evaluate(project: &Project, task: &str, tests: &[&str], options: &[&OsStr]) -> Result<Vec<Map<String, Value>>> {
+    let folder = project.cache.join("data").join(task);
+    let files: Vec<PathBuf> = tests.iter().map(|test| folder.join(format!("{test}.jsonl"))).collect();
+    if !files.iter().all(|file| file.is_file()) {
+        say(format!("fetching the data of {task}"));
+        let script = project.root.join("training").join("data.py");
+        run_program(program("python3", &project.root).arg(script).arg(task).arg("--cache").arg(&project.cache))?;
+    }
+    let found = project.bench_files().join(format!("evaluate-{task}.json"));
+    let mut command = pilot_light(project);
+    command.arg("evaluate").args(options).arg("--model").arg(project.root.join("models").join(task));
+    command.arg("--base").arg(encoder(project)).arg("--json").arg(&found);
+    files.iter().for_each(|file| _ = command.arg("--data").arg(file));
+    run_program(&mut command)?;
+    Ok(serde_json::from_str(&fs::read_to_string(&found)?)?)
 }
 
 fn routing(project: &Project, data: &Path) -> Result<Vec<Row>> {

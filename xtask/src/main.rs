@@ -48,6 +48,9 @@ cargo xtask COMMAND
                               the same on WebGPU in software: differences
   bench rampart --json FILE   recall of personal data beside onnxruntime
   eval privacy --json FILE    how much of known personal data leaves in redacted texts
+  eval risk --json FILE       how often calibrated thresholds break their promise
+  eval cascade --json FILE    what a cascade brings and costs, with a simulated general model
+  eval routing --json FILE    how well a router tells which prompts need a strong model
 
 What the demo's local model is unsure of goes to PILOT_LIGHT_REMOTE_URL (as in https://example.org/v1),
 with PILOT_LIGHT_REMOTE_KEY as a bearer token, for PILOT_LIGHT_REMOTE_MODEL.
@@ -129,7 +132,9 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
         },
         "eval" => match (words.as_slice(), json) {
             ([name], Some(json)) => Invocation::Eval { eval: eval::Eval::parse(name)?, data, json },
-            _ => bail!("eval needs the name of one, and where the results go: eval privacy|risk|routing --json FILE"),
+            _ => bail!(
+                "eval needs the name of one, and where the results go: eval cascade|privacy|risk|routing --json FILE"
+            ),
         },
         "help" => Invocation::Help,
         other => bail!("there is no command '{other}'\n\n{USAGE}"),
@@ -152,7 +157,9 @@ mod tests {
         assert!(matches!(parsed(&["serve", "--port", "0"]), Ok(Invocation::Serve { port: Port::Exact(0) })));
         assert!(matches!(parsed(&["bench", "size", "--json", "f"]), Ok(Invocation::Bench { .. })));
         assert!(matches!(parsed(&["bench", "models", "--webgpu", "--json", "f"]), Ok(Invocation::Bench { .. })));
-        assert!(matches!(parsed(&["eval", "privacy", "--json", "f"]), Ok(Invocation::Eval { .. })));
+        for eval in ["cascade", "privacy", "risk", "routing"] {
+            assert!(matches!(parsed(&["eval", eval, "--json", "f"]), Ok(Invocation::Eval { .. })));
+        }
     }
 
     #[test]

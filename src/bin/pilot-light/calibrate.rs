@@ -1,5 +1,6 @@
-//! `pilot-light calibrate`: the temperature of a classifier, and the threshold that keeps a promise, for its `pilot.json`.
+//! `pilot-light calibrate`: the temperature of a model, and the threshold that keeps a promise, for its `pilot.json`.
 
+mod ask;
 mod page;
 
 use std::fs::{self, File};
@@ -7,26 +8,26 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pilot_light::calibration::risk::{Choice, Guarantee};
-use pilot_light::calibration::{Calibration, Example, Report, Source, calibrate};
+use pilot_light::calibration::{Calibration, Example, Labels, Report, Source, calibrate};
 use pilot_light::manifest::{self, Manifest};
 use pilot_light::{folder, training};
 
 use crate::Result;
-use crate::scores::{classifier, examples};
+use crate::rows::{self, Row};
+use crate::scores::{ModelArguments, examples};
 
-/// Find the threshold from which on a text classifier may be trusted, from labelled texts that it was not trained on:
-/// JSON Lines or CSV of text and label. It goes into the model's pilot.json, where a cascade finds it.
+/// Find the threshold from which on a model may be trusted, from texts that it was not trained on: JSON Lines or CSV of
+/// text and label, or JSON Lines of text and entities, each {"entity_group", "start", "end"}. It goes into the model's
+/// pilot.json, where a cascade finds it.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The model's folder
-    #[arg(long)]
-    model: PathBuf,
-    /// The folder of a head's base model, where it is not beside the head's
-    #[arg(long)]
-    base: Option<PathBuf>,
-    /// The labelled texts
+    #[command(flatten)]
+    model: ModelArguments,
+    /// The texts, with their labels or, with --labels-from-remote, without
     #[arg(long)]
     data: PathBuf,
+    #[command(flatten)]
+    asking: ask::Asking,
     /// What is promised
     #[arg(long, value_enum, default_value_t = Method::LearnThenTest)]
     method: Method,
@@ -42,6 +43,9 @@ pub struct Arguments {
     /// Where a report goes, as its name ends: .json, or .html for a page with plots; may be given twice
     #[arg(long)]
     report: Vec<PathBuf>,
+    /// What the texts are, in words, for the provenance in pilot.json
+    #[arg(long)]
+    about: Option<String>,
     /// Leave pilot.json as it is
     #[arg(long)]
     dry_run: bool,
@@ -71,9 +75,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = arguments.report.iter().find(|path| !is(path, "json") && !is(path, "html")) {
         return Err(format!("{} ends neither in .json nor in .html", path.display()).into());
     }
-    let rows = crate::rows::read(&arguments.data)?;
-    let model = classifier(&arguments.model, arguments.base.as_deref())?;
-    let found = examples(&model, &rows)?;
+    let (model, options) = (arguments.model.load()?, arguments.model.options());
+    let (rows, unanswered) = arguments.asking.ask(&model, &options, rows::read(&arguments.data)?)?;
+    let found = examples(&model, &options, &rows::known(&rows)?)?;
     let mut order: Vec<usize> = (0..found.len()).collect();
     training::shuffle(&mut order, arguments.seed);
     let Arguments { alpha, delta, .. } = *arguments;
@@ -82,13 +86,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Method::ConformalRiskControl => Guarantee::ConformalRiskControl { alpha },
     };
     let found: Vec<Example> = order.into_iter().map(|row| found[row]).collect();
-    let report = calibrate(&found, promise)?;
+    let report = Report { labels: labels_of(&rows, unanswered), ..calibrate(&found, promise)? };
     print(&report);
     for path in &arguments.report {
         let text = if is(path, "json") { serde_json::to_string_pretty(&report)? + "\n" } else { page::of(&report) };
         fs::write(path, text).map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
     }
-    if arguments.dry_run { Ok(()) } else { keep(arguments, &report) }
+    if arguments.dry_run { Ok(()) } else { keep(arguments, &report, model.hypotheses(&options)?) }
+}
+
+fn labels_of(rows: &[Row], unanswered: usize) -> Labels {
+    let mut models: Vec<String> = rows.iter().filter_map(|row| row.labelled_by.clone()).collect();
+    let asked = models.len();
+    models.sort();
+    models.dedup();
+    Labels { given: rows.len() - asked, asked, unanswered, models }
 }
 
 fn is(path: &Path, extension: &str) -> bool {
@@ -97,6 +109,7 @@ fn is(path: &Path, extension: &str) -> bool {
 
 fn print(report: &Report) {
     let Report { temperature, pilot, accuracy, before, after, .. } = report;
+    println!("labels       {}", report.labels);
     println!("temperature  {temperature:.3}, fitted on {pilot} examples; the others are tested");
     println!("accuracy     {accuracy:.4}");
     println!("ECE          {:.4}, before {:.4}", after.ece, before.ece);
@@ -138,20 +151,22 @@ fn outcome(choice: &Choice) -> String {
 }
 
 /// Writes the calibration into `pilot.json`, with the digest of the weights that it was made with.
-fn keep(arguments: &Arguments, report: &Report) -> Result<()> {
-    let path = arguments.model.join(MANIFEST);
+fn keep(arguments: &Arguments, report: &Report, hypotheses: Vec<String>) -> Result<()> {
+    let folder = &arguments.model.model;
+    let path = folder.join(MANIFEST);
     let mut manifest = match fs::read_to_string(&path) {
         Ok(text) => Manifest::from_json(&text)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Manifest::default(),
         Err(error) => return Err(format!("{} cannot be read: {error}", path.display()).into()),
     };
-    let weights = WEIGHTS.iter().find(|name| arguments.model.join(name).is_file());
+    let weights = WEIGHTS.iter().find(|name| folder.join(name).is_file());
     let name = weights.ok_or("the folder has no file of weights that is known here")?;
-    let described = describe(&arguments.model.join(name))?;
+    let described = describe(&folder.join(name))?;
     let source = Source {
-        data_sha256: describe(&arguments.data)?.sha256,
+        data_sha256: describe(arguments.asking.labels().unwrap_or(&arguments.data))?.sha256,
         weights_sha256: Some(described.sha256.clone()),
         behind: Vec::new(),
+        hypotheses,
         date: today()?,
     };
     let Some(calibration) = Calibration::of(report, source) else {
@@ -159,6 +174,11 @@ fn keep(arguments: &Arguments, report: &Report) -> Result<()> {
         return Ok(());
     };
     manifest.calibration = Some(calibration);
+    if let Some(about) = &arguments.about {
+        let mut provenance = manifest.provenance.as_object().cloned().unwrap_or_default();
+        provenance.insert("calibration".to_string(), about.as_str().into());
+        manifest.provenance = provenance.into();
+    }
     manifest.files.insert((*name).to_string(), described);
     fs::write(&path, serde_json::to_string_pretty(&manifest)? + "\n")?;
     println!("written to {}", path.display());

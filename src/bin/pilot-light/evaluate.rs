@@ -1,6 +1,7 @@
 //! `pilot-light evaluate`: how good a classifier is on labelled texts, how honest its confidence, and whether thresholds
 //! keep what they promise.
 
+mod cascade;
 mod splits;
 
 use std::path::PathBuf;
@@ -10,19 +11,15 @@ use pilot_light::calibration::coverage::{augrc, aurc};
 use pilot_light::calibration::metrics::{Binning, brier, ece};
 
 use crate::Result;
-use crate::rows::Row;
-use crate::scores::{classifier, examples};
+use crate::rows::{self, Row};
+use crate::scores::{ModelArguments, examples};
 
-/// Measure a text classifier on labelled texts, JSON Lines or CSV of text and label; with --splits, how often
-/// calibrations on a part of them keep their promise.
+/// Measure a model on labelled texts, as calibrate takes them; with --splits, how often calibrations on a part of them
+/// keep their promise.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The model's folder
-    #[arg(long)]
-    model: PathBuf,
-    /// The folder of a head's base model, where it is not beside the head's
-    #[arg(long)]
-    base: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArguments,
     /// The labelled texts, which the model was not trained on; several files are taken as one
     #[arg(long, required = true)]
     data: Vec<PathBuf>,
@@ -38,10 +35,17 @@ pub struct Arguments {
     /// The chance that a threshold does not keep that
     #[arg(long, default_value_t = 0.1)]
     delta: f64,
-    /// Draws the examples
+    /// Draws the examples, or the texts that the simulated model is right on
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where the figures of --splits go as JSON
+    /// Simulate a general model that is right on this part of the texts, and measure what the model's cascade brings and
+    /// costs beside others
+    #[arg(long, conflicts_with = "splits")]
+    remote_accuracy: Option<f64>,
+    /// A JSON file of what a cascade's remote may have, such as its price
+    #[arg(long, value_name = "FILE", requires = "remote_accuracy")]
+    remote: Option<PathBuf>,
+    /// Where the figures of --splits or --remote-accuracy go as JSON
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -51,13 +55,18 @@ const BINS: usize = 15;
 const THRESHOLDS: [f64; 7] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let rows: Vec<Vec<Row>> = arguments.data.iter().map(|path| crate::rows::read(path)).collect::<Result<_>>()?;
+    let rows: Vec<Vec<Row>> = arguments.data.iter().map(|path| rows::read(path)).collect::<Result<_>>()?;
     let rows: Vec<Row> = rows.into_iter().flatten().collect();
-    let examples = examples(&classifier(&arguments.model, arguments.base.as_deref())?, &rows)?;
+    let (model, options, known) = (arguments.model.load()?, arguments.model.options(), rows::known(&rows)?);
+    let examples = examples(&model, &options, &known)?;
     print_metrics(&examples)?;
-    match arguments.splits {
-        Some(splits) => splits::run(arguments, splits, &examples),
-        None => Ok(()),
+    match (arguments.splits, arguments.remote_accuracy) {
+        (Some(splits), _) => splits::run(arguments, splits, &examples),
+        (None, Some(accuracy)) if (0.0..=1.0).contains(&accuracy) => {
+            cascade::run(arguments, &model, &options, &known, accuracy)
+        }
+        (None, Some(accuracy)) => Err(format!("--remote-accuracy must be from 0 to 1, not {accuracy}").into()),
+        (None, None) => Ok(()),
     }
 }
 

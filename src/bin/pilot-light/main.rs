@@ -4,6 +4,7 @@ mod calibrate;
 mod convert;
 mod evaluate;
 mod redact;
+mod remote;
 mod rows;
 mod scores;
 mod train;

@@ -1,34 +1,61 @@
-//! What a classifier says of labelled texts.
+//! What a model says of texts whose right answer is known.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use pilot_light::calibration::Example;
-use pilot_light::tasks::{Pipeline, RunOptions, Task};
+use pilot_light::tasks::{AnswerOutput, Pipeline, RunOptions, Task};
 use pilot_light::{Device, LoadOptions, folder};
 
 use crate::Result;
-use crate::rows::Row;
 
 /// Texts that go through the model at once.
 const BATCH: usize = 64;
 
-/// The classifier in the folder `model`.
-pub fn classifier(model: &Path, base: Option<&Path>) -> Result<Pipeline> {
-    let options = LoadOptions::default();
-    let model = folder::load_with_base(model, base, Task::TextClassification, &Device::cpu(), options)?;
-    model.check_answers()?;
-    Ok(model)
+/// A model that gives each text one answer.
+#[derive(clap::Args)]
+pub struct ModelArguments {
+    /// The model's folder
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The folder of a head's base model, where it is not beside the head's
+    #[arg(long)]
+    pub base: Option<PathBuf>,
+    /// What it is for: text-classification, token-classification or zero-shot-classification
+    #[arg(long, default_value = "text-classification", value_parser = task)]
+    task: Task,
+    /// A label to choose from, for zero-shot-classification; may be given several times
+    #[arg(long = "candidate-label", required_if_eq("task", "zero-shot-classification"))]
+    candidate_labels: Vec<String>,
 }
 
-/// How sure `model` is of each of `rows`, and whether it is right.
-pub fn examples(model: &Pipeline, rows: &[Row]) -> Result<Vec<Example>> {
-    let mut found = Vec::with_capacity(rows.len());
-    for (at, batch) in rows.chunks(BATCH).enumerate() {
-        let texts: Vec<String> = batch.iter().map(|row| row.text.clone()).collect();
-        let labels: Vec<String> = batch.iter().map(|row| row.label.clone()).collect();
-        found.extend(pollster::block_on(model.examples(&texts, &labels, &RunOptions::default()))?);
+fn task(name: &str) -> std::result::Result<Task, String> {
+    serde_json::from_value(name.into()).map_err(|error| error.to_string())
+}
+
+impl ModelArguments {
+    /// The model.
+    pub fn load(&self) -> Result<Pipeline> {
+        let options = LoadOptions::default();
+        let model = folder::load_with_base(&self.model, self.base.as_deref(), self.task, &Device::cpu(), options)?;
+        model.check_answers()?;
+        Ok(model)
+    }
+
+    /// How it is run.
+    pub fn options(&self) -> RunOptions {
+        let labels = (self.task == Task::ZeroShotClassification).then(|| self.candidate_labels.clone());
+        RunOptions { candidate_labels: labels, ..RunOptions::default() }
+    }
+}
+
+/// How sure `model` is of each text, and whether what it says is the right answer beside it.
+pub fn examples(model: &Pipeline, options: &RunOptions, known: &[(String, AnswerOutput)]) -> Result<Vec<Example>> {
+    let mut found = Vec::with_capacity(known.len());
+    for (at, batch) in known.chunks(BATCH).enumerate() {
+        let (texts, truths): (Vec<String>, Vec<AnswerOutput>) = batch.iter().cloned().unzip();
+        found.extend(pollster::block_on(model.examples(&texts, &truths, options))?);
         if at % 8 == 7 {
-            eprintln!("{} of {} texts", at * BATCH + batch.len(), rows.len());
+            eprintln!("{} of {} texts", at * BATCH + batch.len(), known.len());
         }
     }
     Ok(found)

@@ -79,7 +79,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let encoder = encoder.with_max_length(arguments.max_length);
 
     let rows = rows::read(&arguments.data)?;
-    let labels: Vec<String> = rows.iter().map(|row| row.label.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+    let labels = rows.iter().map(|row| Ok(row.label()?.to_string())).collect::<Result<BTreeSet<String>>>()?;
+    let labels: Vec<String> = labels.into_iter().collect();
     let train = embed(&encoder, &rows, &labels, &arguments.data)?;
     let width = train.features.len() / rows.len().max(1);
     let choice = choose_l2(&train.examples(width, labels.len()), &L2_GRID, arguments.seed)?;
@@ -120,10 +121,9 @@ fn embed(encoder: &Pipeline, rows: &[Row], labels: &[String], path: &Path) -> Re
     let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
     embedded.features = features(encoder, &texts, path)?.concat();
     for (index, row) in rows.iter().enumerate() {
-        let label = labels.iter().position(|label| *label == row.label);
-        embedded
-            .labels
-            .push(label.ok_or_else(|| format!("{}: the label '{}' is not trained", path.display(), row.label))?);
+        let name = row.label()?;
+        let label = labels.iter().position(|label| label == name);
+        embedded.labels.push(label.ok_or_else(|| format!("{}: the label '{name}' is not trained", path.display()))?);
         // Numbers from the number of rows on are free for groups that have no name.
         let next = groups.len();
         let group = row.group.as_deref().map_or(rows.len() + index, |group| *groups.entry(group).or_insert(next));

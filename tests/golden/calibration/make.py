@@ -3,8 +3,8 @@
     python make.py --fd-shifts FOLDER
 
 The references are uncertainty-calibration (ECE), scikit-learn (Brier score, log
-loss), scipy (temperatures), mapie (p-values, fixed-sequence testing, conformal
-risk control) and fd-shifts (AURC, AUGRC), at the versions in README.md.
+loss, reliability), scipy (temperatures, likelihoods), mapie (p-values, fixed-sequence testing, conformal
+risk control) and fd-shifts (AURC, AUGRC, the curves), at the versions in README.md.
 """
 
 import argparse
@@ -20,6 +20,8 @@ from mapie.risk_control.fwer_control import control_fwer
 from mapie.risk_control.methods import compute_hoeffding_bentkus_p_value, get_r_hat_plus
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
+from scipy.stats import gmean
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
 HERE = Path(__file__).resolve().parent
@@ -55,6 +57,18 @@ def draw(rng, count: int, spread: float, decimals: int):
     return np.round(confidence, decimals), correct.astype(int)
 
 
+def reliability(confidence, correct, bins: int) -> list:
+    """Mean confidence and accuracy of each bin that is not empty."""
+    accuracy, mean = calibration_curve(correct, confidence, n_bins=bins, strategy="uniform")
+    return list(zip(mean.tolist(), accuracy.tolist()))
+
+
+def curve(stats) -> list:
+    """Coverage, selective and generalised risk from the strictest threshold to the loosest; at no coverage there is none."""
+    points = zip(stats.coverages.tolist(), stats.selective_risks.tolist(), stats.generalized_risks.tolist())
+    return sorted(point for point in points if point[0] > 0)
+
+
 def metrics(rng, risk_coverage) -> dict:
     drawn = {
         "plain": draw(rng, 80, 3, 6),
@@ -77,6 +91,8 @@ def metrics(rng, risk_coverage) -> dict:
             "ece_mass_15": calibration.get_ece_em(confidence, correct, num_bins=15),
             "ece_mass_4": calibration.get_ece_em(confidence, correct, num_bins=4),
             "brier": brier_score_loss(correct, confidence, labels=[0, 1]),
+            "reliability_10": reliability(confidence, correct, 10),
+            "curve": curve(stats),
             "aurc": stats.aurc,
             "augrc": stats.augrc,
         }
@@ -132,6 +148,15 @@ def p_values() -> dict:
             "graded": graded,
             "hoeffding_bentkus": mapie_p(*zip(*graded), alpha, False).tolist(),
         }
+    return cases
+
+
+def likelihoods(rng) -> dict:
+    cases = {}
+    for name, tokens in {"one token": 1, "a sentence": 12, "a page": 400}.items():
+        probabilities = rng.beta(4, 1, tokens)
+        logs = np.log(probabilities).tolist()
+        cases[name] = {"log_probabilities": logs, "likelihood": float(gmean(probabilities))}
     return cases
 
 
@@ -200,6 +225,7 @@ def main() -> None:
     write_json("temperatures.json", temperatures(rng))
     write_json("p_values.json", p_values())
     write_json("choices.json", choices(rng))
+    write_json("likelihoods.json", likelihoods(rng))
 
 
 if __name__ == "__main__":

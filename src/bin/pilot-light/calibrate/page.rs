@@ -26,19 +26,25 @@ pub fn of(report: &Report) -> String {
     };
     format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Calibration</title><style>{STYLE}</style>\n\
-         <h1>Calibration</h1>\n<p>Promised: {}.<br>Found: {}.</p>\n{}\n\
+         <h1>Calibration</h1>\n<p>Promised: {}.<br>Found: {}.<br>Labels: {}.</p>\n{}\n\
          <h2>Risk against coverage</h2>\n<p>How many of the local answers are wrong, by the part of the answers that \
          stays local. {}</p>\n{}\n\
          <h2>Reliability</h2>\n<p>How often the model is right, by how sure it is; on the dashed line it is right as \
          often as it says.</p>\n<h3>As it comes from the model</h3>\n{}\n<h3>At the temperature</h3>\n{}\n</html>\n",
         in_words(report.promise),
         outcome(&report.choice),
+        escaped(&report.labels.to_string()),
         table(report),
         if chosen.is_some() { "The blue line is the threshold." } else { "" },
         plot("coverage", "wrong among the local", highest, &path(curve, highest, chosen)),
         plot("confidence", "right", 1.0, &bars(&report.before.reliability)),
         plot("confidence", "right", 1.0, &bars(&report.after.reliability)),
     )
+}
+
+/// Words that somebody else chose, such as the name of a model.
+fn escaped(words: &str) -> String {
+    words.replace('&', "&amp;").replace('<', "&lt;")
 }
 
 fn table(report: &Report) -> String {

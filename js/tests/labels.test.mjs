@@ -1,0 +1,93 @@
+// Labels from general models: what is asked, what is kept, and when the asking ends.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { checked, label, truthOf } from '../dist/labels.js';
+
+const TEXTS = Array.from({ length: 20 }, (_, i) => ({ text: `text ${i}` }));
+const remote = (label) => ({ route: 'remote', reason: 'unsure', output: { label }, model: 'general' });
+const local = (reason, detail) => ({ route: 'local', reason, output: { label: 'none' }, ...(detail && { detail }) });
+const nobody = () => Promise.reject(new Error('nobody was to be asked'));
+const kind = (expected, words) => (error) => error.kind === expected && words.test(error.message);
+
+test('what has no label is asked about once, and what is known is not', async () => {
+  const asked = [];
+  const done = [];
+  const texts = [{ text: 'given', label: 'ham' }, ...TEXTS, TEXTS[3]];
+  const labelled = [{ text: 'text 0', label: 'spam', labelled_by: 'another' }];
+  const consult = async (lot) => (asked.push(...lot), lot.map(() => remote('spam')));
+  const { examples, labels } = await label(texts, labelled, consult, (count) => done.push(count));
+  assert.deepEqual(asked, TEXTS.slice(1).map(({ text }) => text));
+  assert.deepEqual(labels, { given: 1, asked: 21, unanswered: 0, models: ['another', 'general'] });
+  assert.deepEqual(examples.map(({ text }) => text), texts.map(({ text }) => text));
+  assert.equal(labelled.length, 20);
+  assert.ok(done.length > 1 && done.at(-1) === texts.length && done.toSorted((a, b) => a - b).join() === done.join(), String(done));
+  const again = await label(texts, labelled, nobody, () => undefined);
+  assert.deepEqual(again, { examples, labels });
+});
+
+test('what is not answered is left out and counted', async () => {
+  const consult = async (lot) => lot.map((text) => (text === 'text 5' ? local('remote-refused') : remote('ham')));
+  const { examples, labels } = await label(TEXTS, [], consult, () => undefined);
+  assert.deepEqual([examples.length, labels.asked, labels.unanswered], [19, 19, 1]);
+});
+
+test('a cap ends the asking, and what was answered is kept', async () => {
+  const labelled = [];
+  let left = 11;
+  const consult = async (lot) => lot.map(() => (left-- > 0 ? remote('ham') : local('usd-per-day', 'the cap on money a day is reached')));
+  await assert.rejects(label(TEXTS, labelled, consult, () => undefined), kind('budget-exhausted', /cap on money a day.* 11 texts/));
+  assert.equal(labelled.length, 11);
+  left = 9;
+  const { labels } = await label(TEXTS, labelled, consult, () => undefined);
+  assert.deepEqual([labels.asked, left], [20, 0]);
+});
+
+test('where nobody answers the asking ends soon', async () => {
+  for (const reason of ['remote-unreachable', 'local-only', 'no-remote', 'breaker-open']) {
+    let lots = 0;
+    const consult = async (lot) => (lots++, lot.map(() => local(reason)));
+    await assert.rejects(label(TEXTS, [], consult, () => undefined), kind('remote', new RegExp(reason)));
+    assert.equal(lots, 1);
+  }
+});
+
+test('what fails in the middle leaves what was answered before', async () => {
+  const labelled = [];
+  let lots = 0;
+  const consult = async (lot) => (lots++ > 0 ? Promise.reject(new Error('aborted')) : lot.map(() => remote('ham')));
+  await assert.rejects(label(TEXTS, labelled, consult, () => undefined), /aborted/);
+  assert.equal(labelled.length, 8);
+});
+
+test('entities are answers as well, with their words', async () => {
+  const text = '😀 Ann';
+  const entities = [{ entity_group: 'PER', start: 3, end: 6 }];
+  assert.deepEqual(truthOf({ text, entities }), [{ ...entities[0], word: 'Ann' }]);
+  assert.deepEqual(truthOf({ text, entities: [] }), []);
+  const labelled = [];
+  const consult = async () => [{ ...remote(), output: [{ ...entities[0], word: 'Ann' }] }];
+  await label([{ text }], labelled, consult, () => undefined);
+  assert.deepEqual(labelled, [{ text, entities, labelled_by: 'general' }]);
+});
+
+test('examples that make no sense are refused', () => {
+  const entity = { entity_group: 'PER', start: 0, end: 1 };
+  for (const wrong of [
+    'text',
+    ['text'],
+    [null],
+    [{ label: 'ham' }],
+    [{ text: 'a', label: 1 }],
+    [{ text: 'a', label: 'ham', entities: [] }],
+    [{ text: 'a', entities: {} }],
+    [{ text: 'a', entities: [{ ...entity, end: 2 }] }],
+    [{ text: 'a', entities: [{ ...entity, start: 1 }] }],
+    [{ text: 'a', entities: [{ ...entity, start: 0.5 }] }],
+    [{ text: 'a', entities: [{ start: 0, end: 1 }] }],
+    [{ text: 'a', entities: [null] }],
+  ]) {
+    assert.throws(() => checked(wrong), kind('invalid-input', /xample/), JSON.stringify(wrong));
+  }
+  assert.equal(checked([{ text: 'a' }, { text: 'a', entities: [entity] }]).length, 2);
+});

@@ -118,8 +118,7 @@ pub struct Source {
     #[cfg_attr(feature = "web", tsify(optional))]
     pub weights_sha256: Option<String>,
     /// The models of a chain that left the examples to this one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "web", tsify(optional))]
+    #[serde(skip)]
     pub behind: Vec<Gate>,
     /// The sentences of the labels to choose from, where the model was not trained on any.
     #[serde(default)]

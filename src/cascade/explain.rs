@@ -41,7 +41,7 @@ impl Allowed {
             Privacy::Allow => "texts leave as they are",
         };
         let stays = if *must_stay_local { " This one must stay local." } else { "" };
-        format!("The policy lets {leave}.{stays} The text has {bytes} bytes; there are {remotes} general models.")
+        format!("The policy lets {leave}.{stays} The text has {bytes} bytes; general models: {remotes}.")
     }
 }
 
@@ -77,8 +77,8 @@ impl Left {
         ] {
             if let Some(left) = left {
                 let comma = if words.is_empty() { "left are " } else { ", " };
-                // Writing to a string cannot fail.
-                let _ = write!(words, "{comma}{left} {unit}");
+                // Without what a difference of fractions leaves behind. Writing to a string cannot fail.
+                let _ = write!(words, "{comma}{} {unit}", (left * 1e6).round() / 1e6);
             }
         }
         if words.is_empty() { "nothing is capped".to_string() } else { words }

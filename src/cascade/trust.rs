@@ -24,8 +24,7 @@ pub struct LocalConfig {
     #[cfg_attr(feature = "web", tsify(optional))]
     pub calibration: Option<Calibration>,
     /// The SHA-256 of its weights, in hexadecimal, where it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "web", tsify(optional))]
+    #[serde(skip)]
     pub weights_sha256: Option<String>,
 }
 

@@ -61,8 +61,12 @@ impl Outcome {
         let remote_j = self.energy_j.remote.unwrap_or_default();
         let (low_j, high_j) = (self.energy_j.local.low + remote_j.low, self.energy_j.local.high + remote_j.high);
         let decision = self.decision.explain();
-        format!(
-            "{decision}\nAnswered by {who}{detail}{tried}, in {latency_ms:.1} ms{cost}, {low_j:.3} to {high_j:.3} J."
-        )
+        let (low, high) = (energy(low_j), energy(high_j));
+        format!("{decision}\nAnswered by {who}{detail}{tried}, in {latency_ms:.1} ms{cost}, {low} to {high}.")
     }
+}
+
+/// An energy with as many digits as anybody wants of an estimate.
+fn energy(joules: f64) -> String {
+    if joules >= 1.0 { format!("{joules:.0} J") } else { format!("{:.2} mJ", joules * 1e3) }
 }

@@ -235,7 +235,7 @@ test('a call of an engine that is gone is decided again and gets the same event'
   assert.deepEqual([step.done.output, step.done.route], ['hard', 'remote']);
 });
 
-const GRAPH = { ...LOAD, task: 'model', graph: { file: 'm.onnx', externalData: ['m.onnx_data'] } };
+const GRAPH = { ...LOAD, task: 'model', graph: { file: 'm.onnx', externalData: ['m.onnx_data'], options: {} } };
 const FILES = Object.fromEntries(['m.onnx', 'm.onnx_data'].map((name) => [FOLDER.url + name, () => new Response(new Uint8Array(3))]));
 const numbers = (first) => [{ name: 'x', type: 'float32', dims: [1, 2], bytes: new Uint8Array(Float32Array.of(first, 5).buffer) }];
 const infer = async (supervisor, model, first, signal) => {
@@ -254,7 +254,7 @@ test('a graph is loaded with the files beside it, tells its ports, and is run an
   await assert.rejects(infer(supervisor, model, 7, AbortSignal.abort()), kind('cancelled'));
   await supervisor.notify(model, 'dispose', {});
   assert.deepEqual(log.at(-1), ['free graph']);
-  await assert.rejects(supervisor.load({ ...GRAPH, graph: { file: 'm.onnx', externalData: ['../m'] } }, {}), kind('invalid-input'));
+  await assert.rejects(supervisor.load({ ...GRAPH, graph: { file: 'm.onnx', externalData: ['../m'], options: {} } }, {}), kind('invalid-input'));
 });
 
 test('a graph that loses its device is loaded again on the CPU and run there', async () => {

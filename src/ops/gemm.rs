@@ -28,11 +28,6 @@ pub trait Rows: Sync {
     fn pack(&self, rows: Range<usize>, columns: Range<usize>, panels: &mut [f32]) {
         pack_rows(self, rows, columns, panels);
     }
-
-    /// `rows` of the panel number `panel`, where they lie packed already; then nothing is packed.
-    fn panel(&self, _panel: usize, _rows: Range<usize>) -> Option<&[f32]> {
-        None
-    }
 }
 
 fn pack_rows(right: &(impl Rows + ?Sized), rows: Range<usize>, columns: Range<usize>, panels: &mut [f32]) {
@@ -185,9 +180,7 @@ impl<'a> Product<'a> {
             for depth in (0..self.k.max(1)).step_by(DEPTH) {
                 let depths = depth..self.k.min(depth + DEPTH);
                 let panels = &mut panels[..some.len().next_multiple_of(PANEL) * depths.len()];
-                if self.right.panel(column / PANEL, depths.clone()).is_none() {
-                    self.right.pack(depths.clone(), some.clone(), panels);
-                }
+                self.right.pack(depths.clone(), some.clone(), panels);
                 let last = depths.end == self.k;
                 for row in rows.clone().step_by(TILE) {
                     let few = row..rows.end.min(row + TILE);
@@ -222,8 +215,7 @@ impl<'a> Product<'a> {
         for (place, column) in columns.clone().step_by(PANEL).enumerate() {
             let width = PANEL.min(columns.end - column);
             let here = place * PANEL..place * PANEL + width;
-            let packed = || &panels[place * PANEL * depths.len()..][..PANEL * depths.len()];
-            let panel = self.right.panel(column / PANEL, depths.clone()).unwrap_or_else(packed);
+            let panel = &panels[place * PANEL * depths.len()..][..PANEL * depths.len()];
             let mut sums = [[0.0; PANEL]; R];
             let start = if depths.start == 0 { self.start } else { Start::Result };
             for ((at, row), sums) in rows.clone().enumerate().zip(&mut sums) {

@@ -36,8 +36,10 @@ impl Rows for Panels<'_> {
         scratch
     }
 
-    fn panel(&self, panel: usize, rows: Range<usize>) -> Option<&[f32]> {
-        let own = self.data.chunks_exact(self.rows * PANEL).nth(panel)?;
-        Some(&own[rows.start * PANEL..rows.end * PANEL])
+    fn pack(&self, rows: Range<usize>, columns: Range<usize>, panels: &mut [f32]) {
+        let own = self.data.chunks_exact(self.rows * PANEL).skip(columns.start / PANEL);
+        for (to, from) in panels.chunks_exact_mut((rows.len() * PANEL).max(1)).zip(own) {
+            to.copy_from_slice(&from[rows.start * PANEL..rows.end * PANEL]);
+        }
     }
 }

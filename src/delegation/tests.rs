@@ -2,7 +2,6 @@ use serde_json::{Map, json};
 
 use super::*;
 use crate::cascade::{Budget, energy};
-use crate::device::{Build, DeviceChoice, DeviceKind};
 use crate::models::Work;
 use crate::remote::limits::{BreakerOptions, Caps, Price};
 use crate::remote::{RemoteFault, Usage};
@@ -11,14 +10,7 @@ use crate::tasks::{Answer, AnswerOutput, EntityGroup, Task};
 pub(super) const NOW: Moment = Moment { now_ms: 1_795_478_400_000.0, random: 0.5 };
 
 pub(super) fn device() -> DeviceReport {
-    DeviceReport {
-        kind: DeviceKind::Wasm,
-        requested: DeviceChoice::Auto,
-        reason: String::new(),
-        adapter: String::new(),
-        build: Build::Cpu,
-        threads: 1,
-    }
+    DeviceReport::processor()
 }
 
 pub(super) fn remote(model: &str) -> RemoteConfig {

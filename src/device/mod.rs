@@ -66,6 +66,20 @@ pub struct DeviceReport {
     pub threads: usize,
 }
 
+impl DeviceReport {
+    /// The processor, where there was nothing to choose: in native programs.
+    pub fn processor() -> Self {
+        Self {
+            kind: DeviceKind::Wasm,
+            requested: DeviceChoice::Auto,
+            reason: String::new(),
+            adapter: String::new(),
+            build: Build::Cpu,
+            threads: 1,
+        }
+    }
+}
+
 /// A device to load models onto. Cheap to clone.
 #[derive(Clone)]
 pub struct Device {

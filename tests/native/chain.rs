@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use pilot_light::ErrorKind;
 use pilot_light::cascade::{LocalConfig, Tier};
 use pilot_light::delegation::{CascadeConfig, Chain, Delegation, OffsetUnit};
-use pilot_light::device::{Build, DeviceChoice, DeviceKind, DeviceReport};
+use pilot_light::device::DeviceReport;
 use pilot_light::tasks::{Answer, AnswerOutput, LocalAnswer, RunOptions, Task};
 use pollster::block_on;
 
@@ -20,14 +20,7 @@ fn chain(names: &[&str]) -> Result<Chain, pilot_light::Error> {
 fn delegation(thresholds: &[f64]) -> Delegation {
     let local =
         thresholds.iter().map(|&threshold| LocalConfig { threshold: Some(threshold), ..LocalConfig::default() });
-    let device = DeviceReport {
-        kind: DeviceKind::Wasm,
-        requested: DeviceChoice::Auto,
-        reason: String::new(),
-        adapter: String::new(),
-        build: Build::Cpu,
-        threads: 1,
-    };
+    let device = DeviceReport::processor();
     let config = CascadeConfig { local: local.collect(), ..CascadeConfig::default() };
     Delegation::new(config, device, OffsetUnit::Bytes).unwrap()
 }

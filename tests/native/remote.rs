@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pilot_light::cascade::{Policy, Privacy, Reason};
 use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, Looked, Moment, OffsetUnit, RemoteConfig, Route};
-use pilot_light::device::{Build, DeviceChoice, DeviceKind, DeviceReport};
+use pilot_light::device::DeviceReport;
 use pilot_light::models::Work;
 use pilot_light::remote::Question;
 use pilot_light::tasks::{Answer, AnswerOutput, LocalAnswer, Task};
@@ -69,14 +69,7 @@ fn read_request(stream: &TcpStream) -> String {
 }
 
 fn ask(transport: &dyn Transport, timeout_ms: f64, stream: Option<&mut dyn FnMut(&str)>) -> Envelope {
-    let device = DeviceReport {
-        kind: DeviceKind::Wasm,
-        requested: DeviceChoice::Auto,
-        reason: String::new(),
-        adapter: String::new(),
-        build: Build::Cpu,
-        threads: 1,
-    };
+    let device = DeviceReport::processor();
     let remote: RemoteConfig =
         serde_json::from_str(&format!(r#"{{"model":"any","timeout_ms":{timeout_ms},"retries":1}}"#)).unwrap();
     let policy = Policy { privacy: Privacy::Allow, ..Policy::default() };

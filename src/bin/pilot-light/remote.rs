@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 
 use pilot_light::delegation::RemoteConfig;
-use pilot_light::device::{Build, DeviceChoice, DeviceKind, DeviceReport};
 use serde_json::{Map, Value};
 
 use crate::Result;
@@ -21,16 +20,4 @@ pub fn settings(path: Option<&Path>, name: &str) -> Result<RemoteConfig> {
     };
     settings.insert("model".to_string(), Value::from(name));
     Ok(serde_json::from_value(Value::Object(settings))?)
-}
-
-/// Where local models run: on the processor.
-pub fn processor() -> DeviceReport {
-    DeviceReport {
-        kind: DeviceKind::Wasm,
-        requested: DeviceChoice::Auto,
-        reason: String::new(),
-        adapter: String::new(),
-        build: Build::Cpu,
-        threads: 1,
-    }
 }

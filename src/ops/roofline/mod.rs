@@ -20,13 +20,13 @@ const DEPTH: usize = 384;
 /// Multiplies and adds floats in registers, so many `turns`; how many operations these were.
 pub fn floats_in_registers(turns: usize) -> f64 {
     black_box(registers::floats(turns));
-    (turns * SUMS * registers::FLOATS * 2) as f64
+    operations(turns, SUMS * registers::FLOATS)
 }
 
 /// Multiplies integers of 8 bits, and adds them up, in registers.
 pub fn integers_in_registers(turns: usize) -> f64 {
     black_box(registers::integers(turns));
-    (turns * SUMS * registers::INTEGERS * 2) as f64
+    operations(turns, SUMS * registers::INTEGERS)
 }
 
 /// Multiplies tiles of floats that are in the cache.
@@ -38,7 +38,7 @@ pub fn floats_in_cache(turns: usize) -> f64 {
         simd::floats(black_box(&left), black_box(&right), &mut sums);
     }
     black_box(sums);
-    (turns * ROWS * PANEL * DEPTH * 2) as f64
+    operations(turns, ROWS * PANEL * DEPTH)
 }
 
 /// Multiplies tiles of integers of 8 bits that are in the cache.
@@ -55,7 +55,12 @@ pub fn integers_in_cache(turns: usize) -> f64 {
             std::iter::repeat(simd::Seconds::default()),
         ));
     }
-    (turns * ROWS * PANEL * DEPTH * 4 * 2) as f64
+    operations(turns, ROWS * PANEL * DEPTH * 4)
+}
+
+/// A multiplication and an addition are two. There are more of them than 32 bits can count.
+fn operations(turns: usize, multiplications: usize) -> f64 {
+    2.0 * turns as f64 * multiplications as f64
 }
 
 #[cfg(test)]
@@ -66,6 +71,7 @@ mod tests {
     fn operations_are_counted() {
         assert_eq!(floats_in_registers(3), (3 * SUMS * registers::FLOATS * 2) as f64);
         assert_eq!(integers_in_registers(3), (3 * SUMS * registers::INTEGERS * 2) as f64);
+        assert_eq!(operations(1 << 31, 1 << 31), 2f64.powi(63));
         assert_eq!(floats_in_cache(2), (2 * 4 * 8 * DEPTH * 2) as f64);
         assert_eq!(integers_in_cache(2), (2 * 4 * 8 * DEPTH * 4 * 2) as f64);
     }

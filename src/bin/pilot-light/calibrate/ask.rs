@@ -9,6 +9,7 @@ use std::{env, thread};
 
 use pilot_light::cascade::{Policy, Privacy, Reason};
 use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, Marked, MarkedSpan, OffsetUnit, Route, Step};
+use pilot_light::device::DeviceReport;
 use pilot_light::remote::Question;
 use pilot_light::tasks::{Pipeline, RunOptions, Task};
 use pilot_light::transport::{Http, answer, moment};
@@ -16,7 +17,7 @@ use pilot_light::{Device, LoadOptions, folder};
 use serde_json::{Value, json};
 
 use crate::Result;
-use crate::remote::{processor, settings};
+use crate::remote::settings;
 use crate::rows::{self, Row};
 
 /// Whom to ask for labels, and how.
@@ -122,7 +123,7 @@ impl Asking {
             policy: Policy { privacy: self.privacy, ..Policy::default() },
             ..CascadeConfig::default()
         };
-        let mut delegation = Delegation::new(config, processor(), OffsetUnit::Bytes)?;
+        let mut delegation = Delegation::new(config, DeviceReport::processor(), OffsetUnit::Bytes)?;
         let spending = labels.with_added_extension("spending");
         if let Ok(json) = fs::read_to_string(&spending) {
             delegation.absorb(0, &json);

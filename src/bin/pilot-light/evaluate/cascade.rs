@@ -10,6 +10,7 @@ use pilot_light::calibration::Calibration;
 use pilot_light::cascade::energy::Joules;
 use pilot_light::cascade::{LocalConfig, Policy, Privacy};
 use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, Looked, Moment, OffsetUnit, Route};
+use pilot_light::device::DeviceReport;
 use pilot_light::remote::{Question, RemoteEvent, RemoteRequest};
 use pilot_light::tasks::{AnswerOutput, LocalAnswer, Pipeline, RunOptions};
 use pilot_light::training::shuffle;
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::Arguments;
 use crate::Result;
-use crate::remote::{processor, settings};
+use crate::remote::settings;
 
 /// What English has about, and JSON as well.
 const BYTES_PER_TOKEN: usize = 4;
@@ -137,7 +138,7 @@ impl Way<'_> {
         // Nothing leaves anyway.
         let policy = Policy { privacy: Privacy::Allow, ..Policy::default() };
         let config = CascadeConfig { local: vec![local], remotes, policy, tab: 0 };
-        Ok(Delegation::new(config, processor(), OffsetUnit::Bytes)?)
+        Ok(Delegation::new(config, DeviceReport::processor(), OffsetUnit::Bytes)?)
     }
 }
 

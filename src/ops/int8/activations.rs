@@ -19,7 +19,7 @@ pub const TILE: usize = simd::ROWS;
 /// Rows of activations, quantised.
 pub struct Left {
     depth: usize,
-    /// Four numbers of a row each; the rows of a tile side by side.
+    /// Four numbers of a row each; the rows of a tile side by side, as many as its [`width`].
     words: Vec<Word>,
     pub rows: Vec<Row>,
     digits: Digits,
@@ -69,9 +69,10 @@ impl Left {
     /// Quantises the rows `x`, of so many numbers each.
     pub fn new(x: &[f32], inputs: usize) -> Self {
         let (depth, count) = (inputs.div_ceil(4), x.len() / inputs);
-        let (mut words, mut rows) = (vec![Word::default(); count * depth], vec![Row::default(); count]);
+        let mut words = vec![Word::default(); tiles(0..count).map(|rows| width(rows.len()) * depth).sum()];
+        let mut rows = vec![Row::default(); count];
         // Threads take whole tiles, and what each finds beyond the first digits is put together afterwards.
-        let each = parallel::split(count, TILE, (LEAST_SHARED / inputs).max(1))[0].len().max(1);
+        let each = parallel::split(count, TILE, LEAST_SHARED / inputs)[0].len().max(1).next_multiple_of(TILE);
         let mut found: Vec<Digits> = x.chunks(each * inputs).map(|_| Digits::default()).collect();
         let parts = x.chunks(each * inputs).zip(words.chunks_mut(each * depth)).zip(rows.chunks_mut(each));
         parallel::for_each(parts.zip(&mut found).collect(), |_, (((x, words), rows), found)| {
@@ -89,7 +90,7 @@ impl Left {
     /// The sums of a tile's rows with a panel.
     #[inline(always)]
     pub fn multiply(&self, rows: Range<usize>, quads: &[Quad], scales: &[[f32; PANEL]]) -> [[f32; PANEL]; TILE] {
-        let words = &self.words[rows.start * self.depth..][..rows.len() * self.depth];
+        let words = &self.words[rows.start * self.depth..][..width(rows.len()) * self.depth];
         let groups = self.depth.div_ceil(GROUP);
         let Digits { seconds, ends } = &self.digits;
         let (before, ends) = ends.split_at(rows.start / TILE * groups);
@@ -98,12 +99,11 @@ impl Left {
             let from = std::mem::replace(&mut start, *end);
             Seconds { below: &seconds[from..*middle], above: &seconds[*middle..*end] }
         });
-        match rows.len() {
-            1 => widened(simd::integers::<1>(words.as_chunks().0, quads, scales, seconds)),
-            2 => widened(simd::integers::<2>(words.as_chunks().0, quads, scales, seconds)),
-            3 => widened(simd::integers::<3>(words.as_chunks().0, quads, scales, seconds)),
-            _ => simd::integers::<TILE>(words.as_chunks().0, quads, scales, seconds),
+        if let [] | [_] = &self.rows[rows] {
+            let [sums] = simd::integers::<1>(words.as_chunks().0, quads, scales, seconds);
+            return [sums, [0.0; PANEL], [0.0; PANEL], [0.0; PANEL]];
         }
+        simd::integers::<TILE>(words.as_chunks().0, quads, scales, seconds)
     }
 }
 
@@ -114,11 +114,9 @@ impl Digits {
         let mut digits = [0, 1].map(|_| vec![[Word::default(); TILE]; depth]);
         let tiles = x.chunks(TILE * inputs).zip(words.chunks_mut(TILE * depth)).zip(rows.chunks_mut(TILE));
         for ((x, words), rows) in tiles {
-            let any = match rows.len() {
-                1 => quantise::<1>(x, words.as_chunks_mut().0, &mut digits, rows),
-                2 => quantise::<2>(x, words.as_chunks_mut().0, &mut digits, rows),
-                3 => quantise::<3>(x, words.as_chunks_mut().0, &mut digits, rows),
-                _ => quantise::<TILE>(x, words.as_chunks_mut().0, &mut digits, rows),
+            let any = match width(rows.len()) {
+                1 => quantise::<1>(x, inputs, words.as_chunks_mut().0, &mut digits, rows),
+                _ => quantise::<TILE>(x, inputs, words.as_chunks_mut().0, &mut digits, rows),
             };
             for group in (0..depth).step_by(GROUP) {
                 let quads = group..depth.min(group + GROUP);
@@ -144,16 +142,19 @@ impl Digits {
 /// Quantises the rows of a tile into `words`, and into `digits` what does not fit; whether anything did not.
 fn quantise<const R: usize>(
     x: &[f32],
+    inputs: usize,
     words: &mut [[Word; R]],
     digits: &mut [Vec<[Word; TILE]>; 2],
     rows: &mut [Row],
 ) -> bool {
-    let x: [&[f32]; R] = std::array::from_fn(|row| &x[x.len() / R * row..][..x.len() / R]);
-    let own = x.map(Row::new);
+    let mut by = [0.0; R];
+    for ((row, by), x) in rows.iter_mut().zip(&mut by).zip(x.chunks_exact(inputs)) {
+        (*row, *by) = Row::new(x);
+    }
     let mut any = false;
     for (block, words) in words.chunks_mut(BLOCK / 4).enumerate() {
         let mut all = [[Word::default(); 4]; R];
-        for (row, (x, (own, by))) in x.iter().zip(&own).enumerate() {
+        for (row, ((x, own), by)) in x.chunks_exact(inputs).zip(rows.iter()).zip(&by).enumerate() {
             let x = &x[block * BLOCK..];
             let numbers = match x.first_chunk::<BLOCK>() {
                 Some(x) => *x,
@@ -172,7 +173,6 @@ fn quantise<const R: usize>(
             *words = std::array::from_fn(|row| all[row][at]);
         }
     }
-    rows.iter_mut().zip(own).for_each(|(to, (row, _))| *to = row);
     any
 }
 
@@ -181,8 +181,9 @@ pub fn tiles(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     rows.clone().step_by(TILE).map(move |first| first..rows.end.min(first + TILE))
 }
 
-fn widened<const R: usize>(sums: [[f32; PANEL]; R]) -> [[f32; PANEL]; TILE] {
-    std::array::from_fn(|row| sums.get(row).copied().unwrap_or_default())
+/// Rows that a tile of so many has room for: where there is more than one, those that are not there are nought.
+fn width(rows: usize) -> usize {
+    if rows == 1 { 1 } else { TILE }
 }
 
 impl Row {

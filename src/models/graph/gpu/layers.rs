@@ -58,11 +58,13 @@ pub fn prepare(node: &NodeSpec<'_>) -> Option<Run> {
             let scale = attributes.float("scale", 1.0).ok()?;
             Some(Box::new(move |call| attention(call, scale)))
         }
-        ("", "LayerNormalization") if node.outputs == 1 => layer_norm(node, |call| call.floats(0), 1),
+        ("", "LayerNormalization") if node.outputs == 1 => {
+            layer_norm(node, |call| call.floats(0).map(|(x, shape)| (x, shape.to_vec())), 1)
+        }
         (OWN_DOMAIN, "AddLayerNormalization") => {
             let sum = |call: &Call<'_>| {
                 let ((x, shape), (around, own)) = (call.floats(0)?, call.floats(1)?);
-                (shape == own).then(|| (Wgpu::float_add(x, around), shape))
+                (shape == own).then(|| (Wgpu::float_add(x, around), shape.to_vec()))
             };
             layer_norm(node, sum, 2)
         }
@@ -86,7 +88,7 @@ pub fn prepare(node: &NodeSpec<'_>) -> Option<Run> {
 /// The layer normalisation of what `of` gives; scale and bias are the inputs from `place` on.
 fn layer_norm(
     node: &NodeSpec<'_>,
-    of: impl for<'a> Fn(&'a Call<'a>) -> Option<(Floats, &'a [usize])> + Send + Sync + 'static,
+    of: impl Fn(&Call<'_>) -> Option<(Floats, Vec<usize>)> + Send + Sync + 'static,
     place: usize,
 ) -> Option<Run> {
     let (axis, epsilon) = (node.attributes.int("axis", -1).ok()?, node.attributes.float("epsilon", 1e-5).ok()?);
@@ -97,7 +99,7 @@ fn layer_norm(
             return None;
         }
         let bias = call.optional_floats(place + 1)?;
-        one(Wgpu::layer_norm(x, scale, bias, f64::from(epsilon)), shape)
+        one(Wgpu::layer_norm(x, scale, bias, f64::from(epsilon)), &shape)
     }))
 }
 

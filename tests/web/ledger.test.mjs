@@ -156,7 +156,7 @@ for (const worker of [true, false]) {
 
     test('texts that are not like the examples are noticed', async () => {
       const quantiles = Array.from({ length: 21 }, (_, step) => step / 20);
-      const calibration = { promise: { method: 'learn-then-test', alpha: 0.05, delta: 0.1 }, temperature: 1, threshold: 0.91, coverage: 0.09, n: 100, data_sha256: 'a'.repeat(64), quantiles, date: '2026-11-25' };
+      const calibration = { promise: { method: 'learn-then-test', alpha: 0.05, delta: 0.1 }, temperature: 1, threshold: 0.91, coverage: 0.09, n: 100, data_sha256: 'a'.repeat(64), labels: { given: 100 }, quantiles, date: '2026-11-25' };
       const { watch } = (await ask(page, texts(200), {}, { calibration, remote: [] })).summary;
       assert.deepEqual([watch.answers, watch.parts.length], [200, 21]);
       assert.ok(watch.evidence > 100 && watch.doubtful, JSON.stringify(watch));

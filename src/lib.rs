@@ -23,6 +23,7 @@ mod loader;
 pub mod manifest;
 pub mod models;
 mod ops;
+mod order;
 pub mod remote;
 pub mod tasks;
 pub mod tokenizer;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Example, check_examples};
 use crate::error::Result;
+use crate::order::sort_by;
 
 /// What happens at one threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +32,7 @@ pub struct Point {
 pub fn risk_coverage(examples: &[Example]) -> Result<Vec<Point>> {
     check_examples(examples)?;
     let mut sorted = examples.to_vec();
-    sorted.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    sort_by(&mut sorted, |a, b| b.confidence.total_cmp(&a.confidence));
     let all = sorted.len() as f64;
     let (mut accepted, mut wrong) = (0, 0);
     let points = sorted.chunk_by(|a, b| a.confidence == b.confidence).map(|equal| {

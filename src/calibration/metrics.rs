@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Example, Labelled, check_examples, mean};
 use crate::error::{Error, Result};
+use crate::order::sort_by;
 
 /// How confidences are put into bins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ pub fn reliability(examples: &[Example], binning: Binning) -> Result<Vec<Bin>> {
 /// parts of which the first are longer by one.
 fn equal_mass_edges(examples: &[Example], bins: usize) -> Vec<f64> {
     let mut sorted: Vec<f64> = examples.iter().map(|example| example.confidence).collect();
-    sorted.sort_by(f64::total_cmp);
+    sort_by(&mut sorted, f64::total_cmp);
     let bins = bins.min(sorted.len());
     let (length, longer) = (sorted.len() / bins, sorted.len() % bins);
     let cuts = (1..bins).map(|bin| bin * length + bin.min(longer));

@@ -7,6 +7,7 @@ use super::metrics::{Bin, Binning, brier, ece, reliability};
 use super::risk::{Choice, Guarantee, choose};
 use super::{Example, Labels, Temperature, check_examples};
 use crate::error::{Error, Result};
+use crate::order::sort_by;
 
 /// One example in so many says which temperature, and where testing begins. The others are tested: a threshold tested
 /// on what its temperature was fitted on would promise too much.
@@ -127,6 +128,6 @@ fn thinned(points: &[Point], most: usize) -> Vec<Point> {
 
 fn quantiles(examples: &[Example]) -> Vec<f64> {
     let mut sorted: Vec<f64> = examples.iter().map(|example| example.confidence).collect();
-    sorted.sort_by(f64::total_cmp);
+    sort_by(&mut sorted, f64::total_cmp);
     (0..=QUANTILES).map(|step| sorted[step * (sorted.len() - 1) / QUANTILES]).collect()
 }

@@ -42,6 +42,7 @@ use serde::{Deserialize, Serialize};
 use super::binomial::{least_count, p_value};
 use super::{Example, check_confidences, check_examples};
 use crate::error::{Error, Result};
+use crate::order::sort_by;
 
 /// What is promised about the error.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -171,7 +172,7 @@ struct Beginning {
 /// where the surest few answers are wrong more often than the others.
 fn beginnings(pilot: &[f64], n: usize, alpha: f64, delta: f64) -> [Beginning; 2] {
     let mut pilot = pilot.to_vec();
-    pilot.sort_by(|a, b| b.total_cmp(a));
+    sort_by(&mut pilot, |a, b| b.total_cmp(a));
     let threshold = |part: f64| pilot[((part * pilot.len() as f64).ceil() as usize).clamp(1, pilot.len()) - 1];
     let part = (least_count(alpha, delta) as f64 / n as f64).sqrt();
     let share = FIRST_SHARE * delta;
@@ -232,7 +233,7 @@ impl Tally {
 /// One for each threshold, from the strictest to the loosest.
 fn tallies(examples: &[Example]) -> Vec<Tally> {
     let mut sorted = examples.to_vec();
-    sorted.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    sort_by(&mut sorted, |a, b| b.confidence.total_cmp(&a.confidence));
     let (mut local, mut wrong) = (0, 0);
     let tally = |threshold: f64| {
         let before = local;

@@ -9,6 +9,7 @@ use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensorError};
 
 use crate::error::{Error, Result};
+use crate::order::sort_by;
 
 /// More than the header of any model that a page could load; the format itself allows 100 MB.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
@@ -145,7 +146,7 @@ impl Plan {
         let metadata: Metadata = serde_json::from_str(text)
             .map_err(|error| Error::invalid_artefact(format!("the header is not right: {error}")))?;
         let mut tensors: Vec<_> = metadata.tensors().into_iter().collect();
-        tensors.sort_by_key(|(_, info)| info.data_offsets);
+        sort_by(&mut tensors, |(_, a), (_, b)| a.data_offsets.cmp(&b.data_offsets));
         let mut data_bytes = 0;
         let mut coming = Vec::with_capacity(tensors.len());
         for (name, info) in tensors {

@@ -1,5 +1,7 @@
 //! Which texts go through the model together.
 
+use crate::order::order_by;
+
 /// Tokens, padding included, that go through the model at once: enough to keep its kernels busy, few
 /// enough that the attention scores of a batch stay small.
 const MAX_BATCH_TOKENS: usize = 2048;
@@ -9,8 +11,7 @@ const MAX_PADDING: f64 = 0.125;
 /// Groups texts of `lengths` tokens into batches of about the same length: a list of indices each.
 /// Every index is in exactly one of them.
 pub fn plan_batches(lengths: &[usize]) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..lengths.len()).collect();
-    order.sort_by_key(|&index| lengths[index]);
+    let order = order_by(lengths.len(), &|a, b| lengths[a].cmp(&lengths[b]));
     let mut batches: Vec<Vec<usize>> = Vec::new();
     let mut tokens = 0;
     for index in order {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::words::quote;
 use super::{Completion, Question};
+use crate::order::sort_by;
 use crate::tasks::{Answer, AnswerOutput, EntityGroup, Task};
 
 /// Why it is none.
@@ -80,7 +81,7 @@ pub fn read_answer(
         from = start + text.len();
         groups.push(EntityGroup { entity_group: label, score: None, word: text, start, end: from });
     }
-    groups.sort_by_key(|group| group.start);
+    sort_by(&mut groups, |a, b| a.start.cmp(&b.start));
     Ok(AnswerOutput::Entities(groups))
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Pipeline, Pooling, Reading, sigmoid, softmax};
 use crate::error::Result;
 use crate::models::{Head, Problem, Work, length_feature};
+use crate::order::sort_by;
 use crate::tokenizer::Encoding;
 
 /// A label and its score.
@@ -68,7 +69,7 @@ impl Pipeline {
             .zip(scores)
             .map(|(label, score)| Classification { label: label.clone(), score })
             .collect();
-        found.sort_by(|a, b| b.score.total_cmp(&a.score));
+        sort_by(&mut found, |a, b| b.score.total_cmp(&a.score));
         found.truncate(top_k.unwrap_or(usize::MAX));
         found
     }

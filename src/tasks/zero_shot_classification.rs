@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Pipeline, Pooling, Reading, RunOptions, softmax};
 use crate::error::{Error, Result};
 use crate::models::Work;
+use crate::order::sort_by;
 
 /// The labels of a text, the likeliest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,7 +61,7 @@ impl Pipeline {
                 softmax(&cosines.iter().map(|cosine| cosine * SCALE).collect::<Vec<_>>())
             };
             let mut ranked: Vec<(&String, f64)> = labels.iter().zip(scores).collect();
-            ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+            sort_by(&mut ranked, |a, b| b.1.total_cmp(&a.1));
             ZeroShot {
                 sequence: text.clone(),
                 labels: ranked.iter().map(|(label, _)| (*label).clone()).collect(),

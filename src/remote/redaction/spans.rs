@@ -1,6 +1,7 @@
 //! Spans from several finders, made into spans that do not touch each other.
 
 use super::{Kind, Span};
+use crate::order::sort_by;
 use crate::tasks::PersonalData;
 
 impl From<PersonalData> for Span {
@@ -14,7 +15,7 @@ impl From<PersonalData> for Span {
 pub fn merged(text: &str, spans: Vec<Span>) -> Vec<Span> {
     let mut spans: Vec<Span> = spans.into_iter().filter_map(|span| fitted(text, span)).collect();
     // A stable sort: of spans with the same place, the first stays the first.
-    spans.sort_by_key(|span| span.start);
+    sort_by(&mut spans, |a, b| a.start.cmp(&b.start));
     let mut merged: Vec<(Span, usize)> = Vec::new();
     for span in spans {
         let length = span.end - span.start;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::FileClassification;
 use super::content_types::is_text;
 use crate::error::{Error, Result};
+use crate::order::sort_by;
 use crate::tasks::Classification;
 
 /// The label of a file without bytes.
@@ -137,7 +138,7 @@ impl MagikaConfig {
         let scored = self.target_labels_space.iter().zip(probabilities);
         let mut labels: Vec<Classification> =
             scored.map(|(label, &score)| Classification { label: label.clone(), score: f64::from(score) }).collect();
-        labels.sort_by(|a, b| b.score.total_cmp(&a.score));
+        sort_by(&mut labels, |a, b| b.score.total_cmp(&a.score));
         let top = &labels[0];
         let label = self.believed(&top.label, top.score);
         let (label, score, is_text) = (label.to_string(), top.score, is_text(label));

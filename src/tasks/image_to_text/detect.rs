@@ -4,6 +4,7 @@ use super::ImageToTextOptions;
 use super::contours::follow_borders;
 use super::geometry::{Quad, area_and_outline, convex_hull, grow, min_area_rect, rows_within};
 use super::picture::Picture;
+use crate::order::{order_by, sort_by};
 
 /// What the map has to be above where text is.
 const THRESHOLD: f32 = 0.3;
@@ -114,9 +115,8 @@ fn mean_within(map: &[f32], width: usize, quad: &Quad) -> Option<f64> {
 
 /// The corners from the upper left one on, judged by pairs: the two left ones, the two right ones.
 fn left_to_right(quad: Quad) -> Quad {
-    let mut sorted = quad;
-    sorted.sort_by(|a, b| a[0].total_cmp(&b[0]));
-    let [a, b, c, d] = sorted;
+    let order = order_by(quad.len(), &|a, b| quad[a][0].total_cmp(&quad[b][0]));
+    let [a, b, c, d] = std::array::from_fn(|at| quad[order[at]]);
     let (top_left, bottom_left) = if b[1] > a[1] { (a, b) } else { (b, a) };
     let (top_right, bottom_right) = if d[1] > c[1] { (c, d) } else { (d, c) };
     [top_left, top_right, bottom_right, bottom_left]
@@ -138,7 +138,7 @@ pub fn reading_order(boxes: Vec<TextBox>, width: usize, height: usize) -> Vec<Te
         })
         .collect();
     let first = |found: &TextBox| found.corners[0];
-    kept.sort_by(|a, b| first(a)[1].total_cmp(&first(b)[1]).then(first(a)[0].total_cmp(&first(b)[0])));
+    sort_by(&mut kept, |a, b| first(a)[1].total_cmp(&first(b)[1]).then(first(a)[0].total_cmp(&first(b)[0])));
     // Neighbours that are hardly at different heights are of one line.
     for last in 1..kept.len() {
         for index in (0..last).rev() {

@@ -1,5 +1,6 @@
 //! Hulls, rectangles and offsets.
 
+use crate::order::sort_by;
 use std::f64::consts::{PI, TAU};
 
 /// A place in a picture, x and y.
@@ -14,7 +15,7 @@ pub type Quad = [Point; 4];
 /// Andrew 1979, the monotone chain.
 pub fn convex_hull(points: &[[i32; 2]]) -> Vec<[i32; 2]> {
     let mut sorted = points.to_vec();
-    sorted.sort_unstable();
+    sort_by(&mut sorted, Ord::cmp);
     sorted.dedup();
     if sorted.len() < 3 {
         return sorted;

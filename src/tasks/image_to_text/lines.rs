@@ -2,6 +2,7 @@
 
 use super::picture::Picture;
 use crate::error::{Error, Result};
+use crate::order::order_by;
 
 /// Rows of a line as the models are given it.
 const LINE_HEIGHT: usize = 48;
@@ -17,8 +18,7 @@ const MAX_RATIO: f64 = 100.0;
 /// Indexes of lines of these ratios of width to height, the shortest first, in batches; lines of about one length
 /// need little padding.
 pub fn batches(ratios: &[f64]) -> Vec<Vec<usize>> {
-    let mut indexes: Vec<usize> = (0..ratios.len()).collect();
-    indexes.sort_by(|&a, &b| ratios[a].total_cmp(&ratios[b]));
+    let indexes = order_by(ratios.len(), &|a, b| ratios[a].total_cmp(&ratios[b]));
     indexes.chunks(BATCH).map(<[usize]>::to_vec).collect()
 }
 

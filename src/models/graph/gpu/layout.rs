@@ -7,6 +7,7 @@ use burn::tensor::{Shape, Slice};
 use super::{Call, GpuTensor, Run, one};
 use crate::models::graph::host;
 use crate::models::graph::ops::{NodeSpec, axes_of, axis_of, reshaped};
+use crate::order::sort_by;
 
 pub fn prepare(node: &NodeSpec<'_>) -> Option<Run> {
     if !node.domain.is_empty() {
@@ -96,7 +97,7 @@ fn transpose(call: &Call<'_>, perm: Option<&[i64]>) -> Option<Vec<GpuTensor>> {
         Some(perm) => perm.iter().map(|axis| axis_of(*axis, shape.len()).ok()).collect::<Option<Vec<_>>>()?,
     };
     let mut sorted = axes.clone();
-    sorted.sort_unstable();
+    sort_by(&mut sorted, Ord::cmp);
     if !sorted.iter().copied().eq(0..shape.len()) {
         return None;
     }

@@ -8,6 +8,7 @@ use super::{Accepts, Inputs, NodeSpec, Op, Prepared, SAME, axis_of, one, size, w
 use crate::error::Result;
 use crate::models::graph::attributes::Refusal;
 use crate::models::graph::host::{self, HostTensor, with_unit};
+use crate::order::sort_by;
 
 pub const OPS: &[Op] = &[
     Op::new("Identity", Accepts::Any, SAME, |_| Ok(Box::new(|inputs| one(inputs.take(0)?)))),
@@ -87,7 +88,7 @@ fn transpose(node: &NodeSpec<'_>) -> Prepared {
             Some(perm) => perm.iter().map(|axis| axis_of(*axis, rank)).collect::<Result<Vec<_>>>()?,
         };
         let mut sorted = axes.clone();
-        sorted.sort_unstable();
+        sort_by(&mut sorted, Ord::cmp);
         if sorted != (0..rank).collect::<Vec<_>>() {
             return wrong(format!("{axes:?} is no permutation of {rank} axes"));
         }

@@ -9,6 +9,7 @@ use super::attributes::{Attributes, Refusal};
 use super::host::{self, HostTensor, is_float};
 use super::options::Limits;
 use crate::error::{Error, Result};
+use crate::order::sort_by;
 
 mod arithmetic;
 mod attention;
@@ -289,7 +290,7 @@ pub fn axis_of(axis: i64, rank: usize) -> Result<usize> {
 /// Invalid input: one is none, or is there twice.
 pub fn axes_of(axes: &[i64], rank: usize) -> Result<Vec<usize>> {
     let mut places = axes.iter().map(|axis| axis_of(*axis, rank)).collect::<Result<Vec<_>>>()?;
-    places.sort_unstable();
+    sort_by(&mut places, Ord::cmp);
     let count = places.len();
     places.dedup();
     if places.len() == count {

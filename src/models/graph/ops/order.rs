@@ -7,6 +7,7 @@ use burn::tensor::DType;
 use super::{Accepts, Gives, INDICES, Inputs, NodeSpec, Op, Prepared, SAME, axis_of, one, size, wrong};
 use crate::error::Result;
 use crate::models::graph::host::{self, HostTensor, is_float};
+use crate::order::{order_by, sort_by};
 
 pub const OPS: &[Op] = &[
     Op::new("ArgMax", Accepts::Numbers, INDICES, |node| extreme(node, 0)),
@@ -236,8 +237,7 @@ fn unique(node: &NodeSpec<'_>) -> Prepared {
         let (count, width) = (shape[0], shape[1..].iter().product::<usize>());
         let keys = keys(&x);
         let row = |at: usize| &keys[at * width..(at + 1) * width];
-        let mut order: Vec<usize> = (0..count).collect();
-        order.sort_unstable_by(|a, b| row(*a).cmp(row(*b)).then(a.cmp(b)));
+        let order = order_by(count, &|a, b| row(a).cmp(row(b)));
         let mut groups: Vec<Vec<usize>> = Vec::new();
         for at in order {
             match groups.last_mut() {
@@ -246,7 +246,7 @@ fn unique(node: &NodeSpec<'_>) -> Prepared {
             }
         }
         if !sorted {
-            groups.sort_unstable_by_key(|group| group[0]);
+            sort_by(&mut groups, |a, b| a[0].cmp(&b[0]));
         }
         let mut inverse = vec![0; count];
         for (place, group) in groups.iter().enumerate() {

@@ -5,6 +5,7 @@ use burn::tensor::DType;
 use super::{Accepts, INDICES, NodeSpec, Op, Prepared, SAME, gather, one, wrong};
 use crate::models::graph::attributes::Refusal;
 use crate::models::graph::host;
+use crate::order::sort_by;
 
 pub const OPS: &[Op] = &[
     Op::new("RoiAlign", Accepts::Singles, SAME, roi_align),
@@ -135,7 +136,7 @@ fn non_max_suppression(node: &NodeSpec<'_>) -> Prepared {
             let boxes = &boxes[image * count..][..*count];
             let high = |at: &usize| score_threshold.is_none_or(|least| scores[*at] > least);
             let mut order: Vec<usize> = (0..*count).filter(high).collect();
-            order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
+            sort_by(&mut order, |a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
             let mut kept: Vec<usize> = Vec::new();
             for at in order {
                 if kept.len() as i64 >= most {

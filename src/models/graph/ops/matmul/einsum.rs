@@ -4,6 +4,7 @@ use super::super::{Inputs, NodeSpec, Prepared, one, wrong};
 use super::{matmul, shape_of};
 use crate::error::Result;
 use crate::models::graph::host::{self, HostTensor};
+use crate::order::sort_by;
 use burn::backend::flex::Layout;
 use burn::tensor::Shape;
 
@@ -78,10 +79,10 @@ fn implied(terms: &[String], operands: &[Labelled]) -> Vec<char> {
     let all: Vec<char> = terms.concat().chars().filter(char::is_ascii_alphabetic).collect();
     let mut once: Vec<char> =
         all.iter().copied().filter(|label| all.iter().filter(|other| *other == label).count() == 1).collect();
-    once.sort_unstable();
+    sort_by(&mut once, Ord::cmp);
     let mut labels: Vec<char> = operands.iter().flat_map(|operand| &operand.labels).copied().collect();
     labels.retain(|label| !label.is_ascii());
-    labels.sort_unstable_by(|a, b| b.cmp(a));
+    sort_by(&mut labels, |a, b| b.cmp(a));
     labels.dedup();
     labels.extend(once);
     labels

@@ -1,0 +1,32 @@
+//! Sorting that is compiled once. The standard library's is several kilobytes of WebAssembly for each type that it sorts;
+//! what is sorted here is short, or sorted once.
+
+use std::cmp::Ordering;
+
+/// Sorts `items`; equal ones stay in their order.
+pub fn sort_by<T>(items: &mut Vec<T>, compare: impl Fn(&T, &T) -> Ordering) {
+    let order = order_by(items.len(), &|a, b| compare(&items[a], &items[b]));
+    let mut moved: Vec<Option<T>> = items.drain(..).map(Some).collect();
+    items.extend(order.into_iter().filter_map(|at| moved[at].take()));
+}
+
+/// The places of `count` items in the order that `compare` gives them; equal ones stay in theirs.
+pub fn order_by(count: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by(|&a, &b| compare(a, b));
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_items_stay_in_their_order() {
+        let mut items = vec![(2, 'a'), (1, 'b'), (2, 'c'), (1, 'd'), (0, 'e')];
+        sort_by(&mut items, |a, b| a.0.cmp(&b.0));
+        assert_eq!(items, [(0, 'e'), (1, 'b'), (1, 'd'), (2, 'a'), (2, 'c')]);
+        assert_eq!(order_by(3, &|a, b| b.cmp(&a)), [2, 1, 0]);
+        sort_by(&mut Vec::<String>::new(), |a, b| a.cmp(b));
+    }
+}

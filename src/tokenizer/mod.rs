@@ -2,7 +2,11 @@
 
 mod offsets;
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokenizers::ConvertError;
 use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
 
 use crate::error::{Error, Result};
@@ -35,11 +39,24 @@ pub struct Token {
     pub end: usize,
 }
 
+/// The version of `tokenizer.json` that the `tokenizers` crate reads.
+const VERSION: &str = "2.0";
+
 /// What of `tokenizer.json` the `tokenizers` crate does not tell.
 #[derive(Deserialize)]
-struct File {
+struct File<'a> {
+    #[serde(borrow, default)]
+    version: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    model: Option<Model<'a>>,
     #[serde(default)]
     post_processor: Option<PostProcessor>,
+}
+
+#[derive(Deserialize)]
+struct Model<'a> {
+    #[serde(borrow, default)]
+    vocab: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -65,9 +82,14 @@ impl Tokenizer {
             Error::invalid_artefact(format!("{name} is not right: {error}"))
         };
         let file: File = serde_json::from_str(tokenizer).map_err(|error| wrong("tokenizer.json", &error))?;
-        // Files of before the crate's version 1 are brought into its form first.
-        let inner = tokenizers::from_json(tokenizer)
-            .or_else(|_| tokenizers::from_json(&tokenizers::canonicalize_str(tokenizer)?))
+        let of_today = if file.version.as_deref() == Some(VERSION) {
+            Ok(Cow::Borrowed(tokenizer))
+        } else {
+            canonical(tokenizer, file.model.and_then(|model| model.vocab)).map(Cow::Owned)
+        };
+        let inner = of_today
+            .map_err(tokenizers::Error::from)
+            .and_then(|json| tokenizers::from_json(&json))
             .map_err(|error| wrong("tokenizer.json", &error))?;
         let config: Option<Config> =
             config.map(serde_json::from_str).transpose().map_err(|error| wrong("tokenizer_config.json", &error))?;
@@ -142,6 +164,55 @@ impl Tokenizer {
     }
 }
 
+/// The file `tokenizer`, which is of before the `tokenizers` crate's version 1, in the form of today. It says nothing else
+/// of the words themselves, most of the file, so these are put aside meanwhile: `vocab` is where they stand in it.
+fn canonical(tokenizer: &str, vocab: Option<&RawValue>) -> std::result::Result<String, ConvertError> {
+    let Some(vocab) = vocab.map(RawValue::get).filter(|vocab| vocab.starts_with(['{', '['])) else {
+        return tokenizers::canonicalize_str(tokenizer);
+    };
+    let nothing = if vocab.starts_with('{') { "{}" } else { "[]" };
+    let without = tokenizer.replacen(vocab, nothing, 1);
+    let canonical = tokenizers::canonicalize_str(&without)?;
+    // Between quotes these could not stand: a quote in a text is behind a backslash.
+    let place = format!("\"vocab\": {nothing}");
+    match canonical.matches(&place).count() {
+        1 => Ok(canonical.replacen(&place, &format!("\"vocab\": {vocab}"), 1)),
+        _ => tokenizers::canonicalize_str(tokenizer),
+    }
+}
+
 fn refused(error: &dyn std::fmt::Display) -> Error {
     Error::invalid_input(format!("the text cannot be tokenised: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn files_of_before_come_into_the_form_of_today_with_their_words() {
+        for file in [
+            include_str!("../../tests/golden/tiny-bert-seq/tokenizer.json"),
+            include_str!("../../tests/golden/tiny-roberta-seq/tokenizer.json"),
+            include_str!("../../tests/golden/tiny-xlmr-seq/tokenizer.json"),
+            // What looks like the words stands elsewhere, before them and behind them.
+            r#"{"a": {"vocab": {}}, "model": {"type": "WordLevel", "vocab": {"\"vocab\": {}": 0}, "unk_token": "b"}}"#,
+            r#"{"model": {"type": "WordLevel", "vocab": {}, "unk_token": "\"vocab\": {}"}, "normalizer": {"vocab": {}}}"#,
+            r#"{"a": {"vocab": {"b": 0}}, "model": {"type": "WordLevel", "vocab": {"b": 0}, "unk_token": "b"}}"#,
+        ] {
+            let vocab = serde_json::from_str::<File<'_>>(file).unwrap().model.unwrap().vocab;
+            let [fast, plain] = [canonical(file, vocab).unwrap(), tokenizers::canonicalize_str(file).unwrap()]
+                .map(|json| serde_json::from_str::<Value>(&json).unwrap());
+            assert_eq!(fast, plain);
+        }
+    }
+
+    #[test]
+    fn what_is_no_tokenizer_is_refused() {
+        for file in ["", "[]", "{}", r#"{"model": 3}"#, r#"{"version": "2.0"}"#, r#"{"model": {"vocab": 1}}"#] {
+            assert!(Tokenizer::from_json(file, None).is_err(), "{file}");
+        }
+    }
 }

@@ -47,15 +47,25 @@ const FOLDS: &str = "5";
 /// Where the pairs of outcomes are, which no package carries: beside the checkout.
 const OUTCOMES: &str = "../shared/data/routing/calibration.jsonl.gz";
 
-/// Evaluates, and writes the report to `json`; `data` is another file of outcomes for the router.
-pub fn run(project: &Project, eval: Eval, data: Option<PathBuf>, json: &Path) -> Result<()> {
-    ensure!(data.is_none() || eval == Eval::Routing, "only the evaluation of routing takes --data");
+/// Other outcomes for the router than those that are beside the checkout.
+#[derive(Default)]
+pub struct Outcomes {
+    /// What routers are trained on.
+    pub data: Option<PathBuf>,
+    /// What one that was trained on all of that is measured on.
+    pub unseen: Option<PathBuf>,
+}
+
+/// Evaluates, and writes the report to `json`.
+pub fn run(project: &Project, eval: Eval, outcomes: &Outcomes, json: &Path) -> Result<()> {
+    let named = outcomes.data.is_some() || outcomes.unseen.is_some();
+    ensure!(!named || eval == Eval::Routing, "only the evaluation of routing takes --data and --unseen");
     models::bring(project)?;
     let (name, rows) = match eval {
         Eval::Privacy => ("privacy", privacy(project)?),
         Eval::Risk => ("risk", risk(project)?),
         Eval::Cascade => ("cascade", cascade(project)?),
-        Eval::Routing => ("routing", routing(project, &data.unwrap_or_else(|| project.root.join(OUTCOMES)))?),
+        Eval::Routing => ("routing", routing(project, outcomes)?),
     };
     report::write(project, &format!("cargo xtask eval {name}"), rows, json)
 }
@@ -133,24 +143,33 @@ fn evaluate(project: &Project, task: &str, tests: &[&str], options: &[&OsStr]) -
     Ok(serde_json::from_str(&fs::read_to_string(&found)?)?)
 }
 
-fn routing(project: &Project, data: &Path) -> Result<Vec<Row>> {
-    ensure!(
-        data.is_file(),
-        "{} is not there: name a file of outcomes with --data, JSON Lines of prompt, benchmark, weak_correct and strong_correct",
-        data.display()
-    );
+fn routing(project: &Project, outcomes: &Outcomes) -> Result<Vec<Row>> {
     let folder = project.bench_files().join("routing");
     fs::create_dir_all(&folder)?;
-    let mut outcomes = data.to_owned();
-    if data.extension().is_some_and(|extension| extension == "gz") {
-        outcomes = folder.join("outcomes.jsonl");
-        fs::write(&outcomes, output(program("gzip", &project.root).args(["-dc"]).arg(data))?)?;
-    }
+    let data = outcomes.data.clone().unwrap_or_else(|| project.root.join(OUTCOMES));
     let found = folder.join("found.json");
     let mut command = pilot_light(project);
     command.args(["train", "--router", "--folds", FOLDS, "--base"]).arg(encoder(project));
-    run_program(command.arg("--data").arg(&outcomes).arg("--json").arg(&found))?;
+    command.arg("--data").arg(unpacked(project, &data, &folder.join("outcomes.jsonl"))?);
+    if let Some(unseen) = &outcomes.unseen {
+        command.arg("--test").arg(unpacked(project, unseen, &folder.join("unseen.jsonl"))?);
+    }
+    run_program(command.arg("--json").arg(&found))?;
     Row::parse_all(&fs::read_to_string(&found)?)
+}
+
+/// The file of outcomes `data`, or what it holds as `plain` where it is packed.
+fn unpacked(project: &Project, data: &Path, plain: &Path) -> Result<PathBuf> {
+    ensure!(
+        data.is_file(),
+        "{} is not there: name a file of outcomes, JSON Lines of prompt, benchmark, weak_correct and strong_correct",
+        data.display()
+    );
+    if data.extension().is_none_or(|extension| extension != "gz") {
+        return Ok(data.to_owned());
+    }
+    fs::write(plain, output(program("gzip", &project.root).args(["-dc"]).arg(data))?)?;
+    Ok(plain.to_owned())
 }
 
 fn encoder(project: &Project) -> PathBuf {

@@ -50,7 +50,8 @@ cargo xtask COMMAND
   eval privacy --json FILE    how much of known personal data leaves in redacted texts
   eval risk --json FILE       how often calibrated thresholds break their promise
   eval cascade --json FILE    what a cascade brings and costs, with a simulated general model
-  eval routing --json FILE    how well a router tells which prompts need a strong model
+  eval routing --json FILE    how well a router tells which prompts need a strong model; trained on
+                              the outcomes of --data FILE, and measured on those of --unseen FILE
 
 What the demo's local model is unsure of goes to PILOT_LIGHT_REMOTE_URL (as in https://example.org/v1),
 with PILOT_LIGHT_REMOTE_KEY as a bearer token, for PILOT_LIGHT_REMOTE_MODEL.
@@ -65,7 +66,7 @@ enum Invocation {
     Serve { port: Port },
     Test { stages: Vec<test::Stage> },
     Bench { bench: bench::Bench, json: PathBuf },
-    Eval { eval: eval::Eval, data: Option<PathBuf>, json: PathBuf },
+    Eval { eval: eval::Eval, outcomes: eval::Outcomes, json: PathBuf },
 }
 
 fn main() -> ExitCode {
@@ -89,7 +90,7 @@ fn execute(invocation: Invocation) -> Result<ExitCode> {
         Invocation::Serve { port } => demo::serve(&project, port)?,
         Invocation::Test { stages } => test::run(&project, &stages)?,
         Invocation::Bench { bench, json } => bench::run(&project, bench, &json)?,
-        Invocation::Eval { eval, data, json } => eval::run(&project, eval, data, &json)?,
+        Invocation::Eval { eval, outcomes, json } => eval::run(&project, eval, &outcomes, &json)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -103,14 +104,15 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
     let mut port = Port::Preferred(8080);
     let mut check = false;
     let mut json = None;
-    let mut data = None;
+    let mut outcomes = eval::Outcomes::default();
     let mut webgpu = false;
     let mut words = Vec::new();
     while let Some(argument) = parser.next()? {
         match (command.as_str(), argument) {
             ("demo" | "serve", Long("port")) => port = Port::Exact(parser.value()?.parse()?),
             ("demo", Long("check")) => check = true,
-            ("eval", Long("data")) => data = Some(PathBuf::from(parser.value()?)),
+            ("eval", Long("data")) => outcomes.data = Some(PathBuf::from(parser.value()?)),
+            ("eval", Long("unseen")) => outcomes.unseen = Some(PathBuf::from(parser.value()?)),
             ("bench" | "eval", Long("json")) => json = Some(PathBuf::from(parser.value()?)),
             ("bench", Long("webgpu")) => webgpu = true,
             ("bench" | "build" | "eval" | "test", Value(word)) => words.push(word.string()?),
@@ -131,7 +133,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
             ),
         },
         "eval" => match (words.as_slice(), json) {
-            ([name], Some(json)) => Invocation::Eval { eval: eval::Eval::parse(name)?, data, json },
+            ([name], Some(json)) => Invocation::Eval { eval: eval::Eval::parse(name)?, outcomes, json },
             _ => bail!(
                 "eval needs the name of one, and where the results go: eval cascade|privacy|risk|routing --json FILE"
             ),

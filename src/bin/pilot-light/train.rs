@@ -31,16 +31,16 @@ pub struct Arguments {
     #[arg(long)]
     test: Vec<PathBuf>,
     /// The folder to write
-    #[arg(long, required_unless_present = "folds")]
+    #[arg(long, required_unless_present_any = ["folds", "test"])]
     out: Option<PathBuf>,
     /// Train a router
-    #[arg(long, conflicts_with = "test")]
+    #[arg(long)]
     router: bool,
     /// Measure the router on each of so many parts, trained on the others
     #[arg(long, requires = "router", value_parser = clap::value_parser!(u16).range(2..))]
     folds: Option<u16>,
     /// Where these figures go as JSON
-    #[arg(long, requires = "folds")]
+    #[arg(long, requires = "router")]
     json: Option<PathBuf>,
     /// Draws the rows that are held out to choose the strength of the penalty
     #[arg(long, default_value_t = 1)]

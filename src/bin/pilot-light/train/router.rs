@@ -46,10 +46,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (all, width) = look(&encoder, &pairs, &arguments.data)?;
 
     let mut measured = Vec::new();
+    println!("benchmark      n     weak   strong  APGR   for {PART} of the gap: strong calls, min_gain");
     if let Some(folds) = arguments.folds {
-        println!("benchmark  n     weak   strong  APGR   strong calls for {PART} of the gap");
         for (name, seen) in &all {
-            measured.push(cross_validated(name, seen, width, usize::from(folds), arguments.seed)?);
+            let outcomes = cross_validated(seen, width, usize::from(folds), arguments.seed)?;
+            measured.push(measure(name, &outcomes)?);
+        }
+    }
+    for path in &arguments.test {
+        let (unseen, _) = look(&encoder, &read(path)?, path)?;
+        for (name, unseen) in &unseen {
+            let seen = all.get(name).ok_or_else(|| format!("no pair of '{name}' is trained on"))?;
+            measured.push(measure(&format!("{name}/unseen"), &estimated(seen, unseen, width, arguments.seed)?)?);
         }
     }
     if let Some(path) = &arguments.json {
@@ -68,7 +76,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "rows": outcomes.len(),
         "seed": arguments.seed,
         "penalty": penalty,
-        "cross_validated": measured,
+        "measured": measured,
     });
     write_folder(arguments, out, &["gain".to_string()], head, provenance)
 }
@@ -103,31 +111,54 @@ fn fit_gains(features: &[f32], width: usize, outcomes: &[Outcome], seed: u64) ->
     Ok(fit(&Targets { features, width, numbers: &numbers }, seed)?)
 }
 
-/// Estimates each part of the pairs from the others, and measures all estimates together.
-fn cross_validated(name: &str, seen: &Seen, width: usize, folds: usize, seed: u64) -> Result<Value> {
+/// The outcomes of each part of the pairs, with the gains that a head trained on the others expects.
+fn cross_validated(seen: &Seen, width: usize, folds: usize, seed: u64) -> Result<Vec<Outcome>> {
     let mut order: Vec<usize> = (0..seen.outcomes.len()).collect();
     shuffle(&mut order, seed);
-    let row = |row: usize| &seen.features[row * width..][..width];
     let mut outcomes = seen.outcomes.clone();
     for fold in 0..folds {
-        let others: Vec<usize> =
-            order.iter().copied().enumerate().filter(|(at, _)| at % folds != fold).map(|(_, row)| row).collect();
-        let features: Vec<f32> = others.iter().flat_map(|&other| row(other)).copied().collect();
-        let known: Vec<Outcome> = others.iter().map(|&other| seen.outcomes[other]).collect();
-        let (head, _) = fit_gains(&features, width, &known, seed)?;
-        for &held_out in order.iter().skip(fold).step_by(folds) {
-            outcomes[held_out].gain = f64::from(head.forward(row(held_out))[0]);
-        }
+        let (held_out, others): (Vec<_>, Vec<_>) = order.iter().enumerate().partition(|(at, _)| at % folds == fold);
+        let part = |rows: &[(usize, &usize)]| seen.part(rows.iter().map(|(_, row)| **row), width);
+        let found = estimated(&part(&others), &part(&held_out), width, seed)?;
+        held_out.iter().zip(found).for_each(|((_, row), outcome)| outcomes[**row] = outcome);
     }
-    let (weak, strong) = accuracies(&outcomes);
-    let (area, calls) = (apgr(&outcomes)?, calls_needed(&outcomes, PART)?);
-    println!("{name:<9}  {:<4}  {weak:.3}  {strong:.3}   {area:.3}  {:.1} %", outcomes.len(), 100.0 * calls);
+    Ok(outcomes)
+}
+
+/// The outcomes of `unseen` pairs, with the gains that a head trained on those that were `seen` expects.
+fn estimated(seen: &Seen, unseen: &Seen, width: usize, seed: u64) -> Result<Vec<Outcome>> {
+    let (head, _) = fit_gains(&seen.features, width, &seen.outcomes, seed)?;
+    let rows = unseen.features.chunks_exact(width).zip(&unseen.outcomes);
+    Ok(rows.map(|(row, outcome)| Outcome { gain: f64::from(head.forward(row)[0]), ..*outcome }).collect())
+}
+
+/// Prints how good the gains of the `outcomes` of a benchmark are, and tells it.
+fn measure(name: &str, outcomes: &[Outcome]) -> Result<Value> {
+    let (weak, strong) = accuracies(outcomes);
+    let (area, calls) = (apgr(outcomes)?, calls_needed(outcomes, PART)?);
+    let mut gains: Vec<f64> = outcomes.iter().map(|outcome| outcome.gain).collect();
+    gains.sort_by(|a, b| b.total_cmp(a));
+    // The least of those that are sent.
+    let min_gain = gains[((calls * gains.len() as f64).round() as usize).saturating_sub(1)];
+    let n = outcomes.len();
+    println!("{name:<13}  {n:<4}  {weak:.3}  {strong:.3}   {area:.3}  {:.1} %, {min_gain:.4}", 100.0 * calls);
     Ok(json!({
         "name": format!("routing/{name}"),
-        "n": outcomes.len(),
+        "n": n,
         "weak_accuracy": weak,
         "strong_accuracy": strong,
         "apgr": area,
         "strong_calls_for_80_percent": calls,
+        "min_gain_for_80_percent": min_gain,
     }))
+}
+
+impl Seen {
+    /// Those pairs whose numbers are `rows`.
+    fn part(&self, rows: impl Iterator<Item = usize> + Clone, width: usize) -> Self {
+        Self {
+            features: rows.clone().flat_map(|row| &self.features[row * width..][..width]).copied().collect(),
+            outcomes: rows.map(|row| self.outcomes[row]).collect(),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 import { withController } from './abort.js';
 import { calibrate, type CalibrateOptions } from './calibrate.js';
-import { readyChain, type LocalModel } from './chain.js';
+import { readyChain, readyRouter, type LocalModel, type RouterModel } from './chain.js';
 import { Delegate, type Watchers } from './delegate.js';
 import { callable, Handle, type Disposable, type PipelineOptions } from './handle.js';
 import { checkedNumbers, invalid, splitSignal, toInputs } from './input.js';
@@ -25,6 +25,11 @@ export interface CascadeOptions {
    * is local, and flagged where it is unsure.
    */
   remote?: Remote | Remote[];
+  /**
+   * Guesses which of the first two `remote`s a text is for: the first is taken to be the cheaper one, and the second the
+   * better one. Where the better one gains at least `min_gain` it is asked first, and where it fails the other one is.
+   */
+  router?: RouterModel;
   /** When to ask them, and what may leave. */
   policy?: CascadeConfig['policy'];
   /**
@@ -101,14 +106,16 @@ export async function cascade(options: CascadeOptions): Promise<CascadePipeline>
   checkedNumbers('local', chain.local);
   const finder = readyRedactor(redactor, chain.options);
   const remotes = readyRemotes(options.remote);
+  const { router, next } = readyRouter(options.router);
   const config: CascadeConfig = {
     remotes: remotes.map(({ config }) => config),
     ...(policy && { policy: { ...policy } }),
     local: chain.local,
+    ...(router && { router }),
     tab: crypto.getRandomValues(new Uint32Array(1))[0] as number,
   };
   const loading = { ...(signal && { signal }), ...(progress_callback && { progress_callback }), ...chain.options };
-  const handle = await Handle.chain({ ...chain, options: loading }, config);
+  const handle = await Handle.chain({ ...chain, next: [...chain.next, ...next], options: loading }, config);
   handle.owns(() => finder.release());
   const name = [chain.task, chain.model, ...chain.next.map(({ model }) => model)].join(' ');
   return new Triage(handle, remotes, finder.find, policy, name).callable();

@@ -1,5 +1,5 @@
 import type { PipelineOptions } from './handle.js';
-import { invalid } from './input.js';
+import { checkedNumbers, invalid } from './input.js';
 import type { ChainedModel } from './protocol.js';
 import type { Calibration, CascadeConfig, TextTask } from './types.js';
 
@@ -23,6 +23,31 @@ export interface ReadyChain {
   next: Omit<ChainedModel, 'folder'>[];
   /** How far each may be trusted. */
   local: NonNullable<CascadeConfig['local']>;
+}
+
+/** A model that guesses from a text alone how much better one general model will do on it than another. */
+export interface RouterModel {
+  /** Its name or address, as for `pipeline`: a folder that `pilot-light train --router` made. */
+  model: string;
+  /** The gain, from -1 to 1, from which on the second of the general models is asked before the first. */
+  min_gain: number;
+  /** The type of numbers that its weights are wanted in. */
+  dtype?: PipelineOptions['dtype'];
+  /** The revision of a model that comes from `env.remoteHost`: a commit. */
+  revision?: string;
+}
+
+/** What a router may be given. */
+const ROUTER_NAMES = new Set(['model', 'min_gain', 'dtype', 'revision']);
+
+/** `router`, made ready: it is loaded behind the local models. */
+export function readyRouter(router: RouterModel | undefined): Pick<ReadyChain, 'next'> & Pick<CascadeConfig, 'router'> {
+  if (router === undefined) return { next: [] };
+  if (typeof router?.model !== 'string' || typeof router.min_gain !== 'number') throw invalid('The router must be { model, min_gain }: a string and a number.');
+  const unknown = Object.keys(router).find((name) => !ROUTER_NAMES.has(name));
+  if (unknown !== undefined) throw invalid(`The option router.${unknown} is not known.`);
+  const { model, min_gain, dtype, revision } = checkedNumbers('router', router);
+  return { next: [{ task: 'text-classification', model, revision, options: { ...(dtype !== undefined && { dtype }) } }], router: { min_gain } };
 }
 
 /** What a model that stands behind another may be given. */

@@ -1,7 +1,7 @@
 // The public names of the package. Importing it runs nothing.
 export { cascade, type CascadeCallOptions, type CascadeOptions, type CascadePipeline } from './cascade.js';
 export type { CalibrateOptions, CalibrateProgress } from './calibrate.js';
-export type { LocalModel } from './chain.js';
+export type { LocalModel, RouterModel } from './chain.js';
 export type { LabelledEntity, LabelledText } from './labels.js';
 export { env, type CpuBuild, type Env } from './env.js';
 export { PilotLightError } from './errors.js';

@@ -29,7 +29,7 @@ export interface LoadArgs {
   graph?: { file: string; externalData: string[]; options: GraphOptions };
   /** Present for the local model of a cascade; where it has several, it is the first of them. */
   cascade?: CascadeConfig;
-  /** Those behind it. */
+  /** Those behind it, and the router behind them. */
   next?: ChainedModel[];
 }
 

@@ -17,6 +17,10 @@ pub struct Decision {
     pub tiers: Vec<Tier>,
     /// What stands against sending it.
     pub allowed: Allowed,
+    /// What a router expects of the general models, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub routing: Option<Routing>,
     /// The requests that were to be made, in their order: one for each general model, and for each retry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "web", tsify(optional))]
@@ -57,6 +61,20 @@ pub struct Allowed {
     pub bytes: usize,
 }
 
+/// What a router expects of the first two general models for a text.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Routing {
+    /// How much better the second will do than the first, from -1 to 1.
+    pub gain: f64,
+    /// The gain from which on the second is asked first.
+    pub min_gain: f64,
+    /// How long the router took; its texts' mean where several went through it together.
+    pub latency_ms: f64,
+    /// What it computed.
+    pub work: Work,
+}
+
 /// A request that is to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
@@ -78,7 +96,7 @@ pub struct Offer {
 pub enum Verdict {
     /// The local answer is the answer, for this reason.
     Stays(Reason),
-    /// A general model is asked: the first one, or that of the last offer.
+    /// A general model is asked: the first one of [`Decision::order`], or that of the last offer.
     Asks,
 }
 
@@ -86,6 +104,13 @@ impl Tier {
     /// Whether its answer is good enough; of a confidence that is no number it is not.
     pub fn is_sure(&self) -> bool {
         self.confidence >= self.threshold
+    }
+}
+
+impl Routing {
+    /// Whether the second general model is asked first; of a gain that is no number it is not.
+    pub fn is_worth_it(&self) -> bool {
+        self.gain >= self.min_gain
     }
 }
 
@@ -97,6 +122,15 @@ impl Offer {
 }
 
 impl Decision {
+    /// The general models by their numbers, in the order in which they are asked: the next one where one fails.
+    pub fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.allowed.remotes).collect();
+        if order.len() > 1 && self.routing.as_ref().is_some_and(Routing::is_worth_it) {
+            order.swap(0, 1);
+        }
+        order
+    }
+
     /// What becomes of the question.
     pub fn verdict(&self) -> Verdict {
         let Allowed { privacy, must_stay_local, remotes, bytes } = self.allowed;
@@ -165,13 +199,21 @@ mod tests {
         })
     }
 
+    fn any_routing() -> impl Strategy<Value = Routing> {
+        // Often exactly what it takes.
+        (prop_oneof![Just(0.25), -1.0..1.0_f64], 0.0..9.0_f64).prop_map(|(gain, latency_ms)| Routing {
+            gain,
+            min_gain: 0.25,
+            latency_ms,
+            work: Work::default(),
+        })
+    }
+
     fn any_decision() -> impl Strategy<Value = Decision> {
         let tiers = prop::collection::vec(any_tier(), 1..4);
-        (tiers, any_allowed(), prop::collection::vec(any_offer(), 0..4)).prop_map(|(tiers, allowed, offers)| Decision {
-            tiers,
-            allowed,
-            offers,
-        })
+        let offers = prop::collection::vec(any_offer(), 0..4);
+        (tiers, any_allowed(), prop::option::of(any_routing()), offers)
+            .prop_map(|(tiers, allowed, routing, offers)| Decision { tiers, allowed, routing, offers })
     }
 
     proptest! {
@@ -183,6 +225,15 @@ mod tests {
             prop_assert_eq!(read.verdict(), decision.verdict());
             prop_assert_eq!(read.explain(), decision.explain());
             prop_assert_eq!(serde_json::to_string(&read).unwrap(), kept);
+        }
+
+        #[test]
+        fn each_general_model_has_one_turn_and_the_second_the_first_where_it_is_worth_it(decision in any_decision()) {
+            let mut order = decision.order();
+            let swapped = decision.allowed.remotes > 1 && decision.routing.is_some_and(|routing| routing.gain >= 0.25);
+            prop_assert_eq!(order.first().copied(), (decision.allowed.remotes > 0).then_some(usize::from(swapped)));
+            order.sort_unstable();
+            prop_assert_eq!(order, (0..decision.allowed.remotes).collect::<Vec<_>>());
         }
 
         #[test]
@@ -218,7 +269,7 @@ mod tests {
             work: Work::default(),
         };
         let allowed = Allowed { privacy: Privacy::Allow, must_stay_local: false, remotes: 1, bytes: 1 };
-        let decision = Decision { tiers: vec![tier], allowed, offers: vec![] };
+        let decision = Decision { tiers: vec![tier], allowed, routing: None, offers: vec![] };
         assert_eq!(decision.verdict(), Verdict::Asks);
     }
 }

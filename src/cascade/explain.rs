@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Allowed, Cost, Decision, Left, Offer, Privacy, Tier, Verdict};
+use super::{Allowed, Cost, Decision, Left, Offer, Privacy, Routing, Tier, Verdict};
 
 impl Decision {
     /// The numbers that it was made from and what follows from them, a line for each step.
@@ -10,6 +10,7 @@ impl Decision {
         let mut lines: Vec<String> = self.tiers.iter().enumerate().map(|(index, tier)| tier.explain(index)).collect();
         if !self.tiers.last().is_some_and(Tier::is_sure) {
             lines.push(self.allowed.explain());
+            lines.extend(self.routing.as_ref().map(Routing::explain));
         }
         lines.extend(self.offers.iter().map(Offer::explain));
         lines.push(match self.verdict() {
@@ -42,6 +43,17 @@ impl Allowed {
         };
         let stays = if *must_stay_local { " This one must stay local." } else { "" };
         format!("The policy lets {leave}.{stays} The text has {bytes} bytes; general models: {remotes}.")
+    }
+}
+
+impl Routing {
+    fn explain(&self) -> String {
+        let Self { gain, min_gain, latency_ms, .. } = self;
+        let (against, first) = if self.is_worth_it() { ("at least", 1) } else { ("below", 0) };
+        format!(
+            "Router: general model 1 is expected to gain {gain:.4} on general model 0, {against} {min_gain:.4}, so that {first} \
+             is asked first, after {latency_ms:.1} ms."
+        )
     }
 }
 

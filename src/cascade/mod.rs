@@ -26,7 +26,7 @@ mod trust;
 pub mod watch;
 
 pub use budget::{Budget, Cap, Cost, Left, Today, check_cap};
-pub use decision::{Allowed, Decision, Offer, Tier, Verdict};
+pub use decision::{Allowed, Decision, Offer, Routing, Tier, Verdict};
 pub use policy::{Policy, Privacy};
 pub use reason::Reason;
 #[cfg(test)]

@@ -70,7 +70,12 @@ mod tests {
 
     fn with(remotes: Vec<RemoteConfig>, policy: Policy) -> Delegation {
         let local = vec![LocalConfig { calibration: Some(calibration()), ..LocalConfig::default() }];
-        Delegation::new(CascadeConfig { local, remotes, policy, tab: 0 }, device(), OffsetUnit::Utf16).unwrap()
+        Delegation::new(
+            CascadeConfig { local, remotes, policy, ..CascadeConfig::default() },
+            device(),
+            OffsetUnit::Utf16,
+        )
+        .unwrap()
     }
 
     fn ledger(delegation: &mut Delegation) -> Ledger {
@@ -174,7 +179,7 @@ mod tests {
         let lost = delegation.take_check().expect("all are checked");
         let later = Moment { now_ms: NOW.now_ms + 3.0 * allow().deadline_ms, ..NOW };
         let tiers = vec![delegation.weigh(0, &local(0.95), 1.0)];
-        delegation.judge(question("b"), Looked { answer: local(0.95), tiers }, false, later).unwrap();
+        delegation.judge(question("b"), Looked { answer: local(0.95), tiers, routing: None }, false, later).unwrap();
         assert!(delegation.take_check().is_some_and(|check| check.call != lost.call));
         assert!(delegation.begin(lost.call, false, None, later).is_err());
     }
@@ -193,12 +198,12 @@ mod tests {
         let mut delegation = with(vec![remote("any")], rate(allow()));
         let answer = local(0.95);
         let tiers = vec![delegation.weigh(0, &answer, 1.0)];
-        done(delegation.judge(question("a"), Looked { answer, tiers }, true, NOW).unwrap());
+        done(delegation.judge(question("a"), Looked { answer, tiers, routing: None }, true, NOW).unwrap());
         assert_eq!(delegation.take_check(), None, "it must stay local");
         delegation
             .judge(
                 question("a"),
-                Looked { answer: local(0.5), tiers: vec![delegation.weigh(0, &local(0.5), 1.0)] },
+                Looked { answer: local(0.5), tiers: vec![delegation.weigh(0, &local(0.5), 1.0)], routing: None },
                 false,
                 NOW,
             )

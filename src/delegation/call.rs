@@ -28,8 +28,10 @@ pub(super) struct Call {
     budget: Option<Budget>,
     begun_ms: f64,
     end_ms: f64,
-    /// Which of the general models is asked.
+    /// Which of the general models is asked; none with this number once all were.
     remote: usize,
+    /// Those that may be asked after it.
+    next: std::vec::IntoIter<usize>,
     attempts: Attempts,
     /// The leave for the attempt that is under way, and when it is sent.
     pass: Option<(Pass, f64)>,
@@ -60,6 +62,7 @@ impl Call {
         (now_ms, deadline_ms): (f64, f64),
         budget: Option<Budget>,
     ) -> Self {
+        let mut next = fallback.decision.order().into_iter();
         let text = redaction.as_ref().and_then(|redaction| redaction.texts().first());
         let sendable = Question { text: text.unwrap_or(&question.text).clone(), ..question.clone() };
         Self {
@@ -71,7 +74,8 @@ impl Call {
             budget,
             begun_ms: now_ms,
             end_ms: now_ms + deadline_ms,
-            remote: 0,
+            remote: next.next().unwrap_or(usize::MAX),
+            next,
             attempts: Attempts::new(Terms::default(), now_ms),
             pass: None,
             reader: None,
@@ -92,7 +96,7 @@ impl Call {
         self.pass.is_some()
     }
 
-    /// The first attempt at the first general model that lets itself be asked.
+    /// The first attempt at the first general model from here on that lets itself be asked.
     pub fn start(&mut self, generals: &mut [General], now_ms: f64) -> Onward {
         let budget = self.budget_left(generals, now_ms);
         while let Some(general) = generals.get_mut(self.remote) {
@@ -109,9 +113,14 @@ impl Call {
                 Some(Next::GiveUp(why)) => self.give_up(why),
                 Some(Next::Done) | None => {}
             }
-            self.remote += 1;
+            self.pass_on();
         }
         self.end(now_ms)
+    }
+
+    /// Turns to the next of the general models.
+    fn pass_on(&mut self) {
+        self.remote = self.next.next().unwrap_or(usize::MAX);
     }
 
     /// The next step, after `event` came of the attempt that is under way.
@@ -151,7 +160,7 @@ impl Call {
             Some(Next::Done | Next::GiveUp(GiveUp::Streamed | GiveUp::Aborted)) | None => self.end(now_ms),
             Some(Next::GiveUp(why)) => {
                 self.give_up(why);
-                self.remote += 1;
+                self.pass_on();
                 self.start(generals, now_ms)
             }
         }

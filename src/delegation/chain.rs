@@ -1,14 +1,24 @@
-//! Local models one behind the other: what the first is not sure of goes through the next.
+//! Local models one behind the other: what the first is not sure of goes through the next. And a router, which guesses
+//! which general model is for what the last is not sure of.
 
 use std::collections::BTreeSet;
 
 use crate::calibration::Example;
-use crate::cascade::Tier;
+use crate::cascade::{Routing, Tier};
 use crate::error::{Error, Result};
 use crate::tasks::{AnswerOutput, LocalAnswer, Pipeline, RunOptions, Task};
 
 /// Local models one behind the other, at least one. They do the same task and tell the same labels apart.
-pub struct Chain(Vec<Pipeline>);
+pub struct Chain {
+    models: Vec<Pipeline>,
+    router: Option<Router>,
+}
+
+/// A model that guesses how much better the second general model will do than the first.
+struct Router {
+    model: Pipeline,
+    min_gain: f64,
+}
 
 /// What the models of a chain made of one text.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +27,8 @@ pub struct Looked {
     pub answer: LocalAnswer,
     /// All that looked, in their order.
     pub tiers: Vec<Tier>,
+    /// What the router expects, where it was asked.
+    pub routing: Option<Routing>,
 }
 
 impl Chain {
@@ -48,22 +60,36 @@ impl Chain {
                 )));
             }
         }
-        Ok(Self(models))
+        Ok(Self { models, router: None })
+    }
+
+    /// The same, with `model` to guess how much better the second general model will do than the first, which is worth it
+    /// from `min_gain` on.
+    ///
+    /// # Errors
+    /// Invalid input: the model does not estimate a single number.
+    pub fn with_router(self, model: Pipeline, min_gain: f64) -> Result<Self> {
+        if !model.estimates() {
+            return Err(Error::invalid_input(
+                "the router is no model that estimates a gain: 'pilot-light train --router' makes one",
+            ));
+        }
+        Ok(Self { router: Some(Router { model, min_gain }), ..self })
     }
 
     /// The models, in their order.
     pub fn models(&self) -> &[Pipeline] {
-        &self.0
+        &self.models
     }
 
     /// What they are for.
     pub fn task(&self) -> Task {
-        self.0[0].task()
+        self.models[0].task()
     }
 
     /// The labels that an answer may have under `options`.
     pub fn answer_labels(&self, options: &RunOptions) -> Vec<String> {
-        self.0[0].answer_labels(options)
+        self.models[0].answer_labels(options)
     }
 
     /// What the first `models` of them make of `texts`: each text goes from one to the next until one is sure of its
@@ -82,7 +108,7 @@ impl Chain {
     ) -> Result<Vec<Looked>> {
         let mut looked: Vec<Option<Looked>> = texts.iter().map(|_| None).collect();
         let mut unsure: Vec<usize> = (0..texts.len()).collect();
-        for (index, model) in self.0.iter().enumerate().take(models) {
+        for (index, model) in self.models.iter().enumerate().take(models) {
             if unsure.is_empty() {
                 break;
             }
@@ -98,11 +124,32 @@ impl Chain {
                 }
                 let mut tiers = looked[text].take().map_or_else(Vec::new, |before| before.tiers);
                 tiers.push(tier);
-                looked[text] = Some(Looked { answer, tiers });
+                looked[text] = Some(Looked { answer, tiers, routing: None });
             }
             unsure = still;
         }
         Ok(looked.into_iter().flatten().collect())
+    }
+
+    /// Asks the router, if there is one, about those of `texts` that no local model was sure of when it `looked` at them.
+    ///
+    /// # Errors
+    /// As [`Pipeline::estimate`].
+    pub async fn route(&self, texts: &[String], looked: &mut [Looked], now_ms: impl Fn() -> f64) -> Result<()> {
+        let Some(Router { model, min_gain }) = &self.router else { return Ok(()) };
+        let (asked, unsure): (Vec<String>, Vec<&mut Looked>) = texts
+            .iter()
+            .zip(looked)
+            .filter(|(_, looked)| !is_sure(looked))
+            .map(|(text, looked)| (text.clone(), looked))
+            .unzip();
+        let started_ms = now_ms();
+        let estimates = model.estimate(&asked).await?;
+        let latency_ms = (now_ms() - started_ms) / asked.len().max(1) as f64;
+        for (looked, (gain, work)) in unsure.into_iter().zip(estimates) {
+            looked.routing = Some(Routing { gain, min_gain: *min_gain, latency_ms, work });
+        }
+        Ok(())
     }
 
     /// How sure the model number `tier` is of those of `texts` that the models before it leave to it, and whether it is
@@ -117,20 +164,27 @@ impl Chain {
         options: &RunOptions,
         weigh: impl Fn(usize, &LocalAnswer, f64) -> Tier,
     ) -> Result<Vec<Example>> {
-        let Some(model) = self.0.get(tier) else {
-            return Err(Error::invalid_input(format!("there is no local[{tier}] among {} local models", self.0.len())));
+        let Some(model) = self.models.get(tier) else {
+            return Err(Error::invalid_input(format!(
+                "there is no local[{tier}] among {} local models",
+                self.models.len()
+            )));
         };
         if tier == 0 {
             return model.examples(texts, truths, options).await;
         }
         let before = self.look(texts, options, tier, weigh, || 0.0).await?;
-        let reaches = |looked: &Looked| !looked.tiers.last().is_some_and(Tier::is_sure);
         let (texts, truths): (Vec<String>, Vec<AnswerOutput>) = before
             .iter()
             .zip(texts.iter().zip(truths))
-            .filter(|(looked, _)| reaches(looked))
+            .filter(|(looked, _)| !is_sure(looked))
             .map(|(_, (text, truth))| (text.clone(), truth.clone()))
             .unzip();
         model.examples(&texts, &truths, options).await
     }
+}
+
+/// Whether one of the local models was.
+fn is_sure(looked: &Looked) -> bool {
+    looked.tiers.last().is_some_and(Tier::is_sure)
 }

@@ -21,12 +21,44 @@ pub struct CascadeConfig {
     /// The general models in the order in which they are asked; without one every answer is local.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub remotes: Vec<RemoteConfig>,
+    /// What a router's guess is good for, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub router: Option<RouterConfig>,
     /// When they are asked.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub policy: Policy,
     /// A number that no other cascade of the origin has, by which they tell each other what they spent.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub tab: u32,
+}
+
+/// What a router's guess is good for: which of the first two general models is asked first.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct RouterConfig {
+    /// How much better the second must be expected to do than the first to be asked before it, from -1 to 1.
+    pub min_gain: f64,
+}
+
+impl RouterConfig {
+    /// The same, found to make sense for so many general models.
+    ///
+    /// # Errors
+    /// Invalid input: there are fewer than two of them, or the gain is not from -1 to 1.
+    pub fn checked(self, remotes: usize) -> Result<Self> {
+        if remotes < 2 {
+            return Err(Error::invalid_input(
+                "a router chooses between two general models; remote must be an array of them",
+            ));
+        }
+        if !(-1.0..=1.0).contains(&self.min_gain) {
+            let wrong = format!("the router's min_gain is {}, which is not from -1 to 1", self.min_gain);
+            return Err(Error::invalid_input(wrong));
+        }
+        Ok(self)
+    }
 }
 
 /// A general model, as far as questions depend on it.

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 pub use chain::{Chain, Looked};
-pub use config::{CascadeConfig, RemoteConfig};
+pub use config::{CascadeConfig, RemoteConfig, RouterConfig};
 pub use envelope::{Envelope, Route};
 pub use explain::Outcome;
 pub use places::{Marked, MarkedSpan, OffsetUnit, truth_in_bytes};
@@ -134,8 +134,9 @@ impl Delegation {
     /// # Errors
     /// Invalid input: a policy or a general model that makes no sense. Invalid artefact: a calibration that makes none.
     pub fn new(config: CascadeConfig, device: DeviceReport, unit: OffsetUnit) -> Result<Self> {
-        let CascadeConfig { local, remotes, policy, tab } = config;
+        let CascadeConfig { local, remotes, router, policy, tab } = config;
         let policy = policy.checked()?;
+        router.map(|router| router.checked(remotes.len())).transpose()?;
         let local = if local.is_empty() { vec![LocalConfig::default()] } else { local };
         let trusts = local.into_iter().map(|local| Trust::new(local, policy.threshold)).collect::<Result<_>>()?;
         let generals = remotes.into_iter().map(|remote| General::new(remote, tab)).collect::<Result<Vec<_>>>()?;
@@ -203,7 +204,7 @@ impl Delegation {
     /// # Errors
     /// Invalid input: no local model looked at it.
     pub fn judge(&mut self, question: Question, looked: Looked, must_stay_local: bool, moment: Moment) -> Result<Step> {
-        let Looked { answer: local, tiers } = looked;
+        let Looked { answer: local, tiers, routing } = looked;
         let Some(last) = tiers.last().copied() else {
             return Err(Error::invalid_input("no local model has looked at the question"));
         };
@@ -213,14 +214,16 @@ impl Delegation {
             remotes: self.generals.len(),
             bytes: question.text.len(),
         };
-        let decision = Decision { tiers, allowed, offers: Vec::new() };
+        let decision = Decision { tiers, allowed, routing, offers: Vec::new() };
         let verdict = decision.verdict();
         let reason = match verdict {
             Verdict::Stays(reason) => reason,
             Verdict::Asks => Reason::Unsure,
         };
-        let work: Work = decision.tiers.iter().map(|tier| tier.work).sum();
-        let local_latency_ms = decision.tiers.iter().map(|tier| tier.latency_ms).sum();
+        let looks = decision.tiers.iter().map(|tier| (tier.work, tier.latency_ms));
+        let looks = looks.chain(routing.map(|routing| (routing.work, routing.latency_ms)));
+        let (work, local_latency_ms) =
+            looks.fold((Work::default(), 0.0), |(work, ms), (more, more_ms)| (work + more, ms + more_ms));
         let envelope = Envelope {
             output: local.output,
             route: Route::Local,
@@ -314,7 +317,7 @@ impl Delegation {
         let (output, work) = (AnswerOutput::Entities(Vec::new()), Work::default());
         let none = LocalAnswer { output, confidence: f64::NAN, truncated: false, work };
         let tiers = vec![self.weigh(0, &none, 0.0)];
-        self.judge(question, Looked { answer: none, tiers }, false, moment)
+        self.judge(question, Looked { answer: none, tiers, routing: None }, false, moment)
     }
 
     /// Sends the question `call`, when its turn comes. `marked` is the personal data that a model has found in its

@@ -1,7 +1,7 @@
 use serde_json::{Map, json};
 
 use super::*;
-use crate::cascade::{Budget, energy};
+use crate::cascade::{Budget, Routing, energy};
 use crate::models::Work;
 use crate::remote::limits::{BreakerOptions, Caps, Price};
 use crate::remote::{RemoteFault, Usage};
@@ -51,7 +51,7 @@ pub(super) fn local(confidence: f64) -> LocalAnswer {
 /// What becomes of `question` if one local model looked at it.
 pub(super) fn judge(delegation: &mut Delegation, question: Question, local: LocalAnswer, latency_ms: f64) -> Step {
     let tiers = vec![delegation.weigh(0, &local, latency_ms)];
-    delegation.judge(question, Looked { answer: local, tiers }, false, NOW).unwrap()
+    delegation.judge(question, Looked { answer: local, tiers, routing: None }, false, NOW).unwrap()
 }
 
 pub(super) fn done(step: Step) -> Envelope {
@@ -157,26 +157,29 @@ fn what_must_stay_local_stays() {
     let mut judged = |confidence| {
         let answer = local(confidence);
         let tiers = vec![delegation.weigh(0, &answer, 1.0)];
-        done(delegation.judge(question("a"), Looked { answer, tiers }, true, NOW).unwrap())
+        done(delegation.judge(question("a"), Looked { answer, tiers, routing: None }, true, NOW).unwrap())
     };
     let (unsure, sure) = (judged(0.2), judged(0.95));
     assert_eq!((unsure.reason, unsure.degraded), (Reason::MustStayLocal, true));
     assert_eq!((sure.reason, sure.degraded), (Reason::Confident, false));
     assert!(unsure.decision.allowed.must_stay_local);
-    let unseen = Looked { answer: local(0.2), tiers: vec![] };
+    let unseen = Looked { answer: local(0.2), tiers: vec![], routing: None };
     assert!(delegation.judge(question("a"), unseen, false, NOW).is_err(), "no model has looked");
 }
 
 #[test]
 fn the_last_of_a_chain_that_looked_answers() {
     let models = vec![LocalConfig { threshold: Some(0.95), ..LocalConfig::default() }, LocalConfig::default()];
-    let config = CascadeConfig { local: models, remotes: vec![remote("any")], policy: allow(), tab: 0 };
+    let config =
+        CascadeConfig { local: models, remotes: vec![remote("any")], policy: allow(), ..CascadeConfig::default() };
     let mut chain = Delegation::new(config, device(), OffsetUnit::Utf16).unwrap();
     assert_eq!(chain.thresholds(), [0.95, 0.9]);
     let mut judged = |scores: &[f64]| {
         let weighed = |(tier, score): (usize, &f64)| chain.weigh(tier, &local(*score), 2.0);
         let tiers = scores.iter().enumerate().map(weighed).collect();
-        chain.judge(question("a"), Looked { answer: local(scores[scores.len() - 1]), tiers }, false, NOW).unwrap()
+        chain
+            .judge(question("a"), Looked { answer: local(scores[scores.len() - 1]), tiers, routing: None }, false, NOW)
+            .unwrap()
     };
     let envelope = done(judged(&[0.94, 0.92]));
     assert_eq!(
@@ -186,6 +189,48 @@ fn the_last_of_a_chain_that_looked_answers() {
     assert_eq!((envelope.local_latency_ms, envelope.decision.tiers.len()), (4.0, 2));
     assert_eq!(done(judged(&[0.96])).tier, 0);
     assert!(matches!(judged(&[0.94, 0.5]), Step::Delegate { .. }));
+}
+
+fn routed(gain: f64) -> Looked {
+    let work = Work { operations: 500, bytes: 10 };
+    let routing = Some(Routing { gain, min_gain: 0.25, latency_ms: 3.0, work });
+    Looked { answer: local(0.5), tiers: vec![], routing }
+}
+
+#[test]
+fn a_router_says_who_is_asked_first_and_the_other_is_asked_next() {
+    let config = CascadeConfig {
+        remotes: vec![remote("cheap"), remote("strong"), remote("last")],
+        router: Some(RouterConfig { min_gain: 0.25 }),
+        policy: allow(),
+        ..CascadeConfig::default()
+    };
+    let mut delegation = Delegation::new(config, device(), OffsetUnit::Utf16).unwrap();
+    let unreachable = RemoteEvent::Fault { fault: RemoteFault::Network, message: String::new(), elapsed_ms: 1.0 };
+    for (gain, order) in [(0.25, [1, 0, 2]), (0.24, [0, 1, 2]), (f64::NAN, [0, 1, 2])] {
+        let looked = Looked { tiers: vec![delegation.weigh(0, &local(0.5), 2.0)], ..routed(gain) };
+        let call = delegated(delegation.judge(question("a"), looked, false, NOW).unwrap());
+        let mut step = delegation.begin(call, false, None, NOW).unwrap().step;
+        let asked = order.map(|_| {
+            let request = sent(step.clone());
+            step = delegation.resume(call, &unreachable, NOW).unwrap().step;
+            request.remote
+        });
+        assert_eq!(asked, order, "{gain}");
+        let envelope = done(step);
+        assert_eq!((envelope.reason, envelope.local_latency_ms), (Reason::RemoteUnreachable, 5.0));
+        assert_eq!(envelope.work, Work { operations: 1_000_500, bytes: 1010 });
+        assert_eq!(envelope.decision.order(), order);
+    }
+}
+
+#[test]
+fn a_router_needs_two_general_models_and_a_gain() {
+    for (remotes, min_gain) in [(vec![], 0.1), (vec![remote("a")], 0.1), (vec![remote("a"), remote("b")], f64::NAN)] {
+        let router = Some(RouterConfig { min_gain });
+        let config = CascadeConfig { remotes, router, ..CascadeConfig::default() };
+        assert!(Delegation::new(config, device(), OffsetUnit::Utf16).is_err(), "{min_gain}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pipeline, Pooling, Reading, sigmoid, softmax};
+use super::{Pipeline, Pooling, Reading, Task, sigmoid, softmax};
 use crate::error::Result;
 use crate::models::{Head, Problem, Work, length_feature};
 use crate::order::sort_by;
@@ -55,6 +55,22 @@ impl Pipeline {
         let found = logits.iter().map(|logits| self.ranked(logits, top_k)).collect();
         let reading = |(input, work): (&Encoding, Work)| Reading { truncated: input.truncated, work };
         Ok((found, inputs.iter().zip(works).map(reading).collect()))
+    }
+
+    /// Whether it estimates a single number, as a router does.
+    pub fn estimates(&self) -> bool {
+        self.task == Task::TextClassification && self.problem == Problem::Regression && self.labels.len() == 1
+    }
+
+    /// The number that it estimates for each text, and what that took; of a model that
+    /// [`estimates`](Self::estimates) one.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn estimate(&self, texts: &[String]) -> Result<Vec<(f64, Work)>> {
+        let (found, readings) = self.classify(texts, None).await?;
+        let number = |found: &Vec<Classification>| found.first().map_or(f64::NAN, |found| found.score);
+        Ok(found.iter().zip(readings).map(|(found, reading)| (number(found), reading.work)).collect())
     }
 
     fn ranked(&self, logits: &[f32], top_k: Option<usize>) -> Vec<Classification> {

@@ -93,13 +93,20 @@ pub struct Cascade {
 
 #[wasm_bindgen]
 impl Cascade {
-    /// A cascade over `pipelines`, one behind the other, which run on the device that `report` tells of.
+    /// A cascade over `pipelines`, one behind the other, which run on the device that `report` tells of; where the settings
+    /// have a router, the last of them is it.
     #[wasm_bindgen(constructor)]
     pub fn new(pipelines: Vec<Pipeline>, config: JsCascadeConfig, report: JsDeviceReport) -> JsResult<Self> {
         let mut config: CascadeConfig = options_from_js("settings of the cascade", config)?;
         let report: DeviceReport = from_js("device report", report)?;
         let models: Result<Vec<_>, Error> = pipelines.into_iter().map(|pipeline| pipeline.0.text()).collect();
-        let chain = models.and_then(Chain::new).map_err(to_js_error)?;
+        let mut models = models.map_err(to_js_error)?;
+        let router = config.router.and_then(|router| Some((models.pop()?, router.min_gain)));
+        let chain = Chain::new(models).and_then(|chain| match router {
+            Some((model, min_gain)) => chain.with_router(model, min_gain),
+            None => Ok(chain),
+        });
+        let chain = chain.map_err(to_js_error)?;
         config.local.resize_with(chain.models().len(), LocalConfig::default);
         for (local, model) in config.local.iter_mut().zip(chain.models()) {
             local.calibration = local.calibration.take().or_else(|| model.calibration().cloned());
@@ -134,7 +141,10 @@ impl Cascade {
         self.delegation.borrow_mut().set_thresholds(&thresholds).map_err(to_js_error)?;
         let models = self.chain.models().len();
         let weigh = self.weigh(&options).map_err(to_js_error)?;
-        let looked = self.chain.look(&inputs, &options, models, weigh, now_ms).await.map_err(to_js_error)?;
+        let mut looked = self.chain.look(&inputs, &options, models, weigh, now_ms).await.map_err(to_js_error)?;
+        if !must_stay_local {
+            self.chain.route(&inputs, &mut looked, now_ms).await.map_err(to_js_error)?;
+        }
         let (task, labels) = (self.chain.task(), self.chain.answer_labels(&options));
         let mut delegation = self.delegation.borrow_mut();
         let judge = |(text, looked)| {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     AutoModelForSequenceClassification,
@@ -228,6 +229,24 @@ def make_golden(checkpoint: Checkpoint, folder: Path) -> None:
     )
 
 
+def make_router(folder: Path) -> None:
+    """A router on the encoder of `tiny-bert-seq`, whose head is of numbers that a test can write down."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    weight = [*(0.05 * (1 - 2 * (i % 2)) * (i + 1) for i in range(16)), 0.2]
+    save_file({"head.weight": torch.tensor([weight]), "head.bias": torch.tensor([-0.5])}, folder / "head.safetensors")
+    config = {
+        "base_model": "tiny-bert-seq",
+        "id2label": {"0": "gain"},
+        "max_length": POSITIONS,
+        "model_type": "linear-head",
+        "problem_type": "regression",
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="ascii")
+    for file in folder.iterdir():
+        file.chmod(0o644)
+
+
 def make_all(root: Path) -> None:
     sentences = json.loads((root / "sentences.json").read_text(encoding="utf-8"))
     # Without other scripts, whose characters would fill the small vocabularies.
@@ -244,3 +263,4 @@ def make_all(root: Path) -> None:
         make_golden(checkpoint, folder)
         for file in folder.iterdir():
             file.chmod(0o644)
+    make_router(root / "tiny-router")

@@ -67,6 +67,32 @@ fn what_the_first_is_not_sure_of_goes_through_the_next() {
 }
 
 #[test]
+fn a_router_is_asked_about_what_no_local_model_is_sure_of() {
+    let texts: Vec<String> = TEXTS.map(String::from).to_vec();
+    let options = RunOptions::default();
+    let router = || load(&golden("tiny-router"), Task::TextClassification);
+    let gains = block_on(router().estimate(&texts)).unwrap();
+    let chain = chain(&["tiny-bert-seq"]).unwrap().with_router(router(), 0.125).unwrap();
+    let answers = block_on(chain.models()[0].answer(&texts, &options)).unwrap();
+    let most = answers.iter().map(|answer| answer.confidence).fold(0.0, f64::max);
+    let delegation = delegation(&[most]);
+    let mut looked = block_on(chain.look(&texts, &options, 1, weigh(&delegation), || 0.0)).unwrap();
+    block_on(chain.route(&texts, &mut looked, || 0.0)).unwrap();
+    for (looked, (gain, work)) in looked.iter().zip(gains) {
+        match looked.routing {
+            None => assert!(looked.tiers[0].is_sure()),
+            Some(routing) => {
+                assert!(!looked.tiers[0].is_sure() && (routing.gain - gain).abs() < 1e-6);
+                assert_eq!((routing.min_gain, routing.work.operations > 0), (0.125, work.operations > 0));
+            }
+        }
+    }
+    assert_eq!(looked.iter().filter(|looked| looked.routing.is_some()).count(), 2);
+    let other = load(&golden("tiny-bert-seq"), Task::TextClassification);
+    assert_eq!(chain.with_router(other, 0.1).err().unwrap().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
 fn models_that_do_not_fit_each_other_are_refused() {
     assert!(chain(&["tiny-bert-seq", "tiny-bert-seq", "tiny-xlmr-seq"]).is_ok());
     assert_eq!(chain(&[]).err().unwrap().kind(), ErrorKind::InvalidInput);

@@ -84,7 +84,7 @@ fn ask(transport: &dyn Transport, timeout_ms: f64, stream: Option<&mut dyn FnMut
     let answer_here = LocalAnswer { output, confidence: 0.5, truncated: false, work: Work::default() };
     let tiers = vec![delegation.weigh(0, &answer_here, 1.0)];
     let now = Moment { now_ms: 0.0, random: 0.5 };
-    let step = delegation.judge(question, Looked { answer: answer_here, tiers }, false, now).unwrap();
+    let step = delegation.judge(question, Looked { answer: answer_here, tiers, routing: None }, false, now).unwrap();
     answer(&mut delegation, step, None, &[transport], stream).unwrap()
 }
 

@@ -10,6 +10,8 @@ const SENTENCES = JSON.parse(readFileSync(new URL('../golden/sentences.json', im
 /** Of a few kilobytes, and with the same labels. */
 const TINY = { task: 'text-classification', model: '/golden/tiny-bert-seq' };
 const SMALL = { task: 'text-classification', model: '/golden/tiny-xlmr-seq' };
+/** On the encoder of the first. */
+const ROUTER = '/golden/tiny-router';
 const PRICE = { prompt_usd_per_million: 1, completion_usd_per_million: 1, as_of: '2026-11-25' };
 
 for (const worker of [true, false]) {
@@ -36,7 +38,7 @@ for (const worker of [true, false]) {
             }
           };
         },
-        { SENTENCES, TINY, SMALL, PRICE, URL_OF_REMOTE: server.url },
+        { SENTENCES, TINY, SMALL, ROUTER, PRICE, URL_OF_REMOTE: server.url },
       );
     });
     after(async () => {
@@ -101,6 +103,39 @@ for (const worker of [true, false]) {
       assert.deepEqual([found.calibrated, found.behind, found.kept, found.first].map(says), [[1, true], [1, false], [1, true], [0, false]]);
     });
 
+    test('a router says which of two general models is asked first, by the embedding of a text and its length', async () => {
+      const { texts, attention_mask } = JSON.parse(readFileSync(new URL('../golden/tiny-bert-seq/golden.json', import.meta.url), 'utf8'));
+      const names = ['cheap', 'strong'].map((name) => `${name}-${worker}`);
+      const { embeddings, gains, answers, words } = await page.evaluate(
+        async ([texts, names]) => {
+          const embed = await pipeline('feature-extraction', TINY.model);
+          const { data, dims: [, hidden] } = await embed(texts, { pooling: 'mean', normalize: true });
+          const estimate = await pipeline('text-classification', ROUTER);
+          const gains = (await estimate(texts)).map(([{ score }]) => score);
+          await Promise.all([embed.dispose(), estimate.dispose()]);
+          // Half of the texts are worth it.
+          const min_gain = [...gains].sort((a, b) => a - b)[texts.length >> 1];
+          const remote = names.map((model) => ({ baseURL: URL_OF_REMOTE, model }));
+          const asked = await ask({ local: TINY, remote, router: { model: ROUTER, min_gain }, policy: { threshold: 1, privacy: 'allow' } }, texts);
+          return { gains, embeddings: texts.map((_, i) => [...data.slice(i * hidden, (i + 1) * hidden)]), ...asked };
+        },
+        [texts, names],
+      );
+      const [firsts, middle] = [[0, 0], [...gains].sort((a, b) => a - b)[texts.length >> 1]];
+      answers.forEach(({ decision: { routing, tiers: [tier] }, route, model, local_latency_ms, work }, i) => {
+        const tokens = attention_mask[i].reduce((sum, bit) => sum + bit);
+        const wanted = embeddings[i].reduce((sum, x, at) => sum + x * 0.05 * (at % 2 ? -1 : 1) * (at + 1), 0.2 * Math.log(1 + tokens) - 0.5);
+        assert.ok(Math.abs(gains[i] - wanted) < 1e-5, `${gains[i]} ${wanted}`);
+        assert.ok(Math.abs(routing.gain - gains[i]) < 1e-6);
+        const first = Number(gains[i] >= middle);
+        firsts[first] += 1;
+        assert.deepEqual([model, route], [names[first], 'remote']);
+        assert.match(words[i], new RegExp(`so that ${first} is asked first`));
+        assert.ok(local_latency_ms >= routing.latency_ms + tier.latency_ms && work.operations > routing.work.operations && routing.work.operations > 0);
+      });
+      assert.deepEqual(firsts, [2, 3]);
+    });
+
     test('what must stay local stays, whatever the policy allows', async () => {
       const { answers, words } = await page.evaluate(() =>
         ask({ local: TINY, remote: { baseURL: URL_OF_REMOTE, model: 'never' }, policy: { threshold: 1, privacy: 'allow' } }, SENTENCES, { must_stay_local: true }),
@@ -149,6 +184,12 @@ for (const worker of [true, false]) {
           'tell the same labels apart': () => cascade({ local: [TINY, { task: 'text-classification', model: '/golden/tiny-distilbert-seq' }] }),
           'do the same task': () => cascade({ local: [TINY, { task: 'token-classification', model: '/golden/tiny-bert-token' }] }),
           'Each model of a chain has its own calibration': () => cascade({ local: [TINY, SMALL], calibration: { threshold: 0.5 } }),
+          'two general models': () => cascade({ local: TINY, remote, router: { model: ROUTER, min_gain: 0.1 } }),
+          "router's min_gain is 2": () => cascade({ local: TINY, remote: [remote, remote], router: { model: ROUTER, min_gain: 2 } }),
+          'router.min_gain is NaN': () => cascade({ local: TINY, remote: [remote, remote], router: { model: ROUTER, min_gain: NaN } }),
+          'The router must be { model, min_gain }': () => cascade({ local: TINY, remote: [remote, remote], router: ROUTER }),
+          'router.gain is not known': () => cascade({ local: TINY, remote: [remote, remote], router: { model: ROUTER, min_gain: 0, gain: 0 } }),
+          'no model that estimates a gain': () => cascade({ local: TINY, remote: [remote, remote], router: { model: TINY.model, min_gain: 0 } }),
           'the fields of the envelope': async () => {
             const triage = await cascade({ local: TINY });
             return triage.explain({ route: 'local' }).finally(() => triage.dispose());

@@ -121,7 +121,7 @@ pub fn run(
 
 /// What the one local model made of a text.
 fn looked(delegation: &Delegation, answer: &LocalAnswer) -> Looked {
-    Looked { tiers: vec![delegation.weigh(0, answer, 0.0)], answer: answer.clone() }
+    Looked { tiers: vec![delegation.weigh(0, answer, 0.0)], answer: answer.clone(), routing: None }
 }
 
 impl Way<'_> {
@@ -137,7 +137,7 @@ impl Way<'_> {
         };
         // Nothing leaves anyway.
         let policy = Policy { privacy: Privacy::Allow, ..Policy::default() };
-        let config = CascadeConfig { local: vec![local], remotes, policy, tab: 0 };
+        let config = CascadeConfig { local: vec![local], remotes, policy, ..CascadeConfig::default() };
         Ok(Delegation::new(config, DeviceReport::processor(), OffsetUnit::Bytes)?)
     }
 }

@@ -125,7 +125,11 @@ impl Loader {
     /// # Errors
     /// Invalid artefact: the file is not what it should be. Invalid input: it was not asked for.
     pub fn supply(&mut self, name: &str, bytes: &[u8], last: bool) -> Result<()> {
-        self.files.supply(name, bytes, last)
+        self.files.supply(name, bytes, last)?;
+        match &mut self.plan {
+            Plan::Text(model) if last => model.take(name, &mut self.files),
+            _ => Ok(()),
+        }
     }
 
     /// Says that the file `name` is not there.

@@ -35,6 +35,7 @@ pub(super) struct TextModel {
     head: Option<LinearHeadConfig>,
     text: TextConfig,
     encoder: Option<Config>,
+    tokenizer: Option<Tokenizer>,
     /// Why `config.json` is none of an encoder's; an ONNX file does without.
     refused: Option<Error>,
     /// ONNX files to be looked for yet.
@@ -72,6 +73,7 @@ impl TextModel {
             head: None,
             text: TextConfig::default(),
             encoder: None,
+            tokenizer: None,
             refused: None,
             graphs: dtype.map_or(DType::PREFERRED.into(), |dtype| [dtype].into()),
             graph: None,
@@ -137,13 +139,23 @@ impl TextModel {
         Ok(self.stage == Stage::Done)
     }
 
+    /// Makes of the file `name`, which is whole, what can be made of it by itself, while others are on their way.
+    pub(super) fn take(&mut self, name: &str, files: &mut Files) -> Result<()> {
+        if name == self.base(TOKENIZER) {
+            self.tokenizer = Some(Tokenizer::from_json(&files.take_text(name)?)?);
+        }
+        Ok(())
+    }
+
     /// Builds the model.
-    pub(super) fn finish(self, files: &mut Files, device: &Device) -> Result<Pipeline> {
+    pub(super) fn finish(mut self, files: &mut Files, device: &Device) -> Result<Pipeline> {
         let weights = self.calibrated_weights();
         let (calibration, digest) = (files.calibration(&weights)?, files.digest(&weights));
-        let tokenizer = files.take_text(&self.base(TOKENIZER))?;
         let tokenizer_config = files.text(&self.base(TOKENIZER_CONFIG));
-        let tokenizer = Tokenizer::from_json(&tokenizer, tokenizer_config.as_deref())?;
+        let mut tokenizer = self.tokenizer.take().ok_or_else(|| Error::internal("the loader has no tokenizer"))?;
+        if let Some(config) = tokenizer_config {
+            tokenizer.configure(&config)?;
+        }
         let needs_hidden =
             self.head.is_some() || matches!(self.task, Task::FeatureExtraction | Task::ZeroShotClassification);
         let name = self.graph.map(|graph| self.base(&graph.onnx_file()));

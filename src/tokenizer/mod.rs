@@ -73,14 +73,11 @@ struct Config {
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json` and, where there is one, `tokenizer_config.json`.
+    /// Reads `tokenizer.json`.
     ///
     /// # Errors
-    /// Invalid artefact: a file is no JSON, or describes what the `tokenizers` crate does not know.
-    pub fn from_json(tokenizer: &str, config: Option<&str>) -> Result<Self> {
-        let wrong = |name: &str, error: &dyn std::fmt::Display| {
-            Error::invalid_artefact(format!("{name} is not right: {error}"))
-        };
+    /// Invalid artefact: it is no JSON, or describes what the `tokenizers` crate does not know.
+    pub fn from_json(tokenizer: &str) -> Result<Self> {
         let file: File = serde_json::from_str(tokenizer).map_err(|error| wrong("tokenizer.json", &error))?;
         let of_today = if file.version.as_deref() == Some(VERSION) {
             Ok(Cow::Borrowed(tokenizer))
@@ -91,16 +88,20 @@ impl Tokenizer {
             .map_err(tokenizers::Error::from)
             .and_then(|json| tokenizers::from_json(&json))
             .map_err(|error| wrong("tokenizer.json", &error))?;
-        let config: Option<Config> =
-            config.map(serde_json::from_str).transpose().map_err(|error| wrong("tokenizer_config.json", &error))?;
+        let trim_offsets = file.post_processor.is_some_and(|processor| processor.trim_offsets);
+        Ok(Self { inner, trim_offsets, max_length: None })
+    }
+
+    /// Takes from `tokenizer_config.json` how many tokens a model may be given.
+    ///
+    /// # Errors
+    /// Invalid artefact: it is no JSON.
+    pub fn configure(&mut self, config: &str) -> Result<()> {
+        let config: Config = serde_json::from_str(config).map_err(|error| wrong("tokenizer_config.json", &error))?;
         // Tokenizers without a limit are published with one of 1e30.
-        let max_length =
-            config.and_then(|config| config.model_max_length).filter(|&length| (1.0..1e9).contains(&length));
-        Ok(Self {
-            inner,
-            trim_offsets: file.post_processor.is_some_and(|processor| processor.trim_offsets),
-            max_length: max_length.map(|length| length as usize),
-        })
+        let max_length = config.model_max_length.filter(|length| (1.0..1e9).contains(length));
+        self.max_length = max_length.map(|length| length as usize);
+        Ok(())
     }
 
     /// The most tokens that the tokenizer's publisher wants a model to be given.
@@ -181,6 +182,10 @@ fn canonical(tokenizer: &str, vocab: Option<&RawValue>) -> std::result::Result<S
     }
 }
 
+fn wrong(name: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::invalid_artefact(format!("{name} is not right: {error}"))
+}
+
 fn refused(error: &dyn std::fmt::Display) -> Error {
     Error::invalid_input(format!("the text cannot be tokenised: {error}"))
 }
@@ -212,7 +217,7 @@ mod tests {
     #[test]
     fn what_is_no_tokenizer_is_refused() {
         for file in ["", "[]", "{}", r#"{"model": 3}"#, r#"{"version": "2.0"}"#, r#"{"model": {"vocab": 1}}"#] {
-            assert!(Tokenizer::from_json(file, None).is_err(), "{file}");
+            assert!(Tokenizer::from_json(file).is_err(), "{file}");
         }
     }
 }

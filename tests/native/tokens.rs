@@ -27,7 +27,7 @@ struct Tiny {
 
 fn tokenizer(folder: &std::path::Path) -> Tokenizer {
     let json = std::fs::read_to_string(folder.join("tokenizer.json")).expect("a tokenizer");
-    Tokenizer::from_json(&json, None).expect("a tokenizer")
+    Tokenizer::from_json(&json).expect("a tokenizer")
 }
 
 fn check(tokenizer: &Tokenizer, text: &str, ids: &[u32], offsets: &[(usize, usize)]) -> Result<(), String> {

@@ -8,6 +8,7 @@ use crate::error::ErrorKind;
 
 const BERT: &str = r#"{"model_type":"bert","hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":8,
     "vocab_size":10,"max_position_embeddings":16}"#;
+const WORDS: &str = r#"{"model":{"type":"WordLevel","vocab":{"a":0,"b":1},"unk_token":"a"}}"#;
 const OTHER: &str = r#"{"model_type":"never-heard-of"}"#;
 
 /// The rounds of a folder that has these files and no others, and how the last one ended.
@@ -39,7 +40,7 @@ fn last(rounds: &[Vec<String>]) -> Vec<&str> {
 
 #[test]
 fn onnx_files_are_looked_for_one_after_the_other() {
-    let files = [("config.json", BERT), ("tokenizer.json", "{}"), ("onnx/model_q4.onnx", "")];
+    let files = [("config.json", BERT), ("tokenizer.json", WORDS), ("onnx/model_q4.onnx", "")];
     let (found, end) = rounds(Task::TokenClassification, None, &files);
     assert!(end.is_ok());
     assert_eq!(found[0], ["config.json", "pilot.json"]);
@@ -53,7 +54,7 @@ fn onnx_files_are_looked_for_one_after_the_other() {
 
 #[test]
 fn a_type_that_is_asked_for_is_the_only_one_that_is_looked_for() {
-    let files = [("config.json", BERT), ("tokenizer.json", "{}"), ("onnx/model_fp16.onnx", "")];
+    let files = [("config.json", BERT), ("tokenizer.json", WORDS), ("onnx/model_fp16.onnx", "")];
     let (found, end) = rounds(Task::FeatureExtraction, Some(DType::Fp16), &files);
     assert!(end.is_ok());
     assert_eq!(last(&found), ["onnx/model_fp16.onnx", "tokenizer.json", "tokenizer_config.json"]);
@@ -66,7 +67,7 @@ fn a_type_that_is_asked_for_is_the_only_one_that_is_looked_for() {
 #[test]
 fn what_nobody_has_quantised_is_quantised_here() {
     let found = |files: &[(&str, &str)]| {
-        let all = [&[("config.json", BERT), ("tokenizer.json", "{}")], files].concat();
+        let all = [&[("config.json", BERT), ("tokenizer.json", WORDS)], files].concat();
         let (found, end) = rounds(Task::FeatureExtraction, Some(DType::Q8), &all);
         assert!(end.is_ok());
         found[2..].concat()
@@ -78,7 +79,7 @@ fn what_nobody_has_quantised_is_quantised_here() {
 
 #[test]
 fn an_architecture_that_is_not_known_needs_an_onnx_file() {
-    let files = [("config.json", OTHER), ("tokenizer.json", "{}"), ("onnx/model.onnx", "")];
+    let files = [("config.json", OTHER), ("tokenizer.json", WORDS), ("onnx/model.onnx", "")];
     let (found, end) = rounds(Task::FeatureExtraction, None, &files);
     assert!(end.is_ok());
     assert_eq!(last(&found), ["onnx/model.onnx", "tokenizer.json", "tokenizer_config.json"]);
@@ -93,7 +94,7 @@ fn a_manifest_that_names_weights_names_all_there_are() {
     let digest = "0".repeat(64);
     let manifest = format!(r#"{{"files":{{"onnx/model_q4.onnx":{{"bytes":0,"sha256":"{digest}"}}}}}}"#);
     let files =
-        [("config.json", BERT), ("pilot.json", &manifest), ("tokenizer.json", "{}"), ("onnx/model_q4.onnx", "")];
+        [("config.json", BERT), ("pilot.json", &manifest), ("tokenizer.json", WORDS), ("onnx/model_q4.onnx", "")];
     let (found, end) = rounds(Task::TokenClassification, None, &files);
     assert!(end.is_ok());
     assert_eq!(found.len(), 2);

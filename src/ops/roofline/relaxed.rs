@@ -1,11 +1,10 @@
 //! With relaxed SIMD.
 
-use std::arch::wasm32::{
-    f32x4_relaxed_madd, f32x4_splat, i8x16_splat, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_splat, v128,
-};
+use std::arch::wasm32::{f32x4_relaxed_madd, f32x4_splat, i8x16_splat, i32x4_splat, v128};
 use std::hint::black_box;
 
 use super::SUMS;
+use crate::ops::simd::{dot, in_pairs};
 
 /// Multiplications of an instruction.
 pub const FLOATS: usize = 4;
@@ -23,13 +22,18 @@ pub fn floats(turns: usize) -> [v128; SUMS] {
     sums
 }
 
-/// The same of integers.
-#[target_feature(enable = "relaxed-simd")]
+/// The same of integers, in the way that this machine is quicker at.
 pub fn integers(turns: usize) -> [v128; SUMS] {
+    if in_pairs() { sums::<true>(turns) } else { sums::<false>(turns) }
+}
+
+#[inline]
+#[target_feature(enable = "relaxed-simd")]
+fn sums<const IN_PAIRS: bool>(turns: usize) -> [v128; SUMS] {
     let by = i8x16_splat(black_box(3));
     let mut sums = [i32x4_splat(black_box(1)); SUMS];
     for _ in 0..turns {
-        sums.iter_mut().for_each(|sum| *sum = i32x4_relaxed_dot_i8x16_i7x16_add(*sum, by, *sum));
+        sums.iter_mut().for_each(|sum| *sum = dot::<IN_PAIRS>(*sum, by, *sum));
     }
     sums
 }

@@ -11,6 +11,8 @@
 mod kernels;
 
 pub use kernels::{Word, floats, integers, quantise};
+#[cfg(all(target_family = "wasm", feature = "relaxed-simd"))]
+pub use kernels::{dot, in_pairs};
 
 /// Columns of a panel.
 pub const PANEL: usize = 8;

@@ -3,13 +3,20 @@
 //! What relaxed instructions give differs by machine in places. The dot product is given bytes with a sign on the left
 //! and bytes below 128 on the right, where all machines agree, and where two products fit 16 bits. Whether a float is
 //! rounded between multiplying and adding is the machine's choice, so sums of floats differ in the last bit.
+//!
+//! Not every machine has an instruction that multiplies bytes and adds four products to a sum. Where there is none the
+//! browser makes five of it, two of which come down to a constant; with the constant kept at hand there are three, for the
+//! same sums. Which kind of machine it is shows where two products do not fit: see [`in_pairs`].
 
 use std::arch::wasm32::{
     f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane as lane, f32x4_mul, f32x4_relaxed_madd, f32x4_splat,
-    i8x16_shuffle, i32x4, i32x4_extract_lane as word, i32x4_max, i32x4_min, i32x4_neg,
-    i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_shl, i32x4_shr, i32x4_splat, i32x4_sub, i64x2_shuffle, v128, v128_and,
-    v128_andnot, v128_any_true, v128_or,
+    i8x16_shuffle, i8x16_splat, i16x8_relaxed_dot_i8x16_i7x16, i16x8_splat, i32x4, i32x4_add, i32x4_dot_i16x8,
+    i32x4_extract_lane as word, i32x4_max, i32x4_min, i32x4_neg, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_shl,
+    i32x4_shr, i32x4_splat, i32x4_sub, i64x2_shuffle, v128, v128_and, v128_andnot, v128_any_true, v128_or,
 };
+
+use std::hint::black_box;
+use std::sync::OnceLock;
 
 use super::{GROUP, LEAST, MOST, PANEL, Quad, ROUND, Second, Seconds};
 
@@ -58,21 +65,46 @@ pub fn integers<'a, const R: usize>(
     scales: &[[f32; PANEL]],
     seconds: impl Iterator<Item = Seconds<'a>>,
 ) -> [[f32; PANEL]; R] {
+    match in_pairs() {
+        true => sums::<R, true>(left, right, scales, seconds),
+        false => sums::<R, false>(left, right, scales, seconds),
+    }
+}
+
+/// Whether this machine multiplies bytes and adds two products at a time: where these do not fit 16 bits, it gives the
+/// largest number that does. Others add four of them exactly.
+pub fn in_pairs() -> bool {
+    static IN_PAIRS: OnceLock<bool> = OnceLock::new();
+    *IN_PAIRS.get_or_init(|| {
+        let sums = whole_dot(i8x16_splat(black_box(127)), i8x16_splat(black_box(-1)), i32x4_splat(0));
+        word::<0>(sums) == 2 * i32::from(i16::MAX)
+    })
+}
+
+#[inline]
+#[target_feature(enable = "relaxed-simd")]
+fn sums<'a, const R: usize, const IN_PAIRS: bool>(
+    left: &[[Word; R]],
+    right: &[Quad],
+    scales: &[[f32; PANEL]],
+    seconds: impl Iterator<Item = Seconds<'a>>,
+) -> [[f32; PANEL]; R] {
     let mut all = [[f32x4_splat(0.0); 2]; R];
     let groups = left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales).zip(seconds);
     for (((left, right), [a, b, c, d, e, f, g, h]), seconds) in groups {
         let mut sums = [[i32x4_splat(0); 2]; R];
         if !seconds.below.is_empty() {
-            sums = digits(seconds.below, right, sums).map(|sums| sums.map(|sums| i32x4_neg(sums)));
+            sums = digits::<R, IN_PAIRS>(seconds.below, right, sums).map(|sums| sums.map(|sums| i32x4_neg(sums)));
         }
         if !seconds.above.is_empty() {
-            sums = digits(seconds.above, right, sums);
+            sums = digits::<R, IN_PAIRS>(seconds.above, right, sums);
         }
         sums = sums.map(|sums| sums.map(|sums| i32x4_shl(sums, 7)));
         for (left, [a, b, c, d, e, f, g, h]) in left.iter().zip(right) {
             let (low, high) = (i32x4(*a, *b, *c, *d), i32x4(*e, *f, *g, *h));
             for (sums, left) in sums.iter_mut().zip(left) {
-                *sums = [dot(low, *left, sums[0]), dot(high, *left, sums[1])];
+                let left = i32x4_splat(*left);
+                *sums = [dot::<IN_PAIRS>(low, left, sums[0]), dot::<IN_PAIRS>(high, left, sums[1])];
             }
         }
         let scales = [f32x4(*a, *b, *c, *d), f32x4(*e, *f, *g, *h)];
@@ -88,21 +120,37 @@ pub fn integers<'a, const R: usize>(
 /// What second digits add to the sums of a tile.
 #[inline]
 #[target_feature(enable = "relaxed-simd")]
-fn digits<const R: usize>(seconds: &[Second], right: &[Quad], mut sums: [[v128; 2]; R]) -> [[v128; 2]; R] {
+fn digits<const R: usize, const IN_PAIRS: bool>(
+    seconds: &[Second],
+    right: &[Quad],
+    mut sums: [[v128; 2]; R],
+) -> [[v128; 2]; R] {
     for second in seconds {
         let [a, b, c, d, e, f, g, h] = right[second.quad];
         let (low, high) = (i32x4(a, b, c, d), i32x4(e, f, g, h));
         for (sums, left) in sums.iter_mut().zip(&second.words) {
-            *sums = [dot(low, *left, sums[0]), dot(high, *left, sums[1])];
+            let left = i32x4_splat(*left);
+            *sums = [dot::<IN_PAIRS>(low, left, sums[0]), dot::<IN_PAIRS>(high, left, sums[1])];
         }
     }
     sums
 }
 
+/// Adds to each of `sums` four products of bytes, those of `right` below 128.
 #[inline]
 #[target_feature(enable = "relaxed-simd")]
-fn dot(quads: v128, left: Word, sums: v128) -> v128 {
-    i32x4_relaxed_dot_i8x16_i7x16_add(quads, i32x4_splat(left), sums)
+pub fn dot<const IN_PAIRS: bool>(left: v128, right: v128, sums: v128) -> v128 {
+    if IN_PAIRS {
+        i32x4_add(sums, i32x4_dot_i16x8(i16x8_relaxed_dot_i8x16_i7x16(left, right), i16x8_splat(1)))
+    } else {
+        whole_dot(left, right, sums)
+    }
+}
+
+#[inline]
+#[target_feature(enable = "relaxed-simd")]
+fn whole_dot(left: v128, right: v128, sums: v128) -> v128 {
+    i32x4_relaxed_dot_i8x16_i7x16_add(left, right, sums)
 }
 
 /// `sums += left · right` of a tile: `left` has a number of each row after another.

@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 
-import { builtInTransport } from '../dist/built_in.js';
-import { tierOf } from '../dist/calibrate.js';
-import { Triage } from '../dist/cascade.js';
-import { readyChain } from '../dist/chain.js';
-import { checkedNumbers } from '../dist/input.js';
-import { readyRedactor } from '../dist/redactor.js';
-import { readyRemotes } from '../dist/remote.js';
-import { serverTransport } from '../dist/server.js';
-import { attempt } from '../dist/transport.js';
+import { builtInTransport } from '../modules/built_in.js';
+import { tierOf } from '../modules/calibrate.js';
+import { Triage } from '../modules/cascade.js';
+import { readyChain } from '../modules/chain.js';
+import { checkedNumbers } from '../modules/input.js';
+import { readyRedactor } from '../modules/redactor.js';
+import { readyRemotes } from '../modules/remote.js';
+import { serverTransport } from '../modules/server.js';
+import { attempt } from '../modules/transport.js';
 
 const { fetch } = globalThis;
 let server;

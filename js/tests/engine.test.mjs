@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { InPlaceConnection } from '../dist/connection.js';
-import { Engine } from '../dist/engine.js';
-import { PilotLightError } from '../dist/errors.js';
-import { Supervisor } from '../dist/supervisor.js';
+import { InPlaceConnection } from '../modules/connection.js';
+import { Engine } from '../modules/engine.js';
+import { PilotLightError } from '../modules/errors.js';
+import { Supervisor } from '../modules/supervisor.js';
 import { fakeFetch, fakeWasm } from './fake_wasm.mjs';
 
 const FOLDER = { url: 'https://page.example/models/m/', immutable: true };

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
 
-import { fetchFile } from '../dist/files.js';
-import { Progress } from '../dist/progress.js';
+import { fetchFile } from '../modules/files.js';
+import { Progress } from '../modules/progress.js';
 import { fakeFetch } from './fake_wasm.mjs';
 
 const URL_OF = 'https://page.example/m/w';

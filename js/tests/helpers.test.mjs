@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Helpers } from '../dist/helpers.js';
+import { Helpers } from '../modules/helpers.js';
 
 const INSTANCE = ['module', 'memory'];
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { checked, label, truthOf } from '../dist/labels.js';
+import { checked, label, truthOf } from '../modules/labels.js';
 
 const TEXTS = Array.from({ length: 20 }, (_, i) => ({ text: `text ${i}` }));
 const remote = (label) => ({ route: 'remote', reason: 'unsure', output: { label }, model: 'general' });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Books, toCSV } from '../dist/ledger.js';
+import { Books, toCSV } from '../modules/ledger.js';
 
 const none = { answers: 0, degraded: 0, latency_ms: 0, local_ms: 0, remote_ms: 0, operations: 0, bytes: 0, attempts: 0, prompt_tokens: 0, completion_tokens: 0, total_tokens: 0, untold: 0, usd: 0, unpriced: 0 };
 const nothing = { tally: none, energy_j: { local: { low: 0, high: 0 } } };

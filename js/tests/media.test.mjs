@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { PilotLightError } from '../dist/errors.js';
-import { toBytes, toPixels, toSamples } from '../dist/media.js';
-import { shape } from '../dist/pipeline.js';
+import { PilotLightError } from '../modules/errors.js';
+import { toBytes, toPixels, toSamples } from '../modules/media.js';
+import { shape } from '../modules/pipeline.js';
 
 const kind = (name) => (error) => error instanceof PilotLightError && error.kind === name;
 const END = 1 << 16;

@@ -2,24 +2,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { abortable, withController } from '../dist/abort.js';
-import { deviceOf } from '../dist/device.js';
-import { env } from '../dist/env.js';
-import { cancelled, fromFacts, isTrap, PilotLightError, toFacts, toPilotLightError } from '../dist/errors.js';
-import { toInputs } from '../dist/input.js';
-import { shape } from '../dist/pipeline.js';
-import { Progress } from '../dist/progress.js';
-import { Queue } from '../dist/queue.js';
-import { absolutePaths, resolveFile, resolveModel } from '../dist/resolve.js';
-import { joinFeatures } from '../dist/shapes.js';
-import { remoteAddress } from '../dist/server.js';
+import { abortable, withController } from '../modules/abort.js';
+import { deviceOf } from '../modules/device.js';
+import { env } from '../modules/env.js';
+import { cancelled, fromFacts, isTrap, PilotLightError, toFacts, toPilotLightError } from '../modules/errors.js';
+import { toInputs } from '../modules/input.js';
+import { shape } from '../modules/pipeline.js';
+import { Progress } from '../modules/progress.js';
+import { Queue } from '../modules/queue.js';
+import { absolutePaths, resolveFile, resolveModel } from '../modules/resolve.js';
+import { joinFeatures } from '../modules/shapes.js';
+import { remoteAddress } from '../modules/server.js';
 
 const BASE = 'https://page.example/app/index.html';
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
 const kind = (name) => (error) => error instanceof PilotLightError && error.kind === name;
 
 test('importing the package needs no browser and runs nothing', async () => {
-  const names = Object.keys(await import('../dist/index.js')).sort();
+  const names = Object.keys(await import('../modules/index.js')).sort();
   assert.deepEqual(names, ['PilotLightError', 'cascade', 'env', 'model', 'pipeline', 'tensor']);
 });
 

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { PilotLightError } from '../dist/errors.js';
-import { feeds } from '../dist/model.js';
-import { fromRaw, tensor, toRaw } from '../dist/tensor.js';
+import { PilotLightError } from '../modules/errors.js';
+import { feeds } from '../modules/model.js';
+import { fromRaw, tensor, toRaw } from '../modules/tensor.js';
 
 const refused = (words) => (error) => error instanceof PilotLightError && error.kind === 'invalid-input' && error.message.includes(words);
 

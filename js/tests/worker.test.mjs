@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { WorkerConnection } from '../dist/connection.js';
-import { PilotLightError, toFacts } from '../dist/errors.js';
+import { WorkerConnection } from '../modules/connection.js';
+import { PilotLightError, toFacts } from '../modules/errors.js';
 
 function connect() {
   const worker = {

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use crate::artefact::{ARTEFACTS, Artefact};
+use crate::artefact::{ARTEFACTS, Artefact, remove_folder};
 use crate::process::{self, program};
 use crate::project::Project;
 use crate::{npm, tools};
@@ -24,7 +24,7 @@ pub fn bring(project: &Project, artefacts: &[Artefact]) -> Result<()> {
     for artefact in artefacts {
         artefact.bring(project, &wasm_bindgen)?;
     }
-    typescript(project)?;
+    scripts(project)?;
     for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
         fs::copy(project.root.join(licence), project.js().join(licence))
             .with_context(|| format!("{licence} cannot be copied into js/"))?;
@@ -32,15 +32,16 @@ pub fn bring(project: &Project, artefacts: &[Artefact]) -> Result<()> {
     Ok(())
 }
 
-/// Compiles the scripts. It takes a second: nothing is gained by finding out whether it has to be done.
-fn typescript(project: &Project) -> Result<()> {
-    // A module that has been renamed must not live on in the package.
+/// Compiles the scripts into modules, which are tested one by one, and what a page or a worker is started with into one
+/// file each. It takes a second: nothing is gained by finding out whether it has to be done.
+fn scripts(project: &Project) -> Result<()> {
+    // What has been renamed must not live on in the package.
     for entry in fs::read_dir(project.dist())? {
         let path = entry?.path();
         if path.is_file() {
             fs::remove_file(path)?;
         }
     }
-    let compiler = project.js().join("node_modules").join("typescript").join("bin").join("tsc");
-    process::run(program("node", &project.js()).arg(compiler).args(["-p", "."]))
+    remove_folder(&project.js().join("modules"))?;
+    process::run(program("npm", &project.js()).args(["run", "--silent", "build"]))
 }

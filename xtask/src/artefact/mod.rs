@@ -15,7 +15,8 @@ use crate::fingerprint::{Fingerprint, file_digest};
 use crate::process::{cargo, output, program, run, say};
 use crate::project::Project;
 use crate::tools::WASM_TARGET;
-use kept::{Kept, mirror, remove_folder};
+pub use kept::remove_folder;
+use kept::{Kept, mirror};
 
 /// A WebAssembly module with its glue and its types.
 pub struct Artefact {

@@ -111,7 +111,7 @@ for (const worker of [true, false]) {
           const embed = await pipeline('feature-extraction', TINY.model);
           const { data, dims: [, hidden] } = await embed(texts, { pooling: 'mean', normalize: true });
           const estimate = await pipeline('text-classification', ROUTER);
-          const gains = (await estimate(texts)).map(([{ score }]) => score);
+          const gains = (await estimate(texts)).map(({ score }) => score);
           await Promise.all([embed.dispose(), estimate.dispose()]);
           // Half of the texts are worth it.
           const min_gain = [...gains].sort((a, b) => a - b)[texts.length >> 1];

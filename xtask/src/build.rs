@@ -1,6 +1,7 @@
 //! `cargo xtask build`: the npm package, ready in `js/`.
 
 use std::fs;
+use std::thread;
 
 use anyhow::{Context, Result};
 
@@ -21,9 +22,20 @@ pub fn bring(project: &Project, artefacts: &[Artefact]) -> Result<()> {
     tools::rust_source(project)?;
     let wasm_bindgen = tools::wasm_bindgen(project)?;
     npm::install(&project.js())?;
-    for artefact in artefacts {
-        artefact.bring(project, &wasm_bindgen)?;
-    }
+    thread::scope(|scope| {
+        // Compiling ends on one core, and optimising takes one: while one artefact is optimised, the next is compiled.
+        // The last of the list, which is the largest, goes first, since the other order would end with it alone.
+        let compiled = artefacts.iter().rev().map(|artefact| {
+            let compiled = artefact.compile(project, &wasm_bindgen)?;
+            anyhow::Ok(scope.spawn(move || compiled.finish()))
+        });
+        // All have begun before any is waited for.
+        let finishing = compiled.collect::<Result<Vec<_>>>()?;
+        finishing.into_iter().try_for_each(|finishing| match finishing.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })?;
     scripts(project)?;
     for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
         fs::copy(project.root.join(licence), project.js().join(licence))

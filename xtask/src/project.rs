@@ -20,7 +20,9 @@ impl Project {
     /// # Errors
     /// Where the environment names neither a cache folder nor a home.
     pub fn find() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in no workspace")?;
+        // As cargo says when it starts this: a program that was compiled in one checkout may be run from another.
+        let manifest = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let root = Path::new(&manifest).parent().context("xtask lies in no workspace")?;
         Ok(Self { root: root.to_owned(), cache: cache_folder()?.join("pilot-light") })
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::artefact::{Artefact, CPU, CPU_RELAXED, GPU};
+use crate::artefact::CPU_RELAXED;
 use crate::browser::{self, Browser, WebGpu};
 use crate::process::{build_environment, cargo, program, run as run_program, say};
 use crate::project::Project;
@@ -21,7 +21,10 @@ const DRIVER_TIMEOUT_S: &str = "60";
 
 /// The workspace in two parts: built together, the crate would get its dependencies with the features that
 /// only xtask asks for, and xtask its own with the optimisation that only the crate needs.
-const PARTS: [&[&str]; 2] = [&["--workspace", "--exclude", "xtask"], &["--package", "xtask", "--profile", "xtask"]];
+const PARTS: [&[&str]; 2] = [&["--package", "pilot-light"], &["--package", "xtask", "--profile", "xtask"]];
+
+/// The folder of the tests that wasm-pack runs, and their package.
+const WASM_TESTS: (&str, &str) = ("tests/browser", "browser-tests");
 
 /// A stage of the tests.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,8 +71,8 @@ impl Stage {
             Self::Fmt => fmt(project),
             Self::Clippy => clippy(project),
             Self::Native => native(project),
-            Self::WasmCpu => wasm(project, &CPU, "web", WebGpu::None),
-            Self::WasmGpu => wasm(project, &GPU, "web_gpu", WebGpu::Software),
+            Self::WasmCpu => wasm(project, "", WebGpu::None),
+            Self::WasmGpu => wasm(project, "gpu", WebGpu::Software),
             Self::Build => build::run(project),
             Self::Web => web(project),
         }
@@ -118,12 +121,19 @@ fn clippy(project: &Project) -> Result<()> {
     for part in PARTS {
         run_program(cargo(project).arg("clippy").args(part).args(["--all-targets", "--", "-D", "warnings"]))?;
     }
-    for (artefact, test) in [(CPU, "web"), (CPU_RELAXED, "web"), (GPU, "web_gpu")] {
-        run_program(
-            cargo(project)
-                .args(["clippy", "--package", "pilot-light", "--lib", "--test", test, "--target", WASM_TARGET])
-                .args(["--no-default-features", "--features", artefact.features, "--", "-D", "warnings"]),
-        )?;
+    // The crate is looked at on the way to its tests.
+    let tests = WASM_TESTS.1;
+    let builds =
+        [(tests, "--all-targets", ""), (tests, "--all-targets", "gpu"), ("pilot-light", "--lib", CPU_RELAXED.features)];
+    for (package, targets, features) in builds {
+        run_program(cargo(project).args(["clippy", "--package", package, targets, "--target", WASM_TARGET]).args([
+            "--no-default-features",
+            "--features",
+            features,
+            "--",
+            "-D",
+            "warnings",
+        ]))?;
     }
     Ok(())
 }
@@ -136,8 +146,8 @@ fn native(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// The tests in `tests/<test>.rs`, in a browser.
-fn wasm(project: &Project, artefact: &Artefact, test: &str, webgpu: WebGpu) -> Result<()> {
+/// The tests in `tests/browser` with its `features`, in a browser.
+fn wasm(project: &Project, features: &str, webgpu: WebGpu) -> Result<()> {
     tools::wasm_target(project)?;
     tools::wasm_bindgen(project)?;
     let wasm_pack = tools::wasm_pack(project)?;
@@ -147,10 +157,9 @@ fn wasm(project: &Project, artefact: &Artefact, test: &str, webgpu: WebGpu) -> R
     tools::on_path(&mut command, project)?;
     run_program(
         command
-            .args(["test", "--headless", "--chrome", "--chromedriver"])
+            .args(["test", WASM_TESTS.0, "--headless", "--chrome", "--chromedriver"])
             .arg(&browser.driver)
-            .args(["--mode", "no-install", "--release", "--", "--test", test])
-            .args(["--no-default-features", "--features", artefact.features])
+            .args(["--mode", "no-install", "--release", "--", "--features", features])
             .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser.write_settings(project, webgpu)?)
             .env("WASM_BINDGEN_TEST_TIMEOUT", BROWSER_TIMEOUT_S)
             .env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", DRIVER_TIMEOUT_S),

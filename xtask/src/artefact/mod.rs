@@ -102,15 +102,22 @@ impl Artefact {
         Ok(ARTEFACTS.into_iter().filter(wanted).collect())
     }
 
-    /// Puts the artefact into `js/dist/wasm/`, from the cache folder where it is there already.
-    pub fn bring(&self, project: &Project, wasm_bindgen: &Path) -> Result<()> {
+    /// Compiles the artefact and binds it to JavaScript, where it is not in the cache folder already.
+    pub fn compile<'a>(&'a self, project: &'a Project, wasm_bindgen: &Path) -> Result<Compiled<'a>> {
         let kept = Kept(project.cache.join("artefacts").join(self.name));
         let made_from = self.fingerprint(project)?;
-        if !kept.is(Kept::MADE_FROM, &made_from) {
-            self.make(project, wasm_bindgen, &kept)?;
-            kept.note(Kept::MADE_FROM, &made_from)?;
+        if kept.is(Kept::MADE_FROM, &made_from) {
+            return Ok(Compiled { artefact: self, project, kept, anew: None });
         }
-        mirror(&kept.files(), &project.dist().join("wasm").join(self.name))
+        let wasm = self.cargo_build(project)?;
+        let bound = kept.0.join("bound");
+        remove_folder(&bound)?;
+        run(program(wasm_bindgen, &project.root)
+            .args(["--target", "web", "--out-name", STEM, "--remove-producers-section", "--out-dir"])
+            .arg(&bound)
+            .arg(&wasm))?;
+        plain_types(&bound.join(format!("{STEM}.d.ts")))?;
+        Ok(Compiled { artefact: self, project, kept, anew: Some(Bound { folder: bound, made_from }) })
     }
 
     /// A digest of everything that the artefact is made from.
@@ -143,36 +150,8 @@ impl Artefact {
         std::iter::once(self.optimisation).chain(features.chain(&STRIPPED).copied())
     }
 
-    fn make(&self, project: &Project, wasm_bindgen: &Path, kept: &Kept) -> Result<()> {
-        let compiled = self.compile(project)?;
-        let bound = kept.0.join("bound");
-        remove_folder(&bound)?;
-        run(program(wasm_bindgen, &project.root)
-            .args(["--target", "web", "--out-name", STEM, "--remove-producers-section", "--out-dir"])
-            .arg(&bound)
-            .arg(&compiled))?;
-
-        plain_types(&bound.join(format!("{STEM}.d.ts")))?;
-
-        // Many changes leave the module as it was: those of comments, tests and native code.
-        let wasm = format!("{STEM}_bg.wasm");
-        let input = Fingerprint::default()
-            .text("wasm", &file_digest(&bound.join(&wasm))?)
-            .text("wasm-opt", &self.optimiser(project)?)
-            .finish();
-        if kept.is(Kept::OPTIMISED_FROM, &input) {
-            fs::copy(kept.files().join(&wasm), bound.join(&wasm))?;
-        } else {
-            self.optimise(project, &bound.join(&wasm))?;
-        }
-        kept.forget();
-        remove_folder(&kept.files())?;
-        fs::rename(&bound, kept.files())?;
-        kept.note(Kept::OPTIMISED_FROM, &input)
-    }
-
     /// Compiles the crate, and gives the module's path.
-    fn compile(&self, project: &Project) -> Result<PathBuf> {
+    fn cargo_build(&self, project: &Project) -> Result<PathBuf> {
         say(format!("compiling the {} artefact; the first time takes minutes", self.name));
         let mut build = cargo(project);
         build.args(["build", "--release", "--lib", "--package", "pilot-light", "--target", WASM_TARGET]).args([
@@ -206,6 +185,51 @@ impl Artefact {
         let wasm_opt = project.js().join("node_modules").join("binaryen").join("bin").join("wasm-opt");
         run(program("node", &project.root).arg(wasm_opt).args(self.options()).arg(wasm).arg("-o").arg(&optimised))?;
         fs::rename(optimised, wasm).context("the optimised module cannot be put in its place")
+    }
+}
+
+/// An artefact that is compiled, and perhaps not yet optimised.
+pub struct Compiled<'a> {
+    artefact: &'a Artefact,
+    project: &'a Project,
+    kept: Kept,
+    /// What is to take the place of what is kept.
+    anew: Option<Bound>,
+}
+
+/// A module with its glue, in a folder by itself.
+struct Bound {
+    folder: PathBuf,
+    /// The digest of what it was made from.
+    made_from: String,
+}
+
+impl Compiled<'_> {
+    /// Optimises what was compiled, keeps it, and puts the artefact into `js/dist/wasm/`.
+    pub fn finish(self) -> Result<()> {
+        if let Some(anew) = &self.anew {
+            self.keep(&anew.folder)?;
+            self.kept.note(Kept::MADE_FROM, &anew.made_from)?;
+        }
+        mirror(&self.kept.files(), &self.project.dist().join("wasm").join(self.artefact.name))
+    }
+
+    fn keep(&self, bound: &Path) -> Result<()> {
+        // Many changes leave the module as it was: those of comments, tests and native code.
+        let wasm = format!("{STEM}_bg.wasm");
+        let input = Fingerprint::default()
+            .text("wasm", &file_digest(&bound.join(&wasm))?)
+            .text("wasm-opt", &self.artefact.optimiser(self.project)?)
+            .finish();
+        if self.kept.is(Kept::OPTIMISED_FROM, &input) {
+            fs::copy(self.kept.files().join(&wasm), bound.join(&wasm))?;
+        } else {
+            self.artefact.optimise(self.project, &bound.join(&wasm))?;
+        }
+        self.kept.forget();
+        remove_folder(&self.kept.files())?;
+        fs::rename(bound, self.kept.files())?;
+        self.kept.note(Kept::OPTIMISED_FROM, &input)
     }
 }
 

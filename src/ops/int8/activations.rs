@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use crate::ops::simd::{self, GROUP, PANEL, Quad, Second, Seconds, Word};
+use crate::ops::simd::{self, GROUP, PANEL, Quad, Second, Word};
 use crate::ops::{parallel, rows};
 
 /// Root mean squares that the steps of an activation cover.
-pub const SPAN: f32 = 5.0;
+pub const SPAN: f32 = 5.5;
 /// Steps of an activation.
 pub const STEPS: f32 = 127.0;
 /// Numbers that are quantised at once.
@@ -14,7 +14,7 @@ const BLOCK: usize = 16;
 /// Fewer numbers are quantised before another thread has begun.
 const LEAST_SHARED: usize = 1 << 13;
 /// Rows of a tile, whose sums stay in registers.
-pub const TILE: usize = simd::ROWS;
+pub const TILE: usize = 4;
 
 /// Rows of activations, quantised.
 pub struct Left {
@@ -28,9 +28,9 @@ pub struct Left {
 /// Second digits.
 #[derive(Default)]
 struct Digits {
-    /// Those of all tiles, group by group: those below nought, and those above.
+    /// Those of all tiles: for each those of numbers below nought, then those of numbers above 127.
     seconds: Vec<Second>,
-    /// Where these end, for each group of each tile.
+    /// Where these end, for each tile.
     ends: Vec<[usize; 2]>,
 }
 
@@ -42,24 +42,21 @@ pub struct Row {
 }
 
 impl Row {
-    /// What the integers stand for whose sums, and those of the weights that they were multiplied by, are given in
-    /// panels; plus `bias`.
+    /// What the integers stand for whose sums with a panel, and those of the panel's weights, are given; plus `bias`.
     #[inline(always)]
-    pub fn finish<'s>(
-        &self,
-        sums: impl Iterator<Item = (&'s [f32; PANEL], &'s [f32; PANEL])>,
-        bias: &[f32],
-        out: &mut [f32],
-    ) {
-        let number = |sum: f32, weights: f32| (sum - self.zero * weights) * self.step;
-        for (((sums, weights), bias), out) in sums.zip(bias.chunks(PANEL)).zip(out.chunks_mut(PANEL)) {
-            // Whole panels without a loop.
-            if let (Some(bias), Some(out)) = (bias.first_chunk::<PANEL>(), out.first_chunk_mut::<PANEL>()) {
-                *out = std::array::from_fn(|at| number(sums[at], weights[at]) + bias[at]);
-            } else {
-                for (at, (out, bias)) in out.iter_mut().zip(bias).enumerate() {
-                    *out = number(sums[at], weights[at]) + bias;
-                }
+    pub fn finish(&self, sums: &[f32; PANEL], weights: &[f32; PANEL], bias: &[f32], out: &mut [f32]) {
+        let mut numbers = [0.0; PANEL];
+        for at in 0..PANEL {
+            numbers[at] = (sums[at] - self.zero * weights[at]) * self.step;
+        }
+        // Whole panels without a loop.
+        if let (Some(bias), Some(out)) = (bias.first_chunk::<PANEL>(), out.first_chunk_mut::<PANEL>()) {
+            for at in 0..PANEL {
+                out[at] = numbers[at] + bias[at];
+            }
+        } else {
+            for (at, (out, bias)) in out.iter_mut().zip(bias).enumerate() {
+                *out = numbers[at] + bias;
             }
         }
     }
@@ -87,23 +84,42 @@ impl Left {
         Self { depth, words, rows, digits }
     }
 
-    /// The sums of a tile's rows with a panel.
-    #[inline(always)]
-    pub fn multiply(&self, rows: Range<usize>, quads: &[Quad], scales: &[[f32; PANEL]]) -> [[f32; PANEL]; TILE] {
-        let words = &self.words[rows.start * self.depth..][..width(rows.len()) * self.depth];
-        let groups = self.depth.div_ceil(GROUP);
+    /// The rows of a tile, `R` if there is more than one.
+    pub fn tile<const R: usize>(&self, rows: &Range<usize>) -> Few<'_, R> {
         let Digits { seconds, ends } = &self.digits;
-        let (before, ends) = ends.split_at(rows.start / TILE * groups);
-        let mut start = before.last().map_or(0, |ends| ends[1]);
-        let seconds = ends[..groups].iter().map(|[middle, end]| {
-            let from = std::mem::replace(&mut start, *end);
-            Seconds { below: &seconds[from..*middle], above: &seconds[*middle..*end] }
-        });
-        if let [] | [_] = &self.rows[rows] {
-            let [sums] = simd::integers::<1>(words.as_chunks().0, quads, scales, seconds);
-            return [sums, [0.0; PANEL], [0.0; PANEL], [0.0; PANEL]];
+        let tile = rows.start / TILE;
+        let (start, [middle, end]) = (tile.checked_sub(1).map_or(0, |before| ends[before][1]), ends[tile]);
+        Few {
+            words: self.words[rows.start * self.depth..][..R * self.depth].as_chunks().0,
+            below: &seconds[start..middle],
+            above: &seconds[middle..end],
         }
-        simd::integers::<TILE>(words.as_chunks().0, quads, scales, seconds)
+    }
+}
+
+/// The rows of a tile.
+pub struct Few<'a, const R: usize> {
+    words: &'a [[Word; R]],
+    below: &'a [Second],
+    above: &'a [Second],
+}
+
+impl<const R: usize> Few<'_, R> {
+    /// The sums with a panel. `room` is for those of second digits: a panel for each row of each group, nought before and
+    /// after.
+    #[inline(always)]
+    pub fn multiply(&self, quads: &[Quad], scales: &[[f32; PANEL]], room: &mut [[i32; PANEL]]) -> [[f32; PANEL]; R] {
+        for (digits, by) in [(self.below, -1), (self.above, 1)] {
+            if !digits.is_empty() {
+                simd::seconds(digits, by, quads, room);
+            }
+        }
+        let sums = simd::integers(self.words, quads, scales, room.as_chunks().0);
+        // Each by itself: to fill memory of any size is a call that takes longer than a tile.
+        for digits in [self.below, self.above] {
+            digits.iter().for_each(|second| room[second.sums as usize] = [0; PANEL]);
+        }
+        sums
     }
 }
 
@@ -111,47 +127,33 @@ impl Digits {
     /// Quantises the rows `x` into `words` and `rows`; what does not fit is added to itself.
     fn quantise(&mut self, x: &[f32], inputs: usize, words: &mut [Word], rows: &mut [Row]) {
         let depth = inputs.div_ceil(4);
-        let mut digits = [0, 1].map(|_| vec![[Word::default(); TILE]; depth]);
         let tiles = x.chunks(TILE * inputs).zip(words.chunks_mut(TILE * depth)).zip(rows.chunks_mut(TILE));
+        let mut above = Vec::new();
         for ((x, words), rows) in tiles {
-            let any = match width(rows.len()) {
-                1 => quantise::<1>(x, inputs, words.as_chunks_mut().0, &mut digits, rows),
-                _ => quantise::<TILE>(x, inputs, words.as_chunks_mut().0, &mut digits, rows),
-            };
-            for group in (0..depth).step_by(GROUP) {
-                let quads = group..depth.min(group + GROUP);
-                let ends = digits.each_mut().map(|digits| {
-                    if any {
-                        self.take(&mut digits[quads.clone()]);
-                    }
-                    self.seconds.len()
-                });
-                self.ends.push(ends);
+            let digits = [&mut self.seconds, &mut above];
+            match width(rows.len()) {
+                1 => quantise::<1>(x, inputs, words.as_chunks_mut().0, digits, rows),
+                _ => quantise::<TILE>(x, inputs, words.as_chunks_mut().0, digits, rows),
             }
-        }
-    }
-
-    /// Takes the digits of a group out that there are.
-    fn take(&mut self, group: &mut [[Word; TILE]]) {
-        for (quad, words) in group.iter_mut().enumerate().filter(|(_, words)| **words != [Word::default(); TILE]) {
-            self.seconds.push(Second { quad, words: std::mem::take(words) });
+            let middle = self.seconds.len();
+            self.seconds.append(&mut above);
+            self.ends.push([middle, self.seconds.len()]);
         }
     }
 }
 
-/// Quantises the rows of a tile into `words`, and into `digits` what does not fit; whether anything did not.
+/// Quantises the rows of a tile into `words`, and into `digits` what does not fit.
 fn quantise<const R: usize>(
     x: &[f32],
     inputs: usize,
     words: &mut [[Word; R]],
-    digits: &mut [Vec<[Word; TILE]>; 2],
+    mut digits: [&mut Vec<Second>; 2],
     rows: &mut [Row],
-) -> bool {
+) {
     let mut by = [0.0; R];
     for ((row, by), x) in rows.iter_mut().zip(&mut by).zip(x.chunks_exact(inputs)) {
         (*row, *by) = Row::new(x);
     }
-    let mut any = false;
     for (block, words) in words.chunks_mut(BLOCK / 4).enumerate() {
         let mut all = [[Word::default(); 4]; R];
         for (row, ((x, own), by)) in x.chunks_exact(inputs).zip(rows.iter()).zip(&by).enumerate() {
@@ -162,10 +164,10 @@ fn quantise<const R: usize>(
             };
             let (low, high) = simd::quantise(&numbers, *by, own.zero);
             all[row] = low;
-            if let Some(high) = high {
-                any = true;
-                for (digits, high) in digits.iter_mut().zip(high) {
-                    digits[block * BLOCK / 4..].iter_mut().zip(high).for_each(|(to, word)| to[row] = word);
+            for (digits, high) in digits.iter_mut().zip(high.into_iter().flatten()) {
+                for (at, word) in high.into_iter().enumerate().filter(|(_, word)| *word != Word::default()) {
+                    let quad = block * BLOCK / 4 + at;
+                    digits.push(Second { quad: quad as u32, sums: (quad / GROUP * R + row) as u32, word });
                 }
             }
         }
@@ -173,7 +175,6 @@ fn quantise<const R: usize>(
             *words = std::array::from_fn(|row| all[row][at]);
         }
     }
-    any
 }
 
 /// The rows of each tile of `rows`.

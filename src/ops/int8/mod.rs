@@ -5,9 +5,8 @@
 //! times as large. Hence two measures, neither of which needs data to be calibrated on:
 //!
 //! - Activations have a scale for each token that covers [`SPAN`](activations::SPAN) root mean squares in 7 bits, which
-//!   is what the fast instruction multiplies. The few numbers outside have a second digit. They are the same channels
-//!   in most tokens, so that the digits of the four rows of a tile are multiplied at once: it costs a seventh of the
-//!   time, and nothing is cut off. The zero point is where the numbers begin, so that GELU's, of which few
+//!   is what the fast instruction multiplies. The few numbers outside, one in a hundred, have a second digit, which is
+//!   multiplied by itself: nothing is cut off. The zero point is where the numbers begin, so that GELU's, of which few
 //!   are below zero, are resolved twice as finely.
 //! - Weights have a scale for each group of 128 inputs of an output: 3 % more memory for half the error.
 //!
@@ -213,22 +212,47 @@ impl<'a> Linear<'a> {
     ) {
         let (depth, groups) = (self.inputs.div_ceil(4), self.inputs.div_ceil(GROUP_SIZE));
         let width = (CACHED / (depth * size_of::<Quad>())).max(1) * PANEL;
-        let mut sums = Vec::with_capacity(width / PANEL);
+        let mut room = vec![[0; PANEL]; groups * TILE];
         for block in columns.clone().step_by(width) {
             let some = block..columns.end.min(block + width);
-            let panels = block / PANEL..some.end.div_ceil(PANEL);
-            let quads = self.quads[panels.start * depth..panels.end * depth].chunks_exact(depth);
-            let scales = self.scales[panels.start * groups..panels.end * groups].chunks_exact(groups);
             for few in tiles(rows.clone()) {
-                sums.clear();
-                let weights = quads.clone().zip(scales.clone());
-                sums.extend(weights.map(|(quads, scales)| left.multiply(few.clone(), quads, scales)));
-                for (place, row) in few.enumerate() {
-                    let out = out.row(row - rows.start, block - columns.start..some.end - columns.start);
-                    let sums = sums.iter().map(|tile| &tile[place]).zip(&self.sums[panels.clone()]);
-                    left.rows[row].finish(sums, &bias[some.clone()], out);
-                    finish.iter().for_each(|finish| finish(out));
+                let places = (
+                    few.start - rows.start..few.end - rows.start,
+                    some.start - columns.start..some.end - columns.start,
+                );
+                let mut out = out.part(places.0, places.1);
+                match few.len() {
+                    1 => self.write_tile::<1>(left, &few, &some, bias, &mut room, &mut out),
+                    _ => self.write_tile::<TILE>(left, &few, &some, bias, &mut room, &mut out),
                 }
+                if let Some(finish) = finish {
+                    (0..few.len()).for_each(|row| finish(out.row(row, 0..some.len())));
+                }
+            }
+        }
+    }
+
+    /// Computes the rows `few` of a tile, of which there is one or room for `R`. `room` is for what [`Few::multiply`](activations::Few::multiply) wants.
+    #[inline(always)]
+    fn write_tile<const R: usize>(
+        &self,
+        left: &Left,
+        few: &Range<usize>,
+        columns: &Range<usize>,
+        bias: &[f32],
+        room: &mut [[i32; PANEL]],
+        out: &mut Tile<'_, f32>,
+    ) {
+        let (depth, groups) = (self.inputs.div_ceil(4), self.inputs.div_ceil(GROUP_SIZE));
+        let tile = left.tile::<R>(few);
+        for first in columns.clone().step_by(PANEL) {
+            let (panel, own) = (first / PANEL, first..columns.end.min(first + PANEL));
+            let quads = &self.quads[panel * depth..][..depth];
+            let scales = &self.scales[panel * groups..][..groups];
+            let sums = tile.multiply(quads, scales, room);
+            for ((row, sums), place) in left.rows[few.clone()].iter().zip(&sums).zip(0..) {
+                let out = out.row(place, own.start - columns.start..own.end - columns.start);
+                row.finish(sums, &self.sums[panel], &bias[own.clone()], out);
             }
         }
     }

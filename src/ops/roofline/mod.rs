@@ -46,14 +46,10 @@ pub fn integers_in_cache(turns: usize) -> f64 {
     let ([word, ..], _) = simd::quantise(&[3.0; 16], 1.0, 0.0);
     let left = vec![[word; ROWS]; DEPTH];
     let right = vec![[0x0102_0304; PANEL]; DEPTH];
-    let scales = vec![[1.0; PANEL]; DEPTH.div_ceil(simd::GROUP)];
+    let groups = DEPTH.div_ceil(simd::GROUP);
+    let (scales, begin) = (vec![[1.0; PANEL]; groups], vec![[[0; PANEL]; ROWS]; groups]);
     for _ in 0..turns {
-        black_box(simd::integers(
-            black_box(&left),
-            black_box(&right),
-            &scales,
-            std::iter::repeat(simd::Seconds::default()),
-        ));
+        black_box(simd::integers(black_box(&left), black_box(&right), &scales, &begin));
     }
     operations(turns, ROWS * PANEL * DEPTH * 4)
 }

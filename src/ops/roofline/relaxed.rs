@@ -4,7 +4,7 @@ use std::arch::wasm32::{f32x4_relaxed_madd, f32x4_splat, i8x16_splat, i32x4_spla
 use std::hint::black_box;
 
 use super::SUMS;
-use crate::ops::simd::{dot, in_pairs};
+use crate::ops::simd::{dot, in_pairs, ones};
 
 /// Multiplications of an instruction.
 pub const FLOATS: usize = 4;
@@ -30,10 +30,10 @@ pub fn integers(turns: usize) -> [v128; SUMS] {
 #[inline]
 #[target_feature(enable = "relaxed-simd")]
 fn sums<const IN_PAIRS: bool>(turns: usize) -> [v128; SUMS] {
-    let by = i8x16_splat(black_box(3));
+    let (by, ones) = (i8x16_splat(black_box(3)), ones());
     let mut sums = [i32x4_splat(black_box(1)); SUMS];
     for _ in 0..turns {
-        sums.iter_mut().for_each(|sum| *sum = dot::<IN_PAIRS>(*sum, by, *sum));
+        sums.iter_mut().for_each(|sum| *sum = dot::<IN_PAIRS>(*sum, by, ones, *sum));
     }
     sums
 }

@@ -6,7 +6,7 @@ use std::arch::wasm32::{
     i32x4_sub, v128,
 };
 
-use super::{GROUP, LEAST, MOST, PANEL, Quad, ROUND, Seconds};
+use super::{GROUP, LEAST, MOST, PANEL, Quad, ROUND, Second, Sums};
 
 /// Four numbers of a row: the first and the third, and the second and the fourth.
 pub type Word = [i32; 2];
@@ -28,13 +28,16 @@ pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word;
     ([word(0), word(4), word(8), word(12)], None)
 }
 
-/// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`.
-/// There are no second digits.
-pub fn integers<'a, const R: usize>(
+/// What second digits come to: there are none.
+pub fn seconds(_: &[Second], _: i32, _: &[Quad], _: &mut [[i32; PANEL]]) {}
+
+/// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`, and
+/// begins with nought.
+pub fn integers<const R: usize>(
     left: &[[Word; R]],
     right: &[Quad],
     scales: &[[f32; PANEL]],
-    _: impl Iterator<Item = Seconds<'a>>,
+    _: &[Sums<R>],
 ) -> [[f32; PANEL]; R] {
     let mut all = [[f32x4_splat(0.0); 2]; R];
     for ((left, right), [a, b, c, d, e, f, g, h]) in left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales) {

@@ -10,9 +10,9 @@
 #[cfg_attr(not(target_family = "wasm"), path = "portable.rs")]
 mod kernels;
 
-pub use kernels::{Word, floats, integers, quantise};
+pub use kernels::{Word, floats, integers, quantise, seconds};
 #[cfg(all(target_family = "wasm", feature = "relaxed-simd"))]
-pub use kernels::{dot, in_pairs};
+pub use kernels::{dot, in_pairs, ones};
 
 /// Columns of a panel.
 pub const PANEL: usize = 8;
@@ -23,28 +23,19 @@ pub type Quad = [i32; PANEL];
 /// Rows of a panel, four each, that have a scale of their own.
 pub const GROUP: usize = 32;
 
-/// Rows of a tile of integers at the most.
-pub const ROWS: usize = 4;
+/// Sums of the rows of a tile in a group, for each column of a panel.
+pub type Sums<const R: usize> = [[i32; PANEL]; R];
 
-/// Second digits of what stands in one place of the rows of a tile.
+/// Second digits of four numbers of a row: how much more they are than 127, or how much less than nought.
 // In the baseline a number is multiplied whole.
 #[cfg_attr(all(target_family = "wasm", not(feature = "relaxed-simd")), expect(dead_code))]
 #[derive(Clone, Copy, Debug)]
 pub struct Second {
-    /// Which four numbers of a row they belong to, in their group.
-    pub quad: usize,
-    /// How much more they are than nought, or how much less, of each row.
-    pub words: [Word; ROWS],
-}
-
-/// The second digits in a group.
-#[cfg_attr(all(target_family = "wasm", not(feature = "relaxed-simd")), expect(dead_code))]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Seconds<'a> {
-    /// Of numbers below nought.
-    pub below: &'a [Second],
-    /// Of numbers above 127.
-    pub above: &'a [Second],
+    /// Which four numbers of a row they belong to.
+    pub quad: u32,
+    /// Which sums they add to.
+    pub sums: u32,
+    pub word: Word,
 }
 
 /// Added to a small float it leaves the nearest integer in the last bits.
@@ -80,14 +71,15 @@ mod tests {
             let (words, digits) = quantise(&numbers, 1.0, 0.0);
             (words[0], digits.map(|sides| sides.map(|digits| digits[0])).unwrap_or_default())
         };
-        let digits = |quad: usize, side: usize| {
-            let words = std::array::from_fn(|row| if row < R { word(row, quad).1[side] } else { Word::default() });
-            (words != [Word::default(); ROWS]).then_some(Second { quad: quad % GROUP, words })
+        let digits = |side: usize| {
+            let places = (0..depth).flat_map(|quad| (0..R).map(move |row| (quad, row)));
+            let second = |(quad, row)| {
+                let word: Word = word(row, quad).1[side];
+                let sums = (quad / GROUP * R + row) as u32;
+                (word != Word::default()).then_some(Second { quad: quad as u32, sums, word })
+            };
+            places.filter_map(second).collect::<Vec<_>>()
         };
-        let groups = (0..depth).step_by(GROUP).map(|group| group..depth.min(group + GROUP));
-        let seconds: Vec<[Vec<Second>; 2]> = groups
-            .map(|quads| [0, 1].map(|side| quads.clone().filter_map(|quad| digits(quad, side)).collect()))
-            .collect();
         let right: Vec<Quad> = (0..depth)
             .map(|quad| {
                 std::array::from_fn(|column| {
@@ -98,7 +90,10 @@ mod tests {
         let left: Vec<[Word; R]> = (0..depth).map(|quad| std::array::from_fn(|row| word(row, quad).0)).collect();
         let scales: Vec<[f32; PANEL]> =
             (0..depth.div_ceil(GROUP)).map(|group| std::array::from_fn(|at| (group + at + 1) as f32)).collect();
-        let tile = integers::<R>(&left, &right, &scales, seconds.iter().map(|[below, above]| Seconds { below, above }));
+        let mut begin = vec![[0; PANEL]; scales.len() * R];
+        seconds(&digits(0), -1, &right, &mut begin);
+        seconds(&digits(1), 1, &right, &mut begin);
+        let tile = integers::<R>(&left, &right, &scales, begin.as_chunks().0);
         for (row, sums) in tile.iter().enumerate() {
             for (column, is) in sums.iter().enumerate() {
                 let mut wanted = 0.0;

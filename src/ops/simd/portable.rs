@@ -1,6 +1,6 @@
 //! Without instructions of any machine: loops that compilers turn into its SIMD.
 
-use super::{GROUP, LEAST, MOST, PANEL, Quad, ROUND, Seconds};
+use super::{GROUP, LEAST, MOST, PANEL, Quad, ROUND, Second, Sums};
 
 /// Four numbers of a row.
 pub type Word = [i16; 4];
@@ -21,21 +21,24 @@ pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word;
     (words(|number| number & 127), more.then(sides))
 }
 
+/// Adds to each of `sums` what its second digits come to, which count `by`.
+pub fn seconds(digits: &[Second], by: i32, right: &[Quad], sums: &mut [[i32; PANEL]]) {
+    for Second { quad, sums: at, word } in digits {
+        add(std::array::from_mut(&mut sums[*at as usize]), &[*word], &right[*quad as usize], 128 * by);
+    }
+}
+
 /// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`, and
-/// its `seconds`.
-pub fn integers<'a, const R: usize>(
+/// the sums that it begins with.
+pub fn integers<const R: usize>(
     left: &[[Word; R]],
     right: &[Quad],
     scales: &[[f32; PANEL]],
-    seconds: impl Iterator<Item = Seconds<'a>>,
+    begin: &[Sums<R>],
 ) -> [[f32; PANEL]; R] {
     let mut all = [[0.0; PANEL]; R];
-    let groups = left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales).zip(seconds);
-    for (((left, right), scales), seconds) in groups {
-        let mut sums = [[0; PANEL]; R];
-        for (digits, by) in [(seconds.below, -128), (seconds.above, 128)] {
-            digits.iter().for_each(|second| add(&mut sums, &second.words, &right[second.quad], by));
-        }
+    for (((left, right), scales), begin) in left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales).zip(begin) {
+        let mut sums = *begin;
         left.iter().zip(right).for_each(|(left, quads)| add(&mut sums, left, quads, 1));
         for (all, sums) in all.iter_mut().zip(sums) {
             for ((all, sum), scale) in all.iter_mut().zip(sums).zip(scales) {

@@ -6,19 +6,19 @@
 //!
 //! Not every machine has an instruction that multiplies bytes and adds four products to a sum. Where there is none the
 //! browser makes five of it, two of which come down to a constant; with the constant kept at hand there are three, for the
-//! same sums. Which kind of machine it is shows where two products do not fit: see [`in_pairs`].
+//! same sums. Which kind of machine it is shows where two products do not fit: see [`in_pairs`] and [`ones`].
 
 use std::arch::wasm32::{
     f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane as lane, f32x4_mul, f32x4_relaxed_madd, f32x4_splat,
     i8x16_shuffle, i8x16_splat, i16x8_relaxed_dot_i8x16_i7x16, i16x8_splat, i32x4, i32x4_add, i32x4_dot_i16x8,
-    i32x4_extract_lane as word, i32x4_max, i32x4_min, i32x4_neg, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_shl,
-    i32x4_shr, i32x4_splat, i32x4_sub, i64x2_shuffle, v128, v128_and, v128_andnot, v128_any_true, v128_or,
+    i32x4_extract_lane as word, i32x4_max, i32x4_min, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_shr, i32x4_splat,
+    i32x4_sub, i64x2_shuffle, v128, v128_and, v128_andnot, v128_any_true, v128_or,
 };
 
 use std::hint::black_box;
 use std::sync::OnceLock;
 
-use super::{GROUP, LEAST, MOST, PANEL, Quad, ROUND, Second, Seconds};
+use super::{GROUP, LEAST, MOST, PANEL, Quad, ROUND, Second, Sums};
 
 /// Four numbers below 128 of a row.
 pub type Word = i32;
@@ -56,18 +56,31 @@ fn bytes([a, b, c, d]: [v128; 4]) -> [Word; 4] {
     [word::<0>(bytes), word::<1>(bytes), word::<2>(bytes), word::<3>(bytes)]
 }
 
-/// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`, and
-/// its `seconds`.
+/// Adds to each of `sums` what its second digits come to, which count `by`.
 #[target_feature(enable = "relaxed-simd")]
-pub fn integers<'a, const R: usize>(
+pub fn seconds(digits: &[Second], by: i32, right: &[Quad], sums: &mut [[i32; PANEL]]) {
+    // Pairs of products count as much, so that they are added up in the one instruction.
+    let by = i16x8_splat(black_box(128 * by as i16));
+    for Second { quad, sums: at, word } in digits {
+        let sums = &mut sums[*at as usize];
+        let mut own = [integer_vectors(*sums)];
+        multiply::<1, true>(&[*word], &right[*quad as usize], by, &mut own);
+        *sums = integers_of(own[0]);
+    }
+}
+
+/// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`, and
+/// the sums that it begins with.
+#[target_feature(enable = "relaxed-simd")]
+pub fn integers<const R: usize>(
     left: &[[Word; R]],
     right: &[Quad],
     scales: &[[f32; PANEL]],
-    seconds: impl Iterator<Item = Seconds<'a>>,
+    begin: &[Sums<R>],
 ) -> [[f32; PANEL]; R] {
     match in_pairs() {
-        true => sums::<R, true>(left, right, scales, seconds),
-        false => sums::<R, false>(left, right, scales, seconds),
+        true => tile::<R, true>(left, right, scales, begin),
+        false => tile::<R, false>(left, right, scales, begin),
     }
 }
 
@@ -81,33 +94,29 @@ pub fn in_pairs() -> bool {
     })
 }
 
+/// What `dot` adds pairs up by. A browser makes a constant anew wherever it is used, of three instructions; what it has
+/// read from memory it keeps.
+#[inline(always)]
+pub fn ones() -> v128 {
+    i16x8_splat(black_box(1))
+}
+
 #[inline]
 #[target_feature(enable = "relaxed-simd")]
-fn sums<'a, const R: usize, const IN_PAIRS: bool>(
+fn tile<const R: usize, const IN_PAIRS: bool>(
     left: &[[Word; R]],
     right: &[Quad],
     scales: &[[f32; PANEL]],
-    seconds: impl Iterator<Item = Seconds<'a>>,
+    begin: &[Sums<R>],
 ) -> [[f32; PANEL]; R] {
+    let ones = ones();
     let mut all = [[f32x4_splat(0.0); 2]; R];
-    let groups = left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales).zip(seconds);
-    for (((left, right), [a, b, c, d, e, f, g, h]), seconds) in groups {
-        let mut sums = [[i32x4_splat(0); 2]; R];
-        if !seconds.below.is_empty() {
-            sums = digits::<R, IN_PAIRS>(seconds.below, right, sums).map(|sums| sums.map(|sums| i32x4_neg(sums)));
+    for (((left, right), scales), begin) in left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales).zip(begin) {
+        let mut sums = begin.map(integer_vectors);
+        for (left, right) in left.iter().zip(right) {
+            multiply::<R, IN_PAIRS>(left, right, ones, &mut sums);
         }
-        if !seconds.above.is_empty() {
-            sums = digits::<R, IN_PAIRS>(seconds.above, right, sums);
-        }
-        sums = sums.map(|sums| sums.map(|sums| i32x4_shl(sums, 7)));
-        for (left, [a, b, c, d, e, f, g, h]) in left.iter().zip(right) {
-            let (low, high) = (i32x4(*a, *b, *c, *d), i32x4(*e, *f, *g, *h));
-            for (sums, left) in sums.iter_mut().zip(left) {
-                let left = i32x4_splat(*left);
-                *sums = [dot::<IN_PAIRS>(low, left, sums[0]), dot::<IN_PAIRS>(high, left, sums[1])];
-            }
-        }
-        let scales = [f32x4(*a, *b, *c, *d), f32x4(*e, *f, *g, *h)];
+        let scales = vectors(*scales);
         for (all, sums) in all.iter_mut().zip(sums) {
             for half in 0..2 {
                 all[half] = f32x4_add(all[half], f32x4_mul(f32x4_convert_i32x4(sums[half]), scales[half]));
@@ -117,31 +126,23 @@ fn sums<'a, const R: usize, const IN_PAIRS: bool>(
     all.map(numbers)
 }
 
-/// What second digits add to the sums of a tile.
+/// Adds to the sums of a tile's rows the products of four numbers of each by those of a panel.
 #[inline]
 #[target_feature(enable = "relaxed-simd")]
-fn digits<const R: usize, const IN_PAIRS: bool>(
-    seconds: &[Second],
-    right: &[Quad],
-    mut sums: [[v128; 2]; R],
-) -> [[v128; 2]; R] {
-    for second in seconds {
-        let [a, b, c, d, e, f, g, h] = right[second.quad];
-        let (low, high) = (i32x4(a, b, c, d), i32x4(e, f, g, h));
-        for (sums, left) in sums.iter_mut().zip(&second.words) {
-            let left = i32x4_splat(*left);
-            *sums = [dot::<IN_PAIRS>(low, left, sums[0]), dot::<IN_PAIRS>(high, left, sums[1])];
-        }
+fn multiply<const R: usize, const IN_PAIRS: bool>(left: &[Word], right: &Quad, ones: v128, sums: &mut [[v128; 2]; R]) {
+    let [low, high] = integer_vectors(*right);
+    for (sums, left) in sums.iter_mut().zip(left) {
+        let left = i32x4_splat(*left);
+        *sums = [dot::<IN_PAIRS>(low, left, ones, sums[0]), dot::<IN_PAIRS>(high, left, ones, sums[1])];
     }
-    sums
 }
 
-/// Adds to each of `sums` four products of bytes, those of `right` below 128.
+/// Adds to each of `sums` four products of bytes, those of `right` below 128. `ones` are [`ones`].
 #[inline]
 #[target_feature(enable = "relaxed-simd")]
-pub fn dot<const IN_PAIRS: bool>(left: v128, right: v128, sums: v128) -> v128 {
+pub fn dot<const IN_PAIRS: bool>(left: v128, right: v128, ones: v128, sums: v128) -> v128 {
     if IN_PAIRS {
-        i32x4_add(sums, i32x4_dot_i16x8(i16x8_relaxed_dot_i8x16_i7x16(left, right), i16x8_splat(1)))
+        i32x4_add(sums, i32x4_dot_i16x8(i16x8_relaxed_dot_i8x16_i7x16(left, right), ones))
     } else {
         whole_dot(left, right, sums)
     }
@@ -166,6 +167,16 @@ pub fn floats<const R: usize>(left: &[[f32; R]], right: &[[f32; PANEL]], sums: &
         }
     }
     *sums = all.map(numbers);
+}
+
+#[inline(always)]
+fn integer_vectors([a, b, c, d, e, f, g, h]: [i32; PANEL]) -> [v128; 2] {
+    [i32x4(a, b, c, d), i32x4(e, f, g, h)]
+}
+
+#[inline(always)]
+fn integers_of([a, b]: [v128; 2]) -> [i32; PANEL] {
+    [word::<0>(a), word::<1>(a), word::<2>(a), word::<3>(a), word::<0>(b), word::<1>(b), word::<2>(b), word::<3>(b)]
 }
 
 #[inline(always)]

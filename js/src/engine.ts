@@ -17,6 +17,8 @@ type Handlers = { [K in Op]: (args: Args<K>, options: RequestOptions) => Promise
 const SLICE_TEXTS = 32;
 /** Bytes of a file that are copied into WebAssembly at once: its memory never shrinks again. */
 const SUPPLY_BYTES = 1 << 20;
+/** Milliseconds without a part of any file after which the network is what is waited for. */
+const QUIET_MS = 4;
 
 /**
  * One WebAssembly instance, its device and the models loaded into it. Requests run one after
@@ -201,14 +203,23 @@ export class Engine {
   async #supply(loader: Loader, args: Args<'load'>, progress: Progress, controller: AbortController): Promise<void> {
     const options = { useBrowserCache: args.useBrowserCache, progress, signal: controller.signal };
     for (let round = loader.wants(); round.length > 0; round = loader.wants()) {
+      let coming = round.length;
+      let parts = 0;
       const files = round.map(async (request) => {
         const { name } = request;
         const heard = (): void => throwIfAborted(controller.signal);
         const sink = {
           expect: (bytes: number) => (heard(), loader.expect(name, bytes)),
-          write: (bytes: Uint8Array) => (heard(), supplySlices(loader, name, bytes)),
+          write: (bytes: Uint8Array) => (heard(), (parts += 1), supplySlices(loader, name, bytes)),
         };
         const there = await fetchFile(args.folder, request, sink, options);
+        coming -= 1;
+        // To read what is complete takes this thread. Others that come at once are heard first, so that it is read while
+        // their digests are computed on another; where they take their time, it is read meanwhile.
+        for (let before = -1; coming > 0 && before !== parts; ) {
+          before = parts;
+          await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+        }
         heard();
         // Only now that the whole file was found right it is said to be complete.
         if (there) loader.supply(name, new Uint8Array(0), true);

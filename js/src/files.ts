@@ -1,6 +1,7 @@
 import { throwIfAborted } from './abort.js';
 import { parts, Whole, type Bytes } from './body.js';
 import { forget, isCurrent, keep, kept, openCache } from './cache.js';
+import { Digester } from './digest.js';
 import { messageOf, PilotLightError } from './errors.js';
 import type { Progress } from './progress.js';
 import type { ModelFolder } from './resolve.js';
@@ -60,8 +61,26 @@ export async function fetchFile(folder: ModelFolder, request: FileRequest, sink:
 }
 
 /** The body of `response`, if it is the file and not a page in the place of an optional one. */
-async function receive(url: string, response: Response, request: FileRequest, sink: Sink, cache: Cache | undefined, { progress, signal }: FetchOptions): Promise<boolean> {
+async function receive(url: string, response: Response, request: FileRequest, sink: Sink, cache: Cache | undefined, options: FetchOptions): Promise<boolean> {
   const total = request.bytes ?? announcedLength(response);
+  const digester = new Digester(request.sha256 === undefined ? undefined : total);
+  try {
+    return await receiveAll(url, response, total, request, sink, cache, digester, options);
+  } finally {
+    digester.end();
+  }
+}
+
+async function receiveAll(
+  url: string,
+  response: Response,
+  total: number | undefined,
+  request: FileRequest,
+  sink: Sink,
+  cache: Cache | undefined,
+  digester: Digester,
+  { progress, signal }: FetchOptions,
+): Promise<boolean> {
   // The browser digests only what is whole, and keeps only what was found right.
   const whole = cache !== undefined || request.sha256 !== undefined ? new Whole(total) : undefined;
   let loaded = 0;
@@ -83,8 +102,7 @@ async function receive(url: string, response: Response, request: FileRequest, si
   }
   checkLength(url, loaded, request.bytes ?? (response.type === 'basic' ? announcedLength(response) : undefined));
   if (whole !== undefined) {
-    await checkDigest(url, whole.bytes, request.sha256);
-    await keep(cache, url, whole.bytes, response.headers);
+    await keep(cache, url, await checked(url, whole.bytes, request.sha256, digester), response.headers);
   }
   finish(request.name, loaded, progress);
   return true;
@@ -101,19 +119,22 @@ function fileUrl(folder: ModelFolder, name: string): string {
 async function fromCache(cache: Cache | undefined, url: string, folder: ModelFolder, request: FileRequest, options: FetchOptions): Promise<Blob | undefined> {
   const response = await kept(cache, url);
   if (response === undefined) return undefined;
+  const digester = new Digester(request.sha256 === undefined ? undefined : request.bytes);
   try {
     const fixed = folder.immutable || request.sha256 !== undefined;
     if (!fixed && !(await isCurrent(url, response, options.signal))) throw invalid(`${url} has changed.`);
     options.progress.download(request.name);
     const file = await response.blob();
     checkLength(url, file.size, request.bytes ?? Number(response.headers.get('content-length')));
-    if (request.sha256 !== undefined) await checkDigest(url, new Uint8Array(await file.arrayBuffer()), request.sha256);
+    if (request.sha256 !== undefined) await checked(url, new Uint8Array(await file.arrayBuffer()), request.sha256, digester);
     return file;
   } catch {
     // Whatever is wrong with the kept copy, the server's is asked for next and judged by itself.
     throwIfAborted(options.signal);
     await forget(cache, url);
     return undefined;
+  } finally {
+    digester.end();
   }
 }
 
@@ -145,18 +166,12 @@ function checkLength(url: string, length: number, expected: number | undefined):
   throw invalid(`${url} has ${length} bytes where ${expected} were announced.`, length < expected);
 }
 
-async function checkDigest(url: string, bytes: Bytes, expected: string | undefined): Promise<void> {
-  if (expected === undefined) return;
-  const digest = await sha256(bytes);
+/** The bytes, in a buffer that may be another, once they have the digest that is `expected`. */
+async function checked(url: string, bytes: Bytes, expected: string | undefined, digester: Digester): Promise<Bytes> {
+  if (expected === undefined) return bytes;
+  const [digest, same] = await digester.sha256(bytes);
   if (digest !== expected.toLowerCase()) throw invalid(`${url} has the digest ${digest}, not ${expected}.`);
-}
-
-async function sha256(bytes: Bytes): Promise<string> {
-  if (globalThis.crypto?.subtle === undefined) {
-    throw new PilotLightError('unsupported', 'The digest that this model names cannot be checked: the page is not a secure context (https, or localhost).');
-  }
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return same;
 }
 
 function finish(name: string, bytes: number, progress: Progress): void {

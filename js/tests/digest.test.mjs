@@ -1,0 +1,52 @@
+// Digests: by a worker where one is ready, and here where none is.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+
+import { Digester } from '../modules/digest.js';
+
+const LARGE = new Uint8Array(2 << 20).fill(7);
+const DIGEST = createHash('sha256').update(LARGE).digest('hex');
+
+/** A worker that is moved what it is sent, and says 'here' of it. */
+function worker() {
+  const self = {
+    terminated: false,
+    terminate: () => (self.terminated = true),
+    postMessage(bytes, transfer) {
+      const moved = structuredClone(bytes, { transfer });
+      queueMicrotask(() => self.onmessage({ data: ['here', moved] }));
+    },
+  };
+  return self;
+}
+
+test('a large file goes to the worker, and its bytes come back', async () => {
+  const started = worker();
+  const digester = new Digester(LARGE.length, () => started);
+  started.onmessage({ data: 'ready' });
+  const bytes = LARGE.slice();
+  const [digest, same] = await digester.sha256(bytes);
+  assert.equal(digest, 'here');
+  assert.deepEqual([bytes.length, same], [0, LARGE]);
+  digester.end();
+  assert.ok(started.terminated);
+});
+
+test('where no worker is ready it is digested here', async () => {
+  const starts = [
+    worker,
+    () => {
+      throw new Error('workers are forbidden');
+    },
+  ];
+  for (const start of starts) assert.deepEqual(await new Digester(LARGE.length, start).sha256(LARGE), [DIGEST, LARGE]);
+});
+
+test('for a small file, and for one of unknown length, none is started', async () => {
+  for (const bytes of [1000, undefined]) {
+    const digester = new Digester(bytes, () => assert.fail('a worker'));
+    assert.deepEqual(await digester.sha256(LARGE), [DIGEST, LARGE]);
+    digester.end();
+  }
+});

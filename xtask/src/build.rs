@@ -44,6 +44,14 @@ pub fn bring(project: &Project, artefacts: &[Artefact]) -> Result<()> {
     Ok(())
 }
 
+/// Makes one artefact, of which the package has more.
+pub fn one(project: &Project, artefact: &Artefact) -> Result<()> {
+    tools::wasm_target(project)?;
+    let wasm_bindgen = tools::wasm_bindgen(project)?;
+    npm::install(&project.js())?;
+    artefact.compile(project, &wasm_bindgen)?.finish()
+}
+
 /// Compiles the scripts into modules, which are tested one by one, and what a page or a worker is started with into one
 /// file each. It takes a second: nothing is gained by finding out whether it has to be done.
 fn scripts(project: &Project) -> Result<()> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::artefact::CPU_RELAXED;
+use crate::artefact::{CPU, CPU_RELAXED};
 use crate::browser::{self, Browser, WebGpu};
 use crate::process::{build_environment, cargo, program, run as run_program, say};
 use crate::project::Project;
@@ -71,7 +71,11 @@ impl Stage {
             Self::Fmt => fmt(project),
             Self::Clippy => clippy(project),
             Self::Native => native(project),
-            Self::WasmCpu => wasm(project, "", WebGpu::None),
+            Self::WasmCpu => {
+                wasm(project, "", WebGpu::None)?;
+                // Now, since cargo keeps the crate compiled for one set of features. The GPU's is the first to be built.
+                build::one(project, &CPU)
+            }
             Self::WasmGpu => wasm(project, "gpu", WebGpu::Software),
             Self::Build => build::run(project),
             Self::Web => web(project),
@@ -98,7 +102,7 @@ pub fn run(project: &Project, stages: &[Stage]) -> Result<()> {
 /// Finds out at the start what cannot be brought, not after half an hour.
 fn check_prerequisites(project: &Project, stages: &[Stage]) -> Result<()> {
     let any = |of: &[Stage]| stages.iter().any(|stage| of.contains(stage));
-    if any(&[Stage::Build, Stage::Web]) {
+    if any(&[Stage::WasmCpu, Stage::Build, Stage::Web]) {
         tools::node(project)?;
     }
     if any(&[Stage::WasmCpu, Stage::WasmGpu]) {
@@ -157,9 +161,10 @@ fn wasm(project: &Project, features: &str, webgpu: WebGpu) -> Result<()> {
     tools::on_path(&mut command, project)?;
     run_program(
         command
-            .args(["test", WASM_TESTS.0, "--headless", "--chrome", "--chromedriver"])
+            .args(["test", "--headless", "--chrome", "--chromedriver"])
             .arg(&browser.driver)
-            .args(["--mode", "no-install", "--release", "--", "--features", features])
+            // What comes behind the folder is handed on to cargo.
+            .args(["--mode", "no-install", "--release", WASM_TESTS.0, "--features", features])
             .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser.write_settings(project, webgpu)?)
             .env("WASM_BINDGEN_TEST_TIMEOUT", BROWSER_TIMEOUT_S)
             .env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", DRIVER_TIMEOUT_S),

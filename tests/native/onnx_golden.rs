@@ -1,12 +1,13 @@
 //! The cases of `tests/golden/onnx`, whose README says how they are kept.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs;
 
 use burn::tensor::{DType, TensorData};
 use pilot_light::models::graph::Port;
 use safetensors::{Dtype, SafeTensors};
+use zune_png::PngDecoder;
+use zune_png::zune_core::bytestream::ZCursor;
 
 use crate::support::{fetched, golden};
 
@@ -166,12 +167,12 @@ struct Picture {
 /// A piece of a photographed page; see the README.
 fn cut([page, x, y, width, height, repeated, turned]: [usize; 7]) -> Picture {
     let name = ["page.png", "text.png"][page];
-    let file = File::open(fetched(&format!("samples/scans/{name}"))).expect("a photograph");
-    let mut reader = png::Decoder::new(BufReader::new(file)).read_info().expect("a picture");
-    let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
-    let info = reader.next_frame(&mut pixels).expect("pixels");
-    assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Grayscale, png::BitDepth::Eight));
-    let rows = (0..height * repeated).map(|row| &pixels[(y + row / repeated) * info.line_size + x..][..width]);
+    let file = fs::read(fetched(&format!("samples/scans/{name}"))).expect("a photograph");
+    let mut decoder = PngDecoder::new(ZCursor::new(file));
+    let pixels = decoder.decode_raw().expect("a picture");
+    let (line, lines) = decoder.dimensions().expect("its size");
+    assert_eq!(pixels.len(), line * lines, "one byte for each pixel");
+    let rows = (0..height * repeated).map(|row| &pixels[(y + row / repeated) * line + x..][..width]);
     let mut pixels: Vec<u8> =
         rows.flat_map(|row| row.iter().flat_map(|&pixel| std::iter::repeat_n(pixel, repeated))).collect();
     if turned == 1 {

@@ -39,9 +39,9 @@ for (const [device, webgpu, passing, least] of [
       const wrong = await Promise.all(
         opened.map(async (browser) => {
           const found = {};
-          while (left.length > 0) {
+          for (let some = left.splice(0, PAGE); some.length > 0; some = left.splice(0, PAGE)) {
             const page = await browser.page({ device, worker: false });
-            Object.assign(found, await runNodes(page, device, left.splice(0, PAGE)));
+            Object.assign(found, await runNodes(page, device, some));
             await page.context().close();
           }
           return found;

@@ -1,3 +1,4 @@
+import { sha256 } from './digest.js';
 import type { Handle } from './handle.js';
 import { invalid, splitSignal } from './input.js';
 import { checked, label, truthOf, type LabelledText } from './labels.js';
@@ -86,6 +87,5 @@ export function tierOf(tier: unknown, tiers: number): number {
 async function digest(examples: LabelledText[]): Promise<string> {
   if (globalThis.crypto?.subtle === undefined) return '';
   const lines = examples.map(({ text, label, entities }) => `${JSON.stringify({ text, label, entities })}\n`).join('');
-  const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(lines)));
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return sha256(new TextEncoder().encode(lines));
 }

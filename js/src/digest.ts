@@ -28,7 +28,7 @@ export class Digester {
   /**
    * The SHA-256 of `bytes` in hexadecimal, and the bytes, whose buffer may be another afterwards. Nothing else is in it.
    *
-   * @throws PilotLightError kind 'unsupported' where the page may not digest.
+   * @throws PilotLightError kind 'unsupported' where the page may not digest, 'invalid-artefact' where the worker fails.
    */
   async sha256(bytes: Bytes): Promise<[string, Bytes]> {
     if (globalThis.crypto?.subtle === undefined) {
@@ -37,8 +37,10 @@ export class Digester {
     const worker = this.#worker;
     if (worker === undefined || !this.#ready) return [await sha256(bytes), bytes];
     return new Promise((resolve, reject) => {
-      worker.onmessage = ({ data }: MessageEvent<[string, Bytes]>) => resolve(data);
-      worker.onerror = ({ message }) => reject(new Error(message));
+      const fail = (message: string): void => reject(new PilotLightError('invalid-artefact', `A file could not be digested: ${message}`, { retryable: true }));
+      worker.onmessage = ({ data }: MessageEvent<[string, Bytes] | string>) => (typeof data === 'string' ? fail(data) : resolve(data));
+      worker.onmessageerror = () => fail('it could not be handed over');
+      worker.onerror = (event) => (event.preventDefault(), fail(event.message));
       worker.postMessage(bytes, [bytes.buffer]);
     });
   }

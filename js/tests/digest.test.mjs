@@ -43,6 +43,15 @@ test('where no worker is ready it is digested here', async () => {
   for (const start of starts) assert.deepEqual(await new Digester(LARGE.length, start).sha256(LARGE), [DIGEST, LARGE]);
 });
 
+test('a worker that fails is not waited for', async () => {
+  for (const fails of [(self) => self.onmessage({ data: 'no memory' }), (self) => self.onmessageerror(), (self) => self.onerror({ message: 'no memory', preventDefault() {} })]) {
+    const started = { ...worker(), postMessage: () => queueMicrotask(() => fails(started)) };
+    const digester = new Digester(LARGE.length, () => started);
+    started.onmessage({ data: 'ready' });
+    await assert.rejects(digester.sha256(LARGE.slice()), { kind: 'invalid-artefact', retryable: true });
+  }
+});
+
 test('for a small file, and for one of unknown length, none is started', async () => {
   for (const bytes of [1000, undefined]) {
     const digester = new Digester(bytes, () => assert.fail('a worker'));

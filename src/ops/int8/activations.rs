@@ -115,7 +115,7 @@ impl<const R: usize> Few<'_, R> {
             }
         }
         let sums = simd::integers(self.words, quads, scales, room.as_chunks().0);
-        // Each by itself: to fill memory of any size is a call that takes longer than a tile.
+        // Each by itself: to fill as much memory as there are groups is a call that takes half as long as the tile.
         for digits in [self.below, self.above] {
             digits.iter().for_each(|second| room[second.sums as usize] = [0; PANEL]);
         }

@@ -57,15 +57,11 @@ impl Packed {
         scales: &[f32],
         zeros: &[f32],
     ) -> Option<Self> {
-        if block == 0 || !block.is_multiple_of(2) {
+        if !fit(bits, (rows, columns), block, bytes, [scales, zeros]) {
             return None;
         }
         let blocks = rows.div_ceil(block);
-        let stride = bits.bytes(block).checked_mul(blocks)?;
-        let count = blocks.checked_mul(columns)?;
-        if Some(bytes.len()) != stride.checked_mul(columns) || scales.len() != count || zeros.len() != count {
-            return None;
-        }
+        let stride = bits.bytes(block) * blocks;
         let panels = columns.div_ceil(PANEL);
         let mut packed = vec![0; panels * PANEL * stride];
         let mut pair = [vec![[0.0; PANEL]; panels * blocks], vec![[0.0; PANEL]; panels * blocks]];
@@ -116,6 +112,16 @@ impl Packed {
             row = end;
         }
     }
+}
+
+/// Whether these are so many as [`Packed::new`] wants: `bytes`, and the numbers of each of `pairs`.
+pub fn fit(bits: Bits, (rows, columns): (usize, usize), block: usize, bytes: &[u8], pairs: [&[f32]; 2]) -> bool {
+    if block == 0 || !block.is_multiple_of(2) {
+        return false;
+    }
+    let count = rows.div_ceil(block).checked_mul(columns);
+    count.and_then(|count| count.checked_mul(bits.bytes(block))) == Some(bytes.len())
+        && pairs.iter().all(|numbers| Some(numbers.len()) == count)
 }
 
 #[inline(always)]

@@ -5,6 +5,7 @@ mod calibrate;
 mod chain;
 mod encoders;
 mod files;
+mod gguf;
 mod int8;
 mod minilm;
 mod onnx_golden;

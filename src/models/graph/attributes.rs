@@ -31,6 +31,12 @@ impl Attributes {
         self.0.push((name.to_string(), value, Cell::new(false)));
     }
 
+    /// Has it be `value`, whether it was there or not.
+    pub fn set(&mut self, name: &str, value: Attribute) {
+        self.0.retain(|(known, ..)| known != name);
+        self.push(name, value);
+    }
+
     /// Attributes with one integer each, for operators that are made here.
     pub fn of_ints(values: &[(&str, i64)]) -> Self {
         let mut attributes = Self::default();

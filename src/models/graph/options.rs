@@ -17,7 +17,8 @@ pub struct GraphOptions {
     /// less than a dispatch.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub gpu_min_elements: usize,
-    /// Whether products with matrices of 32-bit floats that are constants are computed in 8 bits, on the CPU.
+    /// Whether products with matrices that are constants are computed in 8 bits, on the CPU: those of 32-bit floats are
+    /// quantised, and those that the file has in 4 or 8 bits are multiplied as they are.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub int8: bool,
 }

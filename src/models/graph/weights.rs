@@ -1,13 +1,15 @@
 //! Constant matrices that products are made with are laid out for the kernels: in 8 bits, where that is asked for, or
-//! as panels of floats, so that a product need not pack them each time. Each is freed before the next is made.
+//! as panels of floats, so that a product need not pack them each time. Each is freed before the next is made. Those that
+//! the file has packed are only told that 8 bits will do.
 
 use std::collections::HashMap;
 
 use burn::tensor::DType;
 
-use super::attributes::Attributes;
+use super::attributes::{Attribute, Attributes};
 use super::host::{self, HostTensor};
-use super::ops::{NEWEST_OPSET, OWN_DOMAIN, int8, panels};
+use super::ops::bits::{ACCURACY_LEVEL, INT8};
+use super::ops::{MICROSOFT, NEWEST_OPSET, OWN_DOMAIN, int8, panels};
 use super::program::{Block, Node, Program, Slot};
 use crate::ops::gemm::Matrix;
 use crate::ops::int8::Packed;
@@ -38,6 +40,9 @@ pub fn pack(program: &mut Program, form: Form) {
 fn pack_block(block: &mut Block, program: &mut Program, form: Form, wanted: &HashMap<Slot, usize>) {
     for node in &mut block.nodes {
         node.blocks.iter_mut().for_each(|(_, inner)| pack_block(inner, program, form, wanted));
+        if form == Form::Int8 && (node.domain.as_str(), node.op.as_str()) == (MICROSOFT, "MatMulNBits") {
+            node.attributes.set(ACCURACY_LEVEL, Attribute::Int(INT8));
+        }
         let Some(transposed) = product(node, program) else { continue };
         let [Some(x), Some(slot), ref bias @ ..] = node.inputs[..] else { continue };
         let Some(matrix) = program.constants.get(&slot).filter(|_| program.types[x] == Some(DType::F32)) else {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::ops::simd::{self, GROUP, PANEL, Quad, Second, Word};
+use crate::ops::simd::{self, PANEL, Quad, Second, Word};
 use crate::ops::{parallel, rows};
 
 /// Root mean squares that the steps of an activation cover.
@@ -38,6 +38,8 @@ struct Digits {
 #[derive(Clone, Copy, Default)]
 pub struct Row {
     step: f32,
+    /// What the numbers were multiplied by: one by `step`, or nought.
+    by: f32,
     zero: f32,
 }
 
@@ -63,8 +65,8 @@ impl Row {
 }
 
 impl Left {
-    /// Quantises the rows `x`, of so many numbers each.
-    pub fn new(x: &[f32], inputs: usize) -> Self {
+    /// Quantises the rows `x`, of so many numbers each, to be multiplied by weights of which `group` quads have a scale.
+    pub fn new(x: &[f32], inputs: usize, group: usize) -> Self {
         let (depth, count) = (inputs.div_ceil(4), x.len() / inputs);
         let mut words = vec![Word::default(); tiles(0..count).map(|rows| width(rows.len()) * depth).sum()];
         let mut rows = vec![Row::default(); count];
@@ -73,7 +75,7 @@ impl Left {
         let mut found: Vec<Digits> = x.chunks(each * inputs).map(|_| Digits::default()).collect();
         let parts = x.chunks(each * inputs).zip(words.chunks_mut(each * depth)).zip(rows.chunks_mut(each));
         parallel::for_each(parts.zip(&mut found).collect(), |_, (((x, words), rows), found)| {
-            found.quantise(x, inputs, words, rows);
+            found.quantise(x, inputs, group, words, rows);
         });
         let mut digits = Digits::default();
         for part in found {
@@ -82,6 +84,18 @@ impl Left {
             digits.seconds.extend(part.seconds);
         }
         Self { depth, words, rows, digits }
+    }
+
+    /// The sums of what the integers of each group stand for, for each of the rows `x` that these were made of.
+    pub fn sums(&self, x: &[f32], inputs: usize, group: usize) -> Vec<f32> {
+        let mut sums = Vec::with_capacity(self.rows.len() * inputs.div_ceil(4 * group));
+        for (row, x) in self.rows.iter().zip(x.chunks_exact(inputs)) {
+            for x in x.chunks(4 * group) {
+                let number = |x: &f32| simd::nearest(*x, row.by, row.zero) - row.zero as i32;
+                sums.push(x.iter().map(number).sum::<i32>() as f32 * row.step);
+            }
+        }
+        sums
     }
 
     /// The rows of a tile, `R` if there is more than one.
@@ -108,13 +122,19 @@ impl<const R: usize> Few<'_, R> {
     /// The sums with a panel. `room` is for those of second digits: a panel for each row of each group, nought before and
     /// after.
     #[inline(always)]
-    pub fn multiply(&self, quads: &[Quad], scales: &[[f32; PANEL]], room: &mut [[i32; PANEL]]) -> [[f32; PANEL]; R] {
+    pub fn multiply(
+        &self,
+        quads: &[Quad],
+        scales: &[[f32; PANEL]],
+        group: usize,
+        room: &mut [[i32; PANEL]],
+    ) -> [[f32; PANEL]; R] {
         for (digits, by) in [(self.below, -1), (self.above, 1)] {
             if !digits.is_empty() {
                 simd::seconds(digits, by, quads, room);
             }
         }
-        let sums = simd::integers(self.words, quads, scales, room.as_chunks().0);
+        let sums = simd::integers(self.words, quads, scales, room.as_chunks().0, group);
         // Each by itself: to fill as much memory as there are groups is a call that takes half as long as the tile.
         for digits in [self.below, self.above] {
             digits.iter().for_each(|second| room[second.sums as usize] = [0; PANEL]);
@@ -125,15 +145,15 @@ impl<const R: usize> Few<'_, R> {
 
 impl Digits {
     /// Quantises the rows `x` into `words` and `rows`; what does not fit is added to itself.
-    fn quantise(&mut self, x: &[f32], inputs: usize, words: &mut [Word], rows: &mut [Row]) {
+    fn quantise(&mut self, x: &[f32], inputs: usize, group: usize, words: &mut [Word], rows: &mut [Row]) {
         let depth = inputs.div_ceil(4);
         let tiles = x.chunks(TILE * inputs).zip(words.chunks_mut(TILE * depth)).zip(rows.chunks_mut(TILE));
         let mut above = Vec::new();
         for ((x, words), rows) in tiles {
             let digits = [&mut self.seconds, &mut above];
             match width(rows.len()) {
-                1 => quantise::<1>(x, inputs, words.as_chunks_mut().0, digits, rows),
-                _ => quantise::<TILE>(x, inputs, words.as_chunks_mut().0, digits, rows),
+                1 => quantise::<1>(x, (inputs, group), words.as_chunks_mut().0, digits, rows),
+                _ => quantise::<TILE>(x, (inputs, group), words.as_chunks_mut().0, digits, rows),
             }
             let middle = self.seconds.len();
             self.seconds.append(&mut above);
@@ -145,29 +165,26 @@ impl Digits {
 /// Quantises the rows of a tile into `words`, and into `digits` what does not fit.
 fn quantise<const R: usize>(
     x: &[f32],
-    inputs: usize,
+    (inputs, group): (usize, usize),
     words: &mut [[Word; R]],
     mut digits: [&mut Vec<Second>; 2],
     rows: &mut [Row],
 ) {
-    let mut by = [0.0; R];
-    for ((row, by), x) in rows.iter_mut().zip(&mut by).zip(x.chunks_exact(inputs)) {
-        (*row, *by) = Row::new(x);
-    }
+    rows.iter_mut().zip(x.chunks_exact(inputs)).for_each(|(row, x)| *row = Row::new(x));
     for (block, words) in words.chunks_mut(BLOCK / 4).enumerate() {
         let mut all = [[Word::default(); 4]; R];
-        for (row, ((x, own), by)) in x.chunks_exact(inputs).zip(rows.iter()).zip(&by).enumerate() {
+        for (row, (x, own)) in x.chunks_exact(inputs).zip(rows.iter()).enumerate() {
             let x = &x[block * BLOCK..];
             let numbers = match x.first_chunk::<BLOCK>() {
                 Some(x) => *x,
                 None => std::array::from_fn(|at| x.get(at).copied().unwrap_or(0.0)),
             };
-            let (low, high) = simd::quantise(&numbers, *by, own.zero);
+            let (low, high) = simd::quantise(&numbers, own.by, own.zero);
             all[row] = low;
             for (digits, high) in digits.iter_mut().zip(high.into_iter().flatten()) {
                 for (at, word) in high.into_iter().enumerate().filter(|(_, word)| *word != Word::default()) {
                     let quad = block * BLOCK / 4 + at;
-                    digits.push(Second { quad: quad as u32, sums: (quad / GROUP * R + row) as u32, word });
+                    digits.push(Second { quad: quad as u32, sums: (quad / group * R + row) as u32, word });
                 }
             }
         }
@@ -188,8 +205,8 @@ fn width(rows: usize) -> usize {
 }
 
 impl Row {
-    /// Of `x`, and what it is multiplied by.
-    fn new(x: &[f32]) -> (Self, f32) {
+    /// Of `x`.
+    fn new(x: &[f32]) -> Self {
         let (least, most, squares) = rows::extent(x);
         let span = SPAN * (squares / x.len() as f32).sqrt();
         let (least, most) = (least.min(0.0), most.max(0.0));
@@ -199,6 +216,6 @@ impl Row {
         // `min` and `max` pass over what is no number; its row is none.
         let step = if span.is_nan() { f32::NAN } else { (high - low) / STEPS };
         let by = if step > 0.0 { 1.0 / step } else { 0.0 };
-        (Self { step, zero: (-low * by).round_ties_even() }, by)
+        Self { step, by, zero: (-low * by).round_ties_even() }
     }
 }

@@ -18,149 +18,71 @@
 
 use std::ops::Range;
 
-use super::gemm::{Finish, LEAST_SHARED, Matrix};
+use super::gemm::{Finish, LEAST_SHARED, Matrix, Product, Start};
+use super::panels::Panels;
 use super::parallel::{Tile, split, whole};
-use super::simd::{GROUP, PANEL, Quad};
+use super::simd::{PANEL, Quad};
 use activations::{Left, TILE, tiles};
+pub use blocks::Blocks;
+use packed::GROUP_SIZE;
+pub use packed::{Packed, Shapes};
 
 mod activations;
+mod blocks;
+mod packed;
 #[cfg(test)]
 mod tests;
 
-/// Largest weight.
-const LARGEST: f32 = 127.0;
-/// Inputs that share a scale.
-const GROUP_SIZE: usize = 4 * GROUP;
 /// Bytes of weights that are multiplied at once: half of the innermost cache.
 const CACHED: usize = 24 << 10;
-
-/// Weights of a linear layer, quantised.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Packed {
-    /// Inputs and outputs.
-    pub shape: (usize, usize),
-    /// [`Quad`]s: panels of outputs, and in them four inputs each.
-    pub quads: Vec<i32>,
-    /// Panels of outputs, and in them groups of inputs, with a scale for each output.
-    pub scales: Vec<f32>,
-    /// The sum of each output's weights: what a zero point takes away.
-    pub sums: Vec<f32>,
-}
-
-/// The shapes of the parts of a layer of so many inputs and outputs: panels and what is in them, as [`Packed`] has it.
-pub struct Shapes {
-    /// `[panels, inputs / 4, PANEL]`
-    pub quads: [usize; 3],
-    /// `[panels, groups, PANEL]`
-    pub scales: [usize; 3],
-    /// `[panels, PANEL]`
-    pub sums: [usize; 2],
-}
-
-impl Shapes {
-    /// Those of a layer of so many inputs and outputs.
-    pub fn new((inputs, outputs): (usize, usize)) -> Self {
-        let panels = outputs.div_ceil(PANEL);
-        Self {
-            quads: [panels, inputs.div_ceil(4), PANEL],
-            scales: [panels, inputs.div_ceil(GROUP_SIZE), PANEL],
-            sums: [panels, PANEL],
-        }
-    }
-}
 
 /// Weights of a linear layer, wherever they lie.
 #[derive(Clone, Copy)]
 pub struct Linear<'a> {
     inputs: usize,
     outputs: usize,
-    quads: &'a [Quad],
+    /// Quads that have a scale of their own.
+    group: usize,
+    numbers: Numbers<'a>,
     scales: &'a [[f32; PANEL]],
     sums: &'a [[f32; PANEL]],
+    /// What is added to the weights of a group, for each group and output.
+    offsets: Option<Panels<'a>>,
 }
 
-impl Packed {
-    /// Quantises `weights`, a matrix with a row for each of so many inputs and a column for each of so many outputs.
-    pub fn quantise((inputs, outputs): (usize, usize), weights: Matrix<'_>) -> Self {
-        let Shapes { quads: [panels, depth, _], scales: [_, groups, _], .. } = Shapes::new((inputs, outputs));
-        let mut quads = Vec::with_capacity(panels * depth * PANEL);
-        let (mut scales, mut sums) = (Vec::with_capacity(panels * groups * PANEL), Vec::with_capacity(panels * PANEL));
-        for panel in 0..panels {
-            let columns = panel * PANEL..outputs.min((panel + 1) * PANEL);
-            // Rows and columns that are not there are nought.
-            let weight = |row: usize, at: usize| {
-                let there = row < inputs && panel * PANEL + at < columns.end;
-                if there { weights.get(row, panel * PANEL + at) } else { 0.0 }
-            };
-            let mut sum = [0.0; PANEL];
-            for group in 0..groups {
-                let rows = group * GROUP_SIZE..inputs.min((group + 1) * GROUP_SIZE);
-                let mut largest = [0f32; PANEL];
-                for row in rows.clone() {
-                    (0..PANEL).for_each(|at| largest[at] = largest[at].max(weight(row, at).abs()));
-                }
-                let scale = largest.map(|largest| largest / LARGEST);
-                for row in rows.step_by(4) {
-                    let mut bytes = [[0; 4]; PANEL];
-                    for at in 0..PANEL {
-                        for (place, byte) in bytes[at].iter_mut().enumerate() {
-                            let number = (weight(row + place, at) / scale[at]).round_ties_even();
-                            // Where all are nought this is no number, which becomes nought.
-                            *byte = number as i8 as u8;
-                            sum[at] += f32::from(*byte as i8) * scale[at];
-                        }
-                    }
-                    quads.extend(bytes.map(i32::from_le_bytes));
-                }
-                scales.extend(scale);
-            }
-            sums.extend(sum);
-        }
-        Self { shape: (inputs, outputs), quads, scales, sums }
-    }
-
-    /// Layers with the same inputs as one, whose outputs lie side by side.
-    pub fn beside(parts: Vec<Self>) -> Self {
-        let parts = match <[Self; 1]>::try_from(parts) {
-            Ok([one]) => return one,
-            Err(parts) => parts,
-        };
-        let inputs = parts.first().map_or(0, |part| part.shape.0);
-        let shape = (inputs, parts.iter().map(|part| part.shape.1).sum());
-        // Where panels are whole they lie one after another.
-        if parts.iter().rev().skip(1).all(|part| part.shape.1.is_multiple_of(PANEL)) {
-            let mut all = Self { shape, quads: Vec::new(), scales: Vec::new(), sums: Vec::new() };
-            for part in parts {
-                all.quads.extend(part.quads);
-                all.scales.extend(part.scales);
-                all.sums.extend(part.sums);
-            }
-            return all;
-        }
-        let Shapes { quads: [panels, depth, _], scales: [_, groups, _], .. } = Shapes::new(shape);
-        let mut all = Self {
-            shape,
-            quads: vec![0; panels * depth * PANEL],
-            scales: vec![0.0; panels * groups * PANEL],
-            sums: vec![0.0; panels * PANEL],
-        };
-        let mut to = 0;
-        for part in &parts {
-            for from in 0..part.shape.1 {
-                copy_column(&mut all.quads, to, &part.quads, from, depth);
-                copy_column(&mut all.scales, to, &part.scales, from, groups);
-                copy_column(&mut all.sums, to, &part.sums, from, 1);
-                to += 1;
-            }
-        }
-        all
-    }
+/// Weights as they are multiplied, or smaller.
+#[derive(Clone, Copy)]
+enum Numbers<'a> {
+    /// Of 8 bits.
+    Bytes(&'a [Quad]),
+    /// Of 4 bits: of two quads the first in the lower halves of the bytes.
+    Halves(&'a [Quad]),
 }
 
-/// Copies a column of panels that have so many rows.
-fn copy_column<T: Copy>(to: &mut [T], column: usize, from: &[T], old: usize, rows: usize) {
-    let place = |column: usize, row: usize| (column / PANEL * rows + row) * PANEL + column % PANEL;
-    (0..rows).for_each(|row| to[place(column, row)] = from[place(old, row)]);
+/// Columns that are computed at once, their weights, and what is added to them.
+struct Strip<'a> {
+    columns: Range<usize>,
+    quads: &'a [Quad],
+    bias: &'a [f32],
+}
+
+impl Numbers<'_> {
+    /// The quads of `panels`, `depth` in each, in `room` if they are not there anyway.
+    fn panels<'s>(&'s self, panels: Range<usize>, depth: usize, room: &'s mut Vec<Quad>) -> &'s [Quad] {
+        match self {
+            Self::Bytes(quads) => &quads[panels.start * depth..panels.end * depth],
+            Self::Halves(pairs) => {
+                let stride = depth.div_ceil(2);
+                room.clear();
+                for panel in panels {
+                    let (whole, rest) = pairs[panel * stride..][..stride].split_at(depth / 2);
+                    whole.iter().for_each(|pair| room.extend(blocks::unpack(pair)));
+                    rest.iter().for_each(|pair| room.push(blocks::unpack(pair)[0]));
+                }
+                room
+            }
+        }
+    }
 }
 
 impl<'a> Linear<'a> {
@@ -177,13 +99,14 @@ impl<'a> Linear<'a> {
             && is(scales.len(), &shapes.scales)
             && is(sums.len(), &shapes.sums);
         let (quads, scales, sums) = (quads.as_chunks().0, scales.as_chunks().0, sums.as_chunks().0);
-        fits.then_some(Self { inputs, outputs, quads, scales, sums })
+        let (group, numbers) = (GROUP_SIZE / 4, Numbers::Bytes(quads));
+        fits.then_some(Self { inputs, outputs, group, numbers, scales, sums, offsets: None })
     }
 
     /// What becomes of the rows `x`, into the rows `out`. `bias` is added to each, unless it is empty, and `finish` is
     /// done to each piece of a row in the end.
     pub fn write(&self, x: &[f32], bias: &[f32], finish: Option<&Finish<'_>>, out: &mut [f32]) {
-        let left = Left::new(x, self.inputs);
+        let left = Left::new(x, self.inputs, self.group);
         let none = vec![0.0; if bias.is_empty() { self.outputs } else { 0 }];
         let bias = if bias.is_empty() { &none } else { bias };
         let count = left.rows.len();
@@ -195,9 +118,16 @@ impl<'a> Linear<'a> {
                 rows = split(count, TILE, 4 * TILE);
             }
         }
+        let last = finish.filter(|_| self.offsets.is_none());
         Tile::new(out, self.outputs, count, self.outputs).for_each_part(&rows, &columns, |rows, columns, mut out| {
-            self.write_part(&left, rows, columns, bias, finish, &mut out);
+            self.write_part(&left, rows, columns, bias, last, &mut out);
         });
+        if let Some(offsets) = &self.offsets {
+            let (groups, sums) = (self.groups(), left.sums(x, self.inputs, self.group));
+            let mut product = Product::new((count, self.outputs, groups), Matrix::new(&sums, groups), offsets);
+            (product.start, product.finish) = (Start::Result, finish);
+            product.write(out, self.outputs);
+        }
     }
 
     /// Computes `rows` of `columns`, which begin with a whole tile and a whole panel, into `out`.
@@ -210,11 +140,13 @@ impl<'a> Linear<'a> {
         finish: Option<&Finish<'_>>,
         out: &mut Tile<'_, f32>,
     ) {
-        let (depth, groups) = (self.inputs.div_ceil(4), self.inputs.div_ceil(GROUP_SIZE));
+        let depth = self.inputs.div_ceil(4);
         let width = (CACHED / (depth * size_of::<Quad>())).max(1) * PANEL;
-        let mut room = vec![[0; PANEL]; groups * TILE];
+        let (mut unpacked, mut room) = (Vec::new(), vec![[0; PANEL]; self.groups() * TILE]);
         for block in columns.clone().step_by(width) {
             let some = block..columns.end.min(block + width);
+            let quads = self.numbers.panels(block / PANEL..some.end.div_ceil(PANEL), depth, &mut unpacked);
+            let strip = Strip { columns: some.clone(), quads, bias: &bias[some.clone()] };
             for few in tiles(rows.clone()) {
                 let places = (
                     few.start - rows.start..few.end - rows.start,
@@ -222,8 +154,8 @@ impl<'a> Linear<'a> {
                 );
                 let mut out = out.part(places.0, places.1);
                 match few.len() {
-                    1 => self.write_tile::<1>(left, &few, &some, bias, &mut room, &mut out),
-                    _ => self.write_tile::<TILE>(left, &few, &some, bias, &mut room, &mut out),
+                    1 => self.write_tile::<1>(left, &few, &strip, &mut room, &mut out),
+                    _ => self.write_tile::<TILE>(left, &few, &strip, &mut room, &mut out),
                 }
                 if let Some(finish) = finish {
                     (0..few.len()).for_each(|row| finish(out.row(row, 0..some.len())));
@@ -232,27 +164,32 @@ impl<'a> Linear<'a> {
         }
     }
 
-    /// Computes the rows `few` of a tile, of which there is one or room for `R`. `room` is for what [`Few::multiply`](activations::Few::multiply) wants.
+    /// How many scales an output has.
+    fn groups(&self) -> usize {
+        self.inputs.div_ceil(4 * self.group)
+    }
+
+    /// Computes the rows `few` of a tile, of which there is one or room for `R`, and the columns of `strip`. `room` is for
+    /// what [`Few::multiply`](activations::Few::multiply) wants.
     #[inline(always)]
     fn write_tile<const R: usize>(
         &self,
         left: &Left,
         few: &Range<usize>,
-        columns: &Range<usize>,
-        bias: &[f32],
+        strip: &Strip<'_>,
         room: &mut [[i32; PANEL]],
         out: &mut Tile<'_, f32>,
     ) {
-        let (depth, groups) = (self.inputs.div_ceil(4), self.inputs.div_ceil(GROUP_SIZE));
+        let groups = self.groups();
         let tile = left.tile::<R>(few);
-        for first in columns.clone().step_by(PANEL) {
-            let (panel, own) = (first / PANEL, first..columns.end.min(first + PANEL));
-            let quads = &self.quads[panel * depth..][..depth];
+        let quads = strip.quads.chunks_exact(self.inputs.div_ceil(4));
+        for (place, (quads, bias)) in quads.zip(strip.bias.chunks(PANEL)).enumerate() {
+            let panel = strip.columns.start / PANEL + place;
+            let own = place * PANEL..place * PANEL + bias.len();
             let scales = &self.scales[panel * groups..][..groups];
-            let sums = tile.multiply(quads, scales, room);
+            let sums = tile.multiply(quads, scales, self.group, room);
             for ((row, sums), place) in left.rows[few.clone()].iter().zip(&sums).zip(0..) {
-                let out = out.row(place, own.start - columns.start..own.end - columns.start);
-                row.finish(sums, &self.sums[panel], &bias[own.clone()], out);
+                row.finish(sums, &self.sums[panel], bias, out.row(place, own.clone()));
             }
         }
     }

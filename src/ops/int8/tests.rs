@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::activations::{SPAN, STEPS};
 use super::*;
+use crate::ops::packed::Bits;
 use crate::ops::parallel;
 
 /// Numbers as activations are: most are small, a few are not.
@@ -64,6 +65,70 @@ proptest! {
         let middle = outputs / 3;
         prop_assert_eq!(Packed::beside(vec![part(0..middle), part(middle..outputs)]), packed);
     }
+}
+
+/// A layer of blocks is what three loops over its weights give, and the same however its rows are shared out.
+fn check_blocks(bits: Bits, (rows, inputs, outputs): (usize, usize, usize), block: usize, offset: f32, seed: u32) {
+    let middle = if bits == Bits::Four { 8 } else { 128 };
+    let blocks = inputs.div_ceil(block);
+    let number =
+        |output: usize, at: usize| ((output * 31 + at * 17 + seed as usize) % (2 * middle)) as i32 - middle as i32;
+    let pair = |output: usize, at: usize| {
+        let turn = (output * blocks + at) % 7;
+        (0.01 + turn as f32 / 100.0, offset * (turn as f32 - 2.0))
+    };
+    let packed = Blocks::new((inputs, outputs), block, bits, |output, at, numbers| {
+        // Behind the last input too.
+        numbers.iter_mut().enumerate().for_each(|(place, to)| *to = number(output, at * block + place) as i8);
+        pair(output, at)
+    });
+    let packed = packed.unwrap();
+    let (x, bias) = (activations(rows * inputs, seed), activations(outputs, !seed));
+    let negative = |row: &mut [f32]| row.iter_mut().for_each(|x| *x = -*x);
+    let mut out = vec![9.0; rows * outputs];
+    packed.linear().write(&x, &bias, Some(&negative), &mut out);
+    for (x, out) in x.chunks_exact(inputs).zip(out.chunks_exact(outputs)) {
+        let squares = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+        let half = f64::from(SPAN / STEPS) / 2.0 * (squares / inputs as f64).sqrt();
+        for (output, is) in out.iter().enumerate() {
+            let (mut wanted, mut bound) = (f64::from(bias[output]), 1e-4);
+            for (at, x) in x.iter().enumerate() {
+                let (scale, offset) = pair(output, at / block);
+                let weight = f64::from(number(output, at)) * f64::from(scale) + f64::from(offset);
+                wanted += f64::from(*x) * weight;
+                bound += half * weight.abs() + f64::from(x.abs()) * weight.abs() * 1e-5;
+            }
+            assert!((wanted + f64::from(*is)).abs() < bound, "{bits:?} {output}: {is}, {wanted}, {bound}");
+        }
+        let mut alone = vec![9.0; outputs];
+        packed.linear().write(x, &bias, Some(&negative), &mut alone);
+        assert_eq!(alone, out);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn blocks_are_those_of_three_loops(
+        (rows, inputs, outputs) in (1usize..11, 1usize..300, 1usize..200),
+        block in 1usize..9,
+        seed in 0u32..1000,
+    ) {
+        parallel::start_helper();
+        for bits in [Bits::Four, Bits::Eight] {
+            for offset in [0.0, 0.1] {
+                check_blocks(bits, (rows, inputs, outputs), 8 * block, offset, seed);
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_that_bytes_do_not_fit_are_refused() {
+    let new = |shape, block| Blocks::new(shape, block, Bits::Four, |_, _, _| (1.0, 0.0)).is_some();
+    assert!(new((32, 2), 32));
+    assert!(!new((32, 2), 12) && !new((32, 2), 0) && !new((0, 2), 32) && !new((32, 0), 32));
 }
 
 #[test]

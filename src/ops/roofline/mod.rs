@@ -14,6 +14,8 @@ mod registers;
 const SUMS: usize = 12;
 /// Rows of a tile.
 const ROWS: usize = 4;
+/// Rows of a panel that share a scale.
+const GROUP: usize = 32;
 /// How deep a tile is: its panel is half of what the innermost cache holds.
 const DEPTH: usize = 384;
 
@@ -46,10 +48,10 @@ pub fn integers_in_cache(turns: usize) -> f64 {
     let ([word, ..], _) = simd::quantise(&[3.0; 16], 1.0, 0.0);
     let left = vec![[word; ROWS]; DEPTH];
     let right = vec![[0x0102_0304; PANEL]; DEPTH];
-    let groups = DEPTH.div_ceil(simd::GROUP);
+    let groups = DEPTH.div_ceil(GROUP);
     let (scales, begin) = (vec![[1.0; PANEL]; groups], vec![[[0; PANEL]; ROWS]; groups]);
     for _ in 0..turns {
-        black_box(simd::integers(black_box(&left), black_box(&right), &scales, &begin));
+        black_box(simd::integers(black_box(&left), black_box(&right), &scales, &begin, GROUP));
     }
     operations(turns, ROWS * PANEL * DEPTH * 4)
 }

@@ -6,7 +6,7 @@ use std::arch::wasm32::{
     i32x4_sub, v128,
 };
 
-use super::{GROUP, LEAST, MOST, PANEL, Quad, ROUND, Second, Sums};
+use super::{LEAST, MOST, PANEL, Quad, ROUND, Second, Sums};
 
 /// Four numbers of a row: the first and the third, and the second and the fourth.
 pub type Word = [i32; 2];
@@ -31,16 +31,17 @@ pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word;
 /// What second digits come to: there are none.
 pub fn seconds(_: &[Second], _: i32, _: &[Quad], _: &mut [[i32; PANEL]]) {}
 
-/// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`, and
-/// begins with nought.
+/// The sums of a tile: `left` has four numbers of each row after another. Each `group` rows of `right` have
+/// their `scales`, and begin with nought.
 pub fn integers<const R: usize>(
     left: &[[Word; R]],
     right: &[Quad],
     scales: &[[f32; PANEL]],
     _: &[Sums<R>],
+    group: usize,
 ) -> [[f32; PANEL]; R] {
     let mut all = [[f32x4_splat(0.0); 2]; R];
-    for ((left, right), [a, b, c, d, e, f, g, h]) in left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales) {
+    for ((left, right), [a, b, c, d, e, f, g, h]) in left.chunks(group).zip(right.chunks(group)).zip(scales) {
         let mut sums = [[i32x4_splat(0); 2]; R];
         for (left, [a, b, c, d, e, f, g, h]) in left.iter().zip(right) {
             let (low, high) = (pairs(i32x4(*a, *b, *c, *d)), pairs(i32x4(*e, *f, *g, *h)));

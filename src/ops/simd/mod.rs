@@ -20,9 +20,6 @@ pub const PANEL: usize = 8;
 /// Four rows of a panel of integers: each number has the bytes of a column, the first in the lowest.
 pub type Quad = [i32; PANEL];
 
-/// Rows of a panel, four each, that have a scale of their own.
-pub const GROUP: usize = 32;
-
 /// Sums of the rows of a tile in a group, for each column of a panel.
 pub type Sums<const R: usize> = [[i32; PANEL]; R];
 
@@ -46,6 +43,13 @@ const ROUND: f32 = 12_582_912.0;
 const LEAST: i32 = -128 * 64;
 const MOST: i32 = -LEAST - 1;
 
+/// The number that `x` times `by` plus `zero` is quantised to, as the kernels' `quantise` does.
+#[inline(always)]
+pub fn nearest(x: f32, by: f32, zero: f32) -> i32 {
+    let number = (x * by + (ROUND + zero)).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+    number.clamp(LEAST, MOST)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -58,7 +62,7 @@ mod tests {
     }
 
     /// A tile of integers is what three loops give.
-    fn check_integers<const R: usize>(depth: usize, turn: usize) {
+    fn check_integers<const R: usize>(depth: usize, group: usize, turn: usize) {
         let weights = bytes(depth * 4 * PANEL, 2 * turn + 1);
         let weight = |k: usize, column: usize| weights[k * PANEL + column];
         // One in a dozen has a second digit.
@@ -75,7 +79,7 @@ mod tests {
             let places = (0..depth).flat_map(|quad| (0..R).map(move |row| (quad, row)));
             let second = |(quad, row)| {
                 let word: Word = word(row, quad).1[side];
-                let sums = (quad / GROUP * R + row) as u32;
+                let sums = (quad / group * R + row) as u32;
                 (word != Word::default()).then_some(Second { quad: quad as u32, sums, word })
             };
             places.filter_map(second).collect::<Vec<_>>()
@@ -89,17 +93,17 @@ mod tests {
             .collect();
         let left: Vec<[Word; R]> = (0..depth).map(|quad| std::array::from_fn(|row| word(row, quad).0)).collect();
         let scales: Vec<[f32; PANEL]> =
-            (0..depth.div_ceil(GROUP)).map(|group| std::array::from_fn(|at| (group + at + 1) as f32)).collect();
+            (0..depth.div_ceil(group)).map(|place| std::array::from_fn(|at| (place + at + 1) as f32)).collect();
         let mut begin = vec![[0; PANEL]; scales.len() * R];
         seconds(&digits(0), -1, &right, &mut begin);
         seconds(&digits(1), 1, &right, &mut begin);
-        let tile = integers::<R>(&left, &right, &scales, begin.as_chunks().0);
+        let tile = integers::<R>(&left, &right, &scales, begin.as_chunks().0, group);
         for (row, sums) in tile.iter().enumerate() {
             for (column, is) in sums.iter().enumerate() {
                 let mut wanted = 0.0;
-                for (group, scales) in scales.iter().enumerate() {
+                for (place, scales) in scales.iter().enumerate() {
                     let term = |k: usize| number(row, k) * i32::from(weight(k, column));
-                    let part: i32 = (group * GROUP * 4..4 * depth.min((group + 1) * GROUP)).map(term).sum();
+                    let part: i32 = (place * group * 4..4 * depth.min((place + 1) * group)).map(term).sum();
                     wanted += part as f32 * scales[column];
                 }
                 assert_eq!(*is, wanted, "{R} rows of {depth} at {row}, {column}");
@@ -109,11 +113,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tiles_of_integers_are_those_of_three_loops(depth in 0usize..200, turn in 0usize..1000) {
-            check_integers::<1>(depth, turn);
-            check_integers::<2>(depth, turn);
-            check_integers::<3>(depth, turn);
-            check_integers::<4>(depth, turn);
+        fn tiles_of_integers_are_those_of_three_loops(
+            depth in 0usize..200,
+            group in 1usize..40,
+            turn in 0usize..1000,
+        ) {
+            check_integers::<1>(depth, group, turn);
+            check_integers::<2>(depth, group, turn);
+            check_integers::<3>(depth, group, turn);
+            check_integers::<4>(depth, group, turn);
         }
 
         #[test]

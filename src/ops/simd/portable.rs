@@ -1,6 +1,6 @@
 //! Without instructions of any machine: loops that compilers turn into its SIMD.
 
-use super::{GROUP, LEAST, MOST, PANEL, Quad, ROUND, Second, Sums};
+use super::{PANEL, Quad, Second, Sums, nearest};
 
 /// Four numbers of a row.
 pub type Word = [i16; 4];
@@ -9,8 +9,7 @@ pub type Word = [i16; 4];
 /// integers, and where these have more their second digits.
 #[inline(always)]
 pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word; 4]; 2]>) {
-    let nearest = |x: f32| (x * by + (ROUND + zero)).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
-    let numbers = x.map(|x| nearest(x).clamp(LEAST, MOST));
+    let numbers = x.map(|x| nearest(x, by, zero));
     let words = |digit: fn(i32) -> i32| {
         let mut words = [Word::default(); 4];
         words.as_flattened_mut().iter_mut().zip(numbers).for_each(|(word, number)| *word = digit(number) as i16);
@@ -28,16 +27,17 @@ pub fn seconds(digits: &[Second], by: i32, right: &[Quad], sums: &mut [[i32; PAN
     }
 }
 
-/// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`, and
-/// the sums that it begins with.
+/// The sums of a tile: `left` has four numbers of each row after another. Each `group` rows of `right` have
+/// their `scales`, and the sums that they begin with.
 pub fn integers<const R: usize>(
     left: &[[Word; R]],
     right: &[Quad],
     scales: &[[f32; PANEL]],
     begin: &[Sums<R>],
+    group: usize,
 ) -> [[f32; PANEL]; R] {
     let mut all = [[0.0; PANEL]; R];
-    for (((left, right), scales), begin) in left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales).zip(begin) {
+    for (((left, right), scales), begin) in left.chunks(group).zip(right.chunks(group)).zip(scales).zip(begin) {
         let mut sums = *begin;
         left.iter().zip(right).for_each(|(left, quads)| add(&mut sums, left, quads, 1));
         for (all, sums) in all.iter_mut().zip(sums) {

@@ -18,7 +18,7 @@ use std::arch::wasm32::{
 use std::hint::black_box;
 use std::sync::OnceLock;
 
-use super::{GROUP, LEAST, MOST, PANEL, Quad, ROUND, Second, Sums};
+use super::{LEAST, MOST, PANEL, Quad, ROUND, Second, Sums};
 
 /// Four numbers below 128 of a row.
 pub type Word = i32;
@@ -69,18 +69,19 @@ pub fn seconds(digits: &[Second], by: i32, right: &[Quad], sums: &mut [[i32; PAN
     }
 }
 
-/// The sums of a tile: `left` has four numbers of each row after another. Each group of `right` has its `scales`, and
-/// the sums that it begins with.
+/// The sums of a tile: `left` has four numbers of each row after another. Each `group` rows of `right` have
+/// their `scales`, and the sums that they begin with.
 #[target_feature(enable = "relaxed-simd")]
 pub fn integers<const R: usize>(
     left: &[[Word; R]],
     right: &[Quad],
     scales: &[[f32; PANEL]],
     begin: &[Sums<R>],
+    group: usize,
 ) -> [[f32; PANEL]; R] {
     match in_pairs() {
-        true => tile::<R, true>(left, right, scales, begin),
-        false => tile::<R, false>(left, right, scales, begin),
+        true => tile::<R, true>(left, right, scales, begin, group),
+        false => tile::<R, false>(left, right, scales, begin, group),
     }
 }
 
@@ -108,10 +109,11 @@ fn tile<const R: usize, const IN_PAIRS: bool>(
     right: &[Quad],
     scales: &[[f32; PANEL]],
     begin: &[Sums<R>],
+    group: usize,
 ) -> [[f32; PANEL]; R] {
     let ones = ones();
     let mut all = [[f32x4_splat(0.0); 2]; R];
-    for (((left, right), scales), begin) in left.chunks(GROUP).zip(right.chunks(GROUP)).zip(scales).zip(begin) {
+    for (((left, right), scales), begin) in left.chunks(group).zip(right.chunks(group)).zip(scales).zip(begin) {
         let mut sums = begin.map(integer_vectors);
         for (left, right) in left.iter().zip(right) {
             multiply::<R, IN_PAIRS>(left, right, ones, &mut sums);

@@ -13,7 +13,7 @@ use crate::ops::activation::{Activation, fast_gelu};
 use crate::ops::gelu::gelu;
 
 mod attention;
-mod bits;
+pub mod bits;
 mod embed;
 mod linear;
 mod product;

@@ -47,6 +47,7 @@ mod zip;
 
 pub use layout::concat;
 pub use matmul::{int8, panels};
+pub use microsoft::bits;
 #[cfg(feature = "gpu")]
 pub use shape::reshaped;
 

@@ -7,14 +7,26 @@ use super::super::{NodeSpec, Prepared, one, wrong};
 use crate::models::graph::attributes::Refusal;
 use crate::models::graph::host::{self, HostTensor};
 use crate::ops::gemm::{Matrix, Product, Start};
-use crate::ops::packed::{Bits, Packed};
+use crate::ops::int8::Blocks;
+use crate::ops::packed::{Bits, Packed, fit};
+
+/// How exact a product need be at least: an attribute.
+pub const ACCURACY_LEVEL: &str = "accuracy_level";
+/// The level at which the left factor may be of 8 bits.
+pub const INT8: i64 = 4;
+
+/// Weights, packed for a product.
+enum Weights {
+    /// Of floats, which they are unpacked to on the way.
+    Floats(Packed),
+    /// Of integers.
+    Integers(Blocks),
+}
 
 /// # Source
 /// onnxruntime's ContribOperators.md, "com.microsoft.MatMulNBits".
 pub fn matmul(node: &NodeSpec<'_>) -> Prepared {
     let weights = weights(node)?;
-    // How exact the product need be at least; here it always is of 32 bits.
-    node.attributes.get("accuracy_level");
     // That the weights were laid out for a certain machine in advance.
     if node.attributes.int("weight_prepacked", 0)? != 0 {
         return Err("weights that are laid out for one machine are not known".to_string());
@@ -34,22 +46,43 @@ pub fn matmul(node: &NodeSpec<'_>) -> Prepared {
         }
         let x = host::contiguous(host::cast(x, DType::F32));
         let mut out = vec![0.0; count];
-        let mut product = Product::new((count / n.max(1), n, k), Matrix::new(host::slice(&x), k), &weights);
-        product.start = bias.as_ref().map_or(Start::Zero, |bias| Start::Columns(bias));
-        product.write(&mut out, n);
+        weights.multiply(host::slice(&x), bias.as_deref(), &mut out);
         one(host::cast(host::tensor(&shape, out), dtype))
     }))
 }
 
-fn weights(node: &NodeSpec<'_>) -> Result<Packed, Refusal> {
+impl Weights {
+    /// The rows and the columns.
+    fn shape(&self) -> (usize, usize) {
+        match self {
+            Self::Floats(packed) => packed.shape(),
+            Self::Integers(blocks) => blocks.shape(),
+        }
+    }
+
+    /// The product of the rows `x` with these plus `bias`, into `out`.
+    fn multiply(&self, x: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
+        match self {
+            Self::Floats(packed) => {
+                let (k, n) = packed.shape();
+                let mut product = Product::new((out.len() / n.max(1), n, k), Matrix::new(x, k), packed);
+                product.start = bias.map_or(Start::Zero, Start::Columns);
+                product.write(out, n);
+            }
+            Self::Integers(blocks) => blocks.linear().write(x, bias.unwrap_or_default(), None, out),
+        }
+    }
+}
+
+fn weights(node: &NodeSpec<'_>) -> Result<Weights, Refusal> {
     let size = |name: &str| -> Result<usize, Refusal> {
         let value = node.attributes.int(name, 0)?;
         usize::try_from(value).ok().filter(|size| *size > 0).ok_or(format!("its {name} is {value}"))
     };
     let (k, n, block) = (size("K")?, size("N")?, size("block_size")?);
-    let (bits, middle) = match node.attributes.int("bits", 4)? {
-        4 => (Bits::Four, 8.0),
-        8 => (Bits::Eight, 128.0),
+    let (bits, middle): (_, i16) = match node.attributes.int("bits", 4)? {
+        4 => (Bits::Four, 8),
+        8 => (Bits::Eight, 128),
         bits => return Err(format!("weights of {bits} bits are not known")),
     };
     let [Some(weights), Some(scales)] = [1, 2].map(|place| node.constant(place)) else {
@@ -61,13 +94,31 @@ fn weights(node: &NodeSpec<'_>) -> Result<Packed, Refusal> {
     let scales = host::to_f32s(scales.clone());
     let zeros = match node.constant(3) {
         None if node.has(3) => return Err("zero points that are no constants are not known".to_string()),
-        None => vec![middle; scales.len()],
+        None => vec![f32::from(middle); scales.len()],
         Some(zeros) if zeros.dtype() == DType::U8 => unpack(bits, zeros, k.div_ceil(block), n)?,
         Some(zeros) => host::to_f32s(zeros.clone()),
     };
     let weights = host::contiguous(weights.clone());
-    let packed = Packed::new(bits, (k, n), block, host::slice(&weights), &scales, &zeros);
-    packed.ok_or_else(|| format!("its weights do not fit {k} by {n} in blocks of {block}"))
+    let bytes = host::slice(&weights);
+    if !fit(bits, (k, n), block, bytes, [&scales, &zeros]) {
+        return Err(format!("its weights do not fit {k} by {n} in blocks of {block}"));
+    }
+    if node.attributes.int(ACCURACY_LEVEL, 0)? == INT8 {
+        let (blocks, size) = (k.div_ceil(block), bits.bytes(block));
+        let read = |column: usize, at: usize, numbers: &mut [i8]| {
+            let place = column * blocks + at;
+            let bytes = &bytes[place * size..][..size];
+            for (at, number) in numbers.iter_mut().enumerate() {
+                *number = (i16::from(bits.get(bytes, at)) - middle) as i8;
+            }
+            (scales[place], (f32::from(middle) - zeros[place]) * scales[place])
+        };
+        if let Some(blocks) = Blocks::new((k, n), block, bits, read) {
+            return Ok(Weights::Integers(blocks));
+        }
+    }
+    let packed = Packed::new(bits, (k, n), block, bytes, &scales, &zeros);
+    packed.map(Weights::Floats).ok_or_else(|| format!("its weights do not fit {k} by {n} in blocks of {block}"))
 }
 
 /// Zero points, of which those of a column begin at a whole byte.

@@ -16,7 +16,7 @@ use std::arch::wasm32::{
 };
 
 use std::hint::black_box;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::{LEAST, MOST, PANEL, Quad, ROUND, Second, Sums};
 
@@ -88,11 +88,18 @@ pub fn integers<const R: usize>(
 /// Whether this machine multiplies bytes and adds two products at a time: where these do not fit 16 bits, it gives the
 /// largest number that does. Others add four of them exactly.
 pub fn in_pairs() -> bool {
-    static IN_PAIRS: OnceLock<bool> = OnceLock::new();
-    *IN_PAIRS.get_or_init(|| {
-        let sums = whole_dot(i8x16_splat(black_box(127)), i8x16_splat(black_box(-1)), i32x4_splat(0));
-        word::<0>(sums) == 2 * i32::from(i16::MAX)
-    })
+    const UNKNOWN: u8 = 2;
+    // No lock, which one of two threads that come at once would wait for: a page's own thread must not. Both find the same.
+    static IN_PAIRS: AtomicU8 = AtomicU8::new(UNKNOWN);
+    match IN_PAIRS.load(Ordering::Relaxed) {
+        UNKNOWN => {
+            let sums = whole_dot(i8x16_splat(black_box(127)), i8x16_splat(black_box(-1)), i32x4_splat(0));
+            let found = word::<0>(sums) == 2 * i32::from(i16::MAX);
+            IN_PAIRS.store(u8::from(found), Ordering::Relaxed);
+            found
+        }
+        known => known == 1,
+    }
 }
 
 /// What `dot` adds pairs up by. A browser makes a constant anew wherever it is used, of three instructions; what it has

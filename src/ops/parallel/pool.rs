@@ -14,8 +14,9 @@ use std::thread::{self, Thread};
 
 /// More helpers than this are sent to sleep and never woken.
 const MAX_HELPERS: usize = 31;
-/// How often a helper looks for work before it sleeps: some tens of microseconds.
-const LOOKS: usize = 20_000;
+/// How often a helper looks for work before it sleeps: some hundred microseconds, so that it is awake for the next layer,
+/// whatever is done between the two.
+const LOOKS: usize = 200_000;
 /// In `door`: that work may be begun. Below it, how many helpers are inside.
 const OPEN: usize = 1 << 16;
 

@@ -17,7 +17,10 @@ export interface ModelOptions extends LoadingOptions {
   fusion?: GraphOptions['fusion'];
   /** Floats of a tensor from which it is taken to the GPU, 1024 by default; fewer are scales and shapes. */
   gpu_min_elements?: number;
-  /** Whether products with constant matrices of 32-bit floats are computed in 8 bits, on the CPU; they are not by default. */
+  /**
+   * Whether products with constant matrices, of 32-bit floats or packed in blocks of 4 or 8 bits, are computed in integers of
+   * 8 bits on the CPU; they are not by default. On a GPU those of 4 bits are left to it.
+   */
   int8?: boolean;
 }
 

@@ -5,6 +5,8 @@
 //! `block_q4_0`, `block_q4_1` and `block_q8_0` of ggml's `ggml-common.h`, and what `dequantize_row_*` of its
 //! `ggml-quants.c` make of them.
 
+use std::collections::HashSet;
+
 use half::f16;
 
 use crate::error::{Error, Result};
@@ -48,19 +50,21 @@ pub enum Encoding {
     Q4_1,
     /// A 16-bit float, the scale, and 32 numbers of 8 bits.
     Q8_0,
+    /// What is not read here, by ggml's number. How many bytes it has is not known: a tensor is given none.
+    Other(u32),
 }
 
 impl Encoding {
     /// By ggml's number.
-    fn of(number: u32) -> Option<Self> {
-        Some(match number {
+    fn of(number: u32) -> Self {
+        match number {
             0 => Self::F32,
             1 => Self::F16,
             2 => Self::Q4_0,
             3 => Self::Q4_1,
             8 => Self::Q8_0,
-            _ => return None,
-        })
+            other => Self::Other(other),
+        }
     }
 
     /// Numbers that are written together, and their bytes.
@@ -71,6 +75,7 @@ impl Encoding {
             Self::Q4_0 => (BLOCK, 2 + BLOCK / 2),
             Self::Q4_1 => (BLOCK, 4 + BLOCK / 2),
             Self::Q8_0 => (BLOCK, 2 + BLOCK),
+            Self::Other(_) => (1, 0),
         }
     }
 }
@@ -87,7 +92,7 @@ pub struct Block {
 }
 
 impl Tensor<'_> {
-    /// The block `at` of all; none where there are not so many, or the tensor is of floats.
+    /// The block `at` of all; none where there are not so many, or the tensor is not in blocks that are read here.
     pub fn block(&self, at: usize) -> Option<Block> {
         let (_, size) = self.encoding.block();
         let bytes = self.bytes.get(at.checked_mul(size)?..)?.get(..size)?;
@@ -101,7 +106,7 @@ impl Tensor<'_> {
         };
         let scale = float(0)?;
         let offset = match self.encoding {
-            Encoding::F32 | Encoding::F16 => return None,
+            Encoding::F32 | Encoding::F16 | Encoding::Other(_) => return None,
             Encoding::Q4_0 => {
                 halves(&bytes[2..]);
                 0.0
@@ -122,8 +127,7 @@ impl Tensor<'_> {
 /// Reads the tensors of a file.
 ///
 /// # Errors
-/// Invalid artefact: it is not such a file, or is cut off, or says what cannot be. Unsupported: another version, or
-/// tensors of other encodings than these.
+/// Invalid artefact: it is not such a file, or is cut off, or says what cannot be. Unsupported: another version.
 pub fn read(bytes: &[u8]) -> Result<Vec<Tensor<'_>>> {
     let mut cursor = Cursor { bytes, at: 0 };
     if cursor.take(4)? != MAGIC {
@@ -138,18 +142,26 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Tensor<'_>>> {
     for _ in 0..pairs {
         let key = cursor.string()?;
         let kind = cursor.u32()?;
-        if (key, kind) == (ALIGNMENT_KEY, UINT32) {
-            alignment = u64::from(cursor.u32()?);
-        } else {
-            cursor.skip(kind, 0)?;
+        match (key, kind) {
+            (ALIGNMENT_KEY, UINT32) => alignment = u64::from(cursor.u32()?),
+            (ALIGNMENT_KEY, _) => return invalid(format!("its alignment is of the kind {kind}")),
+            _ => cursor.skip(kind, 0)?,
         }
     }
     if !alignment.is_power_of_two() {
         return invalid(format!("its alignment is {alignment}"));
     }
     let mut announced = Vec::new();
+    let mut names = HashSet::new();
     for _ in 0..tensors {
-        announced.push(Announced::read(&mut cursor)?);
+        let tensor = Announced::read(&mut cursor)?;
+        if !names.insert(tensor.name) {
+            return invalid(format!("the tensor {} is there twice", tensor.name));
+        }
+        if !tensor.offset.is_multiple_of(alignment) {
+            return invalid(format!("the tensor {} is not aligned to {alignment}", tensor.name));
+        }
+        announced.push(tensor);
     }
     let start = (cursor.at as u64).next_multiple_of(alignment);
     announced.into_iter().map(|tensor| tensor.find(bytes, start)).collect()
@@ -172,9 +184,7 @@ impl<'a> Announced<'a> {
         }
         let mut shape = (0..dims).map(|_| cursor.u64()).collect::<Result<Vec<_>>>()?;
         shape.reverse();
-        let encoding = cursor.u32()?;
-        let encoding = Encoding::of(encoding)
-            .ok_or_else(|| Error::unsupported(format!("the tensor {name} has the encoding {encoding} of ggml")))?;
+        let encoding = Encoding::of(cursor.u32()?);
         Ok(Self { name, shape, encoding, offset: cursor.u64()? })
     }
 
@@ -182,7 +192,7 @@ impl<'a> Announced<'a> {
     fn find(self, bytes: &'a [u8], start: u64) -> Result<Tensor<'a>> {
         let Self { name, shape, encoding, offset } = self;
         let (block, size) = encoding.block();
-        if shape.last().is_some_and(|row| !row.is_multiple_of(block as u64)) {
+        if !shape.last().unwrap_or(&1).is_multiple_of(block as u64) {
             return invalid(format!("the rows of {name} are not of whole blocks: {shape:?}"));
         }
         let found = || {
@@ -325,12 +335,21 @@ mod tests {
     }
 
     #[test]
+    fn an_encoding_that_is_not_known_is_said_to_be() {
+        let file = file(&[2, 256], 14, 0, &[0; 420]);
+        let tensors = read(&file).unwrap();
+        assert_eq!((tensors[0].encoding, tensors[0].bytes), (Encoding::Other(14), &[][..]));
+        assert_eq!(tensors[0].block(0), None);
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         let kind = |file: Vec<u8>| read(&file).unwrap_err().kind();
         assert_eq!(kind(file(&[2, 33], 2, 0, &[0; 99])), ErrorKind::InvalidArtefact);
         assert_eq!(kind(file(&[u64::MAX, 32], 2, 0, &[])), ErrorKind::InvalidArtefact);
         assert_eq!(kind(file(&[1 << 40, 1 << 40], 2, 0, &[])), ErrorKind::InvalidArtefact);
-        assert_eq!(kind(file(&[2, 256], 12, 0, &[0; 288])), ErrorKind::Unsupported);
+        assert_eq!(kind(file(&[], 2, 0, &[0; 18])), ErrorKind::InvalidArtefact);
+        assert_eq!(kind(file(&[2, 32], 2, 32, &[0; 36])), ErrorKind::InvalidArtefact);
         let mut old = file(&[1], 0, 0, &[0; 4]);
         old[4] = 1;
         assert_eq!(kind(old), ErrorKind::Unsupported);

@@ -13,18 +13,17 @@ impl PackedLinear {
     /// Of a matrix with a row for each output.
     ///
     /// # Errors
-    /// Invalid artefact: the tensor is no matrix, or is empty. Unsupported: it is of floats.
+    /// Invalid artefact: the tensor is no matrix, or is empty. Unsupported: it is of floats, or of other blocks.
     pub fn new(tensor: &Tensor<'_>) -> Result<Self> {
         let bits = match tensor.encoding {
             Encoding::Q4_0 | Encoding::Q4_1 => Bits::Four,
             Encoding::Q8_0 => Bits::Eight,
-            Encoding::F32 | Encoding::F16 => {
-                return Err(Error::unsupported(format!("the tensor {} is of floats", tensor.name)));
-            }
+            other => return Err(Error::unsupported(format!("the tensor {} is in {other:?}", tensor.name))),
         };
         let wrong = || Error::invalid_artefact(format!("{} is no matrix: {:?}", tensor.name, tensor.shape));
         let &[outputs, inputs] = &tensor.shape[..] else { return Err(wrong()) };
-        if !inputs.is_multiple_of(BLOCK) || tensor.block((inputs / BLOCK * outputs).wrapping_sub(1)).is_none() {
+        let last = (inputs / BLOCK).checked_mul(outputs).and_then(|blocks| blocks.checked_sub(1));
+        if !inputs.is_multiple_of(BLOCK) || last.and_then(|last| tensor.block(last)).is_none() {
             return Err(wrong());
         }
         let blocks = Blocks::new((inputs, outputs), BLOCK, bits, |output, at, numbers| {

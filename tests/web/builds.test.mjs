@@ -96,25 +96,16 @@ function activations(count, seed) {
   return Float32Array.from({ length: count }, () => (next() + next() + next()) * (next() > 0.84 ? 15 : 1));
 }
 
-test('layers of 8 bits are those of three loops, and to the last bit the same in every build', LIMIT, async () => {
-  const graphs = {};
-  for (const [inputs, outputs] of LAYERS) {
-    graphs[`${inputs}x${outputs}.onnx`] = onnx({
-      inputs: [{ name: 'x', type: 'float32', dims: ['rows', inputs] }],
-      outputs: [{ name: 'y', type: 'float32', dims: ['rows', outputs] }],
-      nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
-      constants: [{ name: 'w', type: 'float32', dims: [inputs, outputs], bytes: new Uint8Array(activations(inputs * outputs, 7).buffer) }],
-    });
-  }
-  const given = LAYERS.flatMap(([inputs, outputs]) => ROWS.map((rows) => ({ inputs, outputs, rows, x: [...activations(rows * inputs, rows)] })));
+/** What the layers `given`, each in a file of `graphs`, make of their rows in each build; all give the same to the last bit. */
+async function inEveryBuild(graphs, given) {
   const results = [];
   for (const [cpuBuild, numThreads] of [['cpu', 1], ['cpu-relaxed', 1], ['cpu-threads', 2]]) {
     const page = await opened.page({ worker: false, graphs });
     results.push(await page.evaluate(async ([settings, given]) => {
       Object.assign(pilot.env, settings);
       const results = [];
-      for (const { inputs, outputs, rows, x } of given) {
-        const layer = await pilot.model(`/graphs/${inputs}x${outputs}.onnx`, { device: 'wasm', worker: false, int8: true });
+      for (const { file, inputs, rows, x } of given) {
+        const layer = await pilot.model(`/graphs/${file}`, { device: 'wasm', worker: false, int8: true });
         const { y } = await layer.run({ x: pilot.tensor('float32', Float32Array.from(x), [rows, inputs]) });
         await layer.dispose();
         results.push([...y.data]);
@@ -126,22 +117,103 @@ test('layers of 8 bits are those of three loops, and to the last bit the same in
   const [baseline, relaxed, threads] = results;
   assert.deepEqual(relaxed, baseline);
   assert.deepEqual(threads, baseline);
+  return baseline;
+}
+
+/** Half a step of the activations of a row. */
+const halfStep = (row) => (5.5 / 127 / 2) * Math.sqrt(row.reduce((sum, x) => sum + x * x, 0) / row.length);
+
+/** A graph of one node that makes `y` of `x`, of rows of so many numbers. */
+const layer = (inputs, outputs, node, constants) => onnx({
+  inputs: [{ name: 'x', type: 'float32', dims: ['rows', inputs] }],
+  outputs: [{ name: 'y', type: 'float32', dims: ['rows', outputs] }],
+  nodes: [{ ...node, inputs: ['x', ...constants.map(({ name }) => name)], outputs: ['y'] }],
+  constants,
+});
+
+test('layers of 8 bits are those of three loops, and to the last bit the same in every build', LIMIT, async () => {
+  const graphs = Object.fromEntries(LAYERS.map(([inputs, outputs]) => {
+    const w = { name: 'w', type: 'float32', dims: [inputs, outputs], bytes: new Uint8Array(activations(inputs * outputs, 7).buffer) };
+    return [`${inputs}x${outputs}.onnx`, layer(inputs, outputs, { op: 'MatMul' }, [w])];
+  }));
+  const given = LAYERS.flatMap(([inputs, outputs]) => ROWS.map((rows) => ({ file: `${inputs}x${outputs}.onnx`, inputs, outputs, rows, x: [...activations(rows * inputs, rows)] })));
+  const results = await inEveryBuild(graphs, given);
   given.forEach(({ inputs, outputs, rows, x }, at) => {
     const weights = activations(inputs * outputs, 7);
     for (let row = 0; row < rows; row += 1) {
       const own = x.slice(row * inputs, (row + 1) * inputs);
       // Half a step of an activation, and of a weight, at most.
-      const half = (5 / 127 / 2) * Math.sqrt(own.reduce((sum, x) => sum + x * x, 0) / inputs);
+      const half = halfStep(own);
       for (let column = 0; column < outputs; column += 1) {
         const of = (i) => weights[i * outputs + column];
         const largest = Math.max(...own.map((_, i) => Math.abs(of(i))));
         const wanted = own.reduce((sum, x, i) => sum + x * of(i), 0);
         const bound = 1e-4 + own.reduce((sum, x, i) => sum + half * Math.abs(of(i)) + ((Math.abs(x) + half) * largest) / 254, 0);
-        const is = baseline[at][row * outputs + column];
+        const is = results[at][row * outputs + column];
         assert.ok(Math.abs(is - wanted) < bound, `${rows} x ${inputs} x ${outputs}: ${is}, not ${wanted}`);
       }
     }
   });
+});
+
+test('layers that a file has in blocks of 4 and 8 bits are too', LIMIT, async () => {
+  const graphs = {};
+  const given = [];
+  for (const bits of [4, 8]) {
+    for (const [inputs, outputs, block] of [[96, 33, 32], [50, 20, 16], [384, 70, 128]]) {
+      const blocks = Math.ceil(inputs / block);
+      const bytes = Uint8Array.from({ length: (outputs * blocks * block * bits) / 8 }, (_, i) => (i * 151 + 7) % 256);
+      const scales = Float32Array.from({ length: outputs * blocks }, (_, i) => 0.01 + (i % 7) / 100);
+      const file = `${bits}-${inputs}x${outputs}.onnx`;
+      graphs[file] = layer(inputs, outputs, { op: 'MatMulNBits', domain: 'com.microsoft', ints: { K: inputs, N: outputs, bits, block_size: block } }, [
+        { name: 'w', type: 'uint8', dims: [outputs, blocks, (block * bits) / 8], bytes },
+        { name: 's', type: 'float32', dims: [outputs, blocks], bytes: new Uint8Array(scales.buffer) },
+      ]);
+      const weight = (output, i) => {
+        const at = output * blocks * block + i;
+        const number = bits === 8 ? bytes[at] - 128 : ((bytes[at >> 1] >> (4 * (at % 2))) & 15) - 8;
+        return number * scales[output * blocks + Math.floor(i / block)];
+      };
+      for (const rows of ROWS) given.push({ file, inputs, outputs, rows, x: [...activations(rows * inputs, rows)], weight });
+    }
+  }
+  const results = await inEveryBuild(graphs, given.map(({ weight, ...rest }) => rest));
+  given.forEach(({ file, inputs, outputs, rows, x, weight }, at) => {
+    for (let row = 0; row < rows; row += 1) {
+      const own = x.slice(row * inputs, (row + 1) * inputs);
+      const half = halfStep(own);
+      for (let output = 0; output < outputs; output += 1) {
+        const wanted = own.reduce((sum, x, i) => sum + x * weight(output, i), 0);
+        const bound = 1e-3 + own.reduce((sum, _, i) => sum + half * Math.abs(weight(output, i)), 0);
+        const is = results[at][row * outputs + output];
+        assert.ok(Math.abs(is - wanted) < bound, `${file}, ${rows} rows: ${is}, not ${wanted}`);
+      }
+    }
+  });
+});
+
+test('a file that allows 8 bits is computed as one for which they are asked', LIMIT, async () => {
+  const bytes = Uint8Array.from({ length: 64 * 16 }, (_, i) => (i * 151 + 7) % 256);
+  const constants = [
+    { name: 'w', type: 'uint8', dims: [64, 1, 16], bytes },
+    { name: 's', type: 'float32', dims: [64, 1], bytes: new Uint8Array(new Float32Array(64).fill(0.01).buffer) },
+  ];
+  const ints = { K: 32, N: 64, bits: 4, block_size: 32 };
+  const graphs = Object.fromEntries([0, 4].map((accuracy_level) => [
+    `${accuracy_level}.onnx`, layer(32, 64, { op: 'MatMulNBits', domain: 'com.microsoft', ints: { ...ints, accuracy_level } }, constants),
+  ]));
+  const page = await opened.page({ worker: false, graphs });
+  const [floats, asked, allowed] = await page.evaluate(async ([x]) => {
+    const results = [];
+    for (const [file, options] of [['0', {}], ['0', { int8: true }], ['4', {}]]) {
+      const layer = await pilot.model(`/graphs/${file}.onnx`, { device: 'wasm', worker: false, ...options });
+      results.push([...(await layer.run({ x: pilot.tensor('float32', Float32Array.from(x), [2, 32]) })).y.data]);
+    }
+    return results;
+  }, [[...activations(64, 5)]]);
+  assert.deepEqual(allowed, asked);
+  assert.notDeepEqual(allowed, floats);
+  await page.context().close();
 });
 
 test('settings that make no sense are refused', LIMIT, async () => {

@@ -18,7 +18,7 @@ pub struct GraphOptions {
     #[cfg_attr(feature = "web", tsify(optional))]
     pub gpu_min_elements: usize,
     /// Whether products with matrices that are constants are computed in 8 bits, on the CPU: those of 32-bit floats are
-    /// quantised, and those that the file has in 4 or 8 bits are multiplied as they are.
+    /// quantised, and those that the file has in 4 or 8 bits are multiplied as they are, unless a GPU computes them.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub int8: bool,
 }

@@ -8,9 +8,11 @@ use crate::ops::simd::{PANEL, Quad};
 
 /// Blocks are of whole pairs of quads.
 const UNIT: usize = 8;
+/// The most inputs of a block, whose products are added up in 32 bits.
+const MOST: usize = 1 << 16;
 
 /// Weights of a linear layer. Each is `number * scale + offset`, with a number of 4 or 8 bits that has a sign, and a
-/// scale and an offset that its block shares. They stay as small as in the file.
+/// scale and an offset that its block shares. The numbers stay as small as in the file.
 pub struct Blocks {
     /// Inputs and outputs.
     shape: (usize, usize),
@@ -29,8 +31,8 @@ pub struct Blocks {
 
 impl Blocks {
     /// `read` is called for each block of each output, in order: it writes its numbers, and gives their scale and their
-    /// offset. Those of 4 bits are from -8 to 7. None where a block is not of so many inputs that bytes are whole,
-    /// or there are no inputs or no outputs.
+    /// offset. Those of 4 bits are from -8 to 7. None where a block is not of eights of inputs or of too many, or there are
+    /// no inputs or no outputs.
     pub fn new(
         shape: (usize, usize),
         block: usize,
@@ -38,7 +40,7 @@ impl Blocks {
         mut read: impl FnMut(usize, usize, &mut [i8]) -> (f32, f32),
     ) -> Option<Self> {
         let (inputs, outputs) = shape;
-        if block == 0 || !block.is_multiple_of(UNIT) || inputs == 0 || outputs == 0 {
+        if block == 0 || block > MOST || !block.is_multiple_of(UNIT) || inputs == 0 || outputs == 0 {
             return None;
         }
         let (blocks, panels) = (inputs.div_ceil(block), outputs.div_ceil(PANEL));

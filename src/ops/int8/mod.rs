@@ -1,4 +1,5 @@
-//! Linear layers in integers of 8 bits, quantised here: weights when they are loaded, activations on the way in.
+//! Linear layers in integers of 8 bits: activations are quantised on the way in, weights when they are loaded, unless the
+//! file has them in blocks of integers ([`Blocks`]).
 //!
 //! What makes 8 bits inaccurate is outliers: an encoder has a few channels that are ten times as large as the others, in
 //! a few tokens. A scale that covers them leaves nothing of the rest, and any error of a weight that they meet is ten
@@ -8,7 +9,8 @@
 //!   is what the fast instruction multiplies. The few numbers outside, one in a hundred, have a second digit, which is
 //!   multiplied by itself: nothing is cut off. The zero point is where the numbers begin, so that GELU's, of which few
 //!   are below zero, are resolved twice as finely.
-//! - Weights have a scale for each group of 128 inputs of an output: 3 % more memory for half the error.
+//! - Weights that are quantised here have a scale for each group of 128 inputs of an output: 3 % more memory for half the
+//!   error.
 //!
 //! Smoothing activations into weights, which needs to know how large each channel is, was of no use where that was
 //! taken from the layer norm before it: a channel is large because of a few tokens, and not of its factor.

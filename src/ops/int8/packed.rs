@@ -13,7 +13,7 @@ pub const GROUP_SIZE: usize = 128;
 pub struct Packed {
     /// Inputs and outputs.
     pub shape: (usize, usize),
-    /// [`Quad`]s: panels of outputs, and in them four inputs each.
+    /// Quads: panels of outputs, and in them four inputs each.
     pub quads: Vec<i32>,
     /// Panels of outputs, and in them groups of inputs, with a scale for each output.
     pub scales: Vec<f32>,

@@ -125,10 +125,33 @@ proptest! {
 }
 
 #[test]
+fn blocks_are_shared_out_by_rows_too() {
+    parallel::start_helper();
+    for bits in [Bits::Four, Bits::Eight] {
+        check_blocks(bits, (64, 270, 33), 128, 0.1, 3);
+        check_blocks(bits, (70, 300, 32), 256, 0.0, 4);
+    }
+}
+
+#[test]
+fn what_is_no_number_breaks_its_row_of_blocks_alone() {
+    let packed = Blocks::new((32, 3), 8, Bits::Four, |_, _, numbers| {
+        numbers.fill(2);
+        (0.5, 1.0)
+    });
+    let mut x = [1.0; 64];
+    x[3] = f32::NAN;
+    let mut out = [0.0; 6];
+    packed.unwrap().linear().write(&x, &[], None, &mut out);
+    assert!(out[..3].iter().all(|x| x.is_nan()) && out[3..].iter().all(|x| (x - 64.0).abs() < 1e-3), "{out:?}");
+}
+
+#[test]
 fn blocks_that_bytes_do_not_fit_are_refused() {
     let new = |shape, block| Blocks::new(shape, block, Bits::Four, |_, _, _| (1.0, 0.0)).is_some();
     assert!(new((32, 2), 32));
     assert!(!new((32, 2), 12) && !new((32, 2), 0) && !new((0, 2), 32) && !new((32, 0), 32));
+    assert!(!new((32, 2), 1 << 17));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A pool of threads for work of microseconds.
 //!
 //! One thread shares work out, takes part in it, and waits until it is done; the others help. Whoever comes first takes
-//! the next piece. A helper looks for new work for some microseconds before it sleeps, because one layer follows another
+//! the next piece. A helper looks for new work for some hundred microseconds before it sleeps, because one layer follows another
 //! sooner than a thread wakes up. The thread that shares work out never sleeps, because a page's own thread must not:
 //! once no pieces are left, only those are waited for that are in the middle of one. A helper that wakes up late finds
 //! the door closed, and nobody has waited for it.
@@ -14,9 +14,9 @@ use std::thread::{self, Thread};
 
 /// More helpers than this are sent to sleep and never woken.
 const MAX_HELPERS: usize = 31;
-/// How often a helper looks for work before it sleeps: some hundred microseconds, so that it is awake for the next layer,
-/// whatever is done between the two.
-const LOOKS: usize = 200_000;
+/// How often a helper looks for work before it sleeps: for some hundred microseconds, so that it is awake for the next
+/// layer, whatever is done between the two. WebAssembly has no instruction to pause between two looks.
+const LOOKS: usize = if cfg!(target_family = "wasm") { 200_000 } else { 10_000 };
 /// In `door`: that work may be begun. Below it, how many helpers are inside.
 const OPEN: usize = 1 << 16;
 

@@ -58,7 +58,7 @@ mod tests {
 
     /// Numbers for `count` bytes, all different.
     fn bytes(count: usize, turn: usize) -> Vec<i8> {
-        (0..count).map(|at| (at * turn % 255) as u8 as i8).map(|byte| byte.max(-127)).collect()
+        (0..count).map(|at| (at * turn % 256) as u8 as i8).collect()
     }
 
     /// A tile of integers is what three loops give.

@@ -100,10 +100,8 @@ fn weights(node: &NodeSpec<'_>) -> Result<Weights, Refusal> {
     };
     let weights = host::contiguous(weights.clone());
     let bytes = host::slice(&weights);
-    if !fit(bits, (k, n), block, bytes, [&scales, &zeros]) {
-        return Err(format!("its weights do not fit {k} by {n} in blocks of {block}"));
-    }
-    if node.attributes.int(ACCURACY_LEVEL, 0)? == INT8 {
+    let allowed = node.attributes.int(ACCURACY_LEVEL, 0)? == INT8;
+    if allowed && fit(bits, (k, n), block, bytes, [&scales, &zeros]) {
         let (blocks, size) = (k.div_ceil(block), bits.bytes(block));
         let read = |column: usize, at: usize, numbers: &mut [i8]| {
             let place = column * blocks + at;

@@ -13,29 +13,33 @@ pub mod calibration;
 pub mod cascade;
 #[cfg(feature = "cli")]
 pub mod convert;
-pub mod delegation;
 pub mod device;
+pub mod drift;
 mod error;
 #[cfg(feature = "cli")]
 pub mod folder;
 pub mod formats;
+pub mod graph;
+mod kernels;
 mod loader;
 pub mod manifest;
 pub mod models;
-mod ops;
-mod order;
+pub mod policy;
+pub mod redaction;
 pub mod remote;
+mod sort;
 pub mod tasks;
 pub mod tokenizer;
 pub mod training;
 #[cfg(feature = "cli")]
 pub mod transport;
+pub mod usage;
 #[cfg(feature = "web")]
 mod web;
 
 pub use device::Device;
 pub use error::{Error, ErrorKind, Result};
+#[cfg(not(target_family = "wasm"))]
+pub use kernels::parallel::start_threads;
 pub use loader::{DType, FileRequest, LoadOptions, Loaded, Loader};
 pub use manifest::Manifest;
-#[cfg(not(target_family = "wasm"))]
-pub use ops::parallel::start_threads;

@@ -11,7 +11,7 @@ use ureq::http::HeaderMap;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
-use crate::delegation::{Delegation, Envelope, Marked, Moment, Step, Turn};
+use crate::cascade::{Delegation, Envelope, Marked, Moment, Step, Turn};
 use crate::error::{Error, Result};
 use crate::remote::{RemoteEvent, RemoteFault, RemoteRequest};
 

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use burn::tensor::TensorData;
 use libfuzzer_sys::fuzz_target;
 use pilot_light::Device;
-use pilot_light::models::graph::{Dim, Graph, GraphOptions, Limits, Port};
+use pilot_light::graph::{Dim, Graph, GraphOptions, Limits, Port};
 
 const LIMITS: Limits = Limits { max_nodes: 1_000, max_elements: 1 << 16, max_depth: 4 };
 /// What a free dimension is given.

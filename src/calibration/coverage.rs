@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Example, check_examples};
 use crate::error::Result;
-use crate::order::sort_by;
+use crate::sort::sort_by;
 
 /// What happens at one threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

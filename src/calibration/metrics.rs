@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Example, Labelled, check_examples, mean};
 use crate::error::{Error, Result};
-use crate::order::sort_by;
+use crate::sort::sort_by;
 
 /// How confidences are put into bins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

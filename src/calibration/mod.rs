@@ -21,7 +21,7 @@ mod likelihood;
 pub mod metrics;
 mod record;
 mod report;
-pub mod risk;
+pub mod risk_control;
 pub mod routing;
 mod temperature;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::risk::{Choice, Guarantee};
+use super::risk_control::{Choice, Guarantee};
 use super::{Report, Temperature};
 use crate::error::{Error, Result};
 

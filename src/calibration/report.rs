@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::coverage::{Point, augrc, aurc, risk_coverage};
 use super::metrics::{Bin, Binning, brier, ece, reliability};
-use super::risk::{Choice, Guarantee, choose};
+use super::risk_control::{Choice, Guarantee, choose};
 use super::{Example, Labels, Temperature, check_examples};
 use crate::error::{Error, Result};
-use crate::order::sort_by;
+use crate::sort::sort_by;
 
 /// One example in so many says which temperature, and where testing begins. The others are tested: a threshold tested
 /// on what its temperature was fitted on would promise too much.

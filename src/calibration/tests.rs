@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::coverage::{augrc, aurc, risk_coverage};
 use super::metrics::{Binning, brier, ece, multiclass_brier, nll, reliability};
-use super::risk::{Choice, Guarantee, choose};
+use super::risk_control::{Choice, Guarantee, choose};
 use super::{
     Calibration, Example, Labelled, Labels, Source, Temperature, calibrate, hoeffding_bentkus, interval,
     length_normalised_likelihood, p_value,

@@ -1,98 +1,72 @@
-//! A decision in words: the numbers that it was made from, a sentence for each step.
+//! An envelope in words: what it was decided from, and what came of it.
 
-use std::fmt::Write;
+use serde::{Deserialize, Serialize};
 
-use super::{Allowed, Cost, Decision, Left, Offer, Privacy, Routing, Tier, Verdict};
+use super::{Energy, Envelope, Route};
+use crate::policy::{Decision, Reason};
 
-impl Decision {
-    /// The numbers that it was made from and what follows from them, a line for each step.
+/// What of an envelope explains it: no text, and no answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    route: Route,
+    tier: usize,
+    reason: Reason,
+    #[serde(default)]
+    detail: Option<String>,
+    degraded: bool,
+    attempts: u32,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    cost_usd: Option<f64>,
+    latency_ms: f64,
+    energy_j: Energy,
+    decision: Decision,
+}
+
+impl From<&Envelope> for Outcome {
+    fn from(envelope: &Envelope) -> Self {
+        Self {
+            route: envelope.route,
+            tier: envelope.tier,
+            reason: envelope.reason,
+            detail: envelope.detail.clone(),
+            degraded: envelope.degraded,
+            attempts: envelope.attempts,
+            model: envelope.model.clone(),
+            cost_usd: envelope.cost_usd,
+            latency_ms: envelope.latency_ms,
+            energy_j: envelope.energy_j,
+            decision: envelope.decision.clone(),
+        }
+    }
+}
+
+impl Outcome {
+    /// The numbers, and in words what was decided from them and what came of it, a line for each step.
     pub fn explain(&self) -> String {
-        let mut lines: Vec<String> = self.tiers.iter().enumerate().map(|(index, tier)| tier.explain(index)).collect();
-        if !self.tiers.last().is_some_and(Tier::is_sure) {
-            lines.push(self.allowed.explain());
-            lines.extend(self.routing.as_ref().map(Routing::explain));
-        }
-        lines.extend(self.offers.iter().map(Offer::explain));
-        lines.push(match self.verdict() {
-            Verdict::Stays(reason) => format!("Decided: the local answer is given, because {reason}."),
-            Verdict::Asks => "Decided: a general model is asked.".to_string(),
-        });
-        lines.join("\n")
-    }
-}
-
-impl Tier {
-    fn explain(&self, index: usize) -> String {
-        let Self { score, temperature, confidence, threshold, calibrated, latency_ms, .. } = self;
-        let against = if self.is_sure() { "at least" } else { "below" };
-        let promise = if *calibrated { "calibrated" } else { "not calibrated, which promises nothing" };
-        format!(
-            "Local model {index}: a score of {score:.4} at the temperature {temperature:.3} is a confidence of \
-             {confidence:.4}, {against} the threshold of {threshold:.4} ({promise}), after {latency_ms:.1} ms."
-        )
-    }
-}
-
-impl Allowed {
-    fn explain(&self) -> String {
-        let Self { privacy, must_stay_local, remotes, bytes } = self;
-        let leave = match privacy {
-            Privacy::LocalOnly => "nothing leave",
-            Privacy::Redact => "texts leave without their personal data",
-            Privacy::Allow => "texts leave as they are",
+        let Self { tier, reason, attempts, latency_ms, .. } = self;
+        let who = match (self.route, self.degraded) {
+            (Route::Remote, _) => format!("general model '{}'", self.model.as_deref().unwrap_or_default()),
+            (Route::Local, true) => format!("local model {tier}, which is not sure: {reason}"),
+            (Route::Local, false) => format!("local model {tier}"),
         };
-        let stays = if *must_stay_local { " This one must stay local." } else { "" };
-        format!("The policy lets {leave}.{stays} The text has {bytes} bytes; general models: {remotes}.")
-    }
-}
-
-impl Routing {
-    fn explain(&self) -> String {
-        let Self { gain, min_gain, latency_ms, .. } = self;
-        let (against, first) = if self.is_worth_it() { ("at least", 1) } else { ("below", 0) };
-        format!(
-            "Router: general model 1 is expected to gain {gain:.4} on general model 0, {against} {min_gain:.4}, so that {first} \
-             is asked first, after {latency_ms:.1} ms."
-        )
-    }
-}
-
-impl Offer {
-    fn explain(&self) -> String {
-        let Self { remote, cost, left, .. } = self;
-        let fate = match self.refusal() {
-            Some(reason) => format!("not asked, because {reason}"),
-            None => "asked".to_string(),
+        let detail = self.detail.as_ref().map_or_else(String::new, |detail| format!(" ({detail})"));
+        let tried = match attempts {
+            0 => String::new(),
+            1 => " after 1 request".to_string(),
+            more => format!(" after {more} requests"),
         };
-        format!("General model {remote}: a request of {}; {}: {fate}.", cost.explain(), left.explain())
+        let cost = self.cost_usd.map_or_else(String::new, |usd| format!(", {usd:.6} US dollars"));
+        let remote_j = self.energy_j.remote.unwrap_or_default();
+        let (low_j, high_j) = (self.energy_j.local.low + remote_j.low, self.energy_j.local.high + remote_j.high);
+        let decision = self.decision.explain();
+        let (low, high) = (energy(low_j), energy(high_j));
+        format!("{decision}\nAnswered by {who}{detail}{tried}, in {latency_ms:.1} ms{cost}, {low} to {high}.")
     }
 }
 
-impl Cost {
-    fn explain(&self) -> String {
-        let Self { tokens, usd, joules, latency_ms } = self;
-        let pace = latency_ms.map_or_else(String::new, |ms| format!(", and about {ms:.0} ms by its latest replies"));
-        format!("at most {tokens} tokens, {usd:.6} US dollars and {joules:.0} J{pace}")
-    }
-}
-
-impl Left {
-    fn explain(&self) -> String {
-        let mut words = String::new();
-        for (left, unit) in [
-            (self.requests_per_minute, "requests this minute"),
-            (self.tokens_per_minute, "tokens this minute"),
-            (self.requests_per_day, "requests today"),
-            (self.usd_per_day, "US dollars today"),
-            (self.joules_per_day, "J today"),
-            (self.latency_ms, "ms for a question"),
-        ] {
-            if let Some(left) = left {
-                let comma = if words.is_empty() { "left are " } else { ", " };
-                // Without what a difference of fractions leaves behind. Writing to a string cannot fail.
-                let _ = write!(words, "{comma}{} {unit}", (left * 1e6).round() / 1e6);
-            }
-        }
-        if words.is_empty() { "nothing is capped".to_string() } else { words }
-    }
+/// An energy with as many digits as anybody wants of an estimate.
+fn energy(joules: f64) -> String {
+    if joules >= 1.0 { format!("{joules:.0} J") } else { format!("{:.2} mJ", joules * 1e3) }
 }

@@ -1,6 +1,6 @@
 //! The device that a model runs on: the CPU, or a GPU that was proved right before it is trusted.
 
-#[cfg_attr(not(feature = "gpu"), path = "no_webgpu.rs")]
+#[cfg_attr(not(feature = "gpu"), path = "webgpu_disabled.rs")]
 mod webgpu;
 
 use serde::{Deserialize, Serialize};

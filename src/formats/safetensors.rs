@@ -9,7 +9,7 @@ use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensorError};
 
 use crate::error::{Error, Result};
-use crate::order::sort_by;
+use crate::sort::sort_by;
 
 /// More than the header of any model that a page could load; the format itself allows 100 MB.
 const MAX_HEADER_BYTES: u64 = 16 << 20;

@@ -6,7 +6,7 @@ use super::files::{Files, Kind};
 use super::{DType, Loaded, MANIFEST};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::models::graph::{Graph, GraphOptions};
+use crate::graph::{Graph, GraphOptions};
 use crate::tasks::{FileClassifier, ImageReader, Task, VoiceActivityDetector};
 
 /// A file: its name, what is made of it, and whether the model can do without it.

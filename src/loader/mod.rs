@@ -17,7 +17,7 @@ pub(crate) use text::{CONFIG, INDEX, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, shard
 
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::models::graph::{Graph, GraphOptions};
+use crate::graph::{Graph, GraphOptions};
 use crate::tasks::{FileClassifier, ImageReader, Pipeline, Task, VoiceActivityDetector};
 use files::{Files, Kind, is_plain};
 use fixed::FixedModel;

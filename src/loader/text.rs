@@ -9,7 +9,7 @@ use super::files::{Files, Kind, is_plain};
 use super::{DType, MANIFEST};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::models::graph::{Graph, GraphOptions};
+use crate::graph::{Graph, GraphOptions};
 use crate::models::{
     Backbone, Config, Encoder, Head, HeadKind, LinearHeadConfig, ModelConfig, Problem, TextConfig, TextGraph,
 };

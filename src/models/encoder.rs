@@ -7,13 +7,13 @@
 use burn::tensor::TensorData;
 
 use super::config::{Activation, Config, Family};
-use super::graph::{Attribute, Builder, Graph, Operand};
-use super::table::Table;
+use super::embedding::Table;
 use super::weights::Weights;
-use super::work::Work;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::ops::int8::Packed;
+use crate::graph::Work;
+use crate::graph::{Attribute, Builder, Graph, Operand};
+use crate::kernels::qlinear::Packed;
 
 /// Added to the attention scores of padding: its weight is then zero in 32 bits.
 const MASKED: f32 = -1e9;

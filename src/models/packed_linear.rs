@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::formats::gguf::{BLOCK, Encoding, Tensor};
-use crate::ops::int8::Blocks;
-use crate::ops::packed::Bits;
+use crate::kernels::block_quant::Bits;
+use crate::kernels::qlinear::Blocks;
 
 /// `x · Wᵀ` with the weights of a GGUF file. They are multiplied as the integers that they are, and `x` is quantised to 8
 /// bits, row by row.

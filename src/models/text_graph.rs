@@ -3,9 +3,9 @@
 use burn::tensor::{DType, TensorData};
 
 use super::encoder::Hidden;
-use super::graph::{Dim, Graph, Port, to_floats};
 use super::head::Head;
 use crate::error::{Error, Result};
+use crate::graph::{Dim, Graph, Port, to_floats};
 
 /// Names of an output that is hidden states, the likeliest first.
 const HIDDEN: [&str; 2] = ["last_hidden_state", "token_embeddings"];

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::table::{Table, quantise};
+use super::embedding::{Table, quantise};
 use crate::error::{Error, Result};
 use crate::formats::safetensors::{HostTensor, Tensor};
-use crate::ops::gemm::Matrix;
-use crate::ops::int8::{Packed, Shapes};
+use crate::kernels::gemm::Matrix;
+use crate::kernels::qlinear::{Packed, Shapes};
 
 /// The tensors of a model's files.
 ///

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::words::quote;
+use super::error_text::quote;
 use super::{Completion, Question};
-use crate::order::sort_by;
+use crate::sort::sort_by;
 use crate::tasks::{Answer, AnswerOutput, EntityGroup, Task};
 
 /// Why it is none.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Failure;
-use super::words::{error_words, quote};
+use super::error_text::{error_words, quote};
 
 /// Tokens that the remote says it used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,19 +5,18 @@ mod answer;
 pub mod attempts;
 mod chat;
 mod completion;
+mod error_text;
 pub mod limits;
-pub mod redaction;
 mod retry_after;
 pub mod sse;
 pub mod stream;
-mod words;
 
 use serde::{Deserialize, Serialize};
 
 pub use answer::{Unread, read_answer};
 pub use chat::{ChatOptions, Question, request_body};
 pub use completion::{Completion, Usage, read_completion};
-pub(crate) use words::quote;
+pub(crate) use error_text::quote;
 
 /// One attempt for the transport to make.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

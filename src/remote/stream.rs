@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::completion::inner_status;
+use super::error_text::{error_words, quote};
 use super::sse::{Event, Parser};
-use super::words::{error_words, quote};
 use super::{Completion, Failure, Usage};
 
 /// A chunk is some hundred bytes; a longer one than this is none.

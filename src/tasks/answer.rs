@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::EntityGroup;
-use crate::models::Work;
+use crate::graph::Work;
 
 /// One text's answer, and how sure the model is of it.
 #[derive(Clone, Debug, PartialEq)]

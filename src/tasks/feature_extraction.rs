@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, RunOptions};
 use crate::error::Result;
-use crate::models::Work;
+use crate::graph::Work;
 use crate::tokenizer::Encoding;
 
 /// How the vectors of a text's tokens become one.

@@ -3,7 +3,7 @@
 use burn::tensor::{Element, TensorData};
 
 use crate::error::{Error, Result};
-use crate::models::graph::{Dim, Graph};
+use crate::graph::{Dim, Graph};
 
 /// Numbers, row-major, and their dimensions.
 #[derive(Clone, Debug, PartialEq)]

@@ -29,7 +29,8 @@ pub use zero_shot_classification::ZeroShot;
 
 use crate::calibration::{Calibration, Example};
 use crate::error::{Error, Result};
-use crate::models::{Backbone, Head, Hidden, Problem, TextConfig, Work, plan_batches};
+use crate::graph::Work;
+use crate::models::{Backbone, Head, Hidden, Problem, TextConfig, plan_batches};
 use crate::tokenizer::{Encoding, Tokenizer};
 
 /// A model loaded for a task.

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, Pooling, Reading, Task, sigmoid, softmax};
 use crate::error::Result;
-use crate::models::{Head, Problem, Work, length_feature};
-use crate::order::sort_by;
+use crate::graph::Work;
+use crate::models::{Head, Problem, length_feature};
+use crate::sort::sort_by;
 use crate::tokenizer::Encoding;
 
 /// A label and its score.

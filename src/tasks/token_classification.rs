@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, largest, softmax};
 use crate::error::{Error, Result};
-use crate::models::{Head, Work};
+use crate::graph::Work;
+use crate::models::Head;
 use crate::tokenizer::{Encoding, Token};
 
 /// Whether neighbouring tokens of one entity are joined.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, Pooling, Reading, RunOptions, softmax};
 use crate::error::{Error, Result};
-use crate::models::Work;
-use crate::order::sort_by;
+use crate::graph::Work;
+use crate::sort::sort_by;
 
 /// The labels of a text, the likeliest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

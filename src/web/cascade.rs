@@ -9,17 +9,17 @@ use super::convert::{from_js, options_from_js, to_js, to_js_error};
 use super::pipeline::Pipeline;
 use super::{JsResult, JsRunOptions, now_ms};
 use crate::calibration::{self, Calibrated, Calibration, Example, Labels, Report, Source};
-use crate::cascade::ledger::Ledger;
-use crate::cascade::summary::{Summary, summary};
-use crate::cascade::watch::Watch;
-use crate::cascade::{LocalConfig, Reason, Tier};
-use crate::delegation::{
+use crate::cascade::{
     CascadeConfig, Chain, Check, Delegation, Marked, Moment, OffsetUnit, Outcome, Step, truth_in_bytes,
 };
 use crate::device::DeviceReport;
+use crate::drift::Watch;
 use crate::error::Error;
+use crate::policy::{LocalConfig, Reason, Tier};
 use crate::remote::{Question, RemoteEvent};
 use crate::tasks::{AnswerOutput, LocalAnswer, RunOptions};
+use crate::usage::ledger::Ledger;
+use crate::usage::summary::{Summary, summary};
 
 #[wasm_bindgen]
 extern "C" {

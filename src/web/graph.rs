@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 use super::JsResult;
 use super::convert::{to_js, to_js_error};
 use crate::error::{Error, Result};
-use crate::models::graph::{Dim, Port};
+use crate::graph::{Dim, Port};
 
 #[wasm_bindgen]
 extern "C" {
@@ -58,7 +58,7 @@ export interface RawTensor {
 
 /// A model, ready to be run.
 #[wasm_bindgen]
-pub struct Graph(pub(super) crate::models::graph::Graph);
+pub struct Graph(pub(super) crate::graph::Graph);
 
 #[wasm_bindgen]
 impl Graph {

@@ -10,9 +10,9 @@ mod threads;
 
 use wasm_bindgen::prelude::*;
 
+use crate::graph::GraphOptions;
+use crate::kernels::parallel;
 use crate::loader::Loaded;
-use crate::models::graph::GraphOptions;
-use crate::ops::parallel;
 use crate::tasks::Task;
 use convert::{options_from_js, to_js, to_js_error};
 use graph::Graph;

@@ -4,7 +4,7 @@ use wasm_bindgen::prelude::*;
 
 use super::convert::{options_from_js, output_to_js, to_js, to_js_error};
 use super::{JsResult, JsRunOptions, JsRunOutput};
-use crate::delegation::{MarkedSpan, OffsetUnit};
+use crate::cascade::{MarkedSpan, OffsetUnit};
 use crate::error::Error;
 use crate::loader::Loaded;
 use crate::tasks::{ImageToTextOptions, RunOptions, SpeechOptions};

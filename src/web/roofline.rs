@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::*;
 use super::JsResult;
 use super::convert::to_js_error;
 use crate::error::Error;
-use crate::ops::roofline;
+use crate::kernels::roofline;
 
 /// Does as much as the innermost loop of a product does in so many `turns`, on numbers that lie in registers or in the
 /// innermost cache; how many operations these were. A multiplication and an addition are two.

@@ -3,7 +3,7 @@
 use js_sys::{Array, WebAssembly};
 use wasm_bindgen::prelude::*;
 
-use crate::ops::parallel;
+use crate::kernels::parallel;
 
 #[wasm_bindgen]
 extern "C" {

@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 
 use pilot_light::ErrorKind;
-use pilot_light::cascade::{LocalConfig, Tier};
-use pilot_light::delegation::{CascadeConfig, Chain, Delegation, OffsetUnit};
+use pilot_light::cascade::{CascadeConfig, Chain, Delegation, OffsetUnit};
 use pilot_light::device::DeviceReport;
+use pilot_light::policy::{LocalConfig, Tier};
 use pilot_light::tasks::{Answer, AnswerOutput, LocalAnswer, RunOptions, Task};
 use pollster::block_on;
 

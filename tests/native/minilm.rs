@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use pilot_light::formats::safetensors::{HostTensor, Reader, Tensor};
-use pilot_light::models::Work;
+use pilot_light::graph::Work;
 use pilot_light::tasks::{Features, Pipeline, Pooling, RunOptions, RunOutput, Task};
 
 use crate::support::{cosine, golden, golden_json, load, minilm};

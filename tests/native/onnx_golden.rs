@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use burn::tensor::{DType, TensorData};
-use pilot_light::models::graph::Port;
+use pilot_light::graph::Port;
 use safetensors::{Dtype, SafeTensors};
 use zune_png::PngDecoder;
 use zune_png::zune_core::bytestream::ZCursor;

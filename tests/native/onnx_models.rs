@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use pilot_light::Device;
-use pilot_light::models::graph::{Graph, GraphOptions};
+use pilot_light::graph::{Graph, GraphOptions};
 
 use crate::onnx_golden::Golden;
 use crate::support::fetched;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 
 use burn::tensor::TensorData;
-use pilot_light::models::graph::{Dim, Graph, GraphOptions, Limits, Port};
+use pilot_light::graph::{Dim, Graph, GraphOptions, Limits, Port};
 use pilot_light::{Device, ErrorKind};
 use safetensors::SafeTensors;
 

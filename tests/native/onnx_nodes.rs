@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, TensorData};
 use pilot_light::Device;
-use pilot_light::models::graph::{Graph, GraphOptions, read_tensor};
+use pilot_light::graph::{Graph, GraphOptions, read_tensor};
 
 const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/onnx_node.txt");
 

@@ -5,7 +5,7 @@ use std::fs;
 
 use burn::tensor::{DType, TensorData};
 use pilot_light::Device;
-use pilot_light::models::graph::{Dim, Graph, GraphOptions, Port};
+use pilot_light::graph::{Dim, Graph, GraphOptions, Port};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::tensor::TensorData;
-use pilot_light::models::graph::{Graph, GraphOptions, Limits};
+use pilot_light::graph::{Graph, GraphOptions, Limits};
 use pilot_light::{Device, Error, ErrorKind};
 
 /// The fields of a protobuf message, as `onnx.proto` numbers them.

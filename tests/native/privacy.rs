@@ -1,6 +1,6 @@
 //! Redaction as it is done before a text is delegated, with the real model.
 
-use pilot_light::remote::redaction::redact;
+use pilot_light::redaction::redact;
 use pilot_light::tasks::Task;
 
 use crate::support::{fetched, load, minilm};

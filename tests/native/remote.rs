@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use pilot_light::cascade::{Policy, Privacy, Reason};
-use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, Looked, Moment, OffsetUnit, RemoteConfig, Route};
+use pilot_light::cascade::{CascadeConfig, Delegation, Envelope, Looked, Moment, OffsetUnit, RemoteConfig, Route};
 use pilot_light::device::DeviceReport;
-use pilot_light::models::Work;
+use pilot_light::graph::Work;
+use pilot_light::policy::{Policy, Privacy, Reason};
 use pilot_light::remote::Question;
 use pilot_light::tasks::{Answer, AnswerOutput, LocalAnswer, Task};
 use pilot_light::transport::{Http, Transport, answer};

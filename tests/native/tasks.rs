@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::f64::consts::PI;
 
-use pilot_light::models::graph::{Graph, GraphOptions};
+use pilot_light::graph::{Graph, GraphOptions};
 use pilot_light::tasks::{
     Aggregation, EntityGroup, FileClassifier, ImageReader, ImageToTextOptions, RunOptions, RunOutput, SpeechEvent,
     SpeechOptions, SpeechStream, Task, VoiceActivityDetector,

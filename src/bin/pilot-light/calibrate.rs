@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pilot_light::calibration::risk::{Choice, Guarantee};
+use pilot_light::calibration::risk_control::{Choice, Guarantee};
 use pilot_light::calibration::{Calibration, Example, Labels, Report, Source, calibrate};
 use pilot_light::manifest::{self, Manifest};
 use pilot_light::{folder, training};

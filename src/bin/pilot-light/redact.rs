@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write, stdin, stdout};
 use std::path::PathBuf;
 
-use pilot_light::remote::redaction::{Replaced, redact};
+use pilot_light::redaction::{Replaced, redact};
 use pilot_light::tasks::Task;
 use pilot_light::{Device, LoadOptions, folder};
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use pilot_light::delegation::RemoteConfig;
+use pilot_light::cascade::RemoteConfig;
 use serde_json::{Map, Value};
 
 use crate::Result;

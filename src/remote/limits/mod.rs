@@ -3,26 +3,26 @@
 //! A [`Limits`] belongs to one general model. It is asked before every attempt, and told what came of it.
 
 mod breaker;
-mod ledger;
-mod pace;
+mod latency;
 mod price;
 mod queue;
 mod retry_budget;
+mod spend_log;
 mod spending;
 
 use std::fmt;
 
 pub use breaker::{Breaker, BreakerOptions};
-pub use ledger::Ledger;
-pub use pace::Pace;
+pub use latency::Pace;
 pub use price::{Price, estimate};
 pub use queue::{Entered, Queue};
 pub use retry_budget::RetryBudget;
+pub use spend_log::Ledger;
 pub use spending::{Caps, Charge, Spending, Spent};
 
 use super::Usage;
 use super::attempts::may_pass;
-use crate::cascade::{Cap, Cost, Left, Reason};
+use crate::policy::{Cap, Cost, Left, Reason};
 
 /// Why an attempt may not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,11 +4,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::Price;
-use super::ledger::{Ledger, Sum, day_of, second_of};
-use crate::cascade::energy;
-use crate::cascade::{Cost, Left, Today, check_cap};
+use super::spend_log::{Ledger, Sum, day_of, second_of};
 use crate::error::{Error, Result};
+use crate::policy::{Cost, Left, Today, check_cap};
 use crate::remote::Usage;
+use crate::usage::energy;
 
 /// The most that may be spent; what is not given is not capped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -162,7 +162,7 @@ impl Spending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cascade::Cap;
+    use crate::policy::Cap;
 
     const NOW_MS: f64 = 1_795_478_400_000.0;
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::FileClassification;
 use super::content_types::is_text;
 use crate::error::{Error, Result};
-use crate::order::sort_by;
+use crate::sort::sort_by;
 use crate::tasks::Classification;
 
 /// The label of a file without bytes.

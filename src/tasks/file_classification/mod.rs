@@ -16,7 +16,7 @@ use config::{MagikaConfig, Reading};
 use super::Classification;
 use super::graph_io::{expect_input, run_one};
 use crate::error::Result;
-use crate::models::graph::Graph;
+use crate::graph::Graph;
 
 /// What a file is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use super::ImageToTextOptions;
 use super::contours::follow_borders;
 use super::geometry::{Quad, area_and_outline, convex_hull, grow, min_area_rect, rows_within};
 use super::picture::Picture;
-use crate::order::{order_by, sort_by};
+use crate::sort::{order_by, sort_by};
 
 /// What the map has to be above where text is.
 const THRESHOLD: f32 = 0.3;

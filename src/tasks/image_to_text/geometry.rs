@@ -1,6 +1,6 @@
 //! Hulls, rectangles and offsets.
 
-use crate::order::sort_by;
+use crate::sort::sort_by;
 use std::f64::consts::{PI, TAU};
 
 /// A place in a picture, x and y.

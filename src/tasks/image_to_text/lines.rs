@@ -2,7 +2,7 @@
 
 use super::picture::Picture;
 use crate::error::{Error, Result};
-use crate::order::order_by;
+use crate::sort::order_by;
 
 /// Rows of a line as the models are given it.
 const LINE_HEIGHT: usize = 48;

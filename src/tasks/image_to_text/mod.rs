@@ -23,7 +23,7 @@ use self::picture::Picture;
 use self::prepare::prepare;
 use super::graph_io::{expect_input, run_one};
 use crate::error::{Error, Result};
-use crate::models::graph::Graph;
+use crate::graph::Graph;
 
 /// How sure the direction model has to be that a line is upside down.
 const UPSIDE_DOWN: f32 = 0.9;

@@ -21,7 +21,7 @@ pub use stream::{SpeechEvent, SpeechStream, SpeechUpdate};
 use self::segments::speech_spans;
 use super::graph_io::Numbers;
 use crate::error::{Error, Result};
-use crate::models::graph::{Dim, Graph};
+use crate::graph::{Dim, Graph};
 
 /// The samples in a second that the model knows.
 pub const SAMPLE_RATE: usize = 16_000;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use pilot_light::cascade::{Policy, Privacy, Reason};
-use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, Marked, MarkedSpan, OffsetUnit, Route, Step};
+use pilot_light::cascade::{CascadeConfig, Delegation, Envelope, Marked, MarkedSpan, OffsetUnit, Route, Step};
 use pilot_light::device::DeviceReport;
+use pilot_light::policy::{Policy, Privacy, Reason};
 use pilot_light::remote::Question;
 use pilot_light::tasks::{Pipeline, RunOptions, Task};
 use pilot_light::transport::{Http, answer, moment};

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use pilot_light::calibration::Report;
 use pilot_light::calibration::metrics::Bin;
-use pilot_light::calibration::risk::Choice;
+use pilot_light::calibration::risk_control::Choice;
 
 use super::{in_words, outcome};
 

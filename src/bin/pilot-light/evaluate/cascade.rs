@@ -7,14 +7,14 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use pilot_light::calibration::Calibration;
-use pilot_light::cascade::energy::Joules;
-use pilot_light::cascade::{LocalConfig, Policy, Privacy};
-use pilot_light::delegation::{CascadeConfig, Delegation, Envelope, Looked, Moment, OffsetUnit, Route};
+use pilot_light::cascade::{CascadeConfig, Delegation, Envelope, Looked, Moment, OffsetUnit, Route};
 use pilot_light::device::DeviceReport;
+use pilot_light::policy::{LocalConfig, Policy, Privacy};
 use pilot_light::remote::{Question, RemoteEvent, RemoteRequest};
 use pilot_light::tasks::{AnswerOutput, LocalAnswer, Pipeline, RunOptions};
 use pilot_light::training::shuffle;
 use pilot_light::transport::{Transport, answer};
+use pilot_light::usage::energy::Joules;
 use serde_json::{Value, json};
 
 use super::Arguments;

@@ -8,7 +8,7 @@ use std::fs;
 
 use pilot_light::calibration::coverage::risk_coverage;
 use pilot_light::calibration::metrics::{Binning, ece};
-use pilot_light::calibration::risk::{Choice, Guarantee};
+use pilot_light::calibration::risk_control::{Choice, Guarantee};
 use pilot_light::calibration::{Example, PILOT, Temperature, calibrate};
 use pilot_light::training::shuffle;
 use serde_json::{Value, json};

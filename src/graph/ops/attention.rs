@@ -1,0 +1,53 @@
+//! Attention.
+
+use burn::tensor::DType;
+
+use super::{Accepts, Gives, NodeSpec, OWN_DOMAIN, Op, Prepared, SAME, one, wrong};
+use crate::error::Result;
+use crate::graph::host::{self, HostTensor};
+use heads::{Heads, Mask, attend};
+
+pub mod heads;
+mod linear;
+mod rotary;
+mod standard;
+
+pub const OPS: &[Op] = &[
+    Op::of(OWN_DOMAIN, "Attention", Accepts::Singles, SAME, own),
+    Op::new(
+        "Attention",
+        Accepts::Singles,
+        &[Gives::As(0), Gives::As(0), Gives::As(2), Gives::As(0)],
+        standard::attention,
+    ),
+    Op::new("RotaryEmbedding", Accepts::Singles, SAME, rotary::rotary),
+    Op::new("LinearAttention", Accepts::Singles, SAME, linear::attention),
+];
+
+/// `softmax(q kᵀ · scale + mask) v` of tensors of the shape `[batch, heads, sequence, size]`.
+fn own(node: &NodeSpec<'_>) -> Prepared {
+    let scale = node.attributes.optional_float("scale")?;
+    Ok(Box::new(move |inputs| {
+        let q = inputs.take(0)?;
+        let dtype = q.dtype();
+        let heads = Heads::new(four(q)?, four(inputs.take(1)?)?, four(inputs.take(2)?)?, scale)?;
+        let mask = inputs.optional(3).map(|mask| Mask::new(mask, &heads)).transpose()?;
+        let shape = heads.shape();
+        let mut out = vec![0.0; inputs.count(&shape)?];
+        let adjust = |at: (usize, usize, usize), scores: &mut [f32]| {
+            if let Some(mask) = &mask {
+                mask.add(at, scores);
+            }
+        };
+        attend(&heads, &mut out, false, adjust);
+        one(host::cast(host::tensor(&shape, out), dtype))
+    }))
+}
+
+/// A tensor of 4 dimensions as 32-bit floats.
+fn four(tensor: HostTensor) -> Result<HostTensor> {
+    match host::shape(&tensor).len() {
+        4 => Ok(host::cast(tensor, DType::F32)),
+        rank => wrong(format!("a tensor has {rank} dimensions, not 4")),
+    }
+}

@@ -1,0 +1,104 @@
+//! onnxruntime's own operators.
+//!
+//! # Source
+//! onnxruntime's `docs/ContribOperators.md`.
+
+use burn::tensor::DType;
+
+use super::{Accepts, Gives, Inputs, MICROSOFT, NodeSpec, Op, Prepared, SAME, one, wrong};
+use crate::error::Result;
+use crate::graph::host::{self, HostTensor};
+use crate::graph::ops::support::broadcast::map_floats;
+use crate::kernels::activation::{Activation, fast_gelu};
+use crate::kernels::gelu::gelu;
+
+mod attention;
+mod embed;
+mod linear;
+pub mod matmul_nbits;
+mod product;
+
+const fn op(
+    name: &'static str,
+    accepts: Accepts,
+    gives: &'static [Gives],
+    prepare: fn(&NodeSpec<'_>) -> Prepared,
+) -> Op {
+    Op::of(MICROSOFT, name, accepts, gives, prepare)
+}
+
+const FLOAT: &[Gives] = &[Gives::Is(DType::F32)];
+
+pub const OPS: &[Op] = &[
+    op("Attention", Accepts::Singles, SAME, attention::packed),
+    op("BiasGelu", Accepts::Singles, SAME, |_| biased(gelu)),
+    op("DynamicQuantizeMatMul", Accepts::Singles, FLOAT, product::dynamic_quantize_matmul),
+    op(
+        "EmbedLayerNormalization",
+        Accepts::Integers,
+        &[Gives::As(2), Gives::Is(DType::I32), Gives::As(2)],
+        embed::embed,
+    ),
+    op("FastGelu", Accepts::Singles, SAME, |_| biased(fast_gelu)),
+    op("FusedMatMul", Accepts::Singles, SAME, product::fused_matmul),
+    op("Gelu", Accepts::Singles, SAME, |_| biased(gelu)),
+    op("MatMulIntegerToFloat", Accepts::Integers, FLOAT, product::matmul_integer_to_float),
+    op("MatMulNBits", Accepts::Singles, SAME, matmul_nbits::matmul),
+    op("MultiHeadAttention", Accepts::Singles, SAME, attention::heads),
+    op("QLinearAdd", Accepts::Integers, SAME, |_| linear::pair(|a, b| a + b)),
+    op("QLinearConcat", Accepts::Any, &[Gives::As(1)], linear::concat),
+    op("QLinearGlobalAveragePool", Accepts::Integers, SAME, linear::global_average_pool),
+    op("QLinearLeakyRelu", Accepts::Integers, SAME, |node| {
+        let alpha = node.attributes.float("alpha", 0.01)?;
+        linear::map(move |x| if x < 0.0 { alpha * x } else { x })
+    }),
+    op("QLinearMul", Accepts::Integers, SAME, |_| linear::pair(|a, b| a * b)),
+    op("QLinearSigmoid", Accepts::Integers, SAME, |_| linear::map(crate::kernels::exp::sigmoid)),
+    op("QuickGelu", Accepts::Singles, SAME, |node| {
+        let activation = Activation::Swish(node.attributes.float("alpha", 1.702)?);
+        Ok(Box::new(move |inputs| {
+            let x = inputs.take(0)?;
+            let (dtype, shape, mut numbers) = (x.dtype(), host::shape(&x).to_vec(), host::to_f32s(x));
+            activation.apply(&mut numbers);
+            one(host::cast(host::tensor(&shape, numbers), dtype))
+        }))
+    }),
+    op("SkipLayerNormalization", Accepts::Singles, SAME, |node| embed::skip(node, true)),
+    op("SkipSimplifiedLayerNormalization", Accepts::Singles, SAME, |node| embed::skip(node, false)),
+    op("SimplifiedLayerNormalization", Accepts::Singles, SAME, super::norm::root_mean_square),
+];
+
+/// `f` of what is left when a bias, which may be missing, was added.
+fn biased(f: impl Fn(f32) -> f32 + Send + Sync + 'static) -> Prepared {
+    Ok(Box::new(move |inputs| {
+        let x = inputs.take(0)?;
+        let dtype = x.dtype();
+        let bias = inputs.optional(1).map(host::to_f32s);
+        let mut x = host::cast(x, DType::F32);
+        if let Some(bias) = bias {
+            x = add_bias(x, &bias)?;
+        }
+        one(host::cast(map_floats(x, &f), dtype))
+    }))
+}
+
+/// `x` with a number added to each in its last dimension.
+///
+/// # Errors
+/// Invalid input: there is not one for each.
+fn add_bias(x: HostTensor, bias: &[f32]) -> Result<HostTensor> {
+    let shape = host::shape(&x).to_vec();
+    if shape.last() != Some(&bias.len()) {
+        return wrong(format!("a bias of {} numbers does not fit the shape {shape:?}", bias.len()));
+    }
+    let mut numbers = host::to_f32s(x);
+    for row in numbers.chunks_exact_mut(bias.len().max(1)) {
+        row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
+    }
+    Ok(host::tensor(&shape, numbers))
+}
+
+/// The input at `place` as 32-bit floats, which may be left out.
+fn optional_floats(inputs: &mut Inputs<'_>, place: usize) -> Option<Vec<f32>> {
+    inputs.optional(place).map(host::to_f32s)
+}

@@ -1,0 +1,125 @@
+//! Embeddings and sums that are normalised.
+
+use super::super::{NodeSpec, Prepared, wrong};
+use super::{add_bias, optional_floats};
+use crate::error::Result;
+use crate::graph::host::{self, HostTensor};
+use crate::kernels::rows;
+use burn::tensor::DType;
+
+/// The sum of the input, what was skipped and a bias, normalised; then what it was made with, and the sum.
+pub fn skip(node: &NodeSpec<'_>, centred: bool) -> Prepared {
+    let epsilon = node.attributes.float("epsilon", 1e-12)?;
+    // `beta` stands before the bias where means are taken away.
+    let place = if centred { 4 } else { 3 };
+    Ok(Box::new(move |inputs| {
+        let (x, skipped) = (inputs.take(0)?, inputs.floats(1)?);
+        let (dtype, shape) = (x.dtype(), host::shape(&x).to_vec());
+        let mut sum = host::to_f32s(x);
+        let (gamma, beta) = (host::to_f32s(inputs.take(2)?), if centred { optional_floats(inputs, 3) } else { None });
+        // What is skipped may be the same for the whole batch.
+        let skipped = host::slice::<f32>(&skipped);
+        if skipped.is_empty() != sum.is_empty() || !sum.len().is_multiple_of(skipped.len().max(1)) {
+            return wrong("what is skipped does not fit");
+        }
+        for part in sum.chunks_exact_mut(skipped.len().max(1)) {
+            part.iter_mut().zip(skipped).for_each(|(x, skipped)| *x += skipped);
+        }
+        if let Some(bias) = optional_floats(inputs, place) {
+            sum = host::to_f32s(add_bias(host::tensor(&shape, sum), &bias)?);
+        }
+        let kept = sum.clone();
+        let normal = normalised(sum, &shape, &gamma, beta.as_deref(), epsilon, centred)?;
+        let mut reduced = shape.clone();
+        if let Some(last) = reduced.last_mut() {
+            *last = 1;
+        }
+        let unwanted = || host::tensor::<f32>(&[0], Vec::new());
+        let outputs = [host::tensor(&shape, normal), unwanted(), unwanted(), host::tensor(&shape, kept)];
+        Ok(outputs.into_iter().map(|output| host::cast(output, dtype)).collect())
+    }))
+}
+
+fn normalised(
+    mut x: Vec<f32>,
+    shape: &[usize],
+    gamma: &[f32],
+    beta: Option<&[f32]>,
+    epsilon: f32,
+    centred: bool,
+) -> Result<Vec<f32>> {
+    let row = gamma.len();
+    if shape.last() != Some(&row) || beta.is_some_and(|beta| beta.len() != row) {
+        return wrong(format!("scale and bias do not fit the shape {shape:?}"));
+    }
+    for x in x.chunks_exact_mut(row.max(1)) {
+        if centred {
+            rows::normalise(x, epsilon);
+        } else {
+            let by = 1.0 / (rows::squares(x, 0.0) / row as f32 + epsilon).sqrt();
+            x.iter_mut().for_each(|x| *x *= by);
+        }
+        rows::affine(x, gamma, beta);
+    }
+    Ok(x)
+}
+
+/// The sum of the embeddings of words, places and segments, normalised; how many words there are; and the sum.
+pub fn embed(node: &NodeSpec<'_>) -> Prepared {
+    let epsilon = node.attributes.float("epsilon", 1e-12)?;
+    // Only what the second output's shape is.
+    node.attributes.get("mask_index_type");
+    Ok(Box::new(move |inputs| {
+        let words = inputs.take(0)?;
+        let &[batch, sequence] = host::shape(&words) else { return wrong("words are not [batch, sequence]") };
+        let words = host::to_i64s(&words);
+        let segments = inputs.optional_ints(1);
+        let (table, places_table) = (inputs.take(2)?, inputs.take(3)?);
+        let (dtype, size) = (table.dtype(), host::shape(&table).last().copied().unwrap_or(0));
+        let segments_table = inputs.optional(4);
+        let (gamma, beta) = (host::to_f32s(inputs.take(5)?), host::to_f32s(inputs.take(6)?));
+        let mask = inputs.optional_ints(7);
+        let places = inputs.optional_ints(8).unwrap_or_else(|| (0..sequence as i64).collect());
+        let shape = [batch, sequence, size];
+        let mut sum = vec![0.0; inputs.count(&shape)?];
+        add(&mut sum, size, table, &words)?;
+        // Places are the same for the whole batch, or each has its own.
+        if places.is_empty() != words.is_empty() || !words.len().is_multiple_of(places.len().max(1)) {
+            return wrong("places and words do not fit");
+        }
+        let places: Vec<i64> = (0..words.len()).map(|at| places[at % places.len()]).collect();
+        add(&mut sum, size, places_table, &places)?;
+        if let (Some(table), Some(segments)) = (segments_table, segments) {
+            add(&mut sum, size, table, &segments)?;
+        }
+        let kept = sum.clone();
+        let normal = normalised(sum, &shape, &gamma, Some(&beta), epsilon, true)?;
+        let mut lengths = vec![0; batch];
+        if let Some(mask) = mask {
+            if mask.len() != words.len() {
+                return wrong("mask and words do not fit");
+            }
+            let rows = mask.chunks_exact(sequence.max(1));
+            lengths.iter_mut().zip(rows).for_each(|(length, row)| *length = row.iter().sum::<i64>() as i32);
+        }
+        let [normal, kept] = [normal, kept].map(|numbers| host::cast(host::tensor(&shape, numbers), dtype));
+        Ok(vec![normal, host::tensor(&[batch], lengths), kept])
+    }))
+}
+
+/// Adds to each row of `sum` the row of `table` that `rows` names.
+fn add(sum: &mut [f32], size: usize, table: HostTensor, rows: &[i64]) -> Result<()> {
+    let table = host::contiguous(host::cast(table, DType::F32));
+    let &[count, width] = host::shape(&table) else { return wrong("a table of embeddings is no matrix") };
+    if width != size || rows.len() * size != sum.len() {
+        return wrong("tables of embeddings and their indices do not fit");
+    }
+    for (sum, row) in sum.chunks_exact_mut(size.max(1)).zip(rows) {
+        let Some(row) = usize::try_from(*row).ok().filter(|row| *row < count) else {
+            return wrong(format!("there is no row {row} among {count}"));
+        };
+        let row = &host::slice::<f32>(&table)[row * size..][..size];
+        sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Numbers by their places.
+
+use burn::backend::flex::Layout;
+use burn::tensor::Shape;
+
+use super::{Accepts, Inputs, NodeSpec, Op, Prepared, SAME, axis_of, one, wrong};
+use crate::error::{Error, Result};
+use crate::graph::host::{self, HostTensor, with_unit};
+
+pub const OPS: &[Op] = &[
+    Op::new("Gather", Accepts::Any, SAME, gather),
+    Op::new("GatherElements", Accepts::Any, SAME, gather_elements),
+    Op::new("GatherND", Accepts::Any, SAME, gather_nd),
+    Op::new("Compress", Accepts::Any, SAME, compress),
+];
+
+/// The place that an index, which counts from the end where it is negative, means among `dim`.
+///
+/// # Errors
+/// Invalid input: it is none.
+pub fn place(index: i64, dim: usize) -> Result<usize> {
+    let signed = dim as i64;
+    let place = if index < 0 { index.wrapping_add(signed) } else { index };
+    if (0..signed).contains(&place) {
+        Ok(place as usize)
+    } else {
+        Err(Error::invalid_input(format!("there is no place {index} among {dim}")))
+    }
+}
+
+fn gather(node: &NodeSpec<'_>) -> Prepared {
+    let axis = node.attributes.int("axis", 0)?;
+    Ok(Box::new(move |inputs| {
+        let (tensor, indices) = (inputs.take(0)?, inputs.take(1)?);
+        let shape = host::shape(&tensor).to_vec();
+        let axis = axis_of(axis, shape.len())?;
+        let out = [&shape[..axis], host::shape(&indices), &shape[axis + 1..]].concat();
+        let indices = host::to_i64s(&indices);
+        if let [index] = *indices {
+            // One of them needs no copy.
+            let chosen = tensor.narrow(axis, place(index, shape[axis])?, 1);
+            let old = chosen.layout().strides();
+            let ones = out.len() + 1 - shape.len();
+            let strides = [&old[..axis], &vec![1; ones][..], &old[axis + 1..]].concat();
+            let layout = Layout::new(Shape::from(out), strides, chosen.layout().start_offset());
+            return one(chosen.with_layout(layout));
+        }
+        inputs.count(&out)?;
+        let places = indices.iter().map(|index| place(*index, shape[axis])).collect::<Result<Vec<_>>>()?;
+        one(host::reshape(take(tensor, axis, &places), &out))
+    }))
+}
+
+/// What `tensor` has at `places` along `axis`; all of them are there.
+fn take(tensor: HostTensor, axis: usize, places: &[usize]) -> HostTensor {
+    let tensor = host::contiguous(tensor);
+    let (dtype, mut shape) = (tensor.dtype(), host::shape(&tensor).to_vec());
+    let dim = std::mem::replace(&mut shape[axis], places.len());
+    let (outer, run): (usize, usize) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
+    with_unit!(dtype, U => {
+        let source = host::slice::<U>(&tensor);
+        let mut out: Vec<U> = Vec::with_capacity(outer * places.len() * run);
+        for rows in source.chunks_exact((dim * run).max(1)).take(outer) {
+            match run {
+                1 => out.extend(places.iter().map(|place| rows[*place])),
+                _ => places.iter().for_each(|place| out.extend_from_slice(&rows[place * run..][..run])),
+            }
+        }
+        host::of_type(dtype, &shape, out)
+    })
+}
+
+/// For each number of a tensor of `indices`' shape, in its order, where it belongs in a tensor of `shape`: its own
+/// place, but at its index along `axis`.
+///
+/// # Errors
+/// Invalid input: it would lie outside.
+pub fn element_places(shape: &[usize], indices: &HostTensor, axis: usize) -> Result<Vec<usize>> {
+    let own = host::shape(indices);
+    let fits = own.len() == shape.len() && (0..own.len()).all(|at| at == axis || own[at] <= shape[at]);
+    if !fits {
+        return wrong(format!("indices of the shape {own:?} do not fit a tensor of the shape {shape:?}"));
+    }
+    let (strides, values) = (host::strides(shape), host::to_i64s(indices));
+    let mut turn = vec![0; own.len()];
+    let mut places = Vec::with_capacity(values.len());
+    for index in values {
+        let base: usize = (0..own.len()).filter(|at| *at != axis).map(|at| turn[at] * strides[at]).sum();
+        places.push(base + place(index, shape[axis])? * strides[axis]);
+        for at in (0..own.len()).rev() {
+            turn[at] += 1;
+            if turn[at] < own[at] {
+                break;
+            }
+            turn[at] = 0;
+        }
+    }
+    Ok(places)
+}
+
+fn gather_elements(node: &NodeSpec<'_>) -> Prepared {
+    let axis = node.attributes.int("axis", 0)?;
+    Ok(Box::new(move |inputs| {
+        let (tensor, indices) = (inputs.contiguous(0)?, inputs.take(1)?);
+        let axis = axis_of(axis, host::shape(&tensor).len())?;
+        let places = element_places(host::shape(&tensor), &indices, axis)?;
+        one(pick(&tensor, host::shape(&indices), &places, 1))
+    }))
+}
+
+/// `run` numbers from each of `places`.
+fn pick(tensor: &HostTensor, shape: &[usize], places: &[usize], run: usize) -> HostTensor {
+    with_unit!(tensor.dtype(), U => {
+        let source = host::slice::<U>(tensor);
+        let mut out: Vec<U> = Vec::with_capacity(places.len() * run);
+        places.iter().for_each(|place| out.extend_from_slice(&source[*place..][..run]));
+        host::of_type(tensor.dtype(), shape, out)
+    })
+}
+
+/// Slices of a tensor by the tuples in the last dimension of the indices.
+pub struct Tuples {
+    /// Where each begins.
+    pub places: Vec<usize>,
+    /// How many numbers each has.
+    pub run: usize,
+    /// The shape of all of them together.
+    pub shape: Vec<usize>,
+}
+
+impl Tuples {
+    /// The slices of a tensor of `shape`; the first `batch_dims` dimensions are those of the indices too.
+    ///
+    /// # Errors
+    /// Invalid input: one would lie outside, the shapes do not fit, or there are too many.
+    pub fn new(inputs: &Inputs<'_>, shape: &[usize], indices: &HostTensor, batch_dims: usize) -> Result<Self> {
+        let own = host::shape(indices);
+        let bad = || Error::invalid_input(format!("indices of the shape {own:?} do not fit a tensor of {shape:?}"));
+        let (depth, outer) = own.split_last().ok_or_else(bad)?;
+        let end = batch_dims.checked_add(*depth).filter(|end| *end <= shape.len()).ok_or_else(bad)?;
+        if batch_dims > outer.len() || outer[..batch_dims] != shape[..batch_dims] {
+            return Err(bad());
+        }
+        let run = shape[end..].iter().product();
+        let all = [outer, &shape[end..]].concat();
+        if inputs.count(&all)? == 0 {
+            return Ok(Self { places: Vec::new(), run, shape: all });
+        }
+        let (strides, values) = (host::strides(shape), host::to_i64s(indices));
+        let batch: usize = shape[batch_dims..].iter().product();
+        let per_batch: usize = outer[batch_dims..].iter().product();
+        let count = outer.iter().product();
+        let mut places = Vec::with_capacity(count);
+        for at in 0..count {
+            let mut start = at / per_batch * batch;
+            for (index, axis) in values[at * depth..][..*depth].iter().zip(batch_dims..) {
+                start += place(*index, shape[axis])? * strides[axis];
+            }
+            places.push(start);
+        }
+        Ok(Self { places, run, shape: all })
+    }
+}
+
+fn gather_nd(node: &NodeSpec<'_>) -> Prepared {
+    let batch_dims = node.attributes.int("batch_dims", 0)?;
+    let batch_dims = usize::try_from(batch_dims).map_err(|_| format!("its batch_dims are {batch_dims}"))?;
+    Ok(Box::new(move |inputs: &mut Inputs<'_>| {
+        let (tensor, indices) = (inputs.contiguous(0)?, inputs.take(1)?);
+        let tuples = Tuples::new(inputs, host::shape(&tensor), &indices, batch_dims)?;
+        one(pick(&tensor, &tuples.shape, &tuples.places, tuples.run))
+    }))
+}
+
+fn compress(node: &NodeSpec<'_>) -> Prepared {
+    let axis = node.attributes.optional_int("axis")?;
+    Ok(Box::new(move |inputs| {
+        let (mut tensor, chosen) = (inputs.contiguous(0)?, inputs.ints(1)?);
+        let axis = match axis {
+            Some(axis) => axis_of(axis, host::shape(&tensor).len())?,
+            None => {
+                let count = tensor.layout().num_elements();
+                tensor = host::reshape(tensor, &[count]);
+                0
+            }
+        };
+        let dim = host::shape(&tensor)[axis];
+        let places: Vec<usize> = (0..chosen.len()).filter(|at| chosen[*at] != 0).collect();
+        match places.last() {
+            Some(last) if *last >= dim => wrong(format!("there is no place {last} among {dim}")),
+            _ => one(take(tensor, axis, &places)),
+        }
+    }))
+}

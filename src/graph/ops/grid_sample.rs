@@ -1,0 +1,200 @@
+//! Images sampled at places that are computed.
+
+use burn::tensor::DType;
+
+use super::{Accepts, NodeSpec, Op, Prepared, SAME, one, size, wrong};
+use crate::error::Result;
+use crate::graph::host;
+
+pub const OPS: &[Op] = &[
+    Op::new("GridSample", Accepts::Singles, SAME, grid_sample),
+    Op::new("AffineGrid", Accepts::Floats, SAME, affine_grid),
+];
+
+/// How numbers between places are made up.
+#[derive(Clone, Copy)]
+enum Mode {
+    Nearest,
+    Linear,
+    Cubic,
+}
+
+/// What lies beyond the edges.
+#[derive(Clone, Copy)]
+enum Beyond {
+    Zeros,
+    Border,
+    Reflection,
+}
+
+/// One dimension of what is sampled.
+#[derive(Clone, Copy)]
+struct Side {
+    size: usize,
+    align_corners: bool,
+    beyond: Beyond,
+}
+
+impl Side {
+    /// The place that the coordinate `x`, from −1 to 1, means.
+    fn denormalised(self, x: f32) -> f32 {
+        let size = self.size as f32;
+        if self.align_corners { (x + 1.0) / 2.0 * (size - 1.0) } else { ((x + 1.0) * size - 1.0) / 2.0 }
+    }
+
+    /// `x`, thrown back at the edges until it is between them.
+    fn reflected(self, x: f32) -> f32 {
+        let size = self.size as f32;
+        let (low, high) = if self.align_corners { (0.0, size - 1.0) } else { (-0.5, size - 0.5) };
+        let (range, away) = (high - low, if x < low { low - x } else { x - high });
+        if away <= 0.0 || range <= 0.0 {
+            return if range <= 0.0 { low } else { x };
+        }
+        let turns = (away / range).floor();
+        let rest = away - turns * range;
+        if (turns % 2.0 == 0.0) == (x < low) { low + rest } else { high - rest }
+    }
+
+    /// `x`, brought between the edges where they have no zeros beyond.
+    fn inside(self, x: f32) -> f32 {
+        match self.beyond {
+            Beyond::Zeros => x,
+            Beyond::Border => x.clamp(0.0, self.size as f32 - 1.0),
+            Beyond::Reflection => self.reflected(x),
+        }
+    }
+
+    /// The number at a whole place; none for a zero.
+    fn place(self, at: f32) -> Option<usize> {
+        let at = self.inside(at);
+        match self.beyond {
+            Beyond::Zeros if !(0.0..self.size as f32).contains(&at) => None,
+            _ => Some((at as usize).min(self.size - 1)),
+        }
+    }
+
+    /// The numbers that are mixed at `x`, and how much of each.
+    fn taps(self, mode: Mode, x: f32, taps: &mut Vec<(Option<usize>, f32)>) {
+        taps.clear();
+        let x = self.denormalised(x);
+        if let Mode::Nearest = mode {
+            return taps.push((self.place(self.inside(x.round_ties_even())), 1.0));
+        }
+        if let Mode::Linear = mode {
+            let x = self.inside(x);
+            let (whole, part) = (x.floor(), x - x.floor());
+            return taps.extend([(self.place(whole), 1.0 - part), (self.place(whole + 1.0), part)]);
+        }
+        // Only the neighbours are brought between the edges, as PyTorch does it.
+        let (whole, part) = (x.floor(), x - x.floor());
+        let weights = [cubic(part + 1.0), cubic(part), cubic(1.0 - part), cubic(2.0 - part)];
+        taps.extend((-1..).zip(weights).map(|(at, weight)| (self.place(whole + at as f32), weight)));
+    }
+}
+
+/// # Source
+/// Keys, "Cubic convolution interpolation for digital image processing", 1981, equation 4, with a = −0.75.
+fn cubic(x: f32) -> f32 {
+    const A: f32 = -0.75;
+    if x <= 1.0 { ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0 } else { ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A }
+}
+
+fn grid_sample(node: &NodeSpec<'_>) -> Prepared {
+    let mode = match node.attributes.string("mode", "linear")? {
+        "nearest" => Mode::Nearest,
+        "linear" | "bilinear" => Mode::Linear,
+        "cubic" | "bicubic" => Mode::Cubic,
+        mode => return Err(format!("its mode {mode} is not known")),
+    };
+    let beyond = match node.attributes.string("padding_mode", "zeros")? {
+        "zeros" => Beyond::Zeros,
+        "border" => Beyond::Border,
+        "reflection" => Beyond::Reflection,
+        mode => return Err(format!("its padding_mode {mode} is not known")),
+    };
+    let align_corners = node.attributes.flag("align_corners", false)?;
+    Ok(Box::new(move |inputs| {
+        let tensor = inputs.take(0)?;
+        let dtype = tensor.dtype();
+        let tensor = host::contiguous(host::cast(tensor, DType::F32));
+        let grid = inputs.floats(1)?;
+        let (shape, grid_shape) = (host::shape(&tensor), host::shape(&grid));
+        let rank = shape.len().saturating_sub(2);
+        if !(1..=3).contains(&rank)
+            || grid_shape.len() != rank + 2
+            || grid_shape[0] != shape[0]
+            || grid_shape[rank + 1] != rank
+        {
+            return wrong(format!("a grid of the shape {grid_shape:?} does not fit images of the shape {shape:?}"));
+        }
+        let out_shape = [&shape[..2], &grid_shape[1..=rank]].concat();
+        let count = inputs.count(&out_shape)?;
+        let (batch, channels, spatial) = (shape[0], shape[1], &shape[2..]);
+        let (plane, points): (usize, usize) = (spatial.iter().product(), grid_shape[1..=rank].iter().product());
+        if plane == 0 && count > 0 {
+            return wrong("there is nothing to be sampled");
+        }
+        let (numbers, grid) = (host::slice::<f32>(&tensor), host::slice::<f32>(&grid));
+        let mut out = vec![0.0; count];
+        let (mut taps, mut all, mut next) = (Vec::new(), Vec::new(), Vec::new());
+        for image in 0..if count == 0 { 0 } else { batch } {
+            let planes = &numbers[image * channels * plane..][..channels * plane];
+            let out = &mut out[image * channels * points..][..channels * points];
+            for point in 0..points {
+                // The coordinates of a point come in the other order than the dimensions.
+                let coordinates = grid[(image * points + point) * rank..][..rank].iter().rev();
+                all.clear();
+                all.push((0, 1.0));
+                for (size, x) in spatial.iter().zip(coordinates) {
+                    Side { size: *size, align_corners, beyond }.taps(mode, *x, &mut taps);
+                    next.clear();
+                    for (start, weight) in &all {
+                        let there = taps.iter().filter_map(|(at, part)| Some(((*at)?, part)));
+                        next.extend(there.map(|(at, part)| (start * size + at, weight * part)));
+                    }
+                    std::mem::swap(&mut all, &mut next);
+                }
+                for (plane, out) in planes.chunks_exact(plane).zip(out.chunks_exact_mut(points)) {
+                    out[point] = all.iter().map(|(place, weight)| plane[*place] * weight).sum();
+                }
+            }
+        }
+        one(host::cast(host::tensor(&out_shape, out), dtype))
+    }))
+}
+
+fn affine_grid(node: &NodeSpec<'_>) -> Prepared {
+    let align_corners = node.attributes.flag("align_corners", false)?;
+    Ok(Box::new(move |inputs| {
+        let (theta, sizes) = (inputs.take(0)?, inputs.ints(1)?);
+        let sizes = sizes.into_iter().map(size).collect::<Result<Vec<_>>>()?;
+        let rank = sizes.len().saturating_sub(2);
+        if !(2..=3).contains(&rank) || host::shape(&theta) != [sizes[0], rank, rank + 1] {
+            let shape = host::shape(&theta);
+            return wrong(format!("transformations of the shape {shape:?} do not fit images of {sizes:?}"));
+        }
+        let shape = [&sizes[..1], &sizes[2..], &[rank]].concat();
+        let count = inputs.count(&shape)?;
+        let coordinate = |at: usize, size: usize| match (align_corners, size) {
+            (true, 1) => -1.0,
+            (true, size) => 2.0 * at as f64 / (size as f64 - 1.0) - 1.0,
+            (false, size) => (2.0 * at as f64 + 1.0) / size as f64 - 1.0,
+        };
+        let numbers = host::to_f64s(&theta);
+        let points: usize = sizes[2..].iter().product();
+        let mut out = Vec::with_capacity(count);
+        let mut place = vec![1.0; rank + 1];
+        for transformation in numbers.chunks_exact(rank * (rank + 1)) {
+            for point in 0..points {
+                let mut rest = point;
+                for (at, size) in sizes[2..].iter().rev().enumerate() {
+                    place[at] = coordinate(rest % size, *size);
+                    rest /= size;
+                }
+                let rows = transformation.chunks_exact(rank + 1);
+                out.extend(rows.map(|row| row.iter().zip(&place).map(|(a, b)| a * b).sum::<f64>()));
+            }
+        }
+        one(host::from_f64s(theta.dtype(), &shape, &out))
+    }))
+}

@@ -1,0 +1,103 @@
+//! Losses. Models that are used have none, but for those that were exported with it.
+
+use super::{Accepts, Inputs, NodeSpec, Op, SAME, wrong};
+use crate::error::Result;
+use crate::graph::attributes::Refusal;
+use crate::graph::host::{self, HostTensor};
+
+pub const OPS: &[Op] = &[
+    Op::new("NegativeLogLikelihoodLoss", Accepts::Floats, SAME, |node| {
+        let loss = Loss::of(node)?;
+        Ok(Box::new(move |inputs| {
+            let scores = inputs.take(0)?;
+            Ok(vec![loss.run(&scores, &host::to_f64s(&scores), inputs)?])
+        }))
+    }),
+    Op::new("SoftmaxCrossEntropyLoss", Accepts::Floats, SAME, |node| {
+        let loss = Loss::of(node)?;
+        Ok(Box::new(move |inputs| {
+            let scores = inputs.take(0)?;
+            let logs = log_softmax(&scores);
+            let loss = loss.run(&scores, &logs, inputs)?;
+            Ok(vec![loss, host::from_f64s(scores.dtype(), host::shape(&scores), &logs)])
+        }))
+    }),
+];
+
+/// How losses become one.
+#[derive(Clone, Copy, PartialEq)]
+enum Reduction {
+    None,
+    Mean,
+    Sum,
+}
+
+struct Loss {
+    /// The class that counts for nothing.
+    ignored: Option<i64>,
+    reduction: Reduction,
+}
+
+impl Loss {
+    fn of(node: &NodeSpec<'_>) -> Result<Self, Refusal> {
+        let reduction = match node.attributes.string("reduction", "mean")? {
+            "none" => Reduction::None,
+            "mean" => Reduction::Mean,
+            "sum" => Reduction::Sum,
+            other => return Err(format!("its reduction '{other}' is not known")),
+        };
+        Ok(Self { ignored: node.attributes.optional_int("ignore_index")?, reduction })
+    }
+
+    /// The loss of `logs`, which are as many as `scores`: logarithms of probabilities, with the classes along axis 1.
+    fn run(&self, scores: &HostTensor, logs: &[f64], inputs: &mut Inputs<'_>) -> Result<HostTensor> {
+        let shape = host::shape(scores);
+        let targets = inputs.take(1)?;
+        let wanted: Vec<usize> = shape.iter().take(1).chain(shape.iter().skip(2)).copied().collect();
+        if shape.len() < 2 || host::shape(&targets) != wanted {
+            return wrong(format!("{:?} is no shape of the classes of {shape:?}", host::shape(&targets)));
+        }
+        let classes = shape[1];
+        let inner: usize = shape[2..].iter().product();
+        let weights = inputs.optional(2).map_or_else(|| vec![1.0; classes], |weights| host::to_f64s(&weights));
+        if weights.len() != classes {
+            return wrong(format!("{} weights are none of {classes} classes", weights.len()));
+        }
+        let (mut losses, mut weight) = (Vec::new(), 0.0);
+        for (place, class) in host::to_i64s(&targets).into_iter().enumerate() {
+            if self.ignored == Some(class) {
+                losses.push(0.0);
+                continue;
+            }
+            let Some(class) = usize::try_from(class).ok().filter(|class| *class < classes) else {
+                return wrong(format!("{class} is none of {classes} classes"));
+            };
+            let log = logs[(place / inner * classes + class) * inner + place % inner];
+            losses.push(-log * weights[class]);
+            weight += weights[class];
+        }
+        let sum: f64 = losses.iter().sum();
+        Ok(match self.reduction {
+            Reduction::None => host::from_f64s(scores.dtype(), &wanted, &losses),
+            Reduction::Mean => host::from_f64s(scores.dtype(), &[], &[sum / weight]),
+            Reduction::Sum => host::from_f64s(scores.dtype(), &[], &[sum]),
+        })
+    }
+}
+
+/// The logarithms of the softmax along axis 1.
+fn log_softmax(scores: &HostTensor) -> Vec<f64> {
+    let shape = host::shape(scores);
+    let classes = shape.get(1).copied().unwrap_or(1);
+    let inner: usize = shape.iter().skip(2).product();
+    let mut numbers = host::to_f64s(scores);
+    for block in numbers.chunks_exact_mut((classes * inner).max(1)) {
+        for at in 0..inner {
+            let column = || (0..classes).map(|class| class * inner + at);
+            let max = column().map(|at| block[at]).fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = column().map(|at| (block[at] - max).exp()).sum();
+            column().for_each(|at| block[at] -= max + sum.ln());
+        }
+    }
+    numbers
+}

@@ -1,0 +1,59 @@
+//! Shares of exponentials.
+
+use burn::tensor::DType;
+
+use super::{Accepts, NodeSpec, Op, Prepared, SAME, axis_of, one};
+use crate::graph::host::{self, HostTensor};
+use crate::kernels::rows;
+
+pub const OPS: &[Op] = &[
+    Op::new("Softmax", Accepts::Floats, SAME, |node| along(node, rows::softmax, doubles)),
+    Op::new("LogSoftmax", Accepts::Floats, SAME, |node| {
+        along(node, rows::log_softmax, |row| {
+            doubles(row);
+            row.iter_mut().for_each(|x| *x = x.ln());
+        })
+    }),
+];
+
+/// `singles` of each row along the axis, and `doubles` where they are of 64 bits. Before opset 13 all dimensions from
+/// the axis on were one.
+fn along(node: &NodeSpec<'_>, singles: fn(&mut [f32]), doubles: fn(&mut [f64])) -> Prepared {
+    let flat = node.opset < 13;
+    let axis = node.attributes.int("axis", if flat { 1 } else { -1 })?;
+    Ok(Box::new(move |inputs| {
+        let x = inputs.take(0)?;
+        let shape = host::shape(&x).to_vec();
+        if shape.is_empty() {
+            // As NumPy has it, a number by itself is a row.
+            return one(host::reshape(rows_of(host::reshape(x, &[1]), 1, singles, doubles), &[]));
+        }
+        let axis = axis_of(axis, shape.len())?;
+        if flat {
+            return one(rows_of(x, shape[axis..].iter().product(), singles, doubles));
+        }
+        let mut order: Vec<usize> = (0..shape.len()).collect();
+        order.swap(axis, shape.len() - 1);
+        // Exchanging two axes twice is to exchange none.
+        one(rows_of(x.permute(&order), shape[axis], singles, doubles).permute(&order))
+    }))
+}
+
+fn rows_of(x: HostTensor, length: usize, singles: fn(&mut [f32]), doubles: fn(&mut [f64])) -> HostTensor {
+    let (dtype, shape) = (x.dtype(), host::shape(&x).to_vec());
+    if dtype == DType::F64 {
+        let mut numbers = host::to_f64s(&x);
+        numbers.chunks_exact_mut(length.max(1)).for_each(doubles);
+        return host::tensor(&shape, numbers);
+    }
+    let mut numbers = host::to_f32s(x);
+    numbers.chunks_exact_mut(length.max(1)).for_each(singles);
+    host::cast(host::tensor(&shape, numbers), dtype)
+}
+
+fn doubles(row: &mut [f64]) {
+    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    row.iter_mut().for_each(|x| *x = (*x - largest).exp());
+    let sum: f64 = row.iter().sum();
+    row.iter_mut().for_each(|x| *x /= sum);
+}

@@ -1,0 +1,147 @@
+//! Functions of two or three numbers over tensors that are broadcast to each other.
+
+use bytemuck::Pod;
+
+use crate::error::Result;
+use crate::graph::host::{self, HostTensor, Number};
+
+/// The loops over the numbers of several tensors: the outer ones by place, the innermost by itself.
+pub struct Nest<const N: usize> {
+    /// How many turns each outer loop has.
+    outer: Vec<usize>,
+    /// How far each tensor moves on for each turn of each outer loop.
+    steps: Vec<[usize; N]>,
+    /// How many turns the innermost loop has.
+    pub inner: usize,
+    /// How far each tensor moves on for each of its turns: 0 or 1.
+    pub inner_steps: [usize; N],
+}
+
+impl<const N: usize> Nest<N> {
+    /// The loops over contiguous tensors of `shapes`, each broadcast to `shape`.
+    pub fn new(shape: &[usize], shapes: [&[usize]; N]) -> Self {
+        let own = shapes.map(host::strides);
+        let step = |tensor: usize, axis: usize| match (axis + shapes[tensor].len()).checked_sub(shape.len()) {
+            Some(axis) if shapes[tensor][axis] != 1 => own[tensor][axis],
+            _ => 0,
+        };
+        // Neighbouring dimensions along which every tensor moves evenly are one loop.
+        let mut loops: Vec<(usize, [usize; N])> = Vec::new();
+        for (axis, &size) in shape.iter().enumerate().filter(|(_, size)| **size != 1) {
+            let steps = std::array::from_fn(|tensor| step(tensor, axis));
+            match loops.last_mut() {
+                Some((outer, outer_steps)) if (0..N).all(|tensor| outer_steps[tensor] == steps[tensor] * size) => {
+                    *outer *= size;
+                    *outer_steps = steps;
+                }
+                _ => loops.push((size, steps)),
+            }
+        }
+        let (inner, inner_steps) = loops.pop().unwrap_or((1, [0; N]));
+        let (outer, steps) = loops.into_iter().unzip();
+        Self { outer, steps, inner, inner_steps }
+    }
+
+    /// Calls `each` with the places at which the innermost loop begins.
+    pub fn run(&self, mut each: impl FnMut([usize; N])) {
+        let mut turn = vec![0; self.outer.len()];
+        let mut places = [0; N];
+        let turns: usize = self.outer.iter().product();
+        for _ in 0..if self.inner == 0 { 0 } else { turns } {
+            each(places);
+            for axis in (0..turn.len()).rev() {
+                turn[axis] += 1;
+                (0..N).for_each(|tensor| places[tensor] += self.steps[axis][tensor]);
+                if turn[axis] < self.outer[axis] {
+                    break;
+                }
+                (0..N).for_each(|tensor| places[tensor] -= self.steps[axis][tensor] * turn[axis]);
+                turn[axis] = 0;
+            }
+        }
+    }
+}
+
+/// `f` of each pair of numbers of `a` and `b`, which have the type `T` or at least its size, and the shape.
+///
+/// # Errors
+/// Invalid input: they cannot be broadcast to each other.
+pub fn zip<T: Pod, R: Copy>(a: &HostTensor, b: &HostTensor, f: impl Fn(T, T) -> R) -> Result<(Vec<usize>, Vec<R>)> {
+    let (shape_a, shape_b) = (host::shape(a), host::shape(b));
+    let shape = host::broadcast_shape(shape_a, shape_b)?;
+    let (a, b) = (host::slice::<T>(a), host::slice::<T>(b));
+    let nest = Nest::new(&shape, [shape_a, shape_b]);
+    let mut out = Vec::with_capacity(shape.iter().product());
+    let n = nest.inner;
+    nest.run(|[i, j]| match nest.inner_steps {
+        [0, 0] => out.extend(std::iter::repeat_n(f(a[i], b[j]), n)),
+        [0, _] => {
+            let a = a[i];
+            out.extend(b[j..j + n].iter().map(|b| f(a, *b)));
+        }
+        [_, 0] => {
+            let b = b[j];
+            out.extend(a[i..i + n].iter().map(|a| f(*a, b)));
+        }
+        _ => out.extend(a[i..i + n].iter().zip(&b[j..j + n]).map(|(a, b)| f(*a, *b))),
+    });
+    Ok((shape, out))
+}
+
+/// `f` of each pair of 32-bit floats, written over `a` where nobody else has it and it has the result's shape.
+///
+/// # Errors
+/// Invalid input: they cannot be broadcast to each other.
+pub fn zip_floats(mut a: HostTensor, b: HostTensor, f: impl Fn(f32, f32) -> f32) -> Result<HostTensor> {
+    let shape = host::broadcast_shape(host::shape(&a), host::shape(&b))?;
+    if host::shape(&a) != shape || !a.is_unique() {
+        // The mirrored case, where `b` could be written over, is rare: exporters put the larger one first.
+        let (shape, out) = zip::<f32, f32>(&a, &b, f)?;
+        return Ok(host::tensor(&shape, out));
+    }
+    let nest = Nest::new(&shape, [&shape, host::shape(&b)]);
+    let numbers = host::slice::<f32>(&b);
+    let Some(out) = a.try_storage_mut::<f32>() else { return Ok(a) };
+    let n = nest.inner;
+    nest.run(|[i, j]| match nest.inner_steps {
+        [_, 0] => {
+            let b = numbers[j];
+            out[i..i + n].iter_mut().for_each(|a| *a = f(*a, b));
+        }
+        _ => out[i..i + n].iter_mut().zip(&numbers[j..j + n]).for_each(|(a, b)| *a = f(*a, *b)),
+    });
+    Ok(a)
+}
+
+/// `f` of each 32-bit float, written over `x` where nobody else has it.
+pub fn map_floats(x: HostTensor, f: impl Fn(f32) -> f32) -> HostTensor {
+    let mut x = host::contiguous(x);
+    if let Some(numbers) = x.try_storage_mut::<f32>() {
+        numbers.iter_mut().for_each(|x| *x = f(*x));
+        return x;
+    }
+    let out = host::slice::<f32>(&x).iter().map(|x| f(*x)).collect();
+    host::tensor(host::shape(&x), out)
+}
+
+/// `a` and `b` where both have 64-bit integers or doubles, whichever holds their type.
+pub fn zip_lanes(
+    a: &HostTensor,
+    b: &HostTensor,
+    floats: fn(f64, f64) -> f64,
+    integers: fn(i64, i64) -> i64,
+) -> Result<HostTensor> {
+    let dtype = a.dtype();
+    if host::is_float(dtype) {
+        let (a, b) = (lane(a, host::to_f64s(a)), lane(b, host::to_f64s(b)));
+        let (shape, out) = zip(&a, &b, floats)?;
+        return Ok(host::from_f64s(dtype, &shape, &out));
+    }
+    let (a, b) = (lane(a, host::to_i64s(a)), lane(b, host::to_i64s(b)));
+    let (shape, out) = zip(&a, &b, integers)?;
+    Ok(host::from_i64s(dtype, &shape, &out))
+}
+
+fn lane<T: Number>(like: &HostTensor, numbers: Vec<T>) -> HostTensor {
+    host::tensor(host::shape(like), numbers)
+}

@@ -1,0 +1,167 @@
+//! Interpolation along one axis: which numbers are mixed, and how much of each.
+//!
+//! # Source
+//! The ONNX specification, operator Resize, version 19, and its reference implementation.
+
+use crate::graph::ops::resize::Scaled;
+
+/// Where the places of the result lie in what is resized.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Coordinates {
+    HalfPixel,
+    HalfPixelSymmetric,
+    PytorchHalfPixel,
+    AlignCorners,
+    Asymmetric,
+    CropAndResize,
+}
+
+impl Coordinates {
+    /// Where the place `at` lies; none where it has to be extrapolated. In 32-bit floats, as onnxruntime has it: at
+    /// exact halves it makes a difference of one place.
+    pub fn place(self, axis: &Scaled, at: usize) -> Option<f32> {
+        let (x, input) = (at as f32, axis.input as f32);
+        let output = axis.scale * input;
+        let half = (x + 0.5) / axis.scale - 0.5;
+        Some(match self {
+            Self::HalfPixel => half,
+            Self::HalfPixelSymmetric => half + input / 2.0 * (1.0 - axis.output as f32 / output),
+            Self::PytorchHalfPixel if axis.output == 1 => 0.0,
+            Self::PytorchHalfPixel => half,
+            Self::AlignCorners if output == 1.0 => 0.0,
+            Self::AlignCorners => x * (input - 1.0) / (output - 1.0),
+            Self::Asymmetric => x / axis.scale,
+            Self::CropAndResize => {
+                let (start, end) = axis.roi;
+                let within = if output == 1.0 { 0.5 } else { x / (output - 1.0) };
+                let place = start * (input - 1.0) + within * (end - start) * (input - 1.0);
+                return (0.0..=input - 1.0).contains(&place).then_some(place);
+            }
+        })
+    }
+}
+
+/// Which neighbour is the nearest.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Nearest {
+    RoundPreferFloor,
+    RoundPreferCeil,
+    Floor,
+    Ceil,
+    /// As onnxruntime takes it for operator sets before the 11th, which do not say.
+    Before11,
+}
+
+impl Nearest {
+    /// The neighbour of `place`, or the last before an edge.
+    pub fn place(self, place: f32, axis: &Scaled) -> Option<usize> {
+        let nearest = match self {
+            Self::RoundPreferFloor => (place - 0.5).ceil(),
+            Self::RoundPreferCeil => (place + 0.5).floor(),
+            Self::Floor => place.floor(),
+            Self::Ceil => place.ceil(),
+            Self::Before11 if axis.scale < 1.0 => place.ceil(),
+            Self::Before11 => place.floor(),
+        };
+        Some((nearest.max(0.0) as usize).min(axis.input.checked_sub(1)?))
+    }
+}
+
+/// How numbers are mixed.
+#[derive(Clone, Copy)]
+pub struct Filter {
+    /// The coefficient of cubic interpolation; none for linear.
+    pub cubic: Option<f64>,
+    /// Whether what shrinks is mixed from all numbers that it covers.
+    pub antialias: bool,
+    /// Whether what lies beyond the edges counts nothing, not as much as the edge.
+    pub exclude_outside: bool,
+}
+
+impl Filter {
+    /// The weight of a number at this distance.
+    fn weight(self, distance: f64) -> f64 {
+        let x = distance.abs();
+        match self.cubic {
+            None => (1.0 - x).max(0.0),
+            Some(a) if x <= 1.0 => ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0,
+            Some(a) if x < 2.0 => ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a,
+            Some(_) => 0.0,
+        }
+    }
+}
+
+/// The places and weights of what is mixed for each place of the result, equally many for each.
+pub struct Taps {
+    each: usize,
+    taps: Vec<(usize, f32)>,
+    /// Whether a place is extrapolated.
+    outside: Vec<bool>,
+}
+
+impl Taps {
+    /// Those along `axis`, which is not empty.
+    pub fn new(axis: &Scaled, coordinates: Coordinates, filter: Filter) -> Self {
+        let scale = if filter.antialias { f64::from(axis.scale).min(1.0) } else { 1.0 };
+        let radius = if filter.cubic.is_some() { 2.0 } else { 1.0 };
+        let first = (-radius / scale).floor() as i64 + 1;
+        let each = (2 - 2 * first) as usize;
+        let last = axis.input as i64 - 1;
+        let mut taps = Vec::with_capacity(axis.output * each);
+        let mut outside = Vec::with_capacity(axis.output);
+        let mut weights = vec![0.0; each];
+        for at in 0..axis.output {
+            let place = coordinates.place(axis, at);
+            outside.push(place.is_none());
+            let place = place.unwrap_or(0.0);
+            let whole = place.floor();
+            let start = (whole as i64).saturating_add(first);
+            let neighbour = |tap: usize| start.saturating_add(tap as i64);
+            for (tap, weight) in weights.iter_mut().enumerate() {
+                let excluded = filter.exclude_outside && !(0..=last).contains(&neighbour(tap));
+                let distance = (first + tap as i64) as f64 - f64::from(place - whole);
+                *weight = if excluded { 0.0 } else { filter.weight(distance * scale) };
+            }
+            let sum: f64 = weights.iter().sum();
+            // Nothing is left where all is excluded.
+            let sum = if sum == 0.0 { 1.0 } else { sum };
+            let tap = |(tap, weight): (usize, &f64)| (neighbour(tap).clamp(0, last) as usize, (weight / sum) as f32);
+            taps.extend(weights.iter().enumerate().map(tap));
+        }
+        Self { each, taps, outside }
+    }
+
+    /// Mixes along the middle one of three dimensions, `dim` numbers with `inner` behind each.
+    pub fn apply(&self, numbers: &[f32], dim: usize, inner: usize, extrapolation: f32) -> Vec<f32> {
+        let outer = numbers.len() / (dim * inner).max(1);
+        let mut out = Vec::with_capacity(outer * self.outside.len() * inner);
+        let plain = inner == 1 && self.each == 2 && !self.outside.contains(&true);
+        for block in numbers.chunks_exact((dim * inner).max(1)) {
+            if plain {
+                // The loop of bilinear images: one extension by known length, not one for each number.
+                let (pairs, _) = self.taps.as_chunks::<2>();
+                out.extend(pairs.iter().map(|[(a, u), (b, v)]| block[*a] * u + block[*b] * v));
+                continue;
+            }
+            for (taps, outside) in self.taps.chunks_exact(self.each).zip(&self.outside) {
+                match *taps {
+                    _ if *outside => out.extend(std::iter::repeat_n(extrapolation, inner)),
+                    _ if inner == 1 => out.push(taps.iter().map(|(place, weight)| block[*place] * weight).sum()),
+                    [(a, u), (b, v)] => {
+                        let (a, b) = (&block[a * inner..][..inner], &block[b * inner..][..inner]);
+                        out.extend(a.iter().zip(b).map(|(a, b)| a * u + b * v));
+                    }
+                    _ => {
+                        let start = out.len();
+                        out.resize(start + inner, 0.0);
+                        for (place, weight) in taps.iter().filter(|(_, weight)| *weight != 0.0) {
+                            let row = &block[place * inner..][..inner];
+                            out[start..].iter_mut().zip(row).for_each(|(sum, x)| *sum += x * weight);
+                        }
+                    }
+                }
+            }
+        }
+        out
+    }
+}

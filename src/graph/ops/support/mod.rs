@@ -1,0 +1,5 @@
+//! What several operators share: broadcasting, interpolation, pooling windows.
+
+pub mod broadcast;
+pub mod interpolation;
+pub mod pooling_window;

@@ -1,0 +1,71 @@
+//! Attention from its parts.
+
+use super::{Fused, Operand, Parts, Rule, both_ways, first, pair};
+use crate::graph::attributes::{Attribute, Attributes};
+use crate::graph::ops::OWN_DOMAIN;
+use crate::graph::program::{Node, Slot};
+
+pub const RULES: &[Rule] = &[attention];
+
+/// `softmax(q kᵀ · scale + mask) v`, in products that nobody else wants.
+fn attention(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
+    if !node.is("MatMul") {
+        return None;
+    }
+    let [weights, values] = pair(node)?;
+    let softmax = parts.giver(weights, "Softmax").filter(|softmax| parts.alone(weights) && is_last(softmax))?;
+    let mut scores = first(softmax)?;
+    let mut mask = Operand::Missing;
+    if let Some(sum) = parts.giver(scores, "Add") {
+        let (product, bias) = both_ways(sum).find(|(product, _)| is_scores(parts, *product))?;
+        (scores, mask) = (product, Operand::Slot(bias));
+    }
+    let (product, scale) = scaled(parts, scores);
+    let product = parts.giver(product, "MatMul").filter(|_| parts.alone(product) && parts.alone(scores))?;
+    let [queries, keys] = pair(product)?;
+    let keys = transposed_back(parts, keys)?;
+    let mut attributes = Attributes::default();
+    attributes.push("scale", Attribute::Float(scale));
+    let inputs = vec![Operand::Slot(queries), keys, Operand::Slot(values), mask];
+    Some(Fused { op: "Attention", domain: OWN_DOMAIN, attributes, inputs })
+}
+
+fn is_last(softmax: &Node) -> bool {
+    let default = if softmax.opset < 13 { 1 } else { -1 };
+    // From the front, 3 is the last of the four that attention has.
+    matches!(softmax.attributes.int("axis", default), Ok(-1 | 3))
+}
+
+fn is_scores(parts: &Parts<'_>, slot: Slot) -> bool {
+    let (product, _) = scaled(parts, slot);
+    parts.giver(product, "MatMul").is_some()
+}
+
+/// What `slot` is a multiple of, and which.
+fn scaled(parts: &Parts<'_>, slot: Slot) -> (Slot, f32) {
+    let multiple = || {
+        let node = parts.any_giver(slot)?;
+        match node.op.as_str() {
+            "Mul" => both_ways(node).find_map(|(of, by)| Some((of, parts.scalar(by)?))),
+            "Div" => pair(node).and_then(|[of, by]| Some((of, 1.0 / parts.scalar(by)?))),
+            _ => None,
+        }
+    };
+    multiple().unwrap_or((slot, 1.0))
+}
+
+/// The keys as `[batch, heads, seq, size]`, from the four dimensions that `keys` is known to have.
+fn transposed_back(parts: &Parts<'_>, keys: Slot) -> Option<Operand> {
+    // Only a transposition tells that there are four.
+    let mut source = keys;
+    if let Some(node) = parts.giver(keys, "Mul") {
+        source = node.inputs.iter().flatten().copied().find(|slot| parts.giver(*slot, "Transpose").is_some())?;
+    }
+    let perm = parts.giver(source, "Transpose")?.attributes.ints("perm").ok()??;
+    if perm.len() != 4 || perm[..2] == [2, 3] {
+        return None;
+    }
+    let mut attributes = Attributes::default();
+    attributes.push("perm", Attribute::Ints(vec![0, 1, 3, 2]));
+    Some(Operand::Of(Box::new(Fused { op: "Transpose", domain: "", attributes, inputs: vec![Operand::Slot(keys)] })))
+}

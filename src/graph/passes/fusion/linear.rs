@@ -1,0 +1,178 @@
+//! What follows a product or a convolution: a bias, a factor for each channel, an activation.
+
+use burn::tensor::DType;
+
+use super::{Fused, Operand, Parts, Rule, both_ways, first, pair};
+use crate::graph::attributes::{Attribute, Attributes};
+use crate::graph::host::{self, HostTensor};
+use crate::graph::ops::OWN_DOMAIN;
+use crate::graph::program::{Node, Slot};
+
+pub const RULES: &[Rule] = &[matmul_bias, product_activation, batch_norm, channel_factor, channel_bias];
+
+/// A product with a constant matrix, and a constant that is added to its rows.
+fn matmul_bias(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
+    if !node.is("Add") {
+        return None;
+    }
+    both_ways(node).find_map(|(product, bias)| {
+        let matmul = parts.giver(product, "MatMul").filter(|_| parts.alone(product))?;
+        let [a, b] = pair(matmul)?;
+        let (weights, bias_tensor) = (floats(parts, b)?, floats(parts, bias)?);
+        let &[_, columns] = host::shape(weights) else { return None };
+        let (last, front) = host::shape(bias_tensor).split_last()?;
+        // A bias with ones in front has at most as many dimensions as any product that it is known to fit.
+        if *last != columns || front.iter().any(|dim| *dim != 1) || front.len() > 2 {
+            return None;
+        }
+        let bias = if front.is_empty() {
+            Operand::Slot(bias)
+        } else {
+            Operand::Constant(host::reshape(bias_tensor.clone(), &[columns]))
+        };
+        if front.len() == 2 && !rank_is_3(parts, a) {
+            return None;
+        }
+        let inputs = vec![Operand::Slot(a), Operand::Slot(b), bias];
+        Some(Fused { op: "MatMulBias", domain: OWN_DOMAIN, attributes: Attributes::default(), inputs })
+    })
+}
+
+/// Whether what is in `slot` certainly has three dimensions.
+fn rank_is_3(parts: &Parts<'_>, slot: Slot) -> bool {
+    let transposed = || parts.giver(slot, "Transpose")?.attributes.ints("perm").ok()?;
+    transposed().is_some_and(|perm| perm.len() == 3)
+}
+
+/// A convolution or a product, and the function that follows it.
+fn product_activation(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
+    if !node.domain.is_empty() {
+        return None;
+    }
+    let float = |name, default| node.attributes.float(name, default).ok();
+    let (name, numbers): (&str, Vec<(&str, f32)>) = match node.op.as_str() {
+        "Relu" => ("relu", vec![]),
+        "Sigmoid" => ("sigmoid", vec![]),
+        "Swish" if float("alpha", 1.0)? == 1.0 => ("swish", vec![]),
+        "Gelu" if node.attributes.string("approximate", "none").ok()? == "none" => ("gelu", vec![]),
+        "HardSwish" => ("hard_swish", vec![]),
+        "HardSigmoid" => ("hard_sigmoid", vec![("alpha", float("alpha", 0.2)?), ("beta", float("beta", 0.5)?)]),
+        _ => return None,
+    };
+    let product = first(node)?;
+    let giver = parts.any_giver(product).filter(|_| parts.alone(product))?;
+    let op = match (giver.domain.as_str(), giver.op.as_str()) {
+        ("" | OWN_DOMAIN, "Conv") => "Conv",
+        (OWN_DOMAIN, "MatMulBias") => "MatMulBias",
+        _ => return None,
+    };
+    if giver.attributes.has("activation") {
+        return None;
+    }
+    let mut attributes = giver.attributes.clone();
+    attributes.push("activation", Attribute::String(name.to_string()));
+    numbers.into_iter().for_each(|(name, value)| attributes.push(name, Attribute::Float(value)));
+    let inputs = giver.inputs.iter().map(|slot| slot.map_or(Operand::Missing, Operand::Slot)).collect();
+    Some(Fused { op, domain: OWN_DOMAIN, attributes, inputs })
+}
+
+/// A convolution, and a batch normalisation of what it gives.
+fn batch_norm(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
+    if !node.is("BatchNormalization") || node.outputs.len() > 1 || node.attributes.flag("training_mode", false).ok()? {
+        return None;
+    }
+    let &[Some(x), Some(scale), Some(bias), Some(mean), Some(variance)] = &node.inputs[..] else { return None };
+    let conv = Conv::of(parts, x)?;
+    let numbers = |slot| Some(host::to_f64s(floats(parts, slot)?)).filter(|numbers| numbers.len() == conv.channels);
+    let epsilon = f64::from(node.attributes.float("epsilon", 1e-5).ok()?);
+    let (scale, bias, mean, variance) = (numbers(scale)?, numbers(bias)?, numbers(mean)?, numbers(variance)?);
+    let factors: Vec<f64> =
+        scale.iter().zip(&variance).map(|(scale, variance)| scale / (variance + epsilon).sqrt()).collect();
+    let shifts = (0..conv.channels).map(|channel| bias[channel] - mean[channel] * factors[channel]).collect();
+    conv.scaled(parts, &factors, shifts)
+}
+
+/// A convolution, and constants that each channel is multiplied by.
+fn channel_factor(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
+    if !node.is("Mul") {
+        return None;
+    }
+    both_ways(node).find_map(|(product, by)| {
+        let conv = Conv::of(parts, product)?;
+        let factors = conv.per_channel(parts, by)?;
+        let shifts = vec![0.0; conv.channels];
+        conv.scaled(parts, &factors, shifts)
+    })
+}
+
+/// A convolution, and constants that are added to each channel.
+fn channel_bias(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
+    if !node.is("Add") {
+        return None;
+    }
+    both_ways(node).find_map(|(product, bias)| {
+        let conv = Conv::of(parts, product)?;
+        let shifts = conv.per_channel(parts, bias)?;
+        let factors = vec![1.0; conv.channels];
+        conv.scaled(parts, &factors, shifts)
+    })
+}
+
+/// A convolution with constant weights that nobody else wants and that no function follows yet.
+struct Conv<'a> {
+    node: &'a Node,
+    weights: &'a HostTensor,
+    channels: usize,
+}
+
+impl<'a> Conv<'a> {
+    fn of(parts: &Parts<'a>, slot: Slot) -> Option<Self> {
+        let node = parts.giver(slot, "Conv").filter(|_| parts.alone(slot))?;
+        let weights = floats(parts, node.inputs.get(1).copied().flatten()?)?;
+        let channels = *host::shape(weights).first()?;
+        if let Some(bias) = node.inputs.get(2).copied().flatten() {
+            floats(parts, bias).filter(|bias| host::shape(bias) == [channels])?;
+        }
+        (host::shape(weights).len() > 2).then_some(Self { node, weights, channels })
+    }
+
+    /// The constant in `slot` as a number for each channel: one for all, or `[channels, 1, 1]` with or without a 1 in
+    /// front.
+    fn per_channel(&self, parts: &Parts<'_>, slot: Slot) -> Option<Vec<f64>> {
+        if let Some(number) = parts.scalar(slot) {
+            return Some(vec![number.into(); self.channels]);
+        }
+        let tensor = floats(parts, slot)?;
+        let mut wanted = vec![1; host::shape(self.weights).len()];
+        wanted[1] = self.channels;
+        let shape = host::shape(tensor);
+        (shape == wanted || shape == &wanted[1..]).then(|| host::to_f64s(tensor))
+    }
+
+    /// The same convolution with each channel multiplied by its factor and moved by its shift.
+    fn scaled(&self, parts: &Parts<'_>, factors: &[f64], mut shifts: Vec<f64>) -> Option<Fused> {
+        let bias = self.node.inputs.get(2).copied().flatten().and_then(|slot| parts.constant(slot));
+        if let Some(bias) = bias {
+            let bias = host::to_f64s(bias);
+            shifts.iter_mut().zip(bias.iter().zip(factors)).for_each(|(shift, (bias, factor))| *shift += bias * factor);
+        }
+        let weights = if factors.iter().all(|factor| *factor == 1.0) {
+            Operand::Slot(self.node.inputs[1]?)
+        } else {
+            let mut numbers = host::to_f64s(self.weights);
+            let each = numbers.len() / self.channels.max(1);
+            for (channel, factor) in factors.iter().enumerate() {
+                numbers[channel * each..][..each].iter_mut().for_each(|number| *number *= factor);
+            }
+            Operand::Constant(host::from_f64s(DType::F32, host::shape(self.weights), &numbers))
+        };
+        let bias = Operand::Constant(host::from_f64s(DType::F32, &[self.channels], &shifts));
+        let inputs = vec![Operand::Slot(first(self.node)?), weights, bias];
+        super::standard("Conv", self.node.attributes.clone(), inputs)
+    }
+}
+
+/// The constant of 32-bit floats in `slot`.
+fn floats<'a>(parts: &Parts<'a>, slot: Slot) -> Option<&'a HostTensor> {
+    parts.constant(slot).filter(|tensor| tensor.dtype() == DType::F32)
+}

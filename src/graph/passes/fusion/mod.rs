@@ -1,0 +1,214 @@
+//! Joins what exporters take apart: each rule looks at a node, recognises the parts behind it, and gives the one
+//! operator that they are together. The parts themselves are left to be pruned, if nobody else wants them.
+
+mod activations;
+mod attention;
+mod linear;
+mod norm;
+mod quantised;
+
+use std::collections::HashMap;
+
+use crate::graph::attributes::Attributes;
+use crate::graph::host::{self, HostTensor};
+use crate::graph::ops::NEWEST_OPSET;
+use crate::graph::options::Fusion;
+use crate::graph::program::{Block, Node, Program, Slot};
+
+/// Joins what `fusion` allows.
+pub fn fuse(program: &mut Program, fusion: &Fusion) {
+    let rules: [(bool, &[Rule]); 6] = [
+        (fusion.layer_norm, norm::RULES),
+        (fusion.layer_norm, norm::RULES_OF_SUMS),
+        (fusion.activations, activations::RULES),
+        (fusion.attention, attention::RULES),
+        (fusion.quantised, quantised::RULES),
+        (fusion.linear, linear::RULES),
+    ];
+    let mut block = std::mem::take(&mut program.block);
+    for (_, rules) in rules.iter().filter(|(wanted, _)| *wanted) {
+        fuse_block(&mut block, program, rules);
+        // What a rule has left over would look to the next one as if somebody wanted it.
+        block.prune(program.types.len());
+    }
+    program.block = block;
+}
+
+/// What a node is together with those behind it; none where it is nothing known.
+type Rule = fn(&Parts<'_>, &Node) -> Option<Fused>;
+
+/// An operator in place of several.
+struct Fused {
+    op: &'static str,
+    domain: &'static str,
+    attributes: Attributes,
+    inputs: Vec<Operand>,
+}
+
+/// An input of what a rule gives.
+enum Operand {
+    /// One that is there.
+    Slot(Slot),
+    /// None.
+    Missing,
+    /// A constant that is made for it.
+    Constant(HostTensor),
+    /// An operator before it.
+    Of(Box<Fused>),
+}
+
+/// What a rule sees: the nodes before the one that it looks at.
+struct Parts<'a> {
+    nodes: &'a [Node],
+    /// Which node gives a slot.
+    givers: &'a HashMap<Slot, usize>,
+    /// How often each slot is wanted.
+    wanted: &'a HashMap<Slot, usize>,
+    constants: &'a HashMap<Slot, HostTensor>,
+}
+
+fn fuse_block(block: &mut Block, program: &mut Program, rules: &[Rule]) {
+    for (_, inner) in block.nodes.iter_mut().flat_map(|node| &mut node.blocks) {
+        fuse_block(inner, program, rules);
+    }
+    let mut wanted = HashMap::new();
+    let mut count = |slot: Slot| *wanted.entry(slot).or_default() += 1;
+    block.nodes.iter().for_each(|node| node.reads(&mut count));
+    block.outputs.iter().for_each(|slot| count(*slot));
+    let (mut done, mut givers) = (Vec::<Node>::with_capacity(block.nodes.len()), HashMap::new());
+    for node in std::mem::take(&mut block.nodes) {
+        let parts = Parts { nodes: &done, givers: &givers, wanted: &wanted, constants: &program.constants };
+        let fused = match node.domain == crate::graph::ops::OWN_DOMAIN
+            || node.domain.is_empty()
+            || node.domain == crate::graph::ops::MICROSOFT
+        {
+            true => rules.iter().find_map(|rule| rule(&parts, &node)),
+            false => None,
+        };
+        let node = match fused {
+            None => node,
+            Some(fused) => {
+                let mut inputs = Vec::with_capacity(fused.inputs.len());
+                for operand in fused.inputs {
+                    inputs.push(place(operand, &node, program, &mut done, &mut givers));
+                }
+                Node {
+                    name: node.name,
+                    op: fused.op.to_string(),
+                    domain: fused.domain.to_string(),
+                    opset: NEWEST_OPSET,
+                    attributes: fused.attributes,
+                    inputs,
+                    outputs: node.outputs,
+                    blocks: Vec::new(),
+                }
+            }
+        };
+        node.outputs.iter().flatten().for_each(|slot| {
+            givers.insert(*slot, done.len());
+        });
+        done.push(node);
+    }
+    block.nodes = done;
+}
+
+/// The slot of `operand`, once whatever gives it has been put before `node`.
+fn place(
+    operand: Operand,
+    node: &Node,
+    program: &mut Program,
+    done: &mut Vec<Node>,
+    givers: &mut HashMap<Slot, usize>,
+) -> Option<Slot> {
+    match operand {
+        Operand::Slot(slot) => Some(slot),
+        Operand::Missing => None,
+        Operand::Constant(tensor) => Some(program.new_constant(tensor)),
+        Operand::Of(fused) => {
+            let inputs = fused.inputs.into_iter().map(|operand| place(operand, node, program, done, givers)).collect();
+            let slot = program.new_slot(Some(burn::tensor::DType::F32));
+            givers.insert(slot, done.len());
+            done.push(Node {
+                name: node.name.clone(),
+                op: fused.op.to_string(),
+                domain: fused.domain.to_string(),
+                opset: NEWEST_OPSET,
+                attributes: fused.attributes,
+                inputs,
+                outputs: vec![Some(slot)],
+                blocks: Vec::new(),
+            });
+            Some(slot)
+        }
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// The node that gives `slot`, if it is the operator `op` of the default domain.
+    fn giver(&self, slot: Slot, op: &str) -> Option<&'a Node> {
+        self.any_giver(slot).filter(|node| node.is(op))
+    }
+
+    /// The node that gives `slot`.
+    fn any_giver(&self, slot: Slot) -> Option<&'a Node> {
+        self.givers.get(&slot).map(|place| &self.nodes[*place])
+    }
+
+    /// Whether nobody else wants `slot`.
+    fn alone(&self, slot: Slot) -> bool {
+        self.wanted.get(&slot) == Some(&1)
+    }
+
+    /// The constant in `slot`.
+    fn constant(&self, slot: Slot) -> Option<&'a HostTensor> {
+        self.constants.get(&slot)
+    }
+
+    /// The constant in `slot`, if it is one float and cannot change the shape of what it is combined with.
+    fn scalar(&self, slot: Slot) -> Option<f32> {
+        let tensor = self.constant(slot)?;
+        let one =
+            tensor.layout().num_elements() == 1 && host::shape(tensor).len() <= 1 && host::is_float(tensor.dtype());
+        one.then(|| host::to_f64s(tensor)[0] as f32)
+    }
+
+    /// Whether the constant in `slot` is this number.
+    fn is(&self, slot: Slot, number: f32) -> bool {
+        self.scalar(slot).is_some_and(|found| (found - number).abs() <= 1e-6 * number.abs().max(1.0))
+    }
+
+    /// The other input of a commutative node, of which one is the constant `number`.
+    fn beside(&self, node: &Node, number: f32) -> Option<Slot> {
+        let [a, b] = pair(node)?;
+        if self.is(b, number) {
+            Some(a)
+        } else if self.is(a, number) {
+            Some(b)
+        } else {
+            None
+        }
+    }
+}
+
+/// The two inputs of a node.
+fn pair(node: &Node) -> Option<[Slot; 2]> {
+    match node.inputs[..] {
+        [Some(a), Some(b)] => Some([a, b]),
+        _ => None,
+    }
+}
+
+/// The two inputs of a node, in both orders.
+fn both_ways(node: &Node) -> impl Iterator<Item = (Slot, Slot)> {
+    pair(node).into_iter().flat_map(|[a, b]| [(a, b), (b, a)])
+}
+
+/// The first input of a node.
+fn first(node: &Node) -> Option<Slot> {
+    node.inputs.first().copied().flatten()
+}
+
+/// An operator of the default domain in place of a node.
+fn standard(op: &'static str, attributes: Attributes, inputs: Vec<Operand>) -> Option<Fused> {
+    Some(Fused { op, domain: "", attributes, inputs })
+}

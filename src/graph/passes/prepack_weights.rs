@@ -1,0 +1,102 @@
+//! Constant matrices that products are made with are laid out for the kernels: in 8 bits, where that is asked for, or
+//! as panels of floats, so that a product need not pack them each time. Each is freed before the next is made. Those that
+//! the file has packed are only told that 8 bits will do.
+
+use std::collections::HashMap;
+
+use burn::tensor::DType;
+
+use crate::graph::attributes::{Attribute, Attributes};
+use crate::graph::host::{self, HostTensor};
+use crate::graph::ops::matmul_nbits::{ACCURACY_LEVEL, INT8};
+use crate::graph::ops::{MICROSOFT, NEWEST_OPSET, OWN_DOMAIN, int8, panels};
+use crate::graph::program::{Block, Node, Program, Slot};
+use crate::kernels::gemm::Matrix;
+use crate::kernels::qlinear::Packed;
+
+/// Rows and columns from which a matrix is worth it; a last layer for a few labels is not.
+const LEAST: usize = 32;
+
+/// What becomes of the matrices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Integers of 8 bits.
+    Int8,
+    /// 32-bit floats, for the CPU.
+    Panels,
+}
+
+/// Lays out the matrices of `program`.
+pub fn pack(program: &mut Program, form: Form) {
+    let mut wanted = HashMap::new();
+    let mut count = |slot: Slot| *wanted.entry(slot).or_insert(0) += 1;
+    program.block.nodes.iter().for_each(|node| node.reads(&mut count));
+    program.block.outputs.iter().for_each(|slot| count(*slot));
+    let mut block = std::mem::take(&mut program.block);
+    pack_block(&mut block, program, form, &wanted);
+    program.block = block;
+}
+
+fn pack_block(block: &mut Block, program: &mut Program, form: Form, wanted: &HashMap<Slot, usize>) {
+    for node in &mut block.nodes {
+        node.blocks.iter_mut().for_each(|(_, inner)| pack_block(inner, program, form, wanted));
+        if form == Form::Int8 && (node.domain.as_str(), node.op.as_str()) == (MICROSOFT, "MatMulNBits") {
+            node.attributes.set(ACCURACY_LEVEL, Attribute::Int(INT8));
+        }
+        let Some(transposed) = product(node, program) else { continue };
+        let [Some(x), Some(slot), ref bias @ ..] = node.inputs[..] else { continue };
+        let Some(matrix) = program.constants.get(&slot).filter(|_| program.types[x] == Some(DType::F32)) else {
+            continue;
+        };
+        let &[mut rows, mut columns] = host::shape(matrix) else { continue };
+        if matrix.dtype() != DType::F32 || rows < LEAST || columns < LEAST {
+            continue;
+        }
+        let matrix = host::contiguous(matrix.clone());
+        if wanted.get(&slot) == Some(&1) {
+            program.constants.remove(&slot);
+        }
+        let mut numbers = Matrix::new(host::slice(&matrix), columns);
+        if transposed {
+            numbers = Matrix::transposed(numbers.data, columns);
+            (rows, columns) = (columns, rows);
+        }
+        let (sizes, bias) = ((rows, columns), bias.first().copied().flatten());
+        // What there is to know of the attributes of a `Gemm` is known.
+        let mut attributes = if node.is("Gemm") { Attributes::default() } else { std::mem::take(&mut node.attributes) };
+        let (op, constants): (_, Vec<HostTensor>) = match form {
+            Form::Int8 => ("MatMulInt8", int8::constants(Packed::quantise(sizes, numbers), &mut attributes).into()),
+            Form::Panels => ("MatMulPanels", vec![panels::constant(sizes, numbers, &mut attributes)]),
+        };
+        let constants: Vec<_> = constants.into_iter().map(|tensor| Some(program.new_constant(tensor))).collect();
+        *node = Node {
+            name: std::mem::take(&mut node.name),
+            op: op.to_string(),
+            domain: OWN_DOMAIN.to_string(),
+            opset: NEWEST_OPSET,
+            attributes,
+            inputs: [&[Some(x)], &constants[..], &[bias]].concat(),
+            outputs: std::mem::take(&mut node.outputs),
+            blocks: Vec::new(),
+        };
+    }
+}
+
+/// Whether `node` is a product with a matrix and the sum with a row, and if so whether the matrix is to be transposed.
+fn product(node: &Node, program: &Program) -> Option<bool> {
+    if node.is("MatMul") || (node.op == "MatMulBias" && node.domain == OWN_DOMAIN) {
+        return Some(false);
+    }
+    let attributes = node.is("Gemm").then_some(&node.attributes)?;
+    let plain = attributes.float("alpha", 1.0).ok()? == 1.0
+        && attributes.float("beta", 1.0).ok()? == 1.0
+        && !attributes.flag("transA", false).ok()?;
+    let transposed = attributes.flag("transB", false).ok()?;
+    let columns =
+        *host::shape(program.constants.get(&node.inputs.get(1).copied().flatten()?)?).get(usize::from(!transposed))?;
+    let bias = match node.inputs.get(2).copied().flatten() {
+        None => true,
+        Some(slot) => host::shape(program.constants.get(&slot)?) == [columns],
+    };
+    (plain && bias).then_some(transposed)
+}

@@ -1,0 +1,144 @@
+//! Takes the steps of a plan.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use burn::tensor::DType;
+
+use super::cost::Sizes;
+use super::host::HostTensor;
+use super::ops::Inputs;
+use super::options::GraphOptions;
+use super::plan::{Action, Plan, Step};
+use super::program::Slot;
+use super::value::Value;
+use crate::error::{Error, Result};
+use crate::graph::Work;
+
+/// One run of a graph.
+pub struct Run<'a> {
+    constants: &'a [Option<Value>],
+    options: &'a GraphOptions,
+    values: Vec<Option<Value>>,
+    /// What the steps have taken so far.
+    pub work: Work,
+}
+
+impl<'a> Run<'a> {
+    pub fn new(constants: &'a [Option<Value>], options: &'a GraphOptions) -> Self {
+        Self { constants, options, values: vec![None; constants.len()], work: Work::default() }
+    }
+
+    /// Runs a block on `inputs` and gives its outputs.
+    // A graph within a graph runs through here again, and a future cannot contain itself.
+    pub fn block<'b>(
+        &'b mut self,
+        plan: &'b Plan,
+        inputs: Vec<Option<Value>>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Value>>> + 'b>> {
+        Box::pin(async move {
+            plan.own.iter().for_each(|slot| self.values[*slot] = None);
+            for (slot, value) in plan.inputs.iter().zip(inputs) {
+                self.values[*slot] = value;
+            }
+            for step in &plan.steps {
+                let outputs = self
+                    .step(step)
+                    .await
+                    .map_err(|error| Error::new(error.kind(), format!("{}: {error}", step.words)))?;
+                let wanted = step.outputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+                if outputs.len() < wanted {
+                    return Err(Error::invalid_artefact(format!(
+                        "{} has {} outputs, not {wanted}",
+                        step.words,
+                        outputs.len()
+                    )));
+                }
+                for (slot, value) in step.outputs.iter().zip(outputs) {
+                    if let Some(slot) = slot {
+                        self.values[*slot] = Some(value);
+                    }
+                }
+                step.frees.iter().for_each(|slot| self.values[*slot] = None);
+            }
+            let outputs = plan
+                .outputs
+                .iter()
+                .map(|slot| self.get(*slot).ok_or_else(|| Error::invalid_artefact("an output was not computed")));
+            let outputs = outputs.collect();
+            plan.own.iter().for_each(|slot| self.values[*slot] = None);
+            outputs
+        })
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<Vec<Value>> {
+        let mut inputs = Vec::with_capacity(step.inputs.len());
+        for (place, slot) in step.inputs.iter().enumerate() {
+            let Some(slot) = *slot else {
+                inputs.push(None);
+                continue;
+            };
+            // Who takes an input for the last time may write to it.
+            let last = step.frees.contains(&slot) && !step.inputs[place + 1..].contains(&Some(slot));
+            let value =
+                if last && let Action::Compute(..) = step.action { self.values[slot].take() } else { self.get(slot) };
+            inputs.push(Some(value.ok_or_else(|| Error::invalid_artefact("an input was not computed"))?));
+        }
+        let Some(counter) = step.counter else { return self.act(&step.action, inputs).await };
+        let sizes: Vec<_> = inputs.iter().map(|input| input.as_ref().map(Sizes::of)).collect();
+        let outputs = self.act(&step.action, inputs).await?;
+        self.work += counter.count(&sizes, outputs.first().map(Sizes::of).as_ref());
+        Ok(outputs)
+    }
+
+    async fn act(&mut self, action: &Action, inputs: Vec<Option<Value>>) -> Result<Vec<Value>> {
+        match action {
+            Action::Control(control) => control.run(self, inputs).await,
+            Action::Compute(kernel, gpu) => {
+                if let Some(gpu) = gpu
+                    && inputs.iter().flatten().any(|value| self.belongs_on_gpu(value))
+                    && let Some(outputs) = gpu.run(&inputs, &self.options.limits)?
+                {
+                    return Ok(outputs);
+                }
+                let mut host = Vec::with_capacity(inputs.len());
+                for input in inputs {
+                    host.push(match input {
+                        None => None,
+                        Some(value) => Some(self.to_host(value).await?),
+                    });
+                }
+                Ok(kernel(&mut Inputs::new(host, &self.options.limits))?.into_iter().map(Value::from).collect())
+            }
+        }
+    }
+
+    fn get(&self, slot: Slot) -> Option<Value> {
+        self.values[slot].clone().or_else(|| self.constants[slot].clone())
+    }
+
+    /// Brings a value into the CPU's memory.
+    pub async fn to_host(&self, value: Value) -> Result<HostTensor> {
+        match value {
+            Value::Host(tensor, _) => Ok(tensor),
+            Value::Gpu(tensor) => tensor.read().await,
+        }
+    }
+
+    /// Whether `count` tensors as large as `one` are within the limits.
+    pub fn check_count(&self, count: usize, one: Option<&HostTensor>) -> Result<()> {
+        let numbers = one.map_or(0, |one| one.layout().num_elements());
+        super::host::count(&[count, numbers.max(1)], self.options.limits.max_elements).map(|_| ())
+    }
+
+    /// Whether a step that can be taken on the GPU is, for the sake of this input.
+    fn belongs_on_gpu(&self, value: &Value) -> bool {
+        match value {
+            Value::Gpu(_) => true,
+            Value::Host(tensor, constant) => {
+                let many = tensor.layout().num_elements() >= self.options.gpu_min_elements;
+                constant.is_none() && tensor.dtype() == DType::F32 && many
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Kernels for the CPU: functions on numbers and on slices of 32-bit floats, written so that compilers turn them into
+//! SIMD.
+
+pub(crate) mod activation;
+pub(crate) mod attention;
+pub(crate) mod block_quant;
+pub(crate) mod conv;
+pub(crate) mod exp;
+pub(crate) mod gelu;
+pub(crate) mod gemm;
+pub(crate) mod gemm_i8;
+pub(crate) mod parallel;
+pub(crate) mod prepack;
+pub(crate) mod qlinear;
+#[cfg(any(test, feature = "web"))]
+pub(crate) mod roofline;
+pub(crate) mod rows;
+pub(crate) mod simd;

@@ -1,0 +1,140 @@
+//! Numbers of payment cards.
+//!
+//! # Source
+//! ISO/IEC 7812-1: up to 19 digits of which the first name the issuer and the last is Luhn's check digit.
+
+use std::ops::Range;
+
+use super::ascii_fold::{before, byte_at};
+
+const SHORTEST: usize = 12;
+const LONGEST: usize = 19;
+
+/// Every card number in `text`, its digits in one or with a space or a hyphen between groups.
+pub fn cards(text: &[u8]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let starts = text[at].is_ascii_digit() && !before(text, at).is_ascii_digit();
+        match starts.then(|| card_end(text, at)).flatten() {
+            Some(end) => {
+                found.push(at..end);
+                at = end;
+            }
+            None => at += 1,
+        }
+    }
+    found
+}
+
+/// Where the longest card number that starts at `at` ends.
+fn card_end(text: &[u8], at: usize) -> Option<usize> {
+    let mut digits = Vec::with_capacity(LONGEST);
+    let mut end = None;
+    let mut place = at;
+    while digits.len() < LONGEST && byte_at(text, place).is_ascii_digit() {
+        digits.push(text[place] - b'0');
+        place += 1;
+        let next = byte_at(text, place);
+        if !next.is_ascii_digit() && is_issued(&digits) && luhn(&digits) {
+            end = Some(place);
+        }
+        if matches!(next, b' ' | b'-') {
+            place += 1;
+        }
+    }
+    end
+}
+
+/// Whether a card with these digits may exist: who issues it, and how long its number is.
+fn is_issued(digits: &[u8]) -> bool {
+    let number = |count: usize| digits.iter().take(count).fold(0_u32, |sum, digit| sum * 10 + u32::from(*digit));
+    match digits.len() {
+        // Maestro.
+        ..SHORTEST => false,
+        SHORTEST => matches!(number(2), 50 | 56..=58 | 63 | 67) || number(4) == 604,
+        // Visa's old ones, Diners Club, American Express.
+        13 | 14 => matches!(number(1), 4) || matches!(number(2), 30 | 36 | 38 | 39 | 50 | 56..=58 | 63 | 67),
+        15 => {
+            matches!(number(2), 30 | 34 | 37 | 50 | 56..=58 | 63 | 67) || matches!(number(4), 1800 | 2131 | 2014 | 2149)
+        }
+        // Mir and Mastercard's new ones; travel and banking; RuPay's.
+        _ => matches!(number(1), 2..=6) || matches!(number(2), 81 | 82),
+    }
+}
+
+/// Whether the last digit is the check of the others: every second one, from the right, counts double.
+fn luhn(digits: &[u8]) -> bool {
+    let doubled = |digit: u8| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(i, digit)| u32::from(if i % 2 == 0 { *digit } else { doubled(*digit) }))
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::found;
+    use super::*;
+
+    /// The numbers that the networks give out for tests.
+    const NUMBERS: [&str; 15] = [
+        "4111111111111111",
+        "4012888888881881",
+        "4222222222222",
+        "4000 0566 5566 5556",
+        "5555-5555-5555-4444",
+        "5105 1051 0510 5100",
+        "2223003122003222",
+        "3782 822463 10005",
+        "371449635398431",
+        "6011111111111117",
+        "6011 0009 9013 9424",
+        "3056 930902 5904",
+        "36227206271667",
+        "3566002020360505",
+        "6304 0000 0000 0000",
+    ];
+
+    #[test]
+    fn the_networks_own_numbers() {
+        for number in NUMBERS {
+            for text in [
+                number.to_string(),
+                format!("card {number}, 12/27"),
+                format!("No.{number}."),
+                format!("7 {number} 123"),
+            ] {
+                assert_eq!(found(cards, &text), [number], "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_none() {
+        for text in [
+            "4111111111111112",
+            "1234567890123456",
+            "0000000000000000",
+            "41111111111111110",
+            "94111111111111111",
+            "4111  1111 1111 1111",
+            "1795478400000",
+        ] {
+            assert_eq!(found(cards, text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn one_wrong_digit_is_always_seen() {
+        let right: Vec<u8> = NUMBERS[0].bytes().map(|byte| byte - b'0').collect();
+        for (place, wrong) in (0..right.len()).flat_map(|place| (1..10).map(move |wrong| (place, wrong))) {
+            let mut digits = right.clone();
+            digits[place] = (digits[place] + wrong) % 10;
+            assert!(!luhn(&digits));
+        }
+    }
+}

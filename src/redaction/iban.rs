@@ -1,0 +1,127 @@
+//! International bank account numbers.
+//!
+//! # Source
+//! ISO 13616: country, two check digits, the account; modulo 97 of all is 1. Lengths: the IBAN registry, and
+//! the countries that use IBANs without having registered them.
+
+use std::ops::Range;
+
+use super::ascii_fold::{before, byte_at, joins};
+
+/// Each country with the length of its IBANs.
+const LENGTHS: &str = "\
+AD24AE23AL28AT20AX18AZ28BA20BE16BG22BH22BI27BL27BR29BY28CH21CR22CY28CZ24DE22DJ27DK18DO28EE20EG29ES24FI18FK18FO18\
+FR27GB22GE22GF27GG22GI23GL18GP27GR27GT28HN28HR21HU28IE22IL23IM22IQ23IS26IT27JE22JO30KW30KZ20LB28LC32LI21LT20LU20\
+LV21LY25MC27MD24ME22MF27MK19MN20MQ27MR27MT31MU30NC27NI28NL18NO15OM23PF27PK24PL28PM27PS29PT25QA29RE27RO24RS22RU33\
+SA24SC31SD18SE24SI19SK24SM27SO23ST25SV28TF27TL23TN24TR26UA29VA22VG24WF27XK20YE30YT27\
+AO25BF28BJ28CF27CG27CI28CM27CV25DZ26GA27GQ27GW25IR26KM27MA28MG27ML28MZ25NE28SN28TD27TG28";
+
+/// Every IBAN in `text`, in one or with a space or a hyphen between groups.
+pub fn ibans(text: &[u8]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let labelled = at >= 4 && text[at - 4..at].eq_ignore_ascii_case(b"iban");
+        let starts = text[at].is_ascii_alphabetic() && (labelled || !joins(before(text, at)));
+        match starts.then(|| iban_end(text, at)).flatten() {
+            Some(end) => {
+                found.push(at..end);
+                at = end;
+            }
+            None => at += 1,
+        }
+    }
+    found
+}
+
+fn iban_end(text: &[u8], at: usize) -> Option<usize> {
+    let country = text.get(at..at + 2)?.to_ascii_uppercase();
+    let entry = LENGTHS.as_bytes().chunks_exact(4).find(|entry| entry[..2] == country)?;
+    let length = usize::from(entry[2] - b'0') * 10 + usize::from(entry[3] - b'0');
+    let mut characters = Vec::with_capacity(length);
+    let mut place = at;
+    while characters.len() < length {
+        let byte = byte_at(text, place);
+        let separates =
+            matches!(byte, b' ' | b'-') && characters.len() > 1 && byte_at(text, place - 1).is_ascii_alphanumeric();
+        if byte.is_ascii_alphanumeric() {
+            characters.push(byte);
+        } else if !separates {
+            return None;
+        }
+        place += 1;
+    }
+    let checked = characters[2..4].iter().all(u8::is_ascii_digit) && mod_97(&characters) == 1;
+    (checked && looks_like_one(&characters) && !joins(byte_at(text, place))).then_some(place)
+}
+
+/// Whether it is not a sentence that happens to pass: small letters or capitals, and enough digits.
+fn looks_like_one(characters: &[u8]) -> bool {
+    let has = |kind: fn(&u8) -> bool| characters.iter().filter(|byte| kind(byte)).count();
+    let mixed = has(u8::is_ascii_lowercase) > 0 && has(u8::is_ascii_uppercase) > 0;
+    !mixed && has(u8::is_ascii_digit) * 4 >= characters.len()
+}
+
+/// The number modulo 97, the first four characters behind the others and letters as 10 to 35.
+fn mod_97(characters: &[u8]) -> u32 {
+    let (head, tail) = characters.split_at(4);
+    tail.iter().chain(head).fold(0, |rest, character| match (*character as char).to_digit(36) {
+        Some(value) if value > 9 => (rest * 100 + value) % 97,
+        value => (rest * 10 + value.unwrap_or(0)) % 97,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::found;
+    use super::*;
+
+    /// The registry's own examples.
+    const EXAMPLES: [&str; 12] = [
+        "DE89370400440532013000",
+        "GB29 NWBK 6016 1331 9268 19",
+        "FR1420041010050500013M02606",
+        "NO93 8601 1117 947",
+        "MT84MALT011000012345MTLCAST001S",
+        "LC55HEMM000100010012001200023015",
+        "SC18SSCB11010000000000001497USD",
+        "BR1800360305000010009795493C1",
+        "CH93-0076-2011-6238-5295-7",
+        "pl61109010140000071219812874",
+        "SA0380000000608010167519",
+        "VG96VPVG0000012345678901",
+    ];
+
+    #[test]
+    fn the_registrys_examples() {
+        for iban in EXAMPLES {
+            for text in [iban.to_string(), format!("to {iban} and"), format!("IBAN{iban}."), format!("({iban})")] {
+                assert_eq!(found(ibans, &text), [iban], "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_none() {
+        for text in [
+            "DE88370400440532013000",
+            "DE8937040044053201300",
+            "DE893704004405320130000",
+            "ZZ89370400440532013000",
+            "xDE89370400440532013000",
+            "DE89  3704 0044 0532 0130 00",
+            "DEAB370400440532013000",
+            "at 610 Vazquez Turnpike",
+            "D",
+        ] {
+            assert_eq!(found(ibans, text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn each_country_has_one_length() {
+        let countries: std::collections::BTreeSet<&[u8]> =
+            LENGTHS.as_bytes().chunks_exact(4).map(|entry| &entry[..2]).collect();
+        assert_eq!(countries.len() * 4, LENGTHS.len());
+    }
+}

@@ -1,0 +1,157 @@
+//! Keys and tokens that are known by how they begin, and private keys.
+//!
+//! # Source
+//! The prefixes as their issuers document them; RFC 7519 for JSON web tokens, RFC 7468 for private keys.
+
+use std::ops::Range;
+
+use super::ascii_fold::{before, find, joins, run_end};
+
+/// How a token begins: those of general models, of code and packages, of clouds, of money, of messages.
+const PREFIXES: &str = "\
+    sk- gsk_ xai- pplx- hf_ r8_ nvapi- fw_ \
+    ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- gldt- glrt- glptt- glcbt- ATATT3 ATBB \
+    npm_ pypi- rubygems_ dckr_pat_ crates_io_ \
+    AIza ya29. GOCSPX- dop_v1_ doo_v1_ dor_v1_ dapi hvs. hvb. cfat_ sbp_ sb_secret_ vercel_ \
+    sk_live_ sk_test_ rk_live_ rk_test_ whsec_ sq0atp- sq0csp- shpat_ shpss_ shpca_ shppa_ \
+    xoxb- xoxp- xoxa- xoxr- xoxs- xoxe- xoxe. xapp- SG. glsa_ lin_api_ figd_ ntn_ PMAK- sntrys_ dp.pt.";
+/// How many characters follow at least.
+const LEAST: usize = 16;
+
+/// How an access key of Amazon's begins; 16 capitals and digits follow.
+const AMAZON: [&str; 6] = ["AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA"];
+
+/// Every token in `text`.
+pub fn tokens(text: &[u8]) -> Vec<Range<usize>> {
+    let prefixes: Vec<&str> = PREFIXES.split_whitespace().collect();
+    let mut found = Vec::new();
+    let mut at = 0;
+    let mut end = 0;
+    while at < text.len() {
+        let previous = before(text, at);
+        let starts = text[at].is_ascii_alphabetic() && !joins(previous) && !matches!(previous, b'-' | b'_');
+        if !starts {
+            at += 1;
+            continue;
+        }
+        // Several may start in what ends together.
+        if end <= at {
+            end = token_end(text, at);
+        }
+        let token = &text[at..end];
+        if is_prefixed(token, &prefixes) || is_amazons(token) || is_jwt(token) {
+            found.push(at..end);
+            at = end;
+        } else {
+            // A token may follow what stands before a dot.
+            at = run_end(text, at, |byte| joins(byte) || matches!(byte, b'-' | b'_'));
+        }
+    }
+    found
+}
+
+/// Letters, digits, hyphens and underscores, and dots between them.
+fn token_end(text: &[u8], at: usize) -> usize {
+    let end = run_end(text, at, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    at + text[at..end].iter().rposition(|byte| *byte != b'.').map_or(0, |last| last + 1)
+}
+
+fn is_prefixed(token: &[u8], prefixes: &[&str]) -> bool {
+    let body = prefixes.iter().find_map(|prefix| token.strip_prefix(prefix.as_bytes()));
+    body.is_some_and(|body| body.len() >= LEAST && is_mixed(body))
+}
+
+/// Words with hyphens between them are no token.
+fn is_mixed(body: &[u8]) -> bool {
+    let has = |kind: fn(&u8) -> bool| body.iter().any(kind);
+    has(u8::is_ascii_digit) || (has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase))
+}
+
+fn is_amazons(token: &[u8]) -> bool {
+    AMAZON.iter().any(|prefix| token.starts_with(prefix.as_bytes()))
+        && token.len() == 20
+        && token.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// Two or more parts in base 64, of which the first is an object: `{"` is `eyJ`.
+fn is_jwt(token: &[u8]) -> bool {
+    let mut parts = token.splitn(3, |byte| *byte == b'.');
+    let mut is_long = |least: usize| parts.next().is_some_and(|part| part.len() >= least);
+    token.starts_with(b"eyJ") && is_long(10) && is_long(4)
+}
+
+/// Every private key in `text`, from its first line to its last, or to the end where that is missing.
+pub fn private_keys(text: &[u8]) -> Vec<Range<usize>> {
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    const LABEL: &[u8] = b"PRIVATE KEY";
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(start) = find(text, from, BEGIN) {
+        from = start + BEGIN.len();
+        let line = &text[from..run_end(text, from, |byte| byte.is_ascii_uppercase() || byte == b' ')];
+        if find(line, 0, LABEL).is_none() {
+            continue;
+        }
+        let end = find(text, from, b"-----END ").and_then(|end| find(text, end + 9, b"-----").map(|end| end + 5));
+        from = end.unwrap_or(text.len());
+        found.push(start..from);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::found;
+    use super::*;
+
+    /// Made up here, and none of them opens anything.
+    #[test]
+    fn tokens_of_known_issuers() {
+        for token in [
+            "sk-proj-4fTq9xLmZ2wR8vNc7yKd",
+            "sk-ant-api03-4fTq9xLmZ2wR8vNc7yKd-AA",
+            "ghp_4fTq9xLmZ2wR8vNc7yKd4fTq9xLmZ2wR8vNc",
+            "github_pat_11ABCDEFG0aBcDeFgHiJkL_4fTq9xLmZ2wR8vNc7yKd",
+            "glpat-4fTq9xLmZ2wR8vNc7yKd",
+            "AKIAIOSFODNN7EXAMPLE",
+            "xoxb-123456789012-123456789012-4fTq9xLmZ2wR8vNc7yKd",
+            "AIzaSyA4fTq9xLmZ2wR8vNc7yKd4fTq9xLmZ2wR",
+            "ya29.a0AfH6SMBx4fTq9xLmZ2wR8vNc7yKd",
+            "SG.4fTq9xLmZ2wR8vNc7yKdww.4fTq9xLmZ2wR8vNc7yKd4fTq9xLmZ2wR8vNc7yKdabc",
+            "sk_live_4fTq9xLmZ2wR8vNc",
+            "npm_4fTq9xLmZ2wR8vNc7yKd4fTq9xLmZ2wR8vNc",
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.4fTq9xLmZ2wR-8vNc_7yKd",
+        ] {
+            for text in [token.to_string(), format!("key={token}."), format!("\"{token}\","), format!("a/{token}/b")] {
+                assert_eq!(found(tokens, &text), [token], "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_that_begin_alike() {
+        for text in [
+            "sk-learn-documentation-and-examples",
+            "task-4fTq9xLmZ2wR8vNc7yKd",
+            "sk-short1",
+            "AKIAshort",
+            "AKIAIOSFODNN7EXAMPLEX",
+            "eyJ.a",
+            "eyJhbGciOiJIUzI1NiJ9",
+            "npm_config_registry_of_the_project",
+        ] {
+            assert_eq!(found(tokens, text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_in_lines() {
+        for label in ["PRIVATE KEY", "RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK"] {
+            let key = format!("-----BEGIN {label}-----\nMIIEvQ\nIBADAN+/=\n-----END {label}-----");
+            assert_eq!(found(private_keys, &format!("a\n{key}\nb -----BEGIN X-----")), [key.as_str()]);
+            assert_eq!(found(private_keys, &format!("a {}", &key[..key.len() - 9])), [&key[..key.len() - 9]]);
+        }
+        let certificate = "-----BEGIN CERTIFICATE-----\nMIIEvQ\n-----END CERTIFICATE-----";
+        assert_eq!(found(private_keys, certificate), [""; 0]);
+    }
+}

@@ -1,0 +1,109 @@
+//! Social security numbers of the USA.
+//!
+//! # Source
+//! Social Security Administration, "Social Security Number Randomization": no area 000, 666 or from 900 on,
+//! no group 00, no serial 0000.
+
+use std::ops::Range;
+
+use super::ascii_fold::{before, byte_at, joins, run_end, run_start};
+
+/// How far before a bare number its name may stand.
+const NAME_WITHIN: usize = 40;
+
+/// Every such number in `text` with hyphens, spaces or dots; in one where the text says before what it is.
+pub fn ssns(text: &[u8]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        if !text[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        // A number goes on over hyphens and dots: part of a longer one is not one.
+        let end = run_end(text, at, |byte| byte.is_ascii_digit() || byte == b'-');
+        let length = if joins(before(text, at)) { None } else { ssn_length(text, at) };
+        match length {
+            Some(length) => {
+                found.push(at..at + length);
+                at += length;
+            }
+            None => at = end,
+        }
+    }
+    found
+}
+
+fn ssn_length(text: &[u8], at: usize) -> Option<usize> {
+    let separator = byte_at(text, at + 3);
+    let (places, length) = match separator {
+        b'-' | b' ' | b'.' if byte_at(text, at + 6) == separator => ([0, 1, 2, 4, 5, 7, 8, 9, 10], 11),
+        b'0'..=b'9' if is_named(text, at) => ([0, 1, 2, 3, 4, 5, 6, 7, 8], 9),
+        _ => return None,
+    };
+    let next = byte_at(text, at + length);
+    if joins(next) || (next == b'-' && byte_at(text, at + length + 1).is_ascii_digit()) {
+        return None;
+    }
+    let digits = places.map(|place| byte_at(text, at + place));
+    let (area, group, serial) = (&digits[..3], &digits[3..5], &digits[5..]);
+    let right = digits.iter().all(u8::is_ascii_digit)
+        && area != b"000"
+        && area != b"666"
+        && area[0] != b'9'
+        && group != b"00"
+        && serial != b"0000";
+    right.then_some(length)
+}
+
+/// Whether the words before `at` say that this is such a number.
+fn is_named(text: &[u8], at: usize) -> bool {
+    let from = at.saturating_sub(NAME_WITHIN);
+    let words = text[run_start(text, from, at, |byte| byte != b'\n')..at].to_ascii_lowercase();
+    [&b"ssn"[..], b"social security", b"social sec"]
+        .iter()
+        .any(|name| words.windows(name.len()).any(|window| window == *name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::found;
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        for (text, number) in [
+            ("123-45-6789", "123-45-6789"),
+            ("SSN: 899 99 9999.", "899 99 9999"),
+            ("(001-01-0001)", "001-01-0001"),
+            ("is 665.01.0001,", "665.01.0001"),
+            ("her SSN is 123456789", "123456789"),
+            ("Social Security No. 123456789", "123456789"),
+            ("123‑45‑6789", "123‑45‑6789"),
+        ] {
+            assert_eq!(found(ssns, text), [number], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_none() {
+        for text in [
+            "000-45-6789",
+            "666-45-6789",
+            "900-45-6789",
+            "123-00-6789",
+            "123-45-0000",
+            "123-45 6789",
+            "123-45-67890",
+            "1123-45-6789",
+            "2-123-45-6789",
+            "123-45-6789-1",
+            "123456789",
+            "ssn: 1234567890",
+            "ssn\n123456789",
+            "123-45-678",
+        ] {
+            assert_eq!(found(ssns, text), [""; 0], "{text}");
+        }
+    }
+}

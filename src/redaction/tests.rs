@@ -1,0 +1,243 @@
+//! What holds for all recognisers together, and for redaction as a whole.
+
+use super::*;
+
+/// What a recogniser finds in a text, in words.
+pub fn found(recogniser: Recogniser, text: &str) -> Vec<&str> {
+    let folded = Folded::new(text);
+    let ranges = recogniser(folded.bytes());
+    let spans = ranges.into_iter().map(|range| folded.span(range, Kind::SECRET));
+    spans.map(|span| &text[span.start..span.end]).collect()
+}
+
+#[test]
+fn a_message_with_everything() {
+    let text = "Hi, I am at ann@example.com or +49 30 1234567 (fax 212-555-0123 x12). Card 4111 1111 1111 1111, \
+        IBAN DE89 3704 0044 0532 0130 00, SSN 123-45-6789. From 192.168.0.1 or 2001:db8::1, 00:1B:44:11:3A:B7. \
+        postgres://a:b@db/x, password: Tr0ub4dor&3, AKIAIOSFODNN7EXAMPLE.";
+    assert_eq!(
+        redact(&[(text, vec![])]).texts(),
+        ["Hi, I am at [EMAIL_1] or [PHONE_1] (fax [PHONE_2]). Card [CARD_1], \
+        IBAN [IBAN_1], SSN [SSN_1]. From [IP_1] or [IP_2], [MAC_1]. \
+        [URL_1], password: [SECRET_1], [SECRET_2]."]
+    );
+    assert_eq!(mask("to ann@example.com"), "to [EMAIL]");
+}
+
+#[test]
+fn ordinary_sentences_stay_as_they_are() {
+    for text in [
+        "The meeting on 2026-11-24 at 10:30 costs 1,234.56 EUR for 12 people.",
+        "Version 1.95.0 of the compiler, RFC 9110, section 5.6.7.",
+        "I paid $1,299 for order 1234567 and it took 14 days, 3 hours!",
+        "std::fs::read(\"a.txt\") gives Result<Vec<u8>>; a[0] += 1;",
+        "The password has to be changed. My token of thanks, and the key to it.",
+        "Call it what you like: 50 % of 2,000,000 is 1 000 000.",
+        "See https://example.com/a/b?c=d#e and @ann on page 12-14.",
+    ] {
+        assert_eq!(redact(&[(text, vec![])]).texts(), [text]);
+    }
+}
+
+/// Texts made to be slow: each would take hours if anything took the square of their length.
+#[test]
+fn long_texts_take_no_longer_than_their_length() {
+    let pieces = [
+        "@",
+        "a@",
+        "a.",
+        "@a.",
+        "%40",
+        "a%40",
+        "\"@",
+        "1",
+        "1 ",
+        "1-",
+        "1.",
+        "(1) ",
+        "+1",
+        "0 ",
+        "a:",
+        "::",
+        ":",
+        "4111 ",
+        "DE89 ",
+        "de1",
+        "://",
+        "a://",
+        "a://@",
+        "-----BEGIN PRIVATE KEY",
+        "-----BEGIN PRIVATE KEY-----",
+        "sk-a1",
+        "eyJ",
+        "eyJa.",
+        "password ",
+        "key=\"",
+        "password: is ",
+        "[",
+        "]",
+        "[EMAIL_1",
+        "é",
+        "\u{200B}",
+        "call ",
+        "ssn ",
+        "a-",
+        "-",
+        "x1x",
+        "http://a@b ",
+    ];
+    for piece in pieces {
+        let text = piece.repeat((1 << 17) / piece.len());
+        let redaction = redact(&[(text.as_str(), vec![])]);
+        assert!(redaction.restore(&redaction.texts()[0]) == text, "{piece}");
+    }
+}
+
+#[test]
+fn labels_of_models_become_names() {
+    for (label, name) in [
+        ("GIVEN_NAME", "GIVEN_NAME"),
+        ("B-per son", "B_PER_SON"),
+        ("  ", "VALUE"),
+        ("[x]\n", "X"),
+        ("Łódź", "D"),
+        ("email", "EMAIL"),
+    ] {
+        assert_eq!(Kind::of_label(label).name(), name);
+    }
+    assert_eq!(Kind::of_label(&"a".repeat(1000)).name().len(), 32);
+    assert!(Kind::of_label("email").has_form() && !Kind::of_label("city").has_form());
+}
+
+#[cfg(not(target_family = "wasm"))]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Texts with much in them that matters here.
+    fn any_text() -> impl Strategy<Value = String> {
+        let pieces = prop::sample::select(vec![
+            "ann@example.com",
+            "4111 1111 1111 1111",
+            "DE89370400440532013000",
+            "123-45-6789",
+            "10.0.0.1",
+            "+49 30 1234567",
+            "sk-proj-4fTq9xLmZ2wR8vNc7yKd",
+            "[EMAIL_1]",
+            "[EMAIL_2",
+            "[",
+            "]",
+            "_1]",
+            "EMAIL",
+            "[NAME_1]",
+            "[A_1][",
+            "Ann",
+            "Anna",
+            " ",
+            "\n",
+            "Łódź",
+            "👍",
+            "王小明",
+            "password: ",
+            "a1B2c3D4",
+            ", ",
+            "1",
+            "\u{200B}",
+            "é",
+        ]);
+        prop::collection::vec(prop_oneof![4 => pieces.prop_map(String::from), 1 => "\\PC{0,6}"], 0..24)
+            .prop_map(|pieces| pieces.concat())
+    }
+
+    use crate::redaction::spans::span;
+
+    fn any_spans() -> impl Strategy<Value = Vec<Span>> {
+        let label = prop::sample::select(vec!["NAME", "EMAIL", "a", "city of birth"]);
+        let place = (0_usize..220, 0_usize..30, label);
+        prop::collection::vec(place.prop_map(|(start, length, label)| span(start, start + length, label)), 0..6)
+    }
+
+    fn any_request() -> impl Strategy<Value = Vec<(String, Vec<Span>)>> {
+        prop::collection::vec((any_text(), any_spans()), 0..4)
+    }
+
+    fn borrowed(request: &[(String, Vec<Span>)]) -> Vec<(&str, Vec<Span>)> {
+        request.iter().map(|(text, spans)| (text.as_str(), spans.clone())).collect()
+    }
+
+    /// Where in `text` that stands which is left in `redacted`; `taken_out` has placeholders there instead.
+    fn places_left(text: &str, redacted: &str, taken_out: &[Range<usize>], redaction: &Redaction) -> Vec<Range<usize>> {
+        let (mut left, mut from, mut rest) = (Vec::new(), 0, redacted);
+        for place in taken_out {
+            rest = rest.strip_prefix(&text[from..place.start]).unwrap();
+            let (name, behind) = rest.split_at(rest.find(']').unwrap() + 1);
+            assert_eq!(redaction.restore(name), text[place.clone()]);
+            left.push(from..place.start);
+            (from, rest) = (place.end, behind);
+        }
+        assert_eq!(rest, &text[from..]);
+        left.push(from..text.len());
+        left
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn what_was_redacted_is_restored(request in any_request(), cuts in prop::collection::vec(0_usize..400, 0..8)) {
+            let redaction = redact(&borrowed(&request));
+            for ((text, _), redacted) in request.iter().zip(redaction.texts()) {
+                prop_assert_eq!(&redaction.restore(redacted), text);
+                let mut cuts: Vec<usize> = cuts.iter().map(|cut| redacted.floor_char_boundary(*cut)).chain([0, redacted.len()]).collect();
+                cuts.sort_unstable();
+                let mut restorer = redaction.restorer();
+                let mut streamed: String = cuts.windows(2).map(|cut| restorer.feed(&redacted[cut[0]..cut[1]])).collect();
+                streamed.push_str(&restorer.end());
+                prop_assert_eq!(&streamed, text);
+            }
+        }
+
+        /// What is left between the placeholders has no value that is known by its form, wherever it stands,
+        /// and no value that a model has marked as a whole word.
+        #[test]
+        fn nothing_of_a_value_is_left(request in any_request()) {
+            let redaction = redact(&borrowed(&request));
+            let values = request.iter().flat_map(|(text, spans)| {
+                let mut all = recognise(text);
+                all.extend_from_slice(spans);
+                spans::merged(text, all).into_iter().map(|span| (&text[span.start..span.end], span.kind.has_form()))
+            });
+            let values: Vec<(&str, bool)> = values.filter(|(value, _)| value.contains(char::is_alphanumeric)).collect();
+            for (((text, _), redacted), taken_out) in request.iter().zip(redaction.texts()).zip(redaction.places()) {
+                for left in places_left(text, redacted, taken_out, &redaction) {
+                    let starts = text[left.clone()].char_indices().map(|(at, _)| left.start + at);
+                    for (start, (value, has_form)) in starts.flat_map(|start| values.iter().map(move |value| (start, value))) {
+                        if text[start..left.end].starts_with(value) {
+                            let beside = [text[..start].chars().next_back(), text[start + value.len()..].chars().next()];
+                            let whole = beside.iter().flatten().all(|char| !char.is_alphanumeric());
+                            prop_assert!(!has_form && !whole, "{} is left in {}", value, redacted);
+                        }
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn counts_are_right(request in any_request()) {
+            let redaction = redact(&borrowed(&request));
+            let mut places = 0;
+            for taken_out in redaction.places() {
+                places += taken_out.len();
+            }
+            prop_assert_eq!(redaction.replaced().iter().map(|one| one.places as usize).sum::<usize>(), places);
+            prop_assert!(redaction.replaced().iter().all(|one| one.values > 0 && one.values <= one.places));
+        }
+
+        #[test]
+        fn any_text_is_read(text in "\\PC{0,200}", near in "[a-f0-9@.:+() /%_\\[\\]\"=-]{0,80}") {
+            let _ = (mask(&text), mask(&near));
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::device::DeviceReport;
-use crate::graph::Work;
+use crate::graph::ComputeCost;
 use crate::policy::{Decision, Reason};
 use crate::redaction::Replaced;
 use crate::remote::Usage;
@@ -65,7 +65,7 @@ pub struct Envelope {
     #[cfg_attr(feature = "web", tsify(optional))]
     pub cost_usd: Option<f64>,
     /// What the local models computed for it.
-    pub work: Work,
+    pub work: ComputeCost,
     /// What the answer took in energy.
     pub energy_j: Energy,
     /// The day on which that was the price.

@@ -31,7 +31,7 @@ use crate::calibration::{Calibration, Gate};
 use crate::device::DeviceReport;
 use crate::drift::{Cuts, Watch};
 use crate::error::{Error, Result};
-use crate::graph::Work;
+use crate::graph::ComputeCost;
 use crate::policy::{Allowed, Decision, LocalConfig, Policy, Privacy, Reason, Tier, Trust, Verdict};
 use crate::redaction::redact;
 use crate::remote::limits::{Denied, Entered, Queue};
@@ -224,7 +224,7 @@ impl Delegation {
         let looks = decision.tiers.iter().map(|tier| (tier.work, tier.latency_ms));
         let looks = looks.chain(routing.map(|routing| (routing.work, routing.latency_ms)));
         let (work, local_latency_ms) =
-            looks.fold((Work::default(), 0.0), |(work, ms), (more, more_ms)| (work + more, ms + more_ms));
+            looks.fold((ComputeCost::default(), 0.0), |(work, ms), (more, more_ms)| (work + more, ms + more_ms));
         let envelope = Envelope {
             output: local.output,
             route: Route::Local,
@@ -315,7 +315,7 @@ impl Delegation {
     /// As [`judge`](Self::judge).
     pub fn consult(&mut self, question: Question, moment: Moment) -> Result<Step> {
         // Of what is no number nobody is sure, at no threshold.
-        let (output, work) = (AnswerOutput::Entities(Vec::new()), Work::default());
+        let (output, work) = (AnswerOutput::Entities(Vec::new()), ComputeCost::default());
         let none = LocalAnswer { output, confidence: f64::NAN, truncated: false, work };
         let tiers = vec![self.weigh(0, &none, 0.0)];
         self.judge(question, Looked { answer: none, tiers, routing: None }, false, moment)

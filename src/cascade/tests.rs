@@ -1,7 +1,7 @@
 use serde_json::{Map, json};
 
 use super::*;
-use crate::graph::Work;
+use crate::graph::ComputeCost;
 use crate::policy::{Budget, Routing};
 use crate::remote::limits::{BreakerOptions, Caps, Price};
 use crate::remote::{RemoteFault, Usage};
@@ -45,7 +45,7 @@ pub(super) fn question(text: &str) -> Question {
 
 pub(super) fn local(confidence: f64) -> LocalAnswer {
     let answer = Answer { label: "ham".to_string(), score: Some(confidence) };
-    let work = Work { operations: 1_000_000, bytes: 1000 };
+    let work = ComputeCost { operations: 1_000_000, bytes: 1000 };
     LocalAnswer { output: AnswerOutput::Label(answer), confidence, truncated: false, work }
 }
 
@@ -193,7 +193,7 @@ fn the_last_of_a_chain_that_looked_answers() {
 }
 
 fn routed(gain: f64) -> Looked {
-    let work = Work { operations: 500, bytes: 10 };
+    let work = ComputeCost { operations: 500, bytes: 10 };
     let routing = Some(Routing { gain, min_gain: 0.25, latency_ms: 3.0, work });
     Looked { answer: local(0.5), tiers: vec![], routing }
 }
@@ -220,7 +220,7 @@ fn a_router_says_who_is_asked_first_and_the_other_is_asked_next() {
         assert_eq!(asked, order, "{gain}");
         let envelope = done(step);
         assert_eq!((envelope.reason, envelope.local_latency_ms), (Reason::RemoteUnreachable, 5.0));
-        assert_eq!(envelope.work, Work { operations: 1_000_500, bytes: 1010 });
+        assert_eq!(envelope.work, ComputeCost { operations: 1_000_500, bytes: 1010 });
         assert_eq!(envelope.decision.order(), order);
     }
 }
@@ -258,7 +258,7 @@ fn personal_data_does_not_leave() {
         output: AnswerOutput::Entities(vec![]),
         confidence: 0.1,
         truncated: false,
-        work: Work::default(),
+        work: ComputeCost::default(),
     };
     let step = judge(&mut delegation, question, answer, 1.0);
     assert!(matches!(step, Step::Delegate { redact: true, .. }));
@@ -498,7 +498,7 @@ fn places_count_as_asked_for() {
         output: AnswerOutput::Entities(vec![group]),
         confidence: 0.95,
         truncated: false,
-        work: Work::default(),
+        work: ComputeCost::default(),
     };
     let question = Question { task: Task::TokenClassification, text: "😀 Łódź".into(), ..question("") };
     let step = judge(&mut delegation(vec![remote("any")], allow()), question, answer, 1.0);

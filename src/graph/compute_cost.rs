@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 /// all operations. Norms, activations, the look-up of embeddings and heads are not. Padding is computed, and so counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
-pub struct Work {
+pub struct ComputeCost {
     /// Multiplications and additions, a multiplication with an addition being two.
     pub operations: u64,
     /// What these read and write, each weight and each activation once a layer, in bytes; caches may have spared some.
     pub bytes: u64,
 }
 
-impl Work {
+impl ComputeCost {
     /// The part of one among `count` who had it done together.
     #[must_use]
     pub fn shared_by(self, count: usize) -> Self {
@@ -27,7 +27,7 @@ impl Work {
     }
 }
 
-impl Add for Work {
+impl Add for ComputeCost {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -38,13 +38,13 @@ impl Add for Work {
     }
 }
 
-impl AddAssign for Work {
+impl AddAssign for ComputeCost {
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
     }
 }
 
-impl Sum for Work {
+impl Sum for ComputeCost {
     fn sum<I: Iterator<Item = Self>>(works: I) -> Self {
         works.fold(Self::default(), Self::add)
     }

@@ -2,7 +2,7 @@
 
 use super::program::Node;
 use super::value::Value;
-use crate::graph::Work;
+use crate::graph::ComputeCost;
 
 /// How the operations of a step are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +47,10 @@ impl Counter {
     }
 
     /// What a step takes that gives `output`; nothing where its shapes are not what they should be.
-    pub fn count(self, inputs: &[Option<Sizes>], output: Option<&Sizes>) -> Work {
+    pub fn count(self, inputs: &[Option<Sizes>], output: Option<&Sizes>) -> ComputeCost {
         let bytes = inputs.iter().flatten().chain(output).map(|sizes| sizes.bytes).sum();
         let operations = self.multiplications(inputs, output).unwrap_or(0).saturating_mul(2);
-        Work { operations, bytes }
+        ComputeCost { operations, bytes }
     }
 
     /// Multiplications, each of which is followed by an addition.
@@ -150,6 +150,6 @@ mod tests {
     fn shapes_that_do_not_fit_count_nothing() {
         assert_eq!(count(Counter::Convolution(1), &[&[1]], &[1]), 0);
         assert_eq!(count(Counter::Convolution(1), &[&[1], &[0, 3]], &[1]), 0);
-        assert_eq!(Counter::Recurrent.count(&[None], None), Work::default());
+        assert_eq!(Counter::Recurrent.count(&[None], None), ComputeCost::default());
     }
 }

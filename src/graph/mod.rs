@@ -37,7 +37,7 @@ pub use options::{Fusion, GraphOptions, Limits};
 use crate::device::{Device, DeviceKind};
 use crate::error::{Error, Result};
 use crate::formats::onnx;
-pub use compute_cost::Work;
+pub use compute_cost::ComputeCost;
 use passes::{constant_folding, fusion, prepack_weights, upcast_f16};
 use plan::Plan;
 use program::Program;
@@ -150,7 +150,10 @@ impl Graph {
     /// # Errors
     /// Invalid input: a name, type or shape is not what the model takes, or the model itself finds the
     /// numbers impossible (an index out of range, a shape that does not fit). Device lost.
-    pub async fn run_counted(&self, inputs: Vec<(String, TensorData)>) -> Result<(Vec<(String, TensorData)>, Work)> {
+    pub async fn run_counted(
+        &self,
+        inputs: Vec<(String, TensorData)>,
+    ) -> Result<(Vec<(String, TensorData)>, ComputeCost)> {
         let inputs = self.in_order(inputs)?;
         let mut run = Run::new(&self.constants, &self.options);
         let outputs = run.block(&self.plan, inputs).await?;

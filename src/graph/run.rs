@@ -13,7 +13,7 @@ use super::plan::{Action, Plan, Step};
 use super::program::Slot;
 use super::value::Value;
 use crate::error::{Error, Result};
-use crate::graph::Work;
+use crate::graph::ComputeCost;
 
 /// One run of a graph.
 pub struct Run<'a> {
@@ -21,12 +21,12 @@ pub struct Run<'a> {
     options: &'a GraphOptions,
     values: Vec<Option<Value>>,
     /// What the steps have taken so far.
-    pub work: Work,
+    pub work: ComputeCost,
 }
 
 impl<'a> Run<'a> {
     pub fn new(constants: &'a [Option<Value>], options: &'a GraphOptions) -> Self {
-        Self { constants, options, values: vec![None; constants.len()], work: Work::default() }
+        Self { constants, options, values: vec![None; constants.len()], work: ComputeCost::default() }
     }
 
     /// Runs a block on `inputs` and gives its outputs.

@@ -11,7 +11,7 @@ use super::embedding::Table;
 use super::weights::Weights;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::graph::Work;
+use crate::graph::ComputeCost;
 use crate::graph::{Attribute, Builder, Graph, Operand};
 use crate::kernels::qlinear::Packed;
 
@@ -33,7 +33,7 @@ pub struct Hidden {
     data: Vec<f32>,
     seq: usize,
     hidden: usize,
-    work: Work,
+    work: ComputeCost,
 }
 
 /// What a token is turned into before the first layer. The tables stay with the CPU: looking rows up
@@ -118,7 +118,7 @@ impl Encoder {
         let hidden = self.config.hidden_size;
         let seq = batch.iter().map(|ids| ids.len()).max().unwrap_or(0);
         if seq == 0 {
-            return Ok(Hidden { data: Vec::new(), seq, hidden, work: Work::default() });
+            return Ok(Hidden { data: Vec::new(), seq, hidden, work: ComputeCost::default() });
         }
         let sum = TensorData::new(self.embed(batch, seq)?, [batch.len(), seq, hidden]);
         let padded =
@@ -163,12 +163,12 @@ impl Encoder {
 
 impl Hidden {
     /// The states `[batch, seq, hidden]` of a batch. `data` is as long as that makes it, and `hidden` not 0.
-    pub(super) fn new(data: Vec<f32>, (seq, hidden): (usize, usize), work: Work) -> Self {
+    pub(super) fn new(data: Vec<f32>, (seq, hidden): (usize, usize), work: ComputeCost) -> Self {
         Self { data, seq, hidden, work }
     }
 
     /// What the batch took.
-    pub fn work(&self) -> Work {
+    pub fn work(&self) -> ComputeCost {
         self.work
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Cost, Left, Privacy, Reason};
-use crate::graph::Work;
+use crate::graph::ComputeCost;
 
 /// Longer texts are not sent: what they would cost would come as a surprise.
 const MAX_REMOTE_BYTES: usize = 64 << 10;
@@ -44,7 +44,7 @@ pub struct Tier {
     /// How long it took; its texts' mean where several went through it together.
     pub latency_ms: f64,
     /// What it computed.
-    pub work: Work,
+    pub work: ComputeCost,
 }
 
 /// What stands against sending a text.
@@ -72,7 +72,7 @@ pub struct Routing {
     /// How long the router took; its texts' mean where several went through it together.
     pub latency_ms: f64,
     /// What it computed.
-    pub work: Work,
+    pub work: ComputeCost,
 }
 
 /// A request that is to be made.
@@ -163,7 +163,7 @@ mod tests {
             threshold,
             calibrated,
             latency_ms: 3.0 * score,
-            work: Work::default(),
+            work: ComputeCost::default(),
         })
     }
 
@@ -205,7 +205,7 @@ mod tests {
             gain,
             min_gain: 0.25,
             latency_ms,
-            work: Work::default(),
+            work: ComputeCost::default(),
         })
     }
 
@@ -266,7 +266,7 @@ mod tests {
             threshold: 0.0,
             calibrated: false,
             latency_ms: 1.0,
-            work: Work::default(),
+            work: ComputeCost::default(),
         };
         let allowed = Allowed { privacy: Privacy::Allow, must_stay_local: false, remotes: 1, bytes: 1 };
         let decision = Decision { tiers: vec![tier], allowed, routing: None, offers: vec![] };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::decision::Tier;
 use crate::calibration::{Calibration, Gate, Temperature};
 use crate::error::{Error, Result};
-use crate::graph::Work;
+use crate::graph::ComputeCost;
 
 /// A round number: without calibration no other is better founded, and every result says so.
 const DEFAULT_THRESHOLD: f64 = 0.9;
@@ -92,7 +92,7 @@ impl Trust {
 
     /// What the model's `score` of its own answer comes to, which took it so long and so much, if those of `before` were
     /// asked first and not sure.
-    pub fn weigh(&self, before: &[Self], score: f64, latency_ms: f64, work: Work) -> Tier {
+    pub fn weigh(&self, before: &[Self], score: f64, latency_ms: f64, work: ComputeCost) -> Tier {
         Tier {
             score,
             temperature: self.temperature.map_or(1.0, Temperature::get),
@@ -165,27 +165,27 @@ pub(crate) mod tests {
     fn the_threshold_itself_is_accepted() {
         let model = trust(Some(0.75), None).unwrap();
         for (score, sure) in [(0.75, true), (1.0, true), (0.75_f64.next_down(), false), (f64::NAN, false)] {
-            assert_eq!(model.weigh(&[], score, 1.0, Work::default()).is_sure(), sure, "{score}");
+            assert_eq!(model.weigh(&[], score, 1.0, ComputeCost::default()).is_sure(), sure, "{score}");
         }
     }
 
     #[test]
     fn what_was_calibrated_is_calibrated_until_the_threshold_is_another() {
         let mut model = trust(None, Some(calibration(2.0, 0.8))).unwrap();
-        let tier = model.weigh(&[], 0.9, 3.0, Work::default());
+        let tier = model.weigh(&[], 0.9, 3.0, ComputeCost::default());
         assert_eq!((tier.threshold, tier.calibrated, tier.temperature, tier.latency_ms), (0.8, true, 2.0, 3.0));
         // The odds of 9 to 1 are 3 to 1 at that temperature.
         assert!((tier.confidence - 0.75).abs() < 1e-12 && !tier.is_sure());
         model.set_threshold(0.7).unwrap();
         assert_eq!(
             (
-                model.weigh(&[], 0.9, 3.0, Work::default()).calibrated,
-                model.weigh(&[], 0.9, 3.0, Work::default()).is_sure()
+                model.weigh(&[], 0.9, 3.0, ComputeCost::default()).calibrated,
+                model.weigh(&[], 0.9, 3.0, ComputeCost::default()).is_sure()
             ),
             (false, true)
         );
         let model = trust(Some(0.6), Some(calibration(2.0, 0.8))).unwrap();
-        assert_eq!((model.threshold(), model.weigh(&[], 0.9, 3.0, Work::default()).calibrated), (0.6, false));
+        assert_eq!((model.threshold(), model.weigh(&[], 0.9, 3.0, ComputeCost::default()).calibrated), (0.6, false));
         assert_eq!(trust(None, None).unwrap().threshold(), DEFAULT_THRESHOLD);
         let local = LocalConfig { threshold: Some(0.3), ..LocalConfig::default() };
         assert_eq!(Trust::new(local, Some(0.6)).unwrap().threshold(), 0.3, "its own goes before the policy's");
@@ -197,7 +197,8 @@ pub(crate) mod tests {
         let alone = trust(None, Some(calibration(2.0, 0.7))).unwrap();
         let behind = vec![first.gate()];
         let second = trust(None, Some(Calibration { behind, ..calibration(2.0, 0.7) })).unwrap();
-        let calibrated = |trust: &Trust, before: &[Trust]| trust.weigh(before, 0.9, 1.0, Work::default()).calibrated;
+        let calibrated =
+            |trust: &Trust, before: &[Trust]| trust.weigh(before, 0.9, 1.0, ComputeCost::default()).calibrated;
         assert!(calibrated(&alone, &[]) && !calibrated(&alone, &[first.clone()]));
         assert!(calibrated(&second, &[first.clone()]) && !calibrated(&second, &[]));
         first.set_threshold(0.9).unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::EntityGroup;
-use crate::graph::Work;
+use crate::graph::ComputeCost;
 
 /// One text's answer, and how sure the model is of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub struct LocalAnswer {
     /// Whether the model read only the beginning of the text.
     pub truncated: bool,
     /// What it took; of texts that went through the model together, an equal part.
-    pub work: Work,
+    pub work: ComputeCost,
 }
 
 /// What an answer is: a label, or the entities of the text.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, RunOptions};
 use crate::error::Result;
-use crate::graph::Work;
+use crate::graph::ComputeCost;
 use crate::tokenizer::Encoding;
 
 /// How the vectors of a text's tokens become one.
@@ -50,7 +50,7 @@ impl Pipeline {
         inputs: &[Encoding],
         pooling: Pooling,
         normalize: bool,
-    ) -> Result<(Vec<Vec<f32>>, Vec<Work>)> {
+    ) -> Result<(Vec<Vec<f32>>, Vec<ComputeCost>)> {
         let mut rows = vec![Vec::new(); inputs.len()];
         let visit = |index: usize, states: &[f32], hidden: usize| {
             let mut row = match pooling {

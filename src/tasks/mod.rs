@@ -29,7 +29,7 @@ pub use zero_shot_classification::ZeroShot;
 
 use crate::calibration::{Calibration, Example};
 use crate::error::{Error, Result};
-use crate::graph::Work;
+use crate::graph::ComputeCost;
 use crate::models::{Backbone, Head, Hidden, Problem, TextConfig, plan_batches};
 use crate::tokenizer::{Encoding, Tokenizer};
 
@@ -53,7 +53,7 @@ struct Reading {
     /// Whether only its beginning was.
     truncated: bool,
     /// What it took; of texts that went through the model together, an equal part.
-    work: Work,
+    work: ComputeCost,
 }
 
 /// The most tokens of a text, where neither model nor tokenizer tell: what BERT and its kin take.
@@ -320,8 +320,8 @@ impl Pipeline {
         &self,
         inputs: &[Encoding],
         mut visit: impl FnMut(usize, &[f32], usize),
-    ) -> Result<Vec<Work>> {
-        let mut works = vec![Work::default(); inputs.len()];
+    ) -> Result<Vec<ComputeCost>> {
+        let mut works = vec![ComputeCost::default(); inputs.len()];
         let lengths: Vec<usize> = inputs.iter().map(|input| input.input_ids.len()).collect();
         let batches = if self.backbone.batches() {
             plan_batches(&lengths)

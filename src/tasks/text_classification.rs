@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, Pooling, Reading, Task, sigmoid, softmax};
 use crate::error::Result;
-use crate::graph::Work;
+use crate::graph::ComputeCost;
 use crate::models::{Head, Problem, length_feature};
 use crate::sort::sort_by;
 use crate::tokenizer::Encoding;
@@ -54,7 +54,7 @@ impl Pipeline {
             Head::None | Head::Token(_) | Head::TokenLogits => Vec::new(),
         };
         let found = logits.iter().map(|logits| self.ranked(logits, top_k)).collect();
-        let reading = |(input, work): (&Encoding, Work)| Reading { truncated: input.truncated, work };
+        let reading = |(input, work): (&Encoding, ComputeCost)| Reading { truncated: input.truncated, work };
         Ok((found, inputs.iter().zip(works).map(reading).collect()))
     }
 
@@ -68,7 +68,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub async fn estimate(&self, texts: &[String]) -> Result<Vec<(f64, Work)>> {
+    pub async fn estimate(&self, texts: &[String]) -> Result<Vec<(f64, ComputeCost)>> {
         let (found, readings) = self.classify(texts, None).await?;
         let number = |found: &Vec<Classification>| found.first().map_or(f64::NAN, |found| found.score);
         Ok(found.iter().zip(readings).map(|(found, reading)| (number(found), reading.work)).collect())

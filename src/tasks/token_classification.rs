@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, largest, softmax};
 use crate::error::{Error, Result};
-use crate::graph::Work;
+use crate::graph::ComputeCost;
 use crate::models::Head;
 use crate::tokenizer::{Encoding, Token};
 
@@ -98,7 +98,7 @@ impl Pipeline {
     }
 
     /// The entities of each text, the score of its least certain token, and what it took.
-    pub(super) async fn entity_groups(&self, texts: &[String]) -> Result<Vec<(Vec<EntityGroup>, f64, Work)>> {
+    pub(super) async fn entity_groups(&self, texts: &[String]) -> Result<Vec<(Vec<EntityGroup>, f64, ComputeCost)>> {
         let (found, works) = self.label_tokens(texts).await?;
         Ok(texts
             .iter()
@@ -112,7 +112,7 @@ impl Pipeline {
     }
 
     /// The likeliest label of every token of each text, and what each text took.
-    async fn label_tokens(&self, texts: &[String]) -> Result<(Vec<Vec<Labelled>>, Vec<Work>)> {
+    async fn label_tokens(&self, texts: &[String]) -> Result<(Vec<Vec<Labelled>>, Vec<ComputeCost>)> {
         let read = |token, odds: &[f64]| {
             let (label, score) = largest(odds).unwrap_or((0, 0.0));
             Labelled { token, label, score }
@@ -126,7 +126,7 @@ impl Pipeline {
         &self,
         texts: &[String],
         read: impl Fn(Token, &[f64]) -> T,
-    ) -> Result<(Vec<Vec<T>>, Vec<Work>)> {
+    ) -> Result<(Vec<Vec<T>>, Vec<ComputeCost>)> {
         let before = self.tokenizer.prefix_tokens();
         let room = self.max_length - self.tokenizer.special_tokens();
         let mut tokens = Vec::with_capacity(texts.len());
@@ -156,7 +156,7 @@ impl Pipeline {
                 found[*index][place] = Some(read(tokens[*index][place], &odds));
             }
         };
-        let mut works = vec![Work::default(); texts.len()];
+        let mut works = vec![ComputeCost::default(); texts.len()];
         let of_windows = self.for_each_output(&inputs, visit).await?;
         windows.iter().zip(of_windows).for_each(|((index, _), work)| works[*index] += work);
         let whole = found.into_iter().map(|of_text| of_text.into_iter().collect::<Option<Vec<T>>>());

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, Pooling, Reading, RunOptions, softmax};
 use crate::error::{Error, Result};
-use crate::graph::Work;
+use crate::graph::ComputeCost;
 use crate::sort::sort_by;
 
 /// The labels of a text, the likeliest first.
@@ -68,7 +68,7 @@ impl Pipeline {
                 scores: ranked.iter().map(|(_, score)| *score).collect(),
             }
         });
-        let of_labels = of_labels.into_iter().sum::<Work>().shared_by(texts.len());
+        let of_labels = of_labels.into_iter().sum::<ComputeCost>().shared_by(texts.len());
         let readings = inputs.iter().zip(works);
         let readings =
             readings.map(|(input, work)| Reading { truncated: input.truncated, work: work + of_labels }).collect();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use pilot_light::formats::safetensors::{HostTensor, Reader, Tensor};
-use pilot_light::graph::Work;
+use pilot_light::graph::ComputeCost;
 use pilot_light::tasks::{Features, Pipeline, Pooling, RunOptions, RunOutput, Task};
 
 use crate::support::{cosine, golden, golden_json, load, minilm};
@@ -49,13 +49,13 @@ fn embeddings_agree_with_the_reference_alone_and_in_a_batch() {
 
 /// By hand, for the 6 layers of width h = 384 over s tokens: 4 products of h × h and 2 of h × 4h for each token, scores
 /// and mixture of s × s × h; a multiplication with its addition is 2 operations, a number 4 bytes.
-fn by_hand(s: u64) -> Work {
+fn by_hand(s: u64) -> ComputeCost {
     let h = 384;
     let operations = 6 * ((4 * h * h + 2 * h * 4 * h) * 2 * s + 2 * s * s * h * 2);
     let product = |from: u64, to: u64| s * from + from * to + to + s * to;
     let attention = 3 * s * h + s + s * h;
     let numbers = product(h, 3 * h) + attention + product(h, h) + product(h, 4 * h) + product(4 * h, h);
-    Work { operations, bytes: 6 * numbers * 4 }
+    ComputeCost { operations, bytes: 6 * numbers * 4 }
 }
 
 #[test]

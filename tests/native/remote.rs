@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pilot_light::cascade::{CascadeConfig, Delegation, Envelope, Looked, Moment, OffsetUnit, RemoteConfig, Route};
 use pilot_light::device::DeviceReport;
-use pilot_light::graph::Work;
+use pilot_light::graph::ComputeCost;
 use pilot_light::policy::{Policy, Privacy, Reason};
 use pilot_light::remote::Question;
 use pilot_light::tasks::{Answer, AnswerOutput, LocalAnswer, Task};
@@ -81,7 +81,7 @@ fn ask(transport: &dyn Transport, timeout_ms: f64, stream: Option<&mut dyn FnMut
         text: "Łódź".to_string(),
     };
     let output = AnswerOutput::Label(Answer { label: "ham".to_string(), score: Some(0.5) });
-    let answer_here = LocalAnswer { output, confidence: 0.5, truncated: false, work: Work::default() };
+    let answer_here = LocalAnswer { output, confidence: 0.5, truncated: false, work: ComputeCost::default() };
     let tiers = vec![delegation.weigh(0, &answer_here, 1.0)];
     let now = Moment { now_ms: 0.0, random: 0.5 };
     let step = delegation.judge(question, Looked { answer: answer_here, tiers, routing: None }, false, now).unwrap();

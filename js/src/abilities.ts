@@ -9,7 +9,7 @@ export interface Abilities {
 }
 
 /** A module of a single function that adds two products of bytes: `i16x8.relaxed_dot_i8x16_i7x16_s`. */
-// prettier-ignore
+// biome-ignore format: a line for each section
 const RELAXED_SIMD = Uint8Array.of(
   0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, // magic number and version
   1, 4, 1, 0x60, 0, 0, // type: from nothing to nothing
@@ -22,12 +22,13 @@ const RELAXED_SIMD = Uint8Array.of(
 
 /** What this thread can do. */
 export function findAbilities(): Abilities {
-  const { crossOriginIsolated, SharedArrayBuffer, navigator } = globalThis;
+  const { crossOriginIsolated, navigator } = globalThis;
   const cores = navigator?.hardwareConcurrency ?? 1;
   return { relaxedSimd: WebAssembly.validate(RELAXED_SIMD), noThreads: whyNoThreads(), cores };
 
   function whyNoThreads(): string | undefined {
-    if (SharedArrayBuffer === undefined || crossOriginIsolated === false) return 'the page is not cross-origin isolated';
+    if (globalThis.SharedArrayBuffer === undefined || crossOriginIsolated === false)
+      return 'the page is not cross-origin isolated';
     if (cores < 2) return 'there is one processor';
     return undefined;
   }

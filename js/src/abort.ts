@@ -20,7 +20,10 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
  * Runs `work` with a controller that aborts when `parent` does. Written out because
  * `AbortSignal.any` is younger than the browsers that the CPU artefact runs in.
  */
-export async function withController<T>(parent: AbortSignal | undefined, work: (controller: AbortController) => Promise<T>): Promise<T> {
+export async function withController<T>(
+  parent: AbortSignal | undefined,
+  work: (controller: AbortController) => Promise<T>,
+): Promise<T> {
   const controller = new AbortController();
   const onAbort = (): void => controller.abort(parent?.reason);
   if (parent?.aborted) onAbort();
@@ -36,7 +39,11 @@ export async function withController<T>(parent: AbortSignal | undefined, work: (
  * Runs `work` for at most `ms`, with a signal that aborts then, when `parent` does, and when the work has ended: whatever
  * is still under way has no reader any more. Rejects with kind 'cancelled' at the first two.
  */
-export function within<T>(ms: number, parent: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export function within<T>(
+  ms: number,
+  parent: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   return withController(parent, async (controller) => {
     const timer = setTimeout(() => controller.abort(), ms);
     try {

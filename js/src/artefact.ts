@@ -1,5 +1,5 @@
+import { type Abilities, findAbilities } from './abilities.js';
 import { isTrap, messageOf, PilotLightError, toPilotLightError } from './errors.js';
-import { findAbilities, type Abilities } from './abilities.js';
 import { Helpers } from './helpers.js';
 import type { StartArgs } from './protocol.js';
 import type { Build, DeviceReport } from './types.js';
@@ -70,7 +70,11 @@ async function openArtefact(build: Build, address: string | undefined, threads: 
     return { wasm, threads: 1 + joined, fault: helpers.fault };
   } catch (cause) {
     helpers.end();
-    throw new PilotLightError('backend-unavailable', `The artefact '${build}' could not be started: ${messageOf(cause)}`, { retryable: true, cause });
+    throw new PilotLightError(
+      'backend-unavailable',
+      `The artefact '${build}' could not be started: ${messageOf(cause)}`,
+      { retryable: true, cause },
+    );
   }
 }
 
@@ -93,7 +97,12 @@ export async function openDevice(args: StartArgs, artefacts: Artefacts): Promise
     try {
       const { wasm, threads } = await open('gpu', wasmPaths.gpu, 1);
       const device = await trapped(() => wasm.Device.webgpu());
-      const told = { requested, reason: 'WebGPU agrees with the CPU on a golden input.', build: 'gpu', threads } as const;
+      const told = {
+        requested,
+        reason: 'WebGPU agrees with the CPU on a golden input.',
+        build: 'gpu',
+        threads,
+      } as const;
       return { wasm, device, report: { ...told, kind: device.kind, adapter: found.name ?? device.adapter } };
     } catch (thrown) {
       if (isTrap(thrown)) stopped.add('gpu');
@@ -120,7 +129,11 @@ async function openCpu(args: StartArgs, { open, stopped, abilities }: Artefacts,
       const device = opened.wasm.Device.cpu();
       if (opened.fault !== undefined) why += ` Not all threads could be started: ${opened.fault}.`;
       const { kind, adapter } = device;
-      return { wasm: opened.wasm, device, report: { kind, requested: args.device, reason: why, adapter, build, threads: opened.threads } };
+      return {
+        wasm: opened.wasm,
+        device,
+        report: { kind, requested: args.device, reason: why, adapter, build, threads: opened.threads },
+      };
     } catch (thrown) {
       failure = toPilotLightError(thrown);
       why += ` ${failure.message}`;
@@ -130,7 +143,10 @@ async function openCpu(args: StartArgs, { open, stopped, abilities }: Artefacts,
 }
 
 /** The builds that can compute on the CPU here, the best first, and what is to be told of the choice. */
-function choose({ cpuBuild, numThreads }: StartArgs, { relaxedSimd, noThreads, cores }: Abilities): { builds: Build[]; threads: number; note?: string } {
+function choose(
+  { cpuBuild, numThreads }: StartArgs,
+  { relaxedSimd, noThreads, cores }: Abilities,
+): { builds: Build[]; threads: number; note?: string } {
   const threads = numThreads || Math.min(MOST_THREADS, Math.max(2, cores >> 1));
   const lacking = {
     'cpu-threads': noThreads ?? (relaxedSimd ? undefined : NO_RELAXED_SIMD),
@@ -141,7 +157,9 @@ function choose({ cpuBuild, numThreads }: StartArgs, { relaxedSimd, noThreads, c
     if (lacking[cpuBuild] === undefined) return { builds: [cpuBuild], threads };
     throw new PilotLightError('backend-unavailable', `The build '${cpuBuild}' cannot run: ${lacking[cpuBuild]}.`);
   }
-  const builds = (['cpu-threads', 'cpu-relaxed', 'cpu'] as const).filter((build) => lacking[build] === undefined && (threads > 1 || build !== 'cpu-threads'));
+  const builds = (['cpu-threads', 'cpu-relaxed', 'cpu'] as const).filter(
+    (build) => lacking[build] === undefined && (threads > 1 || build !== 'cpu-threads'),
+  );
   const denied = numThreads > 1 ? lacking['cpu-threads'] : undefined;
   return { builds, threads, ...(denied !== undefined && { note: `There is one thread: ${denied}.` }) };
 }

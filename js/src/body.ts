@@ -9,7 +9,11 @@ const PEEK_BYTES = 64;
  * The bytes of `stream` as they come. The first part is long enough to be judged by, if there are as
  * many bytes; there is always one. What goes wrong with the stream is thrown as `broken` makes it.
  */
-export async function* parts(stream: ReadableStream<Bytes> | null, signal: AbortSignal, broken: (cause: unknown) => Error): AsyncGenerator<Bytes, void, undefined> {
+export async function* parts(
+  stream: ReadableStream<Bytes> | null,
+  signal: AbortSignal,
+  broken: (cause: unknown) => Error,
+): AsyncGenerator<Bytes, void, undefined> {
   const reader = stream?.getReader();
   const next = async (): Promise<Bytes | undefined> => {
     try {
@@ -21,7 +25,8 @@ export async function* parts(stream: ReadableStream<Bytes> | null, signal: Abort
   };
   try {
     let part: Bytes | undefined = new Uint8Array(0);
-    for (let more = await next(); more !== undefined; more = part.length < PEEK_BYTES ? await next() : undefined) part = joined(part, more);
+    for (let more = await next(); more !== undefined; more = part.length < PEEK_BYTES ? await next() : undefined)
+      part = joined(part, more);
     for (; part !== undefined; part = await next()) {
       throwIfAborted(signal);
       yield part;

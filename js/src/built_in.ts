@@ -1,5 +1,5 @@
 // The model that some browsers have themselves, by the Prompt API: https://webmachinelearning.github.io/prompt-api/
-import { Fault, faulty, type Feed, type Transport } from './transport.js';
+import { Fault, type Feed, faulty, type Transport } from './transport.js';
 
 interface Prompt {
   role: string;
@@ -30,7 +30,10 @@ export const builtInTransport: Transport = async ({ body, stream }, { leaving, f
   if (model === undefined) throw new Fault('unavailable', 'this browser has no model of its own');
   const availability = await faulty('unavailable', () => model.availability(TEXT));
   if (availability !== 'available') throw new Fault('unavailable', `the browser's own model is '${availability}'`);
-  const { messages, response_format } = JSON.parse(body) as { messages: Prompt[]; response_format: { json_schema: { schema: object } } };
+  const { messages, response_format } = JSON.parse(body) as {
+    messages: Prompt[];
+    response_format: { json_schema: { schema: object } };
+  };
   const [system, ...prompts] = messages;
   return faulty('network', async () => {
     const session = await model.create({ ...TEXT, initialPrompts: [system], signal });
@@ -52,7 +55,8 @@ export const builtInTransport: Transport = async ({ body, stream }, { leaving, f
 /** Hands over what the model says in the events that a server would send. */
 async function pump(words: ReadableStream<string>, feed: Feed): Promise<void> {
   const encoder = new TextEncoder();
-  const tell = (choice: object): Promise<boolean> => feed(encoder.encode(`data: ${JSON.stringify({ choices: [choice] })}\n\n`), false);
+  const tell = (choice: object): Promise<boolean> =>
+    feed(encoder.encode(`data: ${JSON.stringify({ choices: [choice] })}\n\n`), false);
   const reader = words.getReader();
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
     if (await tell({ delta: { content: part.value } })) return;

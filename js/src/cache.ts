@@ -14,7 +14,12 @@ export async function openCache(): Promise<Cache | undefined> {
 }
 
 /** Keeps `bytes` as the file at `url`. A cache that is full or gone only costs the next download. */
-export async function keep(cache: Cache | undefined, url: string, bytes: Uint8Array<ArrayBuffer>, from: Headers): Promise<void> {
+export async function keep(
+  cache: Cache | undefined,
+  url: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  from: Headers,
+): Promise<void> {
   const headers = new Headers({ 'content-length': String(bytes.byteLength) });
   for (const name of VALIDATORS) {
     const value = from.get(name);

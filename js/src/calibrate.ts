@@ -1,7 +1,7 @@
 import { sha256 } from './digest.js';
 import type { Handle } from './handle.js';
 import { invalid, splitSignal } from './input.js';
-import { checked, label, truthOf, type LabelledText } from './labels.js';
+import { checked, type LabelledText, label, truthOf } from './labels.js';
 import type { CallOptions } from './pipeline.js';
 import type { AnswerOutput, Calibrated, Envelope, Example, Guarantee, RunOptions } from './types.js';
 
@@ -49,17 +49,37 @@ const STEP = 32;
  * be those that the model was trained on, and their order should mean nothing. Those without a label are put to the
  * general models, by `consult`.
  */
-export async function calibrate(handle: Handle, texts: unknown, options: CalibrateOptions | undefined, consult: Consult): Promise<Calibrated> {
+export async function calibrate(
+  handle: Handle,
+  texts: unknown,
+  options: CalibrateOptions | undefined,
+  consult: Consult,
+): Promise<Calibrated> {
   const given = checked(texts);
   const { signal, rest } = splitSignal(options);
-  const { method = 'learn-then-test', alpha = 0.05, delta = 0.1, labelled = [], progress_callback, tier: chosen, ...runOptions } = rest;
+  const {
+    method = 'learn-then-test',
+    alpha = 0.05,
+    delta = 0.1,
+    labelled = [],
+    progress_callback,
+    tier: chosen,
+    ...runOptions
+  } = rest;
   checked(labelled, 'Labelled text');
-  if (progress_callback !== undefined && typeof progress_callback !== 'function') throw invalid('progress_callback must be a function.');
+  if (progress_callback !== undefined && typeof progress_callback !== 'function')
+    throw invalid('progress_callback must be a function.');
   const tier = tierOf(chosen, handle.thresholds.length);
   const promise = (method === 'learn-then-test' ? { method, alpha, delta } : { method, alpha }) as Guarantee;
   return handle.call(signal, async () => {
-    const tell = (step: CalibrateProgress['step'], total: number) => (done: number) => progress_callback?.({ step, done, total });
-    const { examples, labels } = await label(given, labelled, (lot) => consult(lot, runOptions, signal), tell('labels', given.length));
+    const tell = (step: CalibrateProgress['step'], total: number) => (done: number) =>
+      progress_callback?.({ step, done, total });
+    const { examples, labels } = await label(
+      given,
+      labelled,
+      (lot) => consult(lot, runOptions, signal),
+      tell('labels', given.length),
+    );
     const found: Example[] = [];
     for (let at = 0; at < examples.length; at += STEP) {
       const slice = examples.slice(at, at + STEP);
@@ -69,7 +89,11 @@ export async function calibrate(handle: Handle, texts: unknown, options: Calibra
       tell('scores', examples.length)(Math.min(at + STEP, examples.length));
     }
     const source = { data_sha256: await digest(examples), date: new Date().toISOString().slice(0, 10) };
-    const calibrated = await handle.request('calibrate', { tier, examples: found, labels, promise, source, options: runOptions }, signal);
+    const calibrated = await handle.request(
+      'calibrate',
+      { tier, examples: found, labels, promise, source, options: runOptions },
+      signal,
+    );
     if (calibrated.calibration !== undefined) handle.recalibrate(tier, calibrated.calibration);
     return calibrated;
   });
@@ -77,9 +101,11 @@ export async function calibrate(handle: Handle, texts: unknown, options: Calibra
 
 /** The model that is meant, of so many. */
 export function tierOf(tier: unknown, tiers: number): number {
-  if (tier === undefined && tiers > 1) throw invalid(`There are ${tiers} local models: say which one is meant, as { tier: 0 }.`);
+  if (tier === undefined && tiers > 1)
+    throw invalid(`There are ${tiers} local models: say which one is meant, as { tier: 0 }.`);
   const meant = tier === undefined ? 0 : tier;
-  if (!Number.isInteger(meant) || (meant as number) < 0 || (meant as number) >= tiers) throw invalid(`tier must be from 0 to ${tiers - 1}, not ${String(tier)}.`);
+  if (!Number.isInteger(meant) || (meant as number) < 0 || (meant as number) >= tiers)
+    throw invalid(`tier must be from 0 to ${tiers - 1}, not ${String(tier)}.`);
   return meant as number;
 }
 

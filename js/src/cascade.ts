@@ -1,15 +1,15 @@
 import { withController } from './abort.js';
-import { calibrate, type CalibrateOptions } from './calibrate.js';
-import { readyChain, readyRouter, type LocalModel, type RouterModel } from './chain.js';
+import { type CalibrateOptions, calibrate } from './calibrate.js';
+import { type LocalModel, type RouterModel, readyChain, readyRouter } from './chain.js';
 import { Delegate, type Watchers } from './delegate.js';
-import { callable, Handle, type Disposable, type PipelineOptions } from './handle.js';
+import { callable, type Disposable, Handle, type PipelineOptions } from './handle.js';
 import { checkedNumbers, invalid, splitSignal, toInputs } from './input.js';
 import type { LabelledText } from './labels.js';
 import { Books, type Ledger } from './ledger.js';
 import type { CallOptions } from './pipeline.js';
 import type { DecideArgs } from './protocol.js';
-import { readyRedactor, type Redactor, type RedactorModel } from './redactor.js';
-import { readyRemotes, type ReadyRemote, type Remote } from './remote.js';
+import { type Redactor, type RedactorModel, readyRedactor } from './redactor.js';
+import { type ReadyRemote, type Remote, readyRemotes } from './remote.js';
 import type { Calibrated, Calibration, CascadeConfig, Envelope, RunOptions } from './types.js';
 
 /** What a cascade is made of. */
@@ -147,9 +147,11 @@ export class Triage {
   callable(): CascadePipeline {
     const ask = callable((texts: unknown, options?: CascadeCallOptions) => this.ask(texts, options), this.handle);
     const set = (values: unknown): void => {
-      if (!Array.isArray(values) || values.length !== this.#thresholds.length) throw invalid(`The thresholds must be an array of ${this.#thresholds.length}.`);
+      if (!Array.isArray(values) || values.length !== this.#thresholds.length)
+        throw invalid(`The thresholds must be an array of ${this.#thresholds.length}.`);
       for (const value of values) {
-        if (typeof value !== 'number' || !(value >= 0 && value <= 1)) throw invalid(`A threshold must be a number from 0 to 1, not ${String(value)}.`);
+        if (typeof value !== 'number' || !(value >= 0 && value <= 1))
+          throw invalid(`A threshold must be a number from 0 to 1, not ${String(value)}.`);
       }
       this.#thresholds = [...values];
     };
@@ -166,11 +168,18 @@ export class Triage {
       return found;
     };
     return Object.defineProperties(ask, {
-      threshold: { get: () => this.#thresholds.at(-1), set: (value) => set([...this.#thresholds.slice(0, -1), value]), enumerable: true },
+      threshold: {
+        get: () => this.#thresholds.at(-1),
+        set: (value) => set([...this.#thresholds.slice(0, -1), value]),
+        enumerable: true,
+      },
       thresholds: { get: () => [...this.#thresholds], set, enumerable: true },
       calibrations: { get: () => [...this.#calibrations], enumerable: true },
       calibrate: { value: calibrated, enumerable: true },
-      explain: { value: (envelope: Envelope) => this.handle.call(undefined, () => this.handle.request('explain', { envelope })), enumerable: true },
+      explain: {
+        value: (envelope: Envelope) => this.handle.call(undefined, () => this.handle.request('explain', { envelope })),
+        enumerable: true,
+      },
       ledger: { value: this.#books, enumerable: true },
     }) as unknown as CascadePipeline;
   }
@@ -183,21 +192,34 @@ export class Triage {
       if (watcher !== undefined && typeof watcher !== 'function') throw invalid(`${name} must be a function.`);
     }
     if (typeof must_stay_local !== 'boolean') throw invalid('must_stay_local must be true or false.');
-    const watchers: Watchers = { ...(stream_callback && { stream_callback }), ...(request_callback && { request_callback }) };
+    const watchers: Watchers = {
+      ...(stream_callback && { stream_callback }),
+      ...(request_callback && { request_callback }),
+    };
     return this.handle.call(signal, async () => {
-      const envelopes = inputs.length === 0 ? [] : await this.#answer(inputs, { options: runOptions, must_stay_local }, watchers, signal);
+      const envelopes =
+        inputs.length === 0
+          ? []
+          : await this.#answer(inputs, { options: runOptions, must_stay_local }, watchers, signal);
       return Array.isArray(texts) ? envelopes : (envelopes[0] as Envelope);
     });
   }
 
-  async #answer(inputs: string[], asked: Omit<DecideArgs, 'inputs' | 'thresholds'>, watchers: Watchers, signal: AbortSignal | undefined): Promise<Envelope[]> {
+  async #answer(
+    inputs: string[],
+    asked: Omit<DecideArgs, 'inputs' | 'thresholds'>,
+    watchers: Watchers,
+    signal: AbortSignal | undefined,
+  ): Promise<Envelope[]> {
     const question = { ...asked, thresholds: this.#thresholds };
     const { steps, checks, generation, record } = await this.handle.request('decide', { inputs, ...question }, signal);
     this.#books.enter(record);
     const of = (index: number): DecideArgs => ({ inputs: inputs.slice(index, index + 1), ...question });
     // One that fails takes the others with it: nothing is sent for an answer that nobody will see.
     const answered = await withController(signal, async (controller) => {
-      const answers = steps.map((step, index) => this.#delegate.answer(step, of(index), generation, { ...watchers, index }, controller.signal));
+      const answers = steps.map((step, index) =>
+        this.#delegate.answer(step, of(index), generation, { ...watchers, index }, controller.signal),
+      );
       try {
         return await Promise.all(answers);
       } catch (thrown) {
@@ -210,7 +232,9 @@ export class Triage {
     const { request_callback } = watchers;
     for (const { index, ...check } of checks) {
       const watched = { ...(request_callback && { request_callback }), index };
-      this.#delegate.answer({ delegate: check }, { ...of(index), check: true }, generation, watched, this.#checks.signal).catch(() => undefined);
+      this.#delegate
+        .answer({ delegate: check }, { ...of(index), check: true }, generation, watched, this.#checks.signal)
+        .catch(() => undefined);
     }
     return answered;
   }

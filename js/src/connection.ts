@@ -23,16 +23,24 @@ export class WorkerConnection implements Connection {
     try {
       this.#worker = start();
     } catch (cause) {
-      throw new PilotLightError('backend-unavailable', `A worker could not be started (worker: false does the work in place): ${messageOf(cause)}`, { cause });
+      throw new PilotLightError(
+        'backend-unavailable',
+        `A worker could not be started (worker: false does the work in place): ${messageOf(cause)}`,
+        { cause },
+      );
     }
     this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
-    this.#worker.onmessageerror = () => this.#die(new PilotLightError('internal', 'A message of the worker could not be read.', { retryable: true }));
+    this.#worker.onmessageerror = () =>
+      this.#die(new PilotLightError('internal', 'A message of the worker could not be read.', { retryable: true }));
     this.#worker.onerror = (event) => {
       event.preventDefault();
       this.#die(
         this.#answered
           ? new PilotLightError('internal', `The worker stopped: ${event.message}`, { retryable: true })
-          : new PilotLightError('backend-unavailable', `The worker could not be started: ${event.message || 'its script could not be loaded'}`),
+          : new PilotLightError(
+              'backend-unavailable',
+              `The worker could not be started: ${event.message || 'its script could not be loaded'}`,
+            ),
       );
     };
   }
@@ -51,8 +59,14 @@ export class WorkerConnection implements Connection {
       this.#post({ id, op, args: args as Args<Op> });
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#pending.set(id, {
-        resolve: (result) => (settled(), resolve(result as Result<K>)),
-        reject: (error) => (settled(), reject(error)),
+        resolve: (result) => {
+          settled();
+          resolve(result as Result<K>);
+        },
+        reject: (error) => {
+          settled();
+          reject(error);
+        },
         onProgress,
       });
     });
@@ -66,7 +80,9 @@ export class WorkerConnection implements Connection {
     try {
       this.#worker.postMessage(message);
     } catch (cause) {
-      throw new PilotLightError('invalid-input', `The options cannot be passed to the worker: ${messageOf(cause)}`, { cause });
+      throw new PilotLightError('invalid-input', `The options cannot be passed to the worker: ${messageOf(cause)}`, {
+        cause,
+      });
     }
   }
 

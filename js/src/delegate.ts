@@ -35,12 +35,20 @@ export class Delegate {
     { deadline_ms = 45_000, budget: { latency_ms: _, ...budget } = {} }: NonNullable<CascadeConfig['policy']> = {},
   ) {
     this.#deadlineMs = deadline_ms;
-    const capped = [budget, ...remotes.map(({ config }) => config.caps)].some((caps) => Object.keys(caps ?? {}).length > 0);
+    const capped = [budget, ...remotes.map(({ config }) => config.caps)].some(
+      (caps) => Object.keys(caps ?? {}).length > 0,
+    );
     this.#spending = capped ? new Spending(remotes.map(({ url, config }) => `${url} ${config.model}`)) : undefined;
   }
 
   /** Goes from step to step until the answer is there. */
-  async answer(first: Step, question: DecideArgs & Pick<DelegateArgs, 'check'>, generation: number, watchers: Watchers & { index: number }, signal: AbortSignal): Promise<Envelope> {
+  async answer(
+    first: Step,
+    question: DecideArgs & Pick<DelegateArgs, 'check'>,
+    generation: number,
+    watchers: Watchers & { index: number },
+    signal: AbortSignal,
+  ): Promise<Envelope> {
     if (!('delegate' in first)) return (first as Extract<Step, { done: Envelope }>).done;
     const { call, redact } = first.delegate;
     let asked: Asked = { ...question, call, generation, stream: watchers.stream_callback !== undefined };
@@ -100,23 +108,35 @@ export class Delegate {
   }
 
   /** Makes the attempt that the engine asks for. */
-  async #send(request: RemoteRequest, { call, generation }: Asked, { stream_callback, request_callback, index }: Watchers & { index: number }, signal: AbortSignal): Promise<RemoteEvent> {
+  async #send(
+    request: RemoteRequest,
+    { call, generation }: Asked,
+    { stream_callback, request_callback, index }: Watchers & { index: number },
+    signal: AbortSignal,
+  ): Promise<RemoteEvent> {
     const { ask, url } = this.remotes[request.remote] as ReadyRemote;
     const feed: Feed = async (bytes, last) => {
       const { text, over } = await this.handle.request('feed', { call, generation, bytes, last });
       if (text !== '' && !signal.aborted) tell(() => stream_callback?.(text, index));
       return over;
     };
-    const leaving = (): void => tell(() => request_callback?.({ url: url && url + request.path, body: request.body, index }));
+    const leaving = (): void =>
+      tell(() => request_callback?.({ url: url && url + request.path, body: request.body, index }));
     return attempt(ask, request, { leaving, feed }, signal);
   }
 
   /** Asks the engine for the next step; where there are caps, with what all tabs have spent, and alone among them. */
-  async #advance(op: 'begin' | 'resume', asked: Asked, more: { event?: RemoteEvent } = {}): Promise<TurnResult & { asked: Asked }> {
+  async #advance(
+    op: 'begin' | 'resume',
+    asked: Asked,
+    more: { event?: RemoteEvent } = {},
+  ): Promise<TurnResult & { asked: Asked }> {
     if (this.#spending === undefined) return this.#turn(op, { ...asked, ...more });
     let result: (TurnResult & { asked: Asked }) | undefined;
     try {
-      return await this.#spending.exclusively(async (ledgers) => (result = await this.#turn(op, { ...asked, ...more, ledgers })));
+      return await this.#spending.exclusively(
+        async (ledgers) => (result = await this.#turn(op, { ...asked, ...more, ledgers })),
+      );
     } catch (thrown) {
       if (!(thrown instanceof SpendingUnknown)) throw thrown;
       // An answer that was paid for is an answer; but nothing more is sent.
@@ -131,7 +151,10 @@ export class Delegate {
   }
 
   /** One request to the engine, which is never aborted: its answer may let others go on. */
-  async #turn(op: Extract<Op, 'begin' | 'resume' | 'decline'>, args: DelegateArgs): Promise<TurnResult & { asked: Asked }> {
+  async #turn(
+    op: Extract<Op, 'begin' | 'resume' | 'decline'>,
+    args: DelegateArgs,
+  ): Promise<TurnResult & { asked: Asked }> {
     const result = await this.handle.request(op, args);
     this.enter(result.record);
     if (result.generation > this.#generation) {

@@ -32,15 +32,25 @@ export class Digester {
    */
   async sha256(bytes: Bytes): Promise<[string, Bytes]> {
     if (globalThis.crypto?.subtle === undefined) {
-      throw new PilotLightError('unsupported', 'The digest that this model names cannot be checked: the page is not a secure context (https, or localhost).');
+      throw new PilotLightError(
+        'unsupported',
+        'The digest that this model names cannot be checked: the page is not a secure context (https, or localhost).',
+      );
     }
     const worker = this.#worker;
     if (worker === undefined || !this.#ready) return [await sha256(bytes), bytes];
     return new Promise((resolve, reject) => {
-      const fail = (message: string): void => reject(new PilotLightError('invalid-artefact', `A file could not be digested: ${message}`, { retryable: true }));
-      worker.onmessage = ({ data }: MessageEvent<[string, Bytes] | string>) => (typeof data === 'string' ? fail(data) : resolve(data));
+      const fail = (message: string): void =>
+        reject(
+          new PilotLightError('invalid-artefact', `A file could not be digested: ${message}`, { retryable: true }),
+        );
+      worker.onmessage = ({ data }: MessageEvent<[string, Bytes] | string>) =>
+        typeof data === 'string' ? fail(data) : resolve(data);
       worker.onmessageerror = () => fail('it could not be handed over');
-      worker.onerror = (event) => (event.preventDefault(), fail(event.message));
+      worker.onerror = (event) => {
+        event.preventDefault();
+        fail(event.message);
+      };
       worker.postMessage(bytes, [bytes.buffer]);
     });
   }

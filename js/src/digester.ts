@@ -4,7 +4,10 @@ import { sha256 } from './digest.js';
 import { messageOf } from './errors.js';
 
 // Typed by hand: the page's and the worker's global types cannot be used in one compilation.
-const port = self as unknown as { onmessage: (event: MessageEvent<Bytes>) => void; postMessage(message: unknown, transfer?: Transferable[]): void };
+const port = self as unknown as {
+  onmessage: (event: MessageEvent<Bytes>) => void;
+  postMessage(message: unknown, transfer?: Transferable[]): void;
+};
 
 port.onmessage = ({ data }) =>
   void sha256(data).then(

@@ -1,5 +1,5 @@
 import { breathe, throwIfAborted, withController } from './abort.js';
-import { artefacts, openDevice, trapped, type Artefacts, type OpenDevice } from './artefact.js';
+import { type Artefacts, artefacts, type OpenDevice, openDevice, trapped } from './artefact.js';
 import { deviceOf } from './device.js';
 import { isTrap, PilotLightError, toPilotLightError } from './errors.js';
 import { fetchFile } from './files.js';
@@ -47,99 +47,137 @@ export class Engine {
   }
 
   readonly #handlers: Handlers = {
-    start: (args) => this.#exclusive(async (): Promise<DeviceReport> => {
-      this.#generation = args.generation;
-      this.#opened = await openDevice(args, this.#artefacts);
-      return this.#opened.report;
-    }),
+    start: (args) =>
+      this.#exclusive(async (): Promise<DeviceReport> => {
+        this.#generation = args.generation;
+        this.#opened = await openDevice(args, this.#artefacts);
+        return this.#opened.report;
+      }),
 
     load: (args, { signal, onProgress }) => this.#load(args, signal, onProgress ?? (() => undefined)),
 
-    run: ({ key, inputs, options }, { signal }) => this.#exclusive(async (): Promise<RunOutput> => {
-      const { pipeline } = this.#model(key, 'pipeline');
-      const parts = await this.#slices<Inputs[number], RunOutput>(inputs, signal, (slice) => pipeline.run(slice as Inputs, options));
-      return parts.every(isFeatures) ? joinFeatures(parts) : (parts.flat() as RunOutput);
-    }),
+    run: ({ key, inputs, options }, { signal }) =>
+      this.#exclusive(async (): Promise<RunOutput> => {
+        const { pipeline } = this.#model(key, 'pipeline');
+        const parts = await this.#slices<Inputs[number], RunOutput>(inputs, signal, (slice) =>
+          pipeline.run(slice as Inputs, options),
+        );
+        return parts.every(isFeatures) ? joinFeatures(parts) : (parts.flat() as RunOutput);
+      }),
 
-    infer: ({ key, inputs }, { signal }) => this.#exclusive(async () => {
-      const { graph } = this.#model(key, 'graph');
-      throwIfAborted(signal);
-      return this.#trusted(() => graph.run(inputs));
-    }),
+    infer: ({ key, inputs }, { signal }) =>
+      this.#exclusive(async () => {
+        const { graph } = this.#model(key, 'graph');
+        throwIfAborted(signal);
+        return this.#trusted(() => graph.run(inputs));
+      }),
 
-    mark: ({ key, inputs }, { signal }) => this.#exclusive(async () => {
-      const { pipeline } = this.#model(key, 'pipeline');
-      return (await this.#slices(inputs, signal, (slice) => pipeline.personalData(slice))).flat();
-    }),
+    mark: ({ key, inputs }, { signal }) =>
+      this.#exclusive(async () => {
+        const { pipeline } = this.#model(key, 'pipeline');
+        return (await this.#slices(inputs, signal, (slice) => pipeline.personalData(slice))).flat();
+      }),
 
-    decide: ({ key, inputs, options, thresholds, must_stay_local, consult }, { signal }) => this.#exclusive(async () => {
-      const { cascade } = this.#model(key, 'cascade');
-      const decide = async (slice: string[]): Promise<ReturnType<Cascade['consult']>> =>
-        consult ? cascade.consult(slice, options) : cascade.decide(slice, options, Float64Array.from(thresholds), must_stay_local);
-      const judged = (await this.#slices(inputs, signal, decide)).flat();
-      const checks = judged.flatMap(({ check }, index) => (check === undefined ? [] : [{ ...check, index }]));
-      return { steps: judged.map(({ step }) => step), checks, generation: this.#generation, ...added(cascade) };
-    }),
+    decide: ({ key, inputs, options, thresholds, must_stay_local, consult }, { signal }) =>
+      this.#exclusive(async () => {
+        const { cascade } = this.#model(key, 'cascade');
+        const decide = async (slice: string[]): Promise<ReturnType<Cascade['consult']>> =>
+          consult
+            ? cascade.consult(slice, options)
+            : cascade.decide(slice, options, Float64Array.from(thresholds), must_stay_local);
+        const judged = (await this.#slices(inputs, signal, decide)).flat();
+        const checks = judged.flatMap(({ check }, index) => (check === undefined ? [] : [{ ...check, index }]));
+        return { steps: judged.map(({ step }) => step), checks, generation: this.#generation, ...added(cascade) };
+      }),
 
-    ledger: ({ key, records }) => this.#now(() => trapped(async () => this.#model(key, 'cascade').cascade.ledger(records))),
+    ledger: ({ key, records }) =>
+      this.#now(() => trapped(async () => this.#model(key, 'cascade').cascade.ledger(records))),
 
-    examine: ({ key, tier, inputs, truths, options }, { signal }) => this.#exclusive(async () => {
-      const { cascade } = this.#model(key, 'cascade');
-      let done = 0;
-      const parts = await this.#slices(inputs, signal, (slice) => cascade.examples(tier, slice, truths.slice(done, (done += slice.length)), options));
-      return parts.flat();
-    }),
+    examine: ({ key, tier, inputs, truths, options }, { signal }) =>
+      this.#exclusive(async () => {
+        const { cascade } = this.#model(key, 'cascade');
+        let done = 0;
+        const parts = await this.#slices(inputs, signal, (slice) => {
+          const from = done;
+          done += slice.length;
+          return cascade.examples(tier, slice, truths.slice(from, done), options);
+        });
+        return parts.flat();
+      }),
 
     calibrate: ({ key, tier, examples, labels, promise, source, options }) =>
-      this.#now(() => trapped(async () => this.#model(key, 'cascade').cascade.calibrate(tier, examples, labels, promise, source, options))),
+      this.#now(() =>
+        trapped(async () =>
+          this.#model(key, 'cascade').cascade.calibrate(tier, examples, labels, promise, source, options),
+        ),
+      ),
 
     explain: ({ key, envelope }) => this.#now(async () => this.#model(key, 'cascade').cascade.explain(envelope)),
 
     begin: (args) => this.#delegate(args, (cascade, call) => cascade.begin(call, args.stream, args.marked)),
 
     // In a fresh engine the attempt that was made counts for the question's first one.
-    resume: (args) => this.#delegate(args, (cascade, call) => {
-      const turn = args.generation === this.#generation ? undefined : cascade.begin(call, args.stream, args.marked);
-      return turn === undefined || 'send' in turn.step ? cascade.resume(call, args.event as RemoteEvent) : turn;
-    }),
+    resume: (args) =>
+      this.#delegate(args, (cascade, call) => {
+        const turn = args.generation === this.#generation ? undefined : cascade.begin(call, args.stream, args.marked);
+        return turn === undefined || 'send' in turn.step ? cascade.resume(call, args.event as RemoteEvent) : turn;
+      }),
 
-    decline: (args) => this.#delegate(args, (cascade, call) => cascade.decline(call, args.reason as Reason, args.detail ?? '')),
+    decline: (args) =>
+      this.#delegate(args, (cascade, call) => cascade.decline(call, args.reason as Reason, args.detail ?? '')),
 
-    feed: ({ key, call, generation, bytes, last }) => this.#now(async () => {
-      const { cascade } = this.#model(key, 'cascade');
-      if (generation !== this.#generation) throw new PilotLightError('internal', 'The engine was replaced in the middle of a reply.');
-      return cascade.feed(call, bytes, last);
-    }),
+    feed: ({ key, call, generation, bytes, last }) =>
+      this.#now(async () => {
+        const { cascade } = this.#model(key, 'cascade');
+        if (generation !== this.#generation)
+          throw new PilotLightError('internal', 'The engine was replaced in the middle of a reply.');
+        return cascade.feed(call, bytes, last);
+      }),
 
-    abandon: ({ key, call, generation }) => this.#now(async () => {
-      const model = this.#models.get(key);
-      const known = model && 'cascade' in model && generation === this.#generation;
-      return { started: known ? model.cascade.abandon(call) : undefined };
-    }),
+    abandon: ({ key, call, generation }) =>
+      this.#now(async () => {
+        const model = this.#models.get(key);
+        const known = model && 'cascade' in model && generation === this.#generation;
+        return { started: known ? model.cascade.abandon(call) : undefined };
+      }),
 
-    dispose: ({ key }) => this.#exclusive(async () => {
-      const model = this.#models.get(key);
-      this.#models.delete(key);
-      for (const loaded of Object.values(model ?? {})) loaded.free();
-    }),
+    dispose: ({ key }) =>
+      this.#exclusive(async () => {
+        const model = this.#models.get(key);
+        this.#models.delete(key);
+        for (const loaded of Object.values(model ?? {})) loaded.free();
+        return undefined;
+      }),
   };
 
   /** One turn of a delegated question. The engine that decided on it may be gone: then it is decided on again. */
   async #delegate(args: Args<'begin'>, act: (cascade: Cascade, call: number) => Turn): Promise<Result<'begin'>> {
-    const turn = (call: number): Promise<Result<'begin'>> => this.#now(async () => {
-      const { cascade } = this.#model(args.key, 'cascade');
-      args.ledgers?.forEach((json, remote) => json !== null && cascade.absorb(remote, json));
-      const turn = act(cascade, call);
-      return { turn, generation: this.#generation, ...added(cascade), ...(args.ledgers && { ledgers: cascade.spending() }) };
-    });
+    const turn = (call: number): Promise<Result<'begin'>> =>
+      this.#now(async () => {
+        const { cascade } = this.#model(args.key, 'cascade');
+        for (const [remote, json] of (args.ledgers ?? []).entries()) if (json !== null) cascade.absorb(remote, json);
+        const turn = act(cascade, call);
+        return {
+          turn,
+          generation: this.#generation,
+          ...added(cascade),
+          ...(args.ledgers && { ledgers: cascade.spending() }),
+        };
+      });
     if (args.generation === this.#generation) return turn(args.call);
-    if (args.check) throw new PilotLightError('internal', 'The engine was replaced, and with it what was to be checked.');
+    if (args.check)
+      throw new PilotLightError('internal', 'The engine was replaced, and with it what was to be checked.');
     const { inputs, options, thresholds, must_stay_local, consult = false, key } = args;
-    const { steps, checks, record } = await this.#handlers.decide({ key, inputs, options, thresholds, must_stay_local, consult }, {});
+    const { steps, checks, record } = await this.#handlers.decide(
+      { key, inputs, options, thresholds, must_stay_local, consult },
+      {},
+    );
     for (const { call } of checks) await this.#handlers.abandon({ key, call, generation: this.#generation }, {});
     const [step] = steps;
     if (step === undefined) throw new PilotLightError('internal', 'The cascade decided nothing.');
-    return 'delegate' in step ? turn(step.delegate.call) : { turn: { step }, generation: this.#generation, ...(record !== undefined && { record }) };
+    return 'delegate' in step
+      ? turn(step.delegate.call)
+      : { turn: { step }, generation: this.#generation, ...(record !== undefined && { record }) };
   }
 
   async #load(args: Args<'load'>, signal: AbortSignal | undefined, onProgress: ProgressCallback): Promise<LoadResult> {
@@ -151,7 +189,9 @@ export class Engine {
         const loader = this.#loader(part);
         loaders.push(loader);
         const told = part === args ? progress : new Progress(part.model, onProgress);
-        await withController(signal, (controller) => this.#supply(loader, { ...args, folder: part.folder }, told, controller));
+        await withController(signal, (controller) =>
+          this.#supply(loader, { ...args, folder: part.folder }, told, controller),
+        );
       }
     } catch (thrown) {
       if (!isTrap(thrown)) for (const loader of loaders) loader.free();
@@ -169,11 +209,16 @@ export class Engine {
 
   #loader({ task, options, graph }: Pick<LoadArgs, 'task' | 'options' | 'graph'>): Loader {
     const { wasm, device } = this.#started();
-    return graph ? wasm.Loader.graph(device, graph.file, graph.externalData, options, graph.options) : new wasm.Loader(device, task, options);
+    return graph
+      ? wasm.Loader.graph(device, graph.file, graph.externalData, options, graph.options)
+      : new wasm.Loader(device, task, options);
   }
 
   /** The model, once all its files are there, and what it tells of itself. */
-  async #finish(loaders: Loader[], args: Args<'load'>): Promise<[Loaded, Partial<LoadResult> & Pick<LoadResult, 'dtype'>]> {
+  async #finish(
+    loaders: Loader[],
+    args: Args<'load'>,
+  ): Promise<[Loaded, Partial<LoadResult> & Pick<LoadResult, 'dtype'>]> {
     const { wasm, report } = this.#started();
     const [first] = loaders as [Loader];
     const { dtype } = first;
@@ -209,8 +254,15 @@ export class Engine {
         const { name } = request;
         const heard = (): void => throwIfAborted(controller.signal);
         const sink = {
-          expect: (bytes: number) => (heard(), loader.expect(name, bytes)),
-          write: (bytes: Uint8Array) => (heard(), (parts += 1), supplySlices(loader, name, bytes)),
+          expect: (bytes: number) => {
+            heard();
+            loader.expect(name, bytes);
+          },
+          write: (bytes: Uint8Array) => {
+            heard();
+            parts += 1;
+            supplySlices(loader, name, bytes);
+          },
         };
         const there = await fetchFile(args.folder, request, sink, options);
         coming -= 1;
@@ -252,7 +304,8 @@ export class Engine {
   async #trusted<T>(call: () => Promise<T>): Promise<T> {
     const result = await trapped(call);
     const fault = this.#started().device.fault();
-    if (fault !== undefined) throw new PilotLightError('device-lost', `The WebGPU device failed: ${fault}`, { retryable: true });
+    if (fault !== undefined)
+      throw new PilotLightError('device-lost', `The WebGPU device failed: ${fault}`, { retryable: true });
     return result;
   }
 
@@ -289,7 +342,8 @@ export class Engine {
 
   #model<N extends 'pipeline' | 'cascade' | 'graph'>(key: number, name: N): Extract<Loaded, Record<N, unknown>> {
     const model = this.#models.get(key);
-    if (model === undefined || !(name in model)) throw new PilotLightError('internal', `No ${name} is loaded under the key ${key}.`);
+    if (model === undefined || !(name in model))
+      throw new PilotLightError('internal', `No ${name} is loaded under the key ${key}.`);
     return model as Extract<Loaded, Record<N, unknown>>;
   }
 }
@@ -310,5 +364,6 @@ function toPort({ name, type, dims }: RawPort): Port {
 }
 
 function supplySlices(loader: Loader, name: string, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; at += SUPPLY_BYTES) loader.supply(name, bytes.subarray(at, at + SUPPLY_BYTES), false);
+  for (let at = 0; at < bytes.length; at += SUPPLY_BYTES)
+    loader.supply(name, bytes.subarray(at, at + SUPPLY_BYTES), false);
 }

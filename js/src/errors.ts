@@ -50,10 +50,16 @@ export function toPilotLightError(thrown: unknown): PilotLightError {
   if (thrown instanceof PilotLightError) return thrown;
   const error = thrown as Partial<PilotLightError> | null | undefined;
   if (typeof error?.kind === 'string') {
-    return new PilotLightError(error.kind, String(error.message), { retryable: error.retryable === true, cause: error.cause });
+    return new PilotLightError(error.kind, String(error.message), {
+      retryable: error.retryable === true,
+      cause: error.cause,
+    });
   }
   if (isTrap(thrown)) {
-    return new PilotLightError('internal', `The WebAssembly instance stopped: ${messageOf(thrown)}`, { retryable: true, cause: thrown });
+    return new PilotLightError('internal', `The WebAssembly instance stopped: ${messageOf(thrown)}`, {
+      retryable: true,
+      cause: thrown,
+    });
   }
   return new PilotLightError('internal', messageOf(thrown), { cause: thrown });
 }
@@ -63,7 +69,9 @@ export function toPilotLightError(thrown: unknown): PilotLightError {
  * one), or a stack overflow that left its frames half done.
  */
 export function isTrap(thrown: unknown): boolean {
-  return thrown instanceof WebAssembly.RuntimeError || (thrown instanceof RangeError && /call stack/i.test(thrown.message));
+  return (
+    thrown instanceof WebAssembly.RuntimeError || (thrown instanceof RangeError && /call stack/i.test(thrown.message))
+  );
 }
 
 /** The words of any thrown value. */

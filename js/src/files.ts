@@ -1,5 +1,5 @@
 import { throwIfAborted } from './abort.js';
-import { parts, Whole, type Bytes } from './body.js';
+import { type Bytes, parts, Whole } from './body.js';
 import { forget, isCurrent, keep, kept, openCache } from './cache.js';
 import { Digester } from './digest.js';
 import { messageOf, PilotLightError } from './errors.js';
@@ -36,7 +36,12 @@ const RETRYABLE_STATUS = new Set([408, 425, 429, 500, 502, 503, 504]);
  * @throws PilotLightError kind 'invalid-artefact' for a file that is missing or is not what it should
  * be, 'unsupported' where a digest cannot be computed; and what `sink` throws.
  */
-export async function fetchFile(folder: ModelFolder, request: FileRequest, sink: Sink, options: FetchOptions): Promise<boolean> {
+export async function fetchFile(
+  folder: ModelFolder,
+  request: FileRequest,
+  sink: Sink,
+  options: FetchOptions,
+): Promise<boolean> {
   const url = fileUrl(folder, request.name);
   const { progress, signal } = options;
   progress.initiate(request.name);
@@ -44,7 +49,10 @@ export async function fetchFile(folder: ModelFolder, request: FileRequest, sink:
   const old = await fromCache(cache, url, folder, request, options);
   if (old !== undefined) {
     sink.expect(old.size);
-    for await (const part of parts(old.stream(), signal, (cause) => invalid(`${url} could not be read from the cache: ${messageOf(cause)}`, true, cause))) sink.write(part);
+    for await (const part of parts(old.stream(), signal, (cause) =>
+      invalid(`${url} could not be read from the cache: ${messageOf(cause)}`, true, cause),
+    ))
+      sink.write(part);
     finish(request.name, old.size, progress);
     return true;
   }
@@ -52,7 +60,8 @@ export async function fetchFile(folder: ModelFolder, request: FileRequest, sink:
   const response = await get(url, signal);
   const absent = response.status === 404 || response.status === 410;
   if (absent && !request.optional) throw invalid(`${url} is not there (status ${response.status}).`);
-  if (!absent && !response.ok) throw invalid(`${url} was refused with status ${response.status}.`, RETRYABLE_STATUS.has(response.status));
+  if (!absent && !response.ok)
+    throw invalid(`${url} was refused with status ${response.status}.`, RETRYABLE_STATUS.has(response.status));
   if (absent || !(await receive(url, response, request, sink, cache, options))) {
     progress.absent(request.name);
     return false;
@@ -61,7 +70,14 @@ export async function fetchFile(folder: ModelFolder, request: FileRequest, sink:
 }
 
 /** The body of `response`, if it is the file and not a page in the place of an optional one. */
-async function receive(url: string, response: Response, request: FileRequest, sink: Sink, cache: Cache | undefined, options: FetchOptions): Promise<boolean> {
+async function receive(
+  url: string,
+  response: Response,
+  request: FileRequest,
+  sink: Sink,
+  cache: Cache | undefined,
+  options: FetchOptions,
+): Promise<boolean> {
   const total = request.bytes ?? announcedLength(response);
   const digester = new Digester(request.sha256 === undefined ? undefined : total);
   try {
@@ -84,7 +100,8 @@ async function receiveAll(
   // The browser digests only what is whole, and keeps only what was found right.
   const whole = cache !== undefined || request.sha256 !== undefined ? new Whole(total) : undefined;
   let loaded = 0;
-  const broken = (cause: unknown): Error => invalid(`${url} broke off after ${loaded} bytes: ${messageOf(cause)}`, true, cause);
+  const broken = (cause: unknown): Error =>
+    invalid(`${url} broke off after ${loaded} bytes: ${messageOf(cause)}`, true, cause);
   for await (const part of parts(response.body, signal, broken)) {
     if (loaded === 0) {
       if (isHtml(request.name, response, part)) {
@@ -111,12 +128,19 @@ async function receiveAll(
 /** The address of the file `name`; a model must not lead its user to another host. */
 function fileUrl(folder: ModelFolder, name: string): string {
   const url = new URL(name, folder.url);
-  if (url.origin !== new URL(folder.url).origin) throw invalid(`${folder.url} names a file on another host: ${url.href}`);
+  if (url.origin !== new URL(folder.url).origin)
+    throw invalid(`${folder.url} names a file on another host: ${url.href}`);
   return url.href;
 }
 
 /** The file as it is kept, if it is the one that is wanted. */
-async function fromCache(cache: Cache | undefined, url: string, folder: ModelFolder, request: FileRequest, options: FetchOptions): Promise<Blob | undefined> {
+async function fromCache(
+  cache: Cache | undefined,
+  url: string,
+  folder: ModelFolder,
+  request: FileRequest,
+  options: FetchOptions,
+): Promise<Blob | undefined> {
   const response = await kept(cache, url);
   if (response === undefined) return undefined;
   const digester = new Digester(request.sha256 === undefined ? undefined : request.bytes);
@@ -126,7 +150,8 @@ async function fromCache(cache: Cache | undefined, url: string, folder: ModelFol
     options.progress.download(request.name);
     const file = await response.blob();
     checkLength(url, file.size, request.bytes ?? Number(response.headers.get('content-length')));
-    if (request.sha256 !== undefined) await checked(url, new Uint8Array(await file.arrayBuffer()), request.sha256, digester);
+    if (request.sha256 !== undefined)
+      await checked(url, new Uint8Array(await file.arrayBuffer()), request.sha256, digester);
     return file;
   } catch {
     // Whatever is wrong with the kept copy, the server's is asked for next and judged by itself.
@@ -157,7 +182,10 @@ function announcedLength(response: Response): number | undefined {
 /** Whether a page came where a model's file should be: by its type, or by how it begins. */
 function isHtml(name: string, response: Response, bytes: Bytes): boolean {
   if (/^text\/html\b/i.test(response.headers.get('content-type') ?? '')) return true;
-  const start = new TextDecoder('latin1').decode(bytes.subarray(0, 64)).replace(/^\xef\xbb\xbf/, '').trimStart();
+  const start = new TextDecoder('latin1')
+    .decode(bytes.subarray(0, 64))
+    .replace(/^\xef\xbb\xbf/, '')
+    .trimStart();
   return name.endsWith('.json') ? start.startsWith('<') : /^<(!doctype|html|head)\b/i.test(start);
 }
 

@@ -1,7 +1,7 @@
 import { abortable, throwIfAborted } from './abort.js';
-import { env, type Env } from './env.js';
-import { invalid } from './input.js';
 import type { ReadyChain } from './chain.js';
+import { type Env, env } from './env.js';
+import { invalid } from './input.js';
 import type { ProgressCallback } from './progress.js';
 import type { Args, LoadArgs, LoadResult, Op, Result } from './protocol.js';
 import { absolutePaths, baseAddress, resolveFile, resolveModel } from './resolve.js';
@@ -82,12 +82,24 @@ export class Handle implements Disposable {
     return Handle.#load({ task: 'model', model }, place, options);
   }
 
-  static async #load(what: Pick<LoadArgs, 'task' | 'model' | 'cascade'>, place: (options: LoadingOptions) => Pick<LoadArgs, 'folder' | 'graph' | 'next'>, options: LoadingOptions): Promise<Handle> {
+  static async #load(
+    what: Pick<LoadArgs, 'task' | 'model' | 'cascade'>,
+    place: (options: LoadingOptions) => Pick<LoadArgs, 'folder' | 'graph' | 'next'>,
+    options: LoadingOptions,
+  ): Promise<Handle> {
     const { device = 'auto', dtype, worker = true, progress_callback: onProgress, signal } = checked(options);
     throwIfAborted(signal);
-    const args: LoadArgs = { ...what, ...place(options), options: { ...(dtype !== undefined && { dtype }) }, useBrowserCache: env.useBrowserCache };
+    const args: LoadArgs = {
+      ...what,
+      ...place(options),
+      options: { ...(dtype !== undefined && { dtype }) },
+      useBrowserCache: env.useBrowserCache,
+    };
     const { cpuBuild, numThreads } = checkedEnv(env);
-    const { supervisor, release } = acquire({ device, wasmPaths: absolutePaths(env.wasmPaths, baseAddress()), cpuBuild, numThreads }, worker);
+    const { supervisor, release } = acquire(
+      { device, wasmPaths: absolutePaths(env.wasmPaths, baseAddress()), cpuBuild, numThreads },
+      worker,
+    );
     try {
       return new Handle(supervisor, release, await supervisor.load(args, { signal, onProgress }));
     } catch (thrown) {
@@ -195,7 +207,9 @@ function checked(options: LoadingOptions): LoadingOptions {
 }
 
 function checkedEnv({ cpuBuild, numThreads }: Env): Pick<Env, 'cpuBuild' | 'numThreads'> {
-  if (!CPU_BUILDS.includes(cpuBuild)) throw invalid(`env.cpuBuild must be 'auto', 'cpu', 'cpu-relaxed' or 'cpu-threads', not '${String(cpuBuild)}'.`);
-  if (!Number.isInteger(numThreads) || numThreads < 0) throw invalid(`env.numThreads must be 0, 1 or more, not ${String(numThreads)}.`);
+  if (!CPU_BUILDS.includes(cpuBuild))
+    throw invalid(`env.cpuBuild must be 'auto', 'cpu', 'cpu-relaxed' or 'cpu-threads', not '${String(cpuBuild)}'.`);
+  if (!Number.isInteger(numThreads) || numThreads < 0)
+    throw invalid(`env.numThreads must be 0, 1 or more, not ${String(numThreads)}.`);
   return { cpuBuild, numThreads };
 }

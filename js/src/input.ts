@@ -10,8 +10,11 @@ export function toInputs(texts: unknown): string[] {
 }
 
 /** The options of a call without its signal, which is not for the model. */
-export function splitSignal<T extends { signal?: AbortSignal | undefined }>(options: T | undefined): { signal: AbortSignal | undefined; rest: Omit<T, 'signal'> } {
-  if (options !== undefined && (typeof options !== 'object' || options === null)) throw invalid(`The options must be an object, not ${named(options)}.`);
+export function splitSignal<T extends { signal?: AbortSignal | undefined }>(
+  options: T | undefined,
+): { signal: AbortSignal | undefined; rest: Omit<T, 'signal'> } {
+  if (options !== undefined && (typeof options !== 'object' || options === null))
+    throw invalid(`The options must be an object, not ${named(options)}.`);
   const { signal, ...rest } = options ?? ({} as T);
   return { signal, rest };
 }
@@ -21,8 +24,10 @@ export function splitSignal<T extends { signal?: AbortSignal | undefined }>(opti
  * `null`, and what is `null` is not given: a cap of NaN would be no cap.
  */
 export function checkedNumbers<T>(name: string, value: T): T {
-  if (value === null || (typeof value === 'number' && !Number.isFinite(value))) throw invalid(`${name} is ${String(value)}, which is no number.`);
-  if (typeof value === 'object') for (const [key, part] of Object.entries(value as object)) checkedNumbers(`${name}.${key}`, part);
+  if (value === null || (typeof value === 'number' && !Number.isFinite(value)))
+    throw invalid(`${name} is ${String(value)}, which is no number.`);
+  if (typeof value === 'object')
+    for (const [key, part] of Object.entries(value as object)) checkedNumbers(`${name}.${key}`, part);
   return value;
 }
 

@@ -23,7 +23,12 @@ export type Consult = (texts: string[]) => Promise<Envelope[]>;
 const LOT = 8;
 
 /** Reasons for which asking further would be in vain. */
-const CAPS: ReadonlySet<Reason> = new Set<Reason>(['requests-per-minute', 'tokens-per-minute', 'usd-per-day', 'spending-unknown']);
+const CAPS: ReadonlySet<Reason> = new Set<Reason>([
+  'requests-per-minute',
+  'tokens-per-minute',
+  'usd-per-day',
+  'spending-unknown',
+]);
 const STOPS: ReadonlySet<Reason> = new Set<Reason>([...CAPS, 'breaker-open']);
 
 /** `texts`, each found to be text with at most one answer, whose entities are in it. */
@@ -31,17 +36,27 @@ export function checked(texts: unknown, name = 'Example'): LabelledText[] {
   if (!Array.isArray(texts)) throw invalid(`The ${name.toLowerCase()}s must be an array of { text, label }.`);
   texts.forEach((example, index) => {
     const { text, label, entities } = (example ?? {}) as Partial<Record<keyof LabelledText, unknown>>;
-    if (typeof text !== 'string' || (label !== undefined && typeof label !== 'string')) throw invalid(`${name} ${index} must be { text, label }, both strings.`);
+    if (typeof text !== 'string' || (label !== undefined && typeof label !== 'string'))
+      throw invalid(`${name} ${index} must be { text, label }, both strings.`);
     if (entities === undefined) return;
-    if (label !== undefined || !Array.isArray(entities)) throw invalid(`${name} ${index} must have a label or an array of entities.`);
-    if (!entities.every((entity) => isWithin(text, entity))) throw invalid(`${name} ${index} has an entity that is not { entity_group, start, end } within its text.`);
+    if (label !== undefined || !Array.isArray(entities))
+      throw invalid(`${name} ${index} must have a label or an array of entities.`);
+    if (!entities.every((entity) => isWithin(text, entity)))
+      throw invalid(`${name} ${index} has an entity that is not { entity_group, start, end } within its text.`);
   });
   return texts as LabelledText[];
 }
 
 function isWithin(text: string, entity: LabelledEntity | null): boolean {
   const { entity_group, start = NaN, end = NaN } = entity ?? ({} as Partial<LabelledEntity>);
-  return typeof entity_group === 'string' && Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start < end && end <= text.length;
+  return (
+    typeof entity_group === 'string' &&
+    Number.isInteger(start) &&
+    Number.isInteger(end) &&
+    0 <= start &&
+    start < end &&
+    end <= text.length
+  );
 }
 
 /** The answer that is right, if it is known. */
@@ -54,9 +69,18 @@ export function truthOf({ text, label, entities }: LabelledText): AnswerOutput |
  * `texts` with what the general models say of those that have no answer. It is appended to `labelled` as it comes, and what
  * is in there already is not asked for. What they do not answer is left out.
  */
-export async function label(texts: LabelledText[], labelled: LabelledText[], consult: Consult, tell: (done: number) => void): Promise<{ examples: LabelledText[]; labels: Labels }> {
+export async function label(
+  texts: LabelledText[],
+  labelled: LabelledText[],
+  consult: Consult,
+  tell: (done: number) => void,
+): Promise<{ examples: LabelledText[]; labels: Labels }> {
   const known = new Map(labelled.map((example) => [example.text, example]));
-  const missing = [...new Set(texts.filter((example) => truthOf(example) === undefined && !known.has(example.text)).map(({ text }) => text))];
+  const missing = [
+    ...new Set(
+      texts.filter((example) => truthOf(example) === undefined && !known.has(example.text)).map(({ text }) => text),
+    ),
+  ];
   for (let at = 0; at < missing.length; at += LOT) {
     const lot = missing.slice(at, at + LOT);
     const envelopes = await consult(lot);
@@ -67,13 +91,20 @@ export async function label(texts: LabelledText[], labelled: LabelledText[], con
       known.set(example.text, example);
     }
     tell(texts.filter((example) => truthOf(example) !== undefined || known.has(example.text)).length);
-    const stop = envelopes.find(({ reason }) => STOPS.has(reason)) ?? (envelopes.every(({ route }) => route === 'local') ? envelopes[0] : undefined);
+    const stop =
+      envelopes.find(({ reason }) => STOPS.has(reason)) ??
+      (envelopes.every(({ route }) => route === 'local') ? envelopes[0] : undefined);
     if (stop !== undefined) throw stopped(stop, labelled.length);
   }
-  const examples = texts.flatMap((example) => (truthOf(example) === undefined ? (known.get(example.text) ?? []) : example));
+  const examples = texts.flatMap((example) =>
+    truthOf(example) === undefined ? (known.get(example.text) ?? []) : example,
+  );
   const models = [...new Set(examples.flatMap(({ labelled_by }) => labelled_by ?? []))].sort();
   const asked = examples.filter(({ labelled_by }) => labelled_by !== undefined).length;
-  return { examples, labels: { given: examples.length - asked, asked, unanswered: texts.length - examples.length, models } };
+  return {
+    examples,
+    labels: { given: examples.length - asked, asked, unanswered: texts.length - examples.length, models },
+  };
 }
 
 function answerOf(output: AnswerOutput): Pick<LabelledText, 'label' | 'entities'> {

@@ -62,7 +62,13 @@ export class Books implements Ledger {
     const own = keys.filter((_, i) => !strange.includes(i));
     if (own.length > MOST_RECORDS) await this.#records.replace(own, merged);
     const { fault } = this.#records;
-    return { ...summary, watch, kept: fault === undefined, ...(fault !== undefined && { fault }), passedOver: strange.length };
+    return {
+      ...summary,
+      watch,
+      kept: fault === undefined,
+      ...(fault !== undefined && { fault }),
+      passedOver: strange.length,
+    };
   }
 
   async toCSV(): Promise<string> {
@@ -79,18 +85,62 @@ export class Books implements Ledger {
   }
 }
 
-const COUNTS = ['answers', 'degraded', 'latency_ms', 'local_ms', 'remote_ms', 'operations', 'bytes', 'attempts', 'prompt_tokens', 'completion_tokens', 'total_tokens', 'untold', 'usd', 'unpriced'] as const satisfies (keyof Account['tally'])[];
-const ENERGY = ['local_j_low', 'local_j_high', 'local_boundary', 'local_source', 'remote_j_low', 'remote_j_high', 'remote_boundary', 'remote_source'];
+const COUNTS = [
+  'answers',
+  'degraded',
+  'latency_ms',
+  'local_ms',
+  'remote_ms',
+  'operations',
+  'bytes',
+  'attempts',
+  'prompt_tokens',
+  'completion_tokens',
+  'total_tokens',
+  'untold',
+  'usd',
+  'unpriced',
+] as const satisfies (keyof Account['tally'])[];
+const ENERGY = [
+  'local_j_low',
+  'local_j_high',
+  'local_boundary',
+  'local_source',
+  'remote_j_low',
+  'remote_j_high',
+  'remote_boundary',
+  'remote_source',
+];
 
 /** `summary` as RFC 4180 has it. */
 export function toCSV({ spans, basis }: Pick<Summary, 'spans' | 'basis'>): string {
   const row = (from: number, to: number, route: string, { tally, energy_j }: Account): unknown[] => {
     const { local, remote } = energy_j;
-    const energies = [local.low, local.high, basis.local.boundary, basis.local.source, remote?.low, remote?.high, ...(remote ? [basis.remote.boundary, basis.remote.source] : ['', ''])];
-    return [new Date(from).toISOString(), new Date(to).toISOString(), route, ...COUNTS.map((name) => tally[name]), ...energies];
+    const energies = [
+      local.low,
+      local.high,
+      basis.local.boundary,
+      basis.local.source,
+      remote?.low,
+      remote?.high,
+      ...(remote ? [basis.remote.boundary, basis.remote.source] : ['', '']),
+    ];
+    return [
+      new Date(from).toISOString(),
+      new Date(to).toISOString(),
+      route,
+      ...COUNTS.map((name) => tally[name]),
+      ...energies,
+    ];
   };
-  const rows = spans.flatMap(({ from_ms, to_ms, routes }) => (['local', 'remote', 'checks'] as const).filter((route) => routes[route].tally.attempts + routes[route].tally.answers > 0).map((route) => row(from_ms, to_ms, route, routes[route])));
-  return [['from', 'to', 'route', ...COUNTS, ...ENERGY], ...rows].map((cells) => `${cells.map(quoted).join(',')}\r\n`).join('');
+  const rows = spans.flatMap(({ from_ms, to_ms, routes }) =>
+    (['local', 'remote', 'checks'] as const)
+      .filter((route) => routes[route].tally.attempts + routes[route].tally.answers > 0)
+      .map((route) => row(from_ms, to_ms, route, routes[route])),
+  );
+  return [['from', 'to', 'route', ...COUNTS, ...ENERGY], ...rows]
+    .map((cells) => `${cells.map(quoted).join(',')}\r\n`)
+    .join('');
 }
 
 function quoted(cell: unknown): string {

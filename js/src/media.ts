@@ -24,7 +24,8 @@ export async function toBytes(input: FileInput): Promise<Uint8Array<ArrayBuffer>
   const file = input instanceof Blob ? input : view(input);
   if (file === undefined) throw invalid(`A file must be a Blob, an ArrayBuffer or its bytes, not ${named(input)}.`);
   const size = file instanceof Blob ? file.size : file.length;
-  const part = async (from: number, to: number): Promise<Uint8Array<ArrayBuffer>> => (file instanceof Blob ? new Uint8Array(await file.slice(from, to).arrayBuffer()) : file.slice(from, to));
+  const part = async (from: number, to: number): Promise<Uint8Array<ArrayBuffer>> =>
+    file instanceof Blob ? new Uint8Array(await file.slice(from, to).arrayBuffer()) : file.slice(from, to);
   try {
     if (size <= 2 * FILE_END_BYTES) return await part(0, size);
     const ends = new Uint8Array(2 * FILE_END_BYTES);
@@ -47,8 +48,14 @@ export async function toSamples(input: AudioInput): Promise<Float32Array<ArrayBu
   if (tagOf(input) === 'Float32Array') return (input as Float32Array).slice() as Float32Array<ArrayBuffer>;
   if (tagOf(input) === 'AudioBuffer') return mixed(await resampled(input as AudioBuffer));
   const file = isAddress(input) ? await fetchOwn(input) : input;
-  const bytes = file instanceof Blob ? await file.arrayBuffer() : tagOf(file) === 'ArrayBuffer' ? (file as ArrayBuffer).slice(0) : undefined;
-  if (bytes === undefined) throw invalid(`Sound must be a Float32Array at 16 kHz, an AudioBuffer or a file of it, not ${named(input)}.`);
+  const bytes =
+    file instanceof Blob
+      ? await file.arrayBuffer()
+      : tagOf(file) === 'ArrayBuffer'
+        ? (file as ArrayBuffer).slice(0)
+        : undefined;
+  if (bytes === undefined)
+    throw invalid(`Sound must be a Float32Array at 16 kHz, an AudioBuffer or a file of it, not ${named(input)}.`);
   const context = audioContext(1);
   try {
     // Decoded at the context's rate, whatever the file's is.
@@ -62,13 +69,16 @@ export async function toSamples(input: AudioInput): Promise<Float32Array<ArrayBu
 export async function toPixels(input: ImageInput): Promise<Pixels> {
   if (tagOf(input) === 'ImageData') return fromImageData(input as ImageData);
   const source = isAddress(input) ? await fetchOwn(input) : (input as ImageBitmapSource);
-  if (typeof source !== 'object' || source === null) throw invalid(`A picture must be an image, a canvas, a file or the address of one, not ${named(input)}.`);
-  if (typeof globalThis.createImageBitmap !== 'function') throw new PilotLightError('unsupported', 'Pictures cannot be decoded here: there is no createImageBitmap.');
+  if (typeof source !== 'object' || source === null)
+    throw invalid(`A picture must be an image, a canvas, a file or the address of one, not ${named(input)}.`);
+  if (typeof globalThis.createImageBitmap !== 'function')
+    throw new PilotLightError('unsupported', 'Pictures cannot be decoded here: there is no createImageBitmap.');
   let bitmap: ImageBitmap | undefined;
   try {
     bitmap = await createImageBitmap(source);
     const { width, height } = bitmap;
-    if (width * height > MAX_PIXELS) throw invalid(`The picture has ${width} by ${height} pixels, more than ${MAX_PIXELS} in all.`);
+    if (width * height > MAX_PIXELS)
+      throw invalid(`The picture has ${width} by ${height} pixels, more than ${MAX_PIXELS} in all.`);
     const context = canvas(width, height);
     context.drawImage(bitmap, 0, 0);
     return fromImageData(context.getImageData(0, 0, width, height));
@@ -86,15 +96,22 @@ function fromImageData({ data, width, height }: ImageData): Pixels {
 }
 
 function canvas(width: number, height: number): OffscreenCanvasRenderingContext2D | CanvasRenderingContext2D {
-  const surface = typeof OffscreenCanvas === 'function' ? new OffscreenCanvas(width, height) : Object.assign(document.createElement('canvas'), { width, height });
+  const surface =
+    typeof OffscreenCanvas === 'function'
+      ? new OffscreenCanvas(width, height)
+      : Object.assign(document.createElement('canvas'), { width, height });
   const context = surface.getContext('2d', { willReadFrequently: true }) as OffscreenCanvasRenderingContext2D | null;
-  if (context === null) throw new PilotLightError('unsupported', 'Pictures cannot be decoded here: there is no canvas.');
+  if (context === null)
+    throw new PilotLightError('unsupported', 'Pictures cannot be decoded here: there is no canvas.');
   return context;
 }
 
 function audioContext(samples: number): OfflineAudioContext {
   if (typeof OfflineAudioContext !== 'function') {
-    throw new PilotLightError('unsupported', 'Sound cannot be decoded here: there is no OfflineAudioContext. Hand in a Float32Array at 16 kHz.');
+    throw new PilotLightError(
+      'unsupported',
+      'Sound cannot be decoded here: there is no OfflineAudioContext. Hand in a Float32Array at 16 kHz.',
+    );
   }
   return new OfflineAudioContext(1, Math.max(1, samples), SAMPLE_RATE);
 }
@@ -115,7 +132,8 @@ function mixed(sound: AudioBuffer): Float32Array<ArrayBuffer> {
     const other = sound.getChannelData(channel);
     for (let i = 0; i < sum.length; i += 1) sum[i] = (sum[i] as number) + (other[i] as number);
   }
-  if (sound.numberOfChannels > 1) for (let i = 0; i < sum.length; i += 1) sum[i] = (sum[i] as number) / sound.numberOfChannels;
+  if (sound.numberOfChannels > 1)
+    for (let i = 0; i < sum.length; i += 1) sum[i] = (sum[i] as number) / sound.numberOfChannels;
   return sum;
 }
 

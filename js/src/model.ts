@@ -1,7 +1,7 @@
-import { splitSignal, invalid } from './input.js';
 import { Handle, type LoadingOptions } from './handle.js';
+import { invalid, splitSignal } from './input.js';
 import type { CallOptions } from './pipeline.js';
-import { checkedTensor, fromRaw, toRaw, type Tensor } from './tensor.js';
+import { checkedTensor, fromRaw, type Tensor, toRaw } from './tensor.js';
 import type { DeviceReport, GraphOptions, Port, RawTensor } from './types.js';
 
 /** How an ONNX file is loaded. */
@@ -60,7 +60,8 @@ export interface Model {
  */
 export async function model(file: string, options: ModelOptions = {}): Promise<Model> {
   const { externalData = [], limits, fusion, gpu_min_elements, int8, ...rest } = options;
-  if (!Array.isArray(externalData) || externalData.some((name) => typeof name !== 'string')) throw invalid('externalData must be an array of file names.');
+  if (!Array.isArray(externalData) || externalData.some((name) => typeof name !== 'string'))
+    throw invalid('externalData must be an array of file names.');
   const graph: GraphOptions = {
     ...(limits && { limits }),
     ...(fusion && { fusion }),
@@ -91,7 +92,8 @@ export async function model(file: string, options: ModelOptions = {}): Promise<M
 
 /** `tensors` in the order of the model's inputs, if they are what it takes. */
 export function feeds(inputs: readonly Port[], tensors: unknown): RawTensor[] {
-  if (typeof tensors !== 'object' || tensors === null) throw invalid('The inputs must be an object of tensors by name.');
+  if (typeof tensors !== 'object' || tensors === null)
+    throw invalid('The inputs must be an object of tensors by name.');
   const names = inputs.map(({ name }) => name);
   const unknown = Object.keys(tensors).find((name) => !names.includes(name));
   if (unknown !== undefined) throw invalid(`The model takes no '${unknown}'; it takes ${names.join(', ')}.`);
@@ -101,8 +103,13 @@ export function feeds(inputs: readonly Port[], tensors: unknown): RawTensor[] {
     const tensor = checkedTensor(what, (tensors as Tensors)[port.name]);
     if (tensor.type !== port.type) throw invalid(`${what} is ${tensor.type}; the model takes ${port.type}.`);
     const { dims } = port;
-    const fits = dims === undefined || (dims.length === tensor.dims.length && dims.every((dim, i) => typeof dim === 'string' || dim === tensor.dims[i]));
-    if (!fits) throw invalid(`${what} has the shape [${tensor.dims.join(', ')}]; the model takes [${dims.map((dim) => (dim === '' ? '?' : dim)).join(', ')}].`);
+    const fits =
+      dims === undefined ||
+      (dims.length === tensor.dims.length && dims.every((dim, i) => typeof dim === 'string' || dim === tensor.dims[i]));
+    if (!fits)
+      throw invalid(
+        `${what} has the shape [${tensor.dims.join(', ')}]; the model takes [${dims.map((dim) => (dim === '' ? '?' : dim)).join(', ')}].`,
+      );
     return toRaw(port.name, tensor);
   });
 }

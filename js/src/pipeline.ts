@@ -1,9 +1,23 @@
-import { callable, Handle, type Disposable, type PipelineOptions } from './handle.js';
+import { callable, type Disposable, Handle, type PipelineOptions } from './handle.js';
 import { invalid, splitSignal, toInputs } from './input.js';
-import { toBytes, toPixels, toSamples, type AudioInput, type FileInput, type ImageInput } from './media.js';
+import { type AudioInput, type FileInput, type ImageInput, toBytes, toPixels, toSamples } from './media.js';
 import { toTensor } from './shapes.js';
 import type { Tensor } from './tensor.js';
-import type { Classification, Entity, EntityGroup, Features, FileClassification, ImageText, ImageToTextOptions, Inputs, RunOptions, SpeechOptions, SpeechSegment, Task, ZeroShot } from './types.js';
+import type {
+  Classification,
+  Entity,
+  EntityGroup,
+  Features,
+  FileClassification,
+  ImageText,
+  ImageToTextOptions,
+  Inputs,
+  RunOptions,
+  SpeechOptions,
+  SpeechSegment,
+  Task,
+  ZeroShot,
+} from './types.js';
 
 /** What every call takes. */
 export interface CallOptions {
@@ -101,7 +115,11 @@ export interface Pipelines {
  * 'invalid-artefact' for files that are missing or wrong, 'unsupported' for an architecture that is
  * not known, 'backend-unavailable' where the device cannot be had, 'cancelled' after an abort.
  */
-export async function pipeline<T extends Task>(task: T, model: string, options: PipelineOptions = {}): Promise<Pipelines[T]> {
+export async function pipeline<T extends Task>(
+  task: T,
+  model: string,
+  options: PipelineOptions = {},
+): Promise<Pipelines[T]> {
   const handle = await Handle.load(task, model, options);
   const call = (input: unknown, ...more: unknown[]): Promise<unknown> => run(handle, input, more);
   return callable(call, handle) as unknown as Pipelines[T];
@@ -114,7 +132,7 @@ async function run(handle: Handle, input: unknown, more: unknown[]): Promise<unk
   const read = READERS[task];
   const texts = read ? [] : toInputs(input);
   return handle.call(signal, async () => {
-    const inputs = read ? ((await Promise.all([input].flat().map(read))) as Inputs) : texts;
+    const inputs = read ? ((await Promise.all(([input] as never[]).flat().map(read))) as Inputs) : texts;
     const output = inputs.length === 0 ? nothing(task) : await handle.request('run', { inputs, options }, signal);
     return shape(task, output, Array.isArray(input), options.top_k);
   });
@@ -124,7 +142,7 @@ async function run(handle: Handle, input: unknown, more: unknown[]): Promise<unk
 const ONE_LABEL: ReadonlySet<Task> = new Set<Task>(['text-classification', 'file-classification']);
 
 /** What makes of a task's input what its model reads; texts need none. */
-const READERS: Partial<Record<Task, (input: any) => Promise<Inputs[number]>>> = {
+const READERS: Partial<Record<Task, (input: never) => Promise<Inputs[number]>>> = {
   'file-classification': toBytes,
   'voice-activity-detection': toSamples,
   'image-to-text': toPixels,
@@ -133,7 +151,8 @@ const READERS: Partial<Record<Task, (input: any) => Promise<Inputs[number]>>> = 
 /** The options of a call; those of `zero-shot-classification` may come after the labels. */
 function optionsOf(task: Task, more: unknown[]): (CallOptions & RunOptions) | undefined {
   const [first, second] = more;
-  if (task !== 'zero-shot-classification' || !(typeof first === 'string' || Array.isArray(first))) return first as CallOptions | undefined;
+  if (task !== 'zero-shot-classification' || !(typeof first === 'string' || Array.isArray(first)))
+    return first as CallOptions | undefined;
   const labels: unknown[] = Array.isArray(first) ? first : [first];
   if (labels.some((label) => typeof label !== 'string')) throw invalid('The candidate labels must be strings.');
   return { ...(second as CallOptions | undefined), candidate_labels: labels as string[] };
@@ -146,7 +165,10 @@ function nothing(task: Task): unknown {
 /** The output, which has an entry for each input, in the shape of transformers.js. */
 export function shape(task: Task, output: unknown, many: boolean, topK: number | null | undefined): unknown {
   if (task === 'feature-extraction') return toTensor(output as Features);
-  const entries = task === 'file-classification' ? (output as FileClassification[]).map((found) => labelsOf(found, topK)) : (output as unknown[]);
+  const entries =
+    task === 'file-classification'
+      ? (output as FileClassification[]).map((found) => labelsOf(found, topK))
+      : (output as unknown[]);
   // One label each needs no list of lists.
   if (ONE_LABEL.has(task) && topK === 1) return (entries as Classification[][]).flat();
   // As transformers.js has it, a picture's text is a list of one.

@@ -85,7 +85,14 @@ export class Progress {
     }
     if (total < atLeast) return;
     this.#highest = Math.max(this.#highest, percent(loaded, total));
-    this.emit({ status: 'progress_total', name: this.name, progress: this.#highest, loaded, total, files: structuredClone(this.#files) });
+    this.emit({
+      status: 'progress_total',
+      name: this.name,
+      progress: this.#highest,
+      loaded,
+      total,
+      files: structuredClone(this.#files),
+    });
   }
 }
 

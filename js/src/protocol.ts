@@ -2,7 +2,39 @@ import type { Env } from './env.js';
 import type { ErrorFacts, PilotLightError } from './errors.js';
 import type { ProgressCallback, ProgressInfo } from './progress.js';
 import type { ModelFolder } from './resolve.js';
-import type { AnswerOutput, Calibrated, Calibration, CascadeConfig, Check, DeviceChoice, DeviceReport, DType, Envelope, Example, GraphOptions, ImageToTextOptions, Inputs, Labels, LoadOptions, Marked, LedgerView, MarkedSpan, Fed, Port, Guarantee, RawTensor, Reason, RemoteEvent, RunOptions, RunOutput, Source, SpeechOptions, Step, Task, Turn } from './types.js';
+import type {
+  AnswerOutput,
+  Calibrated,
+  Calibration,
+  CascadeConfig,
+  Check,
+  DeviceChoice,
+  DeviceReport,
+  DType,
+  Envelope,
+  Example,
+  Fed,
+  GraphOptions,
+  Guarantee,
+  ImageToTextOptions,
+  Inputs,
+  Labels,
+  LedgerView,
+  LoadOptions,
+  Marked,
+  MarkedSpan,
+  Port,
+  RawTensor,
+  Reason,
+  RemoteEvent,
+  RunOptions,
+  RunOutput,
+  Source,
+  SpeechOptions,
+  Step,
+  Task,
+  Turn,
+} from './types.js';
 
 /** What an engine is started with. */
 export interface StartArgs {
@@ -113,20 +145,33 @@ export interface TurnResult {
 export interface Ops {
   start: { args: StartArgs; result: DeviceReport };
   load: { args: LoadArgs; result: LoadResult };
-  run: { args: { inputs: Inputs; options: RunOptions | Partial<SpeechOptions> | Partial<ImageToTextOptions> }; result: RunOutput };
+  run: {
+    args: { inputs: Inputs; options: RunOptions | Partial<SpeechOptions> | Partial<ImageToTextOptions> };
+    result: RunOutput;
+  };
   infer: { args: { inputs: RawTensor[] }; result: RawTensor[] };
   mark: { args: { inputs: string[] }; result: MarkedSpan[][] };
   decide: { args: DecideArgs; result: DecideResult };
   ledger: { args: { records: string[] }; result: LedgerView };
   examine: { args: { tier: number; inputs: string[]; truths: AnswerOutput[]; options: RunOptions }; result: Example[] };
-  calibrate: { args: { tier: number; examples: Example[]; labels: Labels; promise: Guarantee; source: Source; options: RunOptions }; result: Calibrated };
+  calibrate: {
+    args: {
+      tier: number;
+      examples: Example[];
+      labels: Labels;
+      promise: Guarantee;
+      source: Source;
+      options: RunOptions;
+    };
+    result: Calibrated;
+  };
   explain: { args: { envelope: Envelope }; result: string };
   begin: { args: DelegateArgs; result: TurnResult };
   feed: { args: { call: number; generation: number; bytes: Uint8Array; last: boolean }; result: Fed };
   resume: { args: DelegateArgs; result: TurnResult };
   decline: { args: DelegateArgs; result: TurnResult };
   abandon: { args: { call: number; generation: number }; result: { started: number | undefined } };
-  dispose: { args: object; result: void };
+  dispose: { args: object; result: undefined };
 }
 
 export type Op = keyof Ops;

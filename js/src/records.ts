@@ -24,7 +24,9 @@ export class Records {
   /** Adds `records`. */
   async add(records: string[]): Promise<void> {
     await this.#try(
-      (store) => void records.forEach((record) => store.add({ name: this.name, record } satisfies Kept)),
+      (store) => {
+        for (const record of records) store.add({ name: this.name, record } satisfies Kept);
+      },
       () => void this.#memory.push(...records),
     );
   }
@@ -34,7 +36,10 @@ export class Records {
     const kept = await this.#try(
       async (store) => {
         const found = store.index(INDEX);
-        const [keys, values] = await Promise.all([settled(found.getAllKeys(this.name)), settled(found.getAll(this.name))]);
+        const [keys, values] = await Promise.all([
+          settled(found.getAllKeys(this.name)),
+          settled(found.getAll(this.name)),
+        ]);
         // What is no record is told by whoever reads it.
         return { keys, records: values.map((value: Partial<Kept> | undefined) => String(value?.record)) };
       },
@@ -49,7 +54,7 @@ export class Records {
       async (store) => {
         const there = new Set((await settled(store.index(INDEX).getAllKeys(this.name))).map(String));
         if (!keys.every((key) => there.has(String(key)))) return;
-        keys.forEach((key) => store.delete(key));
+        for (const key of keys) store.delete(key);
         store.add({ name: this.name, record } satisfies Kept);
       },
       () => undefined,
@@ -60,7 +65,9 @@ export class Records {
   async clear(): Promise<void> {
     this.#memory.length = 0;
     await this.#try(
-      async (store) => (await settled(store.index(INDEX).getAllKeys(this.name))).forEach((key) => store.delete(key)),
+      async (store) => {
+        for (const key of await settled(store.index(INDEX).getAllKeys(this.name))) store.delete(key);
+      },
       () => undefined,
     );
   }
@@ -73,7 +80,8 @@ export class Records {
         const transaction = database.transaction(STORE, 'readwrite');
         const over = new Promise<void>((resolve, reject) => {
           transaction.oncomplete = () => resolve();
-          transaction.onerror = transaction.onabort = () => reject(transaction.error ?? new Error('the database gave up'));
+          transaction.onerror = transaction.onabort = () =>
+            reject(transaction.error ?? new Error('the database gave up'));
         });
         const [result] = await Promise.all([work(transaction.objectStore(STORE)), over]);
         return result;
@@ -90,7 +98,8 @@ export class Records {
 async function opened(): Promise<IDBDatabase> {
   if (globalThis.indexedDB === undefined) throw new Error('this page has no database');
   const request = indexedDB.open(DATABASE, 1);
-  request.onupgradeneeded = () => request.result.createObjectStore(STORE, { autoIncrement: true }).createIndex(INDEX, 'name');
+  request.onupgradeneeded = () =>
+    request.result.createObjectStore(STORE, { autoIncrement: true }).createIndex(INDEX, 'name');
   return settled(request);
 }
 

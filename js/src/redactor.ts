@@ -27,14 +27,21 @@ const LOAD_WAIT_MS = 120_000;
 type Beside = Pick<PipelineOptions, 'device' | 'worker'>;
 
 /** `redactor` as it is used. A model is loaded when a text is to be sent for the first time, not before. */
-export function readyRedactor(redactor: Redactor | RedactorModel | string | undefined, { device, worker }: Beside): ReadyRedactor {
+export function readyRedactor(
+  redactor: Redactor | RedactorModel | string | undefined,
+  { device, worker }: Beside,
+): ReadyRedactor {
   if (typeof redactor === 'function') return { find: redactor, release: async () => undefined };
   const named = redactor ?? DEFAULT_MODEL;
   const given = typeof named === 'string' ? { model: named } : named;
   if (typeof given !== 'object' || given === null || typeof given.model !== 'string' || given.model === '') {
     throw invalid('The redactor must be a function, the name of a model, or { model } with options of its load.');
   }
-  return new ModelRedactor({ ...(device !== undefined && { device }), ...(worker !== undefined && { worker }), ...given });
+  return new ModelRedactor({
+    ...(device !== undefined && { device }),
+    ...(worker !== undefined && { worker }),
+    ...given,
+  });
 }
 
 interface Shared {
@@ -66,7 +73,11 @@ class ModelRedactor implements ReadyRedactor {
     } catch (thrown) {
       throwIfAborted(signal);
       if (!(thrown instanceof PilotLightError && thrown.kind === 'cancelled')) throw thrown;
-      throw new PilotLightError('timeout', `The redactor '${this.#options.model}' was not loaded within ${LOAD_WAIT_MS / 1000} s.`, { retryable: true });
+      throw new PilotLightError(
+        'timeout',
+        `The redactor '${this.#options.model}' was not loaded within ${LOAD_WAIT_MS / 1000} s.`,
+        { retryable: true },
+      );
     }
   }
 

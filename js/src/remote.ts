@@ -1,7 +1,7 @@
 import { builtInTransport } from './built_in.js';
 import { checkedNumbers, invalid } from './input.js';
 import { baseAddress } from './resolve.js';
-import { remoteAddress, serverTransport, type Server } from './server.js';
+import { remoteAddress, type Server, serverTransport } from './server.js';
 import type { Transport } from './transport.js';
 import type { RemoteConfig } from './types.js';
 
@@ -35,8 +35,24 @@ export interface ReadyRemote {
   url: string | undefined;
 }
 
-const CONFIG_NAMES = ['model', 'timeout_ms', 'retries', 'max_tokens', 'extra_body', 'caps', 'price', 'breaker'] as const satisfies (keyof RemoteConfig)[];
-const SERVER_NAMES = new Set<string>([...CONFIG_NAMES, 'baseURL', 'getToken', 'apiKey', 'dangerouslyAllowBrowserKey', 'builtIn']);
+const CONFIG_NAMES = [
+  'model',
+  'timeout_ms',
+  'retries',
+  'max_tokens',
+  'extra_body',
+  'caps',
+  'price',
+  'breaker',
+] as const satisfies (keyof RemoteConfig)[];
+const SERVER_NAMES = new Set<string>([
+  ...CONFIG_NAMES,
+  'baseURL',
+  'getToken',
+  'apiKey',
+  'dangerouslyAllowBrowserKey',
+  'builtIn',
+]);
 const BUILT_IN_NAMES = new Set(['builtIn', 'timeout_ms']);
 
 /** `remotes` made ready, in their order. */
@@ -52,27 +68,40 @@ function ready(remote: Remote): ReadyRemote {
   if (names === BUILT_IN_NAMES) {
     const { timeout_ms } = remote;
     // It costs no money, which a budget of money wants to know.
-    const price = { prompt_usd_per_million: 0, completion_usd_per_million: 0, as_of: new Date().toISOString().slice(0, 10) };
+    const price = {
+      prompt_usd_per_million: 0,
+      completion_usd_per_million: 0,
+      as_of: new Date().toISOString().slice(0, 10),
+    };
     const config = { model: 'built-in', retries: 0, price, ...(timeout_ms !== undefined && { timeout_ms }) };
     return { config, ask: builtInTransport, url: undefined };
   }
   const server = remote as ServerRemote;
-  if (typeof server.model !== 'string' || server.model === '') throw invalid('remote.model must name the general model.');
-  if (server.caps !== undefined && Object.keys(server.caps ?? {}).length === 0) throw invalid('remote.caps caps nothing: give one, or leave it out.');
+  if (typeof server.model !== 'string' || server.model === '')
+    throw invalid('remote.model must name the general model.');
+  if (server.caps !== undefined && Object.keys(server.caps ?? {}).length === 0)
+    throw invalid('remote.caps caps nothing: give one, or leave it out.');
   const { extra_body: _, ...numbers } = server;
   checkedNumbers('remote', numbers);
   const baseURL = remoteAddress(server.baseURL, baseAddress());
   const getToken = tokenOf(server);
   const given = CONFIG_NAMES.filter((name) => server[name] !== undefined).map((name) => [name, server[name]]);
-  return { config: Object.fromEntries(given) as RemoteConfig, ask: serverTransport({ baseURL, ...(getToken && { getToken }) }), url: baseURL };
+  return {
+    config: Object.fromEntries(given) as RemoteConfig,
+    ask: serverTransport({ baseURL, ...(getToken && { getToken }) }),
+    url: baseURL,
+  };
 }
 
 function tokenOf({ getToken, apiKey, dangerouslyAllowBrowserKey }: ServerRemote): Server['getToken'] {
   if (getToken !== undefined && typeof getToken !== 'function') throw invalid('remote.getToken must be a function.');
   if (apiKey === undefined) return getToken;
-  if (typeof apiKey !== 'string' || getToken !== undefined) throw invalid('remote.apiKey must be a string, and takes the place of getToken.');
+  if (typeof apiKey !== 'string' || getToken !== undefined)
+    throw invalid('remote.apiKey must be a string, and takes the place of getToken.');
   if (dangerouslyAllowBrowserKey !== true) {
-    throw invalid('A key in a page can be read by everybody who opens it. Give getToken, or the address of a server of yours that adds the key; or say dangerouslyAllowBrowserKey: true.');
+    throw invalid(
+      'A key in a page can be read by everybody who opens it. Give getToken, or the address of a server of yours that adds the key; or say dangerouslyAllowBrowserKey: true.',
+    );
   }
   return () => apiKey;
 }

@@ -25,7 +25,12 @@ const MOVING = new Set(['main', 'master', 'head', 'latest']);
  *
  * @throws PilotLightError kind 'invalid-input' for a name that is no name or a revision that moves.
  */
-export function resolveModel(model: string, revision: string | undefined, env: Env, base: string | undefined): ModelFolder {
+export function resolveModel(
+  model: string,
+  revision: string | undefined,
+  env: Env,
+  base: string | undefined,
+): ModelFolder {
   if (typeof model !== 'string' || model.trim() === '') {
     throw new PilotLightError('invalid-input', 'The model must be named by a non-empty string.');
   }
@@ -35,7 +40,10 @@ export function resolveModel(model: string, revision: string | undefined, env: E
   }
   if (env.remoteHost === '') return { url: folderUrl(slashed(env.localModelPath) + model, base), immutable: false };
   if (revision === undefined || revision === '' || MOVING.has(revision.toLowerCase())) {
-    throw new PilotLightError('invalid-input', `'${model}' from ${env.remoteHost} needs a pinned revision: { revision: '<commit>' }.`);
+    throw new PilotLightError(
+      'invalid-input',
+      `'${model}' from ${env.remoteHost} needs a pinned revision: { revision: '<commit>' }.`,
+    );
   }
   const path = env.remotePathTemplate
     .replaceAll('{model}', () => model)
@@ -49,8 +57,14 @@ export function resolveModel(model: string, revision: string | undefined, env: E
  *
  * @throws PilotLightError kind 'invalid-input' as `resolveModel` does, and for an address without a file's name.
  */
-export function resolveFile(address: string, revision: string | undefined, env: Env, base: string | undefined): FilePlace {
-  const nameless = (): PilotLightError => new PilotLightError('invalid-input', `A model must be named by the address of its file, not '${String(address)}'.`);
+export function resolveFile(
+  address: string,
+  revision: string | undefined,
+  env: Env,
+  base: string | undefined,
+): FilePlace {
+  const nameless = (): PilotLightError =>
+    new PilotLightError('invalid-input', `A model must be named by the address of its file, not '${String(address)}'.`);
   if (typeof address !== 'string' || address.trim() === '') throw nameless();
   if (!isAddress(address) && env.remoteHost !== '') {
     const [owner, name, ...path] = address.split('/');
@@ -100,7 +114,10 @@ export function absolutePaths(paths: Env['wasmPaths'], base: string | undefined)
       throw new PilotLightError('invalid-input', `'${address}' in env.wasmPaths is not an address.`, { cause });
     }
   };
-  return { ...(paths.cpu !== undefined && { cpu: absolute(paths.cpu) }), ...(paths.gpu !== undefined && { gpu: absolute(paths.gpu) }) };
+  return {
+    ...(paths.cpu !== undefined && { cpu: absolute(paths.cpu) }),
+    ...(paths.gpu !== undefined && { gpu: absolute(paths.gpu) }),
+  };
 }
 
 /** The address that relative ones are relative to: the page's, where there is a page. */

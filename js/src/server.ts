@@ -1,5 +1,5 @@
 import { invalid } from './input.js';
-import { Fault, faulty, type Feed, type Reply, type Transport, type Watch } from './transport.js';
+import { Fault, type Feed, faulty, type Reply, type Transport, type Watch } from './transport.js';
 import type { RemoteRequest } from './types.js';
 
 /** Where a general model is, and how to be let in. */
@@ -48,13 +48,24 @@ export function serverTransport({ baseURL, getToken }: Server): Transport {
   };
 }
 
-async function post(url: string, token: string | undefined, { body, stream }: RemoteRequest, { leaving, feed }: Watch, signal: AbortSignal, scrub: (words: string) => string): Promise<Reply> {
+async function post(
+  url: string,
+  token: string | undefined,
+  { body, stream }: RemoteRequest,
+  { leaving, feed }: Watch,
+  signal: AbortSignal,
+  scrub: (words: string) => string,
+): Promise<Reply> {
   // The token may have come too late.
   signal.throwIfAborted();
   leaving();
   const response = await fetch(url, {
     method: 'POST',
-    headers: { accept: 'application/json', 'content-type': 'application/json', ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+    headers: {
+      accept: 'application/json',
+      'content-type': 'application/json',
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    },
     body,
     signal,
     credentials: 'same-origin',
@@ -63,7 +74,8 @@ async function post(url: string, token: string | undefined, { body, stream }: Re
     referrerPolicy: 'no-referrer',
     cache: 'no-store',
   });
-  if (response.type === 'opaqueredirect') throw new Fault('redirect', 'the server sends elsewhere, which is not followed');
+  if (response.type === 'opaqueredirect')
+    throw new Fault('redirect', 'the server sends elsewhere, which is not followed');
   const contentType = response.headers.get('content-type');
   if (stream && response.ok && /^text\/event-stream\b/i.test(contentType ?? '')) {
     await pump(response, feed);

@@ -23,7 +23,8 @@ export function joinFeatures(parts: Features[]): Features {
   for (const part of parts) {
     const count = part.dims[0] ?? 0;
     const length = count === 0 ? 0 : part.data.length / count;
-    for (let i = 0; i < count; i += 1, row += 1) data.set(part.data.subarray(i * length, (i + 1) * length), row * stride);
+    for (let i = 0; i < count; i += 1, row += 1)
+      data.set(part.data.subarray(i * length, (i + 1) * length), row * stride);
   }
   return { dims: [rows, ...inner], data };
 }

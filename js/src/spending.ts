@@ -26,16 +26,25 @@ export class Spending {
    */
   async exclusively<T extends { ledgers?: string[] }>(work: (ledgers: (string | null)[]) => Promise<T>): Promise<T> {
     let failed: unknown;
-    const unknown = (thrown: unknown): SpendingUnknown => new SpendingUnknown(`What was spent is not known: ${messageOf(thrown)}`);
+    const unknown = (thrown: unknown): SpendingUnknown =>
+      new SpendingUnknown(`What was spent is not known: ${messageOf(thrown)}`);
     if (globalThis.navigator?.locks === undefined || globalThis.indexedDB === undefined) {
       throw unknown('this page has no locks or no database, which need https');
     }
-    const job = async (): Promise<T> => {
-      const database = await opened().catch((thrown) => Promise.reject((failed = unknown(thrown))));
+    const noting = async <R>(step: Promise<R>, kind: (thrown: unknown) => unknown): Promise<R> => {
       try {
-        const ledgers = await this.#read(database).catch((thrown) => Promise.reject((failed = unknown(thrown))));
-        const result = await work(ledgers).catch((thrown) => Promise.reject((failed = thrown)));
-        await this.#write(database, result.ledgers ?? []).catch((thrown) => Promise.reject((failed = unknown(thrown))));
+        return await step;
+      } catch (thrown) {
+        failed = kind(thrown);
+        throw failed;
+      }
+    };
+    const job = async (): Promise<T> => {
+      const database = await noting(opened(), unknown);
+      try {
+        const ledgers = await noting(this.#read(database), unknown);
+        const result = await noting(work(ledgers), (thrown) => thrown);
+        await noting(this.#write(database, result.ledgers ?? []), unknown);
         return result;
       } finally {
         database.close();
@@ -62,7 +71,7 @@ export class Spending {
   async #write(database: IDBDatabase, ledgers: string[]): Promise<void> {
     const transaction = database.transaction(STORE, 'readwrite');
     const store = transaction.objectStore(STORE);
-    ledgers.forEach((json, i) => store.put(json, this.names[i]));
+    for (const [i, json] of ledgers.entries()) store.put(json, this.names[i]);
     await new Promise<void>((resolve, reject) => {
       transaction.oncomplete = () => resolve();
       transaction.onerror = transaction.onabort = () => reject(transaction.error ?? new Error('the database gave up'));

@@ -56,7 +56,12 @@ export class Supervisor {
   }
 
   /** Asks the engine something about `model`. */
-  request<K extends Op>(model: Model, op: K, args: Omit<Args<K>, 'key'>, signal: AbortSignal | undefined): Promise<Result<K>> {
+  request<K extends Op>(
+    model: Model,
+    op: K,
+    args: Omit<Args<K>, 'key'>,
+    signal: AbortSignal | undefined,
+  ): Promise<Result<K>> {
     return this.#attempt(signal, async (started) => {
       await abortable(this.#reload(started, model), signal);
       return started.connection.request(op, { ...args, key: model.key } as Args<K>, { signal });
@@ -163,7 +168,10 @@ export function acquire(settings: Settings, worker: boolean): { supervisor: Supe
   const id = JSON.stringify([worker, settings]);
   let entry = shared.get(id);
   if (entry === undefined) {
-    entry = { supervisor: new Supervisor(() => (worker ? new WorkerConnection() : new InPlaceConnection()), settings), users: 0 };
+    entry = {
+      supervisor: new Supervisor(() => (worker ? new WorkerConnection() : new InPlaceConnection()), settings),
+      users: 0,
+    };
     shared.set(id, entry);
   }
   const { supervisor } = entry;

@@ -58,8 +58,13 @@ const MAX_DIM = 2 ** 32 - 1;
  * @param dims Its shape; one dimension where none is given.
  * @throws PilotLightError kind 'invalid-input' where these do not fit each other.
  */
-export function tensor<T extends TensorType>(type: T, data: TensorArrays[T] | readonly (number | bigint | boolean)[], dims: readonly number[] = [data?.length ?? 0]): Tensor<T> {
-  if (!Object.hasOwn(ARRAYS, type)) throw invalid(`'${String(type)}' is no type of numbers; known are ${Object.keys(ARRAYS).join(', ')}.`);
+export function tensor<T extends TensorType>(
+  type: T,
+  data: TensorArrays[T] | readonly (number | bigint | boolean)[],
+  dims: readonly number[] = [data?.length ?? 0],
+): Tensor<T> {
+  if (!Object.hasOwn(ARRAYS, type))
+    throw invalid(`'${String(type)}' is no type of numbers; known are ${Object.keys(ARRAYS).join(', ')}.`);
   const numbers = Array.isArray(data) ? fromList(type, data) : data;
   return { type, ...checkedNumbers('The tensor', { type, data: numbers, dims }) } as Tensor<T>;
 }
@@ -83,7 +88,8 @@ export function fromRaw({ type, dims, bytes }: RawTensor): Tensor {
 }
 
 function fromList(type: TensorType, list: readonly (number | bigint | boolean)[]): TensorArrays[TensorType] {
-  if (type === 'float16') throw invalid('The numbers of a float16 tensor must come in a Uint16Array, as their bits, or in a Float16Array.');
+  if (type === 'float16')
+    throw invalid('The numbers of a float16 tensor must come in a Uint16Array, as their bits, or in a Float16Array.');
   const known = list.findIndex((item) => !['number', 'bigint', 'boolean'].includes(typeof item));
   if (known >= 0) throw invalid(`Number ${known} of the tensor is a ${typeof list[known]}.`);
   try {
@@ -95,16 +101,23 @@ function fromList(type: TensorType, list: readonly (number | bigint | boolean)[]
   }
 }
 
-function checkedNumbers(what: string, { type, data, dims }: { type: TensorType; data: unknown; dims: unknown }): Pick<Tensor, 'data' | 'dims'> {
+function checkedNumbers(
+  what: string,
+  { type, data, dims }: { type: TensorType; data: unknown; dims: unknown },
+): Pick<Tensor, 'data' | 'dims'> {
   const { name } = ARRAYS[type];
   // By its tag, since an array may come from another frame.
-  const tag = ArrayBuffer.isView(data) ? (data as Uint8Array)[Symbol.toStringTag] as string : undefined;
-  if (tag !== name && (tag === undefined || tag !== ALSO[type])) throw invalid(`${what} is ${type}, whose numbers come in a ${name}, not in ${tag === undefined ? `a ${typeof data}` : `a ${tag}`}.`);
+  const tag = ArrayBuffer.isView(data) ? ((data as Uint8Array)[Symbol.toStringTag] as string) : undefined;
+  if (tag !== name && (tag === undefined || tag !== ALSO[type]))
+    throw invalid(
+      `${what} is ${type}, whose numbers come in a ${name}, not in ${tag === undefined ? `a ${typeof data}` : `a ${tag}`}.`,
+    );
   const { length } = data as Uint8Array;
   if (!Array.isArray(dims) || !dims.every((dim) => Number.isInteger(dim) && dim >= 0 && dim <= MAX_DIM)) {
     throw invalid(`${what} has the shape ${JSON.stringify(dims)}; a shape is an array of whole numbers.`);
   }
   const expected = (dims as number[]).reduce((product, dim) => product * dim, 1);
-  if (expected !== length) throw invalid(`${what} has ${length} numbers; its shape [${dims.join(', ')}] asks for ${expected}.`);
+  if (expected !== length)
+    throw invalid(`${what} has ${length} numbers; its shape [${dims.join(', ')}] asks for ${expected}.`);
   return { data: data as TensorArrays[TensorType], dims: [...(dims as number[])] };
 }

@@ -51,7 +51,12 @@ export async function faulty<T>(fault: FaultKind, work: () => Promise<T>): Promi
  * Makes one attempt to reach a general model and tells what came of it. Whatever goes wrong is an event, for the
  * cascade to decide on; only an abort by the caller rejects.
  */
-export async function attempt(ask: Transport, request: RemoteRequest, watch: Watch, signal: AbortSignal | undefined): Promise<RemoteEvent> {
+export async function attempt(
+  ask: Transport,
+  request: RemoteRequest,
+  watch: Watch,
+  signal: AbortSignal | undefined,
+): Promise<RemoteEvent> {
   await pause(request.delay_ms, signal);
   const started = performance.now();
   const elapsed = (): number => performance.now() - started;
@@ -60,8 +65,14 @@ export async function attempt(ask: Transport, request: RemoteRequest, watch: Wat
     return { ...reply, elapsed_ms: elapsed() };
   } catch (thrown) {
     throwIfAborted(signal);
-    if (thrown instanceof Fault) return { type: 'fault', fault: thrown.fault, message: thrown.message, elapsed_ms: elapsed() };
-    return { type: 'fault', fault: 'timeout', message: `no answer within ${Math.round(request.deadline_ms)} ms`, elapsed_ms: elapsed() };
+    if (thrown instanceof Fault)
+      return { type: 'fault', fault: thrown.fault, message: thrown.message, elapsed_ms: elapsed() };
+    return {
+      type: 'fault',
+      fault: 'timeout',
+      message: `no answer within ${Math.round(request.deadline_ms)} ms`,
+      elapsed_ms: elapsed(),
+    };
   }
 }
 

@@ -16,13 +16,14 @@ export type {
   Entity,
   EntityGroup,
   Envelope,
-  Example,
   ErrorKind,
-  Fed,
+  Example,
   Features,
+  Fed,
   FileClassification,
   FileRequest,
   GraphOptions,
+  Guarantee,
   ImageText,
   ImageToTextOptions,
   Labels,
@@ -31,7 +32,6 @@ export type {
   Marked,
   MarkedSpan,
   Pixels,
-  Guarantee,
   RawTensor,
   Reason,
   RemoteConfig,
@@ -66,7 +66,11 @@ export interface Port {
 export type Task = TextTask | 'file-classification' | 'voice-activity-detection' | 'image-to-text';
 
 /** Those that are done with texts. */
-export type TextTask = 'feature-extraction' | 'text-classification' | 'token-classification' | 'zero-shot-classification';
+export type TextTask =
+  | 'feature-extraction'
+  | 'text-classification'
+  | 'token-classification'
+  | 'zero-shot-classification';
 
 /** What a model reads: texts, the bytes of files, samples or pixels. */
 export type Inputs = string[] | Uint8Array[] | Float32Array[] | Pixels[];

@@ -1,7 +1,7 @@
 // The worker's entry: an engine behind messages. Every request is answered, with a result or an error.
 import { Engine } from './engine.js';
 import { toFacts, toPilotLightError } from './errors.js';
-import type { FromWorker, Result, Op, ToWorker } from './protocol.js';
+import type { FromWorker, Op, Result, ToWorker } from './protocol.js';
 
 const engine = new Engine();
 const running = new Map<number, AbortController>();
@@ -36,5 +36,7 @@ async function answer({ id, op, args }: Extract<ToWorker, { id: number }>): Prom
 /** The buffers of embeddings and tensors go over without a copy. */
 function transferables(result: Result<Op>): Transferable[] {
   const parts = (Array.isArray(result) ? result : [result]) as ({ data?: unknown; bytes?: unknown } | undefined)[];
-  return parts.flatMap((part) => [part?.data, part?.bytes]).flatMap((array) => (ArrayBuffer.isView(array) ? [array.buffer as ArrayBuffer] : []));
+  return parts
+    .flatMap((part) => [part?.data, part?.bytes])
+    .flatMap((array) => (ArrayBuffer.isView(array) ? [array.buffer as ArrayBuffer] : []));
 }

@@ -32,13 +32,16 @@ before(async () => {
     request.on('data', (part) => (body += part));
     request.on('end', () => {
       seen.push({ url: request.url, headers: request.headers, body });
-      if (request.url.startsWith('/busy')) response.writeHead(429, { 'retry-after': '2', 'content-type': 'application/json' }).end('{}');
+      if (request.url.startsWith('/busy'))
+        response.writeHead(429, { 'retry-after': '2', 'content-type': 'application/json' }).end('{}');
       else if (request.url.startsWith('/moved')) response.writeHead(307, { location: '/ok' }).end();
       else if (request.url.startsWith('/long')) response.end('x'.repeat((1 << 20) + 1));
       else if (request.url.startsWith('/slow')) hold(response);
       else if (request.url.startsWith('/drop')) request.socket.destroy();
-      else if (request.url.startsWith('/events')) response.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: 1\n\ndata: 2\n\n');
-      else if (request.url.startsWith('/echo')) response.writeHead(401).end(`no such key: ${request.headers.authorization}`);
+      else if (request.url.startsWith('/events'))
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: 1\n\ndata: 2\n\n');
+      else if (request.url.startsWith('/echo'))
+        response.writeHead(401).end(`no such key: ${request.headers.authorization}`);
       else response.end(`you said ${body}`);
     });
   });
@@ -50,16 +53,28 @@ after(() => {
   server.close();
 });
 
-const request = { call: 1, remote: 0, path: '/chat/completions', body: '{"a":1}', stream: false, delay_ms: 0, deadline_ms: 30_000 };
+const request = {
+  call: 1,
+  remote: 0,
+  path: '/chat/completions',
+  body: '{"a":1}',
+  stream: false,
+  delay_ms: 0,
+  deadline_ms: 30_000,
+};
 const noFeed = () => assert.fail('no pieces were asked for');
 const watch = (feed = noFeed) => ({ leaving: () => undefined, feed });
-const reach = (path, more, asked, feed) => attempt(serverTransport({ baseURL: baseURL + path, ...more }), { ...request, ...asked }, watch(feed));
+const reach = (path, more, asked, feed) =>
+  attempt(serverTransport({ baseURL: baseURL + path, ...more }), { ...request, ...asked }, watch(feed));
 
 test('a request is JSON, with the token where there is one', async () => {
   const event = await reach('/ok', { getToken: async () => 'secret' });
   assert.deepEqual([event.type, event.status, event.body], ['response', 200, 'you said {"a":1}']);
   const { url, headers, body } = seen.at(-1);
-  assert.deepEqual([url, headers.authorization, headers['content-type'], body], ['/ok/chat/completions', 'Bearer secret', 'application/json', '{"a":1}']);
+  assert.deepEqual(
+    [url, headers.authorization, headers['content-type'], body],
+    ['/ok/chat/completions', 'Bearer secret', 'application/json', '{"a":1}'],
+  );
   await reach('/ok', { getToken: () => undefined });
   assert.equal(seen.at(-1).headers.authorization, undefined);
 });
@@ -79,7 +94,10 @@ test('what gives no reply is a fault of its kind', async () => {
   const token = await reach('/ok', { getToken: () => Promise.reject(new Error('signed out')) });
   assert.deepEqual([token.fault, token.message, seen.length], ['token', 'signed out', count]);
   assert.equal((await reach('/slow', {}, { deadline_ms: 20 })).fault, 'timeout');
-  assert.equal((await reach('/ok', { getToken: () => new Promise(() => undefined) }, { deadline_ms: 20 })).fault, 'timeout');
+  assert.equal(
+    (await reach('/ok', { getToken: () => new Promise(() => undefined) }, { deadline_ms: 20 })).fault,
+    'timeout',
+  );
 });
 
 test('a token is not repeated in words', async () => {
@@ -97,9 +115,12 @@ test('a reply in pieces is fed until there is enough', async () => {
     return false;
   };
   const event = await reach('/events', {}, { stream: true }, feed);
-  assert.deepEqual([event.type, pieces.map(([text]) => text).join(''), pieces.at(-1)], ['streamed', 'data: 1\n\ndata: 2\n\n', ['', true]]);
+  assert.deepEqual(
+    [event.type, pieces.map(([text]) => text).join(''), pieces.at(-1)],
+    ['streamed', 'data: 1\n\ndata: 2\n\n', ['', true]],
+  );
   const enough = [];
-  await reach('/events', {}, { stream: true }, async (bytes, last) => enough.push(last) > 0);
+  await reach('/events', {}, { stream: true }, async (_bytes, last) => enough.push(last) > 0);
   assert.deepEqual(enough, [false, true]);
   // What is no stream of events is a reply like any other.
   assert.equal((await reach('/busy', {}, { stream: true })).status, 429);
@@ -118,7 +139,13 @@ test('an abort by the caller rejects, before the request and in it', async () =>
 });
 
 test("the browser's own model answers as a server does", async (t) => {
-  const body = JSON.stringify({ messages: [{ role: 'system', content: 's' }, { role: 'user', content: 'u' }], response_format: { json_schema: { schema: { type: 'object' } } } });
+  const body = JSON.stringify({
+    messages: [
+      { role: 'system', content: 's' },
+      { role: 'user', content: 'u' },
+    ],
+    response_format: { json_schema: { schema: { type: 'object' } } },
+  });
   const reachBuiltIn = (stream, feed) => attempt(builtInTransport, { ...request, body, stream }, watch(feed));
   assert.equal((await reachBuiltIn(false)).fault, 'unavailable');
   const log = [];
@@ -126,7 +153,9 @@ test("the browser's own model answers as a server does", async (t) => {
   globalThis.LanguageModel = {
     availability: async () => availability,
     create: async ({ initialPrompts }) => ({
-      prompt: async (prompts, { responseConstraint }) => (log.push([initialPrompts, prompts, responseConstraint]), '{"label":"a"}'),
+      prompt: async (prompts, { responseConstraint }) => (
+        log.push([initialPrompts, prompts, responseConstraint]), '{"label":"a"}'
+      ),
       promptStreaming: () => new Blob(['{"label":', '"a"}']).stream().pipeThrough(new TextDecoderStream()),
       destroy: () => log.push('destroyed'),
     }),
@@ -136,19 +165,31 @@ test("the browser's own model answers as a server does", async (t) => {
   availability = 'available';
   const event = await reachBuiltIn(false);
   assert.deepEqual([event.status, JSON.parse(event.body).choices[0].message.content], [200, '{"label":"a"}']);
-  assert.deepEqual(log, [[[{ role: 'system', content: 's' }], [{ role: 'user', content: 'u' }], { type: 'object' }], 'destroyed']);
+  assert.deepEqual(log, [
+    [[{ role: 'system', content: 's' }], [{ role: 'user', content: 'u' }], { type: 'object' }],
+    'destroyed',
+  ]);
   let events = '';
-  const streamed = await reachBuiltIn(true, async (bytes) => (events += new TextDecoder().decode(bytes), false));
+  const streamed = await reachBuiltIn(true, async (bytes) => ((events += new TextDecoder().decode(bytes)), false));
   assert.equal(streamed.type, 'streamed');
-  const words = events.trim().split('\n\n').map((line) => JSON.parse(line.slice('data: '.length)).choices[0]);
-  assert.deepEqual([words.map(({ delta }) => delta.content ?? '').join(''), words.at(-1).finish_reason], ['{"label":"a"}', 'stop']);
+  const words = events
+    .trim()
+    .split('\n\n')
+    .map((line) => JSON.parse(line.slice('data: '.length)).choices[0]);
+  assert.deepEqual(
+    [words.map(({ delta }) => delta.content ?? '').join(''), words.at(-1).finish_reason],
+    ['{"label":"a"}', 'stop'],
+  );
 });
 
 test('a remote that makes no sense is refused, and a key in a page is not taken by mistake', () => {
   const remote = { baseURL: 'http://127.0.0.1/v1/', model: 'any' };
   const [{ config, url }] = readyRemotes({ ...remote, retries: 1, getToken: () => 'x' });
   assert.deepEqual([config, url], [{ model: 'any', retries: 1 }, 'http://127.0.0.1/v1']);
-  assert.deepEqual([readyRemotes(undefined), readyRemotes([remote, { builtIn: true }]).map(({ url }) => url)], [[], [url, undefined]]);
+  assert.deepEqual(
+    [readyRemotes(undefined), readyRemotes([remote, { builtIn: true }]).map(({ url }) => url)],
+    [[], [url, undefined]],
+  );
   for (const wrong of [
     { ...remote, model: '' },
     { ...remote, baseURL: 'ftp://x' },
@@ -165,9 +206,15 @@ test('a remote that makes no sense is refused, and a key in a page is not taken 
     { builtIn: true, model: 'any' },
     null,
   ]) {
-    assert.throws(() => readyRemotes([wrong].flat()), ({ kind, message }) => kind === 'invalid-input' && !message.includes('key-of-the-user'));
+    assert.throws(
+      () => readyRemotes([wrong].flat()),
+      ({ kind, message }) => kind === 'invalid-input' && !message.includes('key-of-the-user'),
+    );
   }
-  assert.doesNotMatch(JSON.stringify(readyRemotes({ ...remote, apiKey: 'key-of-the-user', dangerouslyAllowBrowserKey: true })), /key-of-the-user/);
+  assert.doesNotMatch(
+    JSON.stringify(readyRemotes({ ...remote, apiKey: 'key-of-the-user', dangerouslyAllowBrowserKey: true })),
+    /key-of-the-user/,
+  );
 });
 
 /** A handle whose engine delegates every text that begins with 'hard', and is done when it comes back. */
@@ -189,11 +236,20 @@ function fakeHandle({ redact = false, width = Infinity, checks = [] } = {}) {
       const turn = (step, started) => ({ turn: { step, ...(started !== undefined && { started }) }, generation: 1 });
       switch (op) {
         case 'decide':
-          return { steps: args.inputs.map((text, call) => (text.startsWith('hard') ? { delegate: { call, redact } } : { done: { output: text, thresholds: args.thresholds } })), checks, generation: 1, record: JSON.stringify(args.inputs) };
+          return {
+            steps: args.inputs.map((text, call) =>
+              text.startsWith('hard')
+                ? { delegate: { call, redact } }
+                : { done: { output: text, thresholds: args.thresholds } },
+            ),
+            checks,
+            generation: 1,
+            record: JSON.stringify(args.inputs),
+          };
         case 'ledger':
           return { merged: '', strange: [], spans: [], summary: { told: args.records } };
         case 'begin':
-          if (underWay === width) return queue.push(args.call), turn({ wait: { call: args.call, for_ms: 60_000 } });
+          if (underWay === width) return (queue.push(args.call), turn({ wait: { call: args.call, for_ms: 60_000 } }));
           underWay += 1;
           return turn(send(args.call));
         case 'decline':
@@ -206,7 +262,12 @@ function fakeHandle({ redact = false, width = Infinity, checks = [] } = {}) {
   };
 }
 
-const triage = (handle, path, redactor) => new Triage(handle, path === undefined ? [] : readyRemotes({ baseURL: baseURL + path, model: 'any' }), redactor).callable();
+const triage = (handle, path, redactor) =>
+  new Triage(
+    handle,
+    path === undefined ? [] : readyRemotes({ baseURL: baseURL + path, model: 'any' }),
+    redactor,
+  ).callable();
 
 test('answers come in the order of the questions, and those that wait go on when they may', async () => {
   const ask = triage(fakeHandle({ width: 4 }), '/slow');
@@ -221,7 +282,10 @@ test('answers come in the order of the questions, and those that wait go on when
   }
   const envelopes = await answers;
   assert.ok(envelopes.slice(1).every(({ event }) => event.type === 'response'));
-  assert.deepEqual(envelopes.map(({ output }) => output), ['easy', 'hard 0', 'hard 1', 'hard 2', 'hard 3', 'hard 4', 'hard 5']);
+  assert.deepEqual(
+    envelopes.map(({ output }) => output),
+    ['easy', 'hard 0', 'hard 1', 'hard 2', 'hard 3', 'hard 4', 'hard 5'],
+  );
   assert.equal(most, 4);
 });
 
@@ -247,8 +311,10 @@ test('what was answered goes into the ledger, and what is checked leaves the ans
   assert.deepEqual((await ask.ledger.summary()).told, ['["easy 0","easy 1"]']);
 });
 
-test('a check that fails is nobody else\'s error', async () => {
-  const ask = triage(fakeHandle({ checks: [{ call: 7, redact: true, index: 0 }] }), '/ok', () => Promise.reject(new Error('no redactor')));
+test("a check that fails is nobody else's error", async () => {
+  const ask = triage(fakeHandle({ checks: [{ call: 7, redact: true, index: 0 }] }), '/ok', () =>
+    Promise.reject(new Error('no redactor')),
+  );
   assert.equal((await ask('easy')).output, 'easy');
   await ask.ledger.summary();
 });
@@ -260,17 +326,25 @@ test('the threshold of a chain is that of its last model', async () => {
   assert.deepEqual((await ask('easy')).thresholds, [0.7, 0.6]);
   ask.thresholds = [0.9, 0.8];
   assert.deepEqual((await ask('easy')).thresholds, [0.9, 0.8]);
-  for (const wrong of [0.5, [0.5], [0.5, 0.5, 0.5], [0.5, NaN], [0.5, undefined]]) assert.throws(() => (ask.thresholds = wrong), { kind: 'invalid-input' });
-  assert.deepEqual([0, 1].map((tier) => tierOf(tier, 2)), [0, 1]);
+  for (const wrong of [0.5, [0.5], [0.5, 0.5, 0.5], [0.5, NaN], [0.5, undefined]])
+    assert.throws(() => (ask.thresholds = wrong), { kind: 'invalid-input' });
+  assert.deepEqual(
+    [0, 1].map((tier) => tierOf(tier, 2)),
+    [0, 1],
+  );
   assert.equal(tierOf(undefined, 1), 0);
-  for (const wrong of [undefined, 2, -1, 0.5, '0', null]) assert.throws(() => tierOf(wrong, 2), { kind: 'invalid-input' });
+  for (const wrong of [undefined, 2, -1, 0.5, '0', null])
+    assert.throws(() => tierOf(wrong, 2), { kind: 'invalid-input' });
 });
 
 test('a number that is none is told by its name, before JSON makes nothing of it', () => {
   const policy = { threshold: 0.5, budget: { usd_per_day: 1 } };
   assert.equal(checkedNumbers('policy', policy), policy);
   for (const wrong of [NaN, -Infinity, null]) {
-    assert.throws(() => checkedNumbers('policy', { budget: { usd_per_day: wrong } }), ({ kind, message }) => kind === 'invalid-input' && message.startsWith('policy.budget.usd_per_day is '));
+    assert.throws(
+      () => checkedNumbers('policy', { budget: { usd_per_day: wrong } }),
+      ({ kind, message }) => kind === 'invalid-input' && message.startsWith('policy.budget.usd_per_day is '),
+    );
   }
 });
 
@@ -278,9 +352,32 @@ test('local models are one or several, each with what is its own', () => {
   const local = { task: 'text-classification', model: '/models/tiny' };
   const calibration = { threshold: 0.8 };
   const alone = readyChain({ ...local, dtype: 'q8', threshold: 0.7 }, calibration);
-  assert.deepEqual(alone, { task: local.task, model: local.model, options: { dtype: 'q8' }, next: [], local: [{ threshold: 0.7, calibration }] });
-  const { options, next, local: trusts } = readyChain([{ ...local, threshold: 0.7 }, { ...local, dtype: 'q8', worker: false, calibration }], undefined);
-  assert.deepEqual([options, next, trusts], [{ worker: false }, [{ ...local, revision: undefined, options: { dtype: 'q8' } }], [{ threshold: 0.7 }, { calibration }]]);
+  assert.deepEqual(alone, {
+    task: local.task,
+    model: local.model,
+    options: { dtype: 'q8' },
+    next: [],
+    local: [{ threshold: 0.7, calibration }],
+  });
+  const {
+    options,
+    next,
+    local: trusts,
+  } = readyChain(
+    [
+      { ...local, threshold: 0.7 },
+      { ...local, dtype: 'q8', worker: false, calibration },
+    ],
+    undefined,
+  );
+  assert.deepEqual(
+    [options, next, trusts],
+    [
+      { worker: false },
+      [{ ...local, revision: undefined, options: { dtype: 'q8' } }],
+      [{ threshold: 0.7 }, { calibration }],
+    ],
+  );
   for (const [wrong, given] of [
     [undefined],
     [[]],
@@ -289,7 +386,12 @@ test('local models are one or several, each with what is its own', () => {
     [[local, { ...local, model: 3 }]],
     [[local, { ...local, signal: new AbortController().signal }]],
     [[local, { ...local, treshold: 0.5 }]],
-    [[{ ...local, device: 'wasm' }, { ...local, device: 'webgpu' }]],
+    [
+      [
+        { ...local, device: 'wasm' },
+        { ...local, device: 'webgpu' },
+      ],
+    ],
     [[local, local], calibration],
   ]) {
     assert.throws(() => readyChain(wrong, given), { kind: 'invalid-input' }, JSON.stringify(wrong));
@@ -304,7 +406,10 @@ test('an abort gives up every call that is under way', async () => {
   while (waiting.length < 2) await new Promise(setImmediate);
   controller.abort();
   await assert.rejects(answers, { name: 'AbortError' });
-  assert.deepEqual(handle.notes, [['abandon', 0], ['abandon', 1]]);
+  assert.deepEqual(handle.notes, [
+    ['abandon', 0],
+    ['abandon', 1],
+  ]);
 });
 
 test('what is to be redacted goes through the redactor, or nowhere', async () => {
@@ -315,14 +420,19 @@ test('what is to be redacted goes through the redactor, or nowhere', async () =>
   const count = seen.length;
   const without = await triage(fakeHandle({ redact: true }), '/ok')('hard');
   const broken = await triage(fakeHandle({ redact: true }), '/ok', () => Promise.reject(new Error('no model')))('hard');
-  assert.deepEqual([without.reason, broken.reason, broken.detail, seen.length], ['redactor-unavailable', 'redactor-unavailable', 'no model', count]);
+  assert.deepEqual(
+    [without.reason, broken.reason, broken.detail, seen.length],
+    ['redactor-unavailable', 'redactor-unavailable', 'no model', count],
+  );
 });
 
 test('a redactor is a function or a model, and nothing is loaded before it is asked', async () => {
   const find = async () => [];
   assert.equal(readyRedactor(find, {}).find, find);
-  for (const named of [undefined, '/models/rampart', { model: '/models/rampart', dtype: 'q4' }]) await readyRedactor(named, { worker: false }).release();
-  for (const wrong of ['', 3, {}, { model: '' }]) assert.throws(() => readyRedactor(wrong, {}), { kind: 'invalid-input' });
+  for (const named of [undefined, '/models/rampart', { model: '/models/rampart', dtype: 'q4' }])
+    await readyRedactor(named, { worker: false }).release();
+  for (const wrong of ['', 3, {}, { model: '' }])
+    assert.throws(() => readyRedactor(wrong, {}), { kind: 'invalid-input' });
 });
 
 test('those that wait in an engine that has died go on in the next one', async () => {
@@ -345,7 +455,10 @@ test('the page is told what leaves', async () => {
   await triage(fakeHandle(), '/ok')(['easy', 'hard'], { request_callback: (sent) => told.push(sent) });
   assert.deepEqual(told, [{ url: `${baseURL}/ok/chat/completions`, body: request.body, index: 1 }]);
   // What does not leave is not told of.
-  const ask = new Triage(fakeHandle(), readyRemotes({ baseURL: `${baseURL}/ok`, model: 'any', getToken: () => Promise.reject(new Error('signed out')) })).callable();
+  const ask = new Triage(
+    fakeHandle(),
+    readyRemotes({ baseURL: `${baseURL}/ok`, model: 'any', getToken: () => Promise.reject(new Error('signed out')) }),
+  ).callable();
   await ask('hard', { request_callback: (sent) => told.push(sent) });
   assert.equal(told.length, 1);
 });

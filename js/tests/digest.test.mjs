@@ -44,7 +44,11 @@ test('where no worker is ready it is digested here', async () => {
 });
 
 test('a worker that fails is not waited for', async () => {
-  for (const fails of [(self) => self.onmessage({ data: 'no memory' }), (self) => self.onmessageerror(), (self) => self.onerror({ message: 'no memory', preventDefault() {} })]) {
+  for (const fails of [
+    (self) => self.onmessage({ data: 'no memory' }),
+    (self) => self.onmessageerror(),
+    (self) => self.onerror({ message: 'no memory', preventDefault() {} }),
+  ]) {
     const started = { ...worker(), postMessage: () => queueMicrotask(() => fails(started)) };
     const digester = new Digester(LARGE.length, () => started);
     started.onmessage({ data: 'ready' });

@@ -19,8 +19,19 @@ const RELAXED = { ...BASELINE, relaxedSimd: true };
 const THREADS = { ...RELAXED, noThreads: undefined };
 
 /** A supervisor whose engines share the artefacts of one thread, as in place. */
-function supervise({ device = 'wasm', adapter = null, wasm = fakeWasm(), oneThread = true, abilities = BASELINE, broken = [], ...settings } = {}) {
-  Object.defineProperty(globalThis, 'navigator', { value: { gpu: { requestAdapter: async () => adapter } }, configurable: true });
+function supervise({
+  device = 'wasm',
+  adapter = null,
+  wasm = fakeWasm(),
+  oneThread = true,
+  abilities = BASELINE,
+  broken = [],
+  ...settings
+} = {}) {
+  Object.defineProperty(globalThis, 'navigator', {
+    value: { gpu: { requestAdapter: async () => adapter } },
+    configurable: true,
+  });
   fakeFetch(CONFIG);
   const opened = [];
   const open = async (build, _, threads) => {
@@ -31,7 +42,11 @@ function supervise({ device = 'wasm', adapter = null, wasm = fakeWasm(), oneThre
   const thread = () => ({ open, stopped: new Set(), abilities: () => abilities });
   const shared = thread();
   const connect = () => new InPlaceConnection(new Engine(oneThread ? shared : thread()));
-  return { opened, log: wasm.log, supervisor: new Supervisor(connect, { device, wasmPaths: {}, cpuBuild: 'auto', numThreads: 0, ...settings }) };
+  return {
+    opened,
+    log: wasm.log,
+    supervisor: new Supervisor(connect, { device, wasmPaths: {}, cpuBuild: 'auto', numThreads: 0, ...settings }),
+  };
 }
 const run = (supervisor, model, inputs, signal) => supervisor.request(model, 'run', { inputs, options: {} }, signal);
 const labels = (output) => output.map(([first]) => first.label);
@@ -40,7 +55,10 @@ test('a model is loaded and run, and the visitor without an adapter never gets t
   const { supervisor, opened } = supervise({ device: 'auto' });
   const model = await supervisor.load(LOAD, {});
   assert.deepEqual(labels(await run(supervisor, model, ['a', 'b'])), ['a', 'b']);
-  assert.deepEqual([opened, model.info.device.kind, model.info.device.reason], [['cpu'], 'wasm', 'No WebGPU adapter was found.']);
+  assert.deepEqual(
+    [opened, model.info.device.kind, model.info.device.reason],
+    [['cpu'], 'wasm', 'No WebGPU adapter was found.'],
+  );
 });
 
 test('WebGPU is taken where it proves right, and given up where it does not', async () => {
@@ -72,7 +90,10 @@ test('the CPU gets the best build that the browser can run', async () => {
   for (const [settings, build, threads] of cases) {
     const { supervisor, opened } = supervise(settings);
     const { device } = (await supervisor.load(LOAD, {})).info;
-    assert.deepEqual([opened, device.build, device.threads, device.reason], [[build], build, threads, 'The CPU was asked for.']);
+    assert.deepEqual(
+      [opened, device.build, device.threads, device.reason],
+      [[build], build, threads, 'The CPU was asked for.'],
+    );
   }
 });
 
@@ -81,7 +102,10 @@ test('a build that was asked for and cannot run is a typed error that says why',
     [{ abilities: RELAXED, cpuBuild: 'cpu-threads' }, /not cross-origin isolated/],
     [{ abilities: BASELINE, cpuBuild: 'cpu-relaxed' }, /no relaxed SIMD/],
   ]) {
-    await assert.rejects(supervise(settings).supervisor.load(LOAD, {}), (error) => kind('backend-unavailable')(error) && message.test(error.message));
+    await assert.rejects(
+      supervise(settings).supervisor.load(LOAD, {}),
+      (error) => kind('backend-unavailable')(error) && message.test(error.message),
+    );
   }
 });
 
@@ -96,12 +120,23 @@ test('a build that does not start leads to the next, and threads that were asked
 });
 
 test('files come in rounds, weights in slices, an optional one may be missing', async () => {
-  const wasm = fakeWasm({ rounds: [[{ name: 'config.json', optional: false }, { name: 'pilot.json', optional: true }], [{ name: 'w', optional: false }]] });
+  const wasm = fakeWasm({
+    rounds: [
+      [
+        { name: 'config.json', optional: false },
+        { name: 'pilot.json', optional: true },
+      ],
+      [{ name: 'w', optional: false }],
+    ],
+  });
   const { supervisor } = supervise({ wasm });
   fakeFetch({ ...CONFIG, [`${FOLDER.url}w`]: () => new Response(new Uint8Array(5 << 20)) });
   const events = [];
   await supervisor.load(LOAD, { onProgress: (info) => events.push(info.status) });
-  assert.deepEqual(wasm.log.filter(([what, name]) => what !== 'supply' || name === 'w'), [['missing', 'pilot.json'], ...Array(5).fill(['supply', 'w', 1 << 20, false]), ['supply', 'w', 0, true]]);
+  assert.deepEqual(
+    wasm.log.filter(([what, name]) => what !== 'supply' || name === 'w'),
+    [['missing', 'pilot.json'], ...Array(5).fill(['supply', 'w', 1 << 20, false]), ['supply', 'w', 0, true]],
+  );
   assert.deepEqual([events[0], events.at(-1), events.includes('progress_total')], ['initiate', 'ready', true]);
 });
 
@@ -109,7 +144,10 @@ test('a wrong file ends the load with its address and frees the loader', async (
   const { supervisor, log } = supervise();
   const page = () => new Response('<!doctype html>', { headers: { 'content-type': 'text/html' } });
   fakeFetch({ [`${FOLDER.url}config.json`]: page });
-  await assert.rejects(supervisor.load(LOAD, {}), (error) => kind('invalid-artefact')(error) && error.message.includes('config.json is an HTML page'));
+  await assert.rejects(
+    supervisor.load(LOAD, {}),
+    (error) => kind('invalid-artefact')(error) && error.message.includes('config.json is an HTML page'),
+  );
   fakeFetch({});
   await assert.rejects(supervisor.load(LOAD, {}), kind('invalid-artefact'));
   assert.deepEqual(log, [['free loader'], ['free loader']]);
@@ -120,7 +158,10 @@ test('many inputs go in slices of 32, and an abort is heard between them', async
   const model = await supervisor.load(LOAD, {});
   const inputs = Array.from({ length: 70 }, (_, i) => `text ${i}`);
   assert.deepEqual(labels(await run(supervisor, model, inputs)), inputs);
-  assert.deepEqual(log.filter(([what]) => what === 'run').map(([, , count]) => count), [32, 32, 6]);
+  assert.deepEqual(
+    log.filter(([what]) => what === 'run').map(([, , count]) => count),
+    [32, 32, 6],
+  );
   const controller = new AbortController();
   const aborted = run(supervisor, model, inputs, controller.signal);
   controller.abort('enough');
@@ -131,7 +172,11 @@ test('many inputs go in slices of 32, and an abort is heard between them', async
 test('features of several slices come as one batch', async () => {
   const { supervisor } = supervise();
   const model = await supervisor.load({ ...LOAD, task: 'feature-extraction' }, {});
-  const { dims, data } = await run(supervisor, model, Array.from({ length: 33 }, () => 'ab'));
+  const { dims, data } = await run(
+    supervisor,
+    model,
+    Array.from({ length: 33 }, () => 'ab'),
+  );
   assert.deepEqual([dims, data.length, data[64]], [[33, 2], 66, 2]);
 });
 
@@ -146,7 +191,10 @@ test('an error of the model is its own, and the engine goes on', async () => {
 test('a panic rejects what was pending; the next call finds a fresh engine with its model', async () => {
   const { supervisor, opened } = supervise({ oneThread: false });
   const model = await supervisor.load(LOAD, {});
-  const [first, second] = await Promise.allSettled([run(supervisor, model, ['panic']), run(supervisor, model, ['behind it'])]);
+  const [first, second] = await Promise.allSettled([
+    run(supervisor, model, ['panic']),
+    run(supervisor, model, ['behind it']),
+  ]);
   for (const { reason } of [first, second]) assert.deepEqual([reason.kind, reason.retryable], ['internal', true]);
   assert.deepEqual(labels(await run(supervisor, model, ['a'])), ['a']);
   assert.deepEqual(opened, ['cpu', 'cpu']);
@@ -190,7 +238,10 @@ test('a panic on the GPU is taken for the loss of the device', async () => {
   const { supervisor, log } = supervise({ device: 'auto', adapter: {} });
   const model = await supervisor.load(LOAD, {});
   await assert.rejects(run(supervisor, model, ['panic']), kind('internal'));
-  assert.deepEqual(log.filter(([what]) => what === 'run').map(([, device]) => device), ['webgpu', 'wasm']);
+  assert.deepEqual(
+    log.filter(([what]) => what === 'run').map(([, device]) => device),
+    ['webgpu', 'wasm'],
+  );
 });
 
 test('an aborted load leaves nothing behind', async () => {
@@ -200,14 +251,19 @@ test('an aborted load leaves nothing behind', async () => {
   await assert.rejects(supervisor.load(LOAD, { signal: controller.signal }), kind('cancelled'));
   fakeFetch(CONFIG);
   const model = await supervisor.load(LOAD, {});
-  assert.deepEqual(log.filter(([what]) => what.startsWith('free')), [['free loader']]);
+  assert.deepEqual(
+    log.filter(([what]) => what.startsWith('free')),
+    [['free loader']],
+  );
   await supervisor.notify(model, 'dispose', {});
   assert.deepEqual(log.at(-1), ['free pipeline']);
 });
 
 test('the models of a chain are loaded one after the other and let go of together', async () => {
   const { supervisor, log } = supervise();
-  const next = (url) => [{ task: LOAD.task, model: '/models/next', folder: { ...FOLDER, url }, options: { dtype: 'q8' } }];
+  const next = (url) => [
+    { task: LOAD.task, model: '/models/next', folder: { ...FOLDER, url }, options: { dtype: 'q8' } },
+  ];
   const other = `${FOLDER.url}next/`;
   const requests = fakeFetch({ ...CONFIG, [`${other}config.json`]: () => Response.json({}) });
   const model = await supervisor.load({ ...LOAD, cascade: {}, next: next(other) }, {});
@@ -231,13 +287,19 @@ test('a call of an engine that is gone is decided again and gets the same event'
   await assert.rejects(supervisor.request(model, 'decide', { ...question, inputs: ['panic'] }), kind('internal'));
   const event = { type: 'response', status: 200, body: '{}', elapsed_ms: 1 };
   const { call } = steps[0].delegate;
-  const { turn: { step } } = await supervisor.request(model, 'resume', { ...question, call, generation, stream: false, event });
+  const {
+    turn: { step },
+  } = await supervisor.request(model, 'resume', { ...question, call, generation, stream: false, event });
   assert.deepEqual([step.done.output, step.done.route], ['hard', 'remote']);
 });
 
 const GRAPH = { ...LOAD, task: 'model', graph: { file: 'm.onnx', externalData: ['m.onnx_data'], options: {} } };
-const FILES = Object.fromEntries(['m.onnx', 'm.onnx_data'].map((name) => [FOLDER.url + name, () => new Response(new Uint8Array(3))]));
-const numbers = (first) => [{ name: 'x', type: 'float32', dims: [1, 2], bytes: new Uint8Array(Float32Array.of(first, 5).buffer) }];
+const FILES = Object.fromEntries(
+  ['m.onnx', 'm.onnx_data'].map((name) => [FOLDER.url + name, () => new Response(new Uint8Array(3))]),
+);
+const numbers = (first) => [
+  { name: 'x', type: 'float32', dims: [1, 2], bytes: new Uint8Array(Float32Array.of(first, 5).buffer) },
+];
 const infer = async (supervisor, model, first, signal) => {
   const [{ name, bytes }] = await supervisor.request(model, 'infer', { inputs: numbers(first) }, signal);
   return [name, ...new Float32Array(bytes.slice().buffer)];
@@ -248,13 +310,19 @@ test('a graph is loaded with the files beside it, tells its ports, and is run an
   const requests = fakeFetch(FILES);
   const model = await supervisor.load(GRAPH, {});
   assert.deepEqual(requests.toSorted(), [`GET ${FOLDER.url}m.onnx`, `GET ${FOLDER.url}m.onnx_data`]);
-  assert.deepEqual([model.info.inputs, model.info.outputs], [[{ name: 'x', type: 'float32', dims: ['batch', 2] }], [{ name: 'y', type: 'float32', dims: undefined }]]);
+  assert.deepEqual(
+    [model.info.inputs, model.info.outputs],
+    [[{ name: 'x', type: 'float32', dims: ['batch', 2] }], [{ name: 'y', type: 'float32', dims: undefined }]],
+  );
   assert.deepEqual(await infer(supervisor, model, 7), ['y', 7, 5]);
   await assert.rejects(infer(supervisor, model, 2), kind('invalid-input'));
   await assert.rejects(infer(supervisor, model, 7, AbortSignal.abort()), kind('cancelled'));
   await supervisor.notify(model, 'dispose', {});
   assert.deepEqual(log.at(-1), ['free graph']);
-  await assert.rejects(supervisor.load({ ...GRAPH, graph: { file: 'm.onnx', externalData: ['../m'], options: {} } }, {}), kind('invalid-input'));
+  await assert.rejects(
+    supervisor.load({ ...GRAPH, graph: { file: 'm.onnx', externalData: ['../m'], options: {} } }, {}),
+    kind('invalid-input'),
+  );
 });
 
 test('a graph that loses its device is loaded again on the CPU and run there', async () => {
@@ -262,6 +330,9 @@ test('a graph that loses its device is loaded again on the CPU and run there', a
   fakeFetch(FILES);
   const model = await supervisor.load(GRAPH, {});
   assert.deepEqual(await infer(supervisor, model, 3), ['y', 3, 5]);
-  assert.deepEqual(log.filter(([what]) => what === 'infer').map(([, device]) => device), ['webgpu', 'wasm']);
+  assert.deepEqual(
+    log.filter(([what]) => what === 'infer').map(([, device]) => device),
+    ['webgpu', 'wasm'],
+  );
   assert.match(model.info.device.reason, /the device was lost/);
 });

@@ -75,7 +75,10 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     }
     async run(tensors) {
       log.push(['infer', this.device.kind, tensors.length]);
-      misbehave(tensors.map(({ bytes }) => ({ 1: 'panic', 2: 'refuse', 3: 'lose' })[new Float32Array(bytes.slice().buffer)[0]]), this.device);
+      misbehave(
+        tensors.map(({ bytes }) => ({ 1: 'panic', 2: 'refuse', 3: 'lose' })[new Float32Array(bytes.slice().buffer)[0]]),
+        this.device,
+      );
       return tensors.map((tensor) => ({ ...tensor, name: 'y' }));
     }
     free() {
@@ -93,7 +96,8 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       log.push(['run', this.device.kind, inputs.length]);
       misbehave(inputs, this.device);
       if (inputs.includes('hang')) return new Promise(() => undefined);
-      if (this.task === 'feature-extraction') return { dims: [inputs.length, 2], data: Float32Array.from(inputs.flatMap((text) => [text.length, 1])) };
+      if (this.task === 'feature-extraction')
+        return { dims: [inputs.length, 2], data: Float32Array.from(inputs.flatMap((text) => [text.length, 1])) };
       return inputs.map((text) => [{ label: text, score: 1 }].slice(0, options.top_k ?? 1));
     }
     free() {
@@ -124,7 +128,11 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     }
     begin(call) {
       const body = JSON.stringify({ text: this.#text(call) });
-      return { step: { send: { call, remote: 0, path: '/chat/completions', body, stream: false, delay_ms: 0, deadline_ms: 1000 } } };
+      return {
+        step: {
+          send: { call, remote: 0, path: '/chat/completions', body, stream: false, delay_ms: 0, deadline_ms: 1000 },
+        },
+      };
     }
     resume(call, event) {
       const output = this.#text(call);

@@ -15,8 +15,15 @@ const sha256 = (text) => createHash('sha256').update(text).digest('hex');
 /** The file as text; undefined where it is not there. */
 async function get(folder, request, { signal = new AbortController().signal, useBrowserCache = true } = {}) {
   const written = [];
-  const sink = { expect: (bytes) => written.push(bytes), write: (bytes) => written.push(new TextDecoder().decode(bytes)) };
-  const there = await fetchFile(folder, request, sink, { useBrowserCache, progress: new Progress('m', () => undefined), signal });
+  const sink = {
+    expect: (bytes) => written.push(bytes),
+    write: (bytes) => written.push(new TextDecoder().decode(bytes)),
+  };
+  const there = await fetchFile(folder, request, sink, {
+    useBrowserCache,
+    progress: new Progress('m', () => undefined),
+    signal,
+  });
   return there ? written.filter((part) => typeof part === 'string').join('') : undefined;
 }
 const file = (text, headers) => () => new Response(text, { headers });
@@ -63,7 +70,10 @@ test('a digest is checked on what comes and on what was kept', async () => {
   assert.equal(await get(OWN, { ...REQUEST, sha256: sha256('one') }), 'one');
   entries.set(URL_OF, new Response('bad', { headers: { 'content-length': '3' } }));
   assert.equal(await get(OWN, { ...REQUEST, sha256: sha256('one') }), 'one');
-  await assert.rejects(get(OWN, { ...REQUEST, sha256: sha256('two') }), { kind: 'invalid-artefact', message: /digest/ });
+  await assert.rejects(get(OWN, { ...REQUEST, sha256: sha256('two') }), {
+    kind: 'invalid-artefact',
+    message: /digest/,
+  });
 });
 
 test('a digest that cannot be computed is a typed error', async () => {
@@ -127,7 +137,11 @@ test('bytes are handed over as they come, once it is seen that they are no page'
   fakeFetch({ [URL_OF]: () => new Response(stream, { headers: { 'content-length': '200' } }) });
   const written = [];
   const sink = { expect: (bytes) => written.push(`expect ${bytes}`), write: (bytes) => written.push(bytes.length) };
-  const fetched = fetchFile(OWN, REQUEST, sink, { useBrowserCache: false, progress: new Progress('m', () => undefined), signal: new AbortController().signal });
+  const fetched = fetchFile(OWN, REQUEST, sink, {
+    useBrowserCache: false,
+    progress: new Progress('m', () => undefined),
+    signal: new AbortController().signal,
+  });
   const turns = () => new Promise((resolve) => setTimeout(resolve));
   for (const length of [30, 40, 100]) source.enqueue(new Uint8Array(length));
   await turns();
@@ -141,9 +155,19 @@ test('bytes are handed over as they come, once it is seen that they are no page'
 
 test('what the receiver throws ends the download and is thrown on', async () => {
   let cancelled = false;
-  const stream = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(100)), cancel: () => void (cancelled = true) });
+  const stream = new ReadableStream({
+    pull: (controller) => controller.enqueue(new Uint8Array(100)),
+    cancel: () => void (cancelled = true),
+  });
   fakeFetch({ [URL_OF]: () => new Response(stream) });
   const sink = { expect() {}, write: () => assert.fail('no tensor') };
-  await assert.rejects(fetchFile(OWN, REQUEST, sink, { useBrowserCache: true, progress: new Progress('m', () => undefined), signal: new AbortController().signal }), /no tensor/);
+  await assert.rejects(
+    fetchFile(OWN, REQUEST, sink, {
+      useBrowserCache: true,
+      progress: new Progress('m', () => undefined),
+      signal: new AbortController().signal,
+    }),
+    /no tensor/,
+  );
   assert.deepEqual([cancelled, entries.size], [true, 0]);
 });

@@ -16,7 +16,11 @@ function workers(fails = []) {
       postMessage(message) {
         worker.given = message;
         const fault = fails[started.indexOf(worker)];
-        queueMicrotask(() => (fault === undefined ? worker.onmessage({ data: 'ready' }) : worker.onerror({ message: fault, preventDefault() {} })));
+        queueMicrotask(() =>
+          fault === undefined
+            ? worker.onmessage({ data: 'ready' })
+            : worker.onerror({ message: fault, preventDefault() {} }),
+        );
       },
     };
     started.push(worker);
@@ -38,7 +42,10 @@ test('one that fails is let go of, and the others help', async () => {
   const { started, start } = workers([undefined, 'no memory', '']);
   const helpers = new Helpers(3, start);
   assert.equal(await helpers.join(INSTANCE), 1);
-  assert.deepEqual(started.map(({ terminated }) => terminated), [false, true, true]);
+  assert.deepEqual(
+    started.map(({ terminated }) => terminated),
+    [false, true, true],
+  );
   assert.match(helpers.fault, /no memory|could not be loaded/);
 });
 

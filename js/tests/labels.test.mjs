@@ -17,11 +17,20 @@ test('what has no label is asked about once, and what is known is not', async ()
   const labelled = [{ text: 'text 0', label: 'spam', labelled_by: 'another' }];
   const consult = async (lot) => (asked.push(...lot), lot.map(() => remote('spam')));
   const { examples, labels } = await label(texts, labelled, consult, (count) => done.push(count));
-  assert.deepEqual(asked, TEXTS.slice(1).map(({ text }) => text));
+  assert.deepEqual(
+    asked,
+    TEXTS.slice(1).map(({ text }) => text),
+  );
   assert.deepEqual(labels, { given: 1, asked: 21, unanswered: 0, models: ['another', 'general'] });
-  assert.deepEqual(examples.map(({ text }) => text), texts.map(({ text }) => text));
+  assert.deepEqual(
+    examples.map(({ text }) => text),
+    texts.map(({ text }) => text),
+  );
   assert.equal(labelled.length, 20);
-  assert.ok(done.length > 1 && done.at(-1) === texts.length && done.toSorted((a, b) => a - b).join() === done.join(), String(done));
+  assert.ok(
+    done.length > 1 && done.at(-1) === texts.length && done.toSorted((a, b) => a - b).join() === done.join(),
+    String(done),
+  );
   const again = await label(texts, labelled, nobody, () => undefined);
   assert.deepEqual(again, { examples, labels });
 });
@@ -35,8 +44,12 @@ test('what is not answered is left out and counted', async () => {
 test('a cap ends the asking, and what was answered is kept', async () => {
   const labelled = [];
   let left = 11;
-  const consult = async (lot) => lot.map(() => (left-- > 0 ? remote('ham') : local('usd-per-day', 'the cap on money a day is reached')));
-  await assert.rejects(label(TEXTS, labelled, consult, () => undefined), kind('budget-exhausted', /cap on money a day.* 11 texts/));
+  const consult = async (lot) =>
+    lot.map(() => (left-- > 0 ? remote('ham') : local('usd-per-day', 'the cap on money a day is reached')));
+  await assert.rejects(
+    label(TEXTS, labelled, consult, () => undefined),
+    kind('budget-exhausted', /cap on money a day.* 11 texts/),
+  );
   assert.equal(labelled.length, 11);
   left = 9;
   const { labels } = await label(TEXTS, labelled, consult, () => undefined);
@@ -47,7 +60,10 @@ test('where nobody answers the asking ends soon', async () => {
   for (const reason of ['remote-unreachable', 'local-only', 'no-remote', 'breaker-open']) {
     let lots = 0;
     const consult = async (lot) => (lots++, lot.map(() => local(reason)));
-    await assert.rejects(label(TEXTS, [], consult, () => undefined), kind('remote', new RegExp(reason)));
+    await assert.rejects(
+      label(TEXTS, [], consult, () => undefined),
+      kind('remote', new RegExp(reason)),
+    );
     assert.equal(lots, 1);
   }
 });
@@ -56,7 +72,10 @@ test('what fails in the middle leaves what was answered before', async () => {
   const labelled = [];
   let lots = 0;
   const consult = async (lot) => (lots++ > 0 ? Promise.reject(new Error('aborted')) : lot.map(() => remote('ham')));
-  await assert.rejects(label(TEXTS, labelled, consult, () => undefined), /aborted/);
+  await assert.rejects(
+    label(TEXTS, labelled, consult, () => undefined),
+    /aborted/,
+  );
   assert.equal(labelled.length, 8);
 });
 

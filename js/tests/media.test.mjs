@@ -11,7 +11,14 @@ const END = 1 << 16;
 
 test('a file may be a blob, a buffer or what looks into one', async () => {
   const bytes = Uint8Array.of(1, 2, 3, 4);
-  for (const input of [bytes, bytes.buffer, new Blob([bytes]), new File([bytes], 'x'), new DataView(bytes.buffer), new Uint16Array(bytes.buffer)]) {
+  for (const input of [
+    bytes,
+    bytes.buffer,
+    new Blob([bytes]),
+    new File([bytes], 'x'),
+    new DataView(bytes.buffer),
+    new Uint16Array(bytes.buffer),
+  ]) {
     assert.deepEqual(await toBytes(input), bytes);
   }
   assert.deepEqual(await toBytes(bytes.subarray(1, 3)), Uint8Array.of(2, 3));
@@ -33,7 +40,8 @@ test('samples are taken as they are, and copied', async () => {
   const taken = await toSamples(samples);
   samples.fill(0);
   assert.deepEqual(taken, Float32Array.of(0.5, 1));
-  for (const input of [7, null, undefined, [0.5], new Float64Array(2), {}]) await assert.rejects(toSamples(input), kind('invalid-input'));
+  for (const input of [7, null, undefined, [0.5], new Float64Array(2), {}])
+    await assert.rejects(toSamples(input), kind('invalid-input'));
 });
 
 test('what cannot be decoded here is said to be', async () => {
@@ -56,7 +64,15 @@ test('pixels are taken as they are, and copied', async () => {
 });
 
 test('results come in the shapes of transformers.js', () => {
-  const file = { label: 'txt', score: 0.4, is_text: true, labels: [{ label: 'c', score: 0.4 }, { label: 'cpp', score: 0.3 }] };
+  const file = {
+    label: 'txt',
+    score: 0.4,
+    is_text: true,
+    labels: [
+      { label: 'c', score: 0.4 },
+      { label: 'cpp', score: 0.3 },
+    ],
+  };
   assert.deepEqual(shape('file-classification', [file], false, 1), [{ label: 'txt', score: 0.4 }]);
   assert.deepEqual(shape('file-classification', [file, file], true, 1), Array(2).fill({ label: 'txt', score: 0.4 }));
   assert.deepEqual(shape('file-classification', [file], false, 2), file.labels);

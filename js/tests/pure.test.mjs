@@ -11,8 +11,8 @@ import { shape } from '../modules/pipeline.js';
 import { Progress } from '../modules/progress.js';
 import { Queue } from '../modules/queue.js';
 import { absolutePaths, resolveFile, resolveModel } from '../modules/resolve.js';
-import { joinFeatures } from '../modules/shapes.js';
 import { remoteAddress } from '../modules/server.js';
+import { joinFeatures } from '../modules/shapes.js';
 
 const BASE = 'https://page.example/app/index.html';
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
@@ -43,15 +43,18 @@ test('a model is a folder of the page, of an address or of the host that was set
     ['org/spam', undefined, env, 'https://page.example/models/org/spam/'],
     ['org/spam', COMMIT, hub, `https://hub.example/org/spam/resolve/${COMMIT}/`],
   ];
-  for (const [model, revision, settings, url] of cases) assert.equal(resolveModel(model, revision, settings, BASE).url, url);
+  for (const [model, revision, settings, url] of cases)
+    assert.equal(resolveModel(model, revision, settings, BASE).url, url);
   assert.equal(resolveModel('org/spam', COMMIT, hub, BASE).immutable, true);
   assert.equal(resolveModel('org/spam', 'v1.0', hub, BASE).immutable, false);
 });
 
 test('a name that is none and a revision that moves are refused', () => {
   const hub = { ...env, remoteHost: 'https://hub.example/' };
-  for (const model of ['', ' ', 7, undefined, 'a/../../b', 'file:x', 'a?b']) assert.throws(() => resolveModel(model, undefined, env, BASE), kind('invalid-input'));
-  for (const revision of [undefined, '', 'main', 'HEAD']) assert.throws(() => resolveModel('org/spam', revision, hub, BASE), kind('invalid-input'));
+  for (const model of ['', ' ', 7, undefined, 'a/../../b', 'file:x', 'a?b'])
+    assert.throws(() => resolveModel(model, undefined, env, BASE), kind('invalid-input'));
+  for (const revision of [undefined, '', 'main', 'HEAD'])
+    assert.throws(() => resolveModel('org/spam', revision, hub, BASE), kind('invalid-input'));
   assert.throws(() => resolveModel('spam', undefined, env, undefined), kind('invalid-input'));
 });
 
@@ -67,15 +70,20 @@ test('a file is one of the page, of an address or of the host that was set', () 
   ];
   for (const [address, settings, url, file] of cases) {
     const place = resolveFile(address, COMMIT, settings, BASE);
-    assert.deepEqual([place.folder.url, place.file, place.folder.immutable], [url, file, settings === hub && file.startsWith('onnx/')], address);
+    assert.deepEqual(
+      [place.folder.url, place.file, place.folder.immutable],
+      [url, file, settings === hub && file.startsWith('onnx/')],
+      address,
+    );
   }
   for (const address of ['', '/models/x/', 'https://other.example/', 'a/../../b.onnx', 7, undefined]) {
     assert.throws(() => resolveFile(address, COMMIT, env, BASE), kind('invalid-input'), String(address));
   }
-  for (const address of ['org/x', 'org/x/', 'org/x/../../y/z.onnx']) assert.throws(() => resolveFile(address, COMMIT, hub, BASE), kind('invalid-input'), address);
+  for (const address of ['org/x', 'org/x/', 'org/x/../../y/z.onnx'])
+    assert.throws(() => resolveFile(address, COMMIT, hub, BASE), kind('invalid-input'), address);
 });
 
-test('the addresses of the .wasm files are the page\'s', () => {
+test("the addresses of the .wasm files are the page's", () => {
   assert.deepEqual(absolutePaths({ gpu: 'gpu.wasm' }, BASE), { gpu: 'https://page.example/app/gpu.wasm' });
   assert.deepEqual(absolutePaths({}, undefined), {});
   assert.throws(() => absolutePaths({ cpu: 'cpu.wasm' }, undefined), kind('invalid-input'));
@@ -85,7 +93,10 @@ test('an error goes over a message and comes back the same', () => {
   const error = new PilotLightError('remote', 'it failed', { retryable: true, cause: new TypeError('why') });
   const back = fromFacts(structuredClone(toFacts(error)));
   assert.ok(back instanceof PilotLightError);
-  assert.deepEqual([back.name, back.kind, back.message, back.retryable, back.cause.message], ['PilotLightError', 'remote', 'it failed', true, 'why']);
+  assert.deepEqual(
+    [back.name, back.kind, back.message, back.retryable, back.cause.message],
+    ['PilotLightError', 'remote', 'it failed', true, 'why'],
+  );
 });
 
 test('an abort is an AbortError with the reason of its signal', () => {
@@ -94,10 +105,15 @@ test('an abort is an AbortError with the reason of its signal', () => {
 });
 
 test('what WebAssembly throws keeps its kind, a trap is internal', () => {
-  const typed = toPilotLightError(Object.assign(new Error('lying header'), { kind: 'invalid-artefact', retryable: false }));
+  const typed = toPilotLightError(
+    Object.assign(new Error('lying header'), { kind: 'invalid-artefact', retryable: false }),
+  );
   assert.deepEqual([typed.kind, typed.message], ['invalid-artefact', 'lying header']);
   const trap = new WebAssembly.RuntimeError('unreachable');
-  assert.deepEqual([isTrap(trap), toPilotLightError(trap).kind, toPilotLightError(trap).retryable], [true, 'internal', true]);
+  assert.deepEqual(
+    [isTrap(trap), toPilotLightError(trap).kind, toPilotLightError(trap).retryable],
+    [true, 'internal', true],
+  );
   assert.equal(isTrap(new Error('unreachable')), false);
   assert.equal(toPilotLightError('words').message, 'words');
 });
@@ -105,14 +121,18 @@ test('what WebAssembly throws keeps its kind, a trap is internal', () => {
 test('inputs are strings', () => {
   assert.deepEqual(toInputs(''), ['']);
   assert.deepEqual(toInputs([]), []);
-  for (const wrong of [1, null, undefined, {}, ['a', 2], [['a']]]) assert.throws(() => toInputs(wrong), kind('invalid-input'));
+  for (const wrong of [1, null, undefined, {}, ['a', 2], [['a']]])
+    assert.throws(() => toInputs(wrong), kind('invalid-input'));
 });
 
 test('results have the shapes of transformers.js', () => {
   const one = [[{ label: 'a', score: 1 }]];
   const two = [[{ label: 'a', score: 1 }], [{ label: 'b', score: 1 }]];
   assert.deepEqual(shape('text-classification', one, false, 1), [{ label: 'a', score: 1 }]);
-  assert.deepEqual(shape('text-classification', two, true, 1), [{ label: 'a', score: 1 }, { label: 'b', score: 1 }]);
+  assert.deepEqual(shape('text-classification', two, true, 1), [
+    { label: 'a', score: 1 },
+    { label: 'b', score: 1 },
+  ]);
   assert.deepEqual(shape('text-classification', one, false, null), one[0]);
   assert.deepEqual(shape('text-classification', two, true, 2), two);
   assert.deepEqual(shape('token-classification', [[]], false), []);
@@ -137,7 +157,10 @@ test('slices of features are joined, unpooled ones filled up with zeros', () => 
 
 test('the total waits for every size and never goes back', () => {
   const events = [];
-  const progress = new Progress('m', (info) => info.status === 'progress_total' && events.push([info.progress, info.loaded, info.total]));
+  const progress = new Progress(
+    'm',
+    (info) => info.status === 'progress_total' && events.push([info.progress, info.loaded, info.total]),
+  );
   const MiB = 1 << 20;
   progress.initiate('config.json');
   progress.progress('config.json', 10, 10);
@@ -154,7 +177,10 @@ test('the total waits for every size and never goes back', () => {
   progress.progress('c', 4 * MiB, 4 * MiB);
   progress.ready('task');
   const shown = events.map(([percent]) => percent);
-  assert.deepEqual(shown, [...shown].sort((a, b) => a - b));
+  assert.deepEqual(
+    shown,
+    [...shown].sort((a, b) => a - b),
+  );
   assert.deepEqual(events.at(-1), [100, 8 * MiB + 10, 8 * MiB + 10]);
 });
 
@@ -185,5 +211,6 @@ test('an abort ends the wait at once', async () => {
 test('the address of the remote is http(s)', () => {
   assert.equal(remoteAddress('/v1', BASE), 'https://page.example/v1');
   assert.equal(remoteAddress('http://127.0.0.1:9/v1//', BASE), 'http://127.0.0.1:9/v1');
-  for (const wrong of [undefined, 7, 'ftp://x', 'javascript:1']) assert.throws(() => remoteAddress(wrong, BASE), kind('invalid-input'));
+  for (const wrong of [undefined, 7, 'ftp://x', 'javascript:1'])
+    assert.throws(() => remoteAddress(wrong, BASE), kind('invalid-input'));
 });

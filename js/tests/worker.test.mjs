@@ -35,7 +35,7 @@ test('answers go to their requests, in any order', async () => {
   assert.equal(connection.dead, undefined);
 });
 
-test('an abort is told to the worker, and its late answer is nobody\'s', async () => {
+test("an abort is told to the worker, and its late answer is nobody's", async () => {
   const { worker, connection } = connect();
   const controller = new AbortController();
   const running = connection.request('run', ARGS, { signal: controller.signal });

@@ -1,6 +1,7 @@
 import { type Abilities, findAbilities } from './abilities.js';
 import { isTrap, messageOf, PilotLightError, toPilotLightError } from './errors.js';
 import { Helpers } from './helpers.js';
+import { CPU_BUILDS, type CpuBuild } from './lists.js';
 import type { StartArgs } from './protocol.js';
 import type { Build, DeviceReport } from './types.js';
 import type { Device } from './wasm/cpu/pilot_light.js';
@@ -148,7 +149,7 @@ function choose(
   { relaxedSimd, noThreads, cores }: Abilities,
 ): { builds: Build[]; threads: number; note?: string } {
   const threads = numThreads || Math.min(MOST_THREADS, Math.max(2, cores >> 1));
-  const lacking = {
+  const lacking: Record<CpuBuild, string | undefined> = {
     'cpu-threads': noThreads ?? (relaxedSimd ? undefined : NO_RELAXED_SIMD),
     'cpu-relaxed': relaxedSimd ? undefined : NO_RELAXED_SIMD,
     cpu: undefined,
@@ -157,9 +158,7 @@ function choose(
     if (lacking[cpuBuild] === undefined) return { builds: [cpuBuild], threads };
     throw new PilotLightError('backend-unavailable', `The build '${cpuBuild}' cannot run: ${lacking[cpuBuild]}.`);
   }
-  const builds = (['cpu-threads', 'cpu-relaxed', 'cpu'] as const).filter(
-    (build) => lacking[build] === undefined && (threads > 1 || build !== 'cpu-threads'),
-  );
+  const builds = CPU_BUILDS.filter((build) => lacking[build] === undefined && (threads > 1 || build !== 'cpu-threads'));
   const denied = numThreads > 1 ? lacking['cpu-threads'] : undefined;
   return { builds, threads, ...(denied !== undefined && { note: `There is one thread: ${denied}.` }) };
 }

@@ -1,3 +1,4 @@
+import type { CpuBuild } from './lists.js';
 import type { Build } from './types.js';
 
 /** Where models come from, how they are kept and what runs them. One object for the page, read at each load. */
@@ -26,9 +27,6 @@ export interface Env {
    */
   numThreads: number;
 }
-
-/** The builds that compute on the CPU alone. */
-export type CpuBuild = Exclude<Build, 'gpu'>;
 
 /** The settings of this page; change them before loading a model. */
 export const env: Env = {

@@ -2,6 +2,7 @@ import { abortable, throwIfAborted } from './abort.js';
 import type { ReadyChain } from './chain.js';
 import { type Env, env } from './env.js';
 import { invalid } from './input.js';
+import { CPU_BUILD_CHOICES, DEVICES, quoted } from './lists.js';
 import type { ProgressCallback } from './progress.js';
 import type { Args, LoadArgs, LoadResult, Op, Result } from './protocol.js';
 import { absolutePaths, baseAddress, resolveFile, resolveModel } from './resolve.js';
@@ -40,8 +41,6 @@ export interface Disposable {
   dispose(): Promise<void>;
 }
 
-const CPU_BUILDS: readonly unknown[] = ['auto', 'cpu', 'cpu-relaxed', 'cpu-threads'];
-const DEVICES: readonly unknown[] = ['auto', 'wasm', 'webgpu'];
 const OPTION_NAMES = new Set(['device', 'dtype', 'worker', 'revision', 'progress_callback', 'signal']);
 
 /** One caller's model: what it may still be asked, and what is running on it. */
@@ -201,14 +200,14 @@ function checked(options: LoadingOptions): LoadingOptions {
   const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name));
   if (unknown !== undefined) throw invalid(`The option '${unknown}' is not known.`);
   if (options.device !== undefined && !DEVICES.includes(options.device)) {
-    throw invalid(`The device must be 'auto', 'wasm' or 'webgpu', not '${String(options.device)}'.`);
+    throw invalid(`The device must be one of ${quoted(DEVICES)}, not '${String(options.device)}'.`);
   }
   return options;
 }
 
 function checkedEnv({ cpuBuild, numThreads }: Env): Pick<Env, 'cpuBuild' | 'numThreads'> {
-  if (!CPU_BUILDS.includes(cpuBuild))
-    throw invalid(`env.cpuBuild must be 'auto', 'cpu', 'cpu-relaxed' or 'cpu-threads', not '${String(cpuBuild)}'.`);
+  if (!CPU_BUILD_CHOICES.includes(cpuBuild))
+    throw invalid(`env.cpuBuild must be one of ${quoted(CPU_BUILD_CHOICES)}, not '${String(cpuBuild)}'.`);
   if (!Number.isInteger(numThreads) || numThreads < 0)
     throw invalid(`env.numThreads must be 0, 1 or more, not ${String(numThreads)}.`);
   return { cpuBuild, numThreads };

@@ -4,11 +4,12 @@ export type { CalibrateOptions, CalibrateProgress } from './calibrate.js';
 export { type CascadeCallOptions, type CascadeOptions, type CascadePipeline, cascade } from './cascade.js';
 export type { LocalModel, RouterModel } from './chain.js';
 export type { Watchers } from './delegate.js';
-export { type CpuBuild, type Env, env } from './env.js';
+export { type Env, env } from './env.js';
 export { PilotLightError } from './errors.js';
 export type { Disposable, LoadingOptions, PipelineOptions } from './handle.js';
 export type { LabelledEntity, LabelledText } from './labels.js';
 export type { Ledger, LedgerSummary } from './ledger.js';
+export type { CpuBuild } from './lists.js';
 export type { AudioInput, FileInput, ImageInput } from './media.js';
 export { type Model, type ModelOptions, model, type Tensors } from './model.js';
 export {

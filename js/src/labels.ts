@@ -1,6 +1,7 @@
 import { PilotLightError } from './errors.js';
 import { invalid } from './input.js';
-import type { AnswerOutput, EntityGroup, Envelope, Labels, Reason } from './types.js';
+import { isCap } from './reasons.js';
+import type { AnswerOutput, EntityGroup, Envelope, Labels } from './types.js';
 
 /** An entity and its place, in units of UTF-16 as JavaScript's strings have them. */
 export type LabelledEntity = Pick<EntityGroup, 'entity_group' | 'start' | 'end'>;
@@ -21,15 +22,6 @@ export type Consult = (texts: string[]) => Promise<Envelope[]>;
 
 /** Texts that are asked about together; between two lots what was answered is kept, and an abort is heard. */
 const LOT = 8;
-
-/** Reasons for which asking further would be in vain. */
-const CAPS: ReadonlySet<Reason> = new Set<Reason>([
-  'requests-per-minute',
-  'tokens-per-minute',
-  'usd-per-day',
-  'spending-unknown',
-]);
-const STOPS: ReadonlySet<Reason> = new Set<Reason>([...CAPS, 'breaker-open']);
 
 /** `texts`, each found to be text with at most one answer, whose entities are in it. */
 export function checked(texts: unknown, name = 'Example'): LabelledText[] {
@@ -92,7 +84,7 @@ export async function label(
     }
     tell(texts.filter((example) => truthOf(example) !== undefined || known.has(example.text)).length);
     const stop =
-      envelopes.find(({ reason }) => STOPS.has(reason)) ??
+      envelopes.find(({ reason }) => isCap(reason) || reason === 'breaker-open') ??
       (envelopes.every(({ route }) => route === 'local') ? envelopes[0] : undefined);
     if (stop !== undefined) throw stopped(stop, labelled.length);
   }
@@ -114,5 +106,5 @@ function answerOf(output: AnswerOutput): Pick<LabelledText, 'label' | 'entities'
 
 function stopped({ reason, detail }: Envelope, count: number): PilotLightError {
   const message = `The general models were asked no further, because of ${reason}${detail === undefined ? '' : ` (${detail})`}. The ${count} texts in labelled keep their labels: hand it in again to go on from there.`;
-  return new PilotLightError(CAPS.has(reason) ? 'budget-exhausted' : 'remote', message, { retryable: true });
+  return new PilotLightError(isCap(reason) ? 'budget-exhausted' : 'remote', message, { retryable: true });
 }

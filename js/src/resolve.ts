@@ -114,10 +114,9 @@ export function absolutePaths(paths: Env['wasmPaths'], base: string | undefined)
       throw new PilotLightError('invalid-input', `'${address}' in env.wasmPaths is not an address.`, { cause });
     }
   };
-  return {
-    ...(paths.cpu !== undefined && { cpu: absolute(paths.cpu) }),
-    ...(paths.gpu !== undefined && { gpu: absolute(paths.gpu) }),
-  };
+  return Object.fromEntries(
+    Object.entries(paths).flatMap(([build, address]) => (address === undefined ? [] : [[build, absolute(address)]])),
+  );
 }
 
 /** The address that relative ones are relative to: the page's, where there is a page. */

@@ -1,3 +1,4 @@
+import type { DEVICES } from './lists.js';
 import type { Pixels, TensorType } from './wasm/cpu/pilot_light.js';
 
 // The types of the WebAssembly side, generated from the Rust definitions.
@@ -76,4 +77,4 @@ export type TextTask =
 export type Inputs = string[] | Uint8Array[] | Float32Array[] | Pixels[];
 
 /** The device asked for: `'auto'` takes WebGPU where it is there and proves right, else the CPU (`'wasm'`). */
-export type DeviceChoice = 'auto' | 'wasm' | 'webgpu';
+export type DeviceChoice = (typeof DEVICES)[number];

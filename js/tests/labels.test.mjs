@@ -56,6 +56,26 @@ test('a cap ends the asking, and what was answered is kept', async () => {
   assert.deepEqual([labels.asked, left], [20, 0]);
 });
 
+test('every cap ends the asking in the middle of a lot, and is told as a spent budget', async () => {
+  for (const reason of [
+    'requests-per-minute',
+    'tokens-per-minute',
+    'requests-per-day',
+    'usd-per-day',
+    'joules-per-day',
+    'latency',
+    'spending-unknown',
+  ]) {
+    let lots = 0;
+    const consult = async (lot) => (lots++, lot.map((_, i) => (i < 3 ? remote('ham') : local(reason))));
+    await assert.rejects(
+      label(TEXTS, [], consult, () => undefined),
+      kind('budget-exhausted', new RegExp(reason)),
+    );
+    assert.equal(lots, 1, reason);
+  }
+});
+
 test('where nobody answers the asking ends soon', async () => {
   for (const reason of ['remote-unreachable', 'local-only', 'no-remote', 'breaker-open']) {
     let lots = 0;

@@ -7,6 +7,7 @@ import { deviceOf } from '../modules/device.js';
 import { env } from '../modules/env.js';
 import { cancelled, fromFacts, isTrap, PilotLightError, toFacts, toPilotLightError } from '../modules/errors.js';
 import { toInputs } from '../modules/input.js';
+import { BUILDS } from '../modules/lists.js';
 import { shape } from '../modules/pipeline.js';
 import { Progress } from '../modules/progress.js';
 import { Queue } from '../modules/queue.js';
@@ -85,6 +86,12 @@ test('a file is one of the page, of an address or of the host that was set', () 
 
 test("the addresses of the .wasm files are the page's", () => {
   assert.deepEqual(absolutePaths({ gpu: 'gpu.wasm' }, BASE), { gpu: 'https://page.example/app/gpu.wasm' });
+  const paths = Object.fromEntries(BUILDS.map((build) => [build, `${build}.wasm`]));
+  assert.deepEqual(
+    Object.entries(absolutePaths(paths, BASE)),
+    BUILDS.map((build) => [build, `https://page.example/app/${build}.wasm`]),
+  );
+  assert.deepEqual(absolutePaths({ cpu: undefined }, BASE), {});
   assert.deepEqual(absolutePaths({}, undefined), {});
   assert.throws(() => absolutePaths({ cpu: 'cpu.wasm' }, undefined), kind('invalid-input'));
 });

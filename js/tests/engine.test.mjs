@@ -3,15 +3,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { InPlaceConnection } from '../modules/connection.js';
-import { Engine } from '../modules/engine.js';
-import { PilotLightError } from '../modules/errors.js';
-import { Supervisor } from '../modules/supervisor.js';
-import { fakeFetch, fakeWasm } from './fake_wasm.mjs';
+import { InPlaceConnection } from '../modules/page/connection.js';
+import { Supervisor } from '../modules/page/supervisor.js';
+import { PilotLightError } from '../modules/shared/errors.js';
+import { Engine } from '../modules/worker/engine.js';
+import { fakeFetch, fakeWasm } from './fake-wasm.mjs';
 
 const FOLDER = { url: 'https://page.example/models/m/', immutable: true };
 const CONFIG = { 'https://page.example/models/m/config.json': () => Response.json({}) };
-const LOAD = { task: 'text-classification', model: 'm', folder: FOLDER, options: {}, useBrowserCache: false };
+const MODEL = { task: 'text-classification', model: 'm', folder: FOLDER, options: {} };
+const LOAD = { pipeline: MODEL, useBrowserCache: false };
 const kind = (name) => (error) => error instanceof PilotLightError && error.kind === name;
 
 const BASELINE = { relaxedSimd: false, noThreads: 'the page is not cross-origin isolated', cores: 4 };
@@ -24,7 +25,7 @@ function supervise({
   adapter = null,
   wasm = fakeWasm(),
   oneThread = true,
-  abilities = BASELINE,
+  features = BASELINE,
   broken = [],
   ...settings
 } = {}) {
@@ -39,7 +40,7 @@ function supervise({
     if (broken.includes(build)) throw new PilotLightError('backend-unavailable', `'${build}' is broken.`);
     return { wasm, threads: build === 'cpu-threads' ? threads : 1 };
   };
-  const thread = () => ({ open, stopped: new Set(), abilities: () => abilities });
+  const thread = () => ({ open, stopped: new Set(), features: () => features });
   const shared = thread();
   const connect = () => new InPlaceConnection(new Engine(oneThread ? shared : thread()));
   return {
@@ -77,15 +78,15 @@ test('WebGPU that was asked for and is not there is a typed error, and the next 
 
 test('the CPU gets the best build that the browser can run', async () => {
   const cases = [
-    [{ abilities: BASELINE }, 'cpu', 1],
-    [{ abilities: RELAXED }, 'cpu-relaxed', 1],
-    [{ abilities: THREADS }, 'cpu-threads', 2],
-    [{ abilities: { ...THREADS, cores: 64 } }, 'cpu-threads', 4],
-    [{ abilities: THREADS, numThreads: 3 }, 'cpu-threads', 3],
-    [{ abilities: THREADS, numThreads: 1 }, 'cpu-relaxed', 1],
-    [{ abilities: { ...THREADS, relaxedSimd: false } }, 'cpu', 1],
-    [{ abilities: THREADS, cpuBuild: 'cpu' }, 'cpu', 1],
-    [{ abilities: THREADS, cpuBuild: 'cpu-relaxed' }, 'cpu-relaxed', 1],
+    [{ features: BASELINE }, 'cpu', 1],
+    [{ features: RELAXED }, 'cpu-relaxed', 1],
+    [{ features: THREADS }, 'cpu-threads', 2],
+    [{ features: { ...THREADS, cores: 64 } }, 'cpu-threads', 4],
+    [{ features: THREADS, numThreads: 3 }, 'cpu-threads', 3],
+    [{ features: THREADS, numThreads: 1 }, 'cpu-relaxed', 1],
+    [{ features: { ...THREADS, relaxedSimd: false } }, 'cpu', 1],
+    [{ features: THREADS, cpuBuild: 'cpu' }, 'cpu', 1],
+    [{ features: THREADS, cpuBuild: 'cpu-relaxed' }, 'cpu-relaxed', 1],
   ];
   for (const [settings, build, threads] of cases) {
     const { supervisor, opened } = supervise(settings);
@@ -99,8 +100,8 @@ test('the CPU gets the best build that the browser can run', async () => {
 
 test('a build that was asked for and cannot run is a typed error that says why', async () => {
   for (const [settings, message] of [
-    [{ abilities: RELAXED, cpuBuild: 'cpu-threads' }, /not cross-origin isolated/],
-    [{ abilities: BASELINE, cpuBuild: 'cpu-relaxed' }, /no relaxed SIMD/],
+    [{ features: RELAXED, cpuBuild: 'cpu-threads' }, /not cross-origin isolated/],
+    [{ features: BASELINE, cpuBuild: 'cpu-relaxed' }, /no relaxed SIMD/],
   ]) {
     await assert.rejects(
       supervise(settings).supervisor.load(LOAD, {}),
@@ -110,11 +111,11 @@ test('a build that was asked for and cannot run is a typed error that says why',
 });
 
 test('a build that does not start leads to the next, and threads that were asked for and are not there are told of', async () => {
-  const { supervisor, opened } = supervise({ abilities: THREADS, broken: ['cpu-threads'] });
+  const { supervisor, opened } = supervise({ features: THREADS, broken: ['cpu-threads'] });
   const { device } = (await supervisor.load(LOAD, {})).info;
   assert.deepEqual([opened, device.build, device.threads], [['cpu-threads', 'cpu-relaxed'], 'cpu-relaxed', 1]);
   assert.match(device.reason, /'cpu-threads' is broken/);
-  const alone = (await supervise({ abilities: RELAXED, numThreads: 2 }).supervisor.load(LOAD, {})).info.device;
+  const alone = (await supervise({ features: RELAXED, numThreads: 2 }).supervisor.load(LOAD, {})).info.device;
   assert.deepEqual([alone.build, alone.threads], ['cpu-relaxed', 1]);
   assert.match(alone.reason, /one thread: the page is not cross-origin isolated/);
 });
@@ -171,7 +172,7 @@ test('many inputs go in slices of 32, and an abort is heard between them', async
 
 test('features of several slices come as one batch', async () => {
   const { supervisor } = supervise();
-  const model = await supervisor.load({ ...LOAD, task: 'feature-extraction' }, {});
+  const model = await supervisor.load({ ...LOAD, pipeline: { ...MODEL, task: 'feature-extraction' } }, {});
   const { dims, data } = await run(
     supervisor,
     model,
@@ -259,14 +260,15 @@ test('an aborted load leaves nothing behind', async () => {
   assert.deepEqual(log.at(-1), ['free pipeline']);
 });
 
+/** A cascade of one local model, and of those behind it. */
+const cascadeOf = (next = []) => ({ cascade: { models: [MODEL, ...next], config: {} }, useBrowserCache: false });
+
 test('the models of a chain are loaded one after the other and let go of together', async () => {
   const { supervisor, log } = supervise();
-  const next = (url) => [
-    { task: LOAD.task, model: '/models/next', folder: { ...FOLDER, url }, options: { dtype: 'q8' } },
-  ];
+  const next = (url) => [{ ...MODEL, model: '/models/next', folder: { ...FOLDER, url }, options: { dtype: 'q8' } }];
   const other = `${FOLDER.url}next/`;
   const requests = fakeFetch({ ...CONFIG, [`${other}config.json`]: () => Response.json({}) });
-  const model = await supervisor.load({ ...LOAD, cascade: {}, next: next(other) }, {});
+  const model = await supervisor.load(cascadeOf(next(other)), {});
   assert.deepEqual(requests.slice(-2), [`GET ${FOLDER.url}config.json`, `GET ${other}config.json`]);
   assert.deepEqual(model.info.thresholds, [0.5, 0.5]);
   await supervisor.notify(model, 'dispose', {});
@@ -275,13 +277,13 @@ test('the models of a chain are loaded one after the other and let go of togethe
   const freed = () => log.filter(([what]) => what === 'free loader').length;
   const before = freed();
   fakeFetch(CONFIG);
-  await assert.rejects(supervisor.load({ ...LOAD, cascade: {}, next: next(other) }, {}), kind('invalid-artefact'));
+  await assert.rejects(supervisor.load(cascadeOf(next(other)), {}), kind('invalid-artefact'));
   assert.equal(freed() - before, 2);
 });
 
 test('a call of an engine that is gone is decided again and gets the same event', async () => {
   const { supervisor } = supervise({ oneThread: false });
-  const model = await supervisor.load({ ...LOAD, cascade: {} }, {});
+  const model = await supervisor.load(cascadeOf(), {});
   const question = { inputs: ['hard'], options: {}, thresholds: [0.9], must_stay_local: false };
   const { steps, generation } = await supervisor.request(model, 'decide', question);
   await assert.rejects(supervisor.request(model, 'decide', { ...question, inputs: ['panic'] }), kind('internal'));
@@ -293,7 +295,10 @@ test('a call of an engine that is gone is decided again and gets the same event'
   assert.deepEqual([step.done.output, step.done.route], ['hard', 'remote']);
 });
 
-const GRAPH = { ...LOAD, task: 'model', graph: { file: 'm.onnx', externalData: ['m.onnx_data'], options: {} } };
+const GRAPH = {
+  graph: { model: 'm', folder: FOLDER, options: {}, file: 'm.onnx', external_data: ['m.onnx_data'], graph: {} },
+  useBrowserCache: false,
+};
 const FILES = Object.fromEntries(
   ['m.onnx', 'm.onnx_data'].map((name) => [FOLDER.url + name, () => new Response(new Uint8Array(3))]),
 );
@@ -301,7 +306,7 @@ const numbers = (first) => [
   { name: 'x', type: 'float32', dims: [1, 2], bytes: new Uint8Array(Float32Array.of(first, 5).buffer) },
 ];
 const infer = async (supervisor, model, first, signal) => {
-  const [{ name, bytes }] = await supervisor.request(model, 'infer', { inputs: numbers(first) }, signal);
+  const [{ name, bytes }] = await supervisor.request(model, 'runGraph', { inputs: numbers(first) }, signal);
   return [name, ...new Float32Array(bytes.slice().buffer)];
 };
 
@@ -320,7 +325,7 @@ test('a graph is loaded with the files beside it, tells its ports, and is run an
   await supervisor.notify(model, 'dispose', {});
   assert.deepEqual(log.at(-1), ['free graph']);
   await assert.rejects(
-    supervisor.load({ ...GRAPH, graph: { file: 'm.onnx', externalData: ['../m'], options: {} } }, {}),
+    supervisor.load({ ...GRAPH, graph: { ...GRAPH.graph, external_data: ['../m'] } }, {}),
     kind('invalid-input'),
   );
 });
@@ -331,7 +336,7 @@ test('a graph that loses its device is loaded again on the CPU and run there', a
   const model = await supervisor.load(GRAPH, {});
   assert.deepEqual(await infer(supervisor, model, 3), ['y', 3, 5]);
   assert.deepEqual(
-    log.filter(([what]) => what === 'infer').map(([, device]) => device),
+    log.filter(([what]) => what === 'runGraph').map(([, device]) => device),
     ['webgpu', 'wasm'],
   );
   assert.match(model.info.device.reason, /the device was lost/);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { checked, label, truthOf } from '../modules/labels.js';
+import { checkExamples, label, truthOf } from '../modules/cascade/labels.js';
 
 const TEXTS = Array.from({ length: 20 }, (_, i) => ({ text: `text ${i}` }));
 const remote = (label) => ({ route: 'remote', reason: 'unsure', output: { label }, model: 'general' });
@@ -126,7 +126,7 @@ test('examples that make no sense are refused', () => {
     [{ text: 'a', entities: [{ start: 0, end: 1 }] }],
     [{ text: 'a', entities: [null] }],
   ]) {
-    assert.throws(() => checked(wrong), kind('invalid-input', /xample/), JSON.stringify(wrong));
+    assert.throws(() => checkExamples(wrong), kind('invalid-input', /xample/), JSON.stringify(wrong));
   }
-  assert.equal(checked([{ text: 'a' }, { text: 'a', entities: [entity] }]).length, 2);
+  assert.equal(checkExamples([{ text: 'a' }, { text: 'a', entities: [entity] }]).length, 2);
 });

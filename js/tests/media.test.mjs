@@ -1,10 +1,8 @@
 // What a page has, as what models read, as far as it needs no browser.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-
-import { PilotLightError } from '../modules/errors.js';
-import { toBytes, toPixels, toSamples } from '../modules/media.js';
-import { shape } from '../modules/pipeline.js';
+import { toBytes, toPixels, toSamples } from '../modules/io/media.js';
+import { PilotLightError } from '../modules/shared/errors.js';
 
 const kind = (name) => (error) => error instanceof PilotLightError && error.kind === name;
 const END = 1 << 16;
@@ -61,26 +59,4 @@ test('pixels are taken as they are, and copied', async () => {
   const pixels = await toPixels(picture);
   picture.data.fill(0);
   assert.deepEqual(pixels, { data: Uint8Array.of(1, 2, 3, 4), width: 1, height: 1 });
-});
-
-test('results come in the shapes of transformers.js', () => {
-  const file = {
-    label: 'txt',
-    score: 0.4,
-    is_text: true,
-    labels: [
-      { label: 'c', score: 0.4 },
-      { label: 'cpp', score: 0.3 },
-    ],
-  };
-  assert.deepEqual(shape('file-classification', [file], false, 1), [{ label: 'txt', score: 0.4 }]);
-  assert.deepEqual(shape('file-classification', [file, file], true, 1), Array(2).fill({ label: 'txt', score: 0.4 }));
-  assert.deepEqual(shape('file-classification', [file], false, 2), file.labels);
-  assert.deepEqual(shape('file-classification', [file], true, null), [file.labels]);
-  const text = { generated_text: 'a', lines: [] };
-  assert.deepEqual(shape('image-to-text', [text], false), [text]);
-  assert.deepEqual(shape('image-to-text', [text, text], true), [[text], [text]]);
-  const speech = [{ start: 0, end: 1, confidence: 0.9 }];
-  assert.deepEqual(shape('voice-activity-detection', [speech], false), speech);
-  assert.deepEqual(shape('voice-activity-detection', [speech], true), [speech]);
 });

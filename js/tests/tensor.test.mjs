@@ -1,10 +1,9 @@
 // Tensors, and what a model is fed, without a model.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-
-import { PilotLightError } from '../modules/errors.js';
-import { feeds } from '../modules/model.js';
-import { fromRaw, tensor, toRaw } from '../modules/tensor.js';
+import { feeds } from '../modules/page/model.js';
+import { fromRaw, tensor, toRaw } from '../modules/page/tensor.js';
+import { PilotLightError } from '../modules/shared/errors.js';
 
 const refused = (words) => (error) =>
   error instanceof PilotLightError && error.kind === 'invalid-input' && error.message.includes(words);
@@ -78,7 +77,7 @@ test("inputs that are not the model's are refused by name", () => {
   const cases = [
     [undefined, 'object'],
     [{ ids }, "'any' is missing"],
-    [{ ids, any, more: any }, "no 'more'"],
+    [{ ids, any, more: any }, "Unknown input 'more'"],
     [{ ids, any: [1] }, "'any' has the type 'undefined'"],
     [{ ids, any: null }, "'any' must be a tensor"],
     [{ ids: tensor('int32', [1, 2], [1, 2]), any }, 'takes int64'],

@@ -131,9 +131,9 @@ function watchWords({ watch, agreement }) {
   return `${verdict} ${rates}.${agreed}`;
 }
 
-function keptWords({ kept, passedOver, fault }) {
-  const strange = passedOver > 0 ? ` ${many(passedOver, 'record')} could not be read and ${passedOver === 1 ? 'was' : 'were'} passed over.` : '';
-  return (kept ? 'Kept in this browser, for this model: counts and sums, never texts.' : `Only kept until you close this page (${fault}).`) + strange;
+function keptWords({ persisted, skipped_records, fault }) {
+  const skipped = skipped_records > 0 ? ` ${many(skipped_records, 'record')} could not be read and ${skipped_records === 1 ? 'was' : 'were'} skipped.` : '';
+  return (persisted ? 'Kept in this browser, for this model: counts and sums, never texts.' : `Only kept until you close this page (${fault}).`) + skipped;
 }
 
 function download(words, type, name) {

@@ -1,38 +1,25 @@
-// The public names of the package. Importing it runs nothing.
-export { cascade, type CascadeCallOptions, type CascadeOptions, type CascadePipeline } from './cascade.js';
-export type { CalibrateOptions, CalibrateProgress } from './calibrate.js';
-export type { LocalModel, RouterModel } from './chain.js';
-export type { LabelledEntity, LabelledText } from './labels.js';
-export { env, type CpuBuild, type Env } from './env.js';
-export { PilotLightError } from './errors.js';
-export type { Disposable, LoadingOptions, PipelineOptions } from './handle.js';
-export { model, type Model, type ModelOptions, type Tensors } from './model.js';
-export {
-  pipeline,
-  type CallOptions,
-  type FeatureExtractionOptions,
-  type FeatureExtractionPipeline,
-  type FileClassificationOptions,
-  type FileClassificationPipeline,
-  type ImageToTextCallOptions,
-  type ImageToTextPipeline,
-  type Pipelines,
-  type TextClassificationOptions,
-  type TextClassificationPipeline,
-  type TokenClassificationOptions,
-  type TokenClassificationPipeline,
-  type VoiceActivityDetectionOptions,
-  type VoiceActivityDetectionPipeline,
-  type ZeroShotClassificationPipeline,
-  type ZeroShotOptions,
-} from './pipeline.js';
-export type { AudioInput, FileInput, ImageInput } from './media.js';
-export type { ProgressCallback, ProgressInfo, ProgressTotal } from './progress.js';
-export { tensor, type Tensor, type TensorArrays } from './tensor.js';
-export type { Watchers } from './delegate.js';
-export type { Ledger, LedgerSummary } from './ledger.js';
-export type { Redactor, RedactorModel } from './redactor.js';
-export type { BuiltInRemote, Remote, ServerRemote } from './remote.js';
+// Public names of the package. Importing it runs nothing.
+export type { CalibrateOptions, CalibrateProgress } from './cascade/calibrate.js';
+export { cascade } from './cascade/cascade.js';
+export type { LabelledEntity, LabelledText } from './cascade/labels.js';
+export type { LocalModel, RouterModel } from './cascade/local-models.js';
+export type { CascadeCallOptions, CascadeOptions, CascadePipeline } from './cascade/options.js';
+export type { Redactor, RedactorModel } from './cascade/redactor.js';
+export type { CascadeCallbacks } from './cascade/remote-driver.js';
+export type { BuiltInRemote, Remote, ServerRemote } from './cascade/remotes.js';
+export type { Ledger, LedgerSummary } from './cascade/usage-ledger.js';
+export type { AudioInput, FileInput, ImageInput } from './io/media.js';
+export type { ProgressCallback, ProgressInfo, ProgressTotal } from './io/progress.js';
+export { type Env, env } from './page/env.js';
+export type { Disposable } from './page/handle.js';
+export type { LoadingOptions, PipelineOptions } from './page/load-options.js';
+export { type Model, type ModelOptions, model, type Tensors } from './page/model.js';
+export { pipeline } from './page/pipeline.js';
+export { type Tensor, type TensorArrays, tensor } from './page/tensor.js';
+export { PilotLightError } from './shared/errors.js';
+export type { CpuBuild } from './shared/lists.js';
+export type { CallOptions } from './tasks/adapter.js';
+export type * from './tasks/index.js';
 export type {
   Account,
   Build,
@@ -59,10 +46,8 @@ export type {
   RunOptions,
   SpeechOptions,
   SpeechSegment,
-  Task,
   TensorType,
   TextLine,
-  TextTask,
   Watch,
   ZeroShot,
 } from './types.js';

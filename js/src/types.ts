@@ -1,75 +1,22 @@
+// Shared types: those of the WebAssembly side, generated from the Rust definitions, and those of JavaScript alone.
+import type { DEVICES } from './shared/lists.js';
 import type { Pixels, TensorType } from './wasm/cpu/pilot_light.js';
 
-// The types of the WebAssembly side, generated from the Rust definitions.
-export type {
-  Account,
-  AnswerOutput,
-  Build,
-  Calibrated,
-  Calibration,
-  CascadeConfig,
-  Check,
-  Classification,
-  Decision,
-  DeviceReport,
-  DType,
-  Entity,
-  EntityGroup,
-  Envelope,
-  Example,
-  ErrorKind,
-  Fed,
-  Features,
-  FileClassification,
-  FileRequest,
-  GraphOptions,
-  ImageText,
-  ImageToTextOptions,
-  Labels,
-  LedgerView,
-  LoadOptions,
-  Marked,
-  MarkedSpan,
-  Pixels,
-  Guarantee,
-  RawTensor,
-  Reason,
-  RemoteConfig,
-  RemoteEvent,
-  RemoteRequest,
-  RunOptions,
-  RunOutput,
-  Source,
-  SpeechOptions,
-  SpeechSegment,
-  Step,
-  Summary,
-  TensorType,
-  TextLine,
-  Turn,
-  Watch,
-  ZeroShot,
-} from './wasm/cpu/pilot_light.js';
+export type * from './wasm/cpu/pilot_light.js';
 
-/** What an ONNX model takes or gives. */
+/** An input or an output of an ONNX model. */
 export interface Port {
   name: string;
   type: TensorType;
   /**
-   * Its dimensions: a number, or the name of one that may be any number, empty where the file gives none;
-   * undefined where the file does not tell even how many there are.
+   * Its dimensions: a number, or the name of a free dimension, empty where the file gives no name;
+   * undefined where the file does not even give their count.
    */
   dims: (number | string)[] | undefined;
 }
 
-/** What a model is to be used for, named as the Hugging Face hub names it. */
-export type Task = TextTask | 'file-classification' | 'voice-activity-detection' | 'image-to-text';
-
-/** Those that are done with texts. */
-export type TextTask = 'feature-extraction' | 'text-classification' | 'token-classification' | 'zero-shot-classification';
-
 /** What a model reads: texts, the bytes of files, samples or pixels. */
 export type Inputs = string[] | Uint8Array[] | Float32Array[] | Pixels[];
 
-/** The device asked for: `'auto'` takes WebGPU where it is there and proves right, else the CPU (`'wasm'`). */
-export type DeviceChoice = 'auto' | 'wasm' | 'webgpu';
+/** The requested device: `'auto'` takes WebGPU where it is available and computes correctly, else the CPU (`'wasm'`). */
+export type DeviceChoice = (typeof DEVICES)[number];

@@ -1,12 +1,13 @@
-// The worker's entry: an engine behind messages. Every request is answered, with a result or an error.
-import { Engine } from './engine.js';
-import { toFacts, toPilotLightError } from './errors.js';
-import type { FromWorker, Result, Op, ToWorker } from './protocol.js';
+// Engine worker (entry point): an engine behind messages. Every request is answered, with a result or an error.
+import type { FromWorker, ToWorker } from './protocol/messages.js';
+import type { Op, Result } from './protocol/requests.js';
+import { toFacts, toPilotLightError } from './shared/errors.js';
+import { Engine } from './worker/engine.js';
 
 const engine = new Engine();
 const running = new Map<number, AbortController>();
 
-// Typed by hand: the page's and the worker's global types cannot be used in one compilation.
+// Typed by hand: the global types of a page and of a worker cannot be used in one compilation.
 const port = self as unknown as {
   onmessage: (event: MessageEvent<ToWorker>) => void;
   postMessage(message: FromWorker, transfer?: Transferable[]): void;
@@ -33,8 +34,9 @@ async function answer({ id, op, args }: Extract<ToWorker, { id: number }>): Prom
   }
 }
 
-/** The buffers of embeddings and tensors go over without a copy. */
+/** The buffers of embeddings and tensors, which are transferred and not copied. */
 function transferables(result: Result<Op>): Transferable[] {
   const parts = (Array.isArray(result) ? result : [result]) as ({ data?: unknown; bytes?: unknown } | undefined)[];
-  return parts.flatMap((part) => [part?.data, part?.bytes]).flatMap((array) => (ArrayBuffer.isView(array) ? [array.buffer as ArrayBuffer] : []));
+  const arrays = parts.flatMap((part) => [part?.data, part?.bytes]);
+  return arrays.flatMap((array) => (ArrayBuffer.isView(array) ? [array.buffer as ArrayBuffer] : []));
 }

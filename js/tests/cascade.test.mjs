@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 
-import { builtInTransport } from '../modules/built_in.js';
-import { tierOf } from '../modules/calibrate.js';
-import { Triage } from '../modules/cascade.js';
-import { readyChain } from '../modules/chain.js';
-import { checkedNumbers } from '../modules/input.js';
-import { readyRedactor } from '../modules/redactor.js';
-import { readyRemotes } from '../modules/remote.js';
-import { serverTransport } from '../modules/server.js';
-import { attempt } from '../modules/transport.js';
+import { builtInTransport } from '../modules/cascade/built-in-transport.js';
+import { checkTier } from '../modules/cascade/calibrate.js';
+import { Cascade } from '../modules/cascade/cascade.js';
+import { httpTransport } from '../modules/cascade/http-transport.js';
+import { readLocalModels } from '../modules/cascade/local-models.js';
+import { prepareRedactor } from '../modules/cascade/redactor.js';
+import { prepareRemotes } from '../modules/cascade/remotes.js';
+import { attempt } from '../modules/cascade/transport.js';
+import { checkFinite } from '../modules/shared/check.js';
 
 const { fetch } = globalThis;
 let server;
@@ -32,13 +32,16 @@ before(async () => {
     request.on('data', (part) => (body += part));
     request.on('end', () => {
       seen.push({ url: request.url, headers: request.headers, body });
-      if (request.url.startsWith('/busy')) response.writeHead(429, { 'retry-after': '2', 'content-type': 'application/json' }).end('{}');
+      if (request.url.startsWith('/busy'))
+        response.writeHead(429, { 'retry-after': '2', 'content-type': 'application/json' }).end('{}');
       else if (request.url.startsWith('/moved')) response.writeHead(307, { location: '/ok' }).end();
       else if (request.url.startsWith('/long')) response.end('x'.repeat((1 << 20) + 1));
       else if (request.url.startsWith('/slow')) hold(response);
       else if (request.url.startsWith('/drop')) request.socket.destroy();
-      else if (request.url.startsWith('/events')) response.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: 1\n\ndata: 2\n\n');
-      else if (request.url.startsWith('/echo')) response.writeHead(401).end(`no such key: ${request.headers.authorization}`);
+      else if (request.url.startsWith('/events'))
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: 1\n\ndata: 2\n\n');
+      else if (request.url.startsWith('/echo'))
+        response.writeHead(401).end(`no such key: ${request.headers.authorization}`);
       else response.end(`you said ${body}`);
     });
   });
@@ -50,16 +53,28 @@ after(() => {
   server.close();
 });
 
-const request = { call: 1, remote: 0, path: '/chat/completions', body: '{"a":1}', stream: false, delay_ms: 0, deadline_ms: 30_000 };
+const request = {
+  call: 1,
+  remote: 0,
+  path: '/chat/completions',
+  body: '{"a":1}',
+  stream: false,
+  delay_ms: 0,
+  deadline_ms: 30_000,
+};
 const noFeed = () => assert.fail('no pieces were asked for');
-const watch = (feed = noFeed) => ({ leaving: () => undefined, feed });
-const reach = (path, more, asked, feed) => attempt(serverTransport({ baseURL: baseURL + path, ...more }), { ...request, ...asked }, watch(feed));
+const hooks = (feed = noFeed) => ({ leaving: () => undefined, feed });
+const reach = (path, more, asked, feed) =>
+  attempt(httpTransport({ baseURL: baseURL + path, ...more }), { ...request, ...asked }, hooks(feed));
 
 test('a request is JSON, with the token where there is one', async () => {
   const event = await reach('/ok', { getToken: async () => 'secret' });
   assert.deepEqual([event.type, event.status, event.body], ['response', 200, 'you said {"a":1}']);
   const { url, headers, body } = seen.at(-1);
-  assert.deepEqual([url, headers.authorization, headers['content-type'], body], ['/ok/chat/completions', 'Bearer secret', 'application/json', '{"a":1}']);
+  assert.deepEqual(
+    [url, headers.authorization, headers['content-type'], body],
+    ['/ok/chat/completions', 'Bearer secret', 'application/json', '{"a":1}'],
+  );
   await reach('/ok', { getToken: () => undefined });
   assert.equal(seen.at(-1).headers.authorization, undefined);
 });
@@ -79,7 +94,10 @@ test('what gives no reply is a fault of its kind', async () => {
   const token = await reach('/ok', { getToken: () => Promise.reject(new Error('signed out')) });
   assert.deepEqual([token.fault, token.message, seen.length], ['token', 'signed out', count]);
   assert.equal((await reach('/slow', {}, { deadline_ms: 20 })).fault, 'timeout');
-  assert.equal((await reach('/ok', { getToken: () => new Promise(() => undefined) }, { deadline_ms: 20 })).fault, 'timeout');
+  assert.equal(
+    (await reach('/ok', { getToken: () => new Promise(() => undefined) }, { deadline_ms: 20 })).fault,
+    'timeout',
+  );
 });
 
 test('a token is not repeated in words', async () => {
@@ -97,36 +115,47 @@ test('a reply in pieces is fed until there is enough', async () => {
     return false;
   };
   const event = await reach('/events', {}, { stream: true }, feed);
-  assert.deepEqual([event.type, pieces.map(([text]) => text).join(''), pieces.at(-1)], ['streamed', 'data: 1\n\ndata: 2\n\n', ['', true]]);
+  assert.deepEqual(
+    [event.type, pieces.map(([text]) => text).join(''), pieces.at(-1)],
+    ['streamed', 'data: 1\n\ndata: 2\n\n', ['', true]],
+  );
   const enough = [];
-  await reach('/events', {}, { stream: true }, async (bytes, last) => enough.push(last) > 0);
+  await reach('/events', {}, { stream: true }, async (_bytes, last) => enough.push(last) > 0);
   assert.deepEqual(enough, [false, true]);
   // What is no stream of events is a reply like any other.
   assert.equal((await reach('/busy', {}, { stream: true })).status, 429);
 });
 
 test('an abort by the caller rejects, before the request and in it', async () => {
-  const ask = serverTransport({ baseURL: `${baseURL}/slow` });
+  const ask = httpTransport({ baseURL: `${baseURL}/slow` });
   const controller = new AbortController();
-  const running = attempt(ask, request, watch(), controller.signal);
+  const running = attempt(ask, request, hooks(), controller.signal);
   controller.abort();
   await assert.rejects(running, { name: 'AbortError' });
   const paused = new AbortController();
-  const pausing = attempt(ask, { ...request, delay_ms: 60_000 }, watch(), paused.signal);
+  const pausing = attempt(ask, { ...request, delay_ms: 60_000 }, hooks(), paused.signal);
   paused.abort();
   await assert.rejects(pausing, { kind: 'cancelled' });
 });
 
 test("the browser's own model answers as a server does", async (t) => {
-  const body = JSON.stringify({ messages: [{ role: 'system', content: 's' }, { role: 'user', content: 'u' }], response_format: { json_schema: { schema: { type: 'object' } } } });
-  const reachBuiltIn = (stream, feed) => attempt(builtInTransport, { ...request, body, stream }, watch(feed));
+  const body = JSON.stringify({
+    messages: [
+      { role: 'system', content: 's' },
+      { role: 'user', content: 'u' },
+    ],
+    response_format: { json_schema: { schema: { type: 'object' } } },
+  });
+  const reachBuiltIn = (stream, feed) => attempt(builtInTransport, { ...request, body, stream }, hooks(feed));
   assert.equal((await reachBuiltIn(false)).fault, 'unavailable');
   const log = [];
   let availability = 'downloadable';
   globalThis.LanguageModel = {
     availability: async () => availability,
     create: async ({ initialPrompts }) => ({
-      prompt: async (prompts, { responseConstraint }) => (log.push([initialPrompts, prompts, responseConstraint]), '{"label":"a"}'),
+      prompt: async (prompts, { responseConstraint }) => (
+        log.push([initialPrompts, prompts, responseConstraint]), '{"label":"a"}'
+      ),
       promptStreaming: () => new Blob(['{"label":', '"a"}']).stream().pipeThrough(new TextDecoderStream()),
       destroy: () => log.push('destroyed'),
     }),
@@ -136,19 +165,31 @@ test("the browser's own model answers as a server does", async (t) => {
   availability = 'available';
   const event = await reachBuiltIn(false);
   assert.deepEqual([event.status, JSON.parse(event.body).choices[0].message.content], [200, '{"label":"a"}']);
-  assert.deepEqual(log, [[[{ role: 'system', content: 's' }], [{ role: 'user', content: 'u' }], { type: 'object' }], 'destroyed']);
+  assert.deepEqual(log, [
+    [[{ role: 'system', content: 's' }], [{ role: 'user', content: 'u' }], { type: 'object' }],
+    'destroyed',
+  ]);
   let events = '';
-  const streamed = await reachBuiltIn(true, async (bytes) => (events += new TextDecoder().decode(bytes), false));
+  const streamed = await reachBuiltIn(true, async (bytes) => ((events += new TextDecoder().decode(bytes)), false));
   assert.equal(streamed.type, 'streamed');
-  const words = events.trim().split('\n\n').map((line) => JSON.parse(line.slice('data: '.length)).choices[0]);
-  assert.deepEqual([words.map(({ delta }) => delta.content ?? '').join(''), words.at(-1).finish_reason], ['{"label":"a"}', 'stop']);
+  const words = events
+    .trim()
+    .split('\n\n')
+    .map((line) => JSON.parse(line.slice('data: '.length)).choices[0]);
+  assert.deepEqual(
+    [words.map(({ delta }) => delta.content ?? '').join(''), words.at(-1).finish_reason],
+    ['{"label":"a"}', 'stop'],
+  );
 });
 
 test('a remote that makes no sense is refused, and a key in a page is not taken by mistake', () => {
   const remote = { baseURL: 'http://127.0.0.1/v1/', model: 'any' };
-  const [{ config, url }] = readyRemotes({ ...remote, retries: 1, getToken: () => 'x' });
+  const [{ config, url }] = prepareRemotes({ ...remote, retries: 1, getToken: () => 'x' });
   assert.deepEqual([config, url], [{ model: 'any', retries: 1 }, 'http://127.0.0.1/v1']);
-  assert.deepEqual([readyRemotes(undefined), readyRemotes([remote, { builtIn: true }]).map(({ url }) => url)], [[], [url, undefined]]);
+  assert.deepEqual(
+    [prepareRemotes(undefined), prepareRemotes([remote, { built_in: true }]).map(({ url }) => url)],
+    [[], [url, undefined]],
+  );
   for (const wrong of [
     { ...remote, model: '' },
     { ...remote, baseURL: 'ftp://x' },
@@ -162,12 +203,18 @@ test('a remote that makes no sense is refused, and a key in a page is not taken 
     { ...remote, getToken: 'x' },
     { ...remote, apiKey: 'key-of-the-user' },
     { ...remote, apiKey: 'key-of-the-user', getToken: () => 'x', dangerouslyAllowBrowserKey: true },
-    { builtIn: true, model: 'any' },
+    { built_in: true, model: 'any' },
     null,
   ]) {
-    assert.throws(() => readyRemotes([wrong].flat()), ({ kind, message }) => kind === 'invalid-input' && !message.includes('key-of-the-user'));
+    assert.throws(
+      () => prepareRemotes([wrong].flat()),
+      ({ kind, message }) => kind === 'invalid-input' && !message.includes('key-of-the-user'),
+    );
   }
-  assert.doesNotMatch(JSON.stringify(readyRemotes({ ...remote, apiKey: 'key-of-the-user', dangerouslyAllowBrowserKey: true })), /key-of-the-user/);
+  assert.doesNotMatch(
+    JSON.stringify(prepareRemotes({ ...remote, apiKey: 'key-of-the-user', dangerouslyAllowBrowserKey: true })),
+    /key-of-the-user/,
+  );
 });
 
 /** A handle whose engine delegates every text that begins with 'hard', and is done when it comes back. */
@@ -178,22 +225,29 @@ function fakeHandle({ redact = false, width = Infinity, checks = [] } = {}) {
   const send = (call) => ({ send: { ...request, call } });
   return {
     notes,
-    thresholds: [0.5],
+    info: { labels: [], dtype: 'fp32', thresholds: [0.5] },
     owns: () => undefined,
     device: {},
-    labels: [],
-    task: 'text-classification',
     call: async (_signal, work) => work(),
     notify: async (op, { call }) => void notes.push([op, call]),
     async request(op, args) {
       const turn = (step, started) => ({ turn: { step, ...(started !== undefined && { started }) }, generation: 1 });
       switch (op) {
         case 'decide':
-          return { steps: args.inputs.map((text, call) => (text.startsWith('hard') ? { delegate: { call, redact } } : { done: { output: text, thresholds: args.thresholds } })), checks, generation: 1, record: JSON.stringify(args.inputs) };
-        case 'ledger':
+          return {
+            steps: args.inputs.map((text, call) =>
+              text.startsWith('hard')
+                ? { delegate: { call, redact } }
+                : { done: { output: text, thresholds: args.thresholds } },
+            ),
+            checks,
+            generation: 1,
+            record: JSON.stringify(args.inputs),
+          };
+        case 'readUsage':
           return { merged: '', strange: [], spans: [], summary: { told: args.records } };
         case 'begin':
-          if (underWay === width) return queue.push(args.call), turn({ wait: { call: args.call, for_ms: 60_000 } });
+          if (underWay === width) return (queue.push(args.call), turn({ wait: { call: args.call, for_ms: 60_000 } }));
           underWay += 1;
           return turn(send(args.call));
         case 'decline':
@@ -206,10 +260,16 @@ function fakeHandle({ redact = false, width = Infinity, checks = [] } = {}) {
   };
 }
 
-const triage = (handle, path, redactor) => new Triage(handle, path === undefined ? [] : readyRemotes({ baseURL: baseURL + path, model: 'any' }), redactor).callable();
+const loaded = (handle, path, redactor) =>
+  new Cascade(
+    handle,
+    'text-classification',
+    path === undefined ? [] : prepareRemotes({ baseURL: baseURL + path, model: 'any' }),
+    redactor,
+  ).callable();
 
 test('answers come in the order of the questions, and those that wait go on when they may', async () => {
-  const ask = triage(fakeHandle({ width: 4 }), '/slow');
+  const ask = loaded(fakeHandle({ width: 4 }), '/slow');
   const answers = ask(['easy', ...Array.from({ length: 6 }, (_, i) => `hard ${i}`)]);
   let most = 0;
   for (let answered = 0; answered < 6; ) {
@@ -221,12 +281,15 @@ test('answers come in the order of the questions, and those that wait go on when
   }
   const envelopes = await answers;
   assert.ok(envelopes.slice(1).every(({ event }) => event.type === 'response'));
-  assert.deepEqual(envelopes.map(({ output }) => output), ['easy', 'hard 0', 'hard 1', 'hard 2', 'hard 3', 'hard 4', 'hard 5']);
+  assert.deepEqual(
+    envelopes.map(({ output }) => output),
+    ['easy', 'hard 0', 'hard 1', 'hard 2', 'hard 3', 'hard 4', 'hard 5'],
+  );
   assert.equal(most, 4);
 });
 
 test('one text gives one envelope, none gives none, and the threshold is used as it is set', async () => {
-  const ask = triage(fakeHandle());
+  const ask = loaded(fakeHandle());
   assert.deepEqual((await ask('easy')).thresholds, [0.5]);
   ask.threshold = 0.8;
   assert.deepEqual(await ask(['easy']), [{ output: 'easy', thresholds: [0.8] }]);
@@ -238,7 +301,7 @@ test('one text gives one envelope, none gives none, and the threshold is used as
 
 test('what was answered goes into the ledger, and what is checked leaves the answer as it was', async () => {
   const told = [];
-  const ask = triage(fakeHandle({ checks: [{ call: 7, redact: false, index: 1 }] }), '/ok');
+  const ask = loaded(fakeHandle({ checks: [{ call: 7, redact: false, index: 1 }] }), '/ok');
   const { output, event } = (await ask(['easy 0', 'easy 1'], { request_callback: ({ index }) => told.push(index) }))[1];
   assert.deepEqual([output, event], ['easy 1', undefined]);
   const before = seen.length;
@@ -247,40 +310,64 @@ test('what was answered goes into the ledger, and what is checked leaves the ans
   assert.deepEqual((await ask.ledger.summary()).told, ['["easy 0","easy 1"]']);
 });
 
-test('a check that fails is nobody else\'s error', async () => {
-  const ask = triage(fakeHandle({ checks: [{ call: 7, redact: true, index: 0 }] }), '/ok', () => Promise.reject(new Error('no redactor')));
+test("a check that fails is nobody else's error", async () => {
+  const ask = loaded(fakeHandle({ checks: [{ call: 7, redact: true, index: 0 }] }), '/ok', () =>
+    Promise.reject(new Error('no redactor')),
+  );
   assert.equal((await ask('easy')).output, 'easy');
   await ask.ledger.summary();
 });
 
 test('the threshold of a chain is that of its last model', async () => {
-  const ask = triage({ ...fakeHandle(), thresholds: [0.7, 0.5] });
+  const ask = loaded({ ...fakeHandle(), info: { thresholds: [0.7, 0.5] } });
   assert.deepEqual([ask.threshold, ask.thresholds], [0.5, [0.7, 0.5]]);
   ask.threshold = 0.6;
   assert.deepEqual((await ask('easy')).thresholds, [0.7, 0.6]);
   ask.thresholds = [0.9, 0.8];
   assert.deepEqual((await ask('easy')).thresholds, [0.9, 0.8]);
-  for (const wrong of [0.5, [0.5], [0.5, 0.5, 0.5], [0.5, NaN], [0.5, undefined]]) assert.throws(() => (ask.thresholds = wrong), { kind: 'invalid-input' });
-  assert.deepEqual([0, 1].map((tier) => tierOf(tier, 2)), [0, 1]);
-  assert.equal(tierOf(undefined, 1), 0);
-  for (const wrong of [undefined, 2, -1, 0.5, '0', null]) assert.throws(() => tierOf(wrong, 2), { kind: 'invalid-input' });
+  for (const wrong of [0.5, [0.5], [0.5, 0.5, 0.5], [0.5, NaN], [0.5, undefined]])
+    assert.throws(() => (ask.thresholds = wrong), { kind: 'invalid-input' });
+  assert.deepEqual(
+    [0, 1].map((tier) => checkTier(tier, 2)),
+    [0, 1],
+  );
+  assert.equal(checkTier(undefined, 1), 0);
+  for (const wrong of [undefined, 2, -1, 0.5, '0', null])
+    assert.throws(() => checkTier(wrong, 2), { kind: 'invalid-input' });
 });
 
 test('a number that is none is told by its name, before JSON makes nothing of it', () => {
   const policy = { threshold: 0.5, budget: { usd_per_day: 1 } };
-  assert.equal(checkedNumbers('policy', policy), policy);
+  assert.equal(checkFinite('policy', policy), policy);
   for (const wrong of [NaN, -Infinity, null]) {
-    assert.throws(() => checkedNumbers('policy', { budget: { usd_per_day: wrong } }), ({ kind, message }) => kind === 'invalid-input' && message.startsWith('policy.budget.usd_per_day is '));
+    assert.throws(
+      () => checkFinite('policy', { budget: { usd_per_day: wrong } }),
+      ({ kind, message }) =>
+        kind === 'invalid-input' && message.startsWith('policy.budget.usd_per_day must be a finite number'),
+    );
   }
 });
 
 test('local models are one or several, each with what is its own', () => {
   const local = { task: 'text-classification', model: '/models/tiny' };
   const calibration = { threshold: 0.8 };
-  const alone = readyChain({ ...local, dtype: 'q8', threshold: 0.7 }, calibration);
-  assert.deepEqual(alone, { task: local.task, model: local.model, options: { dtype: 'q8' }, next: [], local: [{ threshold: 0.7, calibration }] });
-  const { options, next, local: trusts } = readyChain([{ ...local, threshold: 0.7 }, { ...local, dtype: 'q8', worker: false, calibration }], undefined);
-  assert.deepEqual([options, next, trusts], [{ worker: false }, [{ ...local, revision: undefined, options: { dtype: 'q8' } }], [{ threshold: 0.7 }, { calibration }]]);
+  const alone = readLocalModels({ ...local, dtype: 'q8', threshold: 0.7 }, calibration);
+  assert.deepEqual(alone, {
+    models: [{ ...local, dtype: 'q8' }],
+    options: { dtype: 'q8' },
+    configs: [{ threshold: 0.7, calibration }],
+  });
+  const { options, models, configs } = readLocalModels(
+    [
+      { ...local, threshold: 0.7 },
+      { ...local, dtype: 'q8', worker: false, calibration },
+    ],
+    undefined,
+  );
+  assert.deepEqual(
+    [options, models, configs],
+    [{ worker: false }, [local, { ...local, dtype: 'q8' }], [{ threshold: 0.7 }, { calibration }]],
+  );
   for (const [wrong, given] of [
     [undefined],
     [[]],
@@ -289,40 +376,53 @@ test('local models are one or several, each with what is its own', () => {
     [[local, { ...local, model: 3 }]],
     [[local, { ...local, signal: new AbortController().signal }]],
     [[local, { ...local, treshold: 0.5 }]],
-    [[{ ...local, device: 'wasm' }, { ...local, device: 'webgpu' }]],
+    [
+      [
+        { ...local, device: 'wasm' },
+        { ...local, device: 'webgpu' },
+      ],
+    ],
     [[local, local], calibration],
   ]) {
-    assert.throws(() => readyChain(wrong, given), { kind: 'invalid-input' }, JSON.stringify(wrong));
+    assert.throws(() => readLocalModels(wrong, given), { kind: 'invalid-input' }, JSON.stringify(wrong));
   }
 });
 
 test('an abort gives up every call that is under way', async () => {
   const handle = fakeHandle();
-  const ask = triage(handle, '/slow');
+  const ask = loaded(handle, '/slow');
   const controller = new AbortController();
   const answers = ask(['hard 0', 'hard 1'], { signal: controller.signal });
   while (waiting.length < 2) await new Promise(setImmediate);
   controller.abort();
   await assert.rejects(answers, { name: 'AbortError' });
-  assert.deepEqual(handle.notes, [['abandon', 0], ['abandon', 1]]);
+  assert.deepEqual(handle.notes, [
+    ['abandon', 0],
+    ['abandon', 1],
+  ]);
 });
 
 test('what is to be redacted goes through the redactor, or nowhere', async () => {
   const span = { start: 0, end: 4, label: 'NAME' };
-  const { marked } = await triage(fakeHandle({ redact: true }), '/ok', async () => [span])('hard');
+  const { marked } = await loaded(fakeHandle({ redact: true }), '/ok', async () => [span])('hard');
   assert.deepEqual(marked.spans, [span]);
   assert.ok(marked.elapsed_ms >= 0);
   const count = seen.length;
-  const without = await triage(fakeHandle({ redact: true }), '/ok')('hard');
-  const broken = await triage(fakeHandle({ redact: true }), '/ok', () => Promise.reject(new Error('no model')))('hard');
-  assert.deepEqual([without.reason, broken.reason, broken.detail, seen.length], ['redactor-unavailable', 'redactor-unavailable', 'no model', count]);
+  const without = await loaded(fakeHandle({ redact: true }), '/ok')('hard');
+  const broken = await loaded(fakeHandle({ redact: true }), '/ok', () => Promise.reject(new Error('no model')))('hard');
+  assert.deepEqual(
+    [without.reason, broken.reason, broken.detail, seen.length],
+    ['redactor-unavailable', 'redactor-unavailable', 'no model', count],
+  );
 });
 
 test('a redactor is a function or a model, and nothing is loaded before it is asked', async () => {
   const find = async () => [];
-  assert.equal(readyRedactor(find, {}).find, find);
-  for (const named of [undefined, '/models/rampart', { model: '/models/rampart', dtype: 'q4' }]) await readyRedactor(named, { worker: false }).release();
-  for (const wrong of ['', 3, {}, { model: '' }]) assert.throws(() => readyRedactor(wrong, {}), { kind: 'invalid-input' });
+  assert.equal(prepareRedactor(find, {}).find, find);
+  for (const named of [undefined, '/models/rampart', { model: '/models/rampart', dtype: 'q4' }])
+    await prepareRedactor(named, { worker: false }).release();
+  for (const wrong of ['', 3, {}, { model: '' }])
+    assert.throws(() => prepareRedactor(wrong, {}), { kind: 'invalid-input' });
 });
 
 test('those that wait in an engine that has died go on in the next one', async () => {
@@ -335,17 +435,21 @@ test('those that wait in an engine that has died go on in the next one', async (
     await answer(op, args);
     throw new Error('the engine died');
   };
-  const ask = triage(handle, '/ok');
+  const ask = loaded(handle, '/ok');
   const [dead, waited] = await Promise.allSettled([ask('hard 0'), ask(['easy', 'hard 1'])]);
   assert.deepEqual([dead.reason?.message, waited.value?.[1].output], ['the engine died', 'hard 1']);
 });
 
 test('the page is told what leaves', async () => {
   const told = [];
-  await triage(fakeHandle(), '/ok')(['easy', 'hard'], { request_callback: (sent) => told.push(sent) });
+  await loaded(fakeHandle(), '/ok')(['easy', 'hard'], { request_callback: (sent) => told.push(sent) });
   assert.deepEqual(told, [{ url: `${baseURL}/ok/chat/completions`, body: request.body, index: 1 }]);
   // What does not leave is not told of.
-  const ask = new Triage(fakeHandle(), readyRemotes({ baseURL: `${baseURL}/ok`, model: 'any', getToken: () => Promise.reject(new Error('signed out')) })).callable();
+  const ask = new Cascade(
+    fakeHandle(),
+    'text-classification',
+    prepareRemotes({ baseURL: `${baseURL}/ok`, model: 'any', getToken: () => Promise.reject(new Error('signed out')) }),
+  ).callable();
   await ask('hard', { request_callback: (sent) => told.push(sent) });
   assert.equal(told.length, 1);
 });

@@ -3,15 +3,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { InPlaceConnection } from '../modules/connection.js';
-import { Engine } from '../modules/engine.js';
-import { PilotLightError } from '../modules/errors.js';
-import { Supervisor } from '../modules/supervisor.js';
-import { fakeFetch, fakeWasm } from './fake_wasm.mjs';
+import { InPlaceConnection } from '../modules/page/connection.js';
+import { Supervisor } from '../modules/page/supervisor.js';
+import { PilotLightError } from '../modules/shared/errors.js';
+import { Engine } from '../modules/worker/engine.js';
+import { fakeFetch, fakeWasm } from './fake-wasm.mjs';
 
 const FOLDER = { url: 'https://page.example/models/m/', immutable: true };
 const CONFIG = { 'https://page.example/models/m/config.json': () => Response.json({}) };
-const LOAD = { task: 'text-classification', model: 'm', folder: FOLDER, options: {}, useBrowserCache: false };
+const MODEL = { task: 'text-classification', model: 'm', folder: FOLDER, options: {} };
+const LOAD = { pipeline: MODEL, useBrowserCache: false };
 const kind = (name) => (error) => error instanceof PilotLightError && error.kind === name;
 
 const BASELINE = { relaxedSimd: false, noThreads: 'the page is not cross-origin isolated', cores: 4 };
@@ -19,8 +20,19 @@ const RELAXED = { ...BASELINE, relaxedSimd: true };
 const THREADS = { ...RELAXED, noThreads: undefined };
 
 /** A supervisor whose engines share the artefacts of one thread, as in place. */
-function supervise({ device = 'wasm', adapter = null, wasm = fakeWasm(), oneThread = true, abilities = BASELINE, broken = [], ...settings } = {}) {
-  Object.defineProperty(globalThis, 'navigator', { value: { gpu: { requestAdapter: async () => adapter } }, configurable: true });
+function supervise({
+  device = 'wasm',
+  adapter = null,
+  wasm = fakeWasm(),
+  oneThread = true,
+  features = BASELINE,
+  broken = [],
+  ...settings
+} = {}) {
+  Object.defineProperty(globalThis, 'navigator', {
+    value: { gpu: { requestAdapter: async () => adapter } },
+    configurable: true,
+  });
   fakeFetch(CONFIG);
   const opened = [];
   const open = async (build, _, threads) => {
@@ -28,10 +40,14 @@ function supervise({ device = 'wasm', adapter = null, wasm = fakeWasm(), oneThre
     if (broken.includes(build)) throw new PilotLightError('backend-unavailable', `'${build}' is broken.`);
     return { wasm, threads: build === 'cpu-threads' ? threads : 1 };
   };
-  const thread = () => ({ open, stopped: new Set(), abilities: () => abilities });
+  const thread = () => ({ open, stopped: new Set(), features: () => features });
   const shared = thread();
   const connect = () => new InPlaceConnection(new Engine(oneThread ? shared : thread()));
-  return { opened, log: wasm.log, supervisor: new Supervisor(connect, { device, wasmPaths: {}, cpuBuild: 'auto', numThreads: 0, ...settings }) };
+  return {
+    opened,
+    log: wasm.log,
+    supervisor: new Supervisor(connect, { device, wasmPaths: {}, cpuBuild: 'auto', numThreads: 0, ...settings }),
+  };
 }
 const run = (supervisor, model, inputs, signal) => supervisor.request(model, 'run', { inputs, options: {} }, signal);
 const labels = (output) => output.map(([first]) => first.label);
@@ -40,7 +56,10 @@ test('a model is loaded and run, and the visitor without an adapter never gets t
   const { supervisor, opened } = supervise({ device: 'auto' });
   const model = await supervisor.load(LOAD, {});
   assert.deepEqual(labels(await run(supervisor, model, ['a', 'b'])), ['a', 'b']);
-  assert.deepEqual([opened, model.info.device.kind, model.info.device.reason], [['cpu'], 'wasm', 'No WebGPU adapter was found.']);
+  assert.deepEqual(
+    [opened, model.info.device.kind, model.info.device.reason],
+    [['cpu'], 'wasm', 'No WebGPU adapter was found.'],
+  );
 });
 
 test('WebGPU is taken where it proves right, and given up where it does not', async () => {
@@ -59,49 +78,66 @@ test('WebGPU that was asked for and is not there is a typed error, and the next 
 
 test('the CPU gets the best build that the browser can run', async () => {
   const cases = [
-    [{ abilities: BASELINE }, 'cpu', 1],
-    [{ abilities: RELAXED }, 'cpu-relaxed', 1],
-    [{ abilities: THREADS }, 'cpu-threads', 2],
-    [{ abilities: { ...THREADS, cores: 64 } }, 'cpu-threads', 4],
-    [{ abilities: THREADS, numThreads: 3 }, 'cpu-threads', 3],
-    [{ abilities: THREADS, numThreads: 1 }, 'cpu-relaxed', 1],
-    [{ abilities: { ...THREADS, relaxedSimd: false } }, 'cpu', 1],
-    [{ abilities: THREADS, cpuBuild: 'cpu' }, 'cpu', 1],
-    [{ abilities: THREADS, cpuBuild: 'cpu-relaxed' }, 'cpu-relaxed', 1],
+    [{ features: BASELINE }, 'cpu', 1],
+    [{ features: RELAXED }, 'cpu-relaxed', 1],
+    [{ features: THREADS }, 'cpu-threads', 2],
+    [{ features: { ...THREADS, cores: 64 } }, 'cpu-threads', 4],
+    [{ features: THREADS, numThreads: 3 }, 'cpu-threads', 3],
+    [{ features: THREADS, numThreads: 1 }, 'cpu-relaxed', 1],
+    [{ features: { ...THREADS, relaxedSimd: false } }, 'cpu', 1],
+    [{ features: THREADS, cpuBuild: 'cpu' }, 'cpu', 1],
+    [{ features: THREADS, cpuBuild: 'cpu-relaxed' }, 'cpu-relaxed', 1],
   ];
   for (const [settings, build, threads] of cases) {
     const { supervisor, opened } = supervise(settings);
     const { device } = (await supervisor.load(LOAD, {})).info;
-    assert.deepEqual([opened, device.build, device.threads, device.reason], [[build], build, threads, 'The CPU was asked for.']);
+    assert.deepEqual(
+      [opened, device.build, device.threads, device.reason],
+      [[build], build, threads, 'The CPU was asked for.'],
+    );
   }
 });
 
 test('a build that was asked for and cannot run is a typed error that says why', async () => {
   for (const [settings, message] of [
-    [{ abilities: RELAXED, cpuBuild: 'cpu-threads' }, /not cross-origin isolated/],
-    [{ abilities: BASELINE, cpuBuild: 'cpu-relaxed' }, /no relaxed SIMD/],
+    [{ features: RELAXED, cpuBuild: 'cpu-threads' }, /not cross-origin isolated/],
+    [{ features: BASELINE, cpuBuild: 'cpu-relaxed' }, /no relaxed SIMD/],
   ]) {
-    await assert.rejects(supervise(settings).supervisor.load(LOAD, {}), (error) => kind('backend-unavailable')(error) && message.test(error.message));
+    await assert.rejects(
+      supervise(settings).supervisor.load(LOAD, {}),
+      (error) => kind('backend-unavailable')(error) && message.test(error.message),
+    );
   }
 });
 
 test('a build that does not start leads to the next, and threads that were asked for and are not there are told of', async () => {
-  const { supervisor, opened } = supervise({ abilities: THREADS, broken: ['cpu-threads'] });
+  const { supervisor, opened } = supervise({ features: THREADS, broken: ['cpu-threads'] });
   const { device } = (await supervisor.load(LOAD, {})).info;
   assert.deepEqual([opened, device.build, device.threads], [['cpu-threads', 'cpu-relaxed'], 'cpu-relaxed', 1]);
   assert.match(device.reason, /'cpu-threads' is broken/);
-  const alone = (await supervise({ abilities: RELAXED, numThreads: 2 }).supervisor.load(LOAD, {})).info.device;
+  const alone = (await supervise({ features: RELAXED, numThreads: 2 }).supervisor.load(LOAD, {})).info.device;
   assert.deepEqual([alone.build, alone.threads], ['cpu-relaxed', 1]);
   assert.match(alone.reason, /one thread: the page is not cross-origin isolated/);
 });
 
 test('files come in rounds, weights in slices, an optional one may be missing', async () => {
-  const wasm = fakeWasm({ rounds: [[{ name: 'config.json', optional: false }, { name: 'pilot.json', optional: true }], [{ name: 'w', optional: false }]] });
+  const wasm = fakeWasm({
+    rounds: [
+      [
+        { name: 'config.json', optional: false },
+        { name: 'pilot.json', optional: true },
+      ],
+      [{ name: 'w', optional: false }],
+    ],
+  });
   const { supervisor } = supervise({ wasm });
   fakeFetch({ ...CONFIG, [`${FOLDER.url}w`]: () => new Response(new Uint8Array(5 << 20)) });
   const events = [];
   await supervisor.load(LOAD, { onProgress: (info) => events.push(info.status) });
-  assert.deepEqual(wasm.log.filter(([what, name]) => what !== 'supply' || name === 'w'), [['missing', 'pilot.json'], ...Array(5).fill(['supply', 'w', 1 << 20, false]), ['supply', 'w', 0, true]]);
+  assert.deepEqual(
+    wasm.log.filter(([what, name]) => what !== 'supply' || name === 'w'),
+    [['missing', 'pilot.json'], ...Array(5).fill(['supply', 'w', 1 << 20, false]), ['supply', 'w', 0, true]],
+  );
   assert.deepEqual([events[0], events.at(-1), events.includes('progress_total')], ['initiate', 'ready', true]);
 });
 
@@ -109,7 +145,10 @@ test('a wrong file ends the load with its address and frees the loader', async (
   const { supervisor, log } = supervise();
   const page = () => new Response('<!doctype html>', { headers: { 'content-type': 'text/html' } });
   fakeFetch({ [`${FOLDER.url}config.json`]: page });
-  await assert.rejects(supervisor.load(LOAD, {}), (error) => kind('invalid-artefact')(error) && error.message.includes('config.json is an HTML page'));
+  await assert.rejects(
+    supervisor.load(LOAD, {}),
+    (error) => kind('invalid-artefact')(error) && error.message.includes('config.json is an HTML page'),
+  );
   fakeFetch({});
   await assert.rejects(supervisor.load(LOAD, {}), kind('invalid-artefact'));
   assert.deepEqual(log, [['free loader'], ['free loader']]);
@@ -120,7 +159,10 @@ test('many inputs go in slices of 32, and an abort is heard between them', async
   const model = await supervisor.load(LOAD, {});
   const inputs = Array.from({ length: 70 }, (_, i) => `text ${i}`);
   assert.deepEqual(labels(await run(supervisor, model, inputs)), inputs);
-  assert.deepEqual(log.filter(([what]) => what === 'run').map(([, , count]) => count), [32, 32, 6]);
+  assert.deepEqual(
+    log.filter(([what]) => what === 'run').map(([, , count]) => count),
+    [32, 32, 6],
+  );
   const controller = new AbortController();
   const aborted = run(supervisor, model, inputs, controller.signal);
   controller.abort('enough');
@@ -130,8 +172,12 @@ test('many inputs go in slices of 32, and an abort is heard between them', async
 
 test('features of several slices come as one batch', async () => {
   const { supervisor } = supervise();
-  const model = await supervisor.load({ ...LOAD, task: 'feature-extraction' }, {});
-  const { dims, data } = await run(supervisor, model, Array.from({ length: 33 }, () => 'ab'));
+  const model = await supervisor.load({ ...LOAD, pipeline: { ...MODEL, task: 'feature-extraction' } }, {});
+  const { dims, data } = await run(
+    supervisor,
+    model,
+    Array.from({ length: 33 }, () => 'ab'),
+  );
   assert.deepEqual([dims, data.length, data[64]], [[33, 2], 66, 2]);
 });
 
@@ -146,7 +192,10 @@ test('an error of the model is its own, and the engine goes on', async () => {
 test('a panic rejects what was pending; the next call finds a fresh engine with its model', async () => {
   const { supervisor, opened } = supervise({ oneThread: false });
   const model = await supervisor.load(LOAD, {});
-  const [first, second] = await Promise.allSettled([run(supervisor, model, ['panic']), run(supervisor, model, ['behind it'])]);
+  const [first, second] = await Promise.allSettled([
+    run(supervisor, model, ['panic']),
+    run(supervisor, model, ['behind it']),
+  ]);
   for (const { reason } of [first, second]) assert.deepEqual([reason.kind, reason.retryable], ['internal', true]);
   assert.deepEqual(labels(await run(supervisor, model, ['a'])), ['a']);
   assert.deepEqual(opened, ['cpu', 'cpu']);
@@ -190,7 +239,10 @@ test('a panic on the GPU is taken for the loss of the device', async () => {
   const { supervisor, log } = supervise({ device: 'auto', adapter: {} });
   const model = await supervisor.load(LOAD, {});
   await assert.rejects(run(supervisor, model, ['panic']), kind('internal'));
-  assert.deepEqual(log.filter(([what]) => what === 'run').map(([, device]) => device), ['webgpu', 'wasm']);
+  assert.deepEqual(
+    log.filter(([what]) => what === 'run').map(([, device]) => device),
+    ['webgpu', 'wasm'],
+  );
 });
 
 test('an aborted load leaves nothing behind', async () => {
@@ -200,17 +252,23 @@ test('an aborted load leaves nothing behind', async () => {
   await assert.rejects(supervisor.load(LOAD, { signal: controller.signal }), kind('cancelled'));
   fakeFetch(CONFIG);
   const model = await supervisor.load(LOAD, {});
-  assert.deepEqual(log.filter(([what]) => what.startsWith('free')), [['free loader']]);
+  assert.deepEqual(
+    log.filter(([what]) => what.startsWith('free')),
+    [['free loader']],
+  );
   await supervisor.notify(model, 'dispose', {});
   assert.deepEqual(log.at(-1), ['free pipeline']);
 });
 
+/** A cascade of one local model, and of those behind it. */
+const cascadeOf = (next = []) => ({ cascade: { models: [MODEL, ...next], config: {} }, useBrowserCache: false });
+
 test('the models of a chain are loaded one after the other and let go of together', async () => {
   const { supervisor, log } = supervise();
-  const next = (url) => [{ task: LOAD.task, model: '/models/next', folder: { ...FOLDER, url }, options: { dtype: 'q8' } }];
+  const next = (url) => [{ ...MODEL, model: '/models/next', folder: { ...FOLDER, url }, options: { dtype: 'q8' } }];
   const other = `${FOLDER.url}next/`;
   const requests = fakeFetch({ ...CONFIG, [`${other}config.json`]: () => Response.json({}) });
-  const model = await supervisor.load({ ...LOAD, cascade: {}, next: next(other) }, {});
+  const model = await supervisor.load(cascadeOf(next(other)), {});
   assert.deepEqual(requests.slice(-2), [`GET ${FOLDER.url}config.json`, `GET ${other}config.json`]);
   assert.deepEqual(model.info.thresholds, [0.5, 0.5]);
   await supervisor.notify(model, 'dispose', {});
@@ -219,27 +277,36 @@ test('the models of a chain are loaded one after the other and let go of togethe
   const freed = () => log.filter(([what]) => what === 'free loader').length;
   const before = freed();
   fakeFetch(CONFIG);
-  await assert.rejects(supervisor.load({ ...LOAD, cascade: {}, next: next(other) }, {}), kind('invalid-artefact'));
+  await assert.rejects(supervisor.load(cascadeOf(next(other)), {}), kind('invalid-artefact'));
   assert.equal(freed() - before, 2);
 });
 
 test('a call of an engine that is gone is decided again and gets the same event', async () => {
   const { supervisor } = supervise({ oneThread: false });
-  const model = await supervisor.load({ ...LOAD, cascade: {} }, {});
+  const model = await supervisor.load(cascadeOf(), {});
   const question = { inputs: ['hard'], options: {}, thresholds: [0.9], must_stay_local: false };
   const { steps, generation } = await supervisor.request(model, 'decide', question);
   await assert.rejects(supervisor.request(model, 'decide', { ...question, inputs: ['panic'] }), kind('internal'));
   const event = { type: 'response', status: 200, body: '{}', elapsed_ms: 1 };
   const { call } = steps[0].delegate;
-  const { turn: { step } } = await supervisor.request(model, 'resume', { ...question, call, generation, stream: false, event });
+  const {
+    turn: { step },
+  } = await supervisor.request(model, 'resume', { ...question, call, generation, stream: false, event });
   assert.deepEqual([step.done.output, step.done.route], ['hard', 'remote']);
 });
 
-const GRAPH = { ...LOAD, task: 'model', graph: { file: 'm.onnx', externalData: ['m.onnx_data'], options: {} } };
-const FILES = Object.fromEntries(['m.onnx', 'm.onnx_data'].map((name) => [FOLDER.url + name, () => new Response(new Uint8Array(3))]));
-const numbers = (first) => [{ name: 'x', type: 'float32', dims: [1, 2], bytes: new Uint8Array(Float32Array.of(first, 5).buffer) }];
+const GRAPH = {
+  graph: { model: 'm', folder: FOLDER, options: {}, file: 'm.onnx', external_data: ['m.onnx_data'], graph: {} },
+  useBrowserCache: false,
+};
+const FILES = Object.fromEntries(
+  ['m.onnx', 'm.onnx_data'].map((name) => [FOLDER.url + name, () => new Response(new Uint8Array(3))]),
+);
+const numbers = (first) => [
+  { name: 'x', type: 'float32', dims: [1, 2], bytes: new Uint8Array(Float32Array.of(first, 5).buffer) },
+];
 const infer = async (supervisor, model, first, signal) => {
-  const [{ name, bytes }] = await supervisor.request(model, 'infer', { inputs: numbers(first) }, signal);
+  const [{ name, bytes }] = await supervisor.request(model, 'runGraph', { inputs: numbers(first) }, signal);
   return [name, ...new Float32Array(bytes.slice().buffer)];
 };
 
@@ -248,13 +315,19 @@ test('a graph is loaded with the files beside it, tells its ports, and is run an
   const requests = fakeFetch(FILES);
   const model = await supervisor.load(GRAPH, {});
   assert.deepEqual(requests.toSorted(), [`GET ${FOLDER.url}m.onnx`, `GET ${FOLDER.url}m.onnx_data`]);
-  assert.deepEqual([model.info.inputs, model.info.outputs], [[{ name: 'x', type: 'float32', dims: ['batch', 2] }], [{ name: 'y', type: 'float32', dims: undefined }]]);
+  assert.deepEqual(
+    [model.info.inputs, model.info.outputs],
+    [[{ name: 'x', type: 'float32', dims: ['batch', 2] }], [{ name: 'y', type: 'float32', dims: undefined }]],
+  );
   assert.deepEqual(await infer(supervisor, model, 7), ['y', 7, 5]);
   await assert.rejects(infer(supervisor, model, 2), kind('invalid-input'));
   await assert.rejects(infer(supervisor, model, 7, AbortSignal.abort()), kind('cancelled'));
   await supervisor.notify(model, 'dispose', {});
   assert.deepEqual(log.at(-1), ['free graph']);
-  await assert.rejects(supervisor.load({ ...GRAPH, graph: { file: 'm.onnx', externalData: ['../m'], options: {} } }, {}), kind('invalid-input'));
+  await assert.rejects(
+    supervisor.load({ ...GRAPH, graph: { ...GRAPH.graph, external_data: ['../m'] } }, {}),
+    kind('invalid-input'),
+  );
 });
 
 test('a graph that loses its device is loaded again on the CPU and run there', async () => {
@@ -262,6 +335,9 @@ test('a graph that loses its device is loaded again on the CPU and run there', a
   fakeFetch(FILES);
   const model = await supervisor.load(GRAPH, {});
   assert.deepEqual(await infer(supervisor, model, 3), ['y', 3, 5]);
-  assert.deepEqual(log.filter(([what]) => what === 'infer').map(([, device]) => device), ['webgpu', 'wasm']);
+  assert.deepEqual(
+    log.filter(([what]) => what === 'runGraph').map(([, device]) => device),
+    ['webgpu', 'wasm'],
+  );
   assert.match(model.info.device.reason, /the device was lost/);
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { checked, label, truthOf } from '../modules/labels.js';
+import { checkExamples, label, truthOf } from '../modules/cascade/labels.js';
 
 const TEXTS = Array.from({ length: 20 }, (_, i) => ({ text: `text ${i}` }));
 const remote = (label) => ({ route: 'remote', reason: 'unsure', output: { label }, model: 'general' });
@@ -17,11 +17,20 @@ test('what has no label is asked about once, and what is known is not', async ()
   const labelled = [{ text: 'text 0', label: 'spam', labelled_by: 'another' }];
   const consult = async (lot) => (asked.push(...lot), lot.map(() => remote('spam')));
   const { examples, labels } = await label(texts, labelled, consult, (count) => done.push(count));
-  assert.deepEqual(asked, TEXTS.slice(1).map(({ text }) => text));
+  assert.deepEqual(
+    asked,
+    TEXTS.slice(1).map(({ text }) => text),
+  );
   assert.deepEqual(labels, { given: 1, asked: 21, unanswered: 0, models: ['another', 'general'] });
-  assert.deepEqual(examples.map(({ text }) => text), texts.map(({ text }) => text));
+  assert.deepEqual(
+    examples.map(({ text }) => text),
+    texts.map(({ text }) => text),
+  );
   assert.equal(labelled.length, 20);
-  assert.ok(done.length > 1 && done.at(-1) === texts.length && done.toSorted((a, b) => a - b).join() === done.join(), String(done));
+  assert.ok(
+    done.length > 1 && done.at(-1) === texts.length && done.toSorted((a, b) => a - b).join() === done.join(),
+    String(done),
+  );
   const again = await label(texts, labelled, nobody, () => undefined);
   assert.deepEqual(again, { examples, labels });
 });
@@ -35,19 +44,46 @@ test('what is not answered is left out and counted', async () => {
 test('a cap ends the asking, and what was answered is kept', async () => {
   const labelled = [];
   let left = 11;
-  const consult = async (lot) => lot.map(() => (left-- > 0 ? remote('ham') : local('usd-per-day', 'the cap on money a day is reached')));
-  await assert.rejects(label(TEXTS, labelled, consult, () => undefined), kind('budget-exhausted', /cap on money a day.* 11 texts/));
+  const consult = async (lot) =>
+    lot.map(() => (left-- > 0 ? remote('ham') : local('usd-per-day', 'the cap on money a day is reached')));
+  await assert.rejects(
+    label(TEXTS, labelled, consult, () => undefined),
+    kind('budget-exhausted', /cap on money a day.* 11 texts/),
+  );
   assert.equal(labelled.length, 11);
   left = 9;
   const { labels } = await label(TEXTS, labelled, consult, () => undefined);
   assert.deepEqual([labels.asked, left], [20, 0]);
 });
 
+test('every cap ends the asking in the middle of a lot, and is told as a spent budget', async () => {
+  for (const reason of [
+    'requests-per-minute',
+    'tokens-per-minute',
+    'requests-per-day',
+    'usd-per-day',
+    'joules-per-day',
+    'latency',
+    'spending-unknown',
+  ]) {
+    let lots = 0;
+    const consult = async (lot) => (lots++, lot.map((_, i) => (i < 3 ? remote('ham') : local(reason))));
+    await assert.rejects(
+      label(TEXTS, [], consult, () => undefined),
+      kind('budget-exhausted', new RegExp(reason)),
+    );
+    assert.equal(lots, 1, reason);
+  }
+});
+
 test('where nobody answers the asking ends soon', async () => {
   for (const reason of ['remote-unreachable', 'local-only', 'no-remote', 'breaker-open']) {
     let lots = 0;
     const consult = async (lot) => (lots++, lot.map(() => local(reason)));
-    await assert.rejects(label(TEXTS, [], consult, () => undefined), kind('remote', new RegExp(reason)));
+    await assert.rejects(
+      label(TEXTS, [], consult, () => undefined),
+      kind('remote', new RegExp(reason)),
+    );
     assert.equal(lots, 1);
   }
 });
@@ -56,7 +92,10 @@ test('what fails in the middle leaves what was answered before', async () => {
   const labelled = [];
   let lots = 0;
   const consult = async (lot) => (lots++ > 0 ? Promise.reject(new Error('aborted')) : lot.map(() => remote('ham')));
-  await assert.rejects(label(TEXTS, labelled, consult, () => undefined), /aborted/);
+  await assert.rejects(
+    label(TEXTS, labelled, consult, () => undefined),
+    /aborted/,
+  );
   assert.equal(labelled.length, 8);
 });
 
@@ -87,7 +126,7 @@ test('examples that make no sense are refused', () => {
     [{ text: 'a', entities: [{ start: 0, end: 1 }] }],
     [{ text: 'a', entities: [null] }],
   ]) {
-    assert.throws(() => checked(wrong), kind('invalid-input', /xample/), JSON.stringify(wrong));
+    assert.throws(() => checkExamples(wrong), kind('invalid-input', /xample/), JSON.stringify(wrong));
   }
-  assert.equal(checked([{ text: 'a' }, { text: 'a', entities: [entity] }]).length, 2);
+  assert.equal(checkExamples([{ text: 'a' }, { text: 'a', entities: [entity] }]).length, 2);
 });

@@ -1,17 +1,22 @@
 // What a page has, as what models read, as far as it needs no browser.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-
-import { PilotLightError } from '../modules/errors.js';
-import { toBytes, toPixels, toSamples } from '../modules/media.js';
-import { shape } from '../modules/pipeline.js';
+import { toBytes, toPixels, toSamples } from '../modules/io/media.js';
+import { PilotLightError } from '../modules/shared/errors.js';
 
 const kind = (name) => (error) => error instanceof PilotLightError && error.kind === name;
 const END = 1 << 16;
 
 test('a file may be a blob, a buffer or what looks into one', async () => {
   const bytes = Uint8Array.of(1, 2, 3, 4);
-  for (const input of [bytes, bytes.buffer, new Blob([bytes]), new File([bytes], 'x'), new DataView(bytes.buffer), new Uint16Array(bytes.buffer)]) {
+  for (const input of [
+    bytes,
+    bytes.buffer,
+    new Blob([bytes]),
+    new File([bytes], 'x'),
+    new DataView(bytes.buffer),
+    new Uint16Array(bytes.buffer),
+  ]) {
     assert.deepEqual(await toBytes(input), bytes);
   }
   assert.deepEqual(await toBytes(bytes.subarray(1, 3)), Uint8Array.of(2, 3));
@@ -33,7 +38,8 @@ test('samples are taken as they are, and copied', async () => {
   const taken = await toSamples(samples);
   samples.fill(0);
   assert.deepEqual(taken, Float32Array.of(0.5, 1));
-  for (const input of [7, null, undefined, [0.5], new Float64Array(2), {}]) await assert.rejects(toSamples(input), kind('invalid-input'));
+  for (const input of [7, null, undefined, [0.5], new Float64Array(2), {}])
+    await assert.rejects(toSamples(input), kind('invalid-input'));
 });
 
 test('what cannot be decoded here is said to be', async () => {
@@ -53,18 +59,4 @@ test('pixels are taken as they are, and copied', async () => {
   const pixels = await toPixels(picture);
   picture.data.fill(0);
   assert.deepEqual(pixels, { data: Uint8Array.of(1, 2, 3, 4), width: 1, height: 1 });
-});
-
-test('results come in the shapes of transformers.js', () => {
-  const file = { label: 'txt', score: 0.4, is_text: true, labels: [{ label: 'c', score: 0.4 }, { label: 'cpp', score: 0.3 }] };
-  assert.deepEqual(shape('file-classification', [file], false, 1), [{ label: 'txt', score: 0.4 }]);
-  assert.deepEqual(shape('file-classification', [file, file], true, 1), Array(2).fill({ label: 'txt', score: 0.4 }));
-  assert.deepEqual(shape('file-classification', [file], false, 2), file.labels);
-  assert.deepEqual(shape('file-classification', [file], true, null), [file.labels]);
-  const text = { generated_text: 'a', lines: [] };
-  assert.deepEqual(shape('image-to-text', [text], false), [text]);
-  assert.deepEqual(shape('image-to-text', [text, text], true), [[text], [text]]);
-  const speech = [{ start: 0, end: 1, confidence: 0.9 }];
-  assert.deepEqual(shape('voice-activity-detection', [speech], false), speech);
-  assert.deepEqual(shape('voice-activity-detection', [speech], true), [speech]);
 });

@@ -1,16 +1,26 @@
 // Tensors, and what a model is fed, without a model.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { feeds } from '../modules/page/model.js';
+import { fromRaw, tensor, toRaw } from '../modules/page/tensor.js';
+import { PilotLightError } from '../modules/shared/errors.js';
 
-import { PilotLightError } from '../modules/errors.js';
-import { feeds } from '../modules/model.js';
-import { fromRaw, tensor, toRaw } from '../modules/tensor.js';
-
-const refused = (words) => (error) => error instanceof PilotLightError && error.kind === 'invalid-input' && error.message.includes(words);
+const refused = (words) => (error) =>
+  error instanceof PilotLightError && error.kind === 'invalid-input' && error.message.includes(words);
 
 const ARRAYS = {
-  float32: Float32Array, float16: Uint16Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array, int16: Int16Array,
-  int8: Int8Array, uint64: BigUint64Array, uint32: Uint32Array, uint16: Uint16Array, uint8: Uint8Array, bool: Uint8Array,
+  float32: Float32Array,
+  float16: Uint16Array,
+  float64: Float64Array,
+  int64: BigInt64Array,
+  int32: Int32Array,
+  int16: Int16Array,
+  int8: Int8Array,
+  uint64: BigUint64Array,
+  uint32: Uint32Array,
+  uint16: Uint16Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
 };
 
 test('every type goes to bytes and back in its own array', () => {
@@ -23,7 +33,7 @@ test('every type goes to bytes and back in its own array', () => {
   }
 });
 
-test('plain arrays become the type\'s own, and one dimension where none is given', () => {
+test("plain arrays become the type's own, and one dimension where none is given", () => {
   assert.deepEqual(tensor('int64', [1, 2n, true]), { type: 'int64', dims: [3], data: BigInt64Array.of(1n, 2n, 1n) });
   assert.deepEqual(tensor('bool', [true, false], [2, 1]), { type: 'bool', dims: [2, 1], data: Uint8Array.of(1, 0) });
   assert.deepEqual(tensor('float32', [], [0, 4]).data, new Float32Array(0));
@@ -55,7 +65,7 @@ const PORTS = [
 const ids = tensor('int64', [1, 2], [1, 2]);
 const any = tensor('float32', [1]);
 
-test('inputs are fed in the model\'s order, as they were when they were handed in', () => {
+test("inputs are fed in the model's order, as they were when they were handed in", () => {
   const view = new Float32Array([0, 1, 2, 3]).subarray(1, 3);
   const [first, second] = feeds(PORTS, { any: tensor('float32', view), ids });
   view.fill(9);
@@ -63,11 +73,11 @@ test('inputs are fed in the model\'s order, as they were when they were handed i
   assert.deepEqual(new Float32Array(second.bytes.buffer), Float32Array.of(1, 2));
 });
 
-test('inputs that are not the model\'s are refused by name', () => {
+test("inputs that are not the model's are refused by name", () => {
   const cases = [
     [undefined, 'object'],
     [{ ids }, "'any' is missing"],
-    [{ ids, any, more: any }, "no 'more'"],
+    [{ ids, any, more: any }, "Unknown input 'more'"],
     [{ ids, any: [1] }, "'any' has the type 'undefined'"],
     [{ ids, any: null }, "'any' must be a tensor"],
     [{ ids: tensor('int32', [1, 2], [1, 2]), any }, 'takes int64'],

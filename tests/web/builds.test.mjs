@@ -78,7 +78,7 @@ for (const worker of [true, false]) {
 }
 
 test('threads that do not start are done without, and the result says so', LIMIT, async () => {
-  const run = await embedWith({ numThreads: 2 }, { worker: false, missing: '**/helper.js' });
+  const run = await embedWith({ numThreads: 2 }, { worker: false, missing: '**/compute-worker.js' });
   assert.deepEqual([run.device.build, run.device.threads], ['cpu-threads', 1]);
   assert.match(run.device.reason, /Not all threads could be started/);
   agrees(run);

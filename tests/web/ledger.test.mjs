@@ -81,7 +81,7 @@ for (const worker of [true, false]) {
       assert.ok(Math.abs(summary.without.usd - there.tally.usd * 2.5) < 1e-12);
       assert.match(summary.basis.local.boundary, /processor/);
       assert.match(summary.basis.remote.source, /ML\.ENERGY/);
-      assert.deepEqual([summary.kept, summary.passedOver], [true, 0]);
+      assert.deepEqual([summary.persisted, summary.skipped_records], [true, 0]);
 
       await page.reload();
       await prepare(page);
@@ -113,8 +113,8 @@ for (const worker of [true, false]) {
       const strange = ['{', '{"version":99,"doublings":0,"spans":{}}', 17];
       for (const record of strange) await page.evaluate(([name, record]) => records((store) => store.add({ name, record })), [NAME, record]);
       await page.evaluate((name) => records((store) => store.add({ name })), NAME);
-      const { total, passedOver } = await page.evaluate(() => summaryOf());
-      assert.deepEqual([total.local.tally.answers, passedOver], [2, strange.length + 1]);
+      const { total, skipped_records } = await page.evaluate(() => summaryOf());
+      assert.deepEqual([total.local.tally.answers, skipped_records], [2, strange.length + 1]);
       assert.equal((await ask(page, texts(1), { threshold: 0 })).summary.total.local.tally.answers, 3);
     });
 
@@ -124,7 +124,7 @@ for (const worker of [true, false]) {
       await prepare(tab);
       await tab.evaluate(() => (indexedDB.open = () => { throw new Error('no room'); }));
       const { summary } = await ask(tab, texts(2), { threshold: 0 });
-      assert.deepEqual([summary.total.local.tally.answers, summary.kept, summary.fault], [2, false, 'no room']);
+      assert.deepEqual([summary.total.local.tally.answers, summary.persisted, summary.fault], [2, false, 'no room']);
       await tab.close();
     });
 

@@ -194,15 +194,15 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
     test('weights beside the file are used where they are named, and looked for nowhere else', async () => {
       page.requested.length = 0;
       const [found, lacking, outside, rooted, path] = await page.evaluate(async () => {
-        const m = await model('/graphs/beside.onnx', { externalData: ['linear.onnx_data'] });
+        const m = await model('/graphs/beside.onnx', { external_data: ['linear.onnx_data'] });
         const { y } = await m.run({ x: pilot.tensor('float32', [1, 2], [1, 2]) });
         await m.dispose();
         return [
           [...y.data],
           await outcome(model('/graphs/beside.onnx')),
-          await outcome(model('/graphs/outside.onnx', { externalData: ['linear.onnx_data'] })),
-          await outcome(model('/graphs/rooted.onnx', { externalData: ['linear.onnx_data'] })),
-          await outcome(model('/graphs/beside.onnx', { externalData: ['../linear.onnx_data'] })),
+          await outcome(model('/graphs/outside.onnx', { external_data: ['linear.onnx_data'] })),
+          await outcome(model('/graphs/rooted.onnx', { external_data: ['linear.onnx_data'] })),
+          await outcome(model('/graphs/beside.onnx', { external_data: ['../linear.onnx_data'] })),
         ];
       });
       assert.deepEqual(found, [0, 12, 15.5]);

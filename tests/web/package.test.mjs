@@ -60,7 +60,7 @@ describe('the tarball', LIMIT, () => {
   });
 
   test('it has all that it needs and nothing else', () => {
-    const needed = ['package.json', 'README.md', 'dist/index.js', 'dist/index.d.ts', 'dist/worker.js', 'dist/helper.js', ...['cpu', 'cpu-relaxed', 'cpu-threads', 'gpu'].flatMap((name) => [`dist/wasm/${name}/pilot_light.js`, `dist/wasm/${name}/pilot_light_bg.wasm`])];
+    const needed = ['package.json', 'README.md', 'dist/index.js', 'dist/index.d.ts', 'dist/worker.js', 'dist/compute-worker.js', 'dist/sha256-worker.js', ...['cpu', 'cpu-relaxed', 'cpu-threads', 'gpu'].flatMap((name) => [`dist/wasm/${name}/pilot_light.js`, `dist/wasm/${name}/pilot_light_bg.wasm`])];
     assert.deepEqual(needed.filter((path) => !files.includes(path)), []);
     assert.deepEqual(files.filter((path) => !/^(dist\/|package\.json$|README\.md$|LICENSE)/.test(path)), []);
   });

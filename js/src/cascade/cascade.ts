@@ -1,0 +1,189 @@
+// Cascades: `cascade` loads local models and puts remote models behind them.
+import { callable, Handle } from '../page/handle.js';
+import { taskModel } from '../page/load-options.js';
+import type { DecideArgs } from '../protocol/requests.js';
+import { withController } from '../shared/abort.js';
+import { checkFinite, describe, splitSignal, toTexts } from '../shared/check.js';
+import { invalidInput } from '../shared/errors.js';
+import type { TextTask } from '../tasks/index.js';
+import type { Calibrated, Calibration, CascadeConfig, Envelope } from '../types.js';
+import { type CalibrateOptions, calibrate } from './calibrate.js';
+import { readLocalModels, readRouter } from './local-models.js';
+import type { CascadeCallOptions, CascadeOptions, CascadePipeline } from './options.js';
+import { prepareRedactor, type Redactor } from './redactor.js';
+import { type CascadeCallbacks, RemoteDriver } from './remote-driver.js';
+import { type PreparedRemote, prepareRemotes } from './remotes.js';
+import { UsageLedger } from './usage-ledger.js';
+
+/**
+ * Loads a specialised model and puts remote ones behind it. At or above the confidence threshold
+ * the local answer is the answer; below it the text goes to `remote`. A remote that cannot be
+ * reached, is slow or gives an invalid answer leaves the local answer, flagged: that is never an error.
+ *
+ * @example
+ * const classify = await cascade({
+ *   local: { task: 'text-classification', model: '/models/spam' },
+ *   remote: { baseURL: '/v1', model: 'any' },
+ *   policy: { threshold: 0.9 },
+ * });
+ * const { output, route, confidence } = await classify('You have won …');
+ *
+ * @throws PilotLightError As `pipeline` does.
+ */
+export async function cascade(options: CascadeOptions): Promise<CascadePipeline> {
+  const { signal, progress_callback, redactor, policy, calibration } = options ?? {};
+  const local = readLocalModels(options?.local, calibration);
+  checkFinite('policy', policy ?? {});
+  checkFinite('local', local.configs);
+  const prepared = prepareRedactor(redactor, local.options);
+  const remotes = prepareRemotes(options.remote);
+  const router = readRouter(options.router);
+  const config: CascadeConfig = {
+    remotes: remotes.map(({ config }) => config),
+    ...(policy && { policy: { ...policy } }),
+    local: local.configs,
+    ...(router && { router: router.config }),
+    tab: crypto.getRandomValues(new Uint32Array(1))[0] as number,
+  };
+  const all = [...local.models, ...(router ? [router.model] : [])];
+  const models = all.map(({ task, model, ...given }) => taskModel(task, model, given));
+  const loading = { ...(signal && { signal }), ...(progress_callback && { progress_callback }), ...local.options };
+  const handle = await Handle.load({ cascade: { models, config } }, loading);
+  handle.owns(() => prepared.release());
+  const { task } = local.models[0];
+  const name = [task, ...all.map(({ model }) => model)].join(' ');
+  return new Cascade(handle, task, remotes, prepared.find, policy, name).callable();
+}
+
+/** A loaded cascade. */
+export class Cascade {
+  #thresholds: number[];
+  #calibrations: (Calibration | null)[];
+  readonly #driver: RemoteDriver;
+  readonly #ledger: UsageLedger;
+  readonly #checks = new AbortController();
+
+  /** @param name Names its usage records. */
+  constructor(
+    readonly handle: Handle,
+    readonly task: TextTask,
+    remotes: PreparedRemote[],
+    redactor: Redactor,
+    policy: CascadeConfig['policy'] = {},
+    name = '',
+  ) {
+    this.#thresholds = handle.info.thresholds ?? [];
+    this.#calibrations = handle.info.calibrations ?? [];
+    this.#ledger = new UsageLedger(name, (records) => handle.request('readUsage', { records }));
+    this.#driver = new RemoteDriver(handle, remotes, redactor, (record) => this.#ledger.add(record), policy);
+    handle.owns(async () => this.#checks.abort());
+  }
+
+  /** Itself as the function that the caller gets. */
+  callable(): CascadePipeline {
+    const ask = (texts: unknown, options?: CascadeCallOptions): Promise<unknown> => this.ask(texts, options);
+    const explain = (envelope: Envelope): Promise<string> =>
+      this.handle.call(undefined, () => this.handle.request('explain', { envelope }));
+    return Object.defineProperties(callable(ask, this.handle, this.task), {
+      threshold: {
+        get: () => this.#thresholds.at(-1),
+        set: (value) => this.#setThresholds([...this.#thresholds.slice(0, -1), value]),
+        enumerable: true,
+      },
+      thresholds: {
+        get: () => [...this.#thresholds],
+        set: (values) => this.#setThresholds(values),
+        enumerable: true,
+      },
+      calibrations: { get: () => [...this.#calibrations], enumerable: true },
+      calibrate: {
+        value: (examples: unknown, options?: CalibrateOptions) => this.#calibrate(examples, options),
+        enumerable: true,
+      },
+      explain: { value: explain, enumerable: true },
+      ledger: { value: this.#ledger, enumerable: true },
+    }) as unknown as CascadePipeline;
+  }
+
+  async ask(texts: unknown, options: CascadeCallOptions | undefined): Promise<Envelope | Envelope[]> {
+    const inputs = toTexts(texts);
+    const { signal, rest } = splitSignal(options);
+    const { stream_callback, request_callback, must_stay_local = false, ...runOptions } = rest;
+    const callbacks: CascadeCallbacks = {
+      ...(stream_callback && { stream_callback }),
+      ...(request_callback && { request_callback }),
+    };
+    for (const [name, callback] of Object.entries({ stream_callback, request_callback })) {
+      if (callback === undefined || typeof callback === 'function') continue;
+      throw invalidInput(`${name} must be a function, got ${describe(callback)}.`);
+    }
+    if (typeof must_stay_local !== 'boolean') {
+      throw invalidInput(`must_stay_local must be true or false, got ${describe(must_stay_local)}.`);
+    }
+    return this.handle.call(signal, async () => {
+      if (inputs.length === 0) return [];
+      const envelopes = await this.#answer(inputs, { options: runOptions, must_stay_local }, callbacks, signal);
+      return Array.isArray(texts) ? envelopes : (envelopes[0] as Envelope);
+    });
+  }
+
+  #setThresholds(values: unknown): void {
+    const count = this.#thresholds.length;
+    if (!Array.isArray(values) || values.length !== count) {
+      throw invalidInput(`The thresholds must be an array of ${count}, got ${describe(values)}.`);
+    }
+    for (const value of values) {
+      if (typeof value === 'number' && value >= 0 && value <= 1) continue;
+      throw invalidInput(`A threshold must be a number from 0 to 1, got ${String(value)}.`);
+    }
+    this.#thresholds = [...values];
+  }
+
+  async #calibrate(examples: unknown, options: CalibrateOptions | undefined): Promise<Calibrated> {
+    const found = await calibrate(this.handle, examples, options, (texts, options, signal) =>
+      this.#answer(texts, { options, must_stay_local: false, consult: true }, {}, signal),
+    );
+    const { calibration } = found;
+    if (calibration !== undefined) {
+      const tier = options?.tier ?? 0;
+      this.#thresholds = this.#thresholds.map((old, i) => (i === tier ? calibration.threshold : old));
+      this.#calibrations = this.#calibrations.map((old, i) => (i === tier ? calibration : old));
+    }
+    return found;
+  }
+
+  async #answer(
+    inputs: string[],
+    asked: Omit<DecideArgs, 'inputs' | 'thresholds'>,
+    callbacks: CascadeCallbacks,
+    signal: AbortSignal | undefined,
+  ): Promise<Envelope[]> {
+    const question = { ...asked, thresholds: this.#thresholds };
+    const { steps, checks, generation, record } = await this.handle.request('decide', { inputs, ...question }, signal);
+    this.#ledger.add(record);
+    const one = (index: number): DecideArgs => ({ inputs: inputs.slice(index, index + 1), ...question });
+    // A question that fails takes the others with it: nothing is sent for an answer that nobody will see.
+    const answered = await withController(signal, async (controller) => {
+      const answers = steps.map((step, index) =>
+        this.#driver.answer(step, one(index), generation, { ...callbacks, index }, controller.signal),
+      );
+      try {
+        return await Promise.all(answers);
+      } catch (thrown) {
+        controller.abort(thrown);
+        await Promise.allSettled(answers);
+        throw thrown;
+      }
+    });
+    // Nobody waits for a check, and its result goes into the ledger alone.
+    const { request_callback } = callbacks;
+    for (const { index, ...check } of checks) {
+      const checked = { ...one(index), check: true };
+      const watched = { ...(request_callback && { request_callback }), index };
+      this.#driver
+        .answer({ delegate: check }, checked, generation, watched, this.#checks.signal)
+        .catch(() => undefined);
+    }
+    return answered;
+  }
+}

@@ -1,0 +1,112 @@
+// Labels for calibration: checks labelled examples, and asks the remote models about those without a label.
+import { describe } from '../shared/check.js';
+import { invalidInput, PilotLightError } from '../shared/errors.js';
+import type { AnswerOutput, EntityGroup, Envelope, Labels } from '../types.js';
+import { isCap } from './reasons.js';
+
+/** An entity, with offsets in UTF-16 code units as in JavaScript's strings. */
+export type LabelledEntity = Pick<EntityGroup, 'entity_group' | 'start' | 'end'>;
+
+/** A text and its right answer. */
+export interface LabelledText {
+  text: string;
+  /** Its label; a text with neither this nor `entities` is put to a remote model. */
+  label?: string;
+  /** All of its entities, for a model that finds them. */
+  entities?: LabelledEntity[];
+  /** The remote model that gave the answer, where one was asked. */
+  labelled_by?: string;
+}
+
+/** Asks the remote models about each of the texts. */
+export type Consult = (texts: string[]) => Promise<Envelope[]>;
+
+/** Texts that are asked about together; between two batches the answers are kept, and an abort is noticed. */
+const BATCH = 8;
+
+/** `texts`, each found to be a text with at most one answer, whose entities are in it. */
+export function checkExamples(texts: unknown, name = 'Example'): LabelledText[] {
+  if (!Array.isArray(texts)) {
+    throw invalidInput(`The ${name.toLowerCase()}s must be an array of { text, label }, got ${describe(texts)}.`);
+  }
+  for (const [index, example] of texts.entries()) {
+    const { text, label, entities } = (example ?? {}) as Partial<Record<keyof LabelledText, unknown>>;
+    if (typeof text !== 'string' || (label !== undefined && typeof label !== 'string')) {
+      throw invalidInput(`${name} ${index} must be { text, label }, both strings.`);
+    }
+    if (entities === undefined) continue;
+    if (label !== undefined || !Array.isArray(entities)) {
+      throw invalidInput(`${name} ${index} must have a label or an array of entities.`);
+    }
+    if (!entities.every((entity) => isWithin(text, entity))) {
+      throw invalidInput(`${name} ${index} has an entity that is not { entity_group, start, end } within its text.`);
+    }
+  }
+  return texts as LabelledText[];
+}
+
+function isWithin(text: string, entity: LabelledEntity | null): boolean {
+  const { entity_group, start = Number.NaN, end = Number.NaN } = entity ?? ({} as Partial<LabelledEntity>);
+  const whole = Number.isInteger(start) && Number.isInteger(end);
+  return typeof entity_group === 'string' && whole && 0 <= start && start < end && end <= text.length;
+}
+
+/** The right answer, if it is known. */
+export function truthOf({ text, label, entities }: LabelledText): AnswerOutput | undefined {
+  if (label !== undefined) return { label };
+  return entities?.map(({ entity_group, start, end }) => ({ entity_group, start, end, word: text.slice(start, end) }));
+}
+
+/**
+ * `texts` with the answers of the remote models to those without one. The answers are appended to `labelled` as they
+ * come, and texts that are in it already are not asked about. Texts that stay without an answer are left out.
+ *
+ * @param report Called with the number of texts that have an answer.
+ */
+export async function label(
+  texts: LabelledText[],
+  labelled: LabelledText[],
+  consult: Consult,
+  report: (done: number) => void,
+): Promise<{ examples: LabelledText[]; labels: Labels }> {
+  const known = new Map(labelled.map((example) => [example.text, example]));
+  const hasAnswer = (example: LabelledText): boolean => truthOf(example) !== undefined || known.has(example.text);
+  const missing = [...new Set(texts.filter((example) => !hasAnswer(example)).map(({ text }) => text))];
+  for (let at = 0; at < missing.length; at += BATCH) {
+    const batch = missing.slice(at, at + BATCH);
+    const envelopes = await consult(batch);
+    for (const [i, { route, output, model }] of envelopes.entries()) {
+      if (route !== 'remote') continue;
+      const example = { text: batch[i] as string, ...answerOf(output), labelled_by: model ?? '' };
+      labelled.push(example);
+      known.set(example.text, example);
+    }
+    report(texts.filter(hasAnswer).length);
+    const stop = reasonToStop(envelopes);
+    if (stop !== undefined) throw stopped(stop, labelled.length);
+  }
+  const examples = texts.flatMap((text) => (truthOf(text) === undefined ? (known.get(text.text) ?? []) : text));
+  const models = [...new Set(examples.flatMap(({ labelled_by }) => labelled_by ?? []))].sort();
+  const asked = examples.filter(({ labelled_by }) => labelled_by !== undefined).length;
+  const labels = { given: examples.length - asked, asked, unanswered: texts.length - examples.length, models };
+  return { examples, labels };
+}
+
+function answerOf(output: AnswerOutput): Pick<LabelledText, 'label' | 'entities'> {
+  if (!Array.isArray(output)) return { label: output.label };
+  return { entities: output.map(({ entity_group, start, end }) => ({ entity_group, start, end })) };
+}
+
+/** The envelope for whose reason asking further is useless, if there is one. */
+function reasonToStop(envelopes: Envelope[]): Envelope | undefined {
+  const stop = envelopes.find(({ reason }) => isCap(reason) || reason === 'breaker-open');
+  return stop ?? (envelopes.every(({ route }) => route === 'local') ? envelopes[0] : undefined);
+}
+
+function stopped({ reason, detail }: Envelope, count: number): PilotLightError {
+  const why = detail === undefined ? reason : `${reason} (${detail})`;
+  const message =
+    `The remote models were asked no further, because of ${why}. ` +
+    `The ${count} texts in labelled keep their labels: pass it again to go on from there.`;
+  return new PilotLightError(isCap(reason) ? 'budget-exhausted' : 'remote', message, { retryable: true });
+}

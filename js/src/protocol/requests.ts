@@ -1,0 +1,179 @@
+// Requests that an engine answers: their arguments and their results.
+import type { ModelFolder } from '../io/fetch-file.js';
+import type { Env } from '../page/env.js';
+import type { Task } from '../tasks/index.js';
+import type {
+  AnswerOutput,
+  Calibrated,
+  Calibration,
+  CascadeConfig,
+  Check,
+  DeviceChoice,
+  DeviceReport,
+  DType,
+  Envelope,
+  Example,
+  Fed,
+  GraphOptions,
+  Guarantee,
+  Inputs,
+  Labels,
+  LedgerView,
+  LoadOptions,
+  Marked,
+  MarkedSpan,
+  Pipeline,
+  Port,
+  RawTensor,
+  Reason,
+  RemoteEvent,
+  RunOptions,
+  RunOutput,
+  Source,
+  Step,
+  Turn,
+} from '../types.js';
+
+/** How an engine is started. */
+export interface StartArgs {
+  device: DeviceChoice;
+  wasmPaths: Env['wasmPaths'];
+  cpuBuild: Env['cpuBuild'];
+  numThreads: Env['numThreads'];
+  /** Why the GPU of an earlier engine is not to be tried again: the CPU is taken, and this is the reported reason. */
+  fallback?: string | undefined;
+  /** Which of its supervisor's engines this is; calls of an earlier one are unknown to it. */
+  generation: number;
+}
+
+/** A model for a task, and how it is loaded. */
+export interface TaskModel {
+  task: Task;
+  /** The model as the caller named it. */
+  model: string;
+  folder: ModelFolder;
+  options: LoadOptions;
+}
+
+/** An ONNX file, and how it is loaded and prepared. */
+export interface GraphModel extends Omit<TaskModel, 'task'> {
+  file: string;
+  /** The files next to it that hold weights. */
+  external_data: string[];
+  graph: GraphOptions;
+}
+
+/** What is loaded: one of the three. It is enough to load it again into a fresh engine. */
+export interface LoadArgs {
+  pipeline?: TaskModel;
+  /** The local models in their order, with the router, if there is one, behind them. */
+  cascade?: { models: TaskModel[]; config: CascadeConfig };
+  graph?: GraphModel;
+  useBrowserCache: boolean;
+}
+
+/** The options of a run, which are the task's. */
+type PipelineRunOptions = Parameters<Pipeline['run']>[1];
+
+/** What a loaded model reports of itself. */
+export interface LoadResult {
+  /** Empty where it has none. */
+  labels: string[];
+  /** The type of its weights. */
+  dtype: DType;
+  /** The inputs and outputs of a graph; empty for a task. */
+  inputs: Port[];
+  outputs: Port[];
+  /** The thresholds of a cascade's local models. */
+  thresholds?: number[];
+  /** Their calibrations; null where there is none. */
+  calibrations?: (Calibration | null)[];
+}
+
+/** A question to a cascade. */
+export interface DecideArgs {
+  inputs: string[];
+  options: RunOptions;
+  /** Of the local models, in their order. */
+  thresholds: number[];
+  /** Whether nothing may leave the device. */
+  must_stay_local: boolean;
+  /** Whether a remote model's answer is wanted as such, and the local models are not asked. */
+  consult?: boolean;
+}
+
+/** What was decided. */
+export interface DecideResult {
+  steps: Step[];
+  /** Those that are drawn to be checked, each with the index of its text. */
+  checks: (Check & { index: number })[];
+  generation: number;
+  /** What was answered, for the usage ledger. */
+  record?: string;
+}
+
+/** The next step of a question that goes to a remote model; with the question, in case the engine is a fresh one. */
+export interface AdvanceArgs extends DecideArgs {
+  call: number;
+  generation: number;
+  /** Whether the remote model's answer is wanted in pieces. */
+  stream: boolean;
+  /** The personal data in the text, where it was looked for. */
+  marked?: Marked;
+  /** Whether the text was answered already, and is only checked. */
+  check?: boolean;
+  /** The spend log of each remote, as all tabs know it; where there are caps. */
+  spend_logs?: (string | null)[];
+  /** The result of an attempt. */
+  event?: RemoteEvent;
+  /** Why the question is given up. */
+  reason?: Reason;
+  detail?: string;
+}
+
+/** The step after it. */
+export interface AdvanceResult {
+  turn: Turn;
+  generation: number;
+  /** The spend logs afterwards, to be stored. */
+  spend_logs?: string[];
+  /** What was answered, for the usage ledger. */
+  record?: string;
+}
+
+/** The arguments of a calibration of the local model number `tier`. */
+export interface CalibrateArgs {
+  tier: number;
+  examples: Example[];
+  labels: Labels;
+  promise: Guarantee;
+  source: Source;
+  options: RunOptions;
+}
+
+/** The requests that an engine answers. All but `start` name a loaded model by its key. */
+export interface Ops {
+  start: { args: StartArgs; result: DeviceReport };
+  load: { args: LoadArgs; result: LoadResult };
+  run: { args: { inputs: Inputs; options: PipelineRunOptions }; result: RunOutput };
+  runGraph: { args: { inputs: RawTensor[] }; result: RawTensor[] };
+  findPii: { args: { inputs: string[] }; result: MarkedSpan[][] };
+  decide: { args: DecideArgs; result: DecideResult };
+  readUsage: { args: { records: string[] }; result: LedgerView };
+  scoreExamples: {
+    args: { tier: number; inputs: string[]; truths: AnswerOutput[]; options: RunOptions };
+    result: Example[];
+  };
+  calibrate: { args: CalibrateArgs; result: Calibrated };
+  explain: { args: { envelope: Envelope }; result: string };
+  begin: { args: AdvanceArgs; result: AdvanceResult };
+  feed: { args: { call: number; generation: number; bytes: Uint8Array; last: boolean }; result: Fed };
+  resume: { args: AdvanceArgs; result: AdvanceResult };
+  decline: { args: AdvanceArgs; result: AdvanceResult };
+  abandon: { args: { call: number; generation: number }; result: { started: number | undefined } };
+  dispose: { args: object; result: undefined };
+}
+
+export type Op = keyof Ops;
+export type Args<K extends Op> = Ops[K]['args'] & { key: number };
+export type Result<K extends Op> = Ops[K]['result'];

@@ -1,0 +1,103 @@
+// Errors: the class of this package, conversions to and from it, and constructors of frequent kinds.
+import type { ErrorKind } from '../types.js';
+
+/** The facts of an error, in a form that can be posted between threads. */
+export interface ErrorFacts {
+  name: string;
+  kind: ErrorKind;
+  message: string;
+  retryable: boolean;
+  stack?: string | undefined;
+  cause?: string | undefined;
+}
+
+/** What may be given of an error besides its kind and its message. */
+export interface ErrorOptions {
+  /** Whether the same call may succeed when it is made again. */
+  retryable?: boolean;
+  cause?: unknown;
+}
+
+/**
+ * Every error that this package throws.
+ *
+ * `name` is `'PilotLightError'`, but `'AbortError'` for a call that its own signal aborted, as the
+ * platform's functions have it; `kind` is for programs to branch on.
+ */
+export class PilotLightError extends Error {
+  /** What went wrong. */
+  readonly kind: ErrorKind;
+  /** Whether the same call may succeed when it is made again. */
+  readonly retryable: boolean;
+
+  constructor(kind: ErrorKind, message: string, { retryable = false, cause }: ErrorOptions = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = kind === 'cancelled' ? 'AbortError' : 'PilotLightError';
+    this.kind = kind;
+    this.retryable = retryable;
+  }
+}
+
+/** The error of a call that `signal` aborted; its cause is the signal's reason. */
+export function cancelled(signal: AbortSignal): PilotLightError {
+  return new PilotLightError('cancelled', 'The call was aborted.', { cause: signal.reason });
+}
+
+/** An error about what the caller passed. */
+export function invalidInput(message: string, cause?: unknown): PilotLightError {
+  return new PilotLightError('invalid-input', message, { cause });
+}
+
+/**
+ * Any thrown value as a `PilotLightError`: one of ours is returned as it is, one of the WebAssembly side keeps its
+ * kind, anything else is kind 'internal' with the value as its cause.
+ */
+export function toPilotLightError(thrown: unknown): PilotLightError {
+  if (thrown instanceof PilotLightError) return thrown;
+  const error = thrown as Partial<PilotLightError> | null | undefined;
+  if (typeof error?.kind === 'string') {
+    const { kind, retryable, cause } = error;
+    return new PilotLightError(kind, String(error.message), { retryable: retryable === true, cause });
+  }
+  if (isTrap(thrown)) {
+    const message = `The WebAssembly instance stopped: ${messageOf(thrown)}`;
+    return new PilotLightError('internal', message, { retryable: true, cause: thrown });
+  }
+  return new PilotLightError('internal', messageOf(thrown), { cause: thrown });
+}
+
+/**
+ * Whether the WebAssembly instance that threw this must not be used again: a trap (a Rust panic is
+ * one), or a stack overflow that left its frames half done.
+ */
+export function isTrap(thrown: unknown): boolean {
+  return (
+    thrown instanceof WebAssembly.RuntimeError || (thrown instanceof RangeError && /call stack/i.test(thrown.message))
+  );
+}
+
+/** The message of any thrown value. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** `error` as facts to be posted. */
+export function toFacts(error: PilotLightError): ErrorFacts {
+  const { name, kind, message, retryable, stack } = error;
+  return {
+    name,
+    kind,
+    message,
+    retryable,
+    stack,
+    cause: error.cause === undefined ? undefined : messageOf(error.cause),
+  };
+}
+
+/** The error of the posted `facts`. */
+export function fromFacts(facts: ErrorFacts): PilotLightError {
+  const cause = facts.cause === undefined ? undefined : new Error(facts.cause);
+  const error = new PilotLightError(facts.kind, facts.message, { retryable: facts.retryable, cause });
+  if (facts.stack !== undefined) error.stack = facts.stack;
+  return error;
+}

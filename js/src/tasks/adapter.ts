@@ -1,0 +1,39 @@
+// What a task defines: how its calls become requests to the engine, and its results become those of transformers.js.
+import type { Inputs } from '../types.js';
+
+/** Options of every call. */
+export interface CallOptions {
+  /** Aborts the call. */
+  signal?: AbortSignal;
+}
+
+/** A task; `P` is the type of its pipelines. */
+export interface TaskAdapter<P = unknown> {
+  /** Converts one input to what the model reads; a task without it reads texts. */
+  // biome-ignore lint/suspicious/noExplicitAny: each task reads inputs of its own, and checks them.
+  read?(input: any): Promise<Inputs[number]>;
+  /** The options, from the arguments behind the input; by default the first of them. */
+  options?(...args: unknown[]): object | undefined;
+  /** The options that are not the engine's own defaults. */
+  defaults?: object;
+  /** The output of the engine for no inputs. */
+  empty: unknown;
+  /** The result, from the output of the engine; `many` says whether an array of inputs was given. */
+  // biome-ignore lint/suspicious/noExplicitAny: the output and the options are the task's own.
+  shape(output: any, many: boolean, options: any): unknown;
+  /** Never set: it carries the type. */
+  readonly pipeline?: P;
+}
+
+/** A task that reads texts. */
+export interface TextTaskAdapter<P = unknown> extends TaskAdapter<P> {
+  read?: never;
+}
+
+/** A task that reads anything else. */
+export type MediaTaskAdapter<P = unknown> = TaskAdapter<P> & Required<Pick<TaskAdapter<P>, 'read'>>;
+
+/** The entries of an array of inputs, or the entry of a single one. */
+export function perInput<T>(entries: T[], many: boolean): T[] | T | undefined {
+  return many ? entries : entries[0];
+}

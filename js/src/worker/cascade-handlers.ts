@@ -1,0 +1,123 @@
+// Requests about cascades: decisions on texts, the steps of a question to a remote model, calibration and usage.
+import type { Args, Op, Result } from '../protocol/requests.js';
+import { PilotLightError } from '../shared/errors.js';
+import type { Cascade, Judged, Reason, RemoteEvent, Turn } from '../types.js';
+import { trapped } from './builds.js';
+import type { Engine, Handlers } from './engine.js';
+
+type CascadeOp = Extract<
+  Op,
+  | 'decide'
+  | 'begin'
+  | 'feed'
+  | 'resume'
+  | 'decline'
+  | 'abandon'
+  | 'scoreExamples'
+  | 'calibrate'
+  | 'explain'
+  | 'readUsage'
+>;
+
+/** The handlers of `engine` for cascades. */
+export function cascadeHandlers(engine: Engine): Pick<Handlers, CascadeOp> {
+  const cascadeOf = (key: number): Cascade => engine.model(key, 'cascade').cascade;
+
+  const decide: Handlers['decide'] = (args, { signal }) =>
+    engine.exclusive(async () => {
+      const { key, inputs, options, thresholds, must_stay_local, consult } = args;
+      const cascade = cascadeOf(key);
+      const decideBatch = async (batch: string[]): Promise<Judged[]> =>
+        consult
+          ? cascade.consult(batch, options)
+          : cascade.decide(batch, options, Float64Array.from(thresholds), must_stay_local);
+      const judged = (await engine.batches(inputs, signal, decideBatch)).flat();
+      const checks = judged.flatMap(({ check }, index) => (check === undefined ? [] : [{ ...check, index }]));
+      return { steps: judged.map(({ step }) => step), checks, generation: engine.generation, ...newRecord(cascade) };
+    });
+
+  const abandon: Handlers['abandon'] = ({ key, call, generation }) =>
+    engine.now(async () => {
+      const known = engine.hasCascade(key) && generation === engine.generation;
+      return { started: known ? cascadeOf(key).abandon(call) : undefined };
+    });
+
+  /** One step of a question to a remote model. In a fresh engine, which does not know it, it is decided again first. */
+  async function advance(args: Args<'begin'>, act: (cascade: Cascade, call: number) => Turn): Promise<Result<'begin'>> {
+    if (args.generation === engine.generation) return step(args, args.call, act);
+    if (args.check) {
+      throw new PilotLightError('internal', 'The engine was replaced, and with it what was to be checked.');
+    }
+    const { inputs, options, thresholds, must_stay_local, consult = false, key } = args;
+    const question = { key, inputs, options, thresholds, must_stay_local, consult };
+    const { steps, checks, record, generation } = await decide(question, {});
+    for (const { call } of checks) await abandon({ key, call, generation }, {});
+    const [first] = steps;
+    if (first === undefined) throw new PilotLightError('internal', 'The cascade decided nothing.');
+    if ('delegate' in first) return step(args, first.delegate.call, act);
+    return { turn: { step: first }, generation, ...(record !== undefined && { record }) };
+  }
+
+  function step(
+    { key, spend_logs }: Args<'begin'>,
+    call: number,
+    act: (cascade: Cascade, call: number) => Turn,
+  ): Promise<Result<'begin'>> {
+    return engine.now(async () => {
+      const cascade = cascadeOf(key);
+      for (const [remote, log] of (spend_logs ?? []).entries()) if (log !== null) cascade.absorb(remote, log);
+      const turn = act(cascade, call);
+      const spent = spend_logs && { spend_logs: cascade.spending() };
+      return { turn, generation: engine.generation, ...newRecord(cascade), ...spent };
+    });
+  }
+
+  return {
+    decide,
+    abandon,
+
+    begin: (args) => advance(args, (cascade, call) => cascade.begin(call, args.stream, args.marked)),
+
+    // In a fresh engine the attempt that was made counts for the question's first one.
+    resume: (args) =>
+      advance(args, (cascade, call) => {
+        const known = args.generation === engine.generation;
+        const turn = known ? undefined : cascade.begin(call, args.stream, args.marked);
+        return turn === undefined || 'send' in turn.step ? cascade.resume(call, args.event as RemoteEvent) : turn;
+      }),
+
+    decline: (args) =>
+      advance(args, (cascade, call) => cascade.decline(call, args.reason as Reason, args.detail ?? '')),
+
+    feed: ({ key, call, generation, bytes, last }) =>
+      engine.now(async () => {
+        const cascade = cascadeOf(key);
+        if (generation === engine.generation) return cascade.feed(call, bytes, last);
+        throw new PilotLightError('internal', 'The engine was replaced in the middle of a reply.');
+      }),
+
+    scoreExamples: ({ key, tier, inputs, truths, options }, { signal }) =>
+      engine.exclusive(async () => {
+        let done = 0;
+        const parts = await engine.batches(inputs, signal, (batch) => {
+          const from = done;
+          done += batch.length;
+          return cascadeOf(key).examples(tier, batch, truths.slice(from, done), options);
+        });
+        return parts.flat();
+      }),
+
+    calibrate: ({ key, tier, examples, labels, promise, source, options }) =>
+      engine.now(() => trapped(async () => cascadeOf(key).calibrate(tier, examples, labels, promise, source, options))),
+
+    explain: ({ key, envelope }) => engine.now(async () => cascadeOf(key).explain(envelope)),
+
+    readUsage: ({ key, records }) => engine.now(() => trapped(async () => cascadeOf(key).ledger(records))),
+  };
+}
+
+/** What was answered since the last call, for the usage ledger. */
+function newRecord(cascade: Cascade): { record?: string } {
+  const record = cascade.record();
+  return record === undefined ? {} : { record };
+}

@@ -1,0 +1,162 @@
+// Loading of models in an engine: fetches the files that the loaders ask for and builds the models.
+import { fetchFile, type ModelFolder } from '../io/fetch-file.js';
+import { Progress, type ProgressCallback } from '../io/progress.js';
+import type { LoadArgs, LoadResult } from '../protocol/requests.js';
+import { throwIfAborted, withController } from '../shared/abort.js';
+import { isTrap } from '../shared/errors.js';
+import type { Cascade, FileRequest, Graph, Loader, Pipeline, Port, RawPort } from '../types.js';
+import { trapped } from './builds.js';
+import { deviceReport } from './device-report.js';
+import type { OpenDevice } from './open-device.js';
+
+/** A model in an engine. */
+export type Loaded = { pipeline: Pipeline } | { cascade: Cascade } | { graph: Graph };
+
+/** Bytes of a file that are copied into WebAssembly at once: its memory never shrinks again. */
+const SUPPLY_BYTES = 1 << 20;
+/** Milliseconds without a part of any file after which the network is what the load waits for. */
+const QUIET_MS = 4;
+
+/** One model to be loaded: its loader, and where its files are. */
+interface Part {
+  loader: Loader;
+  folder: ModelFolder;
+  progress: Progress;
+}
+
+/** One load. */
+export class Loading {
+  readonly #parts: Part[] = [];
+
+  constructor(
+    readonly opened: OpenDevice,
+    readonly args: LoadArgs,
+    readonly onProgress: ProgressCallback,
+  ) {}
+
+  /** Fetches the files of all parts, one part after the other. */
+  async fetch(signal: AbortSignal | undefined): Promise<void> {
+    const { pipeline, cascade, graph } = this.args;
+    try {
+      for (const part of graph ? [graph] : (cascade?.models ?? [pipeline].flatMap((one) => one ?? []))) {
+        const { folder, model } = part;
+        const ready = { loader: this.#loader(part), folder, progress: new Progress(model, this.onProgress) };
+        this.#parts.push(ready);
+        await withController(signal, (controller) => supply(ready, this.args.useBrowserCache, controller));
+      }
+    } catch (thrown) {
+      if (!isTrap(thrown)) this.free();
+      throw thrown;
+    }
+  }
+
+  /** Builds the model, once all its files have arrived; with what it reports of itself. */
+  async finish(): Promise<[Loaded, LoadResult]> {
+    const { args, opened } = this;
+    const [{ loader: first }] = this.#parts as [Part];
+    const { dtype } = first;
+    const result = { dtype, labels: [], inputs: [], outputs: [] };
+    if (args.graph) {
+      const graph = await trapped(() => first.finishGraph());
+      return [{ graph }, { ...result, inputs: graph.inputs.map(toPort), outputs: graph.outputs.map(toPort) }];
+    }
+    const pipelines = await this.#pipelines();
+    const [pipeline] = pipelines as [Pipeline];
+    const { labels } = pipeline;
+    if (args.cascade === undefined) return [{ pipeline }, { ...result, labels }];
+    const report = deviceReport(opened.report, dtype, args);
+    const cascade = new opened.wasm.Cascade(pipelines, args.cascade.config, report);
+    const { calibrations } = cascade;
+    return [{ cascade }, { ...result, labels, thresholds: [...cascade.thresholds], calibrations }];
+  }
+
+  /** Reports that the model can be used. */
+  ready(): void {
+    const { pipeline, cascade } = this.args;
+    this.#parts[0]?.progress.ready(pipeline?.task ?? cascade?.models[0]?.task ?? 'model');
+  }
+
+  /** Frees the loaders of a load that is given up. */
+  free(): void {
+    for (const { loader } of this.#parts) loader.free();
+  }
+
+  async #pipelines(): Promise<Pipeline[]> {
+    const pipelines: Pipeline[] = [];
+    try {
+      for (const { loader } of this.#parts) pipelines.push(await trapped(() => loader.finish()));
+      return pipelines;
+    } catch (thrown) {
+      // The loader that failed is gone; those before it and behind it are not.
+      const loaders = this.#parts.slice(pipelines.length + 1).map(({ loader }) => loader);
+      if (!isTrap(thrown)) for (const left of [...pipelines, ...loaders]) left.free();
+      throw thrown;
+    }
+  }
+
+  #loader(part: NonNullable<LoadArgs['pipeline'] | LoadArgs['graph']>): Loader {
+    const { wasm, device } = this.opened;
+    if ('task' in part) return new wasm.Loader(device, part.task, part.options);
+    return wasm.Loader.graph(device, part.file, part.external_data, part.options, part.graph);
+  }
+}
+
+/**
+ * Gives the loader the files that it asks for, round after round; the files of a round are fetched
+ * concurrently, and their bytes handed over as they arrive.
+ */
+async function supply(part: Part, useBrowserCache: boolean, controller: AbortController): Promise<void> {
+  const { loader } = part;
+  for (let round = loader.wants(); round.length > 0; round = loader.wants()) {
+    const state = { missing: round.length, received: 0 };
+    const files = round.map((request) => supplyFile(part, request, state, useBrowserCache, controller.signal));
+    try {
+      await Promise.all(files);
+    } catch (thrown) {
+      // One file is wrong: the others are not waited for, but must have let go of the loader.
+      controller.abort(thrown);
+      await Promise.allSettled(files);
+      throw thrown;
+    }
+  }
+}
+
+async function supplyFile(
+  { loader, folder, progress }: Part,
+  request: FileRequest,
+  state: { missing: number; received: number },
+  useBrowserCache: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name } = request;
+  const sink = {
+    expect: (bytes: number): void => {
+      throwIfAborted(signal);
+      loader.expect(name, bytes);
+    },
+    write: (bytes: Uint8Array): void => {
+      throwIfAborted(signal);
+      state.received += 1;
+      for (let at = 0; at < bytes.length; at += SUPPLY_BYTES) {
+        loader.supply(name, bytes.subarray(at, at + SUPPLY_BYTES), false);
+      }
+    },
+  };
+  const exists = await fetchFile(folder, request, sink, { useBrowserCache, progress, signal });
+  state.missing -= 1;
+  // Parsing a complete file occupies this thread. Other files that arrive at once are received first, so that it is
+  // parsed while their digests are computed in another thread; where they take their time, it is parsed meanwhile.
+  for (let before = -1; state.missing > 0 && before !== state.received; ) {
+    before = state.received;
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+  }
+  throwIfAborted(signal);
+  // Only now that the whole file was found right it is said to be complete.
+  if (exists) loader.supply(name, new Uint8Array(0), true);
+  else loader.missing(name);
+}
+
+/** A port with every optional field present. */
+function toPort({ name, type, dims }: RawPort): Port {
+  return { name, type, dims };
+}

@@ -1,0 +1,250 @@
+// What needs neither a browser nor a model: names, shapes, errors, progress, order.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { serverAddress } from '../modules/cascade/http-transport.js';
+import { Progress } from '../modules/io/progress.js';
+import { env } from '../modules/page/env.js';
+import { checkEnv, checkLoadingOptions } from '../modules/page/load-options.js';
+import { absolutePaths, resolveFile, resolveModel } from '../modules/page/resolve.js';
+import { abortable, withController } from '../modules/shared/abort.js';
+import { describe, refuseUnknown, toTexts } from '../modules/shared/check.js';
+import { cancelled, fromFacts, isTrap, PilotLightError, toFacts, toPilotLightError } from '../modules/shared/errors.js';
+import { JobQueue } from '../modules/shared/job-queue.js';
+import { BUILDS, CPU_BUILD_CHOICES } from '../modules/shared/lists.js';
+import { SharedMap } from '../modules/shared/shared-map.js';
+import { deviceReport } from '../modules/worker/device-report.js';
+import { concatFeatures } from '../modules/worker/features.js';
+
+const BASE = 'https://page.example/app/index.html';
+const COMMIT = '0123456789abcdef0123456789abcdef01234567';
+const kind = (name) => (error) => error instanceof PilotLightError && error.kind === name;
+
+test('importing the package needs no browser and runs nothing', async () => {
+  const names = Object.keys(await import('../modules/index.js')).sort();
+  assert.deepEqual(names, ['PilotLightError', 'cascade', 'env', 'model', 'pipeline', 'tensor']);
+});
+
+test('a model of 8 bits on WebGPU is told what runs on the CPU', () => {
+  const webgpu = { kind: 'webgpu', reason: 'It agrees.' };
+  assert.match(deviceReport(webgpu, 'int8', {}).reason, /It agrees. Layers of 8 bits run on the CPU/);
+  assert.match(deviceReport(webgpu, 'fp32', { graph: { graph: { int8: true } } }).reason, /run on the CPU/);
+  assert.equal(deviceReport(webgpu, 'fp32', {}), webgpu);
+  const wasm = { kind: 'wasm', reason: 'It was asked for.' };
+  assert.equal(deviceReport(wasm, 'int8', {}), wasm);
+});
+
+test('a model is a folder of the page, of an address or of the host that was set', () => {
+  const hub = { ...env, remoteHost: 'https://hub.example' };
+  const cases = [
+    ['/models/spam', undefined, env, 'https://page.example/models/spam/'],
+    ['./spam/', undefined, env, 'https://page.example/app/spam/'],
+    ['../spam', undefined, hub, 'https://page.example/spam/'],
+    ['https://other.example/m?x=1', undefined, env, 'https://other.example/m/?x=1'],
+    ['spam', undefined, env, 'https://page.example/models/spam/'],
+    ['org/spam', undefined, env, 'https://page.example/models/org/spam/'],
+    ['org/spam', COMMIT, hub, `https://hub.example/org/spam/resolve/${COMMIT}/`],
+  ];
+  for (const [model, revision, settings, url] of cases)
+    assert.equal(resolveModel(model, revision, settings, BASE).url, url);
+  assert.equal(resolveModel('org/spam', COMMIT, hub, BASE).immutable, true);
+  assert.equal(resolveModel('org/spam', 'v1.0', hub, BASE).immutable, false);
+});
+
+test('a name that is none and a revision that moves are refused', () => {
+  const hub = { ...env, remoteHost: 'https://hub.example/' };
+  for (const model of ['', ' ', 7, undefined, 'a/../../b', 'file:x', 'a?b'])
+    assert.throws(() => resolveModel(model, undefined, env, BASE), kind('invalid-input'));
+  for (const revision of [undefined, '', 'main', 'HEAD'])
+    assert.throws(() => resolveModel('org/spam', revision, hub, BASE), kind('invalid-input'));
+  assert.throws(() => resolveModel('spam', undefined, env, undefined), kind('invalid-input'));
+});
+
+test('a file is one of the page, of an address or of the host that was set', () => {
+  const hub = { ...env, remoteHost: 'https://hub.example' };
+  const cases = [
+    ['/models/x/model.onnx', env, 'https://page.example/models/x/', 'model.onnx'],
+    ['./model.onnx?v=2', env, 'https://page.example/app/', 'model.onnx?v=2'],
+    ['https://other.example/a/b.onnx', hub, 'https://other.example/a/', 'b.onnx'],
+    ['x/onnx/model.onnx', env, 'https://page.example/models/x/onnx/', 'model.onnx'],
+    ['model.onnx', env, 'https://page.example/models/', 'model.onnx'],
+    ['org/x/onnx/model.onnx', hub, `https://hub.example/org/x/resolve/${COMMIT}/`, 'onnx/model.onnx'],
+  ];
+  for (const [address, settings, url, file] of cases) {
+    const place = resolveFile(address, COMMIT, settings, BASE);
+    assert.deepEqual(
+      [place.folder.url, place.file, place.folder.immutable],
+      [url, file, settings === hub && file.startsWith('onnx/')],
+      address,
+    );
+  }
+  for (const address of ['', '/models/x/', 'https://other.example/', 'a/../../b.onnx', 7, undefined]) {
+    assert.throws(() => resolveFile(address, COMMIT, env, BASE), kind('invalid-input'), String(address));
+  }
+  for (const address of ['org/x', 'org/x/', 'org/x/../../y/z.onnx'])
+    assert.throws(() => resolveFile(address, COMMIT, hub, BASE), kind('invalid-input'), address);
+});
+
+test("the addresses of the .wasm files are the page's", () => {
+  assert.deepEqual(absolutePaths({ gpu: 'gpu.wasm' }, BASE), { gpu: 'https://page.example/app/gpu.wasm' });
+  const paths = Object.fromEntries(BUILDS.map((build) => [build, `${build}.wasm`]));
+  assert.deepEqual(
+    Object.entries(absolutePaths(paths, BASE)),
+    BUILDS.map((build) => [build, `https://page.example/app/${build}.wasm`]),
+  );
+  assert.deepEqual(absolutePaths({ cpu: undefined }, BASE), {});
+  assert.deepEqual(absolutePaths({}, undefined), {});
+  assert.throws(() => absolutePaths({ cpu: 'cpu.wasm' }, undefined), kind('invalid-input'));
+});
+
+test('an error goes over a message and comes back the same', () => {
+  const error = new PilotLightError('remote', 'it failed', { retryable: true, cause: new TypeError('why') });
+  const back = fromFacts(structuredClone(toFacts(error)));
+  assert.ok(back instanceof PilotLightError);
+  assert.deepEqual(
+    [back.name, back.kind, back.message, back.retryable, back.cause.message],
+    ['PilotLightError', 'remote', 'it failed', true, 'why'],
+  );
+});
+
+test('an abort is an AbortError with the reason of its signal', () => {
+  const error = cancelled(AbortSignal.abort('enough'));
+  assert.deepEqual([error.name, error.kind, error.cause], ['AbortError', 'cancelled', 'enough']);
+});
+
+test('what WebAssembly throws keeps its kind, a trap is internal', () => {
+  const typed = toPilotLightError(
+    Object.assign(new Error('lying header'), { kind: 'invalid-artefact', retryable: false }),
+  );
+  assert.deepEqual([typed.kind, typed.message], ['invalid-artefact', 'lying header']);
+  const trap = new WebAssembly.RuntimeError('unreachable');
+  assert.deepEqual(
+    [isTrap(trap), toPilotLightError(trap).kind, toPilotLightError(trap).retryable],
+    [true, 'internal', true],
+  );
+  assert.equal(isTrap(new Error('unreachable')), false);
+  assert.equal(toPilotLightError('words').message, 'words');
+});
+
+test('an option that is unknown is refused by its path, with those that are known', () => {
+  checkLoadingOptions({ device: 'wasm', dtype: 'q8', worker: false, revision: 'x' });
+  checkLoadingOptions({ progress_callback: () => undefined, signal: new AbortController().signal });
+  const refused = ({ kind, message }) => kind === 'invalid-input' && /'devise'.*device, dtype/.test(message);
+  assert.throws(() => checkLoadingOptions({ devise: 'wasm' }), refused);
+  assert.throws(() => checkLoadingOptions({ device: 'cpu' }), kind('invalid-input'));
+  assert.throws(() => refuseUnknown('remote.', { modell: 'x' }, ['model']), /'remote\.modell'/);
+  for (const cpuBuild of CPU_BUILD_CHOICES)
+    assert.deepEqual(checkEnv({ ...env, cpuBuild }), { cpuBuild, numThreads: 0 });
+  for (const wrong of [{ cpuBuild: 'gpu' }, { numThreads: -1 }, { numThreads: 0.5 }]) {
+    assert.throws(() => checkEnv({ ...env, ...wrong }), kind('invalid-input'));
+  }
+});
+
+test('a shared value is made for its first user and closed after its last', async () => {
+  const closed = [];
+  const map = new SharedMap((value) => void closed.push(value));
+  let made = 0;
+  const acquire = () => map.acquire('key', () => ++made);
+  const [first, second] = [acquire(), acquire()];
+  await first.release();
+  assert.deepEqual([second.value, closed], [1, []]);
+  await second.release();
+  assert.deepEqual([acquire().value, closed], [2, [1]]);
+  const third = acquire();
+  third.evict();
+  assert.deepEqual([third.value, acquire().value], [2, 3]);
+});
+
+test('a value is described by its class or its type', () => {
+  const words = [null, undefined, 1, 'a', {}, [], new ArrayBuffer(0), () => 1].map(describe);
+  const expected = [
+    'null',
+    'undefined',
+    'a number',
+    'a string',
+    'an Object',
+    'an Array',
+    'an ArrayBuffer',
+    'a function',
+  ];
+  assert.deepEqual(words, expected);
+});
+
+test('inputs are strings', () => {
+  assert.deepEqual(toTexts(''), ['']);
+  assert.deepEqual(toTexts([]), []);
+  for (const wrong of [1, null, undefined, {}, ['a', 2], [['a']]])
+    assert.throws(() => toTexts(wrong), kind('invalid-input'));
+});
+
+test('slices of features are joined, unpooled ones filled up with zeros', () => {
+  const pooled = concatFeatures([
+    { dims: [2, 2], data: Float32Array.of(1, 2, 3, 4) },
+    { dims: [1, 2], data: Float32Array.of(5, 6) },
+  ]);
+  assert.deepEqual(pooled, { dims: [3, 2], data: Float32Array.of(1, 2, 3, 4, 5, 6) });
+  const unpooled = concatFeatures([
+    { dims: [1, 1, 2], data: Float32Array.of(1, 2) },
+    { dims: [1, 2, 2], data: Float32Array.of(3, 4, 5, 6) },
+  ]);
+  assert.deepEqual(unpooled, { dims: [2, 2, 2], data: Float32Array.of(1, 2, 0, 0, 3, 4, 5, 6) });
+});
+
+test('the total waits for every size and never goes back', () => {
+  const events = [];
+  const progress = new Progress(
+    'm',
+    (info) => info.status === 'progress_total' && events.push([info.progress, info.loaded, info.total]),
+  );
+  const MiB = 1 << 20;
+  progress.initiate('config.json');
+  progress.progress('config.json', 10, 10);
+  assert.deepEqual(events, [], 'a round of a few bytes fills no bar');
+  progress.initiate('a');
+  progress.initiate('b');
+  progress.progress('a', MiB, 2 * MiB);
+  assert.deepEqual(events, [], 'the size of b is not known yet');
+  progress.progress('b', 0, 2 * MiB);
+  progress.progress('a', 2 * MiB, 2 * MiB);
+  progress.initiate('c');
+  progress.progress('c', 0, 4 * MiB);
+  progress.progress('b', 2 * MiB, 2 * MiB);
+  progress.progress('c', 4 * MiB, 4 * MiB);
+  progress.ready('task');
+  const shown = events.map(([percent]) => percent);
+  assert.deepEqual(
+    shown,
+    [...shown].sort((a, b) => a - b),
+  );
+  assert.deepEqual(events.at(-1), [100, 8 * MiB + 10, 8 * MiB + 10]);
+});
+
+test('a queue keeps the order and outlives a failure', async () => {
+  const queue = new JobQueue();
+  const order = [];
+  const first = queue.run(async () => {
+    await null;
+    order.push(1);
+    throw new Error('no');
+  });
+  const second = queue.run(async () => order.push(2));
+  await assert.rejects(first, /no/);
+  await second;
+  assert.deepEqual(order, [1, 2]);
+});
+
+test('an abort ends the wait at once', async () => {
+  const controller = new AbortController();
+  const never = abortable(new Promise(() => undefined), controller.signal);
+  controller.abort();
+  await assert.rejects(never, kind('cancelled'));
+  await assert.rejects(abortable(Promise.resolve(1), AbortSignal.abort()), kind('cancelled'));
+  const parent = AbortSignal.abort('up');
+  assert.equal(await withController(parent, async ({ signal }) => signal.reason), 'up');
+});
+
+test('the address of the remote is http(s)', () => {
+  assert.equal(serverAddress('/v1', BASE), 'https://page.example/v1');
+  assert.equal(serverAddress('http://127.0.0.1:9/v1//', BASE), 'http://127.0.0.1:9/v1');
+  for (const wrong of [undefined, 7, 'ftp://x', 'javascript:1'])
+    assert.throws(() => serverAddress(wrong, BASE), kind('invalid-input'));
+});

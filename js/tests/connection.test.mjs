@@ -1,0 +1,96 @@
+// The way to a worker, with a worker that answers as it is told to.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { WorkerConnection } from '../modules/page/connection.js';
+import { PilotLightError, toFacts } from '../modules/shared/errors.js';
+
+function connect() {
+  const worker = {
+    posted: [],
+    terminated: false,
+    postMessage(message) {
+      this.posted.push(structuredClone(message));
+    },
+    terminate() {
+      this.terminated = true;
+    },
+    answer(message) {
+      this.onmessage({ data: structuredClone(message) });
+    },
+  };
+  return { worker, connection: new WorkerConnection(() => worker) };
+}
+const ARGS = { key: 1, inputs: ['a'], options: {} };
+
+test('answers go to their requests, in any order', async () => {
+  const { worker, connection } = connect();
+  const first = connection.request('run', ARGS);
+  const second = connection.request('run', ARGS);
+  const [a, b] = worker.posted.map(({ id }) => id);
+  worker.answer({ id: b, result: ['b'] });
+  worker.answer({ id: a, error: toFacts(new PilotLightError('invalid-input', 'no')) });
+  assert.deepEqual(await second, ['b']);
+  await assert.rejects(first, { kind: 'invalid-input' });
+  assert.equal(connection.dead, undefined);
+});
+
+test("an abort is told to the worker, and its late answer is nobody's", async () => {
+  const { worker, connection } = connect();
+  const controller = new AbortController();
+  const running = connection.request('run', ARGS, { signal: controller.signal });
+  controller.abort();
+  await assert.rejects(running, { name: 'AbortError' });
+  const [{ id }, told] = worker.posted;
+  assert.deepEqual(told, { abort: id });
+  worker.answer({ id, result: [] });
+  await assert.rejects(connection.request('run', ARGS, { signal: AbortSignal.abort() }), { kind: 'cancelled' });
+  assert.equal(worker.posted.length, 2);
+});
+
+test('a death is the answer to everything that is pending, and to what comes later', async () => {
+  const deaths = {
+    answer: (worker) => {
+      const facts = toFacts(new PilotLightError('device-lost', 'gone', { retryable: true }));
+      worker.answer({ id: 99, error: facts, dead: facts });
+    },
+    error: (worker) => worker.onerror({ preventDefault: () => undefined, message: 'unreachable' }),
+    messageerror: (worker) => worker.onmessageerror(),
+  };
+  for (const [name, die] of Object.entries(deaths)) {
+    const { worker, connection } = connect();
+    const pending = [connection.request('run', ARGS), connection.request('run', ARGS)];
+    die(worker);
+    for (const { reason } of await Promise.allSettled(pending)) assert.equal(reason, connection.dead, name);
+    await assert.rejects(connection.request('run', ARGS), connection.dead);
+    assert.equal(worker.terminated, true);
+  }
+});
+
+test('a worker that cannot start says what to do', async () => {
+  const { worker, connection } = connect();
+  const starting = connection.request('start', { key: 0 });
+  worker.onerror({ preventDefault: () => undefined, message: '' });
+  await assert.rejects(starting, { kind: 'backend-unavailable' });
+  assert.throws(() => new WorkerConnection(), { kind: 'backend-unavailable', message: /worker: false/ });
+});
+
+test('options that cannot be posted are named as such', async () => {
+  const { connection } = connect();
+  await assert.rejects(connection.request('run', { ...ARGS, options: { top_k: () => 1 } }), { kind: 'invalid-input' });
+});
+
+test('a progress listener that throws does not stop the load', async () => {
+  const { worker, connection } = connect();
+  const reported = [];
+  globalThis.reportError = (error) => reported.push(error.message);
+  const onProgress = () => {
+    throw new Error('theirs');
+  };
+  const loading = connection.request('load', { key: 1 }, { onProgress });
+  const [{ id }] = worker.posted;
+  worker.answer({ id, progress: { status: 'ready', task: 't', model: 'm' } });
+  worker.answer({ id, result: { labels: [] } });
+  assert.deepEqual(await loading, { labels: [] });
+  assert.deepEqual(reported, ['theirs']);
+});

@@ -1,0 +1,173 @@
+// Fetching a file: what is kept, what is checked, what is refused.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { beforeEach, test } from 'node:test';
+
+import { fetchFile } from '../modules/io/fetch-file.js';
+import { Progress } from '../modules/io/progress.js';
+import { fakeFetch } from './fake-wasm.mjs';
+
+const URL_OF = 'https://page.example/m/w';
+const OWN = { url: 'https://page.example/m/', immutable: false };
+const PINNED = { ...OWN, immutable: true };
+const REQUEST = { name: 'w', optional: false };
+const sha256 = (text) => createHash('sha256').update(text).digest('hex');
+/** The file as text; undefined where it is not there. */
+async function get(folder, request, { signal = new AbortController().signal, useBrowserCache = true } = {}) {
+  const written = [];
+  const sink = {
+    expect: (bytes) => written.push(bytes),
+    write: (bytes) => written.push(new TextDecoder().decode(bytes)),
+  };
+  const there = await fetchFile(folder, request, sink, {
+    useBrowserCache,
+    progress: new Progress('m', () => undefined),
+    signal,
+  });
+  return there ? written.filter((part) => typeof part === 'string').join('') : undefined;
+}
+const file = (text, headers) => () => new Response(text, { headers });
+
+let entries;
+beforeEach(() => {
+  entries = new Map();
+  const cache = {
+    match: async (url) => entries.get(url)?.clone(),
+    put: async (url, response) => void entries.set(url, response),
+    delete: async (url) => entries.delete(url),
+  };
+  Object.defineProperty(globalThis, 'caches', { value: { open: async () => cache }, configurable: true });
+});
+
+test('a pinned file is fetched once', async () => {
+  const requests = fakeFetch({ [URL_OF]: file('one') });
+  assert.equal(await get(PINNED, REQUEST), 'one');
+  assert.equal(await get(PINNED, REQUEST), 'one');
+  assert.deepEqual(requests, [`GET ${URL_OF}`]);
+});
+
+test('a file of the page is fetched again when the server has another', async () => {
+  fakeFetch({ [URL_OF]: file('one', { etag: '"1"' }) });
+  await get(OWN, REQUEST);
+  const same = fakeFetch({ [URL_OF]: file('ONE', { etag: '"1"' }) });
+  assert.equal(await get(OWN, REQUEST), 'one');
+  assert.deepEqual(same, [`HEAD ${URL_OF}`]);
+  fakeFetch({ [URL_OF]: file('two', { etag: '"2"' }) });
+  assert.equal(await get(OWN, REQUEST), 'two');
+});
+
+test('a kept file serves a page that is offline', async () => {
+  fakeFetch({ [URL_OF]: file('one') });
+  await get(OWN, REQUEST);
+  globalThis.fetch = async () => {
+    throw new TypeError('offline');
+  };
+  assert.equal(await get(OWN, REQUEST), 'one');
+});
+
+test('a digest is checked on what comes and on what was kept', async () => {
+  fakeFetch({ [URL_OF]: file('one') });
+  assert.equal(await get(OWN, { ...REQUEST, sha256: sha256('one') }), 'one');
+  entries.set(URL_OF, new Response('bad', { headers: { 'content-length': '3' } }));
+  assert.equal(await get(OWN, { ...REQUEST, sha256: sha256('one') }), 'one');
+  await assert.rejects(get(OWN, { ...REQUEST, sha256: sha256('two') }), {
+    kind: 'invalid-artefact',
+    message: /digest/,
+  });
+});
+
+test('a digest that cannot be computed is a typed error', async () => {
+  const { crypto } = globalThis;
+  Object.defineProperty(globalThis, 'crypto', { value: {}, configurable: true });
+  try {
+    fakeFetch({ [URL_OF]: file('one') });
+    assert.equal(await get(OWN, REQUEST), 'one');
+    await assert.rejects(get(OWN, { ...REQUEST, sha256: sha256('one') }), { kind: 'unsupported' });
+  } finally {
+    Object.defineProperty(globalThis, 'crypto', { value: crypto, configurable: true });
+  }
+});
+
+test('what is not the file is refused with its address', async () => {
+  const cases = [
+    [{}, REQUEST, /w is not there/],
+    [{ [URL_OF]: () => new Response('no', { status: 503 }) }, REQUEST, /status 503/],
+    [{ [URL_OF]: file(' <!DOCTYPE html>') }, REQUEST, /HTML page/],
+    [{ [URL_OF]: file('x', { 'content-type': 'text/html; charset=utf-8' }) }, REQUEST, /HTML page/],
+    [{ [`${URL_OF}.json`]: file('<svg/>') }, { name: 'w.json', optional: false }, /w\.json is an HTML page/],
+    [{ [URL_OF]: file('one') }, { ...REQUEST, bytes: 4 }, /3 bytes, expected 4/],
+    [{}, { name: 'https://other.example/w', optional: false }, /another host/],
+  ];
+  for (const [files, request, message] of cases) {
+    fakeFetch(files);
+    await assert.rejects(get(OWN, request), { kind: 'invalid-artefact', message });
+  }
+  assert.equal(entries.size, 0, 'nothing of it is kept');
+});
+
+test('an optional file may be missing, or have a start page in its place', async () => {
+  fakeFetch({});
+  assert.equal(await get(OWN, { ...REQUEST, optional: true }), undefined);
+  fakeFetch({ [URL_OF]: file('<!doctype html>', { 'content-type': 'text/html' }) });
+  assert.equal(await get(OWN, { ...REQUEST, optional: true }), undefined);
+});
+
+test('a body that breaks off and a network that fails may be tried again', async () => {
+  const broken = new ReadableStream({ pull: (controller) => controller.error(new TypeError('reset')) });
+  fakeFetch({ [URL_OF]: () => new Response(broken) });
+  await assert.rejects(get(OWN, REQUEST), { kind: 'invalid-artefact', retryable: true, message: /broke off/ });
+  globalThis.fetch = async () => {
+    throw new TypeError('refused');
+  };
+  await assert.rejects(get(OWN, REQUEST), { kind: 'invalid-artefact', retryable: true });
+  await assert.rejects(get(OWN, REQUEST, { signal: AbortSignal.abort() }), { kind: 'cancelled' });
+});
+
+test('a browser that refuses its cache is no obstacle', async () => {
+  globalThis.caches.open = async () => {
+    throw new DOMException('no', 'SecurityError');
+  };
+  fakeFetch({ [URL_OF]: file('one') });
+  assert.equal(await get(OWN, REQUEST), 'one');
+});
+
+test('bytes are handed over as they come, once it is seen that they are no page', async () => {
+  let source;
+  const stream = new ReadableStream({ start: (controller) => (source = controller) });
+  fakeFetch({ [URL_OF]: () => new Response(stream, { headers: { 'content-length': '200' } }) });
+  const written = [];
+  const sink = { expect: (bytes) => written.push(`expect ${bytes}`), write: (bytes) => written.push(bytes.length) };
+  const fetched = fetchFile(OWN, REQUEST, sink, {
+    useBrowserCache: false,
+    progress: new Progress('m', () => undefined),
+    signal: new AbortController().signal,
+  });
+  const turns = () => new Promise((resolve) => setTimeout(resolve));
+  for (const length of [30, 40, 100]) source.enqueue(new Uint8Array(length));
+  await turns();
+  assert.deepEqual(written, ['expect 200', 70, 100]);
+  source.enqueue(new Uint8Array(30));
+  await turns();
+  assert.deepEqual(written.slice(3), [30]);
+  source.close();
+  assert.deepEqual([await fetched, written.length], [true, 4]);
+});
+
+test('what the receiver throws ends the download and is thrown on', async () => {
+  let cancelled = false;
+  const stream = new ReadableStream({
+    pull: (controller) => controller.enqueue(new Uint8Array(100)),
+    cancel: () => void (cancelled = true),
+  });
+  fakeFetch({ [URL_OF]: () => new Response(stream) });
+  const sink = { expect() {}, write: () => assert.fail('no tensor') };
+  await assert.rejects(
+    fetchFile(OWN, REQUEST, sink, {
+      useBrowserCache: true,
+      progress: new Progress('m', () => undefined),
+      signal: new AbortController().signal,
+    }),
+    /no tensor/,
+  );
+  assert.deepEqual([cancelled, entries.size], [true, 0]);
+});

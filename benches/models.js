@@ -1,7 +1,7 @@
 // The page's half of the comparison: two programs that run the same ONNX files on the same inputs.
 //
 // Both run in the page's own thread, with one thread, and are given and give plain arrays.
-import { cases } from './onnx_cases.js';
+import { cases } from './onnx-cases.js';
 
 /** name: opens a file on a device, 'wasm' or 'webgpu', and gives its function from inputs to outputs. */
 const contenders = {

@@ -1,6 +1,6 @@
 import { pipeline } from 'pilot-light';
-import { Lazy, onFile } from './lazy.js';
-import { megabytes, percent, count } from './words.js';
+import { Lazy, onFile } from './lazy-model.js';
+import { megabytes, percent, count } from './text.js';
 
 /** How many of the model's labels are shown beside the answer. */
 const RUNNERS_UP = 3;

@@ -1,12 +1,12 @@
 import { cascade } from 'pilot-light';
-import { Books } from './books.js';
-import { List } from './list.js';
-import { samples } from './messages.js';
-import { Own } from './own.js';
+import { Books } from './usage-view.js';
+import { List } from './message-list.js';
+import { samples } from './sample-messages.js';
+import { Own } from './compose.js';
 import { Remote } from './remote.js';
 import { Sorter } from './sorter.js';
 import { Summary } from './summary.js';
-import { count, deviceWords, duration, errorWords, many, megabytes, outcome, tally } from './words.js';
+import { count, deviceWords, duration, errorWords, many, megabytes, outcome, tally } from './text.js';
 
 const $ = (id) => document.getElementById(id);
 const page = document.body.dataset;

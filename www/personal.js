@@ -1,6 +1,6 @@
 import { pipeline } from 'pilot-light';
-import { Lazy } from './lazy.js';
-import { many, percent } from './words.js';
+import { Lazy } from './lazy-model.js';
+import { many, percent } from './text.js';
 
 /** Personal data in a text, marked with what it is. */
 export function personal(section) {

@@ -1,6 +1,6 @@
 import { pipeline } from 'pilot-light';
-import { Lazy, onFile } from './lazy.js';
-import { many, percent } from './words.js';
+import { Lazy, onFile } from './lazy-model.js';
+import { many, percent } from './text.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 /** What the example says; drawn here, so that it need not be fetched. */

@@ -1,4 +1,4 @@
-import { fateOf } from './words.js';
+import { fateOf } from './text.js';
 
 /** The confidences that the slider spans, in columns of one hundredth. */
 const FIRST = 50;

@@ -16,7 +16,7 @@ export class Recorder {
     recorder.#stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
     recorder.#context = new AudioContext({ sampleRate: rate });
     try {
-      await recorder.#context.audioWorklet.addModule(new URL('./recorder_worklet.js', import.meta.url));
+      await recorder.#context.audioWorklet.addModule(new URL('./recorder-worklet.js', import.meta.url));
       const node = new AudioWorkletNode(recorder.#context, 'recorder');
       let length = 0;
       node.port.onmessage = ({ data }) => {

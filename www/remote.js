@@ -1,4 +1,4 @@
-import { hostOf } from './words.js';
+import { hostOf } from './text.js';
 
 /**
  * The remote and the user's leave to use it. Nothing is sent while the switch is off, and the address

@@ -1,5 +1,5 @@
 import { Plot } from './plot.js';
-import { count, duration, many, median, outcome, promiseWords, tally } from './words.js';
+import { count, duration, many, median, outcome, promiseWords, tally } from './text.js';
 
 const $ = (id) => document.getElementById(id);
 

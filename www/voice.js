@@ -1,7 +1,7 @@
 import { pipeline } from 'pilot-light';
-import { Lazy, onFile } from './lazy.js';
+import { Lazy, onFile } from './lazy-model.js';
 import { Recorder } from './recorder.js';
-import { many, percent } from './words.js';
+import { many, percent } from './text.js';
 
 const RATE = 16_000;
 /** The time line is so many units wide, whatever its sound's length. */

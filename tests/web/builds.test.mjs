@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { cosine, goldenSentences } from './golden.mjs';
 import { onnx } from './onnx.mjs';
-import { LIMIT, MINILM, openBrowser } from './package_page.mjs';
+import { LIMIT, MINILM, openBrowser } from './package-page.mjs';
 
 /** Enough of them that every thread gets some of each layer. */
 const sentences = goldenSentences().slice(0, 40);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 import { FAULTS, labelsOf, startRemote } from './remote.mjs';
 
 const TEXT = 'You have been selected for a free cruise. Reply today, this is no joke.';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { cosine, goldenSentences } from './golden.mjs';
-import { LIMIT, MINILM, openBrowser } from './package_page.mjs';
+import { LIMIT, MINILM, openBrowser } from './package-page.mjs';
 
 const [{ text, embedding }] = goldenSentences();
 

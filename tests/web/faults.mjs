@@ -1,6 +1,6 @@
 // What becomes of a question when its general model misbehaves: one line for each case.
 //
-//   serve     what the server does, request by request; the last for all further ones (faults_server.mjs)
+//   serve     what the server does, request by request; the last for all further ones (faults-server.mjs)
 //   expect    the reason of each answer; 'unsure' is the remote's answer, every other the local one, flagged;
 //             'cancelled' is a rejection with that kind
 //   requests  how many requests the server gets

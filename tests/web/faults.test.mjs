@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { FAULTS } from './faults.mjs';
-import { BEHAVIOURS, startFaults, WHOLE } from './faults_server.mjs';
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { BEHAVIOURS, startFaults, WHOLE } from './faults-server.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 
 /** Of a few kilobytes, since each case loads a cascade. */
 const LOCAL = { task: 'text-classification', model: '/golden/tiny-bert-seq' };

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { LLMock } from '@copilotkit/aimock';
 
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 
 const LOCAL = { task: 'text-classification', model: '/golden/tiny-bert-seq', device: 'wasm' };
 const LABELS = ['negative', 'neutral', 'positive'];

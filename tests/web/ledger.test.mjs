@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 import { startRemote } from './remote.mjs';
 
 const LOCAL = { task: 'text-classification', model: '/golden/tiny-bert-seq' };

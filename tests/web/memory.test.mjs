@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { LIMIT, MINILM, MINILM_INT8, openBrowser } from './package_page.mjs';
+import { LIMIT, MINILM, MINILM_INT8, openBrowser } from './package-page.mjs';
 
 const MB = 1e6;
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { cosine, goldenBytes, goldenJson, goldenSentences, withHeader } from './golden.mjs';
-import { LIMIT, MINILM, openBrowser } from './package_page.mjs';
+import { LIMIT, MINILM, openBrowser } from './package-page.mjs';
 
 const GOOD = '/golden/tiny-bert-seq';
 const WORDS = 'bert.embeddings.word_embeddings.weight';

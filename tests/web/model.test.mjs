@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { onnx } from './onnx.mjs';
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 
 const float = (name, dims) => ({ name, type: 'float32', dims });
 const floats = (...numbers) => new Uint8Array(Float32Array.from(numbers).buffer);

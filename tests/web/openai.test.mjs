@@ -4,8 +4,8 @@ import { after, before, describe, test } from 'node:test';
 
 import OpenAI from 'openai';
 
-import { startFaults } from './faults_server.mjs';
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { startFaults } from './faults-server.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 
 /** What only one of them sets: who it is, and what a browser adds to every request of its own. */
 const OURS = /^(sec-|accept-encoding$|accept-language$|origin$|referer$|cache-control$|pragma$|priority$|host$|connection$|content-length$|user-agent$)/;

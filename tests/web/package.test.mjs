@@ -15,7 +15,7 @@ import * as vite from 'vite';
 
 import { launchOptions } from './browser.mjs';
 import { cosine, goldenJson } from './golden.mjs';
-import { LIMIT } from './package_page.mjs';
+import { LIMIT } from './package-page.mjs';
 
 const PACKAGE = fileURLToPath(new URL('../../js/', import.meta.url));
 /** A model of a few kilobytes; what is tested here is how it gets into the page. */

@@ -4,7 +4,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 
 import { LLMock } from '@copilotkit/aimock';
 
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 
 const TEXT = 'Jane Doe (jane@example.org, card 4111 1111 1111 1111) lives in Springfield. Jane Doe, yes; jane@example.org.';
 const VALUES = ['Jane', 'Doe', 'jane@example.org', '4111', 'Springfield'];

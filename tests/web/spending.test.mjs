@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { startFaults } from './faults_server.mjs';
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { startFaults } from './faults-server.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 
 const LOCAL = { task: 'text-classification', model: '/golden/tiny-bert-seq' };
 /** Questions that each tab asks at once. */

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { goldenBytes, goldenJson, softmax } from './golden.mjs';
 import { onnx } from './onnx.mjs';
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 import { fromQoi } from './qoi.mjs';
 
 const RECORDING = '/bench/samples/speech/test.wav';

@@ -1,4 +1,4 @@
-import { errorWords, excerpt, megabytes } from './words.js';
+import { errorWords, excerpt, megabytes } from './text.js';
 
 /**
  * A model that is loaded when it is first used, in a section of the page that tells what happens: in its

@@ -1,4 +1,4 @@
-import { count, fateOf, many, percent, routeWords } from './words.js';
+import { count, fateOf, many, percent, routeWords } from './text.js';
 
 const $ = (id) => document.getElementById(id);
 

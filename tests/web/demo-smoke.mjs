@@ -1,6 +1,6 @@
 // Drives the page's main job once on each device, against a running server that has a remote:
 //
-//     node check.mjs ADDRESS
+//     node demo-smoke.mjs ADDRESS
 //
 // Prints one line of JSON with what it saw, and fails where something is missing. Why, is on stderr.
 import { chromium } from 'playwright-core';
@@ -9,7 +9,7 @@ import { launchOptions } from './browser.mjs';
 
 const [address] = process.argv.slice(2);
 if (!address) {
-  console.error('usage: node check.mjs ADDRESS');
+  console.error('usage: node demo-smoke.mjs ADDRESS');
   process.exit(2);
 }
 

@@ -1,5 +1,5 @@
 import { bars, curve, ranges } from './chart.js';
-import { count, many, percent } from './words.js';
+import { count, many, percent } from './text.js';
 
 const $ = (id) => document.getElementById(id);
 const dates = new Intl.DateTimeFormat('en-GB', { dateStyle: 'short', timeStyle: 'short' });

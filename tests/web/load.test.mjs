@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { startFaults } from './faults_server.mjs';
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { startFaults } from './faults-server.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 
 /** Fewer are quicker: PILOT_LIGHT_QUESTIONS=1000. */
 const QUESTIONS = Number(process.env.PILOT_LIGHT_QUESTIONS ?? 10_000);

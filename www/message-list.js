@@ -1,5 +1,5 @@
-import { showSent } from './sent.js';
-import { excerpt, fateOf, percent, routeWords } from './words.js';
+import { showSent } from './requests-view.js';
+import { excerpt, fateOf, percent, routeWords } from './text.js';
 
 /** The sorted messages as a list, one row each. */
 export class List {

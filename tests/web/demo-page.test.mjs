@@ -5,7 +5,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { chromium } from 'playwright-core';
 
 import { launchOptions } from './browser.mjs';
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 import { startRemote } from './remote.mjs';
 import { startServer } from './server.mjs';
 

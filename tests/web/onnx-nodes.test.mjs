@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 
-import { runNodes } from './onnx_node.mjs';
-import { openBrowser } from './package_page.mjs';
+import { runNodes } from './onnx-nodes.mjs';
+import { openBrowser } from './package-page.mjs';
 
 const LIST = readFileSync(new URL('../conformance/onnx_node.txt', import.meta.url), 'utf8');
 /** Each test with what cannot pass: nothing, WebGPU, or neither. */

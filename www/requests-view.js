@@ -1,4 +1,4 @@
-import { many } from './words.js';
+import { many } from './text.js';
 
 /** Shows in `details` what of `message` has left the device, to the letter; nothing where nothing has. */
 export function showSent(details, { requests = [], envelope }) {

@@ -6,7 +6,7 @@ import { chromium } from 'playwright-core';
 
 import { launchOptions } from './browser.mjs';
 import { goldenBytes, goldenJson } from './golden.mjs';
-import { LIMIT } from './package_page.mjs';
+import { LIMIT } from './package-page.mjs';
 import { startServer } from './server.mjs';
 
 const ended = (page, id) => page.waitForFunction((id) => ['done', 'error'].includes(document.getElementById(id).dataset.state), id, LIMIT);

@@ -1,45 +1,42 @@
+// The form for the user's own messages, and the result of the last batch.
+import { $, submitOnControlEnter } from './dom.js';
 import { count, fateOf, many, percent, routeWords } from './text.js';
 
-const $ = (id) => document.getElementById(id);
-
-/** The box for one's own messages, and what became of the last that were put in. */
-export class Own {
+export class Compose {
   #batch = [];
 
-  /** @param {(texts: string[]) => object[]} sort Takes the texts; gives the messages that they became. */
+  /** @param {(texts: string[]) => object[]} sort Queues the texts; returns their messages. */
   constructor(sort) {
-    const text = $('own-text');
-    $('own').addEventListener('submit', (event) => {
+    const text = $('compose-text');
+    $('compose').addEventListener('submit', (event) => {
       event.preventDefault();
       const texts = ($('per-line').checked ? text.value.split(/\r?\n/) : [text.value]).filter((one) => one.trim() !== '');
       if (texts.length === 0) {
-        this.tell('There is nothing to sort yet: write or paste a message.');
+        this.show('There is nothing to sort yet: write or paste a message.');
         text.focus();
         return;
       }
       text.value = '';
-      this.tell('Waiting to be sorted…');
+      this.show('Waiting to be sorted…');
       this.#batch = sort(texts);
     });
-    text.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) $('own').requestSubmit();
-    });
+    submitOnControlEnter(text);
   }
 
-  tell(words) {
-    $('own-result').textContent = words;
+  show(words) {
+    $('compose-result').textContent = words;
   }
 
-  /** Says what became of the last batch, once all of it has ended. */
+  /** Shows the result of the last batch once all its messages have ended. */
   ended(message, threshold, remoteOn) {
     if (!this.#batch.includes(message) || this.#batch.some(({ asking, envelope, error }) => asking || !(envelope || error))) return;
-    this.tell(this.#batch.length === 1 ? oneWords(message, threshold, remoteOn) : pileWords(this.#batch));
+    this.show(this.#batch.length === 1 ? oneWords(message, threshold, remoteOn) : batchWords(this.#batch));
     this.#batch = [];
   }
 
-  /** Nothing is under way any more, though some of the batch may not have had its turn. */
+  /** Shows the result when the queue is empty, though some messages of the batch may not have been reached. */
   idle() {
-    if (this.#batch.length > 0) this.tell(pileWords(this.#batch));
+    if (this.#batch.length > 0) this.show(batchWords(this.#batch));
     this.#batch = [];
   }
 }
@@ -51,11 +48,11 @@ function oneWords({ envelope, error, host }, threshold, remoteOn) {
   return `${envelope.output.label}${fate === 'left' ? '' : `, ${percent(envelope.confidence)} sure`}. ${route}.`;
 }
 
-function pileWords(batch) {
-  const piles = {};
+function batchWords(batch) {
+  const counts = {};
   for (const { envelope } of batch) {
-    const pile = envelope?.output.label ?? 'not sorted';
-    piles[pile] = (piles[pile] ?? 0) + 1;
+    const label = envelope?.output.label ?? 'not sorted';
+    counts[label] = (counts[label] ?? 0) + 1;
   }
-  return `${many(batch.length, 'message')}: ${Object.entries(piles).map(([pile, size]) => `${count(size)} ${pile}`).join(', ')}.`;
+  return `${many(batch.length, 'message')}: ${Object.entries(counts).map(([label, size]) => `${count(size)} ${label}`).join(', ')}.`;
 }

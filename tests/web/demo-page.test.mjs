@@ -132,7 +132,7 @@ describe('the demo page', LIMIT, () => {
     assert.ok(marks.includes('[CARD_1]') && marks.includes('[EMAIL_1]'), marks.join());
     const words = await sent.innerText();
     assert.match(words, /POST http.*\/v1\/chat\/completions/);
-    assert.match(words, /Taken out before it left: .*1\s× card.*1\s× email/);
+    assert.match(words, /Removed before it was sent: .*1\s× card.*1\s× email/);
     assert.equal(await page.locator('[data-route] .sent:visible').count(), MESSAGES);
     assertClean(page);
   });
@@ -141,7 +141,7 @@ describe('the demo page', LIMIT, () => {
     const page = await open(served, '&threshold=1&remote=/v1', { missing: '**/models/rampart/config.json' });
     for (const { route, reason, words } of await rowsOf(page)) {
       assert.deepEqual([route, reason], ['local', 'redactor-unavailable']);
-      assert.match(words, /Not sent, because personal data could not be looked for; local answer kept/);
+      assert.match(words, /Not sent, because personal data could not be searched for; local answer kept/);
     }
     assert.deepEqual([remote.requests.length, await requestsOf(page), await page.locator('.sent:visible').count()], [0, 0, 0]);
   });
@@ -157,8 +157,8 @@ describe('the demo page', LIMIT, () => {
     assert.equal(remote.requests.length, MESSAGES);
     await page.uncheck('#remote-on');
     await settled(page);
-    await page.fill('#own-text', 'This one stays.');
-    await page.click('#own button');
+    await page.fill('#compose-text', 'This one stays.');
+    await page.click('#compose button');
     await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, MESSAGES + 1);
     assert.deepEqual([remote.requests.length, (await rowsOf(page))[0].reason], [MESSAGES, 'no-remote']);
     assertClean(page);
@@ -186,45 +186,45 @@ describe('the demo page', LIMIT, () => {
 
   test("one's own text is sorted, as one message or as one a line", async () => {
     const page = await open(alone);
-    await page.fill('#own-text', '<b>You have won</b>\n& a prize 🎉');
-    await page.click('#own button');
+    await page.fill('#compose-text', '<b>You have won</b>\n& a prize 🎉');
+    await page.click('#compose button');
     await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, MESSAGES + 1);
     const [own] = await rowsOf(page);
     assert.match(own.words, /<b>You have won<\/b>\s& a prize 🎉/);
-    await page.waitForFunction((label) => document.getElementById('own-result').textContent.startsWith(label), own.label);
+    await page.waitForFunction((label) => document.getElementById('compose-result').textContent.startsWith(label), own.label);
 
     await page.check('#per-line');
-    await page.fill('#own-text', 'one\n\ntwo\nthree');
-    await page.click('#own button');
+    await page.fill('#compose-text', 'one\n\ntwo\nthree');
+    await page.click('#compose button');
     await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, MESSAGES + 4);
-    assert.match(await page.innerText('#own-result'), /^3 messages: /);
+    assert.match(await page.innerText('#compose-result'), /^3 messages: /);
 
-    await page.click('#own button');
-    assert.match(await page.innerText('#own-result'), /nothing to sort/);
+    await page.click('#compose button');
+    assert.match(await page.innerText('#compose-result'), /nothing to sort/);
     assertClean(page);
   });
 
   test('what it took is drawn, in words as well, and found again when the page is loaded again', async () => {
     const page = await open(served, '&threshold=0.9&remote=/v1');
-    const answers = (count) => page.waitForFunction((count) => document.getElementById('books').dataset.answers === String(count), count);
+    const answers = (count) => page.waitForFunction((count) => document.getElementById('usage').dataset.answers === String(count), count);
     await answers(MESSAGES);
     const routes = (await rowsOf(page)).map(({ route }) => route);
     const remotes = routes.filter((route) => route === 'remote').length;
     assert.ok(remotes > 0 && remotes < MESSAGES, routes.join());
-    assert.match(await page.innerText('#books-routes-words'), new RegExp(`^${MESSAGES - remotes} answers came from here.* ${remotes} from elsewhere`));
+    assert.match(await page.innerText('#usage-routes-words'), new RegExp(`^${MESSAGES - remotes} answers came from here.* ${remotes} from elsewhere`));
     for (const chart of ['routes', 'risk', 'energy']) {
-      assert.ok((await page.locator(`#books-${chart} :is(rect, polyline)`).count()) > 0, `${chart} is drawn`);
-      assert.ok((await page.getAttribute(`#books-${chart}`, 'aria-label')).length > 40, `${chart} is told`);
+      assert.ok((await page.locator(`#usage-${chart} :is(rect, polyline)`).count()) > 0, `${chart} is drawn`);
+      assert.ok((await page.getAttribute(`#usage-${chart}`, 'aria-label')).length > 40, `${chart} is told`);
     }
-    assert.match(await page.innerText('#books-energy-words'), new RegExp(`Had all ${MESSAGES} answers been asked there`));
-    assert.match(await page.innerText('#books-watch'), /calibrat/);
-    const [file] = await Promise.all([page.waitForEvent('download'), page.click('#books-csv')]);
+    assert.match(await page.innerText('#usage-energy-words'), new RegExp(`Had all ${MESSAGES} answers been asked there`));
+    assert.match(await page.innerText('#usage-drift'), /calibrat/);
+    const [file] = await Promise.all([page.waitForEvent('download'), page.click('#usage-csv')]);
     assert.equal(file.suggestedFilename(), 'pilot-light.csv');
 
     await page.reload();
     await settled(page);
     await answers(2 * MESSAGES);
-    await page.click('#books-clear');
+    await page.click('#usage-clear');
     await answers(0);
     assertClean(page);
   });
@@ -239,8 +239,8 @@ describe('the demo page', LIMIT, () => {
     await page.check('#remote-on');
     await settled(page);
     const sortOwn = async (text, count) => {
-      await page.fill('#own-text', text);
-      await page.click('#own button');
+      await page.fill('#compose-text', text);
+      await page.click('#compose button');
       await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, count);
       return (await rowsOf(page))[0];
     };
@@ -284,7 +284,7 @@ describe('the demo page', LIMIT, () => {
       }
       assert.fail(`#${id} cannot be reached by Tab`);
     };
-    await reach('own-text');
+    await reach('compose-text');
     await page.keyboard.type('Typed without a mouse.');
     await page.keyboard.press('Control+Enter');
     await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, MESSAGES + 1);

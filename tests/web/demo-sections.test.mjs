@@ -75,11 +75,11 @@ describe('the demo page\'s other models', LIMIT, () => {
 
     await page.fill('#personal-text', '<b>The rain</b> began.');
     await page.click('#personal button');
-    await page.waitForFunction(() => /Nothing personal/.test(document.querySelector('#personal [role=status]').textContent));
+    await page.waitForFunction(() => /No personal data/.test(document.querySelector('#personal [role=status]').textContent));
     assert.equal(await page.innerText('#personal .marked'), '<b>The rain</b> began.');
     await page.fill('#personal-text', ' ');
     await page.click('#personal button');
-    assert.match(await status(page, 'personal'), /nothing to look through/);
+    assert.match(await status(page, 'personal'), /There is no text yet/);
     assertClean(page);
   });
 
@@ -108,7 +108,7 @@ describe('the demo page\'s other models', LIMIT, () => {
     await ended(page, 'voice');
     const [{ spans }] = goldenJson('tasks/speech.json').cases;
     const count = spans.recording.length;
-    assert.match(await status(page, 'voice'), new RegExp(`^Somebody speaks for \\d+\\.\\d s, in ${count} stretches, in 60\\.0 s of sound`));
+    assert.match(await status(page, 'voice'), new RegExp(`^\\d+\\.\\d s of speech, in ${count} segments, in 60\\.0 s of sound`));
     assert.deepEqual([await page.locator('#voice rect').count(), await page.locator('#voice li').count()], [count, count]);
     assert.match(await page.getAttribute('#voice svg', 'aria-label'), /speech from 0\.0 s to 2\.0 s,/);
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
+import { allClose } from './assertions.mjs';
 import { cosine, goldenJson, goldenSentences, softmax } from './golden.mjs';
 import { LIMIT, MINILM, openBrowser } from './package-page.mjs';
 
@@ -42,7 +43,7 @@ function tinyModels(page, device) {
       return [{ type: tensor.type, dims: tensor.dims, isFloats: tensor.data instanceof Float32Array }, rows(tensor)];
     }, golden.texts[0]);
     assert.deepEqual(tensor, { type: 'float32', dims: [1, ...golden.last_hidden_state_shape], isFloats: true });
-    closeTo(vectors.flat(), golden.last_hidden_state, 1e-4);
+    allClose(vectors.flat(), golden.last_hidden_state, 1e-4);
   });
 
   test('padding never changes a result', async () => {
@@ -54,7 +55,7 @@ function tinyModels(page, device) {
       for (const text of texts) alone.push(rows(await embed(text, options))[0]);
       return [rows(await embed(texts, options)), alone];
     }, texts);
-    closeTo(together.flat(), alone.flat(), 1e-5);
+    allClose(together.flat(), alone.flat(), 1e-5);
   });
 
   test('pooling is the mean of the token vectors or the first of them', async () => {
@@ -65,8 +66,8 @@ function tinyModels(page, device) {
       for (const pooling of ['none', 'mean', 'cls']) vectors.push(rows(await embed(text, { pooling, normalize: false })));
       return vectors;
     }, texts[0]);
-    closeTo(mean[0], tokens[0].map((_, i) => tokens.reduce((sum, vector) => sum + vector[i], 0) / tokens.length), 1e-5);
-    closeTo(cls[0], tokens[0], 1e-6);
+    allClose(mean[0], tokens[0].map((_, i) => tokens.reduce((sum, vector) => sum + vector[i], 0) / tokens.length), 1e-5);
+    allClose(cls[0], tokens[0], 1e-6);
   });
 
   test('a published sequence head gives the probabilities of the reference', async () => {
@@ -78,7 +79,7 @@ function tinyModels(page, device) {
     }, golden.texts);
     const expected = golden.logits.map((logits) => ranked(softmax(logits).map((score, i) => ({ label: id2label[i], score }))));
     assert.deepEqual(all.map((labels) => labels.map(({ label }) => label)), expected.map((labels) => labels.map(({ label }) => label)));
-    closeTo(all.flat().map(({ score }) => score), expected.flat().map(({ score }) => score), 1e-4);
+    allClose(all.flat().map(({ score }) => score), expected.flat().map(({ score }) => score), 1e-4);
     assert.deepEqual(best.map(({ label }) => label), expected.map(([{ label }]) => label));
     assert.deepEqual([one.length, one[0].label, none], [1, expected[0][0].label, []]);
   });
@@ -95,7 +96,7 @@ function tinyModels(page, device) {
       // The third text has entities after characters that are one code point, but two units.
       assert.deepEqual(found[i].map(({ start, end }) => text.slice(start, end)), expected.map(({ word }) => word));
       assert.deepEqual(found[i].map(({ entity }) => entity), expected.map(({ entity }) => entity));
-      closeTo(found[i].map(({ score }) => score), expected.map(({ score }) => score), 1e-3);
+      allClose(found[i].map(({ score }) => score), expected.map(({ score }) => score), 1e-3);
     });
   });
 
@@ -152,7 +153,7 @@ function heads(page) {
     }, texts);
     assert.deepEqual([...labels].sort(), ['negative', 'positive']);
     assert.deepEqual(answers.map(([{ label }]) => label), ['positive', 'negative']);
-    for (const answer of answers) closeTo([answer.reduce((sum, { score }) => sum + score, 0)], [1], 1e-6);
+    for (const answer of answers) allClose([answer.reduce((sum, { score }) => sum + score, 0)], [1], 1e-6);
   });
 
   test('the spam head tells fraud from work', async () => {
@@ -176,7 +177,7 @@ function heads(page) {
       return [await classify(text, labels), await classify([text, text], labels), await classify(text, labels, { multi_label: true, hypothesis_template: 'This is about {}.' })];
     }, [MINILM, text, labels]);
     assert.deepEqual([one.sequence, one.labels[0], [...one.labels].sort()], [text, 'football', labels]);
-    closeTo([one.scores.reduce((a, b) => a + b)], [1], 1e-6);
+    allClose([one.scores.reduce((a, b) => a + b)], [1], 1e-6);
     assert.deepEqual(one.scores, one.scores.toSorted((a, b) => b - a));
     assert.deepEqual(many.map(({ labels }) => labels), [one.labels, one.labels]);
     assert.equal(each.labels[0], 'football');
@@ -185,9 +186,3 @@ function heads(page) {
 
 const ranked = (answers) => answers.toSorted((a, b) => b.score - a.score);
 const inBytes = (text, from, to) => Buffer.from(text).subarray(from, to).toString();
-
-function closeTo(actual, expected, tolerance) {
-  assert.equal(actual.length, expected.length);
-  const wrong = actual.findIndex((value, i) => !(Math.abs(value - expected[i]) <= tolerance));
-  assert.equal(wrong, -1, `number ${wrong} is ${actual[wrong]}, not ${expected[wrong]}`);
-}

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { cosine, goldenSentences } from './golden.mjs';
-import { onnx } from './onnx.mjs';
+import { onnx } from './onnx-writer.mjs';
 import { LIMIT, MINILM, openBrowser } from './package-page.mjs';
 
 /** Enough of them that every thread gets some of each layer. */

@@ -51,8 +51,8 @@ describe('prompt injections', LIMIT, () => {
       async ([local, baseURL, privacy, texts]) => {
         // What gives no answer again and again would be left alone; here it is to be asked.
         const remote = { baseURL, model: 'obedient', breaker: { failures: 1_000_000 } };
-        const triage = await pilot.cascade({ local, remote, policy: { threshold: 1, privacy } });
-        const own = await pilot.cascade({ local, policy: { threshold: 1 } });
+        const triage = await cascade({ local, remote, policy: { threshold: 1, privacy } });
+        const own = await cascade({ local, policy: { threshold: 1 } });
         try {
           return { answers: await Promise.all(texts.map((text) => outcome(triage(text)))), local: await Promise.all(texts.map((text) => own(text))) };
         } finally {

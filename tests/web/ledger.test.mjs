@@ -28,9 +28,8 @@ for (const worker of [true, false]) {
     /** Gives a page, which may be a fresh one, what the tests want. */
     async function prepare(tab) {
       await tab.evaluate(
-        async ([local, url, worker]) => {
-          const pilot = await import('/pilot-light/index.js');
-          const open = (options) => pilot.cascade({ local: { ...local, device: 'wasm', worker }, ...options });
+        async ([local, url]) => {
+          const open = (options) => cascade({ local, ...options });
           Object.assign(globalThis, {
             /** Asks `texts` at `threshold`, and gives the answers and what the ledger says then. */
             async askAll(texts, policy, more) {
@@ -57,7 +56,7 @@ for (const worker of [true, false]) {
             },
           });
         },
-        [LOCAL, remote.url, worker],
+        [LOCAL, remote.url],
       );
     }
 
@@ -83,7 +82,7 @@ for (const worker of [true, false]) {
       assert.match(summary.basis.remote.source, /ML\.ENERGY/);
       assert.deepEqual([summary.kept, summary.passedOver], [true, 0]);
 
-      await page.reload();
+      await opened.reload(page);
       await prepare(page);
       assert.deepEqual((await page.evaluate(() => summaryOf())).total, summary.total);
       const [csv, json] = await page.evaluate(() => summaryOf(async (ledger) => [await ledger.toCSV(), await ledger.toJSON()]));
@@ -94,11 +93,8 @@ for (const worker of [true, false]) {
     });
 
     test('tabs that answer at once lose nothing of each other, and many records become one', async () => {
-      const tabs = [page, await page.context().newPage(), await page.context().newPage()];
-      for (const tab of tabs.slice(1)) {
-        await tab.goto(page.url());
-        await prepare(tab);
-      }
+      const tabs = [page, await opened.tab(page), await opened.tab(page)];
+      for (const tab of tabs.slice(1)) await prepare(tab);
       const many = (tab) => tab.evaluate((texts) => Promise.all(texts.map((text) => askAll([text], { threshold: 0 }))), texts(30));
       await Promise.all(tabs.map(many));
       const keys = () => page.evaluate(() => records((store) => store.getAllKeys()));
@@ -119,8 +115,7 @@ for (const worker of [true, false]) {
     });
 
     test('where nothing can be kept the page goes on, and says so', async () => {
-      const tab = await page.context().newPage();
-      await tab.goto(page.url());
+      const tab = await opened.tab(page);
       await prepare(tab);
       await tab.evaluate(() => (indexedDB.open = () => { throw new Error('no room'); }));
       const { summary } = await ask(tab, texts(2), { threshold: 0 });
@@ -131,9 +126,8 @@ for (const worker of [true, false]) {
     test('sure answers are checked after they were given', async () => {
       remote.forget();
       const found = await page.evaluate(
-        async ([local, url, worker]) => {
-          const { cascade } = await import('/pilot-light/index.js');
-          const triage = await cascade({ local: { ...local, device: 'wasm', worker }, remote: { baseURL: url, model: 'any' }, policy: { privacy: 'allow', threshold: 0, check_rate: 1 } });
+        async ([local, url]) => {
+          const triage = await cascade({ local, remote: { baseURL: url, model: 'any' }, policy: { privacy: 'allow', threshold: 0, check_rate: 1 } });
           const bodies = [];
           const answer = await triage('What is this?', { request_callback: ({ body }) => bodies.push(body) });
           const before = bodies.length;
@@ -143,7 +137,7 @@ for (const worker of [true, false]) {
           await triage.dispose();
           return { answer, before, bodies: bodies.length, summary };
         },
-        [LOCAL, remote.url, worker],
+        [LOCAL, remote.url],
       );
       const { answer, summary } = found;
       assert.deepEqual([answer.route, answer.reason, answer.attempts, answer.usage], ['local', 'confident', 0, undefined]);

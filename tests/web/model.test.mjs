@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { onnx } from './onnx.mjs';
+import { typed } from './assertions.mjs';
+import { onnx } from './onnx-writer.mjs';
 import { LIMIT, openBrowser } from './package-page.mjs';
 
 const float = (name, dims) => ({ name, type: 'float32', dims });
@@ -70,8 +71,6 @@ const FILES = {
   'rank.onnx': onnx({ inputs: [float('x', undefined)], outputs: [float('y', undefined)], nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }] }),
   ...Object.fromEntries(ADDED.map((type) => [`add-${type}.onnx`, add(type)])),
 };
-
-const typed = (error, kind) => assert.deepEqual([error?.kind, error?.name, error?.ours], [kind, kind === 'cancelled' ? 'AbortError' : 'PilotLightError', true], error?.message);
 
 for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true]]) {
   describe(`a model on ${device}, ${worker ? 'in a worker' : 'in place'}`, LIMIT, () => {

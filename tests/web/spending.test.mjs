@@ -1,4 +1,4 @@
-// What is spent under caps: by several tabs at once, after a reload, and where it cannot be kept.
+// Spending caps: shared by several tabs at once, after a reload, and where spending cannot be stored.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
@@ -17,6 +17,11 @@ describe('spending', LIMIT, () => {
     server = await startFaults(() => ['ok']);
     opened = await openBrowser({ webgpu: 'none' });
     page = await opened.page();
+    // The engine's clock stands still: the minute of a cap, and the day, last for as long as a test takes.
+    await page.context().route('**/worker.js', async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: `Date.now = () => ${Date.now()};\n${await response.text()}` });
+    });
     await page.evaluate(inPage, { local: LOCAL, url: server.url });
   });
   after(async () => {
@@ -26,12 +31,7 @@ describe('spending', LIMIT, () => {
 
   /** Another tab of the same origin. */
   const anotherTab = async () => {
-    const tab = await page.context().newPage();
-    await tab.goto(page.url());
-    await tab.evaluate(`(async () => {
-      const pilot = await import('/pilot-light/index.js');
-      Object.assign(globalThis, { pilot, cascade: ({ local, ...options }) => pilot.cascade({ local: { device: 'wasm', ...local }, ...options }) });
-    })()`);
+    const tab = await opened.tab(page);
     await tab.evaluate(inPage, { local: LOCAL, url: server.url });
     return tab;
   };

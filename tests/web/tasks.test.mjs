@@ -3,16 +3,15 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 
+import { close, typed } from './assertions.mjs';
 import { goldenBytes, goldenJson, softmax } from './golden.mjs';
-import { onnx } from './onnx.mjs';
+import { onnx } from './onnx-writer.mjs';
 import { LIMIT, openBrowser } from './package-page.mjs';
 import { fromQoi } from './qoi.mjs';
 
 const RECORDING = '/bench/samples/speech/test.wav';
 const RATE = 16_000;
 
-const typed = (error, kind) => assert.deepEqual([error?.kind, error?.ours], [kind, true], error?.message);
-const close = (actual, expected, tolerance, what) => assert.ok(Math.abs(actual - expected) <= tolerance, `${what}: ${actual}, not ${expected}`);
 const base64 = (bytes) => Buffer.from(bytes).toString('base64');
 
 for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true]]) {

@@ -1,4 +1,4 @@
-// What the tasks give: the same tests over both interfaces and both devices.
+// Tasks against golden values: the same tests in a worker and in the page's own thread, on both devices.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
@@ -20,16 +20,16 @@ for (const device of ['wasm', 'webgpu']) {
       after(() => opened?.close());
 
       tinyModels(() => page, device);
-      // WebGPU in software takes seconds for each of these texts, so that a few must do there.
+      // WebGPU in software takes seconds for each of these texts: only a few of them there.
       embeddings(() => page, device === 'wasm' ? sentences : sentences.slice(0, 3));
       if (device === 'wasm') heads(() => page);
     });
   }
 }
 
-/** Every task against golden values, with checkpoints of a few kilobytes. */
+/** Every task, with checkpoints of a few kilobytes. */
 function tinyModels(page, device) {
-  test('the device is the one asked for, and tells why', async () => {
+  test('the device is the one requested, with a reason', async () => {
     const report = await page().evaluate(async () => (await shared('feature-extraction', '/golden/tiny-bert-seq')).device);
     assert.deepEqual([report.kind, report.requested, report.adapter !== ''], [device, device, device === 'webgpu']);
     assert.notEqual(report.reason, '');
@@ -84,16 +84,17 @@ function tinyModels(page, device) {
     assert.deepEqual([one.length, one[0].label, none], [1, expected[0][0].label, []]);
   });
 
-  test('a published token head gives the labels of the reference, at their places in UTF-16', async () => {
+  test('a published token head gives the labels of the reference, with offsets in UTF-16', async () => {
     const golden = goldenJson('tiny-bert-token/golden.json');
     const { id2label } = goldenJson('tiny-bert-token/config.json');
     const found = await page().evaluate(async (texts) => (await shared('token-classification', '/golden/tiny-bert-token'))(texts), golden.texts);
     golden.texts.forEach((text, i) => {
       const expected = golden.offsets[i]
         .map(([from, to], token) => ({ word: inBytes(text, from, to), ...ranked(softmax(golden.logits[i][token]).map((score, label) => ({ entity: id2label[label], score })))[0] }))
-        // Special tokens have no place, and 'O' is no entity.
+        // Special tokens have no offsets, and 'O' is not an entity.
         .filter(({ word, entity }) => word !== '' && entity !== 'O');
-      // The third text has entities after characters that are one code point, but two units.
+      assert.ok(expected.length > 0, `text ${i} has entities`);
+      // The third text has entities after characters of one code point and two UTF-16 code units.
       assert.deepEqual(found[i].map(({ start, end }) => text.slice(start, end)), expected.map(({ word }) => word));
       assert.deepEqual(found[i].map(({ entity }) => entity), expected.map(({ entity }) => entity));
       allClose(found[i].map(({ score }) => score), expected.map(({ score }) => score), 1e-3);
@@ -107,10 +108,11 @@ function tinyModels(page, device) {
       return [await find(texts), await find(texts, { aggregation_strategy: 'simple' })];
     }, texts);
     texts.forEach((text, i) => {
+      assert.ok(tokens[i].length > 0, `text ${i} has entities`);
       const expected = [];
       for (const { entity, index, start, end } of tokens[i]) {
         const last = expected.at(-1);
-        // No entity begins in the middle of a word.
+        // An entity does not begin in the middle of a word.
         const goesOn = last?.end === start && /^[\p{L}\p{N}]{2}$/u.test(text.slice(start - 1, start + 1));
         const [begins, kind] = [entity.startsWith('B-') && !goesOn, entity.slice(2)];
         if (last && !begins && last.kind === kind && last.index === index - 1) Object.assign(last, { end, index });
@@ -143,7 +145,7 @@ function embeddings(page, golden) {
   });
 }
 
-/** What stands on MiniLM. */
+/** Heads on MiniLM. */
 function heads(page) {
   test('the sentiment head tells praise from blame', async () => {
     const texts = ['An absolute joy from the first page to the last.', 'What a terrible film; I want those two hours back.'];
@@ -169,7 +171,7 @@ function heads(page) {
     assert.deepEqual(answers.map(({ label }) => label), ['spam', 'ham']);
   });
 
-  test('labels that no model was trained on are ranked by likeness', async () => {
+  test('zero-shot labels are ranked by similarity', async () => {
     const text = 'The striker scored twice in the second half.';
     const labels = ['cooking', 'football', 'politics'];
     const [one, many, each] = await page().evaluate(async ([model, text, labels]) => {

@@ -147,7 +147,7 @@ function embeddings(page, golden) {
 
 /** Heads on MiniLM. */
 function heads(page) {
-  test('the sentiment head tells praise from blame', async () => {
+  test('the sentiment head separates praise from complaint', async () => {
     const texts = ['An absolute joy from the first page to the last.', 'What a terrible film; I want those two hours back.'];
     const [answers, labels] = await page().evaluate(async (texts) => {
       const classify = await shared('text-classification', '/models/sentiment');
@@ -158,7 +158,7 @@ function heads(page) {
     for (const answer of answers) allClose([answer.reduce((sum, { score }) => sum + score, 0)], [1], 1e-6);
   });
 
-  test('the spam head tells fraud from work', async () => {
+  test('the spam head separates fraud from work mail', async () => {
     const texts = [
       'Congratulations! You have won $1,000,000 in our international lottery. Click here to claim your free prize money now, offer expires today!',
       'The patch to the build script is attached. I ran the tests on Linux; could you try it on your machine before I commit it?',

@@ -236,9 +236,9 @@ describe('the demo page', LIMIT, () => {
     assert.deepEqual(page.errors, []);
 
     await fleeting.stop();
-    const kept = await sortOwn('And of this?', MESSAGES + 2);
-    assert.deepEqual([kept.route, kept.reason, kept.degraded], ['local', 'remote-unreachable', true]);
-    assert.match(kept.words, /could not be reached; local answer kept/);
+    const after = await sortOwn('And of this?', MESSAGES + 2);
+    assert.deepEqual([after.route, after.reason, after.degraded], ['local', 'remote-unreachable', true]);
+    assert.match(after.words, /could not be reached; local answer kept/);
     assert.equal(await page.$eval('body', ({ dataset }) => dataset.state), 'done');
     // The browser itself logs the request that failed.
     assert.deepEqual(page.errors.filter((error) => !/ERR_CONNECTION_REFUSED/.test(error)), []);

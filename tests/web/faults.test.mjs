@@ -94,11 +94,11 @@ for (const worker of [true, false]) {
       assert.deepEqual([answer.reason, answer.detail], ['remote-refused', 'status 401: no such key: Bearer [TOKEN]']);
       const { error } = await page.evaluate(({ local, apiKey }) => outcome(cascade({ local, remote: { baseURL: '/v1', model: 'any', apiKey } })), { local: LOCAL, apiKey });
       assert.deepEqual([error.kind, error.message.includes(apiKey)], ['invalid-input', false]);
-      const kept = await page.evaluate(async () => {
+      const stored = await page.evaluate(async () => {
         const caches_ = await Promise.all((await caches.keys()).map(async (name) => (await (await caches.open(name)).keys()).map(({ url }) => url)));
         return JSON.stringify([caches_, { ...localStorage }, { ...sessionStorage }, logged]);
       });
-      assert.ok(!kept.includes(apiKey), kept);
+      assert.ok(!stored.includes(apiKey), stored);
     });
 
     test('afterwards nothing is left: no timer, no rejection, no request', async () => {

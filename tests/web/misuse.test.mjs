@@ -1,4 +1,4 @@
-// What goes wrong, on purpose: each gets a typed error, and the page goes on working.
+// Error handling: invalid model files, options and inputs, and aborts. Each gives a typed error, and the page keeps working.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
@@ -15,7 +15,7 @@ const HTML = { body: '<!doctype html><title>The start page</title>', contentType
 const weights = (change, length) => ['model.safetensors', (bytes) => ({ body: withHeader(bytes, change, length) })];
 const config = (change) => ['config.json', (bytes) => ({ body: JSON.stringify({ ...JSON.parse(bytes), ...change }) })];
 
-/** A folder that is wrong in one way: what is wrong, and the kind of error it gets. */
+/** Model folders with one fault each: the changed file, and the kind of the error. */
 const FOLDERS = {
   'weights that end too early': [['model.safetensors', (bytes) => ({ body: bytes.subarray(0, -100) })], 'invalid-artefact'],
   'weights that end in their header': [['model.safetensors', (bytes) => ({ body: bytes.subarray(0, 1000) })], 'invalid-artefact'],
@@ -49,7 +49,7 @@ for (const worker of [true, false]) {
     });
     after(() => opened?.close());
 
-    /** The page still gives what it gave. */
+    /** The page still gives the same result. */
     const goesOn = async () => {
       const label = await page.evaluate(async (model) => (await (await shared('text-classification', model))('The rain began.'))[0].label, GOOD);
       assert.equal(label, 'neutral');
@@ -63,7 +63,7 @@ for (const worker of [true, false]) {
       });
     }
 
-    test('a folder that is not there is named', async () => {
+    test('a missing folder is named', async () => {
       const { error } = await page.evaluate(() => outcome(pipeline('feature-extraction', '/models/none')));
       typed(error, 'invalid-artefact');
       assert.match(error.message, /\/models\/none\/config\.json/);
@@ -76,7 +76,7 @@ for (const worker of [true, false]) {
       await goesOn();
     });
 
-    test('options that make no sense', async () => {
+    test('invalid options', async () => {
       const outcomes = await page.evaluate(async (model) => {
         const embed = await shared('feature-extraction', model);
         const classify = await shared('text-classification', model);
@@ -102,13 +102,13 @@ for (const worker of [true, false]) {
       }, GOOD);
       for (const [what, { error }] of Object.entries(outcomes)) {
         assert.ok(error?.ours, what);
-        // What makes sense elsewhere is not supported; the rest makes none anywhere.
+        // A value that exists elsewhere may be unsupported; all others are invalid.
         assert.match(error.kind, what === 'a task' || what === 'a number type' ? /^(unsupported|invalid-input)$/ : /^invalid-input$/, `${what}: ${error.message}`);
       }
       await goesOn();
     });
 
-    test('texts that are hardly texts', async () => {
+    test('unusual texts', async () => {
       const vectors = await page.evaluate(async (model) => {
         const embed = await shared('feature-extraction', model);
         const texts = ['', '\ud800 lone \udc00', '\ufffd lone \ufffd', '\0', 'word '.repeat(200_000), 'word '.repeat(1_000), 'x'.repeat(1_000_000), 'after'];
@@ -124,7 +124,7 @@ for (const worker of [true, false]) {
 
     test('an abort of a load', async () => {
       const [before, during] = await page.evaluate(async (model) => {
-        // Nothing kept, so that there is something to break off.
+        // Without the cache, so that there is a download to abort.
         pilot.env.useBrowserCache = false;
         const controller = new AbortController();
         const progress_callback = ({ status, file, loaded }) => {

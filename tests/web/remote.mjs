@@ -23,7 +23,7 @@ const CHAOS = {
 /** Faults of the content, in a correct reply. */
 const CONTENT = {
   /** A label that was not offered. */
-  'outside-label': JSON.stringify({ label: 'a label that nobody offered' }),
+  'outside-label': JSON.stringify({ label: 'a label that was not offered' }),
   /** Prose where JSON was requested. */
   'not-json': 'I would say that this is most likely fine.',
 };

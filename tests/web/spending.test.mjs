@@ -47,13 +47,13 @@ describe('spending', LIMIT, () => {
     assert.deepEqual([count(reasons, 'unsure'), count(reasons, 'requests-per-minute')], [10, 3 * ASKS - 10]);
     const reloaded = await anotherTab();
     assert.deepEqual((await ask(reloaded, 'requests', { caps }, 1)).reasons, ['requests-per-minute']);
-    // Another general model has a ledger of its own.
+    // Another remote model has caps of its own.
     assert.deepEqual((await ask(reloaded, 'others', { caps }, 1)).reasons, ['unsure']);
     await Promise.all([...tabs.slice(1), reloaded].map((tab) => tab.close()));
   });
 
   test('no two tabs spend the last cent', async () => {
-    // What one request may cost at most: as many tokens as its body has bytes, and as its answer may have.
+    // The most that a request may cost: a token for each byte of its body, and max_tokens of the answer.
     const { body } = await ask(page, 'measure', { max_tokens: 100 }, 1);
     const most = (new TextEncoder().encode(body).length + 1 + 100) * 1e-6;
     const price = { prompt_usd_per_million: 1, completion_usd_per_million: 1, as_of: '2026-11-24' };
@@ -67,7 +67,7 @@ describe('spending', LIMIT, () => {
     await tabs[1].close();
   });
 
-  test('where it cannot be kept nothing is sent, but without caps', async () => {
+  test('without storage nothing is sent, unless there are no caps', async () => {
     const tab = await anotherTab();
     await tab.evaluate(() => (indexedDB.open = () => { throw new Error('no room'); }));
     assert.deepEqual((await ask(tab, 'unknown', { caps: { requests_per_minute: 10 } }, 2)).reasons, ['spending-unknown', 'spending-unknown']);
@@ -79,7 +79,7 @@ describe('spending', LIMIT, () => {
 
 /** Runs in the page. */
 function inPage({ local, url }) {
-  /** Asks so many questions at once; why each answer is the one it is, and what they cost. */
+  /** Asks so many questions at once; gives the reasons of the answers, and their cost. */
   globalThis.spend = async (model, remote, asks) => {
     const triage = await cascade({ local, remote: { baseURL: url, model, retries: 0, ...remote }, policy: { threshold: 1, privacy: 'allow' } });
     let body;

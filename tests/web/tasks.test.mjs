@@ -192,7 +192,7 @@ function speech(page, whole) {
       const calls = {
         'an option': () => detect(sound, { treshold: 0.5 }),
         'a threshold': () => detect(sound, { threshold: 2 }),
-        'a number that is none': () => detect(new Float32Array([NaN])),
+        'NaN': () => detect(new Float32Array([NaN])),
         'a text': () => detect('/demo.json'),
         'another address': () => detect('https://other.example/sound.wav'),
         'no sound': () => detect(new Blob(['no sound'])),

@@ -1,24 +1,23 @@
-// The page's half of the comparison: three programs that embed texts with the same weights.
+// Benchmark page: three programs that embed texts with the same weights; encoder.mjs drives it.
 //
-// All of them run in the page's own thread, with as many helpers, with weights of the same type, and none
-// keeps files from one load to the next. What a call gives is the same: normalised means, on the CPU's side.
-// Ours and transformers.js are given texts and turn them into tokens first, which takes microseconds
-// a text; onnxruntime-web is given the tokens.
+// All run in the page's own thread, with as many helper threads, with weights of the same type, and none caches files from one
+// load to the next. A call gives the same result in each: normalised means, in CPU memory. Ours and transformers.js tokenise
+// texts first, which takes microseconds a text; onnxruntime-web gets the tokens.
 
 const MODEL = 'all-MiniLM-L6-v2';
 /** Our own folders of it by the type of their weights. */
 const OURS = { fp32: `/models/${MODEL}`, int8: `/bench/files/${MODEL}-int8` };
 const MODULES = '/bench/node_modules/';
-/** The folder of the same model as the peers have it, with ONNX files made from the same weights. */
+/** The folder of the same model for the other programs, with ONNX files made from the same weights. */
 const PEERS = '/bench/files/';
-/** The name of the ONNX file by the type of its weights; `int8` is what onnxruntime makes of them. */
+/** The ONNX file by the type of its weights; `int8` is quantised by onnxruntime. */
 const ONNX = { fp32: 'model.onnx', int8: 'model_quantized.onnx' };
-/** Below this the programs do not compute the same, and their times say nothing; 8 bits differ in how they round. */
+/** Below this cosine the programs do not compute the same, and their times are not comparable; 8-bit programs round differently. */
 const MIN_COSINE = { fp32: 0.9999, int8: 0.9 };
 
 /**
- * name: opens it on a device, 'wasm' or 'webgpu', with weights of a type and with threads, and gives its
- * function from inputs to embeddings.
+ * name: opens the program on a device, 'wasm' or 'webgpu', with a type of weights and a number of threads; returns its function
+ * from inputs to embeddings.
  */
 const contenders = {
   async ours({ device, dtype, threads, build }) {
@@ -49,7 +48,7 @@ const contenders = {
   },
 };
 
-/** transformers.js, looking nowhere but here. */
+/** transformers.js, without access to remote models. */
 async function transformersJs(numThreads = 1) {
   const library = await import('@huggingface/transformers');
   const { env } = library;
@@ -62,7 +61,7 @@ function rows({ dims: [count, size], data }) {
   return Array.from({ length: count }, (_, i) => data.slice(i * size, (i + 1) * size));
 }
 
-/** The mean over the tokens of each text, at length one; no text here is padded. */
+/** The normalised mean over the tokens of each text; no text here is padded. */
 function normalisedMeans({ dims: [count, length, size], data }) {
   return Array.from({ length: count }, (_, row) => {
     const mean = new Float32Array(size);
@@ -78,21 +77,18 @@ function normalisedMeans({ dims: [count, length, size], data }) {
 /** Words that are one token each. */
 const WORDS = 'the river carried small boats past old stone houses while children watched from a narrow wooden bridge and waved'.split(' ');
 
-/**
- * Inputs of `count` texts of exactly `length` tokens, with the two that every text gets, as texts and
- * as token ids.
- */
+/** `count` texts of exactly `length` tokens, including the two special ones, as texts and as token ids. */
 async function workload([count, length]) {
   const { AutoTokenizer } = await transformersJs();
   const tokenizer = await AutoTokenizer.from_pretrained(MODEL);
   const texts = Array.from({ length: count }, (_, row) => Array.from({ length: length - 2 }, (_, i) => WORDS[(row + i) % WORDS.length]).join(' '));
   const ids = texts.map((text) => tokenizer.encode(text));
   const wrong = ids.find((row) => row.length !== length);
-  if (wrong) throw new Error(`A text has ${wrong.length} tokens where ${length} were meant.`);
+  if (wrong) throw new Error(`a text has ${wrong.length} tokens, expected ${length}`);
   return { texts, ids };
 }
 
-/** From the import to the first embedding, and the first call alone; to be asked of a fresh page. */
+/** The time from the import to the first embedding, and that of the first call; needs a new page. */
 async function cold(name, run, input) {
   const start = performance.now();
   const embed = await contenders[name](run);
@@ -104,7 +100,7 @@ async function cold(name, run, input) {
 
 let opened;
 let leastCosine;
-/** Opens those that are `named` in this page, for `round`. */
+/** Opens the `named` programs in this page, for `round`. */
 async function open(run, named) {
   opened = {};
   leastCosine = MIN_COSINE[run.dtype];
@@ -112,8 +108,8 @@ async function open(run, named) {
 }
 
 /**
- * One turn of each, one after another, in milliseconds. Their outputs must agree. Every round begins
- * with another of them: the first comes out of a pause, which is a small disadvantage.
+ * One call of each program, interleaved, in milliseconds. Their outputs must agree. Each round starts with another program: the
+ * first one follows a pause, which is a small disadvantage.
  */
 async function round(input, index) {
   const names = Object.keys(opened);
@@ -126,8 +122,10 @@ async function round(input, index) {
     times[name] = performance.now() - start;
   }
   for (const [name, output] of Object.entries(outputs)) {
+    const { length } = outputs.theirs;
+    if (length === 0 || output.length !== length) throw new Error(`'${name}' gave ${output.length} embeddings, onnxruntime-web ${length}`);
     const worst = Math.min(...output.map((row, i) => dot(row, outputs.theirs[i])));
-    if (!(worst >= leastCosine)) throw new Error(`The outputs of '${name}' differ from onnxruntime-web's: cosine ${worst}.`);
+    if (!(worst >= leastCosine)) throw new Error(`the outputs of '${name}' differ from onnxruntime-web's: cosine ${worst}, expected at least ${leastCosine}`);
   }
   return times;
 }
@@ -136,31 +134,30 @@ function dot(a, b) {
   return a.reduce((sum, value, i) => sum + value * b[i], 0);
 }
 
-/** Long enough that the clock's grain does not matter. */
+/** Long enough that the clock's resolution does not matter. */
 const PEAK_MS = 40;
 
 /**
- * The most operations a second, in 1e9, that one thread of this machine does of what products are made
- * of, with all numbers in registers or in the innermost cache. The best of several turns: the rest had
- * something else to do.
+ * The peak of one thread of this machine in 1e9 operations per second, for the multiply-add of matrix products with operands in
+ * registers or in the L1 cache. The best of several iterations: the others were interrupted.
  */
 async function peak(dtype, place) {
   const { default: start, peak } = await import('/pilot-light/wasm/cpu-relaxed/pilot_light.js');
   await start();
-  const timed = (turns) => {
+  const timed = (iterations) => {
     const begin = performance.now();
-    const operations = peak(dtype, place, turns);
+    const operations = peak(dtype, place, iterations);
     return { operations, ms: performance.now() - begin };
   };
-  // Until the browser has compiled the loop for speed, which it does between two calls.
+  // Until the browser has optimised the loop, which it does between two calls.
   for (let call = 0; call < 300; call += 1) peak(dtype, place, 200);
   await new Promise((resolve) => setTimeout(resolve, 300));
-  let turns = 1000;
-  while (timed(turns).ms < PEAK_MS) turns *= 2;
-  return Math.max(...Array.from({ length: 7 }, () => timed(turns)).map(({ operations, ms }) => operations / ms / 1e6));
+  let iterations = 1000;
+  while (timed(iterations).ms < PEAK_MS) iterations *= 2;
+  return Math.max(...Array.from({ length: 7 }, () => timed(iterations)).map(({ operations, ms }) => operations / ms / 1e6));
 }
 
-/** The same of our linear layers by themselves, for so many rows. */
+/** Our linear layers alone, for so many rows, in 1e9 operations per second. */
 async function linear(dtype, rows, threads) {
   const { env, model, tensor } = await import('pilot-light');
   Object.assign(env, { useBrowserCache: false, numThreads: threads });
@@ -177,7 +174,7 @@ async function linear(dtype, rows, threads) {
 }
 
 const HIDDEN = 384;
-/** Of the six layers for each row, a multiplication and an addition being two. */
+/** Operations of the six layers per row; a multiply-add counts as two. */
 const OPERATIONS = 6 * 2 * (HIDDEN * 3 * HIDDEN + HIDDEN * HIDDEN + 2 * HIDDEN * 4 * HIDDEN);
 
 globalThis.bench = { names: Object.keys(contenders), workload, cold, open, round, peak, linear };

@@ -1,18 +1,14 @@
-// Measures the encoder beside onnxruntime-web and transformers.js, in one browser and one run:
+// Benchmark driver: the encoder compared with onnxruntime-web and transformers.js, in one browser and one run.
 //
 //     node encoder.mjs ADDRESS
 //
-// ADDRESS is that of the development server. Rows go to stdout as one JSON array, progress to stderr.
-// `theirs` is onnxruntime-web; a ratio is our time by theirs, so that less than one is faster.
+// ADDRESS is the development server's. Rows go to stdout as one JSON array, progress to stderr.
+// `theirs` is onnxruntime-web; a ratio is our time divided by theirs, so less than one is faster.
 import { chromium } from 'playwright-core';
 
-import { launchOptions } from '../tests/web/browser.mjs';
+import { commandLine, launchOptions, median, openPage, rounded } from './driver.mjs';
 
-const [address] = process.argv.slice(2);
-if (!address) {
-  console.error('usage: node encoder.mjs ADDRESS');
-  process.exit(2);
-}
+const [address] = commandLine('node encoder.mjs ADDRESS');
 
 const SHAPES = { '1x16': [1, 16], '1x128': [1, 128], '8x64': [8, 64] };
 
@@ -20,8 +16,8 @@ const ALL = ['ours', 'theirs', 'transformers'];
 const PAIR = ['ours', 'theirs'];
 
 /**
- * What is measured: rounds of cold loads, and of warm calls by shape. As many rounds as there are programs, or a
- * multiple of that, so that each of them begins as often as the others.
+ * The runs: rounds of cold loads, and of warm calls by shape. The number of rounds is a multiple of the number of programs, so
+ * that each of them goes first equally often.
  */
 const RUNS = [
   { path: 'encoder/fp32', threads: 1, dtype: 'fp32', names: ALL, cold: 3 },
@@ -30,14 +26,14 @@ const RUNS = [
   { path: 'encoder/int8', threads: 1, dtype: 'int8', names: PAIR, cold: 4, cached: true },
   { path: 'encoder/int8/1t', threads: 1, dtype: 'int8', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
   { path: 'encoder/int8/2t', threads: 2, dtype: 'int8', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
-  // With the instructions that every browser has.
+  // With baseline SIMD, without the relaxed instructions.
   { path: 'encoder/int8/1t/baseline', threads: 1, dtype: 'int8', build: 'cpu', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
   { path: 'encoder/fp32/1t/baseline', threads: 1, dtype: 'fp32', build: 'cpu', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
-  // In software this takes seconds a call; it says how the programs compare there, nothing about a GPU.
+  // In software a call takes seconds; this compares the programs there and says nothing about a GPU.
   { path: 'encoder/fp32/webgpu-software', device: 'webgpu', webgpu: 'software', threads: 1, dtype: 'fp32', names: ALL, cold: 1, warm: { '1x16': 6, '1x128': 3 } },
 ];
 
-/** Types of numbers whose products are compared with the machine's peak. */
+/** The types whose matrix products are compared with the machine's peak. */
 const ROOFLINES = ['fp32', 'int8'];
 
 const rows = [];
@@ -52,7 +48,7 @@ for (const run of RUNS) {
 rows.push(...(await rooflines()));
 console.log(JSON.stringify(rows));
 
-/** What one thread of the machine can do at the most, and what part of it our linear layers do. */
+/** Roofline: the peak of one thread of the machine, and the share of it that our linear layers reach. */
 async function rooflines() {
   const browser = await chromium.launch(launchOptions('none'));
   try {
@@ -88,7 +84,7 @@ async function measure(browser, { path, names, cold = 0, cached = false, warm = 
   for (const [shape, rounds] of Object.entries(warm)) {
     const input = await workload(shape);
     const round = (index) => page.evaluate(([input, index]) => bench.round(input, index), [input, index]);
-    // One that does not count: it compiles shaders and grows memory for the shape.
+    // A warm-up round: it compiles shaders and grows memory for the shape.
     await round(0);
     const times = [];
     for (let i = 0; i < rounds; i += 1) times.push(await round(i));
@@ -98,10 +94,7 @@ async function measure(browser, { path, names, cold = 0, cached = false, warm = 
   return rows;
 }
 
-/**
- * Loads each program in turn, in browser profiles that have seen nothing before; or nothing but the same files, `cached` as
- * HTTP says.
- */
+/** Loads each program in turn, in empty browser profiles; with `cached`, in profiles whose HTTP cache has the same files. */
 async function coldLoads(browser, { run, names, rounds, cached, input }) {
   const loads = Object.fromEntries(names.map((name) => [name, []]));
   const load = async (page, name) => {
@@ -120,14 +113,8 @@ async function coldLoads(browser, { run, names, rounds, cached, input }) {
   return loads;
 }
 
-/** A page of a browser profile, or of a profile of its own. */
-async function freshPage(profile) {
-  const page = await profile.newPage();
-  page.on('pageerror', (error) => console.error(String(error)));
-  const response = await page.goto(new URL('/bench/encoder.html', address).href);
-  if (!response.ok()) throw new Error(`${response.url()} answered ${response.status()}.`);
-  await page.waitForFunction(() => globalThis.bench !== undefined);
-  return page;
+function freshPage(profile) {
+  return openPage(profile, address, '/bench/encoder.html');
 }
 
 function row(name, names, timesOf) {
@@ -137,14 +124,4 @@ function row(name, names, timesOf) {
   if (transformers !== undefined) Object.assign(row, { transformers_ms: rounded(transformers), transformers_ratio: rounded(ours / transformers) });
   console.error(JSON.stringify(row));
   return row;
-}
-
-function median(values) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-function rounded(value) {
-  return Math.round(value * 1000) / 1000;
 }

@@ -1,9 +1,8 @@
-"""Writes a BERT encoder, as its safetensors folder has it, as ONNX files for the bench.
+"""Converts a BERT encoder from safetensors to ONNX files for the benchmarks.
 
-The graph has the shape of a plain export of the published model, in the patterns that onnxruntime's
-optimiser knows how to fuse: a graph that it could not fuse would make the comparison unfair. Beside
-`model.onnx` lie `model_quantized.onnx`, which is what onnxruntime makes of it with 8 bits, and
-`linear.onnx`, which has the linear layers and nothing else.
+The graph is that of a plain export of the published model, in the patterns that onnxruntime's optimiser can fuse: a graph that
+it could not fuse would make the comparison unfair. Next to `model.onnx` it writes `model_quantized.onnx`, quantised to 8 bits by
+onnxruntime, and `linear.onnx`, which has only the linear layers.
 
     python make_onnx.py --model FOLDER --out FILE
 """
@@ -25,20 +24,20 @@ from safetensors.numpy import load_file
 OPSET = 17
 # The IR version that goes with the opset: older runtimes refuse a newer one.
 IR_VERSION = 8
-# What masked attention scores are lowered by; exp(-10000) is zero in single precision.
+# Added to masked attention scores; exp(-10000) is zero in single precision.
 MASKED = -10000.0
 TOLERANCE = 1e-4
 
 
 class Graph:
-    """Nodes and weights as they are added; every method gives the name of its output."""
+    """Collects nodes and weights; every method returns the name of its output."""
 
     def __init__(self):
         self.nodes = []
         self.weights = {}
 
     def weight(self, name, value):
-        # Not `ascontiguousarray`, which makes a list of one of a scalar.
+        # Not `ascontiguousarray`, which turns a scalar into an array of one element.
         self.weights.setdefault(name, numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
@@ -212,7 +211,7 @@ def check_config(config):
     expected = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute"}
     for key, value in expected.items():
         if config.get(key, value) != value:
-            sys.exit(f"make_onnx: {key} is {config[key]!r}, and only {value!r} is known here")
+            sys.exit(f"make_onnx: {key} is {config[key]!r}, expected {value!r}")
 
 
 def main():
@@ -225,7 +224,7 @@ def main():
     check_config(config)
     weights = load_file(options.model / "model.safetensors")
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside its place and moved there once it has been verified: a file at `--out` is good.
+    # Written under another name and renamed after verification: a file at `--out` is valid.
     partial = options.out.with_name(options.out.name + ".partial")
     onnx.save(build(weights, config), partial)
     worst = verify(partial, weights, config)

@@ -1,9 +1,9 @@
-// The page's half of the comparison: two programs that run the same ONNX files on the same inputs.
+// Benchmark page: two programs that run the same ONNX files on the same inputs; models.mjs drives it.
 //
-// Both run in the page's own thread, with one thread, and are given and give plain arrays.
-import { cases } from './onnx_cases.js';
+// Both run in the page's own thread, with one thread, and take and return plain arrays.
+import { cases } from './onnx-cases.js';
 
-/** name: opens a file on a device, 'wasm' or 'webgpu', and gives its function from inputs to outputs. */
+/** name: opens a file on a device, 'wasm' or 'webgpu'; returns its function from inputs to outputs. */
 const contenders = {
   async ours(address, device) {
     const { env, model, tensor } = await import('pilot-light');
@@ -12,7 +12,7 @@ const contenders = {
     return { run: (inputs) => opened.run(tensors(inputs, ({ type, data, dims }) => tensor(type, data, dims))) };
   },
 
-  /** On the CPU always: that is what the numbers of every device are held to. */
+  /** Always on the CPU: the results of every device are compared with it. */
   async theirs(address) {
     const ort = await import('onnxruntime-web/wasm');
     ort.env.wasm.numThreads = 1;
@@ -31,11 +31,11 @@ function tensors(inputs, make) {
 let opened;
 let inputs;
 
-/** Opens a model in both programs; gives how long each took, the size of the file, and how many inputs there are. */
+/** Opens a model in both programs; returns the load times, the size of the file, and the number of inputs. */
 async function open({ model, golden }, device) {
   const address = `/models/${model}`;
   const head = await fetch(address, { method: 'HEAD' });
-  if (!head.ok) throw new Error(`${address} answered ${head.status}.`);
+  if (!head.ok) throw new Error(`${address} answered ${head.status}, expected 200`);
   opened = {};
   const load = {};
   for (const [name, open] of Object.entries(contenders)) {
@@ -44,13 +44,13 @@ async function open({ model, golden }, device) {
     load[name] = performance.now() - start;
   }
   inputs = await cases(golden, opened.theirs.types);
+  if (inputs.length === 0) throw new Error(`there are no golden inputs for ${golden}`);
   return { load, bytes: Number(head.headers.get('content-length')), inputs: inputs.length };
 }
 
 /**
- * Every input through one after another, in milliseconds, and the largest difference of all their
- * outputs. Every input begins with the other of them: the first comes out of a pause, which is a small
- * disadvantage.
+ * Runs every input through both programs, in milliseconds, with the largest difference of their outputs. The programs take turns
+ * at going first: the first one follows a pause, which is a small disadvantage.
  */
 async function round(index) {
   const times = { ours: [], theirs: [] };
@@ -68,12 +68,13 @@ async function round(index) {
   return { times, difference };
 }
 
-/** The largest difference between the numbers of two records of outputs; one that is no number counts as infinite. */
+/** The largest absolute difference between two records of outputs; NaN counts as infinite. */
 function furthest(ours, theirs) {
+  if (Object.keys(theirs).length === 0) throw new Error('there are no outputs to compare');
   let worst = 0;
   for (const [name, { data, dims }] of Object.entries(theirs)) {
     const output = ours[name];
-    if (String(output?.dims) !== String(dims)) throw new Error(`The shape of '${name}' is [${output?.dims}], not [${dims}].`);
+    if (String(output?.dims) !== String(dims)) throw new Error(`the shape of '${name}' is [${output?.dims}], expected [${dims}]`);
     for (let i = 0; i < data.length; i += 1) {
       const difference = Math.abs(output.data[i] - data[i]);
       if (!(difference <= worst)) worst = Number.isNaN(difference) ? Infinity : difference;
@@ -82,7 +83,7 @@ function furthest(ours, theirs) {
   return worst;
 }
 
-/** The WebAssembly memory that ours has grown to; it never shrinks. */
+/** The size of our WebAssembly memory; it never shrinks, so this is the peak. */
 async function memory() {
   const { default: started, instance } = await import('/pilot-light/wasm/cpu-relaxed/pilot_light.js');
   await started();

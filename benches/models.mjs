@@ -1,22 +1,18 @@
-// Runs the real models beside onnxruntime-web, in one page and one run:
+// Benchmark driver: real ONNX models compared with onnxruntime-web, in one page and one run.
 //
 //     node models.mjs ADDRESS [--webgpu]
 //
-// ADDRESS is that of the development server. Rows go to stdout as one JSON array, progress to stderr.
-// `theirs` is onnxruntime-web on the CPU; a ratio is our time by theirs, so that less than one is faster.
-// With --webgpu ours is on WebGPU in software: its numbers are compared, its time says nothing.
+// ADDRESS is the development server's. Rows go to stdout as one JSON array, progress to stderr.
+// `theirs` is onnxruntime-web on the CPU; a ratio is our time divided by theirs, so less than one is faster.
+// With --webgpu ours runs on WebGPU in software: its results are compared, its time says nothing.
 import { chromium } from 'playwright-core';
 
-import { launchOptions } from '../tests/web/browser.mjs';
+import { commandLine, launchOptions, mean, median, openPage, rounded } from './driver.mjs';
 
-const [address, ...options] = process.argv.slice(2);
-if (!address) {
-  console.error('usage: node models.mjs ADDRESS [--webgpu]');
-  process.exit(2);
-}
+const [address, ...options] = commandLine('node models.mjs ADDRESS [--webgpu]');
 const webgpu = options.includes('--webgpu');
 
-/** Which golden inputs each gets, and how often all of them. */
+/** The models with their golden inputs and the number of rounds. */
 const MODELS = [
   { golden: 'rampart', model: 'rampart/onnx/model_q4.onnx', rounds: 9 },
   { golden: 'magika', model: 'magika/model.onnx', rounds: 9 },
@@ -41,10 +37,10 @@ try {
 console.log(JSON.stringify(rows));
 
 async function measure({ golden, model, rounds }) {
-  const page = await freshPage();
+  const page = await openPage(await browser.newContext(), address, '/bench/models.html');
   const { load, bytes, inputs } = await page.evaluate(([given, device]) => bench.open(given, device), [{ golden, model }, webgpu ? 'webgpu' : 'wasm']);
   const round = (index) => page.evaluate((index) => bench.round(index), index);
-  // One whose times do not count: it compiles shaders and grows memory.
+  // A warm-up round: it compiles shaders and grows memory.
   let { difference } = await round(0);
   if (webgpu) {
     await page.context().close();
@@ -73,35 +69,12 @@ async function measure({ golden, model, rounds }) {
   };
 }
 
-async function freshPage() {
-  const page = await (await browser.newContext()).newPage();
-  page.on('pageerror', (error) => console.error(String(error)));
-  const response = await page.goto(new URL('/bench/models.html', address).href);
-  if (!response.ok()) throw new Error(`${response.url()} answered ${response.status()}.`);
-  await page.waitForFunction(() => globalThis.bench !== undefined);
-  return page;
-}
-
-/** For each input the median of its rounds. */
+/** The median of the rounds for each input. */
 function typical(rounds) {
   return rounds[0].map((_, input) => median(rounds.map((round) => round[input])));
 }
 
-function median(values) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-function mean(values) {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function rounded(value) {
-  return Math.round(value * 1000) / 1000;
-}
-
-/** Two digits of a small number. */
+/** Two significant digits. */
 function brief(value) {
   return Number(value.toPrecision(2));
 }

@@ -1,23 +1,21 @@
-// Finds personal data in sentences where its places are known, beside onnxruntime on the same file:
+// Benchmark driver: recall of personal data in sentences with known entities, compared with onnxruntime on the same model file.
 //
 //     node rampart.mjs ADDRESS SENTENCES
 //
-// ADDRESS is that of the development server, SENTENCES what rampart/make.py has written: the sentences,
-// the known places and what onnxruntime found. One row goes to stdout as a JSON array.
+// ADDRESS is the development server's, SENTENCES the output of rampart/make.py: the sentences, the spans of the known entities
+// and what onnxruntime found. One row goes to stdout as a JSON array.
 import { readFile } from 'node:fs/promises';
 
 import { chromium } from 'playwright-core';
 
-import { launchOptions } from '../tests/web/browser.mjs';
+import { commandLine, launchOptions, openPage, rounded } from './driver.mjs';
 
-const [address, file] = process.argv.slice(2);
-if (!file) {
-  console.error('usage: node rampart.mjs ADDRESS SENTENCES');
-  process.exit(2);
-}
+const [address, file] = commandLine('node rampart.mjs ADDRESS SENTENCES', 2);
+/** The decimals of a recall. */
+const DECIMALS = 4;
 
 const BATCH = 20;
-/** What the model may call each kind of data that it is made for; other kinds are not counted. */
+/** The labels of the model that count for each kind of entity; other kinds are not counted. */
 const LABELS = {
   PERSON: ['GIVEN_NAME', 'SURNAME'],
   STREET_ADDRESS: ['BUILDING_NUMBER', 'STREET_NAME', 'SECONDARY_ADDRESS', 'CITY', 'STATE', 'ZIP_CODE'],
@@ -41,22 +39,21 @@ const row = {
   name: 'rampart/recall',
   sentences: sentences.length,
   spans: scores.ours.spans,
-  ours_recall: rounded(scores.ours.whole),
-  theirs_recall: rounded(scores.theirs.whole),
-  difference: rounded(scores.ours.whole - scores.theirs.whole),
-  ours_character_recall: rounded(scores.ours.characters),
-  theirs_character_recall: rounded(scores.theirs.characters),
+  ours_recall: rounded(scores.ours.whole, DECIMALS),
+  theirs_recall: rounded(scores.theirs.whole, DECIMALS),
+  difference: rounded(scores.ours.whole - scores.theirs.whole, DECIMALS),
+  ours_character_recall: rounded(scores.ours.characters, DECIMALS),
+  theirs_character_recall: rounded(scores.theirs.characters, DECIMALS),
   sentences_labelled_alike: sentences.filter(({ text, theirs }, i) => labelled(text, theirs) === labelled(text, found[i])).length,
 };
 console.error(JSON.stringify(row));
 console.log(JSON.stringify([row]));
 
-/** The places that our pipeline finds in each text. */
+/** The spans that our pipeline finds in each text: [start, end, label]. */
 async function ours(texts) {
   const browser = await chromium.launch(launchOptions('none'));
   try {
-    const page = await browser.newPage();
-    await page.goto(new URL('/bench/models.html', address).href);
+    const page = await openPage(browser, address, '/bench/models.html');
     return await page.evaluate(
       async ([texts, size]) => {
         const { pipeline } = await import('pilot-light');
@@ -74,33 +71,30 @@ async function ours(texts) {
   }
 }
 
-/** The places of letters and digits: what stands between two names, or a street and a town, is no personal data. */
+/** The indices of letters and digits: what separates two names, or a street and a town, is not personal data. */
 function words(text) {
   return Array.from(text.matchAll(/[\p{L}\p{N}]/gu), ({ index }) => index);
 }
 
 /** The label of every letter and digit. */
-function labelled(text, places) {
-  return words(text).map((at) => places.find(([from, to]) => from <= at && at < to)?.[2] ?? '').join();
+function labelled(text, spans) {
+  return words(text).map((at) => spans.find(([from, to]) => from <= at && at < to)?.[2] ?? '').join();
 }
 
-/** How many known places are wholly found under a label that fits, and how many of their characters. */
+/** The share of the known spans that are found whole under a label that counts, and the share of their characters. */
 function recall(sentences, found) {
   let [spans, whole, characters, covered] = [0, 0, 0, 0];
   for (const [i, { text, spans: known }] of sentences.entries()) {
     for (const [begin, end, type] of known.filter(([, , type]) => type in LABELS)) {
-      const places = found[i].filter(([, , label]) => LABELS[type].includes(label));
+      const matching = found[i].filter(([, , label]) => LABELS[type].includes(label));
       const counted = words(text).filter((at) => begin <= at && at < end);
-      const inside = counted.filter((at) => places.some(([from, to]) => from <= at && at < to)).length;
+      const inside = counted.filter((at) => matching.some(([from, to]) => from <= at && at < to)).length;
       spans += 1;
       whole += inside === counted.length ? 1 : 0;
       characters += counted.length;
       covered += inside;
     }
   }
+  if (spans === 0) throw new Error('the sentences have no entities to find');
   return { spans, whole: whole / spans, characters: covered / characters };
-}
-
-function rounded(value) {
-  return Math.round(value * 10_000) / 10_000;
 }

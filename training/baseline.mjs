@@ -1,5 +1,5 @@
-// What needs no training: a word list (AFINN-165, of the npm package `sentiment`) for sentiment, the commoner
-// label for spam. Run data.py first.
+// Baselines without training: a word list (AFINN-165, of the npm package `sentiment`) for sentiment, the majority label for
+// spam. Run data.py first.
 //
 //     node baseline.mjs [--cache FOLDER]
 
@@ -25,10 +25,10 @@ for (const name of ['imdb', 'amazon', 'yelp']) {
   report(`sentiment/${name}/zero-negative`, examples, (text) => (afinn(text) > 0 ? 'positive' : 'negative'));
 }
 
-const commoner = commonest(rows('spam/train').map((row) => row.label));
-for (const name of ['test', 'test-short']) report(`spam/${name}`, rows(`spam/${name}`), () => commoner);
+const majority = majorityLabel(rows('spam/train').map((row) => row.label));
+for (const name of ['test', 'test-short']) report(`spam/${name}`, rows(`spam/${name}`), () => majority);
 
-/** The package's own scorer. It has no dependencies, so that its archive is all it needs. */
+/** The package's own scorer. It has no dependencies: its archive is all it needs. */
 function wordList() {
   const folder = mkdtempSync(join(tmpdir(), 'pilot-light-'));
   try {
@@ -48,11 +48,11 @@ function rows(name) {
 
 function present(path) {
   if (existsSync(path)) return path;
-  console.error(`${path} is missing: run \`python data.py sentiment\` and \`python data.py spam\` first`);
+  console.error(`${path} is missing; run \`python data.py sentiment\` and \`python data.py spam\` first`);
   process.exit(1);
 }
 
-function commonest(labels) {
+function majorityLabel(labels) {
   const counts = new Map();
   for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
   return [...counts].sort((a, b) => b[1] - a[1])[0][0];

@@ -1,10 +1,10 @@
-"""Obtains the data that the heads are trained and tested on and writes it as JSON Lines into the cache.
+"""Prepares the training and test data of the heads: writes JSON Lines into the cache.
 
     python data.py sentiment|spam [--cache FOLDER]
 
 Each row is {"text", "label"} and, where the rows of a file depend on one another, "group": rows of one
-group are nearly the same or from one document, and belong on the same side of any split. The texts stay
-in the cache; the project keeps none. `about.json` beside them says where they come from.
+group are near duplicates or from one document, and must be on the same side of any split. The texts stay
+in the cache, not in the project. `about.json` next to them lists their sources.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def default_cache() -> Path:
 
 
 def write(path: Path, text: str) -> None:
-    """Written beside its place and moved there when complete."""
+    """Writes under another name and renames when complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8", newline="\n")
@@ -35,8 +35,8 @@ def write(path: Path, text: str) -> None:
 
 
 def halves(tests: list[dict]) -> dict[str, list[dict]]:
-    """One row of each group of the tests, since a calibration wants rows that do not depend on one another, in two
-    halves: one to calibrate on, and one to see what came of it.
+    """One row of each group of the tests, since a calibration needs independent rows, in two halves: one to calibrate on, and
+    one to evaluate the calibration on.
     """
     first = {}
     for row in sorted(tests, key=lambda row: digest(row["text"])):

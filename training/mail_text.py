@@ -1,9 +1,8 @@
-"""What a person would paste of a mail: its subject and its words.
+"""Extracts the text of a mail: its subject and its body.
 
-Headers other than the subject never reach the model: many of them (list
-identifiers, spam-filter marks, relays) say the label instead of the message.
-The same goes for what mailing lists and the makers of the corpus added to
-subject and body, which is taken out here as well.
+Headers other than the subject never reach the model: many of them (list identifiers, spam-filter marks, relays) reveal the label
+and not the message. The same holds for what mailing lists and the authors of the corpus added to subject and body, which is
+removed here as well.
 """
 
 import email
@@ -137,7 +136,7 @@ def strip_html(source: str) -> str:
         reader.feed(source)
         reader.close()
     except AssertionError:
-        # The parser gives up on some broken declarations; what is left is still a mail.
+        # The parser fails on some malformed declarations; the rest is still a mail.
         return html.unescape(re.sub(r"<[^>]*>", " ", source))
     return "".join(reader.words)
 

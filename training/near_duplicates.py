@@ -1,4 +1,4 @@
-"""Groups of texts that are nearly the same, so that a split cannot separate them."""
+"""Near-duplicate detection: groups of similar texts, so that a split cannot separate them."""
 
 import hashlib
 import re

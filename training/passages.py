@@ -1,4 +1,4 @@
-"""Short texts cut from a mail: people also sort messages of one line, which a whole mail does not teach."""
+"""Short passages of a mail: users also sort one-line messages, which whole mails do not teach."""
 
 import re
 
@@ -12,12 +12,12 @@ MOST_WORDS = 40
 
 
 def subject_line(subject: str) -> str:
-    """The subject without `Re:` and its like: nobody writes those before a message."""
+    """The subject without reply prefixes such as `Re:`: messages do not begin with them."""
     return REPLY_MARK.sub("", subject).strip()
 
 
 def opening(body: str) -> str:
-    """The sentence or two that the sender's own words begin with; empty where there is none."""
+    """The first sentence or two of the sender's own text; empty if there is none."""
     for paragraph in body.split("\n\n"):
         own = " ".join(line for line in paragraph.split("\n") if not NOT_OWN.match(line)).strip()
         # A colon at the end introduces a quotation: "On Monday Ann wrote:".

@@ -1,4 +1,4 @@
-"""Sentiment: graded sentences to train on, three labelled sets to test on.
+"""Sentiment data: graded sentences to train on, three labelled sets to test on.
 
 Trained on film and product reviews and short messages. The source has a fourth part, newspaper
 editorials, which is left out: its ratings grade the news, not what the writer thinks of something.
@@ -18,7 +18,7 @@ GRADED = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
 FILM, PRODUCT, MESSAGE = "movieReviewSnippets", "amazonReviewSnippets", "tweets"
 TESTS = ("imdb", "amazon", "yelp")
 
-# What the makers of the data put in the place of names and addresses; no user writes these.
+# Placeholders of the data's authors for names and addresses; users do not write these.
 PLACEHOLDER = re.compile(r"@anonymous\b|http://url_removed")
 
 # Ratings go from -4 to 4. A sentence nearer to 0 than this has no clear side and is left out.
@@ -38,7 +38,7 @@ def splits(packages: Path) -> dict[str, list[dict]]:
     rows = [row for part in (FILM, PRODUCT, MESSAGE) for row in graded_sentences(archive, part)
             if abs(row["rating"]) >= MARGIN]
 
-    # A training text that is also in a test set would make the test measure memory: it goes.
+    # A training text that is also in a test set would make the test measure memorisation: it is removed.
     texts = [normalise(row["text"]) for row in rows]
     tested = [normalise(row["text"]) for test in tests.values() for row in test]
     alike = group_texts(texts + tested, [""] * len(texts + tested))

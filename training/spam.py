@@ -1,4 +1,4 @@
-"""Spam: mails of 2002 and 2003, whole and cut short, and everyday messages as further ham.
+"""Spam data: mails of 2002 and 2003, whole and shortened, and everyday messages as additional ham.
 
 The corpus holds mails only, and its ham is the talk of technical mailing lists. A head trained on
 nothing else takes "Happy birthday! See you tonight" for spam, so two things are added: each mail's
@@ -49,7 +49,7 @@ def splits(packages: Path) -> dict[str, list[dict]]:
         (short if held_out(message["group"]) else train).append(message)
 
     train = distinct(train)
-    # Mails that are not alike may still begin with the same words.
+    # Different mails may still begin with the same words.
     known = {normalise(row["text"]) for row in train}
     short = [row for row in distinct(short) if normalise(row["text"]) not in known]
     return {"train": train, "test": test, "test-short": short}
@@ -86,7 +86,7 @@ def distinct(rows: list[dict]) -> list[dict]:
 
 
 def held_out(group: str) -> bool:
-    # The group's key is its smallest digest, small where the group is large: hashed again, it is even.
+    # A group's key is its smallest digest, which is smaller for larger groups; hashed again, it is uniform.
     return int(digest(group)[:8], 16) % HOLD_OUT == 0
 
 

@@ -1,25 +1,17 @@
-// Charts as SVG, small and without a library. Each gives a drawing and its words; what is seen is told as well.
+// Charts as SVG, without a library: bars, a curve, and ranges on a logarithmic axis. Each has its text for screen readers.
+import { svgElement } from './dom.js';
 
-const SVG = 'http://www.w3.org/2000/svg';
-/** The drawing's own units, and the room around what is drawn. */
+/** The size and the margins, in units of the drawing. */
 const SIZE = { width: 360, height: 190 };
-const ROOM = { top: 12, right: 14, bottom: 34, left: 44 };
-const INNER = { width: SIZE.width - ROOM.left - ROOM.right, height: SIZE.height - ROOM.top - ROOM.bottom };
+const MARGIN = { top: 12, right: 14, bottom: 34, left: 44 };
+const INNER = { width: SIZE.width - MARGIN.left - MARGIN.right, height: SIZE.height - MARGIN.top - MARGIN.bottom };
 
-/** An element of a drawing. */
-function draw(name, attributes, ...children) {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
+const text = (x, y, words, attributes = {}) => svgElement('text', { x, y, ...attributes }, words);
+const line = (x1, y1, x2, y2, name) => svgElement('line', { x1, y1, x2, y2, class: name });
+const x = (part) => MARGIN.left + part * INNER.width;
+const y = (part) => MARGIN.top + (1 - part) * INNER.height;
 
-const text = (x, y, words, attributes = {}) => draw('text', { x, y, ...attributes }, words);
-const line = (x1, y1, x2, y2, name) => draw('line', { x1, y1, x2, y2, class: name });
-const x = (part) => ROOM.left + part * INNER.width;
-const y = (part) => ROOM.top + (1 - part) * INNER.height;
-
-/** Shows `parts` in `svg`, with `words` for those who do not see them. */
+/** Puts `parts` into `svg`, with `words` as its accessible name. */
 function show(svg, words, parts, height = SIZE.height) {
   svg.setAttribute('viewBox', `0 0 ${SIZE.width} ${height}`);
   svg.setAttribute('role', 'img');
@@ -27,16 +19,16 @@ function show(svg, words, parts, height = SIZE.height) {
   svg.replaceChildren(...parts);
 }
 
-/** Lines across with their words, for the parts of the height in `marks`. */
+/** Horizontal grid lines with labels; `marks` are [share of the height, label]. */
 const across = (marks) => marks.flatMap(([part, words]) => [line(x(0), y(part), x(1), y(part), 'grid'), text(x(0) - 6, y(part) + 4, words, { class: 'end' })]);
-/** Words below, for the parts of the width in `marks`; those at the edges stay within them. */
+/** Labels below the axis; `marks` are [share of the width, label]. Labels at the edges stay inside. */
 const below = (marks) => marks.map(([part, words]) => text(x(part), y(0) + 16, words, { class: part >= 1 ? 'end' : part <= 0 ? '' : 'middle' }));
 
 /**
- * Bars beside each other, each made of several pieces from below.
+ * Stacked bars.
  *
  * @param {SVGElement} svg
- * @param {{ words: string, bars: { pieces: [string, number][] }[], ends: [string, string] }} what `pieces` are names of classes with their counts.
+ * @param {{ words: string, bars: { pieces: [string, number][] }[], ends: [string, string] }} what `pieces` are CSS classes with their counts, from below.
  */
 export function bars(svg, { words, bars, ends }) {
   const sum = ({ pieces }) => pieces.reduce((sum, [, count]) => sum + count, 0);
@@ -47,7 +39,7 @@ export function bars(svg, { words, bars, ends }) {
     return pieces.filter(([, count]) => count > 0).map(([name, count]) => {
       const [top, bottom] = [y((from + count) / most), y(from / most)];
       from += count;
-      return draw('rect', { class: name, x: x(0) + i * step + step * 0.1, y: top, width: step * 0.8, height: Math.max(bottom - top - 0.5, 0.5) });
+      return svgElement('rect', { class: name, x: x(0) + i * step + step * 0.1, y: top, width: step * 0.8, height: Math.max(bottom - top - 0.5, 0.5) });
     });
   });
   const end = Math.min(1, (bars.length * step) / INNER.width);
@@ -55,14 +47,14 @@ export function bars(svg, { words, bars, ends }) {
 }
 
 /**
- * A curve from left to right, with a mark on it.
+ * A curve with a marked point.
  *
  * @param {SVGElement} svg
- * @param {{ words: string, points: [number, number][], mark?: [number, number], limit?: number, axis: string }} what In parts of one; the height is cut where the curve ends.
+ * @param {{ words: string, points: [number, number][], mark?: [number, number], limit?: number, axis: string }} what All values are in [0, 1]; the vertical axis ends above the highest.
  */
 export function curve(svg, { words, points, mark, limit, axis }) {
   const highest = Math.max(...points.map(([, risk]) => risk), limit ?? 0, 0.01);
-  // A round number of hundredths above it.
+  // The next round number.
   const top = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1].find((round) => round >= highest) ?? 1;
   const at = ([across, up]) => `${x(across)},${y(up / top)}`;
   const percent = (part) => `${Math.round(part * 1000) / 10}%`;
@@ -70,26 +62,26 @@ export function curve(svg, { words, points, mark, limit, axis }) {
     ...across([[0, '0%'], [0.5, percent(top / 2)], [1, percent(top)]]),
     ...below([[0, '0%'], [0.5, axis], [1, '100%']]),
     ...(limit === undefined ? [] : [line(x(0), y(limit / top), x(1), y(limit / top), 'limit')]),
-    draw('polyline', { class: 'curve', points: points.map(at).join(' ') }),
-    ...(mark === undefined ? [] : [line(x(mark[0]), y(0), x(mark[0]), y(1), 'mark'), draw('circle', { class: 'mark', cx: x(mark[0]), cy: y(mark[1] / top), r: 5 })]),
+    svgElement('polyline', { class: 'curve', points: points.map(at).join(' ') }),
+    ...(mark === undefined ? [] : [line(x(mark[0]), y(0), x(mark[0]), y(1), 'mark'), svgElement('circle', { class: 'mark', cx: x(mark[0]), cy: y(mark[1] / top), r: 5 })]),
   ]);
 }
 
-/** A row's height, and the place for its words. */
+/** The height of a row with its label. */
 const ROW = 44;
 
 /**
- * Ranges one below the other, on a scale on which each step is ten times the last: they differ too much for any other.
+ * Ranges in rows on a logarithmic axis: they differ by orders of magnitude.
  *
  * @param {SVGElement} svg
- * @param {{ words: string, rows: { name: string, label: string, low: number, high: number, told: string }[], unit: (power: number) => string }} what
+ * @param {{ words: string, rows: { name: string, label: string, low: number, high: number, caption: string }[], unit: (power: number) => string }} what
  */
 export function ranges(svg, { words, rows, unit }) {
   const [left, width] = [10, SIZE.width - 20];
   const positive = rows.filter(({ high }) => high > 0);
   const from = Math.floor(Math.log10(Math.min(...positive.map(({ low }) => low))));
   const to = Math.max(from + 1, Math.ceil(Math.log10(Math.max(...positive.map(({ high }) => high)))));
-  const place = (value) => left + ((Math.log10(value) - from) / (to - from)) * width;
+  const position = (value) => left + ((Math.log10(value) - from) / (to - from)) * width;
   const height = rows.length * ROW + 26;
   const step = Math.ceil((to - from) / 5);
   const powers = Array.from({ length: to - from + 1 }, (_, i) => from + i).filter((power) => (power - from) % step === 0);
@@ -97,11 +89,11 @@ export function ranges(svg, { words, rows, unit }) {
     svg,
     words,
     [
-      ...powers.flatMap((power) => [line(place(10 ** power), 4, place(10 ** power), height - 22, 'grid'), text(place(10 ** power), height - 8, unit(power), { class: power === from ? '' : power === to ? 'end' : 'middle' })]),
-      ...rows.flatMap(({ name, label, low, high, told }, i) => [
+      ...powers.flatMap((power) => [line(position(10 ** power), 4, position(10 ** power), height - 22, 'grid'), text(position(10 ** power), height - 8, unit(power), { class: power === from ? '' : power === to ? 'end' : 'middle' })]),
+      ...rows.flatMap(({ name, label, low, high, caption }, i) => [
         text(left, i * ROW + 16, label, { class: 'label' }),
-        text(left + width, i * ROW + 16, told, { class: 'end' }),
-        ...(high > 0 ? [draw('rect', { class: name, x: place(low), y: i * ROW + 22, width: Math.max(place(high) - place(low), 2), height: 12, rx: 3 })] : []),
+        text(left + width, i * ROW + 16, caption, { class: 'end' }),
+        ...(high > 0 ? [svgElement('rect', { class: name, x: position(low), y: i * ROW + 22, width: Math.max(position(high) - position(low), 2), height: 12, rx: 3 })] : []),
       ]),
     ],
     height,

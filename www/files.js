@@ -1,17 +1,17 @@
+// The section for file types: file-classification by content.
 import { pipeline } from 'pilot-light';
-import { Lazy, onFile } from './lazy.js';
-import { megabytes, percent, count } from './words.js';
+import { LazyModel, onFile } from './lazy-model.js';
+import { megabytes, percent, count } from './text.js';
 
-/** How many of the model's labels are shown beside the answer. */
-const RUNNERS_UP = 3;
+/** The number of labels that are listed. */
+const TOP_K = 3;
 
-/** What a file is, whatever its name says. */
 export function files(section) {
-  const model = new Lazy(section, (options) => pipeline('file-classification', '/models/magika', options));
+  const model = new LazyModel(section, (options) => pipeline('file-classification', '/models/magika', options));
   const list = section.querySelector('.guesses');
   onFile(section, (file) =>
     model.use(async (classify, isCurrent) => {
-      const [[answer], guesses] = [await classify(file), await classify(file, { top_k: RUNNERS_UP })];
+      const [[answer], guesses] = [await classify(file), await classify(file, { top_k: TOP_K })];
       if (!isCurrent()) return '';
       list.replaceChildren(...guesses.map(guess));
       const size = file.size < 1e5 ? `${count(file.size)} bytes` : megabytes(file.size);

@@ -1,16 +1,17 @@
+// The section for personal data: token-classification with the entities highlighted.
 import { pipeline } from 'pilot-light';
-import { Lazy } from './lazy.js';
-import { many, percent } from './words.js';
+import { submitOnControlEnter, textElement } from './dom.js';
+import { LazyModel } from './lazy-model.js';
+import { many, percent } from './text.js';
 
-/** Personal data in a text, marked with what it is. */
 export function personal(section) {
-  const model = new Lazy(section, (options) => pipeline('token-classification', '/models/rampart', options));
+  const model = new LazyModel(section, (options) => pipeline('token-classification', '/models/rampart', options));
   const text = section.querySelector('textarea');
   const marked = section.querySelector('.marked');
   section.addEventListener('submit', (event) => {
     event.preventDefault();
     if (text.value.trim() === '') {
-      model.tell('idle', 'There is nothing to look through yet: write or paste a text.');
+      model.show('idle', 'There is no text yet: write or paste one.');
       text.focus();
       return;
     }
@@ -20,25 +21,21 @@ export function personal(section) {
       if (!isCurrent()) return '';
       marked.hidden = false;
       marked.replaceChildren(...pieces(value, found));
-      return found.length === 0 ? 'Nothing personal was found.' : `${many(found.length, 'piece')} of personal data: ${kinds(found)}.`;
+      return found.length === 0 ? 'No personal data was found.' : `${many(found.length, 'piece')} of personal data: ${kinds(found)}.`;
     });
   });
-  text.addEventListener('keydown', (event) => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) section.requestSubmit();
-  });
+  submitOnControlEnter(text);
 }
 
-/** The text, with marks where something was found. */
+/** The text as nodes, with a mark for each entity. */
 function pieces(text, found) {
   const parts = [];
   let at = 0;
   for (const { entity_group, score, start, end } of found) {
     if (start < at) continue;
     const mark = document.createElement('mark');
-    const kind = document.createElement('small');
-    kind.textContent = kindWords(entity_group);
     mark.title = `${kindWords(entity_group)}, ${percent(score)} sure`;
-    mark.append(text.slice(start, end), ' ', kind);
+    mark.append(text.slice(start, end), ' ', textElement('small', kindWords(entity_group)));
     parts.push(text.slice(at, start), mark);
     at = end;
   }

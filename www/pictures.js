@@ -1,14 +1,14 @@
+// The section for text in pictures: image-to-text with the lines outlined.
 import { pipeline } from 'pilot-light';
-import { Lazy, onFile } from './lazy.js';
-import { many, percent } from './words.js';
+import { svgElement, textElement } from './dom.js';
+import { LazyModel, onFile } from './lazy-model.js';
+import { many, percent } from './text.js';
 
-const SVG = 'http://www.w3.org/2000/svg';
-/** What the example says; drawn here, so that it need not be fetched. */
+/** The lines of the example, a receipt that is drawn here and not downloaded. */
 const EXAMPLE = ['Pilot Light Café', '12 High Street, Springfield', '2 × Flat white      7.40', '1 × Lemon cake      4.25', 'Total              11.65', 'Thank you, come again!'];
 
-/** The text in a picture, with boxes round its lines. */
 export function pictures(section) {
-  const model = new Lazy(section, (options) => pipeline('image-to-text', '/models/pp-ocrv4', options));
+  const model = new LazyModel(section, (options) => pipeline('image-to-text', '/models/pp-ocrv4', options));
   const figure = section.querySelector('figure');
   const [image, boxes, list] = [figure.querySelector('img'), figure.querySelector('svg'), section.querySelector('.lines')];
   let address;
@@ -22,7 +22,7 @@ export function pictures(section) {
     await model.use(async (recognise, isCurrent) => {
       const [{ lines }] = await recognise(file);
       if (!isCurrent()) return '';
-      // The box's numbers are the picture's own pixels.
+      // Boxes are in pixels of the picture.
       await image.decode();
       boxes.setAttribute('viewBox', `0 0 ${image.naturalWidth} ${image.naturalHeight}`);
       boxes.replaceChildren(...lines.map(outline));
@@ -36,20 +36,16 @@ export function pictures(section) {
 }
 
 function outline({ box }) {
-  const element = document.createElementNS(SVG, 'polygon');
-  element.setAttribute('points', box.map((corner) => corner.join()).join(' '));
-  return element;
+  return svgElement('polygon', { points: box.map((corner) => corner.join()).join(' ') });
 }
 
 function item({ text, score }) {
-  const element = document.createElement('li');
-  const sure = document.createElement('small');
-  sure.textContent = `${percent(score)} sure`;
-  element.append(text, ' ', sure);
+  const element = textElement('li', `${text} `);
+  element.append(textElement('small', `${percent(score)} sure`));
   return element;
 }
 
-/** A receipt. */
+/** The example as a PNG. */
 async function example() {
   const canvas = Object.assign(document.createElement('canvas'), { width: 720, height: 420 });
   const context = canvas.getContext('2d');

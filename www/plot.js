@@ -1,14 +1,15 @@
-import { fateOf } from './words.js';
+// A histogram of the confidences, over the threshold slider.
+import { fateOf } from './text.js';
 
-/** The confidences that the slider spans, in columns of one hundredth. */
+/** The range of the slider in hundredths; one column each. */
 const FIRST = 50;
 const LAST = 99;
-/** Heights in pixels: of one message, and of the whole plot. */
+/** Heights in pixels, of one message and of the plot. */
 const BRICK = 6;
 const TALLEST = 96;
 const FATES = ['failed', 'left', 'unsure', 'stayed'];
 
-/** Draws how sure the model was of each message, over the slider: one brick a message. */
+/** One brick for each message, coloured by its fate. */
 export class Plot {
   #columns = [];
 
@@ -31,7 +32,7 @@ export class Plot {
     const most = Math.max(1, ...counts.map((count) => count.stayed + count.unsure + count.left + count.failed));
     const brick = Math.min(BRICK, TALLEST / most);
     this.root.style.setProperty('--brick', `${brick}px`);
-    // Too many to tell apart are drawn as one.
+    // Bricks too thin to be seen apart are drawn without joints.
     this.root.style.setProperty('--joint', brick < BRICK / 2 ? '0px' : '1px');
     this.#columns.forEach((column, i) => {
       FATES.forEach((fate, j) => (column.children[j].style.height = `${counts[i][fate] * brick}px`));

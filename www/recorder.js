@@ -1,27 +1,28 @@
-/** The microphone, heard as one channel of samples. */
+// Records the microphone as one channel of samples.
+
 export class Recorder {
   #stream;
   #context;
   #parts = [];
 
   /**
-   * Asks for the microphone and begins to listen.
+   * Asks for the microphone and starts recording.
    *
-   * @param {number} rate Samples in a second.
-   * @param {(length: number) => void} heard Told how many samples there are.
+   * @param {number} rate Samples per second.
+   * @param {(length: number) => void} onLength Called with the number of samples so far.
    */
-  static async start(rate, heard) {
-    if (!navigator.mediaDevices) throw new Error('This browser has none here (it needs https or localhost).');
+  static async start(rate, onLength) {
+    if (!navigator.mediaDevices) throw new Error('This browser offers none here: it needs https or localhost.');
     const recorder = new Recorder();
     recorder.#stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
     recorder.#context = new AudioContext({ sampleRate: rate });
     try {
-      await recorder.#context.audioWorklet.addModule(new URL('./recorder_worklet.js', import.meta.url));
+      await recorder.#context.audioWorklet.addModule(new URL('./recorder-worklet.js', import.meta.url));
       const node = new AudioWorkletNode(recorder.#context, 'recorder');
       let length = 0;
       node.port.onmessage = ({ data }) => {
         recorder.#parts.push(data);
-        heard((length += data.length));
+        onLength((length += data.length));
       };
       recorder.#context.createMediaStreamSource(recorder.#stream).connect(node);
     } catch (error) {
@@ -31,7 +32,7 @@ export class Recorder {
     return recorder;
   }
 
-  /** Lets go of the microphone; gives what was heard. */
+  /** Releases the microphone; returns the samples. */
   async stop() {
     this.#close();
     const samples = new Float32Array(this.#parts.reduce((sum, part) => sum + part.length, 0));

@@ -1,17 +1,16 @@
+// The outcome at the current threshold: the histogram, the counts and the totals.
+import { $ } from './dom.js';
 import { Plot } from './plot.js';
-import { count, duration, many, median, outcome, promiseWords, tally } from './words.js';
+import { count, duration, many, median, outcome, promiseWords, tally } from './text.js';
 
-const $ = (id) => document.getElementById(id);
-
-/** What all answers together come to at the threshold, and what they cost. */
 export class Summary {
   #plot = new Plot($('plot'));
 
   /**
    * @param {object[]} answers The envelopes in the list.
    * @param {number} threshold
-   * @param {{ requests, tokens, here_ms, there_ms }} spent What was spent since the page was opened.
-   * @param {object | null | undefined} calibration The model's, if it has one.
+   * @param {{ requests, tokens, here_ms, there_ms }} spent Totals since the page was opened.
+   * @param {object | null | undefined} calibration The model's calibration, if it has one.
    */
   draw(answers, threshold, spent, calibration) {
     const sums = tally(answers, threshold);
@@ -32,7 +31,7 @@ export class Summary {
     time('there', spent.there_ms, answers.flatMap((answer) => answer.remote_latency_ms ?? []));
   }
 
-  /** Whether there is a remote, and how many messages a press of the button would send to whom. */
+  /** Shows the send button, with the number of messages and their destination; or that there is no remote. */
   offer(on, toSend, host) {
     $('no-remote').hidden = on;
     $('delegate').hidden = !on;

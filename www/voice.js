@@ -1,19 +1,19 @@
+// The section for speech: voice-activity-detection in a file or from the microphone, on a time line.
 import { pipeline } from 'pilot-light';
-import { Lazy, onFile } from './lazy.js';
+import { svgElement, textElement } from './dom.js';
+import { LazyModel, onFile } from './lazy-model.js';
 import { Recorder } from './recorder.js';
-import { many, percent } from './words.js';
+import { many, percent } from './text.js';
 
 const RATE = 16_000;
-/** The time line is so many units wide, whatever its sound's length. */
+/** The size of the time line in its own units, whatever the length of the sound. */
 const WIDTH = 1000;
 const HEIGHT = 100;
-const SVG = 'http://www.w3.org/2000/svg';
 
 const seconds = (value) => `${value.toFixed(1)} s`;
 
-/** Where somebody speaks, in a file or at the microphone, on a time line. */
 export function voice(section) {
-  const model = new Lazy(section, (options) => pipeline('voice-activity-detection', '/models/silero-vad', options));
+  const model = new LazyModel(section, (options) => pipeline('voice-activity-detection', '/models/silero-vad', options));
   const line = section.querySelector('svg');
   const list = section.querySelector('.segments');
   const button = section.querySelector('button');
@@ -24,9 +24,9 @@ export function voice(section) {
       const found = await detect(samples);
       if (!isCurrent()) return '';
       draw(line, samples, found);
-      list.replaceChildren(...found.map(segment));
+      list.replaceChildren(...found.map(segmentItem));
       const spoken = found.reduce((sum, { start, end }) => sum + end - start, 0);
-      const words = found.length === 0 ? 'Nobody speaks' : `Somebody speaks for ${seconds(spoken)}, in ${many(found.length, 'stretch').replace('stretchs', 'stretches')},`;
+      const words = found.length === 0 ? 'No speech' : `${seconds(spoken)} of speech, in ${many(found.length, 'segment')},`;
       return `${words} in ${seconds(samples.length / RATE)} of sound.`;
     });
 
@@ -34,7 +34,7 @@ export function voice(section) {
     try {
       await show(await decode(file));
     } catch (error) {
-      model.tell('error', `This sound cannot be decoded. ${error.message}`);
+      model.show('error', `This sound cannot be decoded. ${error.message}`);
     }
   });
 
@@ -51,35 +51,30 @@ export function voice(section) {
         if (section.dataset.state === 'recording') section.querySelector('[role=timer]').textContent = seconds(length / RATE);
       });
       button.textContent = 'Stop';
-      model.tell('recording', 'Listening. What you say stays in this page.');
+      model.show('recording', 'Listening. What you say stays in this page.');
     } catch (error) {
-      model.tell('error', `The microphone cannot be had. ${error.message}`);
+      model.show('error', `The microphone is not available. ${error.message}`);
     }
   });
 }
 
-/** A file of sound as one channel at the model's rate. */
+/** Decodes a sound file to one channel at the model's sample rate. */
 async function decode(file) {
   const sound = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(await file.arrayBuffer());
   const channels = Array.from({ length: sound.numberOfChannels }, (_, channel) => sound.getChannelData(channel));
   return channels[0].map((_, i) => channels.reduce((sum, channel) => sum + channel[i], 0) / channels.length);
 }
 
-/** The sound as a wave, the stretches of speech behind it. */
+/** Draws the waveform, with the segments of speech behind it. */
 function draw(line, samples, found) {
   const duration = samples.length / RATE;
-  const shape = (name, attributes) => {
-    const element = document.createElementNS(SVG, name);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    return element;
-  };
-  const spoken = found.map(({ start, end }) => shape('rect', { x: (start / duration) * WIDTH, width: ((end - start) / duration) * WIDTH, y: 0, height: HEIGHT }));
-  line.replaceChildren(...spoken, shape('path', { d: wave(samples) }));
+  const spoken = found.map(({ start, end }) => svgElement('rect', { x: (start / duration) * WIDTH, width: ((end - start) / duration) * WIDTH, y: 0, height: HEIGHT }));
+  line.replaceChildren(...spoken, svgElement('path', { d: wave(samples) }));
   line.setAttribute('aria-label', `${seconds(duration)} of sound; speech ${found.map(({ start, end }) => `from ${seconds(start)} to ${seconds(end)}`).join(', ') || 'nowhere'}`);
   line.toggleAttribute('hidden', false);
 }
 
-/** The loudest of each of `WIDTH` parts, up and down from the middle. */
+/** The waveform as a path: the peak of each of `WIDTH` equal parts, up and down from the middle. */
 function wave(samples) {
   const loudest = samples.reduce((loudest, sample) => Math.max(loudest, Math.abs(sample)), 1e-3);
   const size = samples.length / WIDTH;
@@ -93,8 +88,6 @@ function wave(samples) {
   return path;
 }
 
-function segment({ start, end, confidence }) {
-  const item = document.createElement('li');
-  item.textContent = `${seconds(start)} to ${seconds(end)}, ${percent(confidence)} sure`;
-  return item;
+function segmentItem({ start, end, confidence }) {
+  return textElement('li', `${seconds(start)} to ${seconds(end)}, ${percent(confidence)} sure`);
 }

@@ -1,12 +1,12 @@
-"""Makes sentences with personal data at known places, and finds it in them with onnxruntime.
+"""Generates sentences with known entities of personal data, and what onnxruntime finds in them.
 
-The sentences are those of presidio-evaluator's templates and invented people, with a fixed seed; only the times of day in a few
-are those of the run. What onnxruntime finds with the model's own tokenizer is merged as transformers' strategy `simple` does:
+The sentences come from presidio-evaluator's templates and invented people, with a fixed seed; only the times of day in a few
+differ from run to run. What onnxruntime finds with the model's own tokenizer is merged as transformers' strategy `simple` does:
 neighbouring tokens of one label, where a label that begins with `B-` begins a new one.
 
     python make.py --model FOLDER --out FILE
 
-FILE has a list of {text, spans, theirs}; a place is [begin, end, label], in UTF-16 units.
+FILE has a list of {text, spans, theirs}; a span is [begin, end, label], in UTF-16 code units.
 """
 
 import argparse
@@ -20,22 +20,22 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-# What the package imports and does not need for this, half a gigabyte of it.
+# Half a gigabyte of imports of the package that are not needed here.
 UNUSED = ["dotenv", "presidio_analyzer", "presidio_anonymizer", "spacy", "spacy.language", "spacy.tokens", "spacy.training"]
 sys.modules |= {name: MagicMock() for name in UNUSED}
-# It would ask a public server for names of hospitals; without it there is a list.
+# It would ask a public server for names of hospitals; without a network it uses a list.
 sys.modules["requests"] = MagicMock(get=MagicMock(side_effect=OSError))
 
 from presidio_evaluator.data_generator import PresidioSentenceFaker  # noqa: E402
 
 COUNT = 1000
 SEED = 2026
-# Finer than the package's own: it takes countries for cities.
+# Finer than the package's own mapping, which maps countries to cities.
 TYPES = {**PresidioSentenceFaker.ENTITY_TYPE_MAPPING, "country": "COUNTRY"}
 
 
 def sentences() -> list[tuple[str, list[list]]]:
-    # The invented people are put together with random numbers before the seed is set.
+    # The package draws its invented people before it sets the seed.
     random.seed(SEED)
     faker = PresidioSentenceFaker("en_US", lower_case_ratio=0.05, entity_type_mapping=TYPES, random_seed=SEED)
     made = faker.generate_new_fake_sentences(COUNT)

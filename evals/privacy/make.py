@@ -1,16 +1,16 @@
-"""Makes sentences with personal data at known places.
+"""Generates sentences with known entities of personal data, for the redaction evaluation.
 
-They are those of presidio-evaluator's templates and invented people, with a fixed seed, and of a few templates more, for
-forms that the package has no template for. Only the times of day in a few are those of the run.
+They come from presidio-evaluator's templates and invented people, with a fixed seed, and from a few more templates for formats
+that the package has none for. Only the times of day in a few differ from run to run.
 
-The thresholds of src/tasks/personal_data.rs were chosen on other sentences than those that are measured: each template and
-each surname belongs to one of two halves, by its digest. `--half measured` (the default) is the one that was never looked
-at; `--half chosen` gives sentences of the other.
+The thresholds of the redaction model were chosen on other sentences than those that are measured: each template and each
+surname belongs to one of two halves, by its digest. `--half measured` (the default) is the held-out half; `--half chosen` is the
+one that the thresholds were chosen on.
 
     python make.py --out FILE
 
-FILE has a JSON line for each sentence: {text, values}; a value is {place: [begin, end], type, valid}, in characters. `valid`
-is what a validator that nobody here wrote says of a value that has a form, and null of others.
+FILE has a JSON line for each sentence: {text, values}; a value is {place: [begin, end], type, valid}, in characters. `valid` is
+the result of a third-party validator for a value with a format, and null for others.
 """
 
 import argparse
@@ -22,10 +22,10 @@ import sys
 from pathlib import Path
 from unittest.mock import MagicMock
 
-# What the package imports and does not need for this, half a gigabyte of it.
+# Half a gigabyte of imports of the package that are not needed here.
 UNUSED = ["dotenv", "presidio_analyzer", "presidio_anonymizer", "spacy", "spacy.language", "spacy.tokens", "spacy.training"]
 sys.modules |= {name: MagicMock() for name in UNUSED}
-# It would ask public servers for names of hospitals, where there is a list, and whether secrets are in use.
+# It would ask public servers for names of hospitals, for which there is a list, and whether secrets are in use.
 sys.modules["requests"] = MagicMock(get=MagicMock(side_effect=OSError))
 
 from faker.providers import BaseProvider  # noqa: E402
@@ -53,7 +53,7 @@ FORMS = [
 
 
 class FormsProvider(BaseProvider):
-    """Values that have a form, and that the package does not make."""
+    """Values with a format that the package does not generate."""
 
     def url_with_credentials(self) -> str:
         scheme = self.random_element(["https", "postgres", "ftp", "redis", "amqp"])
@@ -78,9 +78,9 @@ def half(text: str) -> str:
 
 def sentences(wanted: str) -> list[dict]:
     templates = (raw_data_dir / "templates.txt").read_text("utf-8").splitlines()
-    # Two characters that are meant to be the end of a line.
+    # An escaped line break.
     templates = [line.strip().replace("\\n", "\n") for line in templates if half(line.strip()) == wanted]
-    # The invented people are put together with random numbers before the seed is set.
+    # The package draws its invented people before it sets the seed.
     random.seed(SEED)
     people = load_fake_person_df()
     people = people[[half(str(surname)) == wanted for surname in people.last_name]]
@@ -90,7 +90,7 @@ def sentences(wanted: str) -> list[dict]:
         sentence_templates=templates + FORMS,
         entity_providers=[*presidio_additional_entity_providers, FormsProvider],
         base_records=people,
-        # The template's own names for what is in it.
+        # The type names of the templates, unchanged.
         entity_type_mapping={name: name for name in (*PresidioSentenceFaker.ENTITY_TYPE_MAPPING, *FormsProvider.__dict__, "mac_address")},
         random_seed=SEED,
     )
@@ -98,7 +98,7 @@ def sentences(wanted: str) -> list[dict]:
 
 
 def sentence(made) -> dict:
-    # Those that are to be in small letters the package puts into `fake`, beside the text.
+    # The package stores lower-cased sentences in `fake`, next to the text.
     small = getattr(made, "fake", made.full_text)
     text = small if len(small) == len(made.full_text) else made.full_text
     values = []

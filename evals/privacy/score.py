@@ -1,11 +1,11 @@
-"""How much of what is known to be personal leaves in redacted texts.
+"""Scores redacted texts: recall and precision of the redaction of known personal data.
 
     python score.py --sentences FILE --redacted FILE
 
-SENTENCES is what make.py has written, REDACTED what `pilot-light redact` makes of its texts. The rows go to stdout as a JSON
-array: for names, addresses and the like, and for each form, how many values there are, and what share of them leaves
-nothing behind (`recall`): not a letter, not a digit. `precision` is the share of the words taken out that are part of any
-value that the sentences are labelled with, whatever its type; `others` are the words that are part of none.
+SENTENCES is the output of make.py, REDACTED that of `pilot-light redact` for its texts. The rows go to stdout as a JSON array:
+for names, addresses and so on, and for each format, the number of values and the share of them that is removed whole, every
+letter and digit (`recall`). `precision` is the share of the removed words that are part of a labelled value of any type; `others`
+are the words that are part of none.
 """
 
 import argparse
@@ -18,20 +18,20 @@ from pathlib import Path
 NAMES = {"person", "name", "name_male", "name_female", "first_name", "first_name_male", "first_name_female", "first_name_nonbinary",
          "last_name", "last_name_male", "last_name_female"}
 ADDRESSES = {"address", "street_name", "building_number", "secondary_address", "postcode", "zipcode"}
-# By themselves, and not as the end of an address.
+# Standalone, not as the end of an address.
 CITIES = {"city", "state", "state_abbr"}
 COUNTRIES = {"country"}
-# What the package puts before some addresses is of none.
+# The package adds this to some addresses; it is not part of them.
 PREFIX = "the corner of "
 WORD = re.compile(r"[^\W_]+")
 
 
 class Redacted:
-    """A text, and what of it is left."""
+    """A text and the characters of it that were redacted."""
 
     def __init__(self, text: str, redacted: str, places: list[list[int]]):
         self.text = text
-        # Which byte each character begins at.
+        # From byte offsets to character indices.
         starts, at = {}, 0
         for index, char in enumerate(text):
             starts[at] = index
@@ -44,22 +44,22 @@ class Redacted:
             self.taken[begin:end] = [True] * (end - begin)
 
     def left(self, begin: int, end: int) -> tuple[int, int]:
-        """How many letters and digits there are, and how many of them are left."""
+        """The number of letters and digits, and how many of them were not redacted."""
         counted = [index for index in range(begin, end) if self.text[index].isalnum()]
         return len(counted), sum(not self.taken[index] for index in counted)
 
 
 def check(text: str, redacted: str, places: list[tuple[int, int]]) -> None:
-    """The places are believed only if the redacted text is the text with placeholders there and nowhere else."""
+    """Ends the program unless the redacted text is the text with placeholders at `places` and nowhere else."""
     rest, at = redacted, 0
     for begin, end in places:
         rest, before = rest.removeprefix(text[at:begin]), rest
         name = re.match(r"\[[A-Z0-9_]+_[0-9]+\]", rest)
         if len(before) - len(rest) != begin - at or name is None:
-            sys.exit(f"the places do not fit the redacted text: {redacted}")
+            sys.exit(f"the spans do not match the redacted text: {redacted}")
         rest, at = rest[name.end():], end
     if rest != text[at:]:
-        sys.exit(f"the places do not fit the redacted text: {redacted}")
+        sys.exit(f"the spans do not match the redacted text: {redacted}")
 
 
 class Tally:
@@ -113,7 +113,7 @@ def rows(sentences: list[dict], redacted: list[dict]) -> list[dict]:
 
 
 def rounded(share: float) -> float:
-    """To four places, and never up to the next one."""
+    """Rounded down to four decimals."""
     return int(share * 10_000) / 10_000
 
 

@@ -1,5 +1,5 @@
-"""Whether a value is valid, as others than this project say: python-stdnum, phonenumbers, detect-secrets, and Python's own
-library. Nothing here was written for the recognisers that are measured by it."""
+"""Validators of values with a format, by third parties: python-stdnum, phonenumbers, detect-secrets and Python's standard
+library. None was written for the recognisers that are measured with it."""
 
 import ipaddress
 from email.headerregistry import Address
@@ -17,13 +17,13 @@ from detect_secrets.plugins.stripe import StripeDetector
 from stdnum import iban
 
 SECRETS = [plugin() for plugin in (AWSKeyDetector, GitHubTokenDetector, GitLabTokenDetector, SlackDetector, StripeDetector)]
-# The countries that the package makes telephone numbers of.
+# The countries of the package's telephone numbers.
 REGIONS = ["US", "GB", "IN", "CH", "SE", "DE", "FR", "JP", "BR", "ZA", "AU", "NZ", "CA", "IT", "ES", "PT", "NL", "BE", "DK", "NO",
            "FI", "IS", "PL", "CZ", "HU", "AT", "SI", "HR", "EE", "GR", "CY", "TN", "UY", "GL", "RU"]
 
 
 def validity(kind: str, value: str) -> bool | None:
-    """Whether the value is valid; None where its type has no form."""
+    """Whether the value is valid; None for a type without a format."""
     validator = VALIDATORS.get(kind)
     return validator and validator(value)
 
@@ -45,7 +45,7 @@ def is_ip(value: str) -> bool:
 
 
 def is_phone(value: str) -> bool:
-    """As it is dialled in any of the countries, or from anywhere."""
+    """Valid as dialled in any of the countries, or internationally."""
 
     def is_valid(region: str) -> bool:
         try:

@@ -1,9 +1,10 @@
-// What the tasks give: the same tests over both interfaces and both devices.
+// Tasks against golden values: the same tests in a worker and in the page's own thread, on both devices.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
+import { allClose } from './assertions.mjs';
 import { cosine, goldenJson, goldenSentences, softmax } from './golden.mjs';
-import { LIMIT, MINILM, openBrowser } from './package_page.mjs';
+import { LIMIT, MINILM, openBrowser } from './package-page.mjs';
 
 const sentences = goldenSentences();
 
@@ -19,16 +20,16 @@ for (const device of ['wasm', 'webgpu']) {
       after(() => opened?.close());
 
       tinyModels(() => page, device);
-      // WebGPU in software takes seconds for each of these texts, so that a few must do there.
+      // WebGPU in software takes seconds for each of these texts: only a few of them there.
       embeddings(() => page, device === 'wasm' ? sentences : sentences.slice(0, 3));
       if (device === 'wasm') heads(() => page);
     });
   }
 }
 
-/** Every task against golden values, with checkpoints of a few kilobytes. */
+/** Every task, with checkpoints of a few kilobytes. */
 function tinyModels(page, device) {
-  test('the device is the one asked for, and tells why', async () => {
+  test('the device is the one requested, with a reason', async () => {
     const report = await page().evaluate(async () => (await shared('feature-extraction', '/golden/tiny-bert-seq')).device);
     assert.deepEqual([report.kind, report.requested, report.adapter !== ''], [device, device, device === 'webgpu']);
     assert.notEqual(report.reason, '');
@@ -42,7 +43,7 @@ function tinyModels(page, device) {
       return [{ type: tensor.type, dims: tensor.dims, isFloats: tensor.data instanceof Float32Array }, rows(tensor)];
     }, golden.texts[0]);
     assert.deepEqual(tensor, { type: 'float32', dims: [1, ...golden.last_hidden_state_shape], isFloats: true });
-    closeTo(vectors.flat(), golden.last_hidden_state, 1e-4);
+    allClose(vectors.flat(), golden.last_hidden_state, 1e-4);
   });
 
   test('padding never changes a result', async () => {
@@ -54,7 +55,7 @@ function tinyModels(page, device) {
       for (const text of texts) alone.push(rows(await embed(text, options))[0]);
       return [rows(await embed(texts, options)), alone];
     }, texts);
-    closeTo(together.flat(), alone.flat(), 1e-5);
+    allClose(together.flat(), alone.flat(), 1e-5);
   });
 
   test('pooling is the mean of the token vectors or the first of them', async () => {
@@ -65,8 +66,8 @@ function tinyModels(page, device) {
       for (const pooling of ['none', 'mean', 'cls']) vectors.push(rows(await embed(text, { pooling, normalize: false })));
       return vectors;
     }, texts[0]);
-    closeTo(mean[0], tokens[0].map((_, i) => tokens.reduce((sum, vector) => sum + vector[i], 0) / tokens.length), 1e-5);
-    closeTo(cls[0], tokens[0], 1e-6);
+    allClose(mean[0], tokens[0].map((_, i) => tokens.reduce((sum, vector) => sum + vector[i], 0) / tokens.length), 1e-5);
+    allClose(cls[0], tokens[0], 1e-6);
   });
 
   test('a published sequence head gives the probabilities of the reference', async () => {
@@ -78,24 +79,25 @@ function tinyModels(page, device) {
     }, golden.texts);
     const expected = golden.logits.map((logits) => ranked(softmax(logits).map((score, i) => ({ label: id2label[i], score }))));
     assert.deepEqual(all.map((labels) => labels.map(({ label }) => label)), expected.map((labels) => labels.map(({ label }) => label)));
-    closeTo(all.flat().map(({ score }) => score), expected.flat().map(({ score }) => score), 1e-4);
+    allClose(all.flat().map(({ score }) => score), expected.flat().map(({ score }) => score), 1e-4);
     assert.deepEqual(best.map(({ label }) => label), expected.map(([{ label }]) => label));
     assert.deepEqual([one.length, one[0].label, none], [1, expected[0][0].label, []]);
   });
 
-  test('a published token head gives the labels of the reference, at their places in UTF-16', async () => {
+  test('a published token head gives the labels of the reference, with offsets in UTF-16', async () => {
     const golden = goldenJson('tiny-bert-token/golden.json');
     const { id2label } = goldenJson('tiny-bert-token/config.json');
     const found = await page().evaluate(async (texts) => (await shared('token-classification', '/golden/tiny-bert-token'))(texts), golden.texts);
     golden.texts.forEach((text, i) => {
       const expected = golden.offsets[i]
         .map(([from, to], token) => ({ word: inBytes(text, from, to), ...ranked(softmax(golden.logits[i][token]).map((score, label) => ({ entity: id2label[label], score })))[0] }))
-        // Special tokens have no place, and 'O' is no entity.
+        // Special tokens have no offsets, and 'O' is not an entity.
         .filter(({ word, entity }) => word !== '' && entity !== 'O');
-      // The third text has entities after characters that are one code point, but two units.
+      assert.ok(expected.length > 0, `text ${i} has entities`);
+      // The third text has entities after characters of one code point and two UTF-16 code units.
       assert.deepEqual(found[i].map(({ start, end }) => text.slice(start, end)), expected.map(({ word }) => word));
       assert.deepEqual(found[i].map(({ entity }) => entity), expected.map(({ entity }) => entity));
-      closeTo(found[i].map(({ score }) => score), expected.map(({ score }) => score), 1e-3);
+      allClose(found[i].map(({ score }) => score), expected.map(({ score }) => score), 1e-3);
     });
   });
 
@@ -106,10 +108,11 @@ function tinyModels(page, device) {
       return [await find(texts), await find(texts, { aggregation_strategy: 'simple' })];
     }, texts);
     texts.forEach((text, i) => {
+      assert.ok(tokens[i].length > 0, `text ${i} has entities`);
       const expected = [];
       for (const { entity, index, start, end } of tokens[i]) {
         const last = expected.at(-1);
-        // No entity begins in the middle of a word.
+        // An entity does not begin in the middle of a word.
         const goesOn = last?.end === start && /^[\p{L}\p{N}]{2}$/u.test(text.slice(start - 1, start + 1));
         const [begins, kind] = [entity.startsWith('B-') && !goesOn, entity.slice(2)];
         if (last && !begins && last.kind === kind && last.index === index - 1) Object.assign(last, { end, index });
@@ -142,9 +145,9 @@ function embeddings(page, golden) {
   });
 }
 
-/** What stands on MiniLM. */
+/** Heads on MiniLM. */
 function heads(page) {
-  test('the sentiment head tells praise from blame', async () => {
+  test('the sentiment head separates praise from complaint', async () => {
     const texts = ['An absolute joy from the first page to the last.', 'What a terrible film; I want those two hours back.'];
     const [answers, labels] = await page().evaluate(async (texts) => {
       const classify = await shared('text-classification', '/models/sentiment');
@@ -152,10 +155,10 @@ function heads(page) {
     }, texts);
     assert.deepEqual([...labels].sort(), ['negative', 'positive']);
     assert.deepEqual(answers.map(([{ label }]) => label), ['positive', 'negative']);
-    for (const answer of answers) closeTo([answer.reduce((sum, { score }) => sum + score, 0)], [1], 1e-6);
+    for (const answer of answers) allClose([answer.reduce((sum, { score }) => sum + score, 0)], [1], 1e-6);
   });
 
-  test('the spam head tells fraud from work', async () => {
+  test('the spam head separates fraud from work mail', async () => {
     const texts = [
       'Congratulations! You have won $1,000,000 in our international lottery. Click here to claim your free prize money now, offer expires today!',
       'The patch to the build script is attached. I ran the tests on Linux; could you try it on your machine before I commit it?',
@@ -168,7 +171,7 @@ function heads(page) {
     assert.deepEqual(answers.map(({ label }) => label), ['spam', 'ham']);
   });
 
-  test('labels that no model was trained on are ranked by likeness', async () => {
+  test('zero-shot labels are ranked by similarity', async () => {
     const text = 'The striker scored twice in the second half.';
     const labels = ['cooking', 'football', 'politics'];
     const [one, many, each] = await page().evaluate(async ([model, text, labels]) => {
@@ -176,7 +179,7 @@ function heads(page) {
       return [await classify(text, labels), await classify([text, text], labels), await classify(text, labels, { multi_label: true, hypothesis_template: 'This is about {}.' })];
     }, [MINILM, text, labels]);
     assert.deepEqual([one.sequence, one.labels[0], [...one.labels].sort()], [text, 'football', labels]);
-    closeTo([one.scores.reduce((a, b) => a + b)], [1], 1e-6);
+    allClose([one.scores.reduce((a, b) => a + b)], [1], 1e-6);
     assert.deepEqual(one.scores, one.scores.toSorted((a, b) => b - a));
     assert.deepEqual(many.map(({ labels }) => labels), [one.labels, one.labels]);
     assert.equal(each.labels[0], 'football');
@@ -185,9 +188,3 @@ function heads(page) {
 
 const ranked = (answers) => answers.toSorted((a, b) => b.score - a.score);
 const inBytes = (text, from, to) => Buffer.from(text).subarray(from, to).toString();
-
-function closeTo(actual, expected, tolerance) {
-  assert.equal(actual.length, expected.length);
-  const wrong = actual.findIndex((value, i) => !(Math.abs(value - expected[i]) <= tolerance));
-  assert.equal(wrong, -1, `number ${wrong} is ${actual[wrong]}, not ${expected[wrong]}`);
-}

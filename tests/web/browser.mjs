@@ -1,10 +1,10 @@
-// The system's Chromium, and how it is started: with WebGPU in software, or without any.
+// Launch options of the system's Chromium: with WebGPU in software, or without WebGPU.
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** Quiet and repeatable: nothing of the browser's own business on the network. */
+/** Repeatable: no network traffic of the browser's own. */
 const QUIET = [
   '--no-sandbox',
   '--disable-quic',
@@ -15,14 +15,14 @@ const QUIET = [
 ];
 
 const WEBGPU = {
-  // A real WebGPU, slow but right.
+  // A conforming WebGPU on the CPU: slow but correct.
   software: ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-unsafe-swiftshader', '--enable-features=Vulkan'],
-  // `navigator.gpu` is there and finds no adapter, as on many machines.
+  // `navigator.gpu` exists and finds no adapter, as on many machines.
   none: ['--disable-gpu'],
 };
 
 /**
- * What `chromium.launch` of playwright-core is given.
+ * The options for `chromium.launch` of playwright-core.
  *
  * @param {'software' | 'none'} webgpu
  */
@@ -39,7 +39,7 @@ function findChromium() {
   const { CHROMIUM, PATH = '' } = process.env;
   if (CHROMIUM) {
     if (isProgram(CHROMIUM)) return CHROMIUM;
-    throw new Error(`CHROMIUM names '${CHROMIUM}', which is no program.`);
+    throw new Error(`CHROMIUM is '${CHROMIUM}', which is not an executable file.`);
   }
   const folders = [...PATH.split(delimiter), '/usr/bin'].filter(Boolean);
   const found = NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find(isProgram);

@@ -1,12 +1,12 @@
-// The builds for the CPU: which one runs where, that all give the same numbers, and two threads those of one.
+// CPU builds: which one is selected, and that all of them, with any number of threads, give the same results.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { cosine, goldenSentences } from './golden.mjs';
-import { onnx } from './onnx.mjs';
-import { LIMIT, MINILM, openBrowser } from './package_page.mjs';
+import { onnx } from './onnx-writer.mjs';
+import { LIMIT, MINILM, openBrowser } from './package-page.mjs';
 
-/** Enough of them that every thread gets some of each layer. */
+/** Enough texts that every thread gets part of each layer. */
 const sentences = goldenSentences().slice(0, 40);
 const texts = sentences.map(({ text }) => text);
 
@@ -14,7 +14,7 @@ let opened;
 before(async () => (opened = await openBrowser({ webgpu: 'none' })), LIMIT);
 after(() => opened?.close());
 
-/** Embeds the golden sentences, all at once and the first by itself, in a fresh page whose `env` has these settings. */
+/** Embeds the golden sentences, all at once and the first alone, in a new page with these settings of `env`. */
 async function embedWith(settings, options) {
   const page = await opened.page(options);
   try {
@@ -39,7 +39,7 @@ for (const worker of [true, false]) {
     const runs = {};
 
     for (const [cpuBuild, numThreads] of [['cpu', 1], ['cpu-relaxed', 1], ['cpu-threads', 1], ['cpu-threads', 2], ['cpu-threads', 3]]) {
-      test(`'${cpuBuild}' gives the numbers of the reference with ${numThreads} thread(s)`, async () => {
+      test(`'${cpuBuild}' gives the results of the reference with ${numThreads} thread(s)`, async () => {
         const run = await embedWith({ cpuBuild, numThreads }, { worker });
         runs[`${cpuBuild} ${numThreads}`] = run;
         assert.deepEqual([run.device.build, run.device.threads], [cpuBuild, numThreads], run.device.reason);
@@ -47,28 +47,28 @@ for (const worker of [true, false]) {
       });
     }
 
-    test('two threads and three give the numbers of one, to the last bit', () => {
+    test('two threads and three give the results of one, bit for bit', () => {
       const { 'cpu-threads 1': one, 'cpu-threads 2': two, 'cpu-threads 3': three } = runs;
       assert.deepEqual(two.vectors, one.vectors);
       assert.deepEqual(two.alone, one.alone);
       assert.deepEqual(three.vectors, one.vectors);
     });
 
-    test('by itself the package takes threads in a page that may share memory, and says how many', async () => {
+    test('by default the package uses threads in a page that may share memory, and reports their number', async () => {
       const run = await embedWith({}, { worker });
       assert.equal(run.device.build, 'cpu-threads');
       assert.ok(run.device.threads >= 2);
       agrees(run);
     });
 
-    test('a page that is not isolated gets the build without threads, and is told if it asked for some', async () => {
+    test('a page that is not isolated gets the build without threads, and a reason if it requested threads', async () => {
       const run = await embedWith({ numThreads: 2 }, { worker, isolated: false });
       assert.deepEqual([run.device.build, run.device.threads], ['cpu-relaxed', 1]);
       assert.match(run.device.reason, /not cross-origin isolated/);
       agrees(run);
     });
 
-    test('a build that does not start leads to the next', async () => {
+    test('a build that does not start falls back to the next', async () => {
       const run = await embedWith({}, { worker, missing: '**/wasm/cpu-threads/*.wasm' });
       assert.equal(run.device.build, 'cpu-relaxed');
       assert.match(run.device.reason, /'cpu-threads' could not be started/);
@@ -77,26 +77,26 @@ for (const worker of [true, false]) {
   });
 }
 
-test('threads that do not start are done without, and the result says so', LIMIT, async () => {
+test('without threads that fail to start it still runs, and reports it', LIMIT, async () => {
   const run = await embedWith({ numThreads: 2 }, { worker: false, missing: '**/compute-worker.js' });
   assert.deepEqual([run.device.build, run.device.threads], ['cpu-threads', 1]);
   assert.match(run.device.reason, /Not all threads could be started/);
   agrees(run);
 });
 
-/** Inputs and outputs of layers: around what kernels do at once, and beyond; smaller ones are not quantised. */
+/** [inputs, outputs] of layers: around the tile sizes of the kernels and beyond; smaller layers are not quantised. */
 const LAYERS = [[32, 32], [33, 39], [130, 40], [384, 70], [515, 49]];
-/** Rows: fewer than a tile, some tiles, and a rest. */
+/** Rows: less than a tile, several tiles, and a remainder. */
 const ROWS = [1, 2, 3, 4, 7, 33];
 
-/** Numbers as activations are: most are small, one in a dozen is large, to either side. */
+/** Values distributed like activations: most are small, one in twelve is large, of either sign. */
 function activations(count, seed) {
   let state = seed;
   const next = () => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0) / 2 ** 31;
   return Float32Array.from({ length: count }, () => (next() + next() + next()) * (next() > 0.84 ? 15 : 1));
 }
 
-/** What the layers `given`, each in a file of `graphs`, make of their rows in each build; all give the same to the last bit. */
+/** The results of the layers `given`, each in a file of `graphs`; asserts that every build gives the same, bit for bit. */
 async function inEveryBuild(graphs, given) {
   const results = [];
   for (const [cpuBuild, numThreads] of [['cpu', 1], ['cpu-relaxed', 1], ['cpu-threads', 2]]) {
@@ -120,10 +120,10 @@ async function inEveryBuild(graphs, given) {
   return baseline;
 }
 
-/** Half a step of the activations of a row. */
+/** Half a quantisation step of the activations of a row. */
 const halfStep = (row) => (5.5 / 127 / 2) * Math.sqrt(row.reduce((sum, x) => sum + x * x, 0) / row.length);
 
-/** A graph of one node that makes `y` of `x`, of rows of so many numbers. */
+/** A graph of one node from `x` to `y`, with rows of so many values. */
 const layer = (inputs, outputs, node, constants) => onnx({
   inputs: [{ name: 'x', type: 'float32', dims: ['rows', inputs] }],
   outputs: [{ name: 'y', type: 'float32', dims: ['rows', outputs] }],
@@ -131,7 +131,7 @@ const layer = (inputs, outputs, node, constants) => onnx({
   constants,
 });
 
-test('layers of 8 bits are those of three loops, and to the last bit the same in every build', LIMIT, async () => {
+test('8-bit layers agree with a naive matrix product, and bit for bit in every build', LIMIT, async () => {
   const graphs = Object.fromEntries(LAYERS.map(([inputs, outputs]) => {
     const w = { name: 'w', type: 'float32', dims: [inputs, outputs], bytes: new Uint8Array(activations(inputs * outputs, 7).buffer) };
     return [`${inputs}x${outputs}.onnx`, layer(inputs, outputs, { op: 'MatMul' }, [w])];
@@ -142,7 +142,7 @@ test('layers of 8 bits are those of three loops, and to the last bit the same in
     const weights = activations(inputs * outputs, 7);
     for (let row = 0; row < rows; row += 1) {
       const own = x.slice(row * inputs, (row + 1) * inputs);
-      // Half a step of an activation, and of a weight, at most.
+      // The error of an activation, and of a weight, is at most half a step.
       const half = halfStep(own);
       for (let column = 0; column < outputs; column += 1) {
         const of = (i) => weights[i * outputs + column];
@@ -156,7 +156,7 @@ test('layers of 8 bits are those of three loops, and to the last bit the same in
   });
 });
 
-test('layers that a file has in blocks of 4 and 8 bits are too', LIMIT, async () => {
+test('so do block-quantised layers of 4 and 8 bits', LIMIT, async () => {
   const graphs = {};
   const given = [];
   for (const bits of [4, 8]) {
@@ -192,7 +192,7 @@ test('layers that a file has in blocks of 4 and 8 bits are too', LIMIT, async ()
   });
 });
 
-test('a file that allows 8 bits is computed as one for which they are asked', LIMIT, async () => {
+test('a file that allows 8-bit activations is computed as with int8: true', LIMIT, async () => {
   const bytes = Uint8Array.from({ length: 64 * 16 }, (_, i) => (i * 151 + 7) % 256);
   const constants = [
     { name: 'w', type: 'uint8', dims: [64, 1, 16], bytes },
@@ -216,7 +216,7 @@ test('a file that allows 8 bits is computed as one for which they are asked', LI
   await page.context().close();
 });
 
-test('settings that make no sense are refused', LIMIT, async () => {
+test('invalid settings are refused', LIMIT, async () => {
   const page = await opened.page();
   for (const settings of [{ cpuBuild: 'fast' }, { numThreads: -1 }, { numThreads: 1.5 }]) {
     const { error } = await page.evaluate(([settings, model]) => {

@@ -1,10 +1,10 @@
-// Calibrating in the page: the threshold that comes of examples, labelled by people or by a general model, and that it goes
-// on with the next cascade. The head's own calibration is left out of its `pilot.json`, but where it is what is tested.
+// Calibration in the page: the threshold from examples, labelled by people or by a remote model, and its use in the next cascade.
+// The head's shipped calibration is removed from `pilot.json`, except where it is tested.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { readFileSync } from 'node:fs';
 
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 import { startRemote } from './remote.mjs';
 
 const SENTENCES = JSON.parse(readFileSync(new URL('../golden/sentences.json', import.meta.url), 'utf8'));
@@ -28,7 +28,7 @@ for (const worker of [true, false]) {
           const answers = await triage(sentences);
           await triage.dispose();
           const other = { negative: 'positive', positive: 'negative' };
-          // The model is right where it is sure, and on two of three where it is not.
+          // The model is right where it is confident, and on two of three examples elsewhere.
           globalThis.EXAMPLES = sentences.map((text, i) => {
             const { output, confidence } = answers[i];
             return { text, label: confidence < 0.75 && i % 3 === 0 ? other[output.label] : output.label };
@@ -43,7 +43,7 @@ for (const worker of [true, false]) {
       await remote?.stop();
     });
 
-    test('the head comes with a calibration, and says so', async () => {
+    test('the head ships with a calibration, and reports it', async () => {
       const shipped = await opened.page({ worker });
       const found = await shipped.evaluate(async (local) => {
         const triage = await cascade({ local });
@@ -59,7 +59,7 @@ for (const worker of [true, false]) {
       assert.deepEqual([calibration.threshold, calibration.promise, calibration.labels], [threshold, promise, labels]);
     });
 
-    test('a threshold that holds is taken, told, and kept', async () => {
+    test('a threshold that holds is used, reported and reusable', async () => {
       const { before, report, calibration, calibrations, after, again, raw, steps } = await page.evaluate(async () => {
         const triage = await cascade({ local: LOCAL });
         const [before] = await triage([EXAMPLES[0].text]);
@@ -86,16 +86,16 @@ for (const worker of [true, false]) {
       assert.match(calibration.data_sha256, /^[0-9a-f]{64}$/);
       assert.match(calibration.weights_sha256, /^[0-9a-f]{64}$/);
       assert.deepEqual([after.calibrated, after.threshold, after.taken], [true, calibration.threshold, calibration.threshold]);
-      // The confidence is at the temperature, the score as it was.
+      // The temperature changes the confidence, not the score.
       const odds = Math.log(raw / (1 - raw)) / calibration.temperature;
       assert.ok(Math.abs(after.confidence - 1 / (1 + Math.exp(-odds))) < 1e-6, `${after.confidence} and ${odds}`);
       assert.equal(after.output.score, before.output.score);
       assert.deepEqual([again.calibrated, again.confidence, again.threshold], [true, after.confidence, after.threshold]);
-      assert.equal(again.set, false, 'another threshold promises nothing');
+      assert.equal(again.set, false, 'another threshold has no guarantee');
       assert.equal(steps.at(-1), SENTENCES.length);
     });
 
-    test('where none holds it is said, and the threshold stays', async () => {
+    test('where none holds the report says so, and the threshold stays', async () => {
       const found = await page.evaluate(async () => {
         const triage = await cascade({ local: LOCAL });
         const { report, calibration } = await triage.calibrate(EXAMPLES.slice(0, 20), { alpha: 0.1 });
@@ -108,13 +108,13 @@ for (const worker of [true, false]) {
       assert.deepEqual([found.calibration, found.threshold], [undefined, 0.9]);
     });
 
-    test('labels come from the general model, within its cap, and are asked for once', async () => {
+    test('labels come from the remote model, within its cap, and are requested once', async () => {
       const labels = await page.evaluate(() => Object.fromEntries(EXAMPLES.map(({ text, label }) => [text, label])));
       remote.set({ label: ({ messages }) => labels[messages[1].content] });
       remote.forget();
       const found = await page.evaluate(async () => {
         const price = { prompt_usd_per_million: 1, completion_usd_per_million: 1, as_of: '2026-11-25' };
-        // Enough for some of them, since what a question may cost at most is held back while it is open.
+        // Enough for some of them: the maximum cost of a question is reserved while it is open.
         const remote = { baseURL: '/v1', model: 'capped', price, caps: { usd_per_day: 0.004 } };
         const texts = EXAMPLES.map(({ text }) => ({ text }));
         const labelled = [];
@@ -123,7 +123,7 @@ for (const worker of [true, false]) {
           const triage = await cascade({ local: LOCAL, remote, policy: { privacy: 'allow' } });
           const { value, error } = await outcome(triage.calibrate(texts, { alpha: 0.2, labelled, progress_callback: ({ step, done }) => steps.push([step, done]) }));
           await triage.dispose();
-          return { error, report: value?.report, kept: labelled.length };
+          return { error, report: value?.report, labelled: labelled.length };
         };
         const capped = await calibrate(remote);
         const open = await calibrate({ baseURL: '/v1', model: 'open' });
@@ -132,16 +132,16 @@ for (const worker of [true, false]) {
       remote.set();
       const { capped, open, labelled, steps } = found;
       assert.deepEqual([capped.error.kind, capped.error.retryable], ['budget-exhausted', true], capped.error.message);
-      assert.match(capped.error.message, new RegExp(`usd-per-day.*The ${capped.kept} texts`));
-      assert.ok(0 < capped.kept && capped.kept < SENTENCES.length, `${capped.kept} were answered`);
-      assert.deepEqual([open.error, open.kept, remote.requests.length], [undefined, SENTENCES.length, SENTENCES.length]);
+      assert.match(capped.error.message, new RegExp(`usd-per-day.*The ${capped.labelled} texts`));
+      assert.ok(0 < capped.labelled && capped.labelled < SENTENCES.length, `${capped.labelled} were answered`);
+      assert.deepEqual([open.error, open.labelled, remote.requests.length], [undefined, SENTENCES.length, SENTENCES.length]);
       assert.deepEqual(open.report.labels, { given: 0, asked: SENTENCES.length, unanswered: 0, models: ['capped', 'open'] });
       assert.equal(open.report.choice.outcome, 'holds', JSON.stringify(open.report.choice));
       assert.deepEqual(labelled.map(({ text, label }) => [text, label]), SENTENCES.map((text) => [text, labels[text]]));
       assert.deepEqual([new Set(steps.map(([step]) => step)).size, steps.at(-1)], [2, ['scores', SENTENCES.length]]);
     });
 
-    test('no text is put to a general model against the policy', async () => {
+    test('no text is sent to a remote model against the policy', async () => {
       remote.forget();
       const { error } = await page.evaluate(async () => {
         const triage = await cascade({ local: LOCAL, remote: { baseURL: '/v1', model: 'any' }, policy: { privacy: 'local-only' } });
@@ -154,7 +154,7 @@ for (const worker of [true, false]) {
       assert.equal(remote.requests.length, 0);
     });
 
-    test('entities are calibrated as a set, with places as JavaScript counts them', async () => {
+    test('entities are calibrated as a set, with offsets in UTF-16', async () => {
       const found = await page.evaluate(async () => {
         const triage = await cascade({ local: { task: 'token-classification', model: '/models/rampart' }, policy: { threshold: 0 } });
         const names = ['Jane Doe', 'Łukasz Żak', 'jakob müller', 'Maria Rossi', 'Chen Wei', 'Amina Yusuf'];
@@ -166,12 +166,12 @@ for (const worker of [true, false]) {
         return { report, entities: answers.map(({ output }) => output.length) };
       });
       assert.ok(found.entities.every((count) => count > 0));
-      // One example in five, the first of each, gives the temperature.
+      // The first of every five examples is for the temperature.
       const tested = Array.from({ length: 60 }, (_, i) => i).filter((i) => i % 5 !== 0);
       assert.equal(found.report.accuracy, tested.filter((i) => i % 3 !== 0).length / tested.length);
     });
 
-    test('a calibration for labels that were made up is one for these alone', async () => {
+    test('a calibration for zero-shot labels is valid for those labels only', async () => {
       const calibrated = await page.evaluate(async () => {
         const triage = await cascade({ local: { task: 'zero-shot-classification', model: '/models/all-MiniLM-L6-v2' }, policy: { threshold: 0 } });
         const candidate_labels = ['the weather', 'work', 'food', 'travel'];
@@ -194,11 +194,11 @@ for (const worker of [true, false]) {
       ['a label that the model does not know', [{ text: 'a', label: 'neutral' }], {}, 'invalid-input'],
       ['no examples', [], {}, 'invalid-input'],
       ['too few examples', [{ text: 'a', label: 'positive' }], {}, 'invalid-input'],
-      ['a text without a label where nobody can be asked', [{ text: 'a' }], {}, 'remote'],
+      ['a text without a label and no remote', [{ text: 'a' }], {}, 'remote'],
       ['entities of a model that gives labels', Array(9).fill({ text: 'a', entities: [] }), {}, 'invalid-input'],
-      ['a label that is none', [{ text: 'a', label: 1 }], {}, 'invalid-input'],
-      ['labels kept from before that are none', [{ text: 'a' }], { labelled: [{ label: 'positive' }] }, 'invalid-input'],
-      ['an alpha that is no part', Array(9).fill({ text: 'a', label: 'positive' }), { alpha: 2 }, 'invalid-input'],
+      ['a label that is not a string', [{ text: 'a', label: 1 }], {}, 'invalid-input'],
+      ['earlier labels that are not valid', [{ text: 'a' }], { labelled: [{ label: 'positive' }] }, 'invalid-input'],
+      ['an alpha outside (0, 1)', Array(9).fill({ text: 'a', label: 'positive' }), { alpha: 2 }, 'invalid-input'],
     ]) {
       test(`${name} is refused`, async () => {
         const refused = await page.evaluate(
@@ -212,7 +212,7 @@ for (const worker of [true, false]) {
       });
     }
 
-    test('a calibration that makes no sense is refused at load', async () => {
+    test('an invalid calibration is refused at load', async () => {
       const kind = await page.evaluate(() =>
         cascade({ local: LOCAL, calibration: { guarantee: 'all' } }).then(() => undefined, (error) => error.kind),
       );

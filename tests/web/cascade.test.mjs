@@ -1,17 +1,17 @@
-// A cascade with a real server behind it: what stays, what goes, and what comes of a remote's faults.
+// The cascade with a remote over HTTP: what stays, what is sent, and the result of each fault of the remote.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 import { FAULTS, labelsOf, startRemote } from './remote.mjs';
 
 const TEXT = 'You have been selected for a free cruise. Reply today, this is no joke.';
 const KEY = 'the key that only the server knows';
-/** Of a few kilobytes, since a cascade is loaded for nearly every question here. */
+/** A few kilobytes, since nearly every question here loads a cascade. */
 const LOCAL = { task: 'text-classification', model: '/golden/tiny-bert-seq' };
 const LABELS = ['negative', 'neutral', 'positive'];
 
-/** The reason that a local answer is flagged with, by the remote's fault. */
+/** The reason of the degraded local answer, by the remote's fault. */
 const REASONS = {
   429: 'remote-refused',
   500: 'remote-refused',
@@ -25,7 +25,7 @@ const REASONS = {
   slow: 'remote-timeout',
 };
 
-test('every fault that the remote knows is tried', () => assert.deepEqual(Object.keys(REASONS).sort(), FAULTS));
+test('every fault of the remote is tested', () => assert.deepEqual(Object.keys(REASONS).sort(), FAULTS));
 
 for (const worker of [true, false]) {
   describe(worker ? 'in a worker' : 'in place', LIMIT, () => {
@@ -36,7 +36,7 @@ for (const worker of [true, false]) {
       remote = await startRemote();
       opened = await openBrowser({ webgpu: 'none', remote: { url: remote.url, key: KEY, model: 'general' } });
       page = await opened.page({ worker });
-      // A threshold of 1 makes it unsure of everything, one of 0 sure.
+      // With a threshold of 1 every answer is unsure, with 0 none.
       await page.evaluate((local) => {
         globalThis.LOCAL = local;
         globalThis.ask = async ({ threshold, remote, token }, text) => {
@@ -64,7 +64,7 @@ for (const worker of [true, false]) {
     });
     const ask = (options, text = TEXT) => page.evaluate(([options, text]) => ask(options, text), [options, text]);
 
-    test('what it is sure of stays', async () => {
+    test('a confident answer stays local', async () => {
       const envelope = await ask({ threshold: 0, remote: { baseURL: '/v1' } });
       assert.deepEqual([envelope.route, envelope.reason, envelope.degraded, envelope.threshold], ['local', 'confident', false, 0]);
       assert.ok(LABELS.includes(envelope.output.label));
@@ -75,7 +75,7 @@ for (const worker of [true, false]) {
       assert.deepEqual([envelope.usage, envelope.remote_latency_ms, remote.requests], [undefined, undefined, []]);
     });
 
-    test('what it is unsure of goes to the remote, whose answer is the answer', async () => {
+    test('an unsure one goes to the remote, whose answer is the answer', async () => {
       for (const label of LABELS) {
         remote.set({ label: () => label });
         const envelope = await ask({ threshold: 1, remote: { baseURL: '/v1' } });
@@ -87,7 +87,7 @@ for (const worker of [true, false]) {
       assert.equal(remote.requests.length, LABELS.length);
     });
 
-    test('the request is one that any such server understands', async () => {
+    test('the request is one that every OpenAI-compatible server understands', async () => {
       await ask({ threshold: 1, remote: { baseURL: '/v1' } });
       const [{ headers, body }] = remote.requests;
       assert.match(headers['content-type'], /^application\/json/);
@@ -100,7 +100,7 @@ for (const worker of [true, false]) {
       assert.ok(body.messages.at(-1).content.includes(TEXT));
     });
 
-    test('the server of the page adds its key; a page brings its own', async () => {
+    test('the page\'s server adds its key; a page may use its own', async () => {
       await ask({ threshold: 1, remote: { baseURL: '/v1' } });
       await ask({ threshold: 1, token: 'the token of the user', remote: { baseURL: remote.url } });
       await ask({ threshold: 1, remote: { baseURL: remote.url } });
@@ -108,17 +108,17 @@ for (const worker of [true, false]) {
       assert.deepEqual(tokens, [`Bearer ${KEY}`, 'Bearer the token of the user', undefined]);
     });
 
-    test('without a remote the local answer is given, and flagged', async () => {
+    test('without a remote the answer is local and degraded', async () => {
       const envelope = await ask({ threshold: 1 });
       assert.deepEqual([envelope.route, envelope.reason, envelope.degraded], ['local', 'no-remote', true]);
       assert.deepEqual(remote.requests, []);
     });
 
     for (const [fault, reason] of Object.entries(REASONS)) {
-      test(`a remote with the fault '${fault}' leaves the local answer, and flags it`, async () => {
+      test(`with the fault '${fault}' the answer is local and degraded`, async () => {
         const { output } = await ask({ threshold: 0 });
         remote.set({ fault });
-        // Straight to the remote: the page's server would answer for a connection that breaks.
+        // Directly to the remote: the page's server would reply for a connection that breaks.
         const envelope = await ask({ threshold: 1, remote: { baseURL: remote.url, ...(fault === 'slow' && { timeout_ms: 500 }) } });
         assert.deepEqual([envelope.reason, envelope.route, envelope.degraded, envelope.output], [reason, 'local', true, output], envelope.detail);
         assert.notEqual(envelope.detail ?? '', '');
@@ -127,14 +127,14 @@ for (const worker of [true, false]) {
       });
     }
 
-    test('a remote that is not there leaves the local answer, and flags it', async () => {
+    test('without a connection the answer is local and degraded', async () => {
       const gone = await startRemote();
       await gone.stop();
       const envelope = await ask({ threshold: 1, remote: { baseURL: gone.url } });
       assert.deepEqual([envelope.reason, envelope.route, envelope.degraded], ['remote-unreachable', 'local', true]);
     });
 
-    test('a token that cannot be had sends nothing', async () => {
+    test('without its token nothing is sent', async () => {
       const envelope = await page.evaluate(async ([baseURL, text]) => {
         const getToken = () => Promise.reject(new Error('signed out'));
         const triage = await cascade({ local: LOCAL, remote: { baseURL, model: 'general', getToken }, policy: { threshold: 1, privacy: 'allow' } });
@@ -144,7 +144,7 @@ for (const worker of [true, false]) {
       assert.match(envelope.reason, /^remote-/);
     });
 
-    test('many texts come back in their order, each by its own way', async () => {
+    test('several texts come back in their order', async () => {
       remote.set({ label: ({ messages }) => (/even/.test(messages.at(-1).content) ? 'positive' : 'negative') });
       const texts = Array.from({ length: 12 }, (_, i) => `message ${i} is ${i % 2 ? 'odd' : 'even'}`);
       const envelopes = await ask({ threshold: 1, remote: { baseURL: '/v1' } }, texts);
@@ -153,7 +153,7 @@ for (const worker of [true, false]) {
       assert.equal(remote.requests.length, texts.length);
     });
 
-    test('the threshold may be moved', async () => {
+    test('the threshold may be changed', async () => {
       const routes = await page.evaluate(async (text) => {
         const triage = await cascade({ local: LOCAL, remote: { baseURL: '/v1', model: 'general' }, policy: { threshold: 0, privacy: 'allow' } });
         const routes = [(await triage(text)).route];
@@ -165,12 +165,12 @@ for (const worker of [true, false]) {
       assert.deepEqual(routes, ['local', 'remote', 1, 'invalid-input', 1]);
     });
 
-    test('an abort while the remote thinks', async () => {
+    test('an abort during a request', async () => {
       remote.set({ fault: 'slow' });
       const { error } = await page.evaluate(async ([baseURL, text]) => {
         const triage = await cascade({
           local: LOCAL,
-          // The token is asked for when the local answer is there, so that the abort meets the request.
+          // The token is requested after the local answer, so the abort comes during the request.
           remote: { baseURL, model: 'general', getToken: () => void setTimeout(() => controller.abort()) },
           policy: { threshold: 1, privacy: 'allow' },
         });

@@ -1,16 +1,16 @@
-// Several local models one behind the other, texts that must stay, budgets, and answers in words.
+// Chains of local models, routing, texts that must stay local, budgets, and explanations.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 
-import { startFaults } from './faults_server.mjs';
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { startFaults } from './faults-server.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 
 const SENTENCES = JSON.parse(readFileSync(new URL('../golden/sentences.json', import.meta.url), 'utf8')).slice(0, 40);
-/** Of a few kilobytes, and with the same labels. */
+/** A few kilobytes each, with the same labels. */
 const TINY = { task: 'text-classification', model: '/golden/tiny-bert-seq' };
 const SMALL = { task: 'text-classification', model: '/golden/tiny-xlmr-seq' };
-/** On the encoder of the first. */
+/** On the encoder of TINY. */
 const ROUTER = '/golden/tiny-router';
 const PRICE = { prompt_usd_per_million: 1, completion_usd_per_million: 1, as_of: '2026-11-25' };
 
@@ -26,7 +26,7 @@ for (const worker of [true, false]) {
       await page.evaluate(
         (given) => {
           Object.assign(globalThis, given);
-          /** What becomes of `texts`, and what is told of it. */
+          /** The answers to `texts` with their explanations. */
           globalThis.ask = async (options, texts, { thresholds, ...asked } = {}) => {
             const triage = await cascade(options);
             if (thresholds) triage.thresholds = thresholds;
@@ -46,7 +46,7 @@ for (const worker of [true, false]) {
       await server?.stop();
     });
 
-    test('what the first is not sure of goes through the next, and what the last is not sure of to the remote', async () => {
+    test('an unsure answer goes to the next model, and after the last to the remote', async () => {
       const { alone, chain } = await page.evaluate(async () => {
         const alone = [];
         for (const local of [TINY, SMALL]) alone.push((await ask({ local }, SENTENCES, { thresholds: [0] })).answers);
@@ -72,11 +72,11 @@ for (const worker of [true, false]) {
       assert.deepEqual([...tiers].sort(), ['local 0', 'local 1', 'remote 1']);
     });
 
-    test('one of a chain is calibrated on what reaches it, and promises nothing behind another threshold', async () => {
+    test('a model of a chain is calibrated on what reaches it, and has no guarantee behind another threshold', async () => {
       const found = await page.evaluate(async () => {
         const triage = await cascade({ local: [{ ...TINY, threshold: 0.999 }, SMALL] });
         const seen = await triage(SENTENCES);
-        // Right where it is sure enough, and else wrong half of the time.
+        // Right where it is confident, and wrong half of the time elsewhere.
         const [middle] = seen.map(({ confidence }) => confidence).sort().slice(SENTENCES.length / 2);
         const labels = ['negative', 'neutral', 'positive'];
         const examples = seen.map(({ output: { label }, confidence }, i) => ({ text: SENTENCES[i], label: confidence >= middle || i % 2 ? label : labels.find((other) => other !== label) }));
@@ -88,22 +88,22 @@ for (const worker of [true, false]) {
         const [behind] = await triage([SENTENCES[0]]);
         await triage.dispose();
         const again = await cascade({ local: [{ ...TINY, threshold: 0.999 }, { ...SMALL, calibration }] });
-        const [kept] = await again([SENTENCES[0]]);
+        const [reused] = await again([SENTENCES[0]]);
         await again.dispose();
         const alone = await cascade({ local: SMALL, calibration });
         const [first] = await alone([SENTENCES[0]]);
         await alone.dispose();
-        return { unsaid, report, calibration, calibrated, behind, kept, first, thresholds };
+        return { unsaid, report, calibration, calibrated, behind, reused, first, thresholds };
       });
       assert.match(found.unsaid.error.message, /There are 2 local models/);
       assert.equal(found.report.choice.outcome, 'holds', JSON.stringify(found.report.choice));
       assert.equal(found.calibration.behind.length, 1);
       assert.deepEqual(found.thresholds, [0.999, found.calibration.threshold]);
       const says = ({ tier, calibrated }) => [tier, calibrated];
-      assert.deepEqual([found.calibrated, found.behind, found.kept, found.first].map(says), [[1, true], [1, false], [1, true], [0, false]]);
+      assert.deepEqual([found.calibrated, found.behind, found.reused, found.first].map(says), [[1, true], [1, false], [1, true], [0, false]]);
     });
 
-    test('a router says which of two general models is asked first, by the embedding of a text and its length', async () => {
+    test('a router chooses which of two remote models is asked first, by the embedding of a text and its length', async () => {
       const { texts, attention_mask } = JSON.parse(readFileSync(new URL('../golden/tiny-bert-seq/golden.json', import.meta.url), 'utf8'));
       const names = ['cheap', 'strong'].map((name) => `${name}-${worker}`);
       const { embeddings, gains, answers, words } = await page.evaluate(
@@ -113,7 +113,7 @@ for (const worker of [true, false]) {
           const estimate = await pipeline('text-classification', ROUTER);
           const gains = (await estimate(texts)).map(({ score }) => score);
           await Promise.all([embed.dispose(), estimate.dispose()]);
-          // Half of the texts are worth it.
+          // The gain is large enough for half of the texts.
           const min_gain = [...gains].sort((a, b) => a - b)[texts.length >> 1];
           const remote = names.map((model) => ({ baseURL: URL_OF_REMOTE, model }));
           const asked = await ask({ local: TINY, remote, router: { model: ROUTER, min_gain }, policy: { threshold: 1, privacy: 'allow' } }, texts);
@@ -136,7 +136,7 @@ for (const worker of [true, false]) {
       assert.deepEqual(firsts, [2, 3]);
     });
 
-    test('what must stay local stays, whatever the policy allows', async () => {
+    test('must_stay_local overrides the policy', async () => {
       const { answers, words } = await page.evaluate(() =>
         ask({ local: TINY, remote: { baseURL: URL_OF_REMOTE, model: 'never' }, policy: { threshold: 1, privacy: 'allow' } }, SENTENCES, { must_stay_local: true }),
       );
@@ -145,7 +145,7 @@ for (const worker of [true, false]) {
       assert.equal(server.of('never').bodies.length, 0);
     });
 
-    test('a budget is hard, and one for all general models together', async () => {
+    test('a budget is a hard limit for all remote models together', async () => {
       const name = `budget-${worker}`;
       const { answers, words } = await page.evaluate(
         (model) => {
@@ -163,12 +163,12 @@ for (const worker of [true, false]) {
         assert.equal(left.requests_per_day >= 1, reason === 'unsure');
         assert.match(words[i], reason === 'unsure' ? /left are [1-3] requests today, .*: asked\./ : /not asked, because the budget of requests a day is spent\./);
       }
-      // Another page of the origin knows of it.
+      // Another cascade of the origin shares it.
       const again = await page.evaluate((model) => ask({ local: TINY, remote: { baseURL: URL_OF_REMOTE, model: `${model}-a` }, policy: { threshold: 1, privacy: 'allow', budget: { requests_per_day: 3 } } }, SENTENCES[0]), name);
       assert.equal(again.answers.reason, 'requests-per-day');
     });
 
-    test('what makes no sense is refused, and said clearly', async () => {
+    test('invalid options are refused with a clear message', async () => {
       const outcomes = await page.evaluate(async () => {
         const remote = { baseURL: URL_OF_REMOTE, model: 'none' };
         const budget = (budget) => cascade({ local: TINY, remote, policy: { budget } });

@@ -1,4 +1,4 @@
-// What tests/golden knows, and pages that models can be loaded from which are not among the project's own.
+// Golden values of tests/golden, and routes that serve test models to a page.
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
@@ -7,7 +7,7 @@ const GOLDEN = new URL('../golden/', import.meta.url);
 export const goldenBytes = (path) => readFileSync(new URL(path, GOLDEN));
 export const goldenJson = (path) => JSON.parse(goldenBytes(path));
 
-/** The sentences, each with its embedding by an implementation that is not ours. */
+/** The sentences, each with its embedding by a reference implementation. */
 export function goldenSentences() {
   const texts = goldenJson('sentences.json');
   const { shape: [, size], numbers } = f16Tensor(goldenBytes('minilm.safetensors'), 'embeddings');
@@ -51,7 +51,7 @@ export async function routeGraphs(context, files = {}) {
   });
 }
 
-/** A safetensors file with another header, its length told anew unless `length` tells a lie. */
+/** A safetensors file with a changed header. Its length is updated, unless `length` gives a false one. */
 export function withHeader(bytes, change, length) {
   const end = 8 + Number(bytes.readBigUInt64LE());
   const header = JSON.parse(bytes.subarray(8, end));
@@ -80,7 +80,7 @@ function f16Tensor(bytes, name) {
   return { shape, numbers };
 }
 
-/** Written out because Node 20 has no Float16Array; infinities do not occur. */
+/** By hand because Node 20 has no Float16Array; infinities do not occur. */
 function fromF16(half) {
   const [sign, exponent, fraction] = [half >> 15, (half >> 10) & 31, half & 1023];
   const size = exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15);

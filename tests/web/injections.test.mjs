@@ -1,37 +1,34 @@
-// Texts that give a language model orders, and a general model that obeys all of them: whatever it says, the answer is one
-// of the labels, or the local one.
+// Prompt injection: texts that give a language model orders, and a remote model that obeys them. Whatever it says, the answer
+// is one of the labels, or the local one.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { LLMock } from '@copilotkit/aimock';
-
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
+import { startRemote } from './remote.mjs';
 
 const LOCAL = { task: 'text-classification', model: '/golden/tiny-bert-seq', device: 'wasm' };
 const LABELS = ['negative', 'neutral', 'positive'];
 
-/** An answer that is none is asked for once more, until a budget says that too much has been asked twice of late. */
+/** An invalid answer is asked for once more, until the retry budget is spent. */
 const REASONS = ['remote-invalid', 'retry-budget'];
 
-/** What a model makes of a request that it takes its orders from the text of. */
+/** The responses of a model that obeys the text. */
 const OBEYED = {
   'says what the text says': (text) => ({ content: text }),
   'takes the text for the label': (text) => ({ content: JSON.stringify({ label: text }) }),
   'takes the text for an answer with more in it': (text) => ({ content: JSON.stringify({ label: LABELS[0], label_of_attacker: text, labels: [text] }) }),
-  'calls a tool that nobody offered': (text) => ({ toolCalls: [{ name: 'send_mail', arguments: JSON.stringify({ body: text }) }] }),
-  'gives out its orders': (_, system) => ({ content: system }),
+  'calls a tool that was not offered': (text) => ({ toolCalls: [{ name: 'send_mail', arguments: JSON.stringify({ body: text }) }] }),
+  'reveals its system prompt': (_, system) => ({ content: system }),
 };
 
 describe('prompt injections', LIMIT, () => {
-  let mock;
+  let remote;
   let obey;
   let opened;
   let page;
   let texts;
   before(async () => {
-    mock = new LLMock({ host: '127.0.0.1', port: 0, logLevel: 'silent', journalMaxEntries: 0 });
-    mock.on({ endpoint: 'chat' }, ({ messages }) => obey(textOf(messages), messages[0].content));
-    await mock.start();
+    remote = await startRemote({ reply: ({ messages }) => obey(textOf(messages), messages[0].content) });
     opened = await openBrowser({ webgpu: 'none' });
     page = await opened.page();
     const corpus = await (await fetch(`${opened.server.url}/bench/samples/injections/injections.jsonl`)).text();
@@ -39,27 +36,27 @@ describe('prompt injections', LIMIT, () => {
   });
   after(async () => {
     await opened?.close();
-    await mock?.stop();
+    await remote?.stop();
   });
 
-  /** The text as the model is given it: the last that the user says before anything is said of the answer. */
+  /** The text as the model receives it: the first message of the user. */
   const textOf = (messages) => messages.find(({ role }) => role === 'user').content;
 
-  /** What becomes of each text, under `privacy`; a threshold of 1 sends all of them. */
+  /** The answers to `texts` under `privacy`; a threshold of 1 sends all of them. */
   const ask = (privacy, texts) =>
     page.evaluate(
       async ([local, baseURL, privacy, texts]) => {
-        // What gives no answer again and again would be left alone; here it is to be asked.
+        // A breaker that never opens, although the remote gives no valid answer.
         const remote = { baseURL, model: 'obedient', breaker: { failures: 1_000_000 } };
-        const triage = await pilot.cascade({ local, remote, policy: { threshold: 1, privacy } });
-        const own = await pilot.cascade({ local, policy: { threshold: 1 } });
+        const triage = await cascade({ local, remote, policy: { threshold: 1, privacy } });
+        const own = await cascade({ local, policy: { threshold: 1 } });
         try {
           return { answers: await Promise.all(texts.map((text) => outcome(triage(text)))), local: await Promise.all(texts.map((text) => own(text))) };
         } finally {
           await Promise.all([triage.dispose(), own.dispose()]);
         }
       },
-      [LOCAL, `${mock.url}/v1`, privacy, texts],
+      [LOCAL, remote.url, privacy, texts],
     );
 
   for (const [what, answer] of Object.entries(OBEYED)) {
@@ -70,6 +67,7 @@ describe('prompt injections', LIMIT, () => {
       for (const [i, { value, error }] of answers.entries()) {
         assert.equal(error, undefined, texts[i]);
         const { route, degraded, reason, detail, output } = value;
+        // Extra fields are ignored.
         const accepted = what.includes('more in it') && route === 'remote';
         if (accepted) assert.deepEqual(output, { label: LABELS[0] }, texts[i]);
         else assert.deepEqual([route, degraded, REASONS.includes(reason), output], ['local', true, true, local[i].output], `${texts[i]}: ${reason}`);

@@ -1,8 +1,8 @@
-// The ledger in a real browser: kept across a reload, shared by tabs, and what becomes of records that are none.
+// The usage ledger in a browser: persistent across a reload, shared by tabs, and robust against invalid records.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 import { startRemote } from './remote.mjs';
 
 const LOCAL = { task: 'text-classification', model: '/golden/tiny-bert-seq' };
@@ -25,14 +25,13 @@ for (const worker of [true, false]) {
     });
     afterEach(() => page.evaluate(() => summaryOf((ledger) => ledger.clear())));
 
-    /** Gives a page, which may be a fresh one, what the tests want. */
+    /** Installs the functions of these tests in a page. */
     async function prepare(tab) {
       await tab.evaluate(
-        async ([local, url, worker]) => {
-          const pilot = await import('/pilot-light/index.js');
-          const open = (options) => pilot.cascade({ local: { ...local, device: 'wasm', worker }, ...options });
+        async ([local, url]) => {
+          const open = (options) => cascade({ local, ...options });
           Object.assign(globalThis, {
-            /** Asks `texts` at `threshold`, and gives the answers and what the ledger says then. */
+            /** The answers to `texts`, and the summary of the ledger after them. */
             async askAll(texts, policy, more) {
               const price = { prompt_usd_per_million: 1000, completion_usd_per_million: 1000, as_of: '2026-11-25' };
               const triage = await open({ remote: { baseURL: url, model: 'any', price }, policy: { privacy: 'allow', ...policy }, ...more });
@@ -47,7 +46,7 @@ for (const worker of [true, false]) {
               await triage.dispose();
               return found;
             },
-            /** Opens the database as any script of the origin could, and does `work` with its records. */
+            /** Runs `work` on the records of the database, as any script of the origin could. */
             async records(work) {
               const settled = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
               const database = await settled(indexedDB.open('pilot-light-ledger'));
@@ -57,14 +56,14 @@ for (const worker of [true, false]) {
             },
           });
         },
-        [LOCAL, remote.url, worker],
+        [LOCAL, remote.url],
       );
     }
 
     const texts = (count) => Array.from({ length: count }, (_, i) => `What is number ${i}?`);
     const ask = (tab, ...args) => tab.evaluate((args) => askAll(...args), args);
 
-    test('every answer is counted with what it took, and a page that is loaded again finds it', async () => {
+    test('every answer is recorded with its cost, and the records survive a reload', async () => {
       const here = await ask(page, texts(3), { threshold: 0 });
       assert.deepEqual([here.summary.total.local.tally.answers, here.summary.total.remote.tally.answers, here.summary.without], [3, 0, undefined]);
       const { answers, summary } = await ask(page, texts(2), { threshold: 1 });
@@ -83,44 +82,40 @@ for (const worker of [true, false]) {
       assert.match(summary.basis.remote.source, /ML\.ENERGY/);
       assert.deepEqual([summary.persisted, summary.skipped_records], [true, 0]);
 
-      await page.reload();
+      await opened.reload(page);
       await prepare(page);
       assert.deepEqual((await page.evaluate(() => summaryOf())).total, summary.total);
       const [csv, json] = await page.evaluate(() => summaryOf(async (ledger) => [await ledger.toCSV(), await ledger.toJSON()]));
       const lines = csv.trim().split('\r\n');
       assert.ok(lines.length >= 3 && lines.slice(1).every((line) => /,(local|remote),/.test(line)), csv);
       assert.deepEqual(JSON.parse(json).total, summary.total);
-      assert.ok(!csv.includes('number') && !json.includes('number'), 'no text is kept');
+      assert.ok(!csv.includes('number') && !json.includes('number'), 'no text is stored');
     });
 
-    test('tabs that answer at once lose nothing of each other, and many records become one', async () => {
-      const tabs = [page, await page.context().newPage(), await page.context().newPage()];
-      for (const tab of tabs.slice(1)) {
-        await tab.goto(page.url());
-        await prepare(tab);
-      }
+    test('concurrent tabs lose no records, and many records are merged into one', async () => {
+      const tabs = [page, await opened.tab(page), await opened.tab(page)];
+      for (const tab of tabs.slice(1)) await prepare(tab);
       const many = (tab) => tab.evaluate((texts) => Promise.all(texts.map((text) => askAll([text], { threshold: 0 }))), texts(30));
       await Promise.all(tabs.map(many));
       const keys = () => page.evaluate(() => records((store) => store.getAllKeys()));
       assert.equal((await page.evaluate(() => summaryOf())).total.local.tally.answers, 90);
       assert.ok((await keys()).length < 90);
-      assert.equal((await page.evaluate(() => summaryOf())).total.local.tally.answers, 90, 'the one says the same');
+      assert.equal((await page.evaluate(() => summaryOf())).total.local.tally.answers, 90, 'the merged record has the same sums');
       await Promise.all(tabs.slice(1).map((tab) => tab.close()));
     });
 
-    test('a record that is none is passed over, and the page is told', async () => {
+    test('invalid records are skipped and counted', async () => {
       await ask(page, texts(2), { threshold: 0 });
-      const strange = ['{', '{"version":99,"doublings":0,"spans":{}}', 17];
-      for (const record of strange) await page.evaluate(([name, record]) => records((store) => store.add({ name, record })), [NAME, record]);
+      const invalid = ['{', '{"version":99,"doublings":0,"spans":{}}', 17];
+      for (const record of invalid) await page.evaluate(([name, record]) => records((store) => store.add({ name, record })), [NAME, record]);
       await page.evaluate((name) => records((store) => store.add({ name })), NAME);
       const { total, skipped_records } = await page.evaluate(() => summaryOf());
-      assert.deepEqual([total.local.tally.answers, skipped_records], [2, strange.length + 1]);
+      assert.deepEqual([total.local.tally.answers, skipped_records], [2, invalid.length + 1]);
       assert.equal((await ask(page, texts(1), { threshold: 0 })).summary.total.local.tally.answers, 3);
     });
 
-    test('where nothing can be kept the page goes on, and says so', async () => {
-      const tab = await page.context().newPage();
-      await tab.goto(page.url());
+    test('without storage the page works, and the summary says so', async () => {
+      const tab = await opened.tab(page);
       await prepare(tab);
       await tab.evaluate(() => (indexedDB.open = () => { throw new Error('no room'); }));
       const { summary } = await ask(tab, texts(2), { threshold: 0 });
@@ -128,12 +123,11 @@ for (const worker of [true, false]) {
       await tab.close();
     });
 
-    test('sure answers are checked after they were given', async () => {
+    test('confident answers are checked after they were given', async () => {
       remote.forget();
       const found = await page.evaluate(
-        async ([local, url, worker]) => {
-          const { cascade } = await import('/pilot-light/index.js');
-          const triage = await cascade({ local: { ...local, device: 'wasm', worker }, remote: { baseURL: url, model: 'any' }, policy: { privacy: 'allow', threshold: 0, check_rate: 1 } });
+        async ([local, url]) => {
+          const triage = await cascade({ local, remote: { baseURL: url, model: 'any' }, policy: { privacy: 'allow', threshold: 0, check_rate: 1 } });
           const bodies = [];
           const answer = await triage('What is this?', { request_callback: ({ body }) => bodies.push(body) });
           const before = bodies.length;
@@ -143,7 +137,7 @@ for (const worker of [true, false]) {
           await triage.dispose();
           return { answer, before, bodies: bodies.length, summary };
         },
-        [LOCAL, remote.url, worker],
+        [LOCAL, remote.url],
       );
       const { answer, summary } = found;
       assert.deepEqual([answer.route, answer.reason, answer.attempts, answer.usage], ['local', 'confident', 0, undefined]);
@@ -154,14 +148,14 @@ for (const worker of [true, false]) {
       assert.deepEqual([summary.total.local.tally.answers, summary.total.remote.tally.answers, summary.total.checks.tally.attempts], [1, 0, 1]);
     });
 
-    test('texts that are not like the examples are noticed', async () => {
+    test('drift from the examples is detected', async () => {
       const quantiles = Array.from({ length: 21 }, (_, step) => step / 20);
       const calibration = { promise: { method: 'learn-then-test', alpha: 0.05, delta: 0.1 }, temperature: 1, threshold: 0.91, coverage: 0.09, n: 100, data_sha256: 'a'.repeat(64), labels: { given: 100 }, quantiles, date: '2026-11-25' };
       const { watch } = (await ask(page, texts(200), {}, { calibration, remote: [] })).summary;
       assert.deepEqual([watch.answers, watch.parts.length], [200, 21]);
       assert.ok(watch.evidence > 100 && watch.doubtful, JSON.stringify(watch));
       assert.ok(Math.abs(watch.expected_deferral_rate - 0.91) < 0.01);
-      assert.equal((await page.evaluate(() => summaryOf())).watch, undefined, 'without a calibration there is nothing to compare with');
+      assert.equal((await page.evaluate(() => summaryOf())).watch, undefined, 'without a calibration there is no drift report');
     });
   });
 }

@@ -1,9 +1,10 @@
-// What goes wrong, on purpose: each gets a typed error, and the page goes on working.
+// Error handling: invalid model files, options and inputs, and aborts. Each gives a typed error, and the page keeps working.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
+import { typed } from './assertions.mjs';
 import { cosine, goldenBytes, goldenJson, goldenSentences, withHeader } from './golden.mjs';
-import { LIMIT, MINILM, openBrowser } from './package_page.mjs';
+import { LIMIT, MINILM, openBrowser } from './package-page.mjs';
 
 const GOOD = '/golden/tiny-bert-seq';
 const WORDS = 'bert.embeddings.word_embeddings.weight';
@@ -14,7 +15,7 @@ const HTML = { body: '<!doctype html><title>The start page</title>', contentType
 const weights = (change, length) => ['model.safetensors', (bytes) => ({ body: withHeader(bytes, change, length) })];
 const config = (change) => ['config.json', (bytes) => ({ body: JSON.stringify({ ...JSON.parse(bytes), ...change }) })];
 
-/** A folder that is wrong in one way: what is wrong, and the kind of error it gets. */
+/** Model folders with one fault each: the changed file, and the kind of the error. */
 const FOLDERS = {
   'weights that end too early': [['model.safetensors', (bytes) => ({ body: bytes.subarray(0, -100) })], 'invalid-artefact'],
   'weights that end in their header': [['model.safetensors', (bytes) => ({ body: bytes.subarray(0, 1000) })], 'invalid-artefact'],
@@ -37,7 +38,6 @@ const FOLDERS = {
 };
 
 const broken = Object.fromEntries(Object.entries(FOLDERS).map(([what, [change]]) => [what, change]));
-const typed = (error, kind) => assert.deepEqual([error?.kind, error?.name, error?.ours], [kind, kind === 'cancelled' ? 'AbortError' : 'PilotLightError', true], error?.message);
 
 for (const worker of [true, false]) {
   describe(worker ? 'in a worker' : 'in place', LIMIT, () => {
@@ -49,7 +49,7 @@ for (const worker of [true, false]) {
     });
     after(() => opened?.close());
 
-    /** The page still gives what it gave. */
+    /** The page still gives the same result. */
     const goesOn = async () => {
       const label = await page.evaluate(async (model) => (await (await shared('text-classification', model))('The rain began.'))[0].label, GOOD);
       assert.equal(label, 'neutral');
@@ -63,7 +63,7 @@ for (const worker of [true, false]) {
       });
     }
 
-    test('a folder that is not there is named', async () => {
+    test('a missing folder is named', async () => {
       const { error } = await page.evaluate(() => outcome(pipeline('feature-extraction', '/models/none')));
       typed(error, 'invalid-artefact');
       assert.match(error.message, /\/models\/none\/config\.json/);
@@ -76,7 +76,7 @@ for (const worker of [true, false]) {
       await goesOn();
     });
 
-    test('options that make no sense', async () => {
+    test('invalid options', async () => {
       const outcomes = await page.evaluate(async (model) => {
         const embed = await shared('feature-extraction', model);
         const classify = await shared('text-classification', model);
@@ -102,13 +102,13 @@ for (const worker of [true, false]) {
       }, GOOD);
       for (const [what, { error }] of Object.entries(outcomes)) {
         assert.ok(error?.ours, what);
-        // What makes sense elsewhere is not supported; the rest makes none anywhere.
+        // A value that exists elsewhere may be unsupported; all others are invalid.
         assert.match(error.kind, what === 'a task' || what === 'a number type' ? /^(unsupported|invalid-input)$/ : /^invalid-input$/, `${what}: ${error.message}`);
       }
       await goesOn();
     });
 
-    test('texts that are hardly texts', async () => {
+    test('unusual texts', async () => {
       const vectors = await page.evaluate(async (model) => {
         const embed = await shared('feature-extraction', model);
         const texts = ['', '\ud800 lone \udc00', '\ufffd lone \ufffd', '\0', 'word '.repeat(200_000), 'word '.repeat(1_000), 'x'.repeat(1_000_000), 'after'];
@@ -124,7 +124,7 @@ for (const worker of [true, false]) {
 
     test('an abort of a load', async () => {
       const [before, during] = await page.evaluate(async (model) => {
-        // Nothing kept, so that there is something to break off.
+        // Without the cache, so that there is a download to abort.
         pilot.env.useBrowserCache = false;
         const controller = new AbortController();
         const progress_callback = ({ status, file, loaded }) => {
@@ -155,22 +155,32 @@ for (const worker of [true, false]) {
     });
 
     test('an abort of a call that runs, between two slices of its inputs', async () => {
-      const [{ error }, ended] = await page.evaluate(async (model) => {
+      // Times of the same work in the same page, one after the other; a machine that was busy in between gets another try.
+      const tries = await page.evaluate(async (model) => {
         const embed = await shared('feature-extraction', model);
         const texts = Array.from({ length: 512 }, (_, i) => `a text that has the number ${i}`);
-        const controller = new AbortController();
-        const began = performance.now();
-        await embed(texts.slice(0, 32), { pooling: 'mean' });
-        const slice = performance.now() - began;
-        // By now the first slice runs; the abort is heard when it has ended, long before the last.
-        setTimeout(() => controller.abort(), slice / 2);
-        const start = performance.now();
-        const result = await outcome(embed(texts, { pooling: 'mean', signal: controller.signal }));
-        await embed('next', { pooling: 'mean' });
-        return [result, (performance.now() - start) / slice];
+        const timed = async (work) => {
+          const start = performance.now();
+          const result = await work();
+          return [performance.now() - start, result];
+        };
+        const tries = [];
+        do {
+          const [slice] = await timed(() => embed(texts.slice(0, 32), { pooling: 'mean' }));
+          const controller = new AbortController();
+          // By now the first slice runs; the engine hears of the abort when it has ended, long before the last.
+          setTimeout(() => controller.abort(), slice / 2);
+          const [ended, { error }] = await timed(async () => {
+            const result = await outcome(embed(texts, { pooling: 'mean', signal: controller.signal }));
+            await embed('next', { pooling: 'mean' });
+            return result;
+          });
+          tries.push({ error, slices: ended / slice });
+        } while (tries.at(-1).slices >= 12 && tries.length < 4);
+        return tries;
       }, MINILM);
-      typed(error, 'cancelled');
-      assert.ok(ended < 12, `the engine was free after the time of ${ended} of 16 slices`);
+      for (const { error } of tries) typed(error, 'cancelled');
+      assert.ok(tries.at(-1).slices < 12, `the engine was free after the time of ${tries.map(({ slices }) => slices)} of 16 slices`);
     });
 
     test('two models at once, and a second call while one runs', async () => {

@@ -1,14 +1,15 @@
-// Any ONNX model from JavaScript: what it is told to take and give, what it gives, and what is refused.
+// `model`, the interface for any ONNX file: its inputs and outputs, its results, and what is refused.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { onnx } from './onnx.mjs';
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { typed } from './assertions.mjs';
+import { onnx } from './onnx-writer.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 
 const float = (name, dims) => ({ name, type: 'float32', dims });
 const floats = (...numbers) => new Uint8Array(Float32Array.from(numbers).buffer);
 
-/** y = relu(x W + b), with W in the file and b in the file or beside it. */
+/** y = relu(x W + b), with W in the file and b in the file or in external data. */
 const linear = (bias) =>
   onnx({
     inputs: [float('x', ['batch', 2])],
@@ -20,7 +21,7 @@ const linear = (bias) =>
     ],
     constants: [{ name: 'w', type: 'float32', dims: [2, 3], bytes: floats(1, 2, 3, 4, 5, 6) }, { name: 'b', type: 'float32', dims: [3], ...bias }],
   });
-const BESIDE = linear({ location: 'linear.onnx_data' });
+const EXTERNAL = linear({ location: 'linear.onnx_data' });
 
 const add = (type) =>
   onnx({
@@ -28,7 +29,7 @@ const add = (type) =>
     outputs: [{ name: 'sum', type, dims: ['n'] }],
     nodes: [{ op: 'Add', inputs: ['a', 'b'], outputs: ['sum'] }],
   });
-const strange = onnx({
+const unsupported = onnx({
   inputs: [float('x', [1])],
   outputs: [float('y', [1])],
   nodes: [
@@ -57,21 +58,19 @@ const ADDED = ['float32', 'float64', 'int64', 'int32'];
 const FILES = {
   'linear.onnx': linear({ bytes: floats(-20, 0, 0.5) }),
   'linear_q4.onnx': linear({ bytes: floats(0, 0, 0) }),
-  'beside.onnx': BESIDE,
+  'external.onnx': EXTERNAL,
   'linear.onnx_data': floats(-20, 0, 0.5),
   'outside.onnx': linear({ location: '../linear.onnx_data' }),
   'rooted.onnx': linear({ location: '/graphs/linear.onnx_data' }),
-  'strange.onnx': strange,
+  'unsupported.onnx': unsupported,
   'cut.onnx': linear({ bytes: floats(-20, 0, 0.5) }).subarray(0, 90),
   'empty.onnx': Buffer.alloc(0),
-  'words.onnx': Buffer.from('this is no model'),
+  'words.onnx': Buffer.from('this is not a model'),
   'norm-of-sum.onnx': normOfSum(['rows', 4]),
   'norm-of-row.onnx': normOfSum([4]),
   'rank.onnx': onnx({ inputs: [float('x', undefined)], outputs: [float('y', undefined)], nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }] }),
   ...Object.fromEntries(ADDED.map((type) => [`add-${type}.onnx`, add(type)])),
 };
-
-const typed = (error, kind) => assert.deepEqual([error?.kind, error?.name, error?.ours], [kind, kind === 'cancelled' ? 'AbortError' : 'PilotLightError', true], error?.message);
 
 for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true]]) {
   describe(`a model on ${device}, ${worker ? 'in a worker' : 'in place'}`, LIMIT, () => {
@@ -80,23 +79,23 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
     before(async () => {
       opened = await openBrowser({ webgpu: device === 'webgpu' ? 'software' : 'none' });
       page = await opened.page({ device, worker, graphs: FILES });
-      // One that stays keeps the engine, which on WebGPU takes seconds to prove.
-      await page.evaluate(async () => (globalThis.kept = await model('/graphs/linear.onnx')));
+      // A model that stays loaded keeps the engine, whose check on WebGPU takes seconds.
+      await page.evaluate(async () => (globalThis.first = await model('/graphs/linear.onnx')));
     });
     after(() => opened?.close());
 
-    test('it tells what it takes and gives, and on what device', async () => {
-      const told = await page.evaluate(async () => {
+    test('it reports its inputs, outputs and device', async () => {
+      const report = await page.evaluate(async () => {
         const m = await model('/graphs/linear.onnx');
         const rank = await model('/graphs/rank.onnx');
-        const told = [m.inputs, m.outputs, m.device.kind, rank.inputs[0].dims === undefined];
+        const report = [m.inputs, m.outputs, m.device.kind, rank.inputs[0].dims === undefined];
         await Promise.all([m.dispose(), rank.dispose()]);
-        return told;
+        return report;
       });
-      assert.deepEqual(told, [[float('x', ['batch', 2])], [float('y', ['batch', 3])], device, true]);
+      assert.deepEqual(report, [[float('x', ['batch', 2])], [float('y', ['batch', 3])], device, true]);
     });
 
-    test('it gives what the arithmetic says, call after call', async () => {
+    test('it gives the same correct results call after call', async () => {
       const found = await page.evaluate(async () => {
         const m = await model('/graphs/linear.onnx');
         const run = async (...numbers) => {
@@ -116,7 +115,7 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
     });
 
     for (const type of ADDED) {
-      test(`${type} goes in and comes out as such`, async () => {
+      test(`${type} is accepted and returned`, async () => {
         const found = await page.evaluate(async (type) => {
           const m = await model(`/graphs/add-${type}.onnx`);
           const { sum } = await m.run({ b: pilot.tensor(type, [3, -4]), a: pilot.tensor(type, [1, 2]) });
@@ -128,7 +127,7 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
       });
     }
 
-    test('the normalisation of a sum is one step, and gives what two give', async () => {
+    test('fused layer normalisation of a sum gives the result of the two operators', async () => {
       const rows = 300;
       const found = await page.evaluate(async ([rows]) => {
         const numbers = (count, by) => Float32Array.from({ length: count }, (_, i) => Math.sin(i * by) * (1 + (i % 7)));
@@ -150,7 +149,7 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
       }
     });
 
-    test('what is changed after the call is not what runs', async () => {
+    test('changes of an input after the call have no effect', async () => {
       const found = await page.evaluate(async () => {
         const m = await model('/graphs/linear.onnx');
         const large = new Float32Array([9, 9, 1, 2]);
@@ -163,7 +162,7 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
       assert.deepEqual(found, [[0, 12, 15.5], 4]);
     });
 
-    test('inputs that are not its own are refused, and it goes on', async () => {
+    test('invalid inputs are refused, and it keeps working', async () => {
       const [outcomes, after] = await page.evaluate(async () => {
         const { tensor } = pilot;
         const m = await model('/graphs/linear.onnx');
@@ -191,18 +190,18 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
       assert.deepEqual(after, [0, 12, 15.5]);
     });
 
-    test('weights beside the file are used where they are named, and looked for nowhere else', async () => {
+    test('external data is loaded where it is named, and from nowhere else', async () => {
       page.requested.length = 0;
       const [found, lacking, outside, rooted, path] = await page.evaluate(async () => {
-        const m = await model('/graphs/beside.onnx', { external_data: ['linear.onnx_data'] });
+        const m = await model('/graphs/external.onnx', { external_data: ['linear.onnx_data'] });
         const { y } = await m.run({ x: pilot.tensor('float32', [1, 2], [1, 2]) });
         await m.dispose();
         return [
           [...y.data],
-          await outcome(model('/graphs/beside.onnx')),
+          await outcome(model('/graphs/external.onnx')),
           await outcome(model('/graphs/outside.onnx', { external_data: ['linear.onnx_data'] })),
           await outcome(model('/graphs/rooted.onnx', { external_data: ['linear.onnx_data'] })),
-          await outcome(model('/graphs/beside.onnx', { external_data: ['../linear.onnx_data'] })),
+          await outcome(model('/graphs/external.onnx', { external_data: ['../linear.onnx_data'] })),
         ];
       });
       assert.deepEqual(found, [0, 12, 15.5]);
@@ -211,7 +210,7 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
       assert.deepEqual([...new Set(page.requested.filter((path) => path.includes('data')))], ['/graphs/linear.onnx_data']);
     });
 
-    test('a type that is asked for names the file', async () => {
+    test('a requested dtype selects the file', async () => {
       const [q4, itself, none] = await page.evaluate(async () => {
         const run = async (file, dtype) => {
           const m = await model(file, { dtype });
@@ -226,14 +225,14 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
       assert.match(none.error.message, /linear_fp16\.onnx/);
     });
 
-    test('what it cannot do is told at load, all of it', async () => {
-      const { error } = await page.evaluate(() => outcome(model('/graphs/strange.onnx')));
+    test('all unsupported operators are reported at load', async () => {
+      const { error } = await page.evaluate(() => outcome(model('/graphs/unsupported.onnx')));
       typed(error, 'unsupported');
       assert.match(error.message, /Flibber/);
       assert.match(error.message, /Gibber/);
     });
 
-    test('what is no model is refused', async () => {
+    test('files that are not models are refused', async () => {
       const outcomes = await page.evaluate(async () => {
         const outcomes = {};
         for (const name of ['cut', 'empty', 'words', 'missing']) outcomes[name] = await outcome(model(`/graphs/${name}.onnx`));
@@ -245,7 +244,7 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
       for (const [name, { error }] of Object.entries(outcomes)) typed(error, ['nothing', 'folder', 'option'].includes(name) ? 'invalid-input' : 'invalid-artefact');
     });
 
-    test('an abort is heard, of a load and of a call, and a disposed model is refused', async () => {
+    test('a load and a call can be aborted, and a disposed model is refused', async () => {
       const [load, call, later] = await page.evaluate(async () => {
         const load = await outcome(model('/graphs/linear.onnx', { signal: AbortSignal.abort() }));
         const m = await model('/graphs/linear.onnx');
@@ -262,7 +261,7 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
       typed(later.error, 'invalid-input');
     });
 
-    test('progress is told, up to the end', async () => {
+    test('progress is reported to the end', async () => {
       const events = await page.evaluate(async () => {
         const events = [];
         const m = await model('/graphs/linear.onnx', { progress_callback: ({ status, file, loaded, total }) => events.push([status, file, loaded === total]) });

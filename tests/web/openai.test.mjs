@@ -1,17 +1,17 @@
-// The requests of a cascade beside those of the official client, which is asked for the same by its own means.
+// Compatibility: the requests of a cascade compared with those of OpenAI's official client for the same call.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import OpenAI from 'openai';
 
-import { startFaults } from './faults_server.mjs';
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { startFaults } from './faults-server.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 
-/** What only one of them sets: who it is, and what a browser adds to every request of its own. */
+/** Headers that only one of them sends: the client's identity, and what a browser adds to every request. */
 const OURS = /^(sec-|accept-encoding$|accept-language$|origin$|referer$|cache-control$|pragma$|priority$|host$|connection$|content-length$|user-agent$)/;
 const THEIRS = /^(x-stainless-|user-agent$|host$|connection$|content-length$|accept-encoding$|accept-language$|sec-fetch-mode$|openai-)/;
 
-describe('beside the official client', LIMIT, () => {
+describe('compared with the official client', LIMIT, () => {
   let server;
   let opened;
   let page;
@@ -43,7 +43,7 @@ describe('beside the official client', LIMIT, () => {
         const [body, headers] = [record.bodies[0], record.headers[0]];
         const before = record.bodies.length;
 
-        // Its own words for the same: what it is handed is what its documentation asks for.
+        // The same call in the official client's own interface.
         const { messages, response_format, temperature, max_tokens } = body;
         const client = new OpenAI({ baseURL: server.url, apiKey: 'the-token', maxRetries: 0 });
         const asked = { model: name, messages, temperature, max_tokens, response_format, ...(stream && { stream: true, stream_options: { include_usage: true } }) };
@@ -52,8 +52,8 @@ describe('beside the official client', LIMIT, () => {
         const [theirBody, theirHeaders] = [record.bodies[before], record.headers[before]];
 
         assert.deepEqual(body, theirBody);
-        const kept = (all, left) => Object.fromEntries(Object.entries(all).filter(([key]) => !left.test(key)).sort());
-        assert.deepEqual(kept(headers, OURS), kept(theirHeaders, THEIRS));
+        const without = (headers, dropped) => Object.fromEntries(Object.entries(headers).filter(([key]) => !dropped.test(key)).sort());
+        assert.deepEqual(without(headers, OURS), without(theirHeaders, THEIRS));
         assert.deepEqual([headers.accept, headers['content-type'], headers.authorization], ['application/json', 'application/json', 'Bearer the-token']);
         assert.deepEqual([record.methods[0], record.paths[0]], [record.methods[before], record.paths[before]]);
       });

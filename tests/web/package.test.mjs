@@ -1,8 +1,8 @@
-// The tarball in the hands of others: in an empty Vite project, and as plain files with an import map.
+// The npm tarball as users install it: in an empty Vite project, and as plain files with an import map.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createReadStream } from 'node:fs';
-import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
@@ -15,14 +15,14 @@ import * as vite from 'vite';
 
 import { launchOptions } from './browser.mjs';
 import { cosine, goldenJson } from './golden.mjs';
-import { LIMIT } from './package_page.mjs';
+import { LIMIT } from './package-page.mjs';
 
 const PACKAGE = fileURLToPath(new URL('../../js/', import.meta.url));
-/** A model of a few kilobytes; what is tested here is how it gets into the page. */
+/** A model of a few kilobytes; the test is about how it gets into the page. */
 const MODEL = fileURLToPath(new URL('../golden/tiny-bert-seq/', import.meta.url));
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json', '.wasm': 'application/wasm' };
 
-/** What the pages do, as a user of the package would write it. */
+/** The script of the pages, as a user of the package would write it. */
 const MAIN = `
 import { pipeline } from 'pilot-light';
 
@@ -50,7 +50,7 @@ describe('the tarball', LIMIT, () => {
     await writeFile(join(folder, 'index.html'), `${PAGE}<script type="module" src="/main.js"></script>`);
     const [packed] = JSON.parse(await npm(['pack', '--json', '--ignore-scripts', '--pack-destination', folder], PACKAGE));
     files = packed.files.map(({ path }) => path);
-    // Offline: the package needs nothing but itself.
+    // Offline: the package has no dependencies.
     await npm(['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund', join(folder, packed.filename)], folder);
     browser = await chromium.launch(launchOptions('none'));
   });
@@ -59,13 +59,13 @@ describe('the tarball', LIMIT, () => {
     if (folder) await rm(folder, { recursive: true, force: true });
   });
 
-  test('it has all that it needs and nothing else', () => {
+  test('it has the files that it needs and no others', () => {
     const needed = ['package.json', 'README.md', 'dist/index.js', 'dist/index.d.ts', 'dist/worker.js', 'dist/compute-worker.js', 'dist/sha256-worker.js', ...['cpu', 'cpu-relaxed', 'cpu-threads', 'gpu'].flatMap((name) => [`dist/wasm/${name}/pilot_light.js`, `dist/wasm/${name}/pilot_light_bg.wasm`])];
     assert.deepEqual(needed.filter((path) => !files.includes(path)), []);
     assert.deepEqual(files.filter((path) => !/^(dist\/|package\.json$|README\.md$|LICENSE)/.test(path)), []);
   });
 
-  test('bundled by Vite it works', async () => {
+  test('it works bundled by Vite', async () => {
     await vite.build({ root: folder, configFile: false, logLevel: 'warn' });
     const server = await vite.preview({ root: folder, configFile: false, logLevel: 'warn', preview: { host: '127.0.0.1', port: 0 } });
     try {
@@ -75,7 +75,7 @@ describe('the tarball', LIMIT, () => {
     }
   });
 
-  test('in Vite while one develops it works', async () => {
+  test('it works with Vite\'s development server', async () => {
     const server = await vite.createServer({ root: folder, configFile: false, logLevel: 'warn', server: { host: '127.0.0.1', port: 0 } });
     try {
       await server.listen();
@@ -85,7 +85,7 @@ describe('the tarball', LIMIT, () => {
     }
   });
 
-  test('as plain files with an import map it works', async () => {
+  test('it works as plain files with an import map', async () => {
     await writeFile(join(folder, 'plain.html'), `${PAGE}${IMPORT_MAP}<script type="module" src="/main.js"></script>`);
     const server = await serve({
       '/pilot-light/': join(folder, 'node_modules', 'pilot-light', 'dist'),
@@ -100,15 +100,16 @@ describe('the tarball', LIMIT, () => {
     }
   });
 
-  test('all of them give the same numbers', () => {
+  test('all of them give the same results', () => {
     assert.deepEqual(Object.keys(vectors), ['built', 'developed', 'plain']);
     assert.deepEqual(vectors.developed, vectors.built);
     assert.deepEqual(vectors.plain, vectors.built);
   });
 
-  /** Opens a page with `MAIN` in it; gives its embedding once it has been found right. */
+  /** Opens a page with `MAIN` in it; checks its embedding and returns it. */
   async function visit(url) {
     const page = await browser.newPage();
+    page.setDefaultTimeout(LIMIT.timeout);
     const requested = [];
     const errors = [];
     page.on('request', (request) => requested.push(request.url()));
@@ -122,7 +123,7 @@ describe('the tarball', LIMIT, () => {
       assert.deepEqual(dims, [1, ...last_hidden_state_shape]);
       assert.ok(cosine(data, last_hidden_state) >= 0.9999);
       assert.deepEqual([device.kind, device.requested], ['wasm', 'auto']);
-      // Counted, since Vite gives them other names.
+      // Counted, since Vite renames the files.
       const weighty = requested.filter((address) => address.endsWith('.wasm'));
       assert.equal(weighty.length, 1, `only the CPU artefact is downloaded: ${weighty}`);
       assert.deepEqual(requested.filter((address) => new URL(address).origin !== new URL(url).origin && !address.startsWith('data:')), []);
@@ -140,7 +141,7 @@ async function npm(args, cwd) {
   return stdout;
 }
 
-/** The plainest of servers: files of folders, by the first prefix that fits. */
+/** A minimal server: files of folders, by the first prefix that matches. */
 async function serve(folders) {
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost');

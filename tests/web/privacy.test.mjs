@@ -1,10 +1,9 @@
-// What leaves under each policy, and what comes back, with the real redactor.
+// Redaction end to end: what leaves the device under each privacy policy, and what comes back, with the real redactor.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 
-import { LLMock } from '@copilotkit/aimock';
-
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
+import { startRemote } from './remote.mjs';
 
 const TEXT = 'Jane Doe (jane@example.org, card 4111 1111 1111 1111) lives in Springfield. Jane Doe, yes; jane@example.org.';
 const VALUES = ['Jane', 'Doe', 'jane@example.org', '4111', 'Springfield'];
@@ -13,22 +12,22 @@ const FIND = { task: 'token-classification', model: '/models/rampart' };
 
 for (const worker of [true, false]) {
   describe(`privacy, ${worker ? 'in a worker' : 'in place'}`, LIMIT, () => {
-    let mock;
+    let remote;
     let seen = [];
     let reply;
     let opened;
     let page;
     before(async () => {
-      mock = new LLMock({ host: '127.0.0.1', port: 0, logLevel: 'silent', journalMaxEntries: 0 });
-      mock.on({ endpoint: 'chat' }, (request) => {
-        seen.push(request);
-        return { content: JSON.stringify(reply(request.messages.at(-1).content)) };
+      remote = await startRemote({
+        reply(request) {
+          seen.push(request);
+          return { content: JSON.stringify(reply(request.messages.at(-1).content)) };
+        },
       });
-      await mock.start();
       opened = await openBrowser({ webgpu: 'none' });
       page = await opened.page({ worker });
       await page.evaluate(({ baseURL }) => {
-        /** The answers to `texts`, and the bodies of the requests that they told of. */
+        /** The answers to `texts`, and the bodies of the requests that the page was told of. */
         globalThis.ask = async ({ stream, remote, ...options }, texts) => {
           const triage = await cascade({ remote: { baseURL, model: 'any', ...remote }, ...options, policy: { threshold: 1, ...options.policy } });
           const [bodies, words] = [[], []];
@@ -39,11 +38,11 @@ for (const worker of [true, false]) {
             await triage.dispose();
           }
         };
-      }, { baseURL: `${mock.url}/v1` });
+      }, { baseURL: remote.url });
     });
     after(async () => {
       await opened?.close();
-      await mock?.stop();
+      await remote?.stop();
     });
     afterEach(() => {
       seen = [];
@@ -64,11 +63,11 @@ for (const worker of [true, false]) {
       assert.ok(answer.redaction_latency_ms > 0 && answer.latency_ms > answer.redaction_latency_ms);
       assert.equal(answer.replaced.reduce((sum, { places }) => sum + places, 0), placeholders.length);
       for (const value of VALUES) assert.ok(!JSON.stringify(answer.replaced).includes(value));
-      // What the page was told is what the server got.
+      // What the page was told is what the server received.
       assert.deepEqual(JSON.parse(bodies[0]).messages, seen[0].messages);
     });
 
-    test('the policy may let all leave, or nothing', async () => {
+    test('the policy may allow everything to leave, or nothing', async () => {
       reply = () => ({ label: 'neutral' });
       const { answers: [open], bodies } = await ask({ local: CLASSIFY, policy: { privacy: 'allow' } });
       assert.deepEqual([open.route, open.replaced, JSON.parse(bodies[0]).messages.at(-1).content], ['remote', undefined, TEXT]);
@@ -96,7 +95,7 @@ for (const worker of [true, false]) {
       });
     }
 
-    test('a redactor that could not be had is tried again', async () => {
+    test('a redactor that could not be loaded is tried again', async () => {
       reply = () => ({ label: 'neutral' });
       const context = page.context();
       await context.route('**/models/rampart/config.json', (route) => route.abort());
@@ -104,7 +103,7 @@ for (const worker of [true, false]) {
         pilot.env.useBrowserCache = false;
         globalThis.triage = await cascade({ local, remote: { baseURL, model: 'any' }, policy: { threshold: 1 } });
         return [(await triage(text)).reason];
-      }, [CLASSIFY, `${mock.url}/v1`, TEXT]);
+      }, [CLASSIFY, remote.url, TEXT]);
       await context.unroute('**/models/rampart/config.json');
       reasons.push(await page.evaluate(async (text) => {
         pilot.env.useBrowserCache = true;
@@ -124,7 +123,7 @@ for (const worker of [true, false]) {
         const triage = await cascade({ local, remote: { baseURL, model: 'any' }, policy: { threshold: 1, deadline_ms: 300_000 } });
         const { route, reason, detail } = await triage(text);
         return { route, reason, detail };
-      }, [CLASSIFY, `${mock.url}/v1`, TEXT]);
+      }, [CLASSIFY, remote.url, TEXT]);
       await hanging;
       await impatient.clock.fastForward(121_000);
       const { route, reason, detail } = await answer;
@@ -142,7 +141,7 @@ for (const worker of [true, false]) {
         await triage('Żółw, 🦊 and ann@example.org', { request_callback: ({ body }) => bodies.push(JSON.parse(body).messages.at(-1).content) });
         await triage.dispose();
         return bodies;
-      }, [CLASSIFY, `${mock.url}/v1`]);
+      }, [CLASSIFY, remote.url]);
       assert.deepEqual(redacted, ['Żółw, [ANIMAL_1] and [EMAIL_1]']);
     });
 
@@ -155,8 +154,8 @@ for (const worker of [true, false]) {
     });
 
     for (const stream of [false, true]) {
-      test(`what the reply says in placeholders comes back in words${stream ? ', in pieces as well' : ''}`, async () => {
-        // It copies the first three placeholders, and invents none, since that would be no answer.
+      test(`placeholders in the reply come back as the original words${stream ? ', also when streamed' : ''}`, async () => {
+        // It copies the first three placeholders and invents none: an invented one is not a valid answer.
         reply = (text) => ({ entities: text.match(/\[[A-Z0-9_]+_\d+\]/g).slice(0, 3).map((text) => ({ label: 'SURNAME', text })) });
         const { answers: [answer], words } = await ask({ local: FIND, stream });
         assert.deepEqual([answer.route, answer.reason], ['remote', 'unsure'], answer.detail);

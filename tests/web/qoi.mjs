@@ -1,4 +1,4 @@
-// The form that tests/golden keeps its pictures in.
+// Decoder of QOI, the image format of tests/golden.
 
 /**
  * The pixels of a QOI file, four bytes each.

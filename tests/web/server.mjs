@@ -1,4 +1,4 @@
-// The project's own development server, started as a user starts it.
+// Starts the project's development server as a user does.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -7,13 +7,13 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /**
- * A server, with `remote` behind `/v1`: `cargo xtask serve`, on a free port.
+ * Starts `cargo xtask serve` on a free port, with `remote` behind `/v1`.
  *
- * `cargo xtask test` spares the tests the wait for cargo: `$PILOT_LIGHT_XTASK` is the program to be used
- * in its place, `$PILOT_LIGHT_ADDRESS` a server that runs already and has no remote.
+ * `cargo xtask test` avoids the wait for cargo: `$PILOT_LIGHT_XTASK` is the executable of xtask, `$PILOT_LIGHT_ADDRESS` a running
+ * server without a remote.
  *
  * @param {{ remote?: { url: string, key?: string, model?: string } }} [options]
- * @returns {Promise<{ url: string, stop(): Promise<void> }>} `url` is without a slash at its end.
+ * @returns {Promise<{ url: string, stop(): Promise<void> }>} `url` has no slash at the end.
  */
 export async function startServer({ remote } = {}) {
   const { PILOT_LIGHT_ADDRESS, PILOT_LIGHT_XTASK, ...env } = process.env;
@@ -31,10 +31,10 @@ export async function startServer({ remote } = {}) {
   });
   const ended = new Promise((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', (code, signal) => reject(new Error(`The server ended with ${signal ?? code} before it told its address.`)));
+    child.once('exit', (code, signal) => reject(new Error(`The server ended with ${signal ?? code} before it printed its address.`)));
   });
   const [line] = await Promise.race([once(createInterface(child.stdout), 'line'), ended]);
-  // What it ends with from here on is nobody's news.
+  // From here on its exit status does not matter.
   ended.catch(() => undefined);
   const [url] = /http:\/\/[^\s/]+/.exec(line) ?? [];
   if (url === undefined) {

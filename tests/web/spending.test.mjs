@@ -1,9 +1,9 @@
-// What is spent under caps: by several tabs at once, after a reload, and where it cannot be kept.
+// Spending caps: shared by several tabs at once, after a reload, and where spending cannot be stored.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { startFaults } from './faults_server.mjs';
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { startFaults } from './faults-server.mjs';
+import { LIMIT, openBrowser } from './package-page.mjs';
 
 const LOCAL = { task: 'text-classification', model: '/golden/tiny-bert-seq' };
 /** Questions that each tab asks at once. */
@@ -17,6 +17,11 @@ describe('spending', LIMIT, () => {
     server = await startFaults(() => ['ok']);
     opened = await openBrowser({ webgpu: 'none' });
     page = await opened.page();
+    // The engine's clock stands still: the minute of a cap, and the day, last for as long as a test takes.
+    await page.context().route('**/worker.js', async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: `Date.now = () => ${Date.now()};\n${await response.text()}` });
+    });
     await page.evaluate(inPage, { local: LOCAL, url: server.url });
   });
   after(async () => {
@@ -26,12 +31,7 @@ describe('spending', LIMIT, () => {
 
   /** Another tab of the same origin. */
   const anotherTab = async () => {
-    const tab = await page.context().newPage();
-    await tab.goto(page.url());
-    await tab.evaluate(`(async () => {
-      const pilot = await import('/pilot-light/index.js');
-      Object.assign(globalThis, { pilot, cascade: ({ local, ...options }) => pilot.cascade({ local: { device: 'wasm', ...local }, ...options }) });
-    })()`);
+    const tab = await opened.tab(page);
     await tab.evaluate(inPage, { local: LOCAL, url: server.url });
     return tab;
   };
@@ -47,13 +47,13 @@ describe('spending', LIMIT, () => {
     assert.deepEqual([count(reasons, 'unsure'), count(reasons, 'requests-per-minute')], [10, 3 * ASKS - 10]);
     const reloaded = await anotherTab();
     assert.deepEqual((await ask(reloaded, 'requests', { caps }, 1)).reasons, ['requests-per-minute']);
-    // Another general model has a ledger of its own.
+    // Another remote model has caps of its own.
     assert.deepEqual((await ask(reloaded, 'others', { caps }, 1)).reasons, ['unsure']);
     await Promise.all([...tabs.slice(1), reloaded].map((tab) => tab.close()));
   });
 
   test('no two tabs spend the last cent', async () => {
-    // What one request may cost at most: as many tokens as its body has bytes, and as its answer may have.
+    // The most that a request may cost: a token for each byte of its body, and max_tokens of the answer.
     const { body } = await ask(page, 'measure', { max_tokens: 100 }, 1);
     const most = (new TextEncoder().encode(body).length + 1 + 100) * 1e-6;
     const price = { prompt_usd_per_million: 1, completion_usd_per_million: 1, as_of: '2026-11-24' };
@@ -67,7 +67,7 @@ describe('spending', LIMIT, () => {
     await tabs[1].close();
   });
 
-  test('where it cannot be kept nothing is sent, but without caps', async () => {
+  test('without storage nothing is sent, unless there are no caps', async () => {
     const tab = await anotherTab();
     await tab.evaluate(() => (indexedDB.open = () => { throw new Error('no room'); }));
     assert.deepEqual((await ask(tab, 'unknown', { caps: { requests_per_minute: 10 } }, 2)).reasons, ['spending-unknown', 'spending-unknown']);
@@ -79,7 +79,7 @@ describe('spending', LIMIT, () => {
 
 /** Runs in the page. */
 function inPage({ local, url }) {
-  /** Asks so many questions at once; why each answer is the one it is, and what they cost. */
+  /** Asks so many questions at once; gives the reasons of the answers, and their cost. */
   globalThis.spend = async (model, remote, asks) => {
     const triage = await cascade({ local, remote: { baseURL: url, model, retries: 0, ...remote }, policy: { threshold: 1, privacy: 'allow' } });
     let body;

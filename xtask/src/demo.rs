@@ -41,7 +41,7 @@ pub fn check(project: &Project) -> Result<ExitCode> {
     let (_running, url) = start_remote(project)?;
     let server = Server::start(project, Port::Exact(0), Some(Remote { url, key: None, model: "default".into() }))?;
     let status = program("node", &project.root)
-        .arg(project.web_tests().join("check.mjs"))
+        .arg(project.web_tests().join("demo-smoke.mjs"))
         .arg(server.address())
         .env("CHROMIUM", chromium)
         .stdout(Stdio::inherit())

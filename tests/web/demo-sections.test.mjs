@@ -1,12 +1,13 @@
-// The demo page's other sections, each with a model of its own.
+// End-to-end tests of the demo page's sections for other models: personal data, files, speech and pictures.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
 import { launchOptions } from './browser.mjs';
+import { assertClean, assertControlsNamed, openDemo } from './demo.mjs';
 import { goldenBytes, goldenJson } from './golden.mjs';
-import { LIMIT } from './package_page.mjs';
+import { LIMIT } from './package-page.mjs';
 import { startServer } from './server.mjs';
 
 const ended = (page, id) => page.waitForFunction((id) => ['done', 'error'].includes(document.getElementById(id).dataset.state), id, LIMIT);
@@ -18,7 +19,7 @@ describe('the demo page\'s other models', LIMIT, () => {
   let pages = [];
   before(async () => {
     const options = launchOptions('none');
-    // A microphone that hears a beep, and is allowed.
+    // A fake microphone that plays a beep, with permission granted.
     browser = await chromium.launch({ ...options, args: [...options.args, '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'] });
     server = await startServer();
   });
@@ -31,24 +32,11 @@ describe('the demo page\'s other models', LIMIT, () => {
     pages = [];
   });
 
-  async function open({ missing, ...options } = {}) {
-    const context = await browser.newContext(options);
-    if (missing) await context.route(missing, (route) => route.fulfill({ status: 404, body: 'not there' }));
-    const page = await context.newPage();
+  async function open(options) {
+    const page = await openDemo(browser, server, { limit: 0, device: 'wasm' }, options);
     pages.push(page);
-    Object.assign(page, { errors: [], requested: [] });
-    page.on('console', (message) => message.type() === 'error' && page.errors.push(message.text()));
-    page.on('pageerror', (error) => page.errors.push(String(error)));
-    context.on('request', (request) => page.requested.push(request.url()));
-    await page.goto(`${server.url}/?limit=0&device=wasm`);
     await page.waitForFunction(() => document.getElementById('pictures').dataset.state === 'idle');
     return page;
-  }
-
-  /** Nothing was complained of, and nobody else was asked. */
-  function assertClean(page) {
-    const foreign = page.requested.filter((address) => !/^(data|blob):/.test(address) && !address.startsWith(server.url));
-    assert.deepEqual([page.errors, foreign], [[], []]);
   }
 
   test('nothing is fetched before it is used', async () => {
@@ -57,7 +45,7 @@ describe('the demo page\'s other models', LIMIT, () => {
     assertClean(page);
   });
 
-  test('personal data is marked with what it is', async () => {
+  test('personal data is highlighted with its kind', async () => {
     const page = await open();
     const [{ text, entities }] = goldenJson('tasks/personal_data.json');
     await page.fill('#personal-text', text);
@@ -75,15 +63,15 @@ describe('the demo page\'s other models', LIMIT, () => {
 
     await page.fill('#personal-text', '<b>The rain</b> began.');
     await page.click('#personal button');
-    await page.waitForFunction(() => /Nothing personal/.test(document.querySelector('#personal [role=status]').textContent));
+    await page.waitForFunction(() => /No personal data/.test(document.querySelector('#personal [role=status]').textContent));
     assert.equal(await page.innerText('#personal .marked'), '<b>The rain</b> began.');
     await page.fill('#personal-text', ' ');
     await page.click('#personal button');
-    assert.match(await status(page, 'personal'), /nothing to look through/);
+    assert.match(await status(page, 'personal'), /There is no text yet/);
     assertClean(page);
   });
 
-  test('a file is told, chosen or dropped, whatever its name says', async () => {
+  test('a file is classified by content, chosen or dropped, whatever its name', async () => {
     const page = await open();
     await page.setInputFiles('#files input', { name: 'holiday.jpg', mimeType: 'image/jpeg', buffer: goldenBytes('tasks/files/python.py') });
     await ended(page, 'files');
@@ -101,14 +89,14 @@ describe('the demo page\'s other models', LIMIT, () => {
     assertClean(page);
   });
 
-  test('speech in a file is drawn on a time line and told', async () => {
+  test('speech in a file is drawn on a time line and described', async () => {
     const page = await open();
     const buffer = Buffer.from(await (await fetch(`${server.url}/bench/samples/speech/test.wav`)).arrayBuffer());
     await page.setInputFiles('#voice input', { name: 'test.wav', mimeType: 'audio/wav', buffer });
     await ended(page, 'voice');
     const [{ spans }] = goldenJson('tasks/speech.json').cases;
     const count = spans.recording.length;
-    assert.match(await status(page, 'voice'), new RegExp(`^Somebody speaks for \\d+\\.\\d s, in ${count} stretches, in 60\\.0 s of sound`));
+    assert.match(await status(page, 'voice'), new RegExp(`^\\d+\\.\\d s of speech, in ${count} segments, in 60\\.0 s of sound`));
     assert.deepEqual([await page.locator('#voice rect').count(), await page.locator('#voice li').count()], [count, count]);
     assert.match(await page.getAttribute('#voice svg', 'aria-label'), /speech from 0\.0 s to 2\.0 s,/);
 
@@ -118,7 +106,7 @@ describe('the demo page\'s other models', LIMIT, () => {
     assertClean(page);
   });
 
-  test('the microphone is heard until it is stopped', async () => {
+  test('the microphone is recorded until it is stopped', async () => {
     const page = await open();
     await page.click('#voice button');
     await page.waitForFunction(() => parseFloat(document.querySelector('#voice [role=timer]').textContent) > 0.5);
@@ -130,7 +118,7 @@ describe('the demo page\'s other models', LIMIT, () => {
     assertClean(page);
   });
 
-  test('a picture is read, with boxes round its lines', async () => {
+  test('a picture is read, with boxes around its lines', async () => {
     const page = await open();
     await page.click('#pictures button');
     await ended(page, 'pictures');
@@ -145,7 +133,7 @@ describe('the demo page\'s other models', LIMIT, () => {
     assert.match(await status(page, 'pictures'), /cannot be decoded/);
   });
 
-  test('a model that is not there is told of plainly, and the others work', async () => {
+  test('a missing model is reported, and works once it is there', async () => {
     const page = await open({ missing: '**/models/magika/**' });
     const choose = () => page.setInputFiles('#files input', { name: 'a.py', mimeType: 'text/plain', buffer: goldenBytes('tasks/files/python.py') });
     await choose();
@@ -166,9 +154,6 @@ describe('the demo page\'s other models', LIMIT, () => {
       await page.keyboard.press('Tab');
     }
     assert.deepEqual([...reached], ['personal textarea', 'personal button', 'files input', 'voice input', 'voice button', 'pictures input', 'pictures button', ...[...reached].slice(7)]);
-    const cdp = await page.context().newCDPSession(page);
-    const { nodes } = await cdp.send('Accessibility.getFullAXTree');
-    const controls = nodes.filter(({ ignored, role, properties }) => !ignored && role.value !== 'RootWebArea' && properties?.some(({ name, value }) => name === 'focusable' && value.value));
-    assert.deepEqual(controls.filter(({ name }) => !name?.value).map(({ role }) => role.value), []);
+    await assertControlsNamed(page);
   });
 });

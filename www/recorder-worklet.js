@@ -1,4 +1,4 @@
-// Runs in the thread of the sound: hands every block on, as it comes.
+// Audio worklet: posts every block of samples to the page.
 registerProcessor(
   'recorder',
   class extends AudioWorkletProcessor {

@@ -1,30 +1,30 @@
-// The inputs of tests/golden/onnx, whose README says how they are kept, as models take them.
+// Reader of the golden inputs in tests/golden/onnx (their README describes the format), as inputs of models.
 
 const GOLDEN = '/bench/golden/';
 const SAMPLES = '/bench/samples/';
 const SCANS = ['page.png', 'text.png'];
 const FRAME = 512;
 const CONTEXT = 64;
-/** What stands before the samples of the one file there is, which is checked by digest when it is fetched. */
+/** The bytes before the samples of the one file, whose digest is checked when it is downloaded. */
 const WAV_HEADER = 44;
 
 const READ = { U8: Uint8Array, U16: Uint16Array, I32: Int32Array, I64: BigInt64Array, F32: Float32Array };
 const WIDENED = { int32: (data) => Int32Array.from(data), int64: (data) => BigInt64Array.from(data, BigInt) };
 
 /**
- * The inputs of every case, in their order: for each a record from ports to { type, data, dims }.
+ * The inputs of every case in order: a record from port to { type, data, dims } for each.
  *
  * @param {string} name of the golden file
  * @param {Record<string, string>} types of the ports
  */
 export async function cases(name, types) {
-  const kept = new Map();
+  const stored = new Map();
   for (const [key, value] of await safetensors(`${GOLDEN}${name}.safetensors`)) {
     const [number, kind, port] = key.split('/');
-    if (!kept.has(number)) kept.set(number, {});
-    if (port in types) (kept.get(number)[port] ??= {})[kind] = value;
+    if (!stored.has(number)) stored.set(number, {});
+    if (port in types) (stored.get(number)[port] ??= {})[kind] = value;
   }
-  const inOrder = [...kept].sort(([a], [b]) => a.localeCompare(b));
+  const inOrder = [...stored].sort(([a], [b]) => a.localeCompare(b));
   return Promise.all(
     inOrder.map(async ([, ports]) => {
       const given = Object.entries(ports).map(async ([port, value]) => [port, await input(value, types[port])]);
@@ -33,19 +33,19 @@ export async function cases(name, types) {
   );
 }
 
-async function input(kept, type) {
-  if (kept.in) {
-    const { data, dims } = kept.in;
+async function input(stored, type) {
+  if (stored.in) {
+    const { data, dims } = stored.in;
     return { type, data: data instanceof Uint16Array ? WIDENED[type](data) : data, dims };
   }
-  if (kept.speech) return frames(...kept.speech.data);
-  const width = kept.width?.data[0] ?? 0;
-  if (kept.scan) return normalised(await cut(...kept.scan.data), width);
-  const { data, dims } = kept.pixels;
+  if (stored.speech) return frames(...stored.speech.data);
+  const width = stored.width?.data[0] ?? 0;
+  if (stored.scan) return normalised(await cut(...stored.scan.data), width);
+  const { data, dims } = stored.pixels;
   return normalised({ pixels: data, height: dims[0], width: dims[1] }, width);
 }
 
-/** Frames of the speech from the sample `first` on, with the samples before each. */
+/** `count` frames of the speech from sample `first` on, each with its context: the samples before it. */
 async function frames(first, count) {
   const samples = new Int16Array(await bytesOf(`${SAMPLES}speech/test.wav`), WAV_HEADER);
   const size = CONTEXT + FRAME;
@@ -57,7 +57,7 @@ async function frames(first, count) {
   return { type: 'float32', data, dims: [count, size] };
 }
 
-/** A piece of a photographed page. */
+/** A crop of a photographed page. */
 async function cut(page, x, y, width, height, repeated, turned) {
   const photograph = await scan(SCANS[page]);
   const [rows, columns] = [height * repeated, width * repeated];
@@ -68,7 +68,7 @@ async function cut(page, x, y, width, height, repeated, turned) {
   return { pixels: turned ? pixels.reverse() : pixels, height: rows, width: columns };
 }
 
-/** A grey picture's pixels. */
+/** The pixels of a greyscale picture. */
 const scan = once(async (name) => {
   const blob = new Blob([await bytesOf(`${SAMPLES}scans/${name}`)]);
   const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none' });
@@ -78,7 +78,7 @@ const scan = once(async (name) => {
   return { pixels: Uint8Array.from({ length: bitmap.width * bitmap.height }, (_, i) => data[4 * i]), width: bitmap.width };
 });
 
-/** A picture as the models of PP-OCR take it, with nothing to the right of it up to `least`. */
+/** A picture normalised for PP-OCR's models, padded on the right to at least `least` columns. */
 function normalised({ pixels, height, width }, least) {
   const channels = pixels.length / (height * width);
   const columns = Math.max(width, least);
@@ -104,11 +104,11 @@ async function safetensors(address) {
 
 const bytesOf = once(async (address) => {
   const response = await fetch(address);
-  if (!response.ok) throw new Error(`${address} answered ${response.status}.`);
+  if (!response.ok) throw new Error(`${address} answered ${response.status}, expected 200`);
   return response.arrayBuffer();
 });
 
-/** `make`, which is asked for each name only once. */
+/** `make`, memoised by name. */
 function once(make) {
   const made = new Map();
   return (name) => {

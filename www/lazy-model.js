@@ -1,13 +1,14 @@
-import { errorWords, excerpt, megabytes } from './words.js';
+// A model that is loaded when it is first used, and the file input that several sections share.
+import { errorWords, excerpt, megabytes } from './text.js';
 
 /**
- * A model that is loaded when it is first used, in a section of the page that tells what happens: in its
- * `data-state` ('idle', 'loading', 'working', 'done' or 'error') and in its line of status.
+ * A model of one section of the page. The section shows the state, in its `data-state` ('idle', 'loading', 'working',
+ * 'done' or 'error') and in its status line.
  */
-export class Lazy {
+export class LazyModel {
   #loaded;
   #device;
-  #turn = 0;
+  #call = 0;
 
   /**
    * @param {HTMLElement} section
@@ -21,27 +22,27 @@ export class Lazy {
   }
 
   /**
-   * Runs `work` with the model, and says what it returns. One that another overtakes is forgotten.
+   * Runs `work` with the model, and shows the words it returns. The result of an earlier call is dropped.
    *
    * @param {(model: object, isCurrent: () => boolean) => Promise<string>} work
    */
   async use(work) {
-    const turn = ++this.#turn;
-    const isCurrent = () => turn === this.#turn;
+    const call = ++this.#call;
+    const isCurrent = () => call === this.#call;
     try {
       const model = await this.#load(isCurrent);
       if (!isCurrent()) return;
-      this.tell('working', 'Reading…');
+      this.show('working', 'Running…');
       const words = await work(model, isCurrent);
-      if (isCurrent()) this.tell('done', `${words} On ${model.device.kind === 'webgpu' ? 'WebGPU' : 'the CPU'}; nothing left this device.`);
+      if (isCurrent()) this.show('done', `${words} On ${model.device.kind === 'webgpu' ? 'WebGPU' : 'the CPU'}; nothing left this device.`);
     } catch (error) {
       if (!isCurrent()) return;
       const { heading, message } = errorWords(error);
-      this.tell('error', `${heading} ${excerpt(message)}`);
+      this.show('error', `${heading} ${excerpt(message)}`);
     }
   }
 
-  tell(state, words) {
+  show(state, words) {
     this.section.dataset.state = state;
     this.status.classList.toggle('wrong', state === 'error');
     this.status.textContent = words;
@@ -51,9 +52,9 @@ export class Lazy {
     const device = document.getElementById('device').value;
     if (this.#loaded === undefined || this.#device !== device) {
       const old = this.#loaded;
-      this.tell('loading', 'Looking for the model…');
+      this.show('loading', 'Looking for the model…');
       const progress_callback = (info) => {
-        if (info.status === 'progress_total' && isCurrent()) this.tell('loading', `Loading the model: ${megabytes(info.loaded)} of ${megabytes(info.total)}.`);
+        if (info.status === 'progress_total' && isCurrent()) this.show('loading', `Loading the model: ${megabytes(info.loaded)} of ${megabytes(info.total)}.`);
       };
       this.#device = device;
       this.#loaded = this.open({ device, progress_callback });
@@ -63,14 +64,14 @@ export class Lazy {
     try {
       return await loading;
     } catch (error) {
-      // The next use tries again.
+      // The next call tries again.
       if (this.#loaded === loading) this.#loaded = undefined;
       throw error;
     }
   }
 }
 
-/** Hands the files that are chosen in `section`'s field, or dropped on it, to `take`. */
+/** Calls `take` with each file that is chosen in `section`'s input, or dropped on it. */
 export function onFile(section, take) {
   const field = section.querySelector('input[type=file]');
   field.addEventListener('change', () => {

@@ -1,14 +1,17 @@
-import { hostOf } from './words.js';
+// The form for the remote model: its address, and the user's permission to use it.
+import { hostOf } from './text.js';
 
 /**
- * The remote and the user's leave to use it. Nothing is sent while the switch is off, and the address
- * cannot be changed while it is on: leave is given for one address.
+ * Nothing is sent while the switch is off, and the address cannot be changed while it is on: permission is given for one
+ * address.
  */
-export class Remote {
-  /** @param {() => void} switched Told when it was turned on or off. */
-  constructor(form, switched) {
+export class RemoteForm {
+  /** Called after the remote was turned on or off. */
+  onSwitch = () => undefined;
+
+  constructor(form) {
     const { on, address, model, token } = form.elements;
-    Object.assign(this, { on, address, model, token, switched });
+    Object.assign(this, { on, address, model, token });
     this.words = form.querySelector('#remote-words');
     this.problem = form.querySelector('#address-problem');
     this.details = form.querySelector('details');
@@ -18,19 +21,19 @@ export class Remote {
     this.#describe();
   }
 
-  /** Fills in what the page's server or its address offers; it stays off. */
+  /** Fills in an address and a model; the remote stays off. */
   offer({ baseURL, model }) {
     if (baseURL) this.address.value = baseURL;
     if (model) this.model.value = model;
     this.#describe();
   }
 
-  /** Whether an address is the page's own server's; a link may turn on no other. */
+  /** Whether the address is of the page's own origin; a link may turn on no other. */
   get isOwn() {
     return this.#url()?.origin === location.origin;
   }
 
-  /** The remote as `cascade` wants it; undefined while it is off. */
+  /** The options for `cascade`; undefined while the remote is off. */
   get options() {
     if (!this.on.checked) return undefined;
     return {
@@ -40,26 +43,26 @@ export class Remote {
     };
   }
 
-  /** Whom the messages go to, in a word. */
+  /** A short name of the server that messages go to. */
   get host() {
     return this.#url() ? hostOf(this.address.value.trim(), location.href) : 'the remote';
   }
 
-  /** Turns it on, if there is an address, or off; and tells. */
+  /** Turns it on, if the address is valid, or off; then calls `onSwitch`. */
   turn(on) {
     const wrong = on && this.#url() === undefined;
     this.set(on && !wrong);
     this.address.setAttribute('aria-invalid', wrong);
-    this.problem.textContent = wrong ? 'Give the address of a remote first: one that begins with https://, http:// or /.' : '';
+    this.problem.textContent = wrong ? 'Enter the address of a remote model first; it must begin with https://, http:// or /.' : '';
     if (wrong) {
       this.details.open = true;
       this.address.focus();
     } else {
-      this.switched();
+      this.onSwitch();
     }
   }
 
-  /** Shows it on or off. */
+  /** Sets the switch without calling `onSwitch`. */
   set(on) {
     this.on.checked = this.address.readOnly = this.model.readOnly = on;
     this.#describe();
@@ -81,7 +84,7 @@ export class Remote {
     const open = url?.protocol === 'http:' && !loopback ? ' The connection is not encrypted.' : '';
     const through = this.isOwn ? ' The server of this page may pass them on.' : '';
     this.words.textContent = this.on.checked
-      ? `On: messages below the threshold are sent to ${this.host}, without the personal data that is found in them.${through}${open}`
+      ? `On: messages below the threshold are sent to ${this.host}, after the personal data found in them is removed.${through}${open}`
       : `Off: nothing is sent.${open}`;
   }
 }

@@ -1,78 +1,76 @@
+// The usage ledger as charts and text: routes, energy, risk and drift; and as files to save.
 import { bars, curve, ranges } from './chart.js';
-import { count, many, percent } from './words.js';
+import { $ } from './dom.js';
+import { count, many, percent } from './text.js';
 
-const $ = (id) => document.getElementById(id);
 const dates = new Intl.DateTimeFormat('en-GB', { dateStyle: 'short', timeStyle: 'short' });
 const digits = new Intl.NumberFormat('en-GB', { maximumSignificantDigits: 2 });
-/** As many bars as can be told apart. */
-const MOST_BARS = 48;
+/** More bars than this could not be seen apart. */
+const MAX_BARS = 48;
 
-/** What answers have taken: the page's ledger as three charts, a line about the texts, and files of it. */
-export class Books {
-  #turn = 0;
-  #summary;
+export class UsageView {
+  #call = 0;
 
-  /** @param {() => object | undefined} cascade The one in use. */
+  /** @param {() => object | undefined} cascade Gives the cascade in use. */
   constructor(cascade) {
     this.cascade = cascade;
-    const save = (id, kind, name, words) => $(id).addEventListener('click', async () => download(await words(this.cascade().ledger), kind, name));
-    save('books-csv', 'text/csv', 'pilot-light.csv', (ledger) => ledger.toCSV());
-    save('books-json', 'application/json', 'pilot-light.json', (ledger) => ledger.toJSON());
-    $('books-clear').addEventListener('click', async () => {
+    const save = (id, type, name, content) => $(id).addEventListener('click', async () => download(await content(this.cascade().ledger), type, name));
+    save('usage-csv', 'text/csv', 'pilot-light.csv', (ledger) => ledger.toCSV());
+    save('usage-json', 'application/json', 'pilot-light.json', (ledger) => ledger.toJSON());
+    $('usage-clear').addEventListener('click', async () => {
       await this.cascade().ledger.clear();
       await this.draw();
     });
   }
 
-  /** Reads the ledger and draws it; one that is overtaken by another is forgotten. */
+  /** Reads the ledger and draws it. The result of an earlier call is dropped. */
   async draw() {
-    const turn = ++this.#turn;
+    const call = ++this.#call;
     const summary = await this.cascade()?.ledger.summary();
-    if (turn !== this.#turn || summary === undefined) return;
-    this.#summary = summary;
-    for (const id of ['books-csv', 'books-json', 'books-clear']) $(id).disabled = summary.spans.length === 0;
-    $('books').dataset.answers = summary.total.local.tally.answers + summary.total.remote.tally.answers;
+    if (call !== this.#call || summary === undefined) return;
+    for (const id of ['usage-csv', 'usage-json', 'usage-clear']) $(id).disabled = summary.spans.length === 0;
+    $('usage').dataset.answers = summary.total.local.tally.answers + summary.total.remote.tally.answers;
     this.#routes(summary);
     this.#energy(summary);
-    $('books-watch').textContent = watchWords(summary);
-    $('books-kept').textContent = keptWords(summary);
+    $('usage-drift').textContent = driftWords(summary);
+    $('usage-storage').textContent = storageWords(summary);
   }
 
   #routes({ total, spans }) {
-    const shown = spans.slice(-MOST_BARS);
+    const shown = spans.slice(-MAX_BARS);
     const pieces = ({ local, remote }) => [['stayed', local.tally.answers - local.tally.degraded], ['unsure', local.tally.degraded], ['left', remote.tally.answers]];
     const { local, remote } = total;
     const words = `${many(local.tally.answers, 'answer')} came from here, ${count(local.tally.degraded)} of them unsure, and ${count(remote.tally.answers)} from elsewhere.`;
     const ends = shown.length > 0 ? [dates.format(shown[0].from_ms), dates.format(shown.at(-1).from_ms)] : ['', ''];
-    bars($('books-routes'), { words: `Answers over time, by where they came from. ${words}`, bars: shown.map(({ routes }) => ({ pieces: pieces(routes) })), ends });
-    $('books-routes-words').textContent = words;
+    bars($('usage-routes'), { words: `Answers over time, by where they came from. ${words}`, bars: shown.map(({ routes }) => ({ pieces: pieces(routes) })), ends });
+    $('usage-routes-words').textContent = words;
   }
 
   #energy({ total, without, basis }) {
     const { local, remote, checks } = total;
     const here = sum(local.energy_j.local, remote.energy_j.local);
     const there = sum(local.energy_j.remote, remote.energy_j.remote, checks.energy_j.remote);
-    const row = (name, label, { low, high }) => ({ name, label, low, high, told: high > 0 ? range(low, high) : 'nothing' });
+    const row = (name, label, { low, high }) => ({ name, label, low, high, caption: high > 0 ? range(low, high) : 'nothing' });
     const rows = [row('stayed', 'With both, here', here), row('left', 'With both, elsewhere', there), ...(without ? [row('unsure', 'If all were asked elsewhere', without.energy_j)] : [])];
-    const chart = $('books-energy');
+    const chart = $('usage-energy');
     chart.toggleAttribute('hidden', here.high === 0);
-    if (here.high > 0) ranges(chart, { words: `Energy. ${rows.map(({ label, told }) => `${label}: ${told}`).join('. ')}.`, rows, unit: joules });
-    $('books-energy-words').textContent = costWords(total, without);
-    $('books-local').textContent = `Here: ${basis.local.boundary}. From ${basis.local.source}.`;
-    $('books-remote').textContent = `Elsewhere: ${basis.remote.boundary}. From ${basis.remote.source}.`;
+    if (here.high > 0) ranges(chart, { words: `Energy. ${rows.map(({ label, caption }) => `${label}: ${caption}`).join('. ')}.`, rows, unit: joules });
+    $('usage-energy-words').textContent = costWords(total, without);
+    $('usage-local').textContent = `Here: ${basis.local.boundary}. From ${basis.local.source}.`;
+    $('usage-remote').textContent = `Elsewhere: ${basis.remote.boundary}. From ${basis.remote.source}.`;
   }
 
   /**
-   * Draws what other thresholds would bring.
+   * Draws the risk-coverage curve of the sample messages: the error rate for each share that stays.
    *
-   * @param {{ confidence: number, correct: boolean | undefined }[]} examples Of one that was sent it is not known what would have been answered here.
+   * @param {{ confidence: number, correct: boolean | undefined }[]} examples `correct` is undefined where the local answer is not known, because the message was sent at once.
    * @param {number} threshold
    */
-  risk(examples, threshold) {
+  drawRisk(examples, threshold) {
     const points = riskCoverage(examples);
-    $('books-risk').toggleAttribute('hidden', points.length < 2);
+    $('usage-risk').toggleAttribute('hidden', points.length < 2);
     if (points.length < 2) {
-      $('books-risk-words').textContent = 'The sample messages have to be sorted here first.';
+      $('usage-risk-words').textContent = 'The sample messages must be sorted here first.';
       return;
     }
     const local = examples.filter(({ confidence }) => confidence >= threshold);
@@ -80,19 +78,19 @@ export class Books {
     const unknown = local.filter(({ correct }) => correct === undefined).length;
     const mark = [local.length / examples.length, local.length > 0 ? wrong / local.length : 0];
     const words = `At ${Math.round(threshold * 100)}%, ${count(local.length)} of ${count(examples.length)} stay here, and ${count(wrong)} of those ${wrong === 1 ? 'is' : 'are'} wrong${unknown > 0 ? `, not counting ${count(unknown)} that ${unknown === 1 ? 'was' : 'were'} sent` : ''}.`;
-    curve($('books-risk'), { words: `Wrong among what stays here, for the part that stays. ${words}`, points, mark, axis: 'stays here' });
-    $('books-risk-words').textContent = `${words} So few examples promise nothing: the package calibrates on yours.`;
+    curve($('usage-risk'), { words: `Error rate of what stays here, by the share that stays. ${words}`, points, mark, axis: 'stays here' });
+    $('usage-risk-words').textContent = `${words} So few examples guarantee nothing: the package calibrates on your own.`;
   }
 }
 
-/** The part that stays and the part of it that is wrong, from the strictest threshold down to where it is not known. */
+/** [coverage, risk] from the strictest threshold down to the first example whose correctness is not known. */
 export function riskCoverage(examples) {
   const sorted = [...examples].sort((a, b) => b.confidence - a.confidence);
   const unknown = sorted.findIndex(({ correct }) => correct === undefined);
   let wrong = 0;
   return sorted.slice(0, unknown < 0 ? sorted.length : unknown).flatMap(({ confidence, correct }, i) => {
     wrong += correct ? 0 : 1;
-    // No threshold divides equal ones.
+    // No threshold separates equal confidences.
     return sorted[i + 1]?.confidence === confidence ? [] : [[(i + 1) / sorted.length, wrong / (i + 1)]];
   });
 }
@@ -111,33 +109,33 @@ function joules(power) {
 }
 
 function costWords({ local, remote, checks }, without) {
-  const told = [local, remote, checks].map(({ tally }) => tally);
-  const tokens = told.reduce((sum, { total_tokens }) => sum + total_tokens, 0);
-  const usd = told.reduce((sum, tally) => sum + tally.usd, 0);
-  if (without === undefined) return 'Nothing that counts its tokens was asked elsewhere yet, so there is nothing to compare with.';
+  const tallies = [local, remote, checks].map(({ tally }) => tally);
+  const tokens = tallies.reduce((sum, { total_tokens }) => sum + total_tokens, 0);
+  const usd = tallies.reduce((sum, tally) => sum + tally.usd, 0);
+  if (without === undefined) return 'No answer from elsewhere has reported its tokens yet, so there is nothing to compare with.';
   const cost = usd > 0 ? `${tokens} tokens and $${usd.toFixed(4)}` : `${count(tokens)} tokens`;
   const all = without.usd ? ` and $${without.usd.toFixed(4)}` : '';
   const factor = without.answers / without.from;
   return `${cost} elsewhere. Had all ${many(without.answers, 'answer')} been asked there, about ${count(tokens * factor)} tokens${all}: an estimate, from ${many(without.from, 'answer')}.`;
 }
 
-/** Whether the texts are still like the examples, and how often the remote agrees, in one line. */
-function watchWords({ watch, agreement }) {
+/** The drift report, and how often the remote agrees. */
+function driftWords({ watch, agreement }) {
   const agreed = agreement === undefined ? '' : ` The remote agreed with ${count(agreement.agreed)} of ${count(agreement.checked)} sure answers that it was asked about (95%: ${percent(agreement.low)} to ${percent(agreement.high)}).`;
-  if (watch === undefined) return `This model was not calibrated, so nobody can say whether your texts are like its examples.${agreed}`;
+  if (watch === undefined) return `This model was not calibrated, so there are no examples to compare your texts with.${agreed}`;
   if (watch.answers === 0) return `No answer yet to compare with the calibration.${agreed}`;
-  const rates = `${percent(watch.deferral_rate)} of ${many(watch.answers, 'answer')} were below the threshold, where ${percent(watch.expected_deferral_rate)} were to be expected`;
-  const verdict = watch.doubtful ? 'Your texts are not like those of the calibration: what its threshold promises has become doubtful.' : 'Nothing speaks against your texts being like those of the calibration.';
+  const rates = `${percent(watch.deferral_rate)} of ${many(watch.answers, 'answer')} were below the threshold, ${percent(watch.expected_deferral_rate)} were expected`;
+  const verdict = watch.doubtful ? 'Your texts differ from those of the calibration: the guarantee of its threshold is doubtful.' : 'No sign that your texts differ from those of the calibration.';
   return `${verdict} ${rates}.${agreed}`;
 }
 
-function keptWords({ persisted, skipped_records, fault }) {
+function storageWords({ persisted, skipped_records, fault }) {
   const skipped = skipped_records > 0 ? ` ${many(skipped_records, 'record')} could not be read and ${skipped_records === 1 ? 'was' : 'were'} skipped.` : '';
-  return (persisted ? 'Kept in this browser, for this model: counts and sums, never texts.' : `Only kept until you close this page (${fault}).`) + skipped;
+  return (persisted ? 'Stored in this browser, for this model: counts and sums, never texts.' : `Stored only until you close this page (${fault}).`) + skipped;
 }
 
-function download(words, type, name) {
-  const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(new Blob([words], { type })), download: name });
+function download(content, type, name) {
+  const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(new Blob([content], { type })), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

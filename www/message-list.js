@@ -1,9 +1,9 @@
-import { showSent } from './sent.js';
-import { excerpt, fateOf, percent, routeWords } from './words.js';
+// The list of messages, one row each.
+import { showSent } from './requests-view.js';
+import { excerpt, fateOf, percent, routeWords } from './text.js';
 
-/** The sorted messages as a list, one row each. */
-export class List {
-  /** `'newest'` first, or the least `'sure'` first. */
+export class MessageList {
+  /** 'newest': newest first; 'sure': lowest confidence first. */
   order = 'newest';
 
   constructor(root, template) {
@@ -11,7 +11,7 @@ export class List {
     this.template = template;
   }
 
-  /** Shows `message` as it stands; `view` is { threshold, remoteOn }. */
+  /** Draws `message`; `view` is { threshold, remoteOn }. */
   show(message, view) {
     if (message.row === undefined) {
       message.row = this.#row(message);
@@ -20,17 +20,17 @@ export class List {
     paint(message, view);
   }
 
-  /** Puts a row that has just been answered where the order wants it. */
+  /** Moves a row that has just been answered to its position in the order. */
   place({ row }) {
     if (this.order === 'newest') return;
-    const surer = [...this.root.children].find((other) => other !== row && sureness(other) > sureness(row));
-    this.root.insertBefore(row, surer ?? null);
+    const next = [...this.root.children].find((other) => other !== row && confidence(other) > confidence(row));
+    this.root.insertBefore(row, next ?? null);
   }
 
-  /** Orders all rows anew; `messages` are in the order in which they came. */
+  /** Sorts all rows; `messages` are in the order of arrival. */
   arrange(messages) {
     const rows = messages.flatMap(({ row }) => row ?? []).reverse();
-    if (this.order === 'sure') rows.sort((a, b) => sureness(a) - sureness(b));
+    if (this.order === 'sure') rows.sort((a, b) => confidence(a) - confidence(b));
     this.root.append(...rows);
   }
 
@@ -38,20 +38,20 @@ export class List {
     const row = this.template.content.firstElementChild.cloneNode(true);
     row.dataset.id = id;
     part(row, 'kind').textContent = kind;
-    part(row, 'text').textContent = text.trim() === '' ? '(nothing but space)' : excerpt(text);
+    part(row, 'text').textContent = text.trim() === '' ? '(only white space)' : excerpt(text);
     return row;
   }
 }
 
 const part = (row, name) => row.querySelector(`[data-part=${name}]`);
 
-/** Rows without an answer count as the least sure. */
-const sureness = (row) => Number(row.dataset.confidence ?? -1);
+/** Rows without an answer sort first. */
+const confidence = (row) => Number(row.dataset.confidence ?? -1);
 
 function paint(message, { threshold, remoteOn }) {
   const { row, envelope, error, asking, host, before } = message;
   const fate = asking ? 'asking' : error ? 'none' : fateOf(envelope, threshold);
-  // Nothing but the fate depends on the threshold, and few rows change at one step of the slider.
+  // Only the fate depends on the threshold, and one step of the slider changes few rows.
   const seen = JSON.stringify([fate, remoteOn]);
   if (message.painted === envelope && message.seen === seen && !error) return;
   Object.assign(message, { painted: envelope, seen });
@@ -69,24 +69,24 @@ function paint(message, { threshold, remoteOn }) {
     });
   }
   part(row, 'label').textContent = envelope?.output.label ?? '';
-  part(row, 'confidence').textContent = envelope ? sureWords(envelope, before) : '';
+  part(row, 'confidence').textContent = envelope ? confidenceWords(envelope, before) : '';
   part(row, 'route').textContent = asking ? askingWords(message, remoteOn) : error ? errorWords(message) : routeWords(envelope, fate, host, remoteOn).join(' · ');
   const notes = [];
   if (fate === 'failed' && envelope.detail) notes.push(envelope.detail);
-  if (envelope?.truncated) notes.push('Too long for the model: only its beginning was read.');
+  if (envelope?.truncated) notes.push('Too long for the model: only the beginning was read.');
   part(row, 'note').textContent = notes.join(' ');
   if (!asking) showSent(part(row, 'sent'), message);
 }
 
-function sureWords({ route, confidence }, before) {
+function confidenceWords({ route, confidence }, before) {
   if (route === 'local') return `${percent(confidence)} sure`;
   return before ? `here: ${before}, ${percent(confidence)} sure` : `here only ${percent(confidence)} sure`;
 }
 
-/** One that was sorted before and is asked again is being sent. */
+/** A message that is asked again after it was sorted is being sent. */
 const askingWords = ({ envelope, host }, remoteOn) => (envelope && remoteOn ? `Being sent to ${host}…` : 'Being sorted…');
 
 function errorWords({ error, mayHaveLeft }) {
   if (error.kind !== 'cancelled') return `Not sorted. ${error.message}`;
-  return mayHaveLeft ? 'Stopped. It may have been on its way to the remote.' : 'Stopped before it was sorted.';
+  return mayHaveLeft ? 'Stopped. It may already have been sent to the remote.' : 'Stopped before it was sorted.';
 }

@@ -1,30 +1,30 @@
-// Runs ONNX's own tests of its operators in a page: each is a graph, with inputs and outputs as protobuf files.
+// Runner of ONNX's node tests in a page: each is a graph, with inputs and outputs as protobuf files.
+import { TYPES } from './onnx-writer.mjs';
 
 /**
- * The tests `names`, one after another, in `page`; gives what is wrong with those that fail, by their names.
+ * Runs the tests `names` in `page`, one after another; gives the reason of each failure by name.
  *
  * @returns {Promise<Record<string, string>>}
  */
 export async function runNodes(page, device, names) {
-  return page.evaluate(inPage, { device, names });
+  const types = Object.fromEntries(Object.entries(TYPES).map(([name, id]) => [id, name]));
+  return page.evaluate(inPage, { device, names, types });
 }
 
 /** Runs in the page. */
-async function inPage({ device, names }) {
+async function inPage({ device, names, types }) {
   const { model, tensor } = globalThis.pilot;
   // The tolerances of ONNX's own runner.
   const [RELATIVE, ABSOLUTE] = [1e-3, 1e-7];
-  // The types by their numbers in TensorProto.DataType.
-  const TYPES = { 1: 'float32', 2: 'uint8', 3: 'int8', 4: 'uint16', 5: 'int16', 6: 'int32', 7: 'int64', 9: 'bool', 10: 'float16', 11: 'float64', 12: 'uint32', 13: 'uint64' };
 
-  // While one model is there its engine is, and every other is loaded into that.
-  const kept = await model(`/conformance/onnx-1.22.0/node/${names[0]}/model.onnx`, { device, worker: false });
+  // An engine lives as long as one of its models: this one keeps it for all tests.
+  const first = await model(`/conformance/onnx-1.22.0/node/${names[0]}/model.onnx`, { device, worker: false });
   const wrong = {};
   for (const name of names) {
     const error = await runOne(name).catch((thrown) => String(thrown?.message ?? thrown));
     if (error) wrong[name] = error;
   }
-  await kept.dispose();
+  await first.dispose();
   return wrong;
 
   async function runOne(name) {
@@ -41,22 +41,20 @@ async function inPage({ device, names }) {
     }
   }
 
+  /** The tensors `path`_0.pb and so on. There must be exactly `count` of them, and at least one output. */
   async function tensors(path, count) {
-    return Promise.all(
-      Array.from({ length: count }, async (_, i) => {
-        const response = await fetch(`${path}_${i}.pb`);
-        return response.ok ? parse(new DataView(await response.arrayBuffer())) : undefined;
-      }),
-    );
+    const files = await Promise.all(Array.from({ length: count + 1 }, (_, i) => fetch(`${path}_${i}.pb`)));
+    const found = files.findIndex(({ ok }) => !ok);
+    if (found !== count || (count === 0 && path.endsWith('output'))) throw new Error(`there are ${found < 0 ? 'more' : found} files ${path}_N.pb, expected ${count}`);
+    return Promise.all(files.slice(0, count).map(async (file) => parse(new DataView(await file.arrayBuffer()))));
   }
 
   function compare(name, output, expected) {
-    if (expected === undefined) return undefined;
     const [is, wanted] = [output, expected].map(({ type, dims }) => `${type} [${dims}]`);
-    if (is !== wanted) return `${name} is ${is}, not ${wanted}`;
+    if (is !== wanted) return `${name} is ${is}, expected ${wanted}`;
     const [a, b] = [numbers(output), numbers(expected)];
     const at = a.findIndex((value, i) => !(Object.is(value, b[i]) || value === b[i] || Math.abs(value - b[i]) <= ABSOLUTE + RELATIVE * Math.abs(b[i])));
-    return at < 0 ? undefined : `${name} at ${at} is ${a[at]}, not ${b[at]}`;
+    return at < 0 ? undefined : `${name} at ${at} is ${a[at]}, expected ${b[at]}`;
   }
 
   function numbers({ type, data }) {
@@ -69,7 +67,7 @@ async function inPage({ device, names }) {
     return sign ? -size : size;
   }
 
-  /** A TensorProto: the fields dims 1, data_type 2, float_data 4, int32_data 5, int64_data 7, raw_data 9, double_data 10, uint64_data 11. */
+  /** Parses a TensorProto: the fields dims 1, data_type 2, float_data 4, int32_data 5, int64_data 7, raw_data 9, double_data 10, uint64_data 11. */
   function parse(view) {
     let at = 0;
     const dims = [];
@@ -105,8 +103,8 @@ async function inPage({ device, names }) {
         at = end;
       }
     }
-    const name = TYPES[type];
-    if (name === undefined) throw new Error(`JavaScript has no numbers of the type ${type}`);
+    const name = types[type];
+    if (name === undefined) throw new Error(`JavaScript has no typed array for the type ${type}`);
     const empty = tensor(name, name === 'float16' ? new Uint16Array(0) : []).data;
     const data = list.length > 0
       ? empty.constructor.from(list, name.endsWith('64') && name !== 'float64' ? BigInt : Number)

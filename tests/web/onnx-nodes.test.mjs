@@ -1,27 +1,27 @@
-// ONNX's own tests of its operators, in the browser: those that tests/conformance/onnx_node.txt says pass, on the
-// CPU and on WebGPU, where every tensor that can goes to the GPU however small it is.
+// Conformance: ONNX's node tests in a browser. Those that pass according to tests/conformance/onnx_node.txt run on the CPU and
+// on WebGPU, where every tensor that can be is on the GPU, however small.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 
-import { runNodes } from './onnx_node.mjs';
-import { openBrowser } from './package_page.mjs';
+import { runNodes } from './onnx-nodes.mjs';
+import { openBrowser } from './package-page.mjs';
 
 const LIST = readFileSync(new URL('../conformance/onnx_node.txt', import.meta.url), 'utf8');
-/** Each test with what cannot pass: nothing, WebGPU, or neither. */
+/** Each test with the devices on which it fails: 'nothing', 'webgpu' or 'both'. */
 const LISTED = LIST.split('\n').filter(Boolean).map((line) => {
   const [name, ...reason] = line.split(': ');
   return { name, fails: reason.length === 0 ? 'nothing' : reason[0] === 'webgpu' ? 'webgpu' : 'both' };
 });
-/** JavaScript has no numbers of the type bfloat16: these are run natively alone. */
+/** JavaScript has no typed array for bfloat16: these tests run only natively. */
 const inJavaScript = ({ name }) => !/bfloat16/i.test(name);
 const names = (...fails) => LISTED.filter((listed) => inJavaScript(listed) && fails.includes(listed.fails)).map(({ name }) => name);
 
-/** Tests in one page: after that many its GPU's shaders are forgotten with it. */
+/** Tests in one page: its compiled shaders are released with it. */
 const PAGE = 100;
-/** Browsers side by side: nothing here depends on the time, and each makes its shaders on one core. */
+/** Browsers in parallel: nothing here measures time, and each compiles its shaders on one core. */
 const BROWSERS = 2;
-/** Everything together, in software. */
+/** For all tests together, with WebGPU in software. */
 const LIMIT = { timeout: 40 * 60_000 };
 
 for (const [device, webgpu, passing, least] of [
@@ -33,7 +33,7 @@ for (const [device, webgpu, passing, least] of [
     before(async () => (opened = await Promise.all(Array.from({ length: BROWSERS }, () => openBrowser({ webgpu })))));
     after(() => Promise.all((opened ?? []).map((browser) => browser.close())));
 
-    test(`all ${passing.length} that are listed pass`, LIMIT, async () => {
+    test(`all ${passing.length} listed tests pass`, LIMIT, async () => {
       assert.ok(passing.length >= least);
       const left = [...passing];
       const wrong = await Promise.all(

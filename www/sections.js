@@ -1,4 +1,4 @@
-// What else small models do, each section with a model of its own, which is fetched when it is first used.
+// Entry point of the page's other sections, each with a model that is loaded when it is first used.
 import { files } from './files.js';
 import { personal } from './personal.js';
 import { pictures } from './pictures.js';

@@ -1,23 +1,30 @@
-// What becomes of a question when its general model misbehaves: one line for each case.
+// Fault injection table: the result of a question for each way in which a remote model can misbehave, one line a case.
 //
-//   serve     what the server does, request by request; the last for all further ones (faults_server.mjs)
-//   expect    the reason of each answer; 'unsure' is the remote's answer, every other the local one, flagged;
+//   serve     the server's behaviour for each request in turn; the last one for all further requests (faults-server.mjs)
+//   expect    the reason of each answer; 'unsure' is the remote's answer, every other reason the local one, flagged;
 //             'cancelled' is a rejection with that kind
-//   requests  how many requests the server gets
-//   remote, policy   options of the cascade, beside short deadlines
-//   stream    the answer is wanted in pieces; `words` is what the page is given of it, where the case is about that
-//   redactor  'hangs': it never answers; without it, there is none
-//   asks      questions, one after the other
-//   abort     when the page aborts: at once, soon, in `getToken`, in the redactor, or when the server has come so far
-//   then      how the next question ends, if that is to be tried
+//   requests  the number of requests that the server gets
+//   remote, policy   options of the cascade, in addition to the deadlines of faults.test.mjs
+//   stream    the answer is streamed; `words` is the text that the page receives, where the case is about that
+//   redactor  'hangs': it never answers; without it, there is no redactor
+//   asks      the number of questions, asked one after the other, or `together`
+//   abort     when the page aborts: at once, soon, in `getToken`, in the redactor, or when the server has reached a point
+//   then      how the next question ends, if it is asked
+//
+// Cases about time use times that pass on any machine: what must time out never answers, and what must not has far longer
+// than a request takes.
 
 const [OK, UNREACHABLE, TIMEOUT, REFUSED, INVALID] = ['unsure', 'remote-unreachable', 'remote-timeout', 'remote-refused', 'remote-invalid'];
 const ONCE = { remote: { retries: 0 } };
 const STREAM = { stream: true };
-// Short, and long enough for a request to get there on a machine that is busy.
-const SHORT = { remote: { timeout_ms: 1000, retries: 0 } };
+// A timeout in milliseconds that is long enough for a request to reach the server on a busy machine.
+const REACHED = 4000;
+const SHORT = { remote: { timeout_ms: REACHED, retries: 0 } };
 const SHORT_STREAM = { ...SHORT, ...STREAM };
-const BREAKER = { remote: { retries: 0, breaker: { failures: 2, rest_ms: 2000 } } };
+// The breaker stays open for longer than its case takes; where the case waits for it to close, for as long as it takes to ask once.
+const breaker = (rest_ms) => ({ remote: { retries: 0, breaker: { failures: 2, rest_ms } } });
+const BREAKER = breaker(3_600_000);
+const SHORT_BREAKER = breaker(8000);
 
 /** [serve, expect, requests, more]; the name is made of the first two. */
 const CASES = [
@@ -44,15 +51,15 @@ const CASES = [
 
   // Time.
   [['slow'], TIMEOUT, 1, SHORT],
-  [['slow', 'ok'], OK, 2, { remote: { timeout_ms: 1000 } }],
+  [['slow', 'ok'], OK, 2, { remote: { timeout_ms: REACHED } }],
   [['hang'], TIMEOUT, 1, SHORT],
   [['hang-in-the-body'], TIMEOUT, 1, SHORT],
   [['stream-that-stalls'], TIMEOUT, 1, { ...SHORT_STREAM, words: '{"la' }],
   [['comments-for-ever', 'ok'], INVALID, 1, STREAM],
   [['hang'], TIMEOUT, undefined, { remote: { timeout_ms: 400 }, policy: { deadline_ms: 1000 } }],
-  [['hang'], TIMEOUT, 1, { remote: { timeout_ms: 5000 }, policy: { deadline_ms: 1000 } }],
+  [['hang'], TIMEOUT, 1, { policy: { deadline_ms: REACHED } }],
 
-  // Statuses that pass.
+  // Statuses that are retried.
   ...[408, 409, 429, 500, 502, 503, 504, 529].flatMap((status) => [
     [[status], REFUSED, 3],
     [[status, 'ok'], OK, 2],
@@ -63,13 +70,13 @@ const CASES = [
   [['500', 'ok'], OK, 2, STREAM],
   [['500'], REFUSED, 1, ONCE],
 
-  // And that do not.
+  // And statuses that are not.
   ...[400, 401, 403, 404, 418, 422, 451].map((status) => [[status, 'ok'], REFUSED, 1]),
   [['204', 'ok'], INVALID, 1],
   [['redirect-here', 'ok'], REFUSED, 1],
   [['redirect-elsewhere', 'ok'], REFUSED, 1],
 
-  // What a server asks for.
+  // Retry-After.
   [['rate-limit'], REFUSED, 3],
   [['rate-limit', 'ok'], OK, 2],
   [['429-after-0', 'ok'], OK, 2],
@@ -80,13 +87,13 @@ const CASES = [
   [['429-after-past-date', 'ok'], OK, 2],
   [['429-after-nonsense', 'ok'], OK, 2],
 
-  // Replies that are none.
+  // Replies that are not valid.
   ...['malformed', 'html', 'json-as-html', 'json-as-text', 'events-as-json', 'empty', 'null', 'a-list', 'no-choices', 'empty-choices', 'not-utf-8', 'huge'].map((fault) => [[fault, 'ok'], INVALID, 1]),
   [['error-inside', 'ok'], REFUSED, 1],
   [['error-503-inside', 'ok'], OK, 2],
   [['error-503-inside'], REFUSED, 3],
 
-  // Words of the model that are no answer: those that may be repaired are, once.
+  // Content that is not an answer: where a repair is possible, it is tried once.
   ...['outside-label', 'not-json', 'wrong-type', 'array', 'empty-content', 'null-content', 'obeys-injection'].flatMap((fault) => [
     [[fault], INVALID, 2],
     [[fault, 'ok'], OK, 2],
@@ -95,7 +102,7 @@ const CASES = [
   [['outside-label', '500', 'ok'], OK, 3],
   [['500', 'outside-label', 'ok'], OK, 3],
 
-  // Streams: what was seen is not asked for again.
+  // Streams: once some of the answer was seen, there is no retry.
   [['truncate-1'], UNREACHABLE, 3, STREAM],
   [['truncate-3'], UNREACHABLE, 1, STREAM],
   [['disconnect-mid-stream'], UNREACHABLE, 1, STREAM],
@@ -115,7 +122,7 @@ const CASES = [
 
   // The breaker: two failures in a row open it, one probe closes it.
   [['500'], [REFUSED, REFUSED, 'breaker-open', 'breaker-open'], 2, { ...BREAKER, asks: 4 }],
-  [['500', '500', 'ok'], [REFUSED, REFUSED, 'breaker-open'], 2, { ...BREAKER, asks: 3, then: OK }],
+  [['500', '500', 'ok'], [REFUSED, REFUSED, 'breaker-open'], 2, { ...SHORT_BREAKER, asks: 3, then: OK }],
   [['500', 'ok', '500', 'ok'], [REFUSED, OK, REFUSED, OK], 4, { ...BREAKER, asks: 4 }],
   [['401'], [REFUSED, REFUSED, REFUSED], 3, { ...BREAKER, asks: 3 }],
   [['html'], [INVALID, INVALID, 'breaker-open'], 2, { ...BREAKER, asks: 3 }],
@@ -144,7 +151,7 @@ const CASES = [
   // The queue.
   [['ok'], [OK, OK, OK], 3, { asks: 3, together: true, policy: { max_concurrent: 1 } }],
   [['ok'], [OK, OK, 'queue-full'], 2, { asks: 3, together: true, policy: { max_concurrent: 1, max_waiting: 1 } }],
-  [['hang'], [TIMEOUT, TIMEOUT], 1, { asks: 2, together: true, remote: { timeout_ms: 5000 }, policy: { max_concurrent: 1, deadline_ms: 1000 } }],
+  [['hang'], [TIMEOUT, TIMEOUT], 1, { asks: 2, together: true, policy: { max_concurrent: 1, deadline_ms: REACHED } }],
 ];
 
 export const FAULTS = CASES.map(([serve, expect, requests, more = {}], index) => {

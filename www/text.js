@@ -1,4 +1,4 @@
-// What the page says, and the few rules behind it. Pure: it knows neither the page nor the model.
+// Text of the page: numbers, sentences and the few rules behind them. Pure functions, without DOM or model.
 
 const whole = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 });
 const parts = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 1 });
@@ -9,10 +9,10 @@ export const count = (value) => whole.format(value);
 /** `7 messages`, `1 message`. */
 export const many = (value, noun) => `${whole.format(value)} ${noun}${value === 1 ? '' : 's'}`;
 
-/** A confidence, rounded down, so that one below the threshold never reads as if it had reached it. */
+/** A confidence in percent, rounded down, so that one below the threshold never reads as if it had reached it. */
 export const percent = (confidence) => `${tenths.format(Math.floor(confidence * 1000 + 1e-6) / 10)}%`;
 
-/** A part of a whole: `7 (17.5%)`. */
+/** A share of a total: `7 (17.5%)`. */
 const share = (part, of) => `${whole.format(part)} (${parts.format((100 * part) / of)}%)`;
 
 export const megabytes = (bytes) => `${tenths.format(bytes / 1e6)} MB`;
@@ -22,19 +22,19 @@ export function duration(ms) {
   return ms < 999.5 ? `${whole.format(ms)} ms` : `${tenths.format(ms / 1000)} s`;
 }
 
-/** Where `address` leads, short enough for a row: the host, or the path on the page's own server. */
+/** A short name for `address`: its host, or its path if it is on the page's own server. */
 export function hostOf(address, base) {
   const url = new URL(address, base);
   return url.origin === new URL(base).origin ? url.pathname : url.host;
 }
 
 /**
- * What became of a message at this threshold:
- * 'stayed', sure enough;
- * 'unsure', below the threshold and not sent: it would be delegated, if it is not too long to be;
- * 'left', sent and answered by the remote;
- * 'failed', sent or tried, with no answer that can be used: the local one stands.
- * What was sent stays sent, wherever the threshold goes afterwards.
+ * The fate of a message at this threshold:
+ * 'stayed': confident enough, answered here;
+ * 'unsure': below the threshold and not sent; it would be delegated, unless it is too long;
+ * 'left': sent, and answered by the remote;
+ * 'failed': sent or tried without a usable answer; the local answer stands.
+ * What was sent stays sent when the threshold changes afterwards.
  */
 export function fateOf(envelope, threshold) {
   if (envelope.route === 'remote') return 'left';
@@ -42,21 +42,21 @@ export function fateOf(envelope, threshold) {
   return envelope.confidence < threshold ? 'unsure' : 'stayed';
 }
 
-/** Why a message that is unsure was not even meant to be sent. */
+/** The reasons for which an unsure message was never meant to be sent. */
 const UNTRIED = new Set(['no-remote', 'local-only', 'too-long']);
 
 const FAILURES = {
   'remote-unreachable': (host) => `${host} could not be reached`,
   'remote-timeout': (host) => `Sent, but ${host} did not answer in time`,
   'remote-refused': (host) => `Sent, but ${host} refused it`,
-  'remote-invalid': (host) => `Sent, but the reply of ${host} made no sense`,
-  'redactor-unavailable': () => 'Not sent, because personal data could not be looked for',
+  'remote-invalid': (host) => `Sent, but the reply of ${host} was not valid`,
+  'redactor-unavailable': () => 'Not sent, because personal data could not be searched for',
   'breaker-open': (host) => `Not sent, because ${host} failed too often`,
-  'usd-per-day': () => 'Not sent, because the money for today is spent',
+  'usd-per-day': () => 'Not sent, because the budget for today is spent',
   other: (host) => `${host} gave no answer`,
 };
 
-/** The route of a message in words, then what it cost. `host` is whom it was sent to. */
+/** The route of a message in words, then its cost. `host` names the server it was sent to. */
 export function routeWords(envelope, fate, host, remoteOn) {
   const here = duration(envelope.local_latency_ms);
   if (fate === 'stayed') return ['Stayed here', here];
@@ -68,7 +68,7 @@ export function routeWords(envelope, fate, host, remoteOn) {
   return [route, `${here} here`, ...there, ...tokens];
 }
 
-/** What the threshold promises, if it is the one that was calibrated. */
+/** The guarantee of the threshold, if it is the calibrated one. */
 export function promiseWords(calibration, threshold) {
   if (calibration?.threshold !== threshold) return '';
   const { promise, n } = calibration;
@@ -77,25 +77,25 @@ export function promiseWords(calibration, threshold) {
   return `Calibrated on ${count(n)} texts: ${what}. That holds for messages like those.`;
 }
 
-/** How many messages had which fate. */
+/** The number of messages of each fate. */
 export function tally(envelopes, threshold) {
   const fates = { stayed: 0, unsure: 0, left: 0, failed: 0 };
   for (const envelope of envelopes) fates[fateOf(envelope, threshold)] += 1;
   return { ...fates, answered: envelopes.length };
 }
 
-/** The outcome of a threshold in one sentence. */
+/** The outcome at the threshold in one sentence. */
 export function outcome({ answered, stayed, unsure, left, failed }) {
   if (answered === 0) return 'No message has been sorted yet.';
   if (stayed === answered) return answered === 1 ? 'The one message stays here.' : `All ${many(answered, 'message')} stay here.`;
-  const told = [`${share(stayed, answered)} stay${stayed === 1 ? 's' : ''} here`];
-  if (left > 0) told.push(`${share(left, answered)} left and came back with an answer`);
-  if (failed > 0) told.push(`${share(failed, answered)} got no answer from the remote`);
-  if (unsure > 0) told.push(`${share(unsure, answered)} would be delegated`);
-  return `Of ${many(answered, 'message')}, ${told.slice(0, -1).join(', ')} and ${told.at(-1)}.`;
+  const clauses = [`${share(stayed, answered)} stay${stayed === 1 ? 's' : ''} here`];
+  if (left > 0) clauses.push(`${share(left, answered)} left and came back with an answer`);
+  if (failed > 0) clauses.push(`${share(failed, answered)} got no answer from the remote`);
+  if (unsure > 0) clauses.push(`${share(unsure, answered)} would be delegated`);
+  return `Of ${many(answered, 'message')}, ${clauses.slice(0, -1).join(', ')} and ${clauses.at(-1)}.`;
 }
 
-/** The middle of `values`; undefined where there are none. */
+/** The median; undefined for no values. */
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const half = sorted.length >> 1;
@@ -104,27 +104,27 @@ export function median(values) {
 
 export const DEVICES = { webgpu: 'WebGPU', wasm: 'the CPU' };
 
-/** The device in use and why, from its report. */
+/** The device in use and the reason, from its report. */
 export function deviceWords({ kind, adapter, reason }) {
   return `Runs on ${DEVICES[kind] ?? kind}${adapter ? ` (${adapter})` : ''}. ${reason.replace(/[^.!?]$/, '$&.')}`;
 }
 
 const HEADINGS = {
   'invalid-artefact': 'The model’s files cannot be used.',
-  'invalid-input': 'This cannot be done as it was asked.',
-  'backend-unavailable': 'This device cannot be had.',
+  'invalid-input': 'The input is not valid.',
+  'backend-unavailable': 'This device is not available.',
   'device-lost': 'The device was lost.',
   unsupported: 'This model or browser is not supported.',
   internal: 'The model stopped.',
 };
 
-/** What went wrong, as a heading and the error's own words. */
+/** An error as a heading and its message. */
 export function errorWords(error) {
   const heading = HEADINGS[error?.kind] ?? 'Something went wrong.';
   return { heading, message: error?.message ?? String(error) };
 }
 
-/** Enough of `text` to tell it by; a pasted book need not be laid out. */
+/** The beginning of `text`: a pasted book need not be laid out. */
 export function excerpt(text, characters = 320) {
   if (text.length <= characters) return text;
   const start = Array.from(text.slice(0, characters)).slice(0, -1).join('');

@@ -1,8 +1,8 @@
-// The sample messages: one mixed inbox, invented for this page. The easy, the odd and the unfair, such as
-// praise that is none and honest mail that reads like a fraud, so that the model has reasons to be unsure.
+// Sample messages: one mixed inbox, invented for this page. Some are easy, some odd and some misleading, such as sarcastic
+// praise and honest mail that reads like fraud, so that the model has reasons to be unsure.
 
 /**
- * Each with what it is, by whoever invented it; its sentiment only where it plainly has one.
+ * Each with its labels by the author; `sentiment` only where it is plain.
  *
  * @type {{ kind: string, text: string, spam: string, sentiment?: string }[]}
  */

@@ -1,10 +1,10 @@
-// ONNX files, written by hand: the few fields of the format that small graphs need.
+// Writer of ONNX files: the few fields of the protobuf format that small graphs need.
 
-/** The numbers that the format has for types of numbers. */
+/** The element types by name, with their values in TensorProto.DataType. */
 export const TYPES = { float32: 1, uint8: 2, int8: 3, uint16: 4, int16: 5, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11, uint32: 12, uint64: 13 };
 
 /**
- * A model of one graph.
+ * Encodes a model with one graph.
  *
  * @param {{ inputs: object[], outputs: object[], nodes: object[], constants?: object[], opset?: number }} graph
  * Inputs and outputs are `{ name, type, dims }`, nodes `{ op, inputs, outputs, domain, ints }`, constants
@@ -31,25 +31,25 @@ export function onnx({ inputs, outputs, nodes, constants = [], opset = 17 }) {
         ...(location === undefined ? [field(9, bytes)] : [field(13, [field(1, 'location'), field(2, location)]), number(14, 1)]),
       ]),
     ),
-    ...inputs.map((port) => field(11, port_(port))),
-    ...outputs.map((port) => field(12, port_(port))),
+    ...inputs.map((port) => field(11, valueInfo(port))),
+    ...outputs.map((port) => field(12, valueInfo(port))),
   ];
   return Buffer.concat([number(1, 8), field(8, [field(1, ''), number(2, opset)]), field(8, [field(1, 'com.microsoft'), number(2, 1)]), field(7, body)]);
 }
 
-function port_({ name, type, dims }) {
+function valueInfo({ name, type, dims }) {
   const dim = (size) => field(1, [typeof size === 'number' ? number(1, size) : field(2, size)]);
   const shape = dims === undefined ? [] : [field(2, dims.map(dim))];
   return [field(1, name), field(2, [field(1, [number(1, TYPES[type]), ...shape])])];
 }
 
-/** A field of bytes: text, bytes, or other fields. */
+/** A length-delimited field: text, bytes, or other fields. */
 function field(id, content) {
   const bytes = Array.isArray(content) ? Buffer.concat(content) : Buffer.from(content);
   return Buffer.concat([varint((id << 3) | 2), varint(bytes.length), bytes]);
 }
 
-/** A field of a whole number. */
+/** A varint field. */
 function number(id, value) {
   return Buffer.concat([varint(id << 3), varint(value)]);
 }

@@ -1,28 +1,29 @@
-// Drives the page's main job once on each device, against a running server that has a remote:
+// Smoke test of the demo page: its main job once on each device, against a running server that has a remote.
 //
-//     node check.mjs ADDRESS
+//     node demo-smoke.mjs ADDRESS
 //
-// Prints one line of JSON with what it saw, and fails where something is missing. Why, is on stderr.
+// Prints one line of JSON with what it saw, and fails where something is missing; stderr says what. It waits for outcomes
+// and depends on no machine's speed: a page that still makes progress is waited for.
 import { chromium } from 'playwright-core';
 
 import { launchOptions } from './browser.mjs';
+import { openDemo, settled } from './demo.mjs';
 
 const [address] = process.argv.slice(2);
 if (!address) {
-  console.error('usage: node check.mjs ADDRESS');
+  console.error('usage: node demo-smoke.mjs ADDRESS');
   process.exit(2);
 }
 
-/** Few messages: in software, WebGPU takes seconds for each. Among them are sure and unsure ones. */
-const LIMIT = 8;
-const PATIENCE_MS = 10 * 60_000;
+/** Few messages: WebGPU in software takes seconds for each. Some of them are sure and some unsure. */
+const MESSAGES = 8;
 const WEBGPU = { wasm: 'none', webgpu: 'software' };
 
 const devices = {};
 const missing = [];
 for (const device of Object.keys(WEBGPU)) {
-  console.error(`Sorting ${LIMIT} messages on ${device}.`);
-  devices[device] = await see(device);
+  console.error(`Sorting ${MESSAGES} messages on ${device}.`);
+  devices[device] = await visit(device);
   missing.push(...lacks(devices[device], device).map((what) => `${device}: ${what}`));
 }
 console.log(JSON.stringify({ command: 'demo --check', ok: missing.length === 0, devices }));
@@ -30,17 +31,13 @@ for (const what of missing) console.error(what);
 process.exit(missing.length === 0 ? 0 : 1);
 
 /** What the page shows once it is done. */
-async function see(device) {
+async function visit(device) {
   const browser = await chromium.launch(launchOptions(WEBGPU[device]));
   try {
-    const page = await browser.newPage();
-    const errors = [];
     const replies = [];
-    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
-    page.on('pageerror', (error) => errors.push(String(error)));
-    page.on('response', (response) => response.url().endsWith('/chat/completions') && replies.push(readReply(response)));
-    await page.goto(new URL(`/?device=${device}&model=spam&remote=/v1&limit=${LIMIT}`, address).href);
-    await page.waitForFunction(() => ['done', 'error'].includes(document.body.dataset.state), undefined, { timeout: PATIENCE_MS });
+    const prepare = (page) => page.on('response', (response) => response.url().endsWith('/chat/completions') && replies.push(readReply(response)));
+    const page = await openDemo(browser, { url: new URL(address).origin }, { device, model: 'spam', remote: '/v1', limit: MESSAGES }, { prepare });
+    await settled(page);
     const shown = await page.evaluate(read);
     const delegated = shown.rows.find(({ route }) => route === 'remote');
     // The row shows the request as it was sent.
@@ -50,8 +47,9 @@ async function see(device) {
       device: shown.device,
       local: shown.rows.find(({ route, reason }) => route === 'local' && reason === 'confident'),
       delegated: delegated && { ...delegated, usage: reply?.usage },
+      reasons: shown.rows.map(({ reason }) => reason),
       totals: shown.totals,
-      errors,
+      errors: page.errors,
     };
   } catch (error) {
     return { errors: [String(error)] };
@@ -83,19 +81,20 @@ function read() {
   };
 }
 
-/** What was asked, and what it cost. */
+/** The request's body and the reply's usage. */
 async function readReply(response) {
   const { usage } = await response.json().catch(() => ({}));
   return { body: response.request().postData(), usage };
 }
 
-/** What is missing from `seen`, in words. */
-function lacks({ state, device, local, delegated, errors }, asked) {
+/** What is missing from a visit, in words. */
+function lacks({ state, device, local, delegated, reasons, totals, errors }, asked) {
   return [
-    state !== 'done' && `the page did not get done${state ? `, but '${state}'` : ''}`,
-    device?.kind !== asked && `the device was ${device?.kind ?? 'none'}: ${device?.words ?? ''}`,
-    !local && 'no message was answered here',
-    !delegated && 'no message was delegated',
+    state !== 'done' && `the page ended in state '${state ?? 'unknown'}', expected 'done'`,
+    device?.kind !== asked && `the device was ${device?.kind ?? 'unknown'}: ${device?.words ?? ''}`,
+    totals?.messages !== MESSAGES && `${totals?.messages ?? 0} messages were answered, expected ${MESSAGES}`,
+    !local && `no message was answered here, but: ${reasons}`,
+    !delegated && `no message was delegated, but: ${reasons}`,
     delegated && !(delegated.usage?.total_tokens > 0) && 'the delegated answer has no token usage',
     ...errors.map((error) => `an error in the page: ${error}`),
   ].filter(Boolean);

@@ -1,23 +1,23 @@
-// The demo page from end to end, as its visitors use it.
+// End-to-end tests of the demo page: sorting, the threshold, the remote, the ledger and accessibility.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
 import { launchOptions } from './browser.mjs';
-import { LIMIT, openBrowser } from './package_page.mjs';
+import { assertClean, assertControlsNamed, foreign, openDemo, settled } from './demo.mjs';
+import { LIMIT } from './package-page.mjs';
 import { startRemote } from './remote.mjs';
 import { startServer } from './server.mjs';
 
 const MESSAGES = 6;
 
-/** What a row shows, and all the rows of `page`, the newest first. */
+/** What the rows of `page` show, the newest first. */
 const rowsOf = (page) =>
   page.$$eval('[data-route]', (rows) =>
     rows.map(({ dataset: { route, reason, label, confidence, degraded }, innerText }) => ({ route, reason, label, confidence: Number(confidence), degraded: degraded === 'true', words: innerText })),
   );
 const figure = (page, name) => page.$eval(`#total-${name}`, (cell) => Number(cell.dataset.value));
-const settled = (page) => page.waitForFunction(() => ['done', 'error'].includes(document.body.dataset.state), undefined, LIMIT);
 const requestsOf = (page) => page.$eval('body', ({ dataset }) => Number(dataset.requests));
 
 describe('the demo page', LIMIT, () => {
@@ -46,32 +46,17 @@ describe('the demo page', LIMIT, () => {
     await Promise.all(pages.map((page) => page.context().close()));
   });
 
-  /** A page of `server`; its `errors` and the `foreign` addresses that it asked for are kept. */
-  async function open(server, query = '', options = {}) {
-    const context = await browser.newContext(options);
-    const page = await context.newPage();
+  /** A page of `server` that has sorted its messages. */
+  async function open(server, query, options) {
+    const page = await openDemo(browser, server, { limit: MESSAGES, ...query }, options);
     pages.push(page);
-    Object.assign(page, { errors: [], foreign: [] });
-    page.on('console', (message) => message.type() === 'error' && page.errors.push(message.text()));
-    page.on('pageerror', (error) => page.errors.push(String(error)));
-    context.on('request', (request) => {
-      const { protocol, origin } = new URL(request.url());
-      if (protocol !== 'data:' && protocol !== 'blob:' && origin !== server.url) page.foreign.push(request.url());
-    });
-    if (options.missing) await context.route(options.missing, (route) => route.fulfill({ status: 404, body: 'not there' }));
-    await page.goto(`${server.url}/?limit=${MESSAGES}${query}`);
     await settled(page);
     return page;
   }
 
-  /** Nothing was complained of, and nobody else was asked. */
-  function assertClean(page) {
-    assert.deepEqual([page.errors, page.foreign], [[], []]);
-  }
-
   for (const [model, labels] of [['spam', ['ham', 'spam']], ['sentiment', ['negative', 'positive']]]) {
     test(`without a remote every message is sorted here, for ${model}`, async () => {
-      const page = await open(alone, `&model=${model}`);
+      const page = await open(alone, { model });
       const threshold = Number(await page.getAttribute('body', 'data-threshold'));
       const { calibration } = await page.evaluate(async (model) => (await fetch(`/models/${model}/pilot.json`)).json(), model);
       assert.equal(threshold, calibration.threshold);
@@ -92,17 +77,17 @@ describe('the demo page', LIMIT, () => {
     });
   }
 
-  test('another threshold than the calibrated one promises nothing, and neither does a model without one', async () => {
-    const set = await open(alone, '&threshold=0.9');
+  test('a threshold other than the calibrated one guarantees nothing, nor does a model without calibration', async () => {
+    const set = await open(alone, { threshold: 0.9 });
     assert.deepEqual([await set.innerText('#promise'), await set.isVisible('#uncalibrated')], ['', true]);
-    const without = await open(alone, '', { missing: '**/models/spam/pilot.json' });
+    const without = await open(alone, {}, { missing: '**/models/spam/pilot.json' });
     assert.equal(await without.getAttribute('body', 'data-threshold'), '0.9');
     assert.deepEqual([await without.innerText('#promise'), await without.isVisible('#uncalibrated')], ['', true]);
     assertClean(set);
   });
 
-  test('with a remote it answers what is unsure, and nothing else', async () => {
-    const unsure = await open(served, '&threshold=1&remote=/v1');
+  test('the remote answers what is unsure, and nothing else', async () => {
+    const unsure = await open(served, { threshold: 1, remote: '/v1' });
     const rows = await rowsOf(unsure);
     assert.deepEqual(rows.map(({ route, reason, degraded }) => [route, reason, degraded]), rows.map(() => ['remote', 'unsure', false]));
     assert.deepEqual([rows.length, remote.requests.length, await requestsOf(unsure)], [MESSAGES, MESSAGES, MESSAGES]);
@@ -110,16 +95,16 @@ describe('the demo page', LIMIT, () => {
     assertClean(unsure);
 
     remote.forget();
-    const sure = await open(served, '&threshold=0.5&remote=/v1');
+    const sure = await open(served, { threshold: 0.5, remote: '/v1' });
     assert.deepEqual((await rowsOf(sure)).map(({ route, reason }) => `${route} ${reason}`), Array(MESSAGES).fill('local confident'));
     assert.deepEqual([remote.requests.length, await requestsOf(sure)], [0, 0]);
     assertClean(sure);
   });
 
-  test('a message that left shows what of it did, to the letter', async () => {
-    const page = await open(served, '&threshold=1&remote=/v1');
+  test('a message that was sent shows exactly what was sent', async () => {
+    const page = await open(served, { threshold: 1, remote: '/v1' });
     const sent = page.locator('[data-route=remote]', { hasText: 'Jane Doe' }).locator('.sent');
-    assert.equal(await sent.locator('pre').isVisible(), false, 'it is asked for');
+    assert.equal(await sent.locator('pre').isVisible(), false, 'shown only on request');
     await sent.locator('summary').focus();
     await page.keyboard.press('Enter');
     const body = await sent.locator('pre').innerText();
@@ -132,40 +117,42 @@ describe('the demo page', LIMIT, () => {
     assert.ok(marks.includes('[CARD_1]') && marks.includes('[EMAIL_1]'), marks.join());
     const words = await sent.innerText();
     assert.match(words, /POST http.*\/v1\/chat\/completions/);
-    assert.match(words, /Taken out before it left: .*1\s× card.*1\s× email/);
+    assert.match(words, /Removed before it was sent: .*1\s× card.*1\s× email/);
     assert.equal(await page.locator('[data-route] .sent:visible').count(), MESSAGES);
     assertClean(page);
   });
 
   test('without the redactor nothing is sent, and the page says so', async () => {
-    const page = await open(served, '&threshold=1&remote=/v1', { missing: '**/models/rampart/config.json' });
-    for (const { route, reason, words } of await rowsOf(page)) {
+    const page = await open(served, { threshold: 1, remote: '/v1' }, { missing: '**/models/rampart/config.json' });
+    const rows = await rowsOf(page);
+    assert.equal(rows.length, MESSAGES);
+    for (const { route, reason, words } of rows) {
       assert.deepEqual([route, reason], ['local', 'redactor-unavailable']);
-      assert.match(words, /Not sent, because personal data could not be looked for; local answer kept/);
+      assert.match(words, /Not sent, because personal data could not be searched for; local answer kept/);
     }
     assert.deepEqual([remote.requests.length, await requestsOf(page), await page.locator('.sent:visible').count()], [0, 0, 0]);
   });
 
   test('nothing is sent before the visitor allows it', async () => {
-    const page = await open(served, '&threshold=1');
+    const page = await open(served, { threshold: 1 });
     assert.deepEqual([remote.requests.length, await page.$eval('body', ({ dataset }) => dataset.remote)], [0, 'off']);
     await page.check('#remote-on');
     await settled(page);
-    assert.equal(remote.requests.length, 0, 'what was sorted already stays until it is sent on purpose');
+    assert.equal(remote.requests.length, 0, 'a sorted message is not sent until the user sends it');
     await page.click('#delegate');
     await page.waitForFunction((count) => document.querySelectorAll('[data-route=remote]').length === count, MESSAGES);
     assert.equal(remote.requests.length, MESSAGES);
     await page.uncheck('#remote-on');
     await settled(page);
-    await page.fill('#own-text', 'This one stays.');
-    await page.click('#own button');
+    await page.fill('#compose-text', 'This one stays.');
+    await page.click('#compose button');
     await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, MESSAGES + 1);
     assert.deepEqual([remote.requests.length, (await rowsOf(page))[0].reason], [MESSAGES, 'no-remote']);
     assertClean(page);
   });
 
-  test('the threshold can be dragged, and tells what it would delegate', async () => {
-    const page = await open(alone, '&threshold=0.5');
+  test('the threshold can be dragged, and shows what it would delegate', async () => {
+    const page = await open(alone, { threshold: 0.5 });
     const confidences = (await rowsOf(page)).map(({ confidence }) => confidence);
     const slider = await page.locator('#threshold').boundingBox();
     const middle = slider.y + slider.height / 2;
@@ -184,47 +171,47 @@ describe('the demo page', LIMIT, () => {
     assertClean(page);
   });
 
-  test("one's own text is sorted, as one message or as one a line", async () => {
+  test("the user's own text is sorted, as one message or one per line", async () => {
     const page = await open(alone);
-    await page.fill('#own-text', '<b>You have won</b>\n& a prize 🎉');
-    await page.click('#own button');
+    await page.fill('#compose-text', '<b>You have won</b>\n& a prize 🎉');
+    await page.click('#compose button');
     await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, MESSAGES + 1);
     const [own] = await rowsOf(page);
     assert.match(own.words, /<b>You have won<\/b>\s& a prize 🎉/);
-    await page.waitForFunction((label) => document.getElementById('own-result').textContent.startsWith(label), own.label);
+    await page.waitForFunction((label) => document.getElementById('compose-result').textContent.startsWith(label), own.label);
 
     await page.check('#per-line');
-    await page.fill('#own-text', 'one\n\ntwo\nthree');
-    await page.click('#own button');
+    await page.fill('#compose-text', 'one\n\ntwo\nthree');
+    await page.click('#compose button');
     await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, MESSAGES + 4);
-    assert.match(await page.innerText('#own-result'), /^3 messages: /);
+    assert.match(await page.innerText('#compose-result'), /^3 messages: /);
 
-    await page.click('#own button');
-    assert.match(await page.innerText('#own-result'), /nothing to sort/);
+    await page.click('#compose button');
+    assert.match(await page.innerText('#compose-result'), /nothing to sort/);
     assertClean(page);
   });
 
-  test('what it took is drawn, in words as well, and found again when the page is loaded again', async () => {
-    const page = await open(served, '&threshold=0.9&remote=/v1');
-    const answers = (count) => page.waitForFunction((count) => document.getElementById('books').dataset.answers === String(count), count);
+  test('usage is drawn, with text, and persists when the page is loaded again', async () => {
+    const page = await open(served, { threshold: 0.9, remote: '/v1' });
+    const answers = (count) => page.waitForFunction((count) => document.getElementById('usage').dataset.answers === String(count), count);
     await answers(MESSAGES);
     const routes = (await rowsOf(page)).map(({ route }) => route);
     const remotes = routes.filter((route) => route === 'remote').length;
     assert.ok(remotes > 0 && remotes < MESSAGES, routes.join());
-    assert.match(await page.innerText('#books-routes-words'), new RegExp(`^${MESSAGES - remotes} answers came from here.* ${remotes} from elsewhere`));
+    assert.match(await page.innerText('#usage-routes-words'), new RegExp(`^${MESSAGES - remotes} answers came from here.* ${remotes} from elsewhere`));
     for (const chart of ['routes', 'risk', 'energy']) {
-      assert.ok((await page.locator(`#books-${chart} :is(rect, polyline)`).count()) > 0, `${chart} is drawn`);
-      assert.ok((await page.getAttribute(`#books-${chart}`, 'aria-label')).length > 40, `${chart} is told`);
+      assert.ok((await page.locator(`#usage-${chart} :is(rect, polyline)`).count()) > 0, `${chart} is drawn`);
+      assert.ok((await page.getAttribute(`#usage-${chart}`, 'aria-label')).length > 40, `${chart} has a text`);
     }
-    assert.match(await page.innerText('#books-energy-words'), new RegExp(`Had all ${MESSAGES} answers been asked there`));
-    assert.match(await page.innerText('#books-watch'), /calibrat/);
-    const [file] = await Promise.all([page.waitForEvent('download'), page.click('#books-csv')]);
+    assert.match(await page.innerText('#usage-energy-words'), new RegExp(`Had all ${MESSAGES} answers been asked there`));
+    assert.match(await page.innerText('#usage-drift'), /calibrat/);
+    const [file] = await Promise.all([page.waitForEvent('download'), page.click('#usage-csv')]);
     assert.equal(file.suggestedFilename(), 'pilot-light.csv');
 
     await page.reload();
     await settled(page);
     await answers(2 * MESSAGES);
-    await page.click('#books-clear');
+    await page.click('#usage-clear');
     await answers(0);
     assertClean(page);
   });
@@ -232,15 +219,15 @@ describe('the demo page', LIMIT, () => {
   test('it goes on when the remote is gone', async (t) => {
     const fleeting = await startRemote();
     t.after(() => fleeting.stop());
-    const page = await open(alone, '&threshold=1');
-    // The address of one's own model, typed in.
+    const page = await open(alone, { threshold: 1 });
+    // The address of the user's own model, typed in.
     await page.click('#remote summary');
     await page.fill('#remote-address', fleeting.url);
     await page.check('#remote-on');
     await settled(page);
     const sortOwn = async (text, count) => {
-      await page.fill('#own-text', text);
-      await page.click('#own button');
+      await page.fill('#compose-text', text);
+      await page.click('#compose button');
       await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, count);
       return (await rowsOf(page))[0];
     };
@@ -249,27 +236,27 @@ describe('the demo page', LIMIT, () => {
     assert.deepEqual(page.errors, []);
 
     await fleeting.stop();
-    const kept = await sortOwn('And of this?', MESSAGES + 2);
-    assert.deepEqual([kept.route, kept.reason, kept.degraded], ['local', 'remote-unreachable', true]);
-    assert.match(kept.words, /could not be reached; local answer kept/);
+    const after = await sortOwn('And of this?', MESSAGES + 2);
+    assert.deepEqual([after.route, after.reason, after.degraded], ['local', 'remote-unreachable', true]);
+    assert.match(after.words, /could not be reached; local answer kept/);
     assert.equal(await page.$eval('body', ({ dataset }) => dataset.state), 'done');
-    // The browser itself notes the request that failed.
+    // The browser itself logs the request that failed.
     assert.deepEqual(page.errors.filter((error) => !/ERR_CONNECTION_REFUSED/.test(error)), []);
-    assert.deepEqual(page.foreign.filter((address) => !address.startsWith(fleeting.url)), []);
+    assert.deepEqual(foreign(page).filter((address) => !address.startsWith(fleeting.url)), []);
   });
 
-  test('a model that is not there is told of, and can be tried again', async () => {
-    const page = await open(alone, '', { missing: '**/models/spam/config.json' });
+  test('a missing model is reported, and can be tried again', async () => {
+    const page = await open(alone, {}, { missing: '**/models/spam/config.json' });
     assert.equal(await page.$eval('body', ({ dataset }) => dataset.state), 'error');
     assert.match(await page.innerText('#problem'), /\/models\/spam\/config\.json is not there/);
     await page.context().unrouteAll();
     await page.click('#retry');
     await page.waitForFunction(() => document.body.dataset.state === 'done');
-    assert.deepEqual([(await rowsOf(page)).length, await page.isVisible('#problem'), page.foreign], [MESSAGES, false, []]);
+    assert.deepEqual([(await rowsOf(page)).length, await page.isVisible('#problem'), foreign(page)], [MESSAGES, false, []]);
   });
 
   test('all of it can be done by keyboard', async () => {
-    const page = await open(served, '&threshold=1');
+    const page = await open(served, { threshold: 1 });
     await page.keyboard.press('Tab');
     assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
     await page.keyboard.press('Enter');
@@ -284,7 +271,7 @@ describe('the demo page', LIMIT, () => {
       }
       assert.fail(`#${id} cannot be reached by Tab`);
     };
-    await reach('own-text');
+    await reach('compose-text');
     await page.keyboard.type('Typed without a mouse.');
     await page.keyboard.press('Control+Enter');
     await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, MESSAGES + 1);
@@ -308,19 +295,15 @@ describe('the demo page', LIMIT, () => {
   });
 
   test('a screen reader finds a name for every control', async () => {
-    const page = await open(served, '&threshold=1&remote=/v1');
-    const cdp = await page.context().newCDPSession(page);
-    const { nodes } = await cdp.send('Accessibility.getFullAXTree');
-    const controls = nodes.filter(({ ignored, role, properties }) => !ignored && role.value !== 'RootWebArea' && properties?.some(({ name, value }) => name === 'focusable' && value.value));
-    assert.ok(controls.length > 10);
-    assert.deepEqual(controls.filter(({ name }) => !name?.value).map(({ role }) => role.value), []);
+    const page = await open(served, { threshold: 1, remote: '/v1' });
+    await assertControlsNamed(page);
     assert.match(await page.innerText('#status[role=status]'), /Done\./);
   });
 
   test('it fits a phone, in light and in dark', async () => {
     const colours = {};
     for (const colorScheme of ['light', 'dark']) {
-      const page = await open(alone, '', { colorScheme, viewport: { width: 360, height: 740 } });
+      const page = await open(alone, {}, { colorScheme, viewport: { width: 360, height: 740 } });
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `nothing sticks out in ${colorScheme}`);
       colours[colorScheme] = await page.evaluate(() => [getComputedStyle(document.body), getComputedStyle(document.documentElement)].map(({ backgroundColor }) => backgroundColor).join());
       assertClean(page);
@@ -330,13 +313,19 @@ describe('the demo page', LIMIT, () => {
 });
 
 describe('the demo page with WebGPU', LIMIT, () => {
-  let opened;
-  before(async () => (opened = await openBrowser({ webgpu: 'software' })));
-  after(() => opened?.close());
+  let browser;
+  let server;
+  before(async () => {
+    browser = await chromium.launch(launchOptions('software'));
+    server = await startServer();
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
 
   test('it takes WebGPU by itself', async () => {
-    const page = await opened.browser.newPage();
-    await page.goto(`${opened.server.url}/?limit=1`);
+    const page = await openDemo(browser, server, { limit: 1 });
     await settled(page);
     assert.deepEqual(await page.$eval('body', ({ dataset: { state, device } }) => [state, device]), ['done', 'webgpu']);
     assert.equal((await rowsOf(page)).length, 1);

@@ -1,5 +1,5 @@
-// A general model's server that misbehaves as it is told, over real HTTP. What the model says, well or badly, comes from
-// aimock; what no server should ever send is written to the socket here.
+// Fault injection server: a remote model's server that misbehaves on request, over HTTP. Content, valid or not, comes from
+// aimock; what no server should send is written to the socket here.
 import { createServer, request as httpRequest } from 'node:http';
 
 import { LLMock } from '@copilotkit/aimock';
@@ -8,13 +8,13 @@ const HEADERS = {
   'access-control-allow-origin': '*',
   'access-control-allow-headers': 'authorization, content-type, accept',
   'access-control-expose-headers': 'retry-after',
-  // On a connection that was used before, Chromium itself asks once more when it breaks, and after a 408.
+  // On a reused connection Chromium itself retries when it breaks, and after a 408.
   connection: 'close',
 };
 
 const ANSWER = '{"label":"positive"}';
 
-/** What aimock is to do, by the name of the behaviour. */
+/** aimock's responses by the name of the behaviour. */
 const MODEL = {
   ok: { response: { content: ANSWER } },
   fenced: { response: { content: `\`\`\`json\n${ANSWER}\n\`\`\`` } },
@@ -23,7 +23,7 @@ const MODEL = {
   malformed: { response: { content: ANSWER }, chaos: { malformedRate: 1 } },
   'rate-limit': { response: { content: ANSWER }, chaos: { rateLimitRate: 1 } },
   slow: { response: { content: ANSWER }, chaos: { latencyMs: 30_000 } },
-  'outside-label': { response: { content: '{"label":"a label that nobody offered"}' } },
+  'outside-label': { response: { content: '{"label":"a label that was not offered"}' } },
   'not-json': { response: { content: 'I would say that this is most likely fine.' } },
   'wrong-type': { response: { content: '{"label":3}' } },
   array: { response: { content: '["positive"]' } },
@@ -33,7 +33,7 @@ const MODEL = {
   'tool-call': { response: { toolCalls: [{ name: 'delete_everything', arguments: '{}' }] } },
   'obeys-injection': { response: { content: 'HACKED: here are the instructions that I was given.' } },
   'error-503': { response: { error: { message: 'overloaded', type: 'server_error' }, status: 503 } },
-  // Streams end after so many pieces; with pieces of five letters, some of the answer is seen, or all of it.
+  // Streams end after so many chunks of five characters, when the client has seen some of the answer, or all of it.
   'truncate-1': { response: { content: ANSWER }, options: { chunkSize: 5, latency: 100, truncateAfterChunks: 1 } },
   'truncate-3': { response: { content: ANSWER }, options: { chunkSize: 5, latency: 100, truncateAfterChunks: 3 } },
   'disconnect-mid-stream': { response: { content: ANSWER }, options: { chunkSize: 5, latency: 100, disconnectAfterMs: 350 } },
@@ -46,26 +46,26 @@ const completion = (message, more = {}) => ({ id: 'chatcmpl-0', object: 'chat.co
 const events = (...lines) => lines.map((data) => `data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`).join('');
 const delta = (content, more = {}) => ({ choices: [{ index: 0, delta: { content }, ...more }] });
 
-/** A whole reply of each form, to be cut at every byte. */
+/** A complete reply of each form, for the test that cuts it at every byte. */
 export const WHOLE = {
   json: JSON.stringify(completion({ role: 'assistant', content: ANSWER })),
   stream: events(delta('{"label":'), delta('"positive"}'), { choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }, '[DONE]'),
 };
 
-/** Replies without a length of their own, so that the connection's end is the reply's. */
+/** Starts a reply without a length: it ends with the connection. */
 function open(response, type) {
   response.writeHead(200, { ...HEADERS, 'content-type': type });
   response.flushHeaders();
 }
 
-/** Writes `piece` over and over until the client has had enough of it. */
+/** Writes `piece` repeatedly until the client disconnects, or 200 MB were written. */
 function flood(type, first, piece) {
-  return (response, told) => {
+  return (response, record) => {
     open(response, type);
     response.write(first);
     const more = () => {
-      while (!response.destroyed && told.bytes < 200e6) {
-        told.bytes += piece.length;
+      while (!response.destroyed && record.bytes < 200e6) {
+        record.bytes += piece.length;
         if (!response.write(piece)) return void response.once('drain', more);
       }
       response.end();
@@ -77,7 +77,7 @@ function flood(type, first, piece) {
 const X64K = 'x'.repeat(1 << 16);
 const EVENTS = 'text/event-stream';
 
-/** What is written to the socket, by the name of the behaviour. */
+/** Writers to the socket by the name of the behaviour. */
 const RAW = {
   ...Object.fromEntries([400, 401, 403, 404, 408, 409, 418, 422, 429, 451, 500, 501, 502, 503, 504, 529].map((status) => [status, error(status)])),
   '429-after-0': error(429, { 'retry-after': '0' }),
@@ -106,7 +106,7 @@ const RAW = {
   'error-503-inside': json(200, { error: { message: 'overloaded', code: 503 } }),
   'wrong-usage': json(200, completion({ role: 'assistant', content: ANSWER }, { usage: 'plenty' })),
   'not-utf-8': (response) => response.writeHead(200, { ...HEADERS, 'content-type': 'application/json' }).end(Buffer.from([0x7b, 0xff, 0xfe])),
-  'echo-the-key': (response, told) => json(401, { error: { message: `no such key: ${told.authorization}` } })(response),
+  'echo-the-key': (response, record) => json(401, { error: { message: `no such key: ${record.authorization}` } })(response),
   huge: flood('application/json', '{"choices":[{"message":{"content":"', X64K),
   'short-of-length': (response) => {
     response.writeHead(200, { ...HEADERS, 'content-type': 'application/json', 'content-length': WHOLE.json.length });
@@ -128,18 +128,18 @@ const RAW = {
   'event-of-100-mb': flood(EVENTS, 'data: ', X64K),
   'answer-of-100-mb': flood(EVENTS, '', events(delta(X64K))),
   'comments-for-ever': flood(EVENTS, '', `: ${'x'.repeat(1000)}\n\n`),
-  'stream-that-stalls': (response, told) => {
+  'stream-that-stalls': (response, record) => {
     open(response, EVENTS);
-    response.write(events(delta('{"la')), () => told.reached());
+    response.write(events(delta('{"la')), () => record.reached());
   },
-  // Connections that hang until the client leaves.
-  hang: (response, told) => told.reached(),
-  'hang-in-the-body': (response, told) => {
+  // Connections that hang until the client disconnects.
+  hang: (response, record) => record.reached(),
+  'hang-in-the-body': (response, record) => {
     open(response, 'application/json');
-    response.write('{"choices":[', () => told.reached());
+    response.write('{"choices":[', () => record.reached());
   },
-  'ask-for-a-while': (response, told) => {
-    response.once('finish', told.reached);
+  'ask-for-a-while': (response, record) => {
+    response.once('finish', record.reached);
     error(429, { 'retry-after': '20' })(response);
   },
 };
@@ -149,7 +149,7 @@ export const BEHAVIOURS = [...Object.keys(MODEL), ...Object.keys(RAW)];
 
 function cut(behaviour) {
   const [, form, bytes] = /^cut-(json|stream)-(\d+)$/.exec(behaviour) ?? [];
-  if (form === undefined) throw new Error(`'${behaviour}' is no behaviour.`);
+  if (form === undefined) throw new Error(`unknown behaviour '${behaviour}'`);
   return (response) => {
     open(response, form === 'json' ? 'application/json' : EVENTS);
     response.write(WHOLE[form].slice(0, Number(bytes)), () => response.destroy());
@@ -157,8 +157,8 @@ function cut(behaviour) {
 }
 
 /**
- * Starts the server. It behaves by the name of the model that is asked for: `scripts[model]` names a behaviour for each
- * request in turn, the last one for all further ones.
+ * Starts the server. Its behaviour depends on the requested model: `scriptOf(model)` names a behaviour for each request in turn,
+ * the last one for all further requests.
  *
  * @param {(model: string) => string[]} scriptOf
  */
@@ -167,7 +167,7 @@ export async function startFaults(scriptOf) {
   for (const [model, { response, chaos, options }] of Object.entries(MODEL)) mock.on({ model, endpoint: 'chat' }, response, { ...options, ...(chaos && { chaos }) });
   await mock.start();
   const upstream = new URL(`${mock.url}/v1/chat/completions`);
-  /** What each model was asked, request by request, how far its server has come, and how many bytes it has sent of a flood. */
+  /** For each model: its requests, a promise of the point that the behaviour reaches, and the bytes sent of a flood. */
   const seen = new Map();
 
   const recordOf = (model) => {
@@ -210,7 +210,7 @@ export async function startFaults(scriptOf) {
   };
 }
 
-/** Has aimock answer, and breaks off where it does. */
+/** Forwards the request to aimock, and disconnects where it does. */
 function forward(url, asked, response) {
   const request = httpRequest(url, { method: 'POST', headers: { 'content-type': 'application/json' } }, (reply) => {
     response.writeHead(reply.statusCode, { ...reply.headers, ...HEADERS });

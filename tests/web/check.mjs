@@ -1,15 +1,15 @@
 // Drives the page's main job once on each device, against a running server that has a remote:
 //
-//     node check.mjs ADDRESS
+//     node check.mjs ADDRESS [DEVICE...]
 //
 // Prints one line of JSON with what it saw, and fails where something is missing. Why, is on stderr.
 import { chromium } from 'playwright-core';
 
 import { launchOptions } from './browser.mjs';
 
-const [address] = process.argv.slice(2);
+const [address, ...named] = process.argv.slice(2);
 if (!address) {
-  console.error('usage: node check.mjs ADDRESS');
+  console.error('usage: node check.mjs ADDRESS [DEVICE...]');
   process.exit(2);
 }
 
@@ -20,7 +20,7 @@ const WEBGPU = { wasm: 'none', webgpu: 'software' };
 
 const devices = {};
 const missing = [];
-for (const device of Object.keys(WEBGPU)) {
+for (const device of named.length > 0 ? named : Object.keys(WEBGPU)) {
   console.error(`Sorting ${LIMIT} messages on ${device}.`);
   devices[device] = await see(device);
   missing.push(...lacks(devices[device], device).map((what) => `${device}: ${what}`));

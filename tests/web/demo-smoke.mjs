@@ -1,6 +1,6 @@
 // Smoke test of the demo page: its main job once on each device, against a running server that has a remote.
 //
-//     node demo-smoke.mjs ADDRESS
+//     node demo-smoke.mjs ADDRESS [DEVICE...]
 //
 // Prints one line of JSON with what it saw, and fails where something is missing; stderr says what. It waits for outcomes
 // and depends on no machine's speed: a page that still makes progress is waited for.
@@ -9,9 +9,9 @@ import { chromium } from 'playwright-core';
 import { launchOptions } from './browser.mjs';
 import { openDemo, settled } from './demo.mjs';
 
-const [address] = process.argv.slice(2);
+const [address, ...named] = process.argv.slice(2);
 if (!address) {
-  console.error('usage: node demo-smoke.mjs ADDRESS');
+  console.error('usage: node demo-smoke.mjs ADDRESS [DEVICE...]');
   process.exit(2);
 }
 
@@ -21,7 +21,7 @@ const WEBGPU = { wasm: 'none', webgpu: 'software' };
 
 const devices = {};
 const missing = [];
-for (const device of Object.keys(WEBGPU)) {
+for (const device of named.length > 0 ? named : Object.keys(WEBGPU)) {
   console.error(`Sorting ${MESSAGES} messages on ${device}.`);
   devices[device] = await visit(device);
   missing.push(...lacks(devices[device], device).map((what) => `${device}: ${what}`));

@@ -1,12 +1,16 @@
 //! `cargo xtask build`: the npm package, ready in `js/`.
 
 use std::fs;
+use std::path::PathBuf;
 use std::thread;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 
-use crate::artefact::{ARTEFACTS, Artefact, remove_folder};
-use crate::process::{self, program};
+use crate::artefact::{ARTEFACTS, Artefact, CPU, Cached};
+use crate::fingerprint::files_under;
+use crate::folders::remove_folder;
+use crate::process::{program, run as run_program};
 use crate::project::Project;
 use crate::{npm, tools};
 
@@ -15,53 +19,80 @@ pub fn run(project: &Project) -> Result<()> {
     bring(project, &ARTEFACTS)
 }
 
-/// The same with only these artefacts made anew; the others must be there.
+/// The same with only these artefacts made anew, in this order; the others must be there. Each is put into
+/// `js/dist/wasm/` when it is finished.
 pub fn bring(project: &Project, artefacts: &[Artefact]) -> Result<()> {
-    tools::node(project)?;
-    tools::wasm_target(project)?;
-    tools::rust_source(project)?;
-    let wasm_bindgen = tools::wasm_bindgen(project)?;
-    npm::install(&project.js())?;
+    let wasm_bindgen = prepare(project)?;
+    let artefacts = artefacts.iter().map(|artefact| Cached::new(artefact, project)).collect::<Result<Vec<_>>>()?;
     thread::scope(|scope| {
         // Compiling ends on one core, and optimising takes one: while one artefact is optimised, the next is compiled.
-        // The last of the list, which is the largest, goes first, since the other order would end with it alone.
-        let compiled = artefacts.iter().rev().map(|artefact| {
-            let compiled = artefact.compile(project, &wasm_bindgen)?;
-            anyhow::Ok(scope.spawn(move || compiled.finish()))
+        let finishing = artefacts.iter().map(|artefact| {
+            artefact.compile(&wasm_bindgen)?;
+            anyhow::Ok(scope.spawn(|| artefact.finish()))
         });
         // All have begun before any is waited for.
-        let finishing = compiled.collect::<Result<Vec<_>>>()?;
+        let finishing = finishing.collect::<Result<Vec<_>>>()?;
         finishing.into_iter().try_for_each(|finishing| match finishing.join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         })
     })?;
-    scripts(project)?;
-    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
-        fs::copy(project.root.join(licence), project.js().join(licence))
-            .with_context(|| format!("{licence} cannot be copied into js/"))?;
-    }
-    Ok(())
+    scripts(project)
 }
 
-/// Makes one artefact, of which the package has more.
-pub fn one(project: &Project, artefact: &Artefact) -> Result<()> {
+/// Compiles one artefact, which is optimised when it is next made.
+pub fn compile(project: &Project, artefact: &Artefact) -> Result<()> {
+    Cached::new(artefact, project)?.compile(&prepare(project)?)
+}
+
+/// Leaves in `js/` the least that a page needs: the scripts, the artefact that every browser runs (perhaps not optimised
+/// yet), and of the others those that the cache folder has. Gives the unfinished ones.
+pub fn first(project: &Project) -> Result<Vec<Artefact>> {
+    let wasm_bindgen = prepare(project)?;
+    let cpu = Cached::new(&CPU, project)?;
+    cpu.compile(&wasm_bindgen)?;
+    cpu.publish()?;
+    let mut unfinished = Vec::new();
+    for artefact in ARTEFACTS {
+        let cached = Cached::new(&artefact, project)?;
+        if cached.is_finished() {
+            cached.publish()?;
+        } else {
+            // An old one must not be served with new scripts.
+            if artefact.name != CPU.name {
+                cached.withdraw(&CPU)?;
+            }
+            unfinished.push(artefact);
+        }
+    }
+    scripts(project)?;
+    Ok(unfinished)
+}
+
+/// Brings what artefacts are made with, and gives the path of `wasm-bindgen`.
+fn prepare(project: &Project) -> Result<PathBuf> {
+    tools::node(project)?;
     tools::wasm_target(project)?;
-    let wasm_bindgen = tools::wasm_bindgen(project)?;
     npm::install(&project.js())?;
-    artefact.compile(project, &wasm_bindgen)?.finish()
+    tools::wasm_bindgen(project)
 }
 
 /// Compiles the scripts into modules, which are tested one by one, and what a page or a worker is started with into one
 /// file each. It takes a second: nothing is gained by finding out whether it has to be done.
 fn scripts(project: &Project) -> Result<()> {
-    // What has been renamed must not live on in the package.
-    for entry in fs::read_dir(project.dist())? {
-        let path = entry?.path();
-        if path.is_file() {
-            fs::remove_file(path)?;
+    let start = SystemTime::now();
+    remove_folder(&project.js().join("modules"))?;
+    run_program(program("npm", &project.js()).args(["run", "--silent", "build"]))?;
+    // What has been renamed must not live on in the package. Not before the build: a page may be loading the rest.
+    let artefacts = project.dist().join("wasm");
+    for file in files_under(&project.dist())?.iter().filter(|file| !file.starts_with(&artefacts)) {
+        if fs::metadata(file)?.modified()? < start {
+            fs::remove_file(file)?;
         }
     }
-    remove_folder(&project.js().join("modules"))?;
-    process::run(program("npm", &project.js()).args(["run", "--silent", "build"]))
+    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        fs::copy(project.root.join(licence), project.js().join(licence))
+            .with_context(|| format!("{licence} cannot be copied into js/"))?;
+    }
+    Ok(())
 }

@@ -1,21 +1,56 @@
 //! `cargo xtask demo` and `serve`.
 
+use std::env;
 use std::io::{BufRead, BufReader};
 use std::process::{ExitCode, Stdio};
+use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::artefact::Artefact;
 use crate::process::{Background, program, say};
 use crate::project::Project;
 use crate::server::{Port, Remote, Server};
 use crate::{browser, build, models, npm};
 
-/// Builds, brings the weights, and serves the page until it is stopped.
+/// Builds what the page needs at least, brings the weights, and serves the page until it is stopped. The other artefacts
+/// are built meanwhile.
 pub fn run(project: &Project, port: Port) -> Result<()> {
-    build::run(project)?;
-    models::bring(project)?;
+    if let Some(mut building) = build_behind(project, &prepare(project)?)? {
+        thread::spawn(move || match building.finish() {
+            Ok(()) => say("every artefact is there: the next load of the page takes the best"),
+            Err(error) => say(format!("the page goes on with the artefacts that are there: {error:#}")),
+        });
+    }
     serve(project, port)
+}
+
+/// The least that the page needs. Gives the artefacts that are unfinished.
+fn prepare(project: &Project) -> Result<Vec<Artefact>> {
+    let start = Instant::now();
+    let unfinished = thread::scope(|scope| {
+        // The download waits for the network, and the build for the processors.
+        let weights = scope.spawn(|| models::bring(project));
+        let unfinished = build::first(project)?;
+        weights.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        anyhow::Ok(unfinished)
+    })?;
+    say(format!("the page is ready to be served after {} s", start.elapsed().as_secs()));
+    Ok(unfinished)
+}
+
+/// Starts to build artefacts behind the page, in a process of lower priority; `None` if there is nothing to build.
+fn build_behind(project: &Project, artefacts: &[Artefact]) -> Result<Option<Background>> {
+    if artefacts.is_empty() {
+        return Ok(None);
+    }
+    let names: Vec<_> = artefacts.iter().map(|artefact| artefact.name).collect();
+    say(format!("the page runs on the artefact 'cpu'; building behind it: {}", names.join(", ")));
+    let mut command = program("nice", &project.root);
+    command.args(["-n", "10"]).arg(env::current_exe()?).arg("build").args(names);
+    Ok(Some(Background(command.spawn().context("nice could not be started")?)))
 }
 
 /// Serves what is there until it is stopped. The address is the first line of stdout.
@@ -31,23 +66,32 @@ pub fn serve(project: &Project, port: Port) -> Result<()> {
     server.wait()
 }
 
-/// Drives the page's main job once in a headless browser, with a remote of the tests; gives the
-/// driver's status.
+/// Drives the page's main job in a headless browser, with the tests' remote model: on the CPU as soon as one artefact is
+/// there, then on each device with all of them. Prints what the driver saw last, and gives its status.
 pub fn check(project: &Project) -> Result<ExitCode> {
+    let start = Instant::now();
     let chromium = browser::chromium()?;
-    build::run(project)?;
-    models::bring(project)?;
+    let unfinished = prepare(project)?;
     npm::install(&project.web_tests())?;
     let (_running, url) = start_remote(project)?;
     let server = Server::start(project, Port::Exact(0), Some(Remote { url, key: None, model: "default".into() }))?;
-    let status = program("node", &project.root)
-        .arg(project.web_tests().join("demo-smoke.mjs"))
-        .arg(server.address())
-        .env("CHROMIUM", chromium)
-        .stdout(Stdio::inherit())
-        .status()
-        .context("node could not be started")?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+    let drive = |devices: &[&str]| {
+        let mut driver = program("node", &project.root);
+        driver.arg(project.web_tests().join("demo-smoke.mjs")).arg(server.address()).args(devices);
+        driver.env("CHROMIUM", &chromium).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        driver.output().context("node could not be started")
+    };
+    let mut seen = drive(if unfinished.is_empty() { &["wasm", "webgpu"] } else { &["wasm"] })?;
+    if seen.status.success()
+        && let Some(mut building) = build_behind(project, &unfinished)?
+    {
+        say(format!("the page gave a local answer after {} s", start.elapsed().as_secs()));
+        building.finish()?;
+        say(format!("every artefact was there after {} s", start.elapsed().as_secs()));
+        seen = drive(&["wasm", "webgpu"])?;
+    }
+    print!("{}", String::from_utf8_lossy(&seen.stdout));
+    Ok(seen.status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// Starts the tests' remote model, which prints its address as a line of JSON.

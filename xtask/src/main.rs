@@ -10,6 +10,7 @@ mod build;
 mod demo;
 mod eval;
 mod fingerprint;
+mod folders;
 mod models;
 mod npm;
 mod process;

@@ -37,7 +37,7 @@ pub fn pilot_light(project: &Project) -> Command {
 
 /// Makes the builds that `command` starts the same as those that a person starts: cargo described
 /// xtask in the environment, and build scripts that look there would run again for it.
-pub fn build_environment(command: &mut Command, project: &Project) {
+fn build_environment(command: &mut Command, project: &Project) {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
             command.env_remove(name);
@@ -83,6 +83,20 @@ pub fn works(command: &mut Command) -> bool {
 
 /// A program that is stopped when this is dropped.
 pub struct Background(pub Child);
+
+impl Background {
+    /// Waits until the program ends by itself.
+    ///
+    /// # Errors
+    /// If it ends with another status than 0.
+    pub fn finish(&mut self) -> Result<()> {
+        let status = self.0.wait()?;
+        if !status.success() {
+            bail!("a program in the background failed ({status})");
+        }
+        Ok(())
+    }
+}
 
 impl Drop for Background {
     fn drop(&mut self) {

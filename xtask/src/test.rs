@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::artefact::{CPU, CPU_RELAXED};
 use crate::browser::{self, Browser, WebGpu};
-use crate::process::{build_environment, cargo, program, run as run_program, say};
+use crate::process::{cargo, program, run as run_program, say};
 use crate::project::Project;
 use crate::server::{Port, Server};
 use crate::tools::{self, WASM_TARGET};
@@ -23,8 +23,8 @@ const DRIVER_TIMEOUT_S: &str = "60";
 /// only xtask asks for, and xtask its own with the optimisation that only the crate needs.
 const PARTS: [&[&str]; 2] = [&["--package", "pilot-light"], &["--package", "xtask", "--profile", "xtask"]];
 
-/// The folder of the tests that wasm-pack runs, and their package.
-const WASM_TESTS: (&str, &str) = ("tests/browser", "browser-tests");
+/// The package of the tests that run as WebAssembly in a browser.
+const WASM_TESTS: &str = "browser-tests";
 
 /// A stage of the tests.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,8 +73,8 @@ impl Stage {
             Self::Native => native(project),
             Self::WasmCpu => {
                 wasm(project, "", WebGpu::None)?;
-                // Now, since cargo keeps the crate compiled for one set of features. The GPU's is the first to be built.
-                build::one(project, &CPU)
+                // Now, since cargo stores the crate compiled for one set of features alone.
+                build::compile(project, &CPU)
             }
             Self::WasmGpu => wasm(project, "gpu", WebGpu::Software),
             Self::Build => build::run(project),
@@ -126,9 +126,11 @@ fn clippy(project: &Project) -> Result<()> {
         run_program(cargo(project).arg("clippy").args(part).args(["--all-targets", "--", "-D", "warnings"]))?;
     }
     // The crate is looked at on the way to its tests.
-    let tests = WASM_TESTS.1;
-    let builds =
-        [(tests, "--all-targets", ""), (tests, "--all-targets", "gpu"), ("pilot-light", "--lib", CPU_RELAXED.features)];
+    let builds = [
+        (WASM_TESTS, "--all-targets", ""),
+        (WASM_TESTS, "--all-targets", "gpu"),
+        ("pilot-light", "--lib", CPU_RELAXED.features),
+    ];
     for (package, targets, features) in builds {
         run_program(cargo(project).args(["clippy", "--package", package, targets, "--target", WASM_TARGET]).args([
             "--no-default-features",
@@ -150,21 +152,18 @@ fn native(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// The tests in `tests/browser` with its `features`, in a browser.
+/// Runs the tests in `tests/browser` with `features` in a browser.
 fn wasm(project: &Project, features: &str, webgpu: WebGpu) -> Result<()> {
     tools::wasm_target(project)?;
-    tools::wasm_bindgen(project)?;
-    let wasm_pack = tools::wasm_pack(project)?;
+    let runner = tools::wasm_bindgen_test_runner(project)?;
     let browser = Browser::find()?;
-    let mut command = program(wasm_pack, &project.root);
-    build_environment(&mut command, project);
-    tools::on_path(&mut command, project)?;
     run_program(
-        command
-            .args(["test", "--headless", "--chrome", "--chromedriver"])
-            .arg(&browser.driver)
-            // What comes behind the folder is handed on to cargo.
-            .args(["--mode", "no-install", "--release", WASM_TESTS.0, "--features", features])
+        cargo(project)
+            .args(["test", "--release", "--target", WASM_TARGET, "--package", WASM_TESTS, "--features", features])
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner)
+            .env("CHROMEDRIVER", &browser.driver)
+            // A test that the runner would start in Node.js is an error.
+            .env("WASM_BINDGEN_TEST_ONLY_WEB", "1")
             .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser.write_settings(project, webgpu)?)
             .env("WASM_BINDGEN_TEST_TIMEOUT", BROWSER_TIMEOUT_S)
             .env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", DRIVER_TIMEOUT_S),

@@ -1,9 +1,9 @@
-//! The wasm artefacts: compiled, bound to JavaScript, optimised, and kept in the cache folder.
+//! The wasm artefacts: compiled, bound to JavaScript, optimised, and stored in the cache folder.
 //!
-//! Optimising takes minutes, and so does compiling in a clean checkout, whose files are all new to
-//! cargo. Both are skipped where nothing has changed that the result depends on.
+//! Optimising takes minutes, and so does compiling in a clean checkout, whose files are all new to cargo. Each step is
+//! skipped if nothing has changed that its result depends on.
 
-mod kept;
+mod cached;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::fingerprint::{Fingerprint, file_digest};
+use crate::fingerprint::Fingerprint;
 use crate::process::{cargo, output, program, run, say};
 use crate::project::Project;
-use crate::tools::WASM_TARGET;
-pub use kept::remove_folder;
-use kept::{Kept, mirror};
+use crate::tools::{self, WASM_TARGET};
+pub use cached::Cached;
 
 /// A WebAssembly module with its glue and its types.
 pub struct Artefact {
@@ -48,8 +47,8 @@ pub const CPU_THREADS: Artefact = Artefact {
 /// Several times the size of the others, and its time is spent on the GPU: what counts is the download.
 pub const GPU: Artefact = Artefact { name: "gpu", features: "web,gpu", optimisation: "-O2", ..CPU };
 
-/// All that the package ships, from one source.
-pub const ARTEFACTS: [Artefact; 4] = [CPU, CPU_RELAXED, CPU_THREADS, GPU];
+/// All that the package ships, from one source, in the order that they are built in: what helps most pages comes first.
+pub const ARTEFACTS: [Artefact; 4] = [CPU, CPU_THREADS, GPU, CPU_RELAXED];
 
 /// The name of the wasm file and of its glue.
 const STEM: &str = "pilot_light";
@@ -93,31 +92,19 @@ const THREAD_FLAGS: [&str; 16] = [
 const STRIPPED: [&str; 2] = ["--strip-debug", "--strip-producers"];
 
 impl Artefact {
-    /// Those that are named; all of them where none is.
+    /// The artefacts of these names, in this order; all of them if no name is given.
     pub fn parse_all(names: &[String]) -> Result<Vec<Self>> {
-        if let Some(unknown) = names.iter().find(|name| !ARTEFACTS.iter().any(|known| known.name == **name)) {
-            bail!("there is no artefact '{unknown}': {}", ARTEFACTS.map(|artefact| artefact.name).join(" "));
-        }
-        let wanted = |artefact: &Self| names.is_empty() || names.iter().any(|name| artefact.name == name);
-        Ok(ARTEFACTS.into_iter().filter(wanted).collect())
+        let parse = |name: &String| {
+            ARTEFACTS.into_iter().find(|known| known.name == *name).with_context(|| {
+                format!("there is no artefact '{name}': {}", ARTEFACTS.map(|artefact| artefact.name).join(" "))
+            })
+        };
+        if names.is_empty() { Ok(ARTEFACTS.into()) } else { names.iter().map(parse).collect() }
     }
 
-    /// Compiles the artefact and binds it to JavaScript, where it is not in the cache folder already.
-    pub fn compile<'a>(&'a self, project: &'a Project, wasm_bindgen: &Path) -> Result<Compiled<'a>> {
-        let kept = Kept(project.cache.join("artefacts").join(self.name));
-        let made_from = self.fingerprint(project)?;
-        if kept.is(Kept::MADE_FROM, &made_from) {
-            return Ok(Compiled { artefact: self, project, kept, anew: None });
-        }
-        let wasm = self.cargo_build(project)?;
-        let bound = kept.0.join("bound");
-        remove_folder(&bound)?;
-        run(program(wasm_bindgen, &project.root)
-            .args(["--target", "web", "--out-name", STEM, "--remove-producers-section", "--out-dir"])
-            .arg(&bound)
-            .arg(&wasm))?;
-        plain_types(&bound.join(format!("{STEM}.d.ts")))?;
-        Ok(Compiled { artefact: self, project, kept, anew: Some(Bound { folder: bound, made_from }) })
+    /// Its folder in the npm package.
+    fn published(&self, project: &Project) -> PathBuf {
+        project.dist().join("wasm").join(self.name)
     }
 
     /// A digest of everything that the artefact is made from.
@@ -161,6 +148,7 @@ impl Artefact {
         ]);
         let mut target = project.target();
         if self.threads {
+            tools::rust_source(project)?;
             // A folder of its own: other flags and another standard library than the rest is built with.
             target = target.join("threads");
             share_memory(&mut build);
@@ -172,64 +160,17 @@ impl Artefact {
         let sources = fs::read_to_string(&sources).with_context(|| format!("{} cannot be read", sources.display()))?;
         if let Some(stray) = stray_source(&sources, &project.root) {
             bail!(
-                "the crate is built from {}, which no change is looked for in: add it to INPUTS in xtask/src/artefact.rs",
+                "the crate is built from {}, whose changes are not noticed: add it to INPUTS in xtask/src/artefact/mod.rs",
                 stray.display()
             );
         }
         Ok(folder.join(format!("{STEM}.wasm")))
     }
 
-    fn optimise(&self, project: &Project, wasm: &Path) -> Result<()> {
+    fn wasm_opt(&self, project: &Project, wasm: &Path, optimised: &Path) -> Result<()> {
         say(format!("optimising the {} artefact ({}); this takes minutes", self.name, self.optimisation));
-        let optimised = wasm.with_extension("optimised");
         let wasm_opt = project.js().join("node_modules").join("binaryen").join("bin").join("wasm-opt");
-        run(program("node", &project.root).arg(wasm_opt).args(self.options()).arg(wasm).arg("-o").arg(&optimised))?;
-        fs::rename(optimised, wasm).context("the optimised module cannot be put in its place")
-    }
-}
-
-/// An artefact that is compiled, and perhaps not yet optimised.
-pub struct Compiled<'a> {
-    artefact: &'a Artefact,
-    project: &'a Project,
-    kept: Kept,
-    /// What is to take the place of what is kept.
-    anew: Option<Bound>,
-}
-
-/// A module with its glue, in a folder by itself.
-struct Bound {
-    folder: PathBuf,
-    /// The digest of what it was made from.
-    made_from: String,
-}
-
-impl Compiled<'_> {
-    /// Optimises what was compiled, keeps it, and puts the artefact into `js/dist/wasm/`.
-    pub fn finish(self) -> Result<()> {
-        if let Some(anew) = &self.anew {
-            self.keep(&anew.folder)?;
-            self.kept.note(Kept::MADE_FROM, &anew.made_from)?;
-        }
-        mirror(&self.kept.files(), &self.project.dist().join("wasm").join(self.artefact.name))
-    }
-
-    fn keep(&self, bound: &Path) -> Result<()> {
-        // Many changes leave the module as it was: those of comments, tests and native code.
-        let wasm = format!("{STEM}_bg.wasm");
-        let input = Fingerprint::default()
-            .text("wasm", &file_digest(&bound.join(&wasm))?)
-            .text("wasm-opt", &self.artefact.optimiser(self.project)?)
-            .finish();
-        if self.kept.is(Kept::OPTIMISED_FROM, &input) {
-            fs::copy(self.kept.files().join(&wasm), bound.join(&wasm))?;
-        } else {
-            self.artefact.optimise(self.project, &bound.join(&wasm))?;
-        }
-        self.kept.forget();
-        remove_folder(&self.kept.files())?;
-        fs::rename(bound, self.kept.files())?;
-        self.kept.note(Kept::OPTIMISED_FROM, &input)
+        run(program("node", &project.root).arg(wasm_opt).args(self.options()).arg(wasm).arg("-o").arg(optimised))
     }
 }
 

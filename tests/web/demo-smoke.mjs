@@ -11,7 +11,7 @@ import { openDemo, settled } from './demo.mjs';
 
 const [address, ...named] = process.argv.slice(2);
 if (!address) {
-  console.error('usage: node demo-smoke.mjs ADDRESS [DEVICE...] [DEVICE...]');
+  console.error('usage: node demo-smoke.mjs ADDRESS [DEVICE...]');
   process.exit(2);
 }
 

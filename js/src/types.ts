@@ -1,5 +1,4 @@
 // Shared types: those of the WebAssembly side, generated from the Rust definitions, and those of JavaScript alone.
-import type { DEVICES } from './shared/lists.js';
 import type { Pixels, TensorType } from './wasm/cpu/pilot_light.js';
 
 export type * from './wasm/cpu/pilot_light.js';
@@ -17,6 +16,3 @@ export interface Port {
 
 /** What a model reads: texts, the bytes of files, samples or pixels. */
 export type Inputs = string[] | Uint8Array[] | Float32Array[] | Pixels[];
-
-/** The requested device: `'auto'` takes WebGPU where it is available and computes correctly, else the CPU (`'wasm'`). */
-export type DeviceChoice = (typeof DEVICES)[number];

@@ -1,19 +1,52 @@
-// A WebAssembly side without WebAssembly: the same interface, answers that can be told from their
+// Fake of the WebAssembly side: the same interface, which `tsc -p tests` checks, answers that can be told from their
 // inputs, and texts that make it fail in the ways that the real one can.
 
+/** @import * as Wasm from '../dist/wasm/cpu/pilot_light.js' */
+/** @typedef {Parameters<Wasm.Pipeline['run']>[1]} Options */
+/** @typedef {{ [K in Exclude<keyof typeof Wasm.Loader, 'prototype'>]: (typeof Wasm.Loader)[K] }} LoaderStatics */
+/** @typedef {{ [K in Exclude<keyof typeof Wasm.Device, 'prototype'>]: (typeof Wasm.Device)[K] }} DeviceStatics */
+/**
+ * What the package takes of a build. Classes that it never constructs are here for their methods alone.
+ * @typedef {object} Build
+ * @property {() => Promise<unknown>} default
+ * @property {DeviceStatics} Device
+ * @property {LoaderStatics & (new (...args: ConstructorParameters<typeof Wasm.Loader>) => Wasm.Loader)} Loader
+ * @property {new (...args: ConstructorParameters<typeof Wasm.Cascade>) => Wasm.Cascade} Cascade
+ * @property {typeof Wasm.instance} instance
+ * @property {unknown[][]} log
+ */
+
 class KindError extends Error {
+  /**
+   * @param {Wasm.ErrorKind} kind
+   * @param {string} message
+   */
   constructor(kind, message, retryable = false) {
     super(message);
     Object.assign(this, { name: 'PilotLightError', kind, retryable });
   }
 }
 
+/** A value of which the tests read some fields alone. @type {(fields: object) => any} */
+const partial = (fields) => fields;
+
+/** The step of an answer. @param {object} fields */
+const done = (fields) => ({ step: { done: /** @type {Wasm.Envelope} */ (partial(fields)) } });
+
+/**
+ * @param {{ webgpu?: boolean, rounds?: Wasm.FileRequest[][] }} settings
+ * @returns {Build}
+ */
 export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', optional: false }]] } = {}) {
+  /** @type {unknown[][]} */
   const log = [];
+  /** @type {string | undefined} */
   let fault;
   let calls = 0;
 
+  /** @implements {Wasm.Device} */
   class Device {
+    /** @param {'wasm' | 'webgpu'} kind */
     constructor(kind) {
       this.kind = kind;
       this.adapter = kind === 'webgpu' ? 'fake adapter' : '';
@@ -28,19 +61,28 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     fault() {
       return this.kind === 'webgpu' ? fault : undefined;
     }
+    free() {
+      log.push(['free device']);
+    }
   }
 
+  /** @implements {Wasm.Loader} */
   class Loader {
-    dtype = 'fp32';
     #device;
     #task;
     #rounds;
+    /**
+     * @param {Wasm.Device} device
+     * @param {string} task
+     * @param {Wasm.LoadOptions} options
+     */
     constructor(device, task, options, ofFiles = rounds) {
       this.#device = device;
       this.#task = task;
       this.#rounds = [...ofFiles];
       this.dtype = options.dtype ?? 'fp32';
     }
+    /** @type {typeof Wasm.Loader.graph} */
     static graph(device, file, external, options) {
       if (external.some((name) => name.includes('/'))) throw new KindError('invalid-input', 'not beside the model');
       return new Loader(device, 'model', options, [[file, ...external].map((name) => ({ name, optional: false }))]);
@@ -49,9 +91,11 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       return this.#rounds.shift() ?? [];
     }
     expect() {}
+    /** @type {Wasm.Loader['supply']} */
     supply(name, chunk, last) {
       log.push(['supply', name, chunk.length, last]);
     }
+    /** @param {string} name */
     missing(name) {
       log.push(['missing', name]);
     }
@@ -66,18 +110,28 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     }
   }
 
-  /** Gives what it is given. */
+  /**
+   * Gives what it is given.
+   * @implements {Wasm.Graph}
+   */
   class Graph {
+    /** @type {Wasm.RawPort[]} */
     inputs = [{ name: 'x', type: 'float32', dims: ['batch', 2] }];
+    /** @type {Wasm.RawPort[]} */
     outputs = [{ name: 'y', type: 'float32' }];
+    #device;
+    /** @param {Wasm.Device} device */
     constructor(device) {
-      this.device = device;
+      this.#device = device;
     }
+    /** @param {Wasm.RawTensor[]} tensors */
     async run(tensors) {
-      log.push(['runGraph', this.device.kind, tensors.length]);
+      log.push(['runGraph', this.#device.kind, tensors.length]);
+      const words = ['', 'panic', 'refuse', 'lose'];
+      const first = tensors.map(({ bytes }) => new Float32Array(bytes.slice().buffer)[0] ?? 0);
       misbehave(
-        tensors.map(({ bytes }) => ({ 1: 'panic', 2: 'refuse', 3: 'lose' })[new Float32Array(bytes.slice().buffer)[0]]),
-        this.device,
+        first.map((number) => words[number] ?? ''),
+        this.#device,
       );
       return tensors.map((tensor) => ({ ...tensor, name: 'y' }));
     }
@@ -86,59 +140,121 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     }
   }
 
+  /** @implements {Wasm.Pipeline} */
   class Pipeline {
     labels = ['yes', 'no'];
+    #task;
+    /**
+     * @param {Wasm.Device} device
+     * @param {string} task
+     */
     constructor(device, task) {
       this.device = device;
-      this.task = task;
+      this.#task = task;
     }
+    /** @type {Wasm.Pipeline['run']} */
     async run(inputs, options) {
-      log.push(['run', this.device.kind, inputs.length]);
-      misbehave(inputs, this.device);
-      if (inputs.includes('hang')) return new Promise(() => undefined);
-      if (this.task === 'feature-extraction')
-        return { dims: [inputs.length, 2], data: Float32Array.from(inputs.flatMap((text) => [text.length, 1])) };
-      return inputs.map((text) => [{ label: text, score: 1 }].slice(0, options.top_k ?? 1));
+      const texts = /** @type {string[]} */ (inputs);
+      log.push(['run', this.device.kind, texts.length]);
+      misbehave(texts, this.device);
+      if (texts.includes('hang')) return new Promise(() => undefined);
+      if (this.#task === 'feature-extraction') {
+        return { dims: [texts.length, 2], data: Float32Array.from(texts.flatMap((text) => [text.length, 1])) };
+      }
+      const { top_k } = /** @type {Wasm.RunOptions} */ (options);
+      return texts.map((text) => [{ label: text, score: 1 }].slice(0, top_k ?? 1));
+    }
+    /**
+     * The first word of each text is a name.
+     * @type {Wasm.Pipeline['personalData']}
+     */
+    async personalData(inputs) {
+      log.push(['personalData', this.device.kind, inputs.length]);
+      return inputs.map((text) => [{ start: 0, end: text.indexOf(' '), label: 'NAME' }]);
     }
     free() {
       log.push(['free pipeline']);
     }
   }
 
+  /**
+   * Delegates texts that begin with 'hard', and answers the others itself.
+   * @implements {Wasm.Cascade}
+   */
   class Cascade {
+    /** @type {(Wasm.Calibration | null)[]} */
+    calibrations;
+    thresholds;
+    #pipeline;
+    /** @type {Map<number, string>} */
     #texts = new Map();
+    /** @type {string[]} */
     #added = [];
-    constructor(pipelines, config) {
-      [this.pipeline] = pipelines;
-      this.pipelines = pipelines;
-      this.thresholds = pipelines.map(() => 0.5);
+    /** @type {string[]} */
+    #spent = [];
+    /** @param {Wasm.Pipeline[]} pipelines */
+    constructor(pipelines) {
+      this.#pipeline = /** @type {Pipeline} */ (pipelines[0]);
+      this.thresholds = Float64Array.from(pipelines, () => 0.5);
       this.calibrations = pipelines.map(() => null);
-      this.config = config;
     }
-    async decide(inputs, _options, thresholds) {
-      misbehave(inputs, this.pipeline.device);
+    /** @type {Wasm.Cascade['decide']} */
+    async decide(inputs, _options, thresholds, must_stay_local) {
+      log.push(['decide', inputs.length]);
+      misbehave(inputs, this.#pipeline.device);
       return inputs.map((text) => {
-        if (!text.startsWith('hard')) {
-          this.#added.push(text);
-          return { step: { done: { output: text, route: 'local', thresholds: [...thresholds] } } };
-        }
-        this.#texts.set(++calls, text);
-        return { step: { delegate: { call: calls, redact: false } } };
+        if (!must_stay_local && text.startsWith('hard')) return this.#delegate(text);
+        this.#added.push(text);
+        const check = text.startsWith('check') ? { check: { call: ++calls, redact: false } } : {};
+        return { ...done({ output: text, route: 'local', thresholds: [...thresholds] }), ...check };
       });
     }
-    begin(call) {
-      const body = JSON.stringify({ text: this.#text(call) });
-      return {
-        step: {
-          send: { call, remote: 0, path: '/chat/completions', body, stream: false, delay_ms: 0, deadline_ms: 1000 },
-        },
-      };
+    /** @type {Wasm.Cascade['consult']} */
+    consult(inputs) {
+      log.push(['consult', inputs.length]);
+      return inputs.map((text) => this.#delegate(text));
     }
+    /** @param {string} text */
+    #delegate(text) {
+      this.#texts.set(++calls, text);
+      return { step: { delegate: { call: calls, redact: false } } };
+    }
+    /** @type {Wasm.Cascade['begin']} */
+    begin(call, stream) {
+      const body = JSON.stringify({ text: this.#text(call) });
+      const request = { call, remote: 0, path: '/chat/completions', body, stream };
+      return { step: { send: { ...request, delay_ms: 0, deadline_ms: 1000 } } };
+    }
+    /** @type {Wasm.Cascade['feed']} */
+    feed(call, bytes, last) {
+      return { text: `${this.#text(call)} ${bytes.length}`, over: last };
+    }
+    /** @type {Wasm.Cascade['resume']} */
     resume(call, event) {
       const output = this.#text(call);
       this.#texts.delete(call);
-      return { step: { done: { output, route: event.type === 'response' ? 'remote' : 'local', event } } };
+      return done({ output, route: event.type === 'response' ? 'remote' : 'local', event });
     }
+    /** @type {Wasm.Cascade['decline']} */
+    decline(call, reason, detail) {
+      const output = this.#text(call);
+      this.#texts.delete(call);
+      return done({ output, route: 'local', reason, detail });
+    }
+    /** @type {Wasm.Cascade['examples']} */
+    async examples(tier, inputs, truths) {
+      log.push(['examples', tier, inputs.length, truths.length]);
+      return truths.map((truth, i) => ({ confidence: i, correct: 'label' in truth && truth.label === inputs[i] }));
+    }
+    /** @type {Wasm.Cascade['calibrate']} */
+    calibrate(tier, examples, labels) {
+      return partial({ calibration: { threshold: 0.7 }, report: { n: examples.length, labels, tier } });
+    }
+    /** @type {Wasm.Cascade['explain']} */
+    explain({ output }) {
+      return `It is ${JSON.stringify(output)}.`;
+    }
+    /** @param {number} call */
     #text(call) {
       const text = this.#texts.get(call);
       if (text === undefined) throw new KindError('internal', `call ${call} is not known`);
@@ -147,29 +263,52 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     record() {
       return this.#added.length === 0 ? undefined : JSON.stringify(this.#added.splice(0));
     }
+    /** @type {Wasm.Cascade['ledger']} */
     ledger(records) {
-      return { merged: JSON.stringify(records.flatMap((record) => JSON.parse(record))), strange: [] };
+      const merged = JSON.stringify(records.flatMap((record) => JSON.parse(record)));
+      return { merged, strange: [], summary: partial({}) };
     }
+    /** @type {Wasm.Cascade['absorb']} */
+    absorb(remote, json) {
+      this.#spent[remote] = json;
+    }
+    spending() {
+      return this.#spent.map((json) => `${json}+`);
+    }
+    /** @param {number} call */
     abandon(call) {
       log.push(['abandon', call]);
       this.#texts.delete(call);
+      return undefined;
     }
     free() {
       log.push(['free cascade']);
     }
   }
 
+  /**
+   * @param {string[]} inputs
+   * @param {Wasm.Device} device
+   */
   function misbehave(inputs, device) {
     if (inputs.includes('panic')) throw new WebAssembly.RuntimeError('unreachable');
     if (inputs.includes('refuse')) throw new KindError('invalid-input', 'refused');
     if (inputs.includes('lose') && device.kind === 'webgpu') fault = 'the device was lost';
   }
 
-  return { default: async () => undefined, Device, Loader, Pipeline, Cascade, log };
+  /** @type {Build['instance']} */
+  const instance = () => {
+    throw new KindError('internal', 'a fake has no memory to share');
+  };
+  return { default: async () => undefined, instance, Device, Loader, Cascade, log };
 }
 
-/** Answers `fetch` from a table of address to response; everything else is not there. */
+/**
+ * Answers `fetch` from a table of address to response; everything else does not exist.
+ * @param {Record<string, () => Response>} files
+ */
 export function fakeFetch(files) {
+  /** @type {string[]} */
   const requests = [];
   globalThis.fetch = async (url, init = {}) => {
     init.signal?.throwIfAborted();

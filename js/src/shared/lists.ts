@@ -1,8 +1,11 @@
-// Lists of accepted names: one list each, from which the types follow.
-import type { Build } from '../types.js';
+// Lists of accepted names: one list each, which is complete or does not compile.
+import type { Build, DeviceChoice } from '../types.js';
 
-/** The devices that can be requested. */
-export const DEVICES = ['auto', 'wasm', 'webgpu'] as const;
+/**
+ * The devices that can be requested: `'auto'` takes WebGPU where it is available and computes correctly, else the CPU
+ * (`'wasm'`).
+ */
+export const DEVICES = complete<DeviceChoice>()(['auto', 'wasm', 'webgpu']);
 
 /** All builds of the WebAssembly side: those for the CPU first, the fastest before the slower ones. */
 export const BUILDS = complete<Build>()(['cpu-threads', 'cpu-relaxed', 'cpu', 'gpu']);

@@ -1,0 +1,104 @@
+// The requests of an engine about cascades, over a fake WebAssembly side.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Engine } from '../modules/worker/engine.js';
+import { fakeFetch, fakeWasm } from './fake-wasm.mjs';
+
+const MODEL = {
+  task: 'text-classification',
+  model: 'm',
+  folder: { url: 'https://page.example/models/m/', immutable: true },
+  options: {},
+};
+const START = { device: 'wasm', wasmPaths: {}, cpuBuild: 'auto', numThreads: 0, generation: 1, key: 0 };
+const QUESTION = { options: {}, thresholds: [0.9], must_stay_local: false };
+
+/** An engine with a cascade under the key 1 and a pipeline under the key 2. */
+async function started() {
+  fakeFetch({ [`${MODEL.folder.url}config.json`]: () => Response.json({}) });
+  const wasm = fakeWasm();
+  const features = () => ({ relaxedSimd: false, noThreads: 'no', cores: 1 });
+  const engine = new Engine({ open: async () => ({ wasm, threads: 1 }), stopped: new Set(), features });
+  const ask = (op, args) => engine.handle(op, { key: 1, ...args }, {});
+  await ask('start', START);
+  await ask('load', { cascade: { models: [MODEL], config: {} }, useBrowserCache: false });
+  await ask('load', { pipeline: { ...MODEL, task: 'token-classification' }, useBrowserCache: false, key: 2 });
+  return { ask, log: wasm.log };
+}
+
+test('a text is decided, and one that is drawn is to be checked', async () => {
+  const { ask } = await started();
+  const inputs = ['easy', 'check', 'hard'];
+  const { steps, checks, generation, record } = await ask('decide', { ...QUESTION, inputs });
+  assert.deepEqual(
+    steps.map((step) => Object.keys(step)[0]),
+    ['done', 'done', 'delegate'],
+  );
+  assert.deepEqual([checks.map(({ index }) => index), generation, record], [[1], 1, '["easy","check"]']);
+  const local = await ask('decide', { ...QUESTION, inputs: ['hard'], must_stay_local: true });
+  assert.equal(local.steps[0].done.route, 'local');
+});
+
+test('a remote answer that is wanted as such asks no local model', async () => {
+  const { ask, log } = await started();
+  const { steps } = await ask('decide', { ...QUESTION, inputs: ['easy'], consult: true });
+  assert.ok(steps[0].delegate.call > 0);
+  assert.deepEqual(
+    log.filter(([what]) => what === 'decide' || what === 'consult'),
+    [['consult', 1]],
+  );
+});
+
+test('a question is begun with the spending of all tabs, fed, resumed or declined', async () => {
+  const { ask } = await started();
+  const { steps, generation } = await ask('decide', { ...QUESTION, inputs: ['hard 0', 'hard 1'] });
+  const [first, second] = steps.map(({ delegate }) => ({ ...QUESTION, inputs: [''], call: delegate.call, generation }));
+  const begun = await ask('begin', { ...first, stream: true, spend_logs: ['a', null] });
+  assert.deepEqual([begun.turn.step.send.stream, begun.spend_logs], [true, ['a+']]);
+  const piece = { call: first.call, bytes: new Uint8Array(3), last: false };
+  assert.deepEqual(await ask('feed', { ...piece, generation }), { text: 'hard 0 3', over: false });
+  await assert.rejects(ask('feed', { ...piece, generation: 7 }), { kind: 'internal', message: /middle of a reply/ });
+  const event = { type: 'streamed', elapsed_ms: 1 };
+  const resumed = await ask('resume', { ...first, stream: true, event });
+  assert.deepEqual([resumed.turn.step.done.output, resumed.spend_logs], ['hard 0', undefined]);
+  const declined = await ask('decline', { ...second, stream: false, reason: 'redactor-unavailable', detail: 'why' });
+  const { output, reason, detail } = declined.turn.step.done;
+  assert.deepEqual([output, reason, detail], ['hard 1', 'redactor-unavailable', 'why']);
+});
+
+test('a check of an engine that is gone is given up, and a question decided again', async () => {
+  const { ask, log } = await started();
+  const old = { ...QUESTION, call: 99, generation: 0, stream: false };
+  await assert.rejects(ask('begin', { ...old, inputs: ['check'], check: true }), { kind: 'internal' });
+  const { turn, record } = await ask('begin', { ...old, inputs: ['check'] });
+  assert.deepEqual([turn.step.done.output, record], ['check', '["check"]']);
+  assert.equal(log.filter(([what]) => what === 'abandon').length, 1, 'its check is not made a second time');
+  assert.deepEqual(await ask('abandon', { call: 1, generation: 0 }), { started: undefined });
+});
+
+test('examples are scored batch by batch, each with its truths', async () => {
+  const { ask, log } = await started();
+  const inputs = Array.from({ length: 40 }, (_, i) => `text ${i}`);
+  const truths = inputs.map((label, i) => ({ label: i === 39 ? 'other' : label }));
+  const examples = await ask('scoreExamples', { tier: 0, inputs, truths, options: {} });
+  assert.deepEqual([examples.length, examples.findIndex(({ correct }) => !correct)], [40, 39]);
+  assert.deepEqual(
+    log.filter(([what]) => what === 'examples'),
+    [
+      ['examples', 0, 32, 32],
+      ['examples', 0, 8, 8],
+    ],
+  );
+  const args = { tier: 0, examples, labels: {}, promise: {}, source: {}, options: {} };
+  assert.equal((await ask('calibrate', args)).report.n, 40);
+  assert.equal(await ask('explain', { envelope: { output: { label: 'a' } } }), 'It is {"label":"a"}.');
+});
+
+test('personal data is found by a pipeline, and only by one', async () => {
+  const { ask } = await started();
+  const spans = await ask('findPii', { key: 2, inputs: ['Ann is here'] });
+  assert.deepEqual(spans, [[{ start: 0, end: 3, label: 'NAME' }]]);
+  await assert.rejects(ask('findPii', { key: 1, inputs: ['Ann'] }), { kind: 'internal', message: /No pipeline/ });
+  await assert.rejects(ask('decide', { ...QUESTION, key: 2, inputs: ['a'] }), { kind: 'internal' });
+});

@@ -142,7 +142,7 @@ const PEAK_MS = 40;
  * registers or in the L1 cache. The best of several iterations: the others were interrupted.
  */
 async function peak(dtype, place) {
-  const { default: start, peak } = await import('/pilot-light/wasm/cpu-relaxed/pilot_light.js');
+  const { default: start, peak } = await import('/bench/files/wasm/bench/pilot_light.js');
   await start();
   const timed = (iterations) => {
     const begin = performance.now();

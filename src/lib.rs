@@ -11,12 +11,12 @@
 
 pub mod calibration;
 pub mod cascade;
-#[cfg(feature = "cli")]
+#[cfg(feature = "folder")]
 pub mod convert;
 pub mod device;
 pub mod drift;
 mod error;
-#[cfg(feature = "cli")]
+#[cfg(feature = "folder")]
 pub mod folder;
 pub mod formats;
 pub mod graph;
@@ -30,8 +30,9 @@ pub mod remote;
 mod sort;
 pub mod tasks;
 pub mod tokenizer;
+#[cfg(not(target_family = "wasm"))]
 pub mod training;
-#[cfg(feature = "cli")]
+#[cfg(feature = "http")]
 pub mod transport;
 pub mod usage;
 #[cfg(feature = "web")]

@@ -12,7 +12,7 @@ pub(crate) mod gemm_i8;
 pub(crate) mod parallel;
 pub(crate) mod prepack;
 pub(crate) mod qlinear;
-#[cfg(any(test, feature = "web"))]
+#[cfg(any(test, feature = "bench"))]
 pub(crate) mod roofline;
 pub(crate) mod rows;
 pub(crate) mod simd;

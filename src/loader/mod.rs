@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 
 pub use files::FileRequest;
 pub use options::{DType, LoadOptions};
-#[cfg(feature = "cli")]
+#[cfg(feature = "folder")]
 pub(crate) use text::{CONFIG, INDEX, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, shards};
 
 use crate::device::Device;

@@ -5,6 +5,7 @@ mod cascade;
 mod convert;
 mod graph;
 mod pipeline;
+#[cfg(feature = "bench")]
 mod roofline;
 mod threads;
 

@@ -1,61 +1,12 @@
 //! Folders that are broken on purpose: each gives an error that names what is wrong.
 
 use std::fs;
-use std::path::PathBuf;
 
 use pilot_light::tasks::{Pooling, RunOptions, RunOutput, Task};
 use pilot_light::{Device, Error, ErrorKind, LoadOptions};
 
+use crate::support::folder::Folder;
 use crate::support::golden;
-
-/// A copy of a golden model that a test may break; gone at its end.
-pub struct Folder(pub PathBuf);
-
-impl Folder {
-    /// An empty one.
-    pub fn new(test: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("pilot-light-{}-{test}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
-        Self(folder)
-    }
-
-    fn copy_of(name: &str, test: &str) -> Self {
-        let folder = Self::new(test);
-        for entry in fs::read_dir(golden(name)).expect("a golden folder") {
-            let entry = entry.expect("a file");
-            fs::copy(entry.path(), folder.0.join(entry.file_name())).expect("a copy");
-        }
-        folder
-    }
-
-    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> &Self {
-        fs::write(self.0.join(name), bytes).expect("a file");
-        self
-    }
-
-    pub fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.0.join(name)).expect("a file")
-    }
-
-    fn edit(&self, name: &str, from: &str, to: &str) -> &Self {
-        let text = String::from_utf8(self.read(name)).expect("text");
-        assert!(text.contains(from), "{name} has no {from}");
-        self.write(name, text.replace(from, to))
-    }
-
-    fn refusal(&self, task: Task) -> Error {
-        match pilot_light::folder::load(&self.0, task, &Device::cpu(), LoadOptions::default()) {
-            Err(error) => error,
-            Ok(_) => panic!("it was loaded"),
-        }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 #[track_caller]
 fn says(error: &Error, kind: ErrorKind, words: &str) {
@@ -170,7 +121,7 @@ fn an_unknown_architecture_is_named() {
 #[test]
 fn a_tokenizer_of_another_model_is_refused() {
     let folder = Folder::copy_of("tiny-bert-seq", "tokenizer");
-    folder.write("tokenizer.json", fs::read(crate::support::minilm().join("tokenizer.json")).expect("a tokenizer"));
+    folder.write("tokenizer.json", fs::read(golden("tiny-roberta-seq/tokenizer.json")).expect("a tokenizer"));
     says(&folder.refusal(Task::TextClassification), ErrorKind::InvalidArtefact, "does not fit");
 }
 

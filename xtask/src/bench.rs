@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::artefact::BENCH;
 use crate::fingerprint::file_digest;
 use crate::process::{output, program, run as run_program, say};
 use crate::project::Project;
@@ -70,6 +71,7 @@ fn encoder(project: &Project) -> Result<Vec<Row>> {
     models::bring(project)?;
     models::convert(project)?;
     bring_onnx(project)?;
+    build::make(project, &[BENCH])?;
     measured::<&str>(project, "encoder.mjs", &[])
 }
 

@@ -22,6 +22,12 @@ pub fn run(project: &Project) -> Result<()> {
 /// The same with only these artefacts made anew, in this order; the others must be there. Each is put into
 /// `js/dist/wasm/` when it is finished.
 pub fn bring(project: &Project, artefacts: &[Artefact]) -> Result<()> {
+    make(project, artefacts)?;
+    scripts(project)
+}
+
+/// Makes artefacts in this order.
+pub fn make(project: &Project, artefacts: &[Artefact]) -> Result<()> {
     let wasm_bindgen = prepare(project)?;
     let artefacts = artefacts.iter().map(|artefact| Cached::new(artefact, project)).collect::<Result<Vec<_>>>()?;
     thread::scope(|scope| {
@@ -36,8 +42,7 @@ pub fn bring(project: &Project, artefacts: &[Artefact]) -> Result<()> {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         })
-    })?;
-    scripts(project)
+    })
 }
 
 /// Compiles one artefact, which is optimised when it is next made.

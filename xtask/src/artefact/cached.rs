@@ -55,12 +55,12 @@ impl<'a> Cached<'a> {
         self.note(BOUND_FROM, &self.sources)
     }
 
-    /// Puts the compiled artefact into `js/dist/wasm/`, optimised or not: without it a page computes the same, slower.
+    /// Puts the compiled artefact where it is served, optimised or not: without that a page computes the same, slower.
     pub fn publish(&self) -> Result<()> {
         mirror(&if self.is_finished() { self.files() } else { self.bound() }, &self.artefact.published(self.project))
     }
 
-    /// Optimises the compiled artefact, and puts it into `js/dist/wasm/`.
+    /// Optimises the compiled artefact, and puts it where it is served.
     pub fn finish(&self) -> Result<()> {
         if !self.is_finished() {
             self.optimise()?;

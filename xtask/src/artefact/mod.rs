@@ -19,12 +19,14 @@ pub use cached::Cached;
 
 /// A WebAssembly module with its glue and its types.
 pub struct Artefact {
-    /// Its folder under `js/dist/wasm/`.
+    /// Its folder, under `js/dist/wasm/` if it is shipped.
     pub name: &'static str,
     /// The cargo features that it is built with.
     pub features: &'static str,
     /// Whether several threads run it, over one memory.
     threads: bool,
+    /// Whether it is part of the npm package.
+    shipped: bool,
     /// How wasm-opt optimises it.
     optimisation: &'static str,
     /// What wasm-opt may assume beyond `WASM_FEATURES`.
@@ -33,7 +35,7 @@ pub struct Artefact {
 
 /// For every browser. Like the next two it is optimised for speed.
 pub const CPU: Artefact =
-    Artefact { name: "cpu", features: "web", threads: false, optimisation: "-O3", instructions: &[] };
+    Artefact { name: "cpu", features: "web", threads: false, shipped: true, optimisation: "-O3", instructions: &[] };
 /// For browsers with relaxed SIMD, which refuse no module that uses it.
 pub const CPU_RELAXED: Artefact =
     Artefact { name: "cpu-relaxed", features: "web,relaxed-simd", instructions: &["--enable-relaxed-simd"], ..CPU };
@@ -46,6 +48,9 @@ pub const CPU_THREADS: Artefact = Artefact {
 };
 /// Several times the size of the others, and its time is spent on the GPU: what counts is the download.
 pub const GPU: Artefact = Artefact { name: "gpu", features: "web,gpu", optimisation: "-O2", ..CPU };
+/// What the benchmark measures the machine's peak with.
+pub const BENCH: Artefact =
+    Artefact { name: "bench", features: "web,relaxed-simd,bench", shipped: false, ..CPU_RELAXED };
 
 /// All that the package ships, from one source, in the order that they are built in: what helps most pages comes first.
 pub const ARTEFACTS: [Artefact; 4] = [CPU, CPU_THREADS, GPU, CPU_RELAXED];
@@ -102,9 +107,10 @@ impl Artefact {
         if names.is_empty() { Ok(ARTEFACTS.into()) } else { names.iter().map(parse).collect() }
     }
 
-    /// Its folder in the npm package.
+    /// The folder that it is served from.
     fn published(&self, project: &Project) -> PathBuf {
-        project.dist().join("wasm").join(self.name)
+        let folder = if self.shipped { project.dist() } else { project.bench_files() };
+        folder.join("wasm").join(self.name)
     }
 
     /// A digest of everything that the artefact is made from.

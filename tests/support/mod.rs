@@ -1,4 +1,10 @@
-//! Where the golden values lie, and how they are compared.
+//! What the test targets share: golden values and how they are compared, folders to break, and a server.
+// Each test target uses a part of it.
+#![allow(dead_code)]
+
+pub mod folder;
+pub mod server;
+pub mod tokens;
 
 use std::path::{Path, PathBuf};
 
@@ -6,9 +12,15 @@ use pilot_light::tasks::{Pipeline, Task};
 use pilot_light::{Device, LoadOptions};
 use serde::de::DeserializeOwned;
 
+/// The checkout.
+pub fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().find(|folder| folder.join("tests/golden").is_dir()).expect("a checkout")
+}
+
 /// A file of `tests/golden`.
 pub fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+    root().join("tests/golden").join(name)
 }
 
 /// A golden file's JSON.
@@ -25,10 +37,10 @@ pub fn cache() -> PathBuf {
     cache.expect("a home folder").join("pilot-light")
 }
 
-/// A file or folder in it.
+/// A file or folder in it. Without it a test fails.
 pub fn fetched(name: &str) -> PathBuf {
     let path = cache().join(name);
-    assert!(path.exists(), "{} is not there: run `cargo xtask models`", path.display());
+    assert!(path.exists(), "{} is missing: run `cargo xtask models`", path.display());
     path
 }
 

@@ -7,7 +7,7 @@ use pilot_light::formats::safetensors::{self, HostTensor, Tensor};
 use pilot_light::tasks::{Pipeline, Pooling, RunOptions, RunOutput, Task};
 use pilot_light::{DType, Device, ErrorKind, LoadOptions, convert, folder};
 
-use crate::files::Folder;
+use crate::support::folder::Folder;
 use crate::support::{cosine, golden_json, load, minilm};
 
 fn load_int8(folder: &Path, task: Task) -> Pipeline {

@@ -1,5 +1,5 @@
 //! `pilot-light calibrate` and `evaluate` as they are typed: labels from a general model, entities, and labels that a
-//! model was not trained on.
+//! model was not trained on. They need what `cargo xtask models` fetches, so plain `cargo test` leaves them out.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,15 @@ use pilot_light::tasks::{AnswerOutput, LocalAnswer, RunOptions, Task};
 use pilot_light::{Device, LoadOptions, folder};
 use serde_json::{Value, json};
 
-use crate::files::Folder;
-use crate::remote::{reply, serve, serve_by};
-use crate::support::{fetched, golden_json, load, minilm};
+use support::folder::Folder;
+use support::server::{reply, serve, serve_by};
+use support::{fetched, golden_json, load, minilm, root};
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
 fn head(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name)
+    root().join("models").join(name)
 }
 
 /// A copy of the head for sentiment without its calibration.

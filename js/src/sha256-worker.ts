@@ -12,7 +12,7 @@ const port = self as unknown as {
 port.onmessage = ({ data }) =>
   void sha256(data).then(
     (digest) => port.postMessage([digest, data], [data.buffer]),
-    // A promise that rejects here is no error event in the other thread: it has to be told by a message.
+    // A promise that rejects here is no error event in the other thread: it has to be reported by a message.
     (cause) => port.postMessage(messageOf(cause)),
   );
 port.postMessage('ready');

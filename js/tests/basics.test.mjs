@@ -1,4 +1,4 @@
-// What needs neither a browser nor a model: names, shapes, errors, progress, order.
+// Unit tests of what needs neither a browser nor a model: names, errors, progress, queues, shared values.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { serverAddress } from '../modules/cascade/http-transport.js';
@@ -24,7 +24,7 @@ test('importing the package needs no browser and runs nothing', async () => {
   assert.deepEqual(names, ['PilotLightError', 'cascade', 'env', 'model', 'pipeline', 'tensor']);
 });
 
-test('a model of 8 bits on WebGPU is told what runs on the CPU', () => {
+test('the report of an 8-bit model on WebGPU says what runs on the CPU', () => {
   const webgpu = { kind: 'webgpu', reason: 'It agrees.' };
   assert.match(deviceReport(webgpu, 'int8', {}).reason, /It agrees. Layers of 8 bits run on the CPU/);
   assert.match(deviceReport(webgpu, 'fp32', { graph: { graph: { int8: true } } }).reason, /run on the CPU/);
@@ -33,7 +33,7 @@ test('a model of 8 bits on WebGPU is told what runs on the CPU', () => {
   assert.equal(deviceReport(wasm, 'int8', {}), wasm);
 });
 
-test('a model is a folder of the page, of an address or of the host that was set', () => {
+test('a model is a folder of the page, at an address or at the host that was set', () => {
   const hub = { ...env, remoteHost: 'https://hub.example' };
   const cases = [
     ['/models/spam', undefined, env, 'https://page.example/models/spam/'],
@@ -50,7 +50,7 @@ test('a model is a folder of the page, of an address or of the host that was set
   assert.equal(resolveModel('org/spam', 'v1.0', hub, BASE).immutable, false);
 });
 
-test('a name that is none and a revision that moves are refused', () => {
+test('a malformed name and a revision that moves are refused', () => {
   const hub = { ...env, remoteHost: 'https://hub.example/' };
   for (const model of ['', ' ', 7, undefined, 'a/../../b', 'file:x', 'a?b'])
     assert.throws(() => resolveModel(model, undefined, env, BASE), kind('invalid-input'));
@@ -59,7 +59,7 @@ test('a name that is none and a revision that moves are refused', () => {
   assert.throws(() => resolveModel('spam', undefined, env, undefined), kind('invalid-input'));
 });
 
-test('a file is one of the page, of an address or of the host that was set', () => {
+test('a file is one of the page, at an address or at the host that was set', () => {
   const hub = { ...env, remoteHost: 'https://hub.example' };
   const cases = [
     ['/models/x/model.onnx', env, 'https://page.example/models/x/', 'model.onnx'],
@@ -84,7 +84,7 @@ test('a file is one of the page, of an address or of the host that was set', () 
     assert.throws(() => resolveFile(address, COMMIT, hub, BASE), kind('invalid-input'), address);
 });
 
-test("the addresses of the .wasm files are the page's", () => {
+test('relative addresses of the .wasm files are relative to the page, for every build', () => {
   assert.deepEqual(absolutePaths({ gpu: 'gpu.wasm' }, BASE), { gpu: 'https://page.example/app/gpu.wasm' });
   const paths = Object.fromEntries(BUILDS.map((build) => [build, `${build}.wasm`]));
   assert.deepEqual(
@@ -96,7 +96,7 @@ test("the addresses of the .wasm files are the page's", () => {
   assert.throws(() => absolutePaths({ cpu: 'cpu.wasm' }, undefined), kind('invalid-input'));
 });
 
-test('an error goes over a message and comes back the same', () => {
+test('an error survives a message unchanged', () => {
   const error = new PilotLightError('remote', 'it failed', { retryable: true, cause: new TypeError('why') });
   const back = fromFacts(structuredClone(toFacts(error)));
   assert.ok(back instanceof PilotLightError);
@@ -111,7 +111,7 @@ test('an abort is an AbortError with the reason of its signal', () => {
   assert.deepEqual([error.name, error.kind, error.cause], ['AbortError', 'cancelled', 'enough']);
 });
 
-test('what WebAssembly throws keeps its kind, a trap is internal', () => {
+test('an error of WebAssembly keeps its kind, a trap is internal', () => {
   const typed = toPilotLightError(
     Object.assign(new Error('lying header'), { kind: 'invalid-artefact', retryable: false }),
   );
@@ -125,7 +125,7 @@ test('what WebAssembly throws keeps its kind, a trap is internal', () => {
   assert.equal(toPilotLightError('words').message, 'words');
 });
 
-test('an option that is unknown is refused by its path, with those that are known', () => {
+test('an unknown option is refused by its path, with the known ones', () => {
   checkLoadingOptions({ device: 'wasm', dtype: 'q8', worker: false, revision: 'x' });
   checkLoadingOptions({ progress_callback: () => undefined, signal: new AbortController().signal });
   const refused = ({ kind, message }) => kind === 'invalid-input' && /'devise'.*device, dtype/.test(message);
@@ -176,7 +176,7 @@ test('inputs are strings', () => {
     assert.throws(() => toTexts(wrong), kind('invalid-input'));
 });
 
-test('slices of features are joined, unpooled ones filled up with zeros', () => {
+test('batches of embeddings are concatenated, unpooled ones padded with zeros', () => {
   const pooled = concatFeatures([
     { dims: [2, 2], data: Float32Array.of(1, 2, 3, 4) },
     { dims: [1, 2], data: Float32Array.of(5, 6) },
@@ -189,7 +189,7 @@ test('slices of features are joined, unpooled ones filled up with zeros', () => 
   assert.deepEqual(unpooled, { dims: [2, 2, 2], data: Float32Array.of(1, 2, 0, 0, 3, 4, 5, 6) });
 });
 
-test('the total waits for every size and never goes back', () => {
+test('the total progress waits for every size and never goes back', () => {
   const events = [];
   const progress = new Progress(
     'm',
@@ -198,7 +198,7 @@ test('the total waits for every size and never goes back', () => {
   const MiB = 1 << 20;
   progress.initiate('config.json');
   progress.progress('config.json', 10, 10);
-  assert.deepEqual(events, [], 'a round of a few bytes fills no bar');
+  assert.deepEqual(events, [], 'a round of a few bytes is not shown');
   progress.initiate('a');
   progress.initiate('b');
   progress.progress('a', MiB, 2 * MiB);

@@ -1,4 +1,4 @@
-// The remote half of a cascade: the transport against a real HTTP server, and the steps around it.
+// Cascades without an engine: the transports against a real HTTP server, and the steps of questions to remotes.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
@@ -19,7 +19,7 @@ let baseURL;
 const seen = [];
 const waiting = [];
 
-/** Keeps a response open until a test ends it or its client goes. */
+/** Holds a response open until a test ends it or its client goes. */
 function hold(response) {
   waiting.push(response);
   response.once('close', () => waiting.includes(response) && waiting.splice(waiting.indexOf(response), 1));
@@ -62,7 +62,7 @@ const request = {
   delay_ms: 0,
   deadline_ms: 30_000,
 };
-const noFeed = () => assert.fail('no pieces were asked for');
+const noFeed = () => assert.fail('no stream was requested');
 const hooks = (feed = noFeed) => ({ leaving: () => undefined, feed });
 const reach = (path, more, asked, feed) =>
   attempt(httpTransport({ baseURL: baseURL + path, ...more }), { ...request, ...asked }, hooks(feed));
@@ -79,15 +79,15 @@ test('a request is JSON, with the token where there is one', async () => {
   assert.equal(seen.at(-1).headers.authorization, undefined);
 });
 
-test('a refusal is a response, with what the server says of trying again', async () => {
+test('a refusal is a response, with its Retry-After', async () => {
   const event = await reach('/busy');
   assert.deepEqual([event.status, event.retry_after, event.content_type], [429, '2', 'application/json']);
 });
 
-test('what gives no reply is a fault of its kind', async () => {
+test('an attempt without a reply is a fault of its kind', async () => {
   assert.equal((await reach('/drop')).fault, 'network');
   assert.equal((await reach('/long')).fault, 'too-large');
-  // A browser does not even tell where to; Node gives the reply itself. Neither follows.
+  // A browser does not even reveal the target; Node returns the reply itself. Neither follows it.
   const moved = await reach('/moved');
   assert.ok(moved.fault === 'redirect' || moved.status === 307);
   const count = seen.length;
@@ -100,7 +100,7 @@ test('what gives no reply is a fault of its kind', async () => {
   );
 });
 
-test('a token is not repeated in words', async () => {
+test('a token does not appear in messages', async () => {
   const { status, body } = await reach('/echo', { getToken: () => 'a-token-of-no-known-form' });
   assert.deepEqual([status, body], [401, 'no such key: Bearer [TOKEN]']);
   const { fault, message } = await reach('/ok', { getToken: () => 'a token\nof two lines' });
@@ -108,7 +108,7 @@ test('a token is not repeated in words', async () => {
   assert.doesNotMatch(message, /of two lines/);
 });
 
-test('a reply in pieces is fed until there is enough', async () => {
+test('a streamed reply is fed until there is enough', async () => {
   const pieces = [];
   const feed = async (bytes, last) => {
     pieces.push([new TextDecoder().decode(bytes), last]);
@@ -122,7 +122,7 @@ test('a reply in pieces is fed until there is enough', async () => {
   const enough = [];
   await reach('/events', {}, { stream: true }, async (_bytes, last) => enough.push(last) > 0);
   assert.deepEqual(enough, [false, true]);
-  // What is no stream of events is a reply like any other.
+  // A reply that is not an event stream is a reply like any other.
   assert.equal((await reach('/busy', {}, { stream: true })).status, 429);
 });
 
@@ -182,7 +182,7 @@ test("the browser's own model answers as a server does", async (t) => {
   );
 });
 
-test('a remote that makes no sense is refused, and a key in a page is not taken by mistake', () => {
+test('an invalid remote is refused, and a key in a page is not taken by mistake', () => {
   const remote = { baseURL: 'http://127.0.0.1/v1/', model: 'any' };
   const [{ config, url }] = prepareRemotes({ ...remote, retries: 1, getToken: () => 'x' });
   assert.deepEqual([config, url], [{ model: 'any', retries: 1 }, 'http://127.0.0.1/v1']);
@@ -245,7 +245,7 @@ function fakeHandle({ redact = false, width = Infinity, checks = [] } = {}) {
             record: JSON.stringify(args.inputs),
           };
         case 'readUsage':
-          return { merged: '', strange: [], spans: [], summary: { told: args.records } };
+          return { merged: '', strange: [], spans: [], summary: { records: args.records } };
         case 'begin':
           if (underWay === width) return (queue.push(args.call), turn({ wait: { call: args.call, for_ms: 60_000 } }));
           underWay += 1;
@@ -268,7 +268,7 @@ const loaded = (handle, path, redactor) =>
     redactor,
   ).callable();
 
-test('answers come in the order of the questions, and those that wait go on when they may', async () => {
+test('answers come in the order of the questions, and questions that wait go on at their turn', async () => {
   const ask = loaded(fakeHandle({ width: 4 }), '/slow');
   const answers = ask(['easy', ...Array.from({ length: 6 }, (_, i) => `hard ${i}`)]);
   let most = 0;
@@ -288,7 +288,7 @@ test('answers come in the order of the questions, and those that wait go on when
   assert.equal(most, 4);
 });
 
-test('one text gives one envelope, none gives none, and the threshold is used as it is set', async () => {
+test('one text gives one envelope, no text no envelope, and the threshold is used as it is set', async () => {
   const ask = loaded(fakeHandle());
   assert.deepEqual((await ask('easy')).thresholds, [0.5]);
   ask.threshold = 0.8;
@@ -299,18 +299,20 @@ test('one text gives one envelope, none gives none, and the threshold is used as
   await assert.rejects(ask('easy', { must_stay_local: 'yes' }), { kind: 'invalid-input' });
 });
 
-test('what was answered goes into the ledger, and what is checked leaves the answer as it was', async () => {
-  const told = [];
+test('answers go into the ledger, and a check leaves its answer unchanged', async () => {
+  const reported = [];
   const ask = loaded(fakeHandle({ checks: [{ call: 7, redact: false, index: 1 }] }), '/ok');
-  const { output, event } = (await ask(['easy 0', 'easy 1'], { request_callback: ({ index }) => told.push(index) }))[1];
+  const { output, event } = (
+    await ask(['easy 0', 'easy 1'], { request_callback: ({ index }) => reported.push(index) })
+  )[1];
   assert.deepEqual([output, event], ['easy 1', undefined]);
   const before = seen.length;
   while (seen.length === before) await new Promise(setImmediate);
-  assert.deepEqual(told, [1], 'who watches requests is told of a check as well');
-  assert.deepEqual((await ask.ledger.summary()).told, ['["easy 0","easy 1"]']);
+  assert.deepEqual(reported, [1], 'request_callback receives a check as well');
+  assert.deepEqual((await ask.ledger.summary()).records, ['["easy 0","easy 1"]']);
 });
 
-test("a check that fails is nobody else's error", async () => {
+test('a check that fails does not fail the call', async () => {
   const ask = loaded(fakeHandle({ checks: [{ call: 7, redact: true, index: 0 }] }), '/ok', () =>
     Promise.reject(new Error('no redactor')),
   );
@@ -318,7 +320,7 @@ test("a check that fails is nobody else's error", async () => {
   await ask.ledger.summary();
 });
 
-test('the threshold of a chain is that of its last model', async () => {
+test('the threshold of several local models is that of the last one', async () => {
   const ask = loaded({ ...fakeHandle(), info: { thresholds: [0.7, 0.5] } });
   assert.deepEqual([ask.threshold, ask.thresholds], [0.5, [0.7, 0.5]]);
   ask.threshold = 0.6;
@@ -336,7 +338,7 @@ test('the threshold of a chain is that of its last model', async () => {
     assert.throws(() => checkTier(wrong, 2), { kind: 'invalid-input' });
 });
 
-test('a number that is none is told by its name, before JSON makes nothing of it', () => {
+test('NaN and infinity are refused by their path, before JSON turns them into null', () => {
   const policy = { threshold: 0.5, budget: { usd_per_day: 1 } };
   assert.equal(checkFinite('policy', policy), policy);
   for (const wrong of [NaN, -Infinity, null]) {
@@ -348,7 +350,7 @@ test('a number that is none is told by its name, before JSON makes nothing of it
   }
 });
 
-test('local models are one or several, each with what is its own', () => {
+test('local models are one or several, each with its own options', () => {
   const local = { task: 'text-classification', model: '/models/tiny' };
   const calibration = { threshold: 0.8 };
   const alone = readLocalModels({ ...local, dtype: 'q8', threshold: 0.7 }, calibration);
@@ -388,7 +390,7 @@ test('local models are one or several, each with what is its own', () => {
   }
 });
 
-test('an abort gives up every call that is under way', async () => {
+test('an abort abandons every call that is under way', async () => {
   const handle = fakeHandle();
   const ask = loaded(handle, '/slow');
   const controller = new AbortController();
@@ -402,7 +404,7 @@ test('an abort gives up every call that is under way', async () => {
   ]);
 });
 
-test('what is to be redacted goes through the redactor, or nowhere', async () => {
+test('a text to be redacted goes through the redactor, or nowhere', async () => {
   const span = { start: 0, end: 4, label: 'NAME' };
   const { marked } = await loaded(fakeHandle({ redact: true }), '/ok', async () => [span])('hard');
   assert.deepEqual(marked.spans, [span]);
@@ -416,7 +418,7 @@ test('what is to be redacted goes through the redactor, or nowhere', async () =>
   );
 });
 
-test('a redactor is a function or a model, and nothing is loaded before it is asked', async () => {
+test('a redactor is a function or a model, and nothing is loaded before it is used', async () => {
   const find = async () => [];
   assert.equal(prepareRedactor(find, {}).find, find);
   for (const named of [undefined, '/models/rampart', { model: '/models/rampart', dtype: 'q4' }])
@@ -425,7 +427,7 @@ test('a redactor is a function or a model, and nothing is loaded before it is as
     assert.throws(() => prepareRedactor(wrong, {}), { kind: 'invalid-input' });
 });
 
-test('those that wait in an engine that has died go on in the next one', async () => {
+test('questions that wait in an engine that died go on in the next one', async () => {
   const handle = fakeHandle({ width: 1 });
   const { request: answer } = handle;
   let dies = true;
@@ -440,16 +442,16 @@ test('those that wait in an engine that has died go on in the next one', async (
   assert.deepEqual([dead.reason?.message, waited.value?.[1].output], ['the engine died', 'hard 1']);
 });
 
-test('the page is told what leaves', async () => {
-  const told = [];
-  await loaded(fakeHandle(), '/ok')(['easy', 'hard'], { request_callback: (sent) => told.push(sent) });
-  assert.deepEqual(told, [{ url: `${baseURL}/ok/chat/completions`, body: request.body, index: 1 }]);
-  // What does not leave is not told of.
+test('request_callback receives what leaves the device', async () => {
+  const reported = [];
+  await loaded(fakeHandle(), '/ok')(['easy', 'hard'], { request_callback: (sent) => reported.push(sent) });
+  assert.deepEqual(reported, [{ url: `${baseURL}/ok/chat/completions`, body: request.body, index: 1 }]);
+  // A request that does not leave is not reported.
   const ask = new Cascade(
     fakeHandle(),
     'text-classification',
     prepareRemotes({ baseURL: `${baseURL}/ok`, model: 'any', getToken: () => Promise.reject(new Error('signed out')) }),
   ).callable();
-  await ask('hard', { request_callback: (sent) => told.push(sent) });
-  assert.equal(told.length, 1);
+  await ask('hard', { request_callback: (sent) => reported.push(sent) });
+  assert.equal(reported.length, 1);
 });

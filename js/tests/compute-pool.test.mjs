@@ -1,4 +1,4 @@
-// The workers that help to compute: how they are started, and what is told of those that are not.
+// The pool of compute workers: how they are started, and what is reported of those that fail.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -29,7 +29,7 @@ function workers(fails = []) {
   return { started, start };
 }
 
-test('as many as are asked for get the instance', async () => {
+test('as many workers as requested get the instance', async () => {
   const { started, start } = workers();
   const pool = new ComputePool(3, start);
   assert.equal(started.length, 3);
@@ -38,7 +38,7 @@ test('as many as are asked for get the instance', async () => {
   assert.equal(await new ComputePool(0, start).join(INSTANCE), 0);
 });
 
-test('one that fails is let go of, and the others help', async () => {
+test('a worker that fails is ended, and the others help', async () => {
   const { started, start } = workers([undefined, 'no memory', '']);
   const pool = new ComputePool(3, start);
   assert.equal(await pool.join(INSTANCE), 1);
@@ -49,7 +49,7 @@ test('one that fails is let go of, and the others help', async () => {
   assert.match(pool.fault, /no memory|could not be loaded/);
 });
 
-test('where no worker can be had there is none', async () => {
+test('where no worker can be started the pool is empty, and says why', async () => {
   const pool = new ComputePool(2, () => {
     throw new Error('workers are forbidden');
   });

@@ -1,4 +1,4 @@
-// The way to a worker, with a worker that answers as it is told to.
+// The connection to an engine worker, over a worker whose answers the tests choose.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -35,20 +35,20 @@ test('answers go to their requests, in any order', async () => {
   assert.equal(connection.dead, undefined);
 });
 
-test("an abort is told to the worker, and its late answer is nobody's", async () => {
+test('an abort is posted to the worker, and its late answer is ignored', async () => {
   const { worker, connection } = connect();
   const controller = new AbortController();
   const running = connection.request('run', ARGS, { signal: controller.signal });
   controller.abort();
   await assert.rejects(running, { name: 'AbortError' });
-  const [{ id }, told] = worker.posted;
-  assert.deepEqual(told, { abort: id });
+  const [{ id }, abort] = worker.posted;
+  assert.deepEqual(abort, { abort: id });
   worker.answer({ id, result: [] });
   await assert.rejects(connection.request('run', ARGS, { signal: AbortSignal.abort() }), { kind: 'cancelled' });
   assert.equal(worker.posted.length, 2);
 });
 
-test('a death is the answer to everything that is pending, and to what comes later', async () => {
+test('a death rejects everything that is pending, and every later request', async () => {
   const deaths = {
     answer: (worker) => {
       const facts = toFacts(new PilotLightError('device-lost', 'gone', { retryable: true }));
@@ -75,7 +75,7 @@ test('a worker that cannot start says what to do', async () => {
   assert.throws(() => new WorkerConnection(), { kind: 'backend-unavailable', message: /worker: false/ });
 });
 
-test('options that cannot be posted are named as such', async () => {
+test('options that cannot be posted are invalid input', async () => {
   const { connection } = connect();
   await assert.rejects(connection.request('run', { ...ARGS, options: { top_k: () => 1 } }), { kind: 'invalid-input' });
 });

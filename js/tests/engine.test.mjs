@@ -1,4 +1,4 @@
-// The engine and what keeps it alive, over a fake WebAssembly side: loading, order, aborts, panics,
+// The engine and its supervisor, over a fake WebAssembly side: loading, order, aborts, panics,
 // and the loss of the device.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -19,7 +19,7 @@ const BASELINE = { relaxedSimd: false, noThreads: 'the page is not cross-origin 
 const RELAXED = { ...BASELINE, relaxedSimd: true };
 const THREADS = { ...RELAXED, noThreads: undefined };
 
-/** A supervisor whose engines share the artefacts of one thread, as in place. */
+/** A supervisor whose engines share the builds of one thread, as in place. */
 function supervise({
   device = 'wasm',
   adapter = null,
@@ -52,7 +52,7 @@ function supervise({
 const run = (supervisor, model, inputs, signal) => supervisor.request(model, 'run', { inputs, options: {} }, signal);
 const labels = (output) => output.map(([first]) => first.label);
 
-test('a model is loaded and run, and the visitor without an adapter never gets the GPU artefact', async () => {
+test('a model is loaded and run, and a visitor without an adapter never downloads the GPU build', async () => {
   const { supervisor, opened } = supervise({ device: 'auto' });
   const model = await supervisor.load(LOAD, {});
   assert.deepEqual(labels(await run(supervisor, model, ['a', 'b'])), ['a', 'b']);
@@ -62,7 +62,7 @@ test('a model is loaded and run, and the visitor without an adapter never gets t
   );
 });
 
-test('WebGPU is taken where it proves right, and given up where it does not', async () => {
+test('WebGPU is taken where it computes correctly, and given up where it does not', async () => {
   const right = supervise({ device: 'auto', adapter: {} });
   assert.equal((await right.supervisor.load(LOAD, {})).info.device.kind, 'webgpu');
   const wrong = supervise({ device: 'auto', adapter: {}, wasm: fakeWasm({ webgpu: false }) });
@@ -71,7 +71,7 @@ test('WebGPU is taken where it proves right, and given up where it does not', as
   assert.match(device.reason, /golden input disagrees/);
 });
 
-test('WebGPU that was asked for and is not there is a typed error, and the next call tries again', async () => {
+test('WebGPU that was requested and is not available is a typed error, and the next call tries again', async () => {
   const { supervisor } = supervise({ device: 'webgpu' });
   for (let i = 0; i < 2; i += 1) await assert.rejects(supervisor.load(LOAD, {}), kind('backend-unavailable'));
 });
@@ -98,7 +98,7 @@ test('the CPU gets the best build that the browser can run', async () => {
   }
 });
 
-test('a build that was asked for and cannot run is a typed error that says why', async () => {
+test('a build that was requested and cannot run is a typed error that says why', async () => {
   for (const [settings, message] of [
     [{ features: RELAXED, cpuBuild: 'cpu-threads' }, /not cross-origin isolated/],
     [{ features: BASELINE, cpuBuild: 'cpu-relaxed' }, /no relaxed SIMD/],
@@ -110,7 +110,7 @@ test('a build that was asked for and cannot run is a typed error that says why',
   }
 });
 
-test('a build that does not start leads to the next, and threads that were asked for and are not there are told of', async () => {
+test('a build that does not start leads to the next, and threads that were requested and are not available are reported', async () => {
   const { supervisor, opened } = supervise({ features: THREADS, broken: ['cpu-threads'] });
   const { device } = (await supervisor.load(LOAD, {})).info;
   assert.deepEqual([opened, device.build, device.threads], [['cpu-threads', 'cpu-relaxed'], 'cpu-relaxed', 1]);
@@ -154,7 +154,7 @@ test('a wrong file ends the load with its address and frees the loader', async (
   assert.deepEqual(log, [['free loader'], ['free loader']]);
 });
 
-test('many inputs go in slices of 32, and an abort is heard between them', async () => {
+test('many inputs go in batches of 32, and an abort is noticed between them', async () => {
   const { supervisor, log } = supervise();
   const model = await supervisor.load(LOAD, {});
   const inputs = Array.from({ length: 70 }, (_, i) => `text ${i}`);
@@ -170,7 +170,7 @@ test('many inputs go in slices of 32, and an abort is heard between them', async
   assert.deepEqual(labels(await run(supervisor, model, ['after'])), ['after']);
 });
 
-test('features of several slices come as one batch', async () => {
+test('embeddings of several batches come as one', async () => {
   const { supervisor } = supervise();
   const model = await supervisor.load({ ...LOAD, pipeline: { ...MODEL, task: 'feature-extraction' } }, {});
   const { dims, data } = await run(
@@ -189,7 +189,7 @@ test('an error of the model is its own, and the engine goes on', async () => {
   assert.deepEqual(opened, ['cpu']);
 });
 
-test('a panic rejects what was pending; the next call finds a fresh engine with its model', async () => {
+test('a panic rejects what was pending; the next call gets a fresh engine with its model', async () => {
   const { supervisor, opened } = supervise({ oneThread: false });
   const model = await supervisor.load(LOAD, {});
   const [first, second] = await Promise.allSettled([
@@ -201,7 +201,7 @@ test('a panic rejects what was pending; the next call finds a fresh engine with 
   assert.deepEqual(opened, ['cpu', 'cpu']);
 });
 
-test('in place, a panic leaves the other artefact, and after that a typed error', async () => {
+test('in place, a panic leaves the other build, and after that a typed error', async () => {
   const { supervisor, opened } = supervise();
   const model = await supervisor.load(LOAD, {});
   for (let i = 0; i < 2; i += 1) await assert.rejects(run(supervisor, model, ['panic']), kind('internal'));
@@ -209,7 +209,7 @@ test('in place, a panic leaves the other artefact, and after that a typed error'
   await assert.rejects(run(supervisor, model, ['a']), /worker: true/);
 });
 
-test('a panic that leaves its promise open is seen by its uncaught error', async () => {
+test('a panic that leaves its promise pending is noticed by its uncaught error', async () => {
   const target = new EventTarget();
   globalThis.addEventListener = target.addEventListener.bind(target);
   try {
@@ -226,7 +226,7 @@ test('a panic that leaves its promise open is seen by its uncaught error', async
   }
 });
 
-test('the loss of the device goes to the CPU, asks again there and says so', async () => {
+test('the loss of the device moves the work to the CPU, repeats it there and says so', async () => {
   const { supervisor, opened } = supervise({ device: 'auto', adapter: {} });
   const model = await supervisor.load(LOAD, {});
   const [first, second] = await Promise.all([run(supervisor, model, ['lose']), run(supervisor, model, ['behind it'])]);
@@ -263,7 +263,7 @@ test('an aborted load leaves nothing behind', async () => {
 /** A cascade of one local model, and of those behind it. */
 const cascadeOf = (next = []) => ({ cascade: { models: [MODEL, ...next], config: {} }, useBrowserCache: false });
 
-test('the models of a chain are loaded one after the other and let go of together', async () => {
+test('the local models of a cascade are loaded one after the other and freed together', async () => {
   const { supervisor, log } = supervise();
   const next = (url) => [{ ...MODEL, model: '/models/next', folder: { ...FOLDER, url }, options: { dtype: 'q8' } }];
   const other = `${FOLDER.url}next/`;
@@ -273,7 +273,7 @@ test('the models of a chain are loaded one after the other and let go of togethe
   assert.deepEqual(model.info.thresholds, [0.5, 0.5]);
   await supervisor.notify(model, 'dispose', {});
   assert.deepEqual(log.at(-1), ['free cascade']);
-  // One that cannot be had takes those before it along.
+  // One that cannot be loaded frees those before it.
   const freed = () => log.filter(([what]) => what === 'free loader').length;
   const before = freed();
   fakeFetch(CONFIG);
@@ -281,7 +281,7 @@ test('the models of a chain are loaded one after the other and let go of togethe
   assert.equal(freed() - before, 2);
 });
 
-test('a call of an engine that is gone is decided again and gets the same event', async () => {
+test('a question of an engine that is gone is decided again and gets the same event', async () => {
   const { supervisor } = supervise({ oneThread: false });
   const model = await supervisor.load(cascadeOf(), {});
   const question = { inputs: ['hard'], options: {}, thresholds: [0.9], must_stay_local: false };
@@ -310,7 +310,7 @@ const infer = async (supervisor, model, first, signal) => {
   return [name, ...new Float32Array(bytes.slice().buffer)];
 };
 
-test('a graph is loaded with the files beside it, tells its ports, and is run and let go of', async () => {
+test('a graph is loaded with its external data, reports its ports, is run and freed', async () => {
   const { supervisor, log } = supervise();
   const requests = fakeFetch(FILES);
   const model = await supervisor.load(GRAPH, {});

@@ -1,4 +1,4 @@
-// Fake of the WebAssembly side: the same interface, which `tsc -p tests` checks, answers that can be told from their
+// Fake of the WebAssembly side: the same interface, which `tsc -p tests` checks, answers that depend on their
 // inputs, and texts that make it fail in the ways that the real one can.
 
 /** @import * as Wasm from '../dist/wasm/cpu/pilot_light.js' */
@@ -84,7 +84,7 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     }
     /** @type {typeof Wasm.Loader.graph} */
     static graph(device, file, external, options) {
-      if (external.some((name) => name.includes('/'))) throw new KindError('invalid-input', 'not beside the model');
+      if (external.some((name) => name.includes('/'))) throw new KindError('invalid-input', 'not next to the model');
       return new Loader(device, 'model', options, [[file, ...external].map((name) => ({ name, optional: false }))]);
     }
     wants() {

@@ -1,4 +1,4 @@
-// Fetching a file: what is kept, what is checked, what is refused.
+// Download of model files: what is cached, what is checked, what is refused.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
@@ -12,7 +12,7 @@ const OWN = { url: 'https://page.example/m/', immutable: false };
 const PINNED = { ...OWN, immutable: true };
 const REQUEST = { name: 'w', optional: false };
 const sha256 = (text) => createHash('sha256').update(text).digest('hex');
-/** The file as text; undefined where it is not there. */
+/** The file as text; undefined where it does not exist. */
 async function get(folder, request, { signal = new AbortController().signal, useBrowserCache = true } = {}) {
   const written = [];
   const sink = {
@@ -56,7 +56,7 @@ test('a file of the page is fetched again when the server has another', async ()
   assert.equal(await get(OWN, REQUEST), 'two');
 });
 
-test('a kept file serves a page that is offline', async () => {
+test('a cached file serves a page that is offline', async () => {
   fakeFetch({ [URL_OF]: file('one') });
   await get(OWN, REQUEST);
   globalThis.fetch = async () => {
@@ -65,7 +65,7 @@ test('a kept file serves a page that is offline', async () => {
   assert.equal(await get(OWN, REQUEST), 'one');
 });
 
-test('a digest is checked on what comes and on what was kept', async () => {
+test('a digest is checked on downloaded and on cached files', async () => {
   fakeFetch({ [URL_OF]: file('one') });
   assert.equal(await get(OWN, { ...REQUEST, sha256: sha256('one') }), 'one');
   entries.set(URL_OF, new Response('bad', { headers: { 'content-length': '3' } }));
@@ -88,7 +88,7 @@ test('a digest that cannot be computed is a typed error', async () => {
   }
 });
 
-test('what is not the file is refused with its address', async () => {
+test('a wrong file is refused with its address', async () => {
   const cases = [
     [{}, REQUEST, /w is not there/],
     [{ [URL_OF]: () => new Response('no', { status: 503 }) }, REQUEST, /status 503/],
@@ -102,7 +102,7 @@ test('what is not the file is refused with its address', async () => {
     fakeFetch(files);
     await assert.rejects(get(OWN, request), { kind: 'invalid-artefact', message });
   }
-  assert.equal(entries.size, 0, 'nothing of it is kept');
+  assert.equal(entries.size, 0, 'nothing of it is cached');
 });
 
 test('an optional file may be missing, or have a start page in its place', async () => {
@@ -131,7 +131,7 @@ test('a browser that refuses its cache is no obstacle', async () => {
   assert.equal(await get(OWN, REQUEST), 'one');
 });
 
-test('bytes are handed over as they come, once it is seen that they are no page', async () => {
+test('bytes are handed over as they arrive, once they are found not to be an HTML page', async () => {
   let source;
   const stream = new ReadableStream({ start: (controller) => (source = controller) });
   fakeFetch({ [URL_OF]: () => new Response(stream, { headers: { 'content-length': '200' } }) });
@@ -142,18 +142,18 @@ test('bytes are handed over as they come, once it is seen that they are no page'
     progress: new Progress('m', () => undefined),
     signal: new AbortController().signal,
   });
-  const turns = () => new Promise((resolve) => setTimeout(resolve));
+  const eventLoop = () => new Promise((resolve) => setTimeout(resolve));
   for (const length of [30, 40, 100]) source.enqueue(new Uint8Array(length));
-  await turns();
+  await eventLoop();
   assert.deepEqual(written, ['expect 200', 70, 100]);
   source.enqueue(new Uint8Array(30));
-  await turns();
+  await eventLoop();
   assert.deepEqual(written.slice(3), [30]);
   source.close();
   assert.deepEqual([await fetched, written.length], [true, 4]);
 });
 
-test('what the receiver throws ends the download and is thrown on', async () => {
+test('an error of the receiver ends the download and is rethrown', async () => {
   let cancelled = false;
   const stream = new ReadableStream({
     pull: (controller) => controller.enqueue(new Uint8Array(100)),

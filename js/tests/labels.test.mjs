@@ -1,4 +1,4 @@
-// Labels from general models: what is asked, what is kept, and when the asking ends.
+// Labels by remote models: which texts are asked about, what is stored, and when the labelling stops.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -10,7 +10,7 @@ const local = (reason, detail) => ({ route: 'local', reason, output: { label: 'n
 const nobody = () => Promise.reject(new Error('nobody was to be asked'));
 const kind = (expected, words) => (error) => error.kind === expected && words.test(error.message);
 
-test('what has no label is asked about once, and what is known is not', async () => {
+test('texts without a label are asked about once, and known ones are not', async () => {
   const asked = [];
   const done = [];
   const texts = [{ text: 'given', label: 'ham' }, ...TEXTS, TEXTS[3]];
@@ -35,13 +35,13 @@ test('what has no label is asked about once, and what is known is not', async ()
   assert.deepEqual(again, { examples, labels });
 });
 
-test('what is not answered is left out and counted', async () => {
+test('texts without an answer are left out and counted', async () => {
   const consult = async (lot) => lot.map((text) => (text === 'text 5' ? local('remote-refused') : remote('ham')));
   const { examples, labels } = await label(TEXTS, [], consult, () => undefined);
   assert.deepEqual([examples.length, labels.asked, labels.unanswered], [19, 19, 1]);
 });
 
-test('a cap ends the asking, and what was answered is kept', async () => {
+test('a cap ends the labelling, and the answers so far are stored', async () => {
   const labelled = [];
   let left = 11;
   const consult = async (lot) =>
@@ -56,7 +56,7 @@ test('a cap ends the asking, and what was answered is kept', async () => {
   assert.deepEqual([labels.asked, left], [20, 0]);
 });
 
-test('every cap ends the asking in the middle of a lot, and is told as a spent budget', async () => {
+test('every cap ends the labelling after its batch, and is reported as a spent budget', async () => {
   for (const reason of [
     'requests-per-minute',
     'tokens-per-minute',
@@ -76,7 +76,7 @@ test('every cap ends the asking in the middle of a lot, and is told as a spent b
   }
 });
 
-test('where nobody answers the asking ends soon', async () => {
+test('where no remote answers the labelling ends soon', async () => {
   for (const reason of ['remote-unreachable', 'local-only', 'no-remote', 'breaker-open']) {
     let lots = 0;
     const consult = async (lot) => (lots++, lot.map(() => local(reason)));
@@ -88,7 +88,7 @@ test('where nobody answers the asking ends soon', async () => {
   }
 });
 
-test('what fails in the middle leaves what was answered before', async () => {
+test('a failure in the middle leaves the answers before it', async () => {
   const labelled = [];
   let lots = 0;
   const consult = async (lot) => (lots++ > 0 ? Promise.reject(new Error('aborted')) : lot.map(() => remote('ham')));
@@ -110,7 +110,7 @@ test('entities are answers as well, with their words', async () => {
   assert.deepEqual(labelled, [{ text, entities, labelled_by: 'general' }]);
 });
 
-test('examples that make no sense are refused', () => {
+test('invalid examples are refused', () => {
   const entity = { entity_group: 'PER', start: 0, end: 1 };
   for (const wrong of [
     'text',

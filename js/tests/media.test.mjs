@@ -1,4 +1,4 @@
-// What a page has, as what models read, as far as it needs no browser.
+// Media inputs, as far as they need no browser.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toBytes, toPixels, toSamples } from '../modules/io/media.js';
@@ -7,7 +7,7 @@ import { PilotLightError } from '../modules/shared/errors.js';
 const kind = (name) => (error) => error instanceof PilotLightError && error.kind === name;
 const END = 1 << 16;
 
-test('a file may be a blob, a buffer or what looks into one', async () => {
+test('a file may be a blob, a buffer or a view of one', async () => {
   const bytes = Uint8Array.of(1, 2, 3, 4);
   for (const input of [
     bytes,
@@ -24,7 +24,7 @@ test('a file may be a blob, a buffer or what looks into one', async () => {
   for (const input of ['path', 7, null, undefined, [], {}]) await assert.rejects(toBytes(input), kind('invalid-input'));
 });
 
-test('of a long file the ends are read, and no more', async () => {
+test('of a long file only the ends are read', async () => {
   const long = Uint8Array.from({ length: 3 * END }, (_, i) => Math.floor(i / END));
   for (const input of [long, new Blob([long])]) {
     const read = await toBytes(input);
@@ -42,7 +42,7 @@ test('samples are taken as they are, and copied', async () => {
     await assert.rejects(toSamples(input), kind('invalid-input'));
 });
 
-test('what cannot be decoded here is said to be', async () => {
+test('media that cannot be decoded here are unsupported', async () => {
   await assert.rejects(toSamples(new Blob(['x'])), kind('unsupported'));
   await assert.rejects(toPixels(new Blob(['x'])), kind('unsupported'));
   for (const input of [7, null, undefined]) await assert.rejects(toPixels(input), kind('invalid-input'));

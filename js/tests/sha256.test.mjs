@@ -1,4 +1,4 @@
-// Digests: by a worker where one is ready, and here where none is.
+// SHA-256 digests: in a worker where one is ready, else in the calling thread.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
@@ -8,7 +8,7 @@ import { Sha256 } from '../modules/io/sha256.js';
 const LARGE = new Uint8Array(2 << 20).fill(7);
 const DIGEST = createHash('sha256').update(LARGE).digest('hex');
 
-/** A worker that is moved what it is sent, and says 'here' of it. */
+/** A worker that gets its input by transfer, and answers 'here'. */
 function worker() {
   const self = {
     terminated: false,
@@ -56,7 +56,7 @@ test('a worker that fails is not waited for', async () => {
   }
 });
 
-test('for a small file, and for one of unknown length, none is started', async () => {
+test('for a small file, and for one of unknown length, no worker is started', async () => {
   for (const bytes of [1000, undefined]) {
     const hash = new Sha256(bytes, () => assert.fail('a worker'));
     assert.deepEqual(await hash.digest(LARGE), [DIGEST, LARGE]);

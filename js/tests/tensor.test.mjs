@@ -1,4 +1,4 @@
-// Tensors, and what a model is fed, without a model.
+// Tensors, and the inputs of a model, without a model.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { feeds } from '../modules/page/model.js';
@@ -33,14 +33,14 @@ test('every type goes to bytes and back in its own array', () => {
   }
 });
 
-test("plain arrays become the type's own, and one dimension where none is given", () => {
+test("plain arrays become the type's own, with one dimension by default", () => {
   assert.deepEqual(tensor('int64', [1, 2n, true]), { type: 'int64', dims: [3], data: BigInt64Array.of(1n, 2n, 1n) });
   assert.deepEqual(tensor('bool', [true, false], [2, 1]), { type: 'bool', dims: [2, 1], data: Uint8Array.of(1, 0) });
   assert.deepEqual(tensor('float32', [], [0, 4]).data, new Float32Array(0));
   assert.deepEqual(tensor('float32', [7], []).dims, []);
 });
 
-test('what fits nothing is refused in words', () => {
+test('what does not fit is refused with a message', () => {
   const cases = [
     [['float33', [1]], 'float33'],
     [['float32', new Float64Array(1)], 'Float64Array'],
@@ -65,7 +65,7 @@ const PORTS = [
 const ids = tensor('int64', [1, 2], [1, 2]);
 const any = tensor('float32', [1]);
 
-test("inputs are fed in the model's order, as they were when they were handed in", () => {
+test("inputs are fed in the model's order, as they were when they were passed in", () => {
   const view = new Float32Array([0, 1, 2, 3]).subarray(1, 3);
   const [first, second] = feeds(PORTS, { any: tensor('float32', view), ids });
   view.fill(9);

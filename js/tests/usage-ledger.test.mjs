@@ -1,4 +1,4 @@
-// The ledger as the page has it: what is kept where there is no database, and what it is exported as.
+// The usage ledger in the page: where there is no database, and exported as CSV.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -22,28 +22,28 @@ const none = {
 };
 const nothing = { tally: none, energy_j: { local: { low: 0, high: 0 } } };
 
-/** An engine that takes every record for one but those that are 'strange'. */
+/** An engine that can read every record except 'broken'. */
 const read = async (records) => ({
-  summary: { told: records },
+  summary: { records: records },
   watch: undefined,
   merged: records.join(),
-  strange: records.flatMap((record, i) => (record === 'strange' ? [i] : [])),
+  strange: records.flatMap((record, i) => (record === 'broken' ? [i] : [])),
 });
 
 test('without a database the records live as long as the page, and the summary says so', async () => {
   const ledger = new UsageLedger('name', read);
   ledger.add('a');
   ledger.add(undefined);
-  ledger.add('strange');
+  ledger.add('broken');
   const summary = await ledger.summary();
-  assert.deepEqual([summary.told, summary.persisted, summary.skipped_records], [['a', 'strange'], false, 1]);
+  assert.deepEqual([summary.records, summary.persisted, summary.skipped_records], [['a', 'broken'], false, 1]);
   assert.match(summary.fault, /no database/);
-  assert.deepEqual(JSON.parse(await ledger.toJSON()).told, ['a', 'strange']);
+  assert.deepEqual(JSON.parse(await ledger.toJSON()).records, ['a', 'broken']);
   await ledger.clear();
-  assert.deepEqual((await ledger.summary()).told, []);
+  assert.deepEqual((await ledger.summary()).records, []);
 });
 
-test('a table has a line for each span and route in which there was anything, with what its energy rests on', () => {
+test('the CSV has a line for each span and route with usage, with the basis of its energy', () => {
   const local = { tally: { ...none, answers: 3, operations: 5 }, energy_j: { local: { low: 1, high: 2.5 } } };
   const remote = {
     tally: { ...none, answers: 1, attempts: 2, usd: 0.25 },

@@ -21,7 +21,7 @@ export interface LabelledText {
 /** Asks the remote models about each of the texts. */
 export type Consult = (texts: string[]) => Promise<Envelope[]>;
 
-/** Texts that are asked about together; between two batches the answers are kept, and an abort is noticed. */
+/** Texts that are asked about together; between two batches the answers are stored, and an abort is noticed. */
 const BATCH = 8;
 
 /** `texts`, each found to be a text with at most one answer, whose entities are in it. */

@@ -63,7 +63,7 @@ export interface CascadePipeline extends Disposable {
   threshold: number;
   /** Those of all local models, in their order. They may be set as well. */
   thresholds: number[];
-  /** The calibration of each local model, from its `pilot.json` or by `calibrate`; null where there is none. */
+  /** The calibration of each local model, from its `pilot.json` or by `calibrate`; null for a model without one. */
   readonly calibrations: readonly (Calibration | null)[];
   /**
    * Finds the threshold that keeps a guarantee, from labelled examples, and sets it; where none does, it stays as it

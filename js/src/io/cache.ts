@@ -6,7 +6,7 @@ const CACHE_NAME = 'pilot-light';
 /** The response headers that tell one version of a file from another. */
 const VALIDATORS = ['etag', 'last-modified'] as const;
 
-/** The browser's cache; undefined where there is none (an insecure context, storage switched off). */
+/** The browser's cache; undefined where it has no cache (an insecure context, storage switched off). */
 export async function openCache(): Promise<Cache | undefined> {
   try {
     return await globalThis.caches?.open(CACHE_NAME);

@@ -102,7 +102,7 @@ export class Supervisor {
     }
   }
 
-  /** The engine in use; a fresh one where there is none or the last one has died. */
+  /** The engine in use; a fresh one at first and after the last one has died. */
   #open(): StartedEngine {
     const last = this.#current;
     if (last?.connection.dead) this.#retire(last, last.connection.dead);
@@ -117,7 +117,7 @@ export class Supervisor {
         engine.device = device;
       },
       () => {
-        // An engine that could not start is not kept: the next call tries again.
+        // An engine that could not start is dropped: the next call tries again.
         connection.close();
         if (this.#current === engine) this.#current = undefined;
       },

@@ -86,7 +86,7 @@ export interface LoadResult {
   outputs: Port[];
   /** The thresholds of a cascade's local models. */
   thresholds?: number[];
-  /** Their calibrations; null where there is none. */
+  /** Their calibrations; null for a model that has no calibration. */
   calibrations?: (Calibration | null)[];
 }
 

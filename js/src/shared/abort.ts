@@ -39,7 +39,7 @@ export async function withController<T>(
 /**
  * Runs `work` for at most `ms`, with a signal that aborts after that time, when `parent` does, and when the work has
  * ended: nobody reads any more what is still under way. After the time it rejects with the error that `late` makes, or
- * with kind 'cancelled' where there is none; after an abort by `parent` with kind 'cancelled'.
+ * with kind 'cancelled' without `late`; after an abort by `parent` with kind 'cancelled'.
  */
 export function within<T>(
   ms: number,

@@ -16,7 +16,7 @@ export class SharedMap<T> {
   /** @param close Called with a value that nobody uses any more. */
   constructor(readonly close: (value: T) => Promise<void> | void) {}
 
-  /** A share of the value of `key`, which `create` makes where there is none. */
+  /** A share of the value of `key`, which `create` makes for its first user. */
   acquire(key: string, create: () => T): Lease<T> {
     const entry = this.#entries.get(key) ?? { value: create(), users: 0 };
     this.#entries.set(key, entry);

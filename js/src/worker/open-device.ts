@@ -114,7 +114,7 @@ interface AdapterInfo {
   description?: string;
 }
 
-/** The name of the GPU that this thread can use, as far as the browser gives it, or why there is none. */
+/** The name of the GPU that this thread can use, as far as the browser gives it, or why it can use no GPU. */
 async function findAdapter(): Promise<{ name: string | undefined } | { lacking: string }> {
   const gpu = globalThis.navigator?.gpu;
   if (gpu === undefined) return { lacking: 'This browser has no WebGPU here (it needs https or localhost).' };

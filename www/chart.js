@@ -20,9 +20,16 @@ function show(svg, words, parts, height = SIZE.height) {
 }
 
 /** Horizontal grid lines with labels; `marks` are [share of the height, label]. */
-const across = (marks) => marks.flatMap(([part, words]) => [line(x(0), y(part), x(1), y(part), 'grid'), text(x(0) - 6, y(part) + 4, words, { class: 'end' })]);
+const across = (marks) =>
+  marks.flatMap(([part, words]) => [
+    line(x(0), y(part), x(1), y(part), 'grid'),
+    text(x(0) - 6, y(part) + 4, words, { class: 'end' }),
+  ]);
 /** Labels below the axis; `marks` are [share of the width, label]. Labels at the edges stay inside. */
-const below = (marks) => marks.map(([part, words]) => text(x(part), y(0) + 16, words, { class: part >= 1 ? 'end' : part <= 0 ? '' : 'middle' }));
+const below = (marks) =>
+  marks.map(([part, words]) =>
+    text(x(part), y(0) + 16, words, { class: part >= 1 ? 'end' : part <= 0 ? '' : 'middle' }),
+  );
 
 /**
  * Stacked bars.
@@ -36,14 +43,29 @@ export function bars(svg, { words, bars, ends }) {
   const step = INNER.width / Math.max(bars.length, 12);
   const drawn = bars.flatMap(({ pieces }, i) => {
     let from = 0;
-    return pieces.filter(([, count]) => count > 0).map(([name, count]) => {
-      const [top, bottom] = [y((from + count) / most), y(from / most)];
-      from += count;
-      return svgElement('rect', { class: name, x: x(0) + i * step + step * 0.1, y: top, width: step * 0.8, height: Math.max(bottom - top - 0.5, 0.5) });
-    });
+    return pieces
+      .filter(([, count]) => count > 0)
+      .map(([name, count]) => {
+        const [top, bottom] = [y((from + count) / most), y(from / most)];
+        from += count;
+        return svgElement('rect', {
+          class: name,
+          x: x(0) + i * step + step * 0.1,
+          y: top,
+          width: step * 0.8,
+          height: Math.max(bottom - top - 0.5, 0.5),
+        });
+      });
   });
   const end = Math.min(1, (bars.length * step) / INNER.width);
-  show(svg, words, [...across([[0, '0'], [1, `${most}`]]), ...drawn, ...(bars.length > 0 ? below([[0, ends[0]], ...(end > 0.5 ? [[end, ends[1]]] : [])]) : [])]);
+  show(svg, words, [
+    ...across([
+      [0, '0'],
+      [1, `${most}`],
+    ]),
+    ...drawn,
+    ...(bars.length > 0 ? below([[0, ends[0]], ...(end > 0.5 ? [[end, ends[1]]] : [])]) : []),
+  ]);
 }
 
 /**
@@ -59,11 +81,24 @@ export function curve(svg, { words, points, mark, limit, axis }) {
   const at = ([across, up]) => `${x(across)},${y(up / top)}`;
   const percent = (part) => `${Math.round(part * 1000) / 10}%`;
   show(svg, words, [
-    ...across([[0, '0%'], [0.5, percent(top / 2)], [1, percent(top)]]),
-    ...below([[0, '0%'], [0.5, axis], [1, '100%']]),
+    ...across([
+      [0, '0%'],
+      [0.5, percent(top / 2)],
+      [1, percent(top)],
+    ]),
+    ...below([
+      [0, '0%'],
+      [0.5, axis],
+      [1, '100%'],
+    ]),
     ...(limit === undefined ? [] : [line(x(0), y(limit / top), x(1), y(limit / top), 'limit')]),
     svgElement('polyline', { class: 'curve', points: points.map(at).join(' ') }),
-    ...(mark === undefined ? [] : [line(x(mark[0]), y(0), x(mark[0]), y(1), 'mark'), svgElement('circle', { class: 'mark', cx: x(mark[0]), cy: y(mark[1] / top), r: 5 })]),
+    ...(mark === undefined
+      ? []
+      : [
+          line(x(mark[0]), y(0), x(mark[0]), y(1), 'mark'),
+          svgElement('circle', { class: 'mark', cx: x(mark[0]), cy: y(mark[1] / top), r: 5 }),
+        ]),
   ]);
 }
 
@@ -84,16 +119,34 @@ export function ranges(svg, { words, rows, unit }) {
   const position = (value) => left + ((Math.log10(value) - from) / (to - from)) * width;
   const height = rows.length * ROW + 26;
   const step = Math.ceil((to - from) / 5);
-  const powers = Array.from({ length: to - from + 1 }, (_, i) => from + i).filter((power) => (power - from) % step === 0);
+  const powers = Array.from({ length: to - from + 1 }, (_, i) => from + i).filter(
+    (power) => (power - from) % step === 0,
+  );
   show(
     svg,
     words,
     [
-      ...powers.flatMap((power) => [line(position(10 ** power), 4, position(10 ** power), height - 22, 'grid'), text(position(10 ** power), height - 8, unit(power), { class: power === from ? '' : power === to ? 'end' : 'middle' })]),
+      ...powers.flatMap((power) => [
+        line(position(10 ** power), 4, position(10 ** power), height - 22, 'grid'),
+        text(position(10 ** power), height - 8, unit(power), {
+          class: power === from ? '' : power === to ? 'end' : 'middle',
+        }),
+      ]),
       ...rows.flatMap(({ name, label, low, high, caption }, i) => [
         text(left, i * ROW + 16, label, { class: 'label' }),
         text(left + width, i * ROW + 16, caption, { class: 'end' }),
-        ...(high > 0 ? [svgElement('rect', { class: name, x: position(low), y: i * ROW + 22, width: Math.max(position(high) - position(low), 2), height: 12, rx: 3 })] : []),
+        ...(high > 0
+          ? [
+              svgElement('rect', {
+                class: name,
+                x: position(low),
+                y: i * ROW + 22,
+                width: Math.max(position(high) - position(low), 2),
+                height: 12,
+                rx: 3,
+              }),
+            ]
+          : []),
       ]),
     ],
     height,

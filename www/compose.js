@@ -10,7 +10,9 @@ export class Compose {
     const text = $('compose-text');
     $('compose').addEventListener('submit', (event) => {
       event.preventDefault();
-      const texts = ($('per-line').checked ? text.value.split(/\r?\n/) : [text.value]).filter((one) => one.trim() !== '');
+      const texts = ($('per-line').checked ? text.value.split(/\r?\n/) : [text.value]).filter(
+        (one) => one.trim() !== '',
+      );
       if (texts.length === 0) {
         this.show('There is nothing to sort yet: write or paste a message.');
         text.focus();
@@ -29,7 +31,11 @@ export class Compose {
 
   /** Shows the result of the last batch once all its messages have ended. */
   ended(message, threshold, remoteOn) {
-    if (!this.#batch.includes(message) || this.#batch.some(({ asking, envelope, error }) => asking || !(envelope || error))) return;
+    if (
+      !this.#batch.includes(message) ||
+      this.#batch.some(({ asking, envelope, error }) => asking || !(envelope || error))
+    )
+      return;
     this.show(this.#batch.length === 1 ? oneWords(message, threshold, remoteOn) : batchWords(this.#batch));
     this.#batch = [];
   }
@@ -54,5 +60,7 @@ function batchWords(batch) {
     const label = envelope?.output.label ?? 'not sorted';
     counts[label] = (counts[label] ?? 0) + 1;
   }
-  return `${many(batch.length, 'message')}: ${Object.entries(counts).map(([label, size]) => `${count(size)} ${label}`).join(', ')}.`;
+  return `${many(batch.length, 'message')}: ${Object.entries(counts)
+    .map(([label, size]) => `${count(size)} ${label}`)
+    .join(', ')}.`;
 }

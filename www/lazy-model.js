@@ -34,7 +34,11 @@ export class LazyModel {
       if (!isCurrent()) return;
       this.show('working', 'Running…');
       const words = await work(model, isCurrent);
-      if (isCurrent()) this.show('done', `${words} On ${model.device.kind === 'webgpu' ? 'WebGPU' : 'the CPU'}; nothing left this device.`);
+      if (isCurrent())
+        this.show(
+          'done',
+          `${words} On ${model.device.kind === 'webgpu' ? 'WebGPU' : 'the CPU'}; nothing left this device.`,
+        );
     } catch (error) {
       if (!isCurrent()) return;
       const { heading, message } = errorWords(error);
@@ -54,7 +58,8 @@ export class LazyModel {
       const old = this.#loaded;
       this.show('loading', 'Looking for the model…');
       const progress_callback = (info) => {
-        if (info.status === 'progress_total' && isCurrent()) this.show('loading', `Loading the model: ${megabytes(info.loaded)} of ${megabytes(info.total)}.`);
+        if (info.status === 'progress_total' && isCurrent())
+          this.show('loading', `Loading the model: ${megabytes(info.loaded)} of ${megabytes(info.total)}.`);
       };
       this.#device = device;
       this.#loaded = this.open({ device, progress_callback });

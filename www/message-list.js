@@ -70,7 +70,11 @@ function paint(message, { threshold, remoteOn }) {
   }
   part(row, 'label').textContent = envelope?.output.label ?? '';
   part(row, 'confidence').textContent = envelope ? confidenceWords(envelope, before) : '';
-  part(row, 'route').textContent = asking ? askingWords(message, remoteOn) : error ? errorWords(message) : routeWords(envelope, fate, host, remoteOn).join(' · ');
+  part(row, 'route').textContent = asking
+    ? askingWords(message, remoteOn)
+    : error
+      ? errorWords(message)
+      : routeWords(envelope, fate, host, remoteOn).join(' · ');
   const notes = [];
   if (fate === 'failed' && envelope.detail) notes.push(envelope.detail);
   if (envelope?.truncated) notes.push('Too long for the model: only the beginning was read.');
@@ -84,7 +88,8 @@ function confidenceWords({ route, confidence }, before) {
 }
 
 /** A message that is asked again after it was sorted is being sent. */
-const askingWords = ({ envelope, host }, remoteOn) => (envelope && remoteOn ? `Being sent to ${host}…` : 'Being sorted…');
+const askingWords = ({ envelope, host }, remoteOn) =>
+  envelope && remoteOn ? `Being sent to ${host}…` : 'Being sorted…';
 
 function errorWords({ error, mayHaveLeft }) {
   if (error.kind !== 'cancelled') return `Not sorted. ${error.message}`;

@@ -21,7 +21,9 @@ export function personal(section) {
       if (!isCurrent()) return '';
       marked.hidden = false;
       marked.replaceChildren(...pieces(value, found));
-      return found.length === 0 ? 'No personal data was found.' : `${many(found.length, 'piece')} of personal data: ${kinds(found)}.`;
+      return found.length === 0
+        ? 'No personal data was found.'
+        : `${many(found.length, 'piece')} of personal data: ${kinds(found)}.`;
     });
   });
   submitOnControlEnter(text);

@@ -5,12 +5,23 @@ import { LazyModel, onFile } from './lazy-model.js';
 import { many, percent } from './text.js';
 
 /** The lines of the example, a receipt that is drawn here and not downloaded. */
-const EXAMPLE = ['Pilot Light Café', '12 High Street, Springfield', '2 × Flat white      7.40', '1 × Lemon cake      4.25', 'Total              11.65', 'Thank you, come again!'];
+const EXAMPLE = [
+  'Pilot Light Café',
+  '12 High Street, Springfield',
+  '2 × Flat white      7.40',
+  '1 × Lemon cake      4.25',
+  'Total              11.65',
+  'Thank you, come again!',
+];
 
 export function pictures(section) {
   const model = new LazyModel(section, (options) => pipeline('image-to-text', '/models/pp-ocrv4', options));
   const figure = section.querySelector('figure');
-  const [image, boxes, list] = [figure.querySelector('img'), figure.querySelector('svg'), section.querySelector('.lines')];
+  const [image, boxes, list] = [
+    figure.querySelector('img'),
+    figure.querySelector('svg'),
+    section.querySelector('.lines'),
+  ];
   let address;
 
   const read = async (file) => {

@@ -53,7 +53,9 @@ export class RemoteForm {
     const wrong = on && this.#url() === undefined;
     this.set(on && !wrong);
     this.address.setAttribute('aria-invalid', wrong);
-    this.problem.textContent = wrong ? 'Enter the address of a remote model first; it must begin with https://, http:// or /.' : '';
+    this.problem.textContent = wrong
+      ? 'Enter the address of a remote model first; it must begin with https://, http:// or /.'
+      : '';
     if (wrong) {
       this.details.open = true;
       this.address.focus();

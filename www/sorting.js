@@ -3,13 +3,25 @@ import { Compose } from './compose.js';
 import { MessageQueue } from './message-queue.js';
 import { envelopes, newMessage, page, resetMessage, state, threshold, view } from './state.js';
 import { deviceWords, outcome, tally } from './text.js';
-import { announce, drawRows, drawTotals, list, remote, setPhase, showDevice, showProblem, showSending, usage } from './view.js';
+import {
+  announce,
+  drawRows,
+  drawTotals,
+  list,
+  remote,
+  setPhase,
+  showDevice,
+  showProblem,
+  showSending,
+  usage,
+} from './view.js';
 
 /** Loads the model again; loading.js, which builds on this file, sets it. */
 let reload = () => undefined;
 export const onReload = (load) => (reload = load);
 
-const ask = (message, signal) => state.cascade(message.text, { signal, request_callback: (request) => showSending(message, request) });
+const ask = (message, signal) =>
+  state.cascade(message.text, { signal, request_callback: (request) => showSending(message, request) });
 export const queue = new MessageQueue(ask, { started, answered, failed, idle });
 
 const compose = new Compose((texts) => {

@@ -20,7 +20,8 @@ export const state = {
 };
 
 /** The slider has two decimals. The model's own threshold is used in full precision: its guarantee holds for no other value. */
-export const threshold = () => (state.thresholdChosen || state.cascade === undefined ? Number($('threshold').value) : state.cascade.threshold);
+export const threshold = () =>
+  state.thresholdChosen || state.cascade === undefined ? Number($('threshold').value) : state.cascade.threshold;
 
 /** What the route of a row depends on, besides the message. */
 export const view = () => ({ threshold: threshold(), remoteOn: page.remote === 'on' });
@@ -29,10 +30,14 @@ export const envelopes = () => state.messages.flatMap(({ envelope }) => envelope
 
 /** The messages that the send button sends: below the threshold, not answered by the remote, not too long for it. */
 export const sendable = () =>
-  state.messages.filter(({ envelope, asking }) => envelope?.route === 'local' && !asking && envelope.confidence < threshold() && envelope.reason !== 'too-long');
+  state.messages.filter(
+    ({ envelope, asking }) =>
+      envelope?.route === 'local' && !asking && envelope.confidence < threshold() && envelope.reason !== 'too-long',
+  );
 
 /** The messages without an answer, because they were not reached or were stopped. */
-export const unsorted = () => state.messages.filter(({ envelope, error }) => !envelope && (!error || error.kind === 'cancelled'));
+export const unsorted = () =>
+  state.messages.filter(({ envelope, error }) => !envelope && (!error || error.kind === 'cancelled'));
 
 /** The sorted samples: how sure the model was, and whether it was right; undefined where only the remote's label is known. */
 export const examples = () =>

@@ -18,7 +18,10 @@ export class Summary {
     this.#plot.draw(answers, threshold);
     $('threshold-panel').style.setProperty('--at', (threshold - 0.5) / 0.5);
     $('threshold-value').textContent = `${hundredth}%`;
-    $('threshold').setAttribute('aria-valuetext', `${hundredth}%: ${sums.stayed} of ${sums.answered} stay here, ${sums.unsure} would be delegated`);
+    $('threshold').setAttribute(
+      'aria-valuetext',
+      `${hundredth}%: ${sums.stayed} of ${sums.answered} stay here, ${sums.unsure} would be delegated`,
+    );
     $('outcome').textContent = outcome(sums);
     $('promise').textContent = promiseWords(calibration, threshold);
     $('uncalibrated').hidden = answers.every(({ calibrated }) => calibrated);
@@ -27,8 +30,16 @@ export class Summary {
     figure('unsure', sums.unsure);
     figure('sent', sums.left + sums.failed, sums.failed ? `${count(sums.failed)} unanswered` : '');
     figure('tokens', spent.tokens);
-    time('here', spent.here_ms, answers.map((answer) => answer.local_latency_ms));
-    time('there', spent.there_ms, answers.flatMap((answer) => answer.remote_latency_ms ?? []));
+    time(
+      'here',
+      spent.here_ms,
+      answers.map((answer) => answer.local_latency_ms),
+    );
+    time(
+      'there',
+      spent.there_ms,
+      answers.flatMap((answer) => answer.remote_latency_ms ?? []),
+    );
   }
 
   /** Shows the send button, with the number of messages and their destination; or that there is no remote. */

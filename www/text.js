@@ -62,9 +62,15 @@ export function routeWords(envelope, fate, host, remoteOn) {
   if (fate === 'stayed') return ['Stayed here', here];
   if (fate === 'unsure' && envelope.reason === 'too-long') return ['Unsure, too long to be sent', here];
   if (fate === 'unsure') return [remoteOn ? 'Unsure, not sent yet' : 'Unsure, would be delegated', here];
-  const there = envelope.remote_latency_ms === undefined ? [] : [`${duration(envelope.remote_latency_ms)} ${fate === 'left' ? 'there' : 'waiting'}`];
+  const there =
+    envelope.remote_latency_ms === undefined
+      ? []
+      : [`${duration(envelope.remote_latency_ms)} ${fate === 'left' ? 'there' : 'waiting'}`];
   const tokens = envelope.usage ? [many(envelope.usage.total_tokens, 'token')] : [];
-  const route = fate === 'left' ? `Left: answered by ${host}` : `${(FAILURES[envelope.reason] ?? FAILURES.other)(host)}; local answer kept`;
+  const route =
+    fate === 'left'
+      ? `Left: answered by ${host}`
+      : `${(FAILURES[envelope.reason] ?? FAILURES.other)(host)}; local answer kept`;
   return [route, `${here} here`, ...there, ...tokens];
 }
 
@@ -73,7 +79,10 @@ export function promiseWords(calibration, threshold) {
   if (calibration?.threshold !== threshold) return '';
   const { promise, n } = calibration;
   const hundredths = (part) => `${parts.format(100 * part)}%`;
-  const what = promise.method === 'learn-then-test' ? `of what stays here, at most ${hundredths(promise.alpha)} is wrong, with ${hundredths(1 - promise.delta)} certainty` : `at most ${hundredths(promise.alpha)} of all messages stay here and are wrong, on average`;
+  const what =
+    promise.method === 'learn-then-test'
+      ? `of what stays here, at most ${hundredths(promise.alpha)} is wrong, with ${hundredths(1 - promise.delta)} certainty`
+      : `at most ${hundredths(promise.alpha)} of all messages stay here and are wrong, on average`;
   return `Calibrated on ${count(n)} texts: ${what}. That holds for messages like those.`;
 }
 
@@ -87,7 +96,8 @@ export function tally(envelopes, threshold) {
 /** The outcome at the threshold in one sentence. */
 export function outcome({ answered, stayed, unsure, left, failed }) {
   if (answered === 0) return 'No message has been sorted yet.';
-  if (stayed === answered) return answered === 1 ? 'The one message stays here.' : `All ${many(answered, 'message')} stay here.`;
+  if (stayed === answered)
+    return answered === 1 ? 'The one message stays here.' : `All ${many(answered, 'message')} stay here.`;
   const clauses = [`${share(stayed, answered)} stay${stayed === 1 ? 's' : ''} here`];
   if (left > 0) clauses.push(`${share(left, answered)} left and came back with an answer`);
   if (failed > 0) clauses.push(`${share(failed, answered)} got no answer from the remote`);

@@ -14,7 +14,8 @@ export class UsageView {
   /** @param {() => object | undefined} cascade Gives the cascade in use. */
   constructor(cascade) {
     this.cascade = cascade;
-    const save = (id, type, name, content) => $(id).addEventListener('click', async () => download(await content(this.cascade().ledger), type, name));
+    const save = (id, type, name, content) =>
+      $(id).addEventListener('click', async () => download(await content(this.cascade().ledger), type, name));
     save('usage-csv', 'text/csv', 'pilot-light.csv', (ledger) => ledger.toCSV());
     save('usage-json', 'application/json', 'pilot-light.json', (ledger) => ledger.toJSON());
     $('usage-clear').addEventListener('click', async () => {
@@ -38,11 +39,19 @@ export class UsageView {
 
   #routes({ total, spans }) {
     const shown = spans.slice(-MAX_BARS);
-    const pieces = ({ local, remote }) => [['stayed', local.tally.answers - local.tally.degraded], ['unsure', local.tally.degraded], ['left', remote.tally.answers]];
+    const pieces = ({ local, remote }) => [
+      ['stayed', local.tally.answers - local.tally.degraded],
+      ['unsure', local.tally.degraded],
+      ['left', remote.tally.answers],
+    ];
     const { local, remote } = total;
     const words = `${many(local.tally.answers, 'answer')} came from here, ${count(local.tally.degraded)} of them unsure, and ${count(remote.tally.answers)} from elsewhere.`;
     const ends = shown.length > 0 ? [dates.format(shown[0].from_ms), dates.format(shown.at(-1).from_ms)] : ['', ''];
-    bars($('usage-routes'), { words: `Answers over time, by where they came from. ${words}`, bars: shown.map(({ routes }) => ({ pieces: pieces(routes) })), ends });
+    bars($('usage-routes'), {
+      words: `Answers over time, by where they came from. ${words}`,
+      bars: shown.map(({ routes }) => ({ pieces: pieces(routes) })),
+      ends,
+    });
     $('usage-routes-words').textContent = words;
   }
 
@@ -50,11 +59,26 @@ export class UsageView {
     const { local, remote, checks } = total;
     const here = sum(local.energy_j.local, remote.energy_j.local);
     const there = sum(local.energy_j.remote, remote.energy_j.remote, checks.energy_j.remote);
-    const row = (name, label, { low, high }) => ({ name, label, low, high, caption: high > 0 ? range(low, high) : 'nothing' });
-    const rows = [row('stayed', 'With both, here', here), row('left', 'With both, elsewhere', there), ...(without ? [row('unsure', 'If all were asked elsewhere', without.energy_j)] : [])];
+    const row = (name, label, { low, high }) => ({
+      name,
+      label,
+      low,
+      high,
+      caption: high > 0 ? range(low, high) : 'nothing',
+    });
+    const rows = [
+      row('stayed', 'With both, here', here),
+      row('left', 'With both, elsewhere', there),
+      ...(without ? [row('unsure', 'If all were asked elsewhere', without.energy_j)] : []),
+    ];
     const chart = $('usage-energy');
     chart.toggleAttribute('hidden', here.high === 0);
-    if (here.high > 0) ranges(chart, { words: `Energy. ${rows.map(({ label, caption }) => `${label}: ${caption}`).join('. ')}.`, rows, unit: joules });
+    if (here.high > 0)
+      ranges(chart, {
+        words: `Energy. ${rows.map(({ label, caption }) => `${label}: ${caption}`).join('. ')}.`,
+        rows,
+        unit: joules,
+      });
     $('usage-energy-words').textContent = costWords(total, without);
     $('usage-local').textContent = `Here: ${basis.local.boundary}. From ${basis.local.source}.`;
     $('usage-remote').textContent = `Elsewhere: ${basis.remote.boundary}. From ${basis.remote.source}.`;
@@ -78,8 +102,14 @@ export class UsageView {
     const unknown = local.filter(({ correct }) => correct === undefined).length;
     const mark = [local.length / examples.length, local.length > 0 ? wrong / local.length : 0];
     const words = `At ${Math.round(threshold * 100)}%, ${count(local.length)} of ${count(examples.length)} stay here, and ${count(wrong)} of those ${wrong === 1 ? 'is' : 'are'} wrong${unknown > 0 ? `, not counting ${count(unknown)} that ${unknown === 1 ? 'was' : 'were'} sent` : ''}.`;
-    curve($('usage-risk'), { words: `Error rate of what stays here, by the share that stays. ${words}`, points, mark, axis: 'stays here' });
-    $('usage-risk-words').textContent = `${words} So few examples guarantee nothing: the package calibrates on your own.`;
+    curve($('usage-risk'), {
+      words: `Error rate of what stays here, by the share that stays. ${words}`,
+      points,
+      mark,
+      axis: 'stays here',
+    });
+    $('usage-risk-words').textContent =
+      `${words} So few examples guarantee nothing: the package calibrates on your own.`;
   }
 }
 
@@ -95,7 +125,11 @@ export function riskCoverage(examples) {
   });
 }
 
-const sum = (...ranges) => ranges.reduce((all, range) => ({ low: all.low + (range?.low ?? 0), high: all.high + (range?.high ?? 0) }), { low: 0, high: 0 });
+const sum = (...ranges) =>
+  ranges.reduce((all, range) => ({ low: all.low + (range?.low ?? 0), high: all.high + (range?.high ?? 0) }), {
+    low: 0,
+    high: 0,
+  });
 
 /** `3 to 40 J`, `110 mJ to 18 J`. */
 function range(low, high) {
@@ -112,7 +146,8 @@ function costWords({ local, remote, checks }, without) {
   const tallies = [local, remote, checks].map(({ tally }) => tally);
   const tokens = tallies.reduce((sum, { total_tokens }) => sum + total_tokens, 0);
   const usd = tallies.reduce((sum, tally) => sum + tally.usd, 0);
-  if (without === undefined) return 'No answer from elsewhere has reported its tokens yet, so there is nothing to compare with.';
+  if (without === undefined)
+    return 'No answer from elsewhere has reported its tokens yet, so there is nothing to compare with.';
   const cost = usd > 0 ? `${tokens} tokens and $${usd.toFixed(4)}` : `${count(tokens)} tokens`;
   const all = without.usd ? ` and $${without.usd.toFixed(4)}` : '';
   const factor = without.answers / without.from;
@@ -121,21 +156,37 @@ function costWords({ local, remote, checks }, without) {
 
 /** The drift report, and how often the remote agrees. */
 function driftWords({ watch, agreement }) {
-  const agreed = agreement === undefined ? '' : ` The remote agreed with ${count(agreement.agreed)} of ${count(agreement.checked)} sure answers that it was asked about (95%: ${percent(agreement.low)} to ${percent(agreement.high)}).`;
-  if (watch === undefined) return `This model was not calibrated, so there are no examples to compare your texts with.${agreed}`;
+  const agreed =
+    agreement === undefined
+      ? ''
+      : ` The remote agreed with ${count(agreement.agreed)} of ${count(agreement.checked)} sure answers that it was asked about (95%: ${percent(agreement.low)} to ${percent(agreement.high)}).`;
+  if (watch === undefined)
+    return `This model was not calibrated, so there are no examples to compare your texts with.${agreed}`;
   if (watch.answers === 0) return `No answer yet to compare with the calibration.${agreed}`;
   const rates = `${percent(watch.deferral_rate)} of ${many(watch.answers, 'answer')} were below the threshold, ${percent(watch.expected_deferral_rate)} were expected`;
-  const verdict = watch.doubtful ? 'Your texts differ from those of the calibration: the guarantee of its threshold is doubtful.' : 'No sign that your texts differ from those of the calibration.';
+  const verdict = watch.doubtful
+    ? 'Your texts differ from those of the calibration: the guarantee of its threshold is doubtful.'
+    : 'No sign that your texts differ from those of the calibration.';
   return `${verdict} ${rates}.${agreed}`;
 }
 
 function storageWords({ persisted, skipped_records, fault }) {
-  const skipped = skipped_records > 0 ? ` ${many(skipped_records, 'record')} could not be read and ${skipped_records === 1 ? 'was' : 'were'} skipped.` : '';
-  return (persisted ? 'Stored in this browser, for this model: counts and sums, never texts.' : `Stored only until you close this page (${fault}).`) + skipped;
+  const skipped =
+    skipped_records > 0
+      ? ` ${many(skipped_records, 'record')} could not be read and ${skipped_records === 1 ? 'was' : 'were'} skipped.`
+      : '';
+  return (
+    (persisted
+      ? 'Stored in this browser, for this model: counts and sums, never texts.'
+      : `Stored only until you close this page (${fault}).`) + skipped
+  );
 }
 
 function download(content, type, name) {
-  const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(new Blob([content], { type })), download: name });
+  const link = Object.assign(document.createElement('a'), {
+    href: URL.createObjectURL(new Blob([content], { type })),
+    download: name,
+  });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

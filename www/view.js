@@ -47,10 +47,16 @@ export function drawTotals(open) {
   summary.draw(envelopes(), threshold(), state.spent, state.cascade?.calibrations[0]);
   usage.drawRisk(examples(), threshold());
   summary.offer(page.remote === 'on', sendable().length, remote.host);
-  $('counter').textContent = open > 0 ? `${count(messages.length - open)} of ${count(messages.length)}` : count(messages.length);
+  $('counter').textContent =
+    open > 0 ? `${count(messages.length - open)} of ${count(messages.length)}` : count(messages.length);
   $('again').textContent = open > 0 ? 'Stop' : unsorted().length > 0 ? 'Sort the rest' : 'Sort again';
   const waiting = messages.filter(({ row }) => row === undefined).length;
-  $('stream-note').textContent = messages.length === 0 ? 'No messages. Write one of your own.' : waiting > 0 && open === 0 ? `${many(waiting, 'message')} not sorted yet.` : '';
+  $('stream-note').textContent =
+    messages.length === 0
+      ? 'No messages. Write one of your own.'
+      : waiting > 0 && open === 0
+        ? `${many(waiting, 'message')} not sorted yet.`
+        : '';
 }
 
 export function showDevice(report) {

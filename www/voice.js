@@ -13,7 +13,9 @@ const HEIGHT = 100;
 const seconds = (value) => `${value.toFixed(1)} s`;
 
 export function voice(section) {
-  const model = new LazyModel(section, (options) => pipeline('voice-activity-detection', '/models/silero-vad', options));
+  const model = new LazyModel(section, (options) =>
+    pipeline('voice-activity-detection', '/models/silero-vad', options),
+  );
   const line = section.querySelector('svg');
   const list = section.querySelector('.segments');
   const button = section.querySelector('button');
@@ -26,7 +28,8 @@ export function voice(section) {
       draw(line, samples, found);
       list.replaceChildren(...found.map(segmentItem));
       const spoken = found.reduce((sum, { start, end }) => sum + end - start, 0);
-      const words = found.length === 0 ? 'No speech' : `${seconds(spoken)} of speech, in ${many(found.length, 'segment')},`;
+      const words =
+        found.length === 0 ? 'No speech' : `${seconds(spoken)} of speech, in ${many(found.length, 'segment')},`;
       return `${words} in ${seconds(samples.length / RATE)} of sound.`;
     });
 
@@ -48,7 +51,8 @@ export function voice(section) {
     }
     try {
       recorder = await Recorder.start(RATE, (length) => {
-        if (section.dataset.state === 'recording') section.querySelector('[role=timer]').textContent = seconds(length / RATE);
+        if (section.dataset.state === 'recording')
+          section.querySelector('[role=timer]').textContent = seconds(length / RATE);
       });
       button.textContent = 'Stop';
       model.show('recording', 'Listening. What you say stays in this page.');
@@ -68,9 +72,19 @@ async function decode(file) {
 /** Draws the waveform, with the segments of speech behind it. */
 function draw(line, samples, found) {
   const duration = samples.length / RATE;
-  const spoken = found.map(({ start, end }) => svgElement('rect', { x: (start / duration) * WIDTH, width: ((end - start) / duration) * WIDTH, y: 0, height: HEIGHT }));
+  const spoken = found.map(({ start, end }) =>
+    svgElement('rect', {
+      x: (start / duration) * WIDTH,
+      width: ((end - start) / duration) * WIDTH,
+      y: 0,
+      height: HEIGHT,
+    }),
+  );
   line.replaceChildren(...spoken, svgElement('path', { d: wave(samples) }));
-  line.setAttribute('aria-label', `${seconds(duration)} of sound; speech ${found.map(({ start, end }) => `from ${seconds(start)} to ${seconds(end)}`).join(', ') || 'nowhere'}`);
+  line.setAttribute(
+    'aria-label',
+    `${seconds(duration)} of sound; speech ${found.map(({ start, end }) => `from ${seconds(start)} to ${seconds(end)}`).join(', ') || 'nowhere'}`,
+  );
   line.toggleAttribute('hidden', false);
 }
 
@@ -81,7 +95,8 @@ function wave(samples) {
   let path = '';
   for (let x = 0; x < WIDTH; x += 1) {
     let peak = 0;
-    for (let i = Math.floor(x * size); i < (x + 1) * size && i < samples.length; i += 1) peak = Math.max(peak, Math.abs(samples[i]));
+    for (let i = Math.floor(x * size); i < (x + 1) * size && i < samples.length; i += 1)
+      peak = Math.max(peak, Math.abs(samples[i]));
     const reach = (peak / loudest) * (HEIGHT / 2);
     path += `M${x} ${(HEIGHT / 2 - reach).toFixed(1)}v${(2 * reach).toFixed(1)}`;
   }

@@ -44,3 +44,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use kernels::parallel::start_threads;
 pub use loader::{DType, FileRequest, LoadOptions, Loaded, Loader};
 pub use manifest::Manifest;
+
+/// The README's Rust code, run as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,6 +3,7 @@
 
 mod chain;
 mod encoders;
+mod examples;
 mod files;
 mod gguf;
 mod onnx_operators;

@@ -37,6 +37,8 @@ const SUITES = {
   'demo-sections': undefined,
   ledger: undefined,
   package: undefined,
+  readme: undefined,
+  examples: undefined,
   memory: undefined,
   spending: undefined,
   openai: undefined,

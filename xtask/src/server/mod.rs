@@ -115,6 +115,7 @@ fn router(project: &Project, remote: Option<Remote>) -> Router {
         .nest_service("/bench/samples", folder(project.samples()))
         .nest_service("/bench", folder(project.benches()))
         .nest_service("/conformance", folder(project.conformance()))
+        .nest_service("/examples", folder(project.root.join("examples")))
         .route("/demo.json", get(demo))
         .route("/v1/{*path}", any(ask))
         .fallback_service(page)

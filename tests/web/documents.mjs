@@ -11,6 +11,9 @@ const STAND_INS = { tickets: 'tiny-bert-seq', tiny: 'tiny-bert-seq', small: 'tin
 /** The host that the documents fetch a published model from. It is never asked: the development server has the files. */
 const HOST = 'https://huggingface.co/';
 
+/** What is served for every picture that they read. */
+const PICTURE = '/bench/samples/scans/text.png';
+
 /** What a page needs to share memory between threads, as the development server sends it. */
 const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 
@@ -47,6 +50,7 @@ export async function visit({ browser, server }, path, isDone, { html, timeout }
       const [name, file] = new URL(route.request().url()).pathname.split('/').slice(-2);
       return Object.hasOwn(STAND_INS, name) ? fulfilGolden(route, `${STAND_INS[name]}/${file}`) : route.fallback();
     });
+    await context.route(/\/pictures\//, (route) => route.continue({ url: `${server.url}${PICTURE}` }));
     await context.route(`${HOST}**`, async (route) => {
       const [, name, file] = /\/([^/]+)\/resolve\/[^/]+\/(.+)$/.exec(new URL(route.request().url()).pathname);
       const response = await fetch(`${server.url}/models/${name}/${file}`);
@@ -72,7 +76,7 @@ export async function visit({ browser, server }, path, isDone, { html, timeout }
 function completionOf({ model, response_format }) {
   const label = response_format.json_schema.schema.properties.label.enum.at(-1);
   const message = { role: 'assistant', content: JSON.stringify({ label }) };
-  return { id: 'chatcmpl-0', object: 'chat.completion', created: 0, model, choices: [{ index: 0, message, finish_reason: 'stop' }] };
+  return { id: 'chatcmpl-0', object: 'chat.completion', created: 0, model, choices: [{ index: 0, message, finish_reason: 'stop' }], usage: { prompt_tokens: 60, completion_tokens: 8, total_tokens: 68 } };
 }
 
 function fulfilGolden(route, path) {

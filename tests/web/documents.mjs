@@ -1,7 +1,7 @@
 // Runs what the documents show (pages of `examples/`, code blocks of Markdown files) as a user's page would.
 import { readFileSync } from 'node:fs';
 
-import { goldenBytes } from './golden.mjs';
+import { goldenBytes, goldenJson } from './golden.mjs';
 
 const ROOT = new URL('../../', import.meta.url);
 
@@ -13,6 +13,13 @@ const HOST = 'https://huggingface.co/';
 
 /** What is served for every picture that they read. */
 const PICTURE = '/bench/samples/scans/text.png';
+
+/** Files of a reader's own, by their address. */
+const FILES = {
+  '/labelled.json': () => texts().map((text, i) => ({ text, label: i % 3 ? 'positive' : 'negative' })),
+  '/unlabelled.json': () => texts().map((text) => ({ text })),
+};
+const texts = () => goldenJson('sentences.json').slice(0, 40);
 
 /** What a page needs to share memory between threads, as the development server sends it. */
 const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
@@ -50,6 +57,7 @@ export async function visit({ browser, server }, path, isDone, { html, timeout }
       const [name, file] = new URL(route.request().url()).pathname.split('/').slice(-2);
       return Object.hasOwn(STAND_INS, name) ? fulfilGolden(route, `${STAND_INS[name]}/${file}`) : route.fallback();
     });
+    for (const [address, content] of Object.entries(FILES)) await context.route(`${server.url}${address}`, (route) => route.fulfill({ json: content() }));
     await context.route(/\/pictures\//, (route) => route.continue({ url: `${server.url}${PICTURE}` }));
     await context.route(`${HOST}**`, async (route) => {
       const [, name, file] = /\/([^/]+)\/resolve\/[^/]+\/(.+)$/.exec(new URL(route.request().url()).pathname);

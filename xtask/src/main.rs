@@ -20,6 +20,7 @@ mod server;
 mod size;
 mod test;
 mod tools;
+mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,7 +42,7 @@ cargo xtask COMMAND
   models                      bring the weights, and what the tests want beside them
   serve [--port N]            serve what has been built (port 0: any free one)
   test [STAGE...]             run every test, or the stages named:
-                              fmt clippy native wasm-cpu wasm-gpu build web
+                              words fmt doc clippy native wasm-cpu wasm-gpu build js web
   bench encoder --json FILE   side by side with onnxruntime-web and transformers.js: times
   bench size --json FILE      the same: bytes to download
   bench models --json FILE    ONNX models beside onnxruntime-web: times, differences, memory

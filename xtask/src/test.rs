@@ -12,7 +12,7 @@ use crate::process::{cargo, program, run as run_program, say};
 use crate::project::Project;
 use crate::server::{Port, Server};
 use crate::tools::{self, WASM_TARGET};
-use crate::{build, models, npm};
+use crate::{build, models, npm, words};
 
 /// Seconds that the tests of one module may take in a browser, where WebGPU is in software.
 const BROWSER_TIMEOUT_S: &str = "900";
@@ -30,27 +30,36 @@ const WASM_TESTS: &str = "browser-tests";
 /// A stage of the tests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Stage {
+    Words,
     Fmt,
+    Doc,
     Clippy,
     Native,
     WasmCpu,
     WasmGpu,
     Build,
+    Js,
     Web,
 }
 
 impl Stage {
-    const ALL: [(&str, Self); 7] = [
+    /// Every stage, from the quick to the slow.
+    const ALL: [(&str, Self); 10] = [
+        ("words", Self::Words),
         ("fmt", Self::Fmt),
+        ("doc", Self::Doc),
         ("clippy", Self::Clippy),
         ("native", Self::Native),
         ("wasm-cpu", Self::WasmCpu),
         ("wasm-gpu", Self::WasmGpu),
         ("build", Self::Build),
+        ("js", Self::Js),
         ("web", Self::Web),
     ];
+    /// Those that run only if they are named.
+    const NAMED_ONLY: [Self; 1] = [Self::Words];
 
-    /// The stages that are named; all of them where none is.
+    /// The stages of these names, in the order of `ALL`; if no name is given, all but `NAMED_ONLY`.
     pub fn parse_all(names: &[String]) -> Result<Vec<Self>> {
         let unknown = names.iter().find(|name| !Self::ALL.iter().any(|(known, _)| known == name));
         ensure!(
@@ -59,8 +68,11 @@ impl Stage {
             unknown.unwrap(),
             Self::ALL.map(|(name, _)| name).join(" ")
         );
-        let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
-        Ok(Self::ALL.into_iter().filter(|(name, _)| wanted(name)).map(|(_, stage)| stage).collect())
+        let wanted = |(name, stage): &(&str, Self)| match names {
+            [] => !Self::NAMED_ONLY.contains(stage),
+            names => names.iter().any(|wanted| wanted == name),
+        };
+        Ok(Self::ALL.into_iter().filter(wanted).map(|(_, stage)| stage).collect())
     }
 
     fn name(self) -> &'static str {
@@ -69,7 +81,9 @@ impl Stage {
 
     fn run(self, project: &Project) -> Result<()> {
         match self {
+            Self::Words => words::check(project),
             Self::Fmt => fmt(project),
+            Self::Doc => doc(project),
             Self::Clippy => clippy(project),
             Self::Native => native(project),
             Self::WasmCpu => {
@@ -79,6 +93,7 @@ impl Stage {
             }
             Self::WasmGpu => wasm(project, "gpu", WebGpu::Software),
             Self::Build => build::run(project),
+            Self::Js => js(project),
             Self::Web => web(project),
         }
     }
@@ -103,7 +118,7 @@ pub fn run(project: &Project, stages: &[Stage]) -> Result<()> {
 /// Finds out at the start what cannot be brought, not after half an hour.
 fn check_prerequisites(project: &Project, stages: &[Stage]) -> Result<()> {
     let any = |of: &[Stage]| stages.iter().any(|stage| of.contains(stage));
-    if any(&[Stage::WasmCpu, Stage::Build, Stage::Web]) {
+    if any(&[Stage::WasmCpu, Stage::Build, Stage::Js, Stage::Web]) {
         tools::node(project)?;
     }
     if any(&[Stage::WasmCpu, Stage::WasmGpu]) {
@@ -118,6 +133,13 @@ fn check_prerequisites(project: &Project, stages: &[Stage]) -> Result<()> {
 fn fmt(project: &Project) -> Result<()> {
     tools::rust_component(project, "fmt", "rustfmt")?;
     run_program(cargo(project).args(["fmt", "--all", "--check"]))
+}
+
+/// The documentation of the crate and its programs: links that lead nowhere are errors.
+fn doc(project: &Project) -> Result<()> {
+    let mut command = cargo(project);
+    command.args(["doc", "--no-deps"]).args(PARTS[0]).env("RUSTDOCFLAGS", "-D warnings");
+    run_program(&mut command)
 }
 
 fn clippy(project: &Project) -> Result<()> {
@@ -150,7 +172,8 @@ fn native(project: &Project) -> Result<()> {
     for part in PARTS {
         run_program(cargo(project).arg("test").args(part))?;
     }
-    Ok(())
+    // What needs the models is left out unless it is named.
+    run_program(cargo(project).arg("test").args(PARTS[0]).args(["--test", "models"]))
 }
 
 /// Runs the tests in `tests/browser` with `features` in a browser.
@@ -171,13 +194,20 @@ fn wasm(project: &Project, features: &str, webgpu: WebGpu) -> Result<()> {
     )
 }
 
-/// The npm package by itself, then in a browser.
+/// The npm package by itself: format, lint, unused exports and types, then its tests.
+fn js(project: &Project) -> Result<()> {
+    build::run(project)?;
+    for script in ["check", "test"] {
+        run_program(program("npm", &project.js()).args(["run", "--silent", script]))?;
+    }
+    Ok(())
+}
+
+/// The npm package in a browser.
 fn web(project: &Project) -> Result<()> {
     build::run(project)?;
     models::bring_with_samples(project)?;
     models::convert(project)?;
-    run_program(program("npm", &project.js()).arg("test"))?;
-
     npm::install(&project.web_tests())?;
     let server = Server::start(project, Port::Exact(0), None)?;
     let files = fs::read_dir(project.web_tests()).context("tests/web cannot be listed")?;
@@ -206,7 +236,8 @@ mod tests {
     #[test]
     fn stages_run_in_their_order_and_all_by_default() -> Result<()> {
         let named = |names: &[&str]| Stage::parse_all(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-        assert_eq!(named(&[])?.len(), Stage::ALL.len());
+        assert_eq!(named(&[])?.len(), Stage::ALL.len() - Stage::NAMED_ONLY.len());
+        assert_eq!(named(&["words"])?, [Stage::Words]);
         assert_eq!(named(&["web", "fmt"])?, [Stage::Fmt, Stage::Web]);
         assert!(named(&["fmt", "wasm"]).is_err());
         Ok(())

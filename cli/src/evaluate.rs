@@ -39,7 +39,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Simulate a general model that is right on this part of the texts, and measure what the model's cascade brings and
-    /// costs beside others
+    /// costs, compared with others
     #[arg(long, conflicts_with = "splits")]
     remote_accuracy: Option<f64>,
     /// A JSON file of what a cascade's remote may have, such as its price

@@ -1,4 +1,4 @@
-//! What the program is told of a general model.
+//! The program's settings of a remote model.
 
 use std::fs;
 use std::path::Path;

@@ -17,7 +17,7 @@ pub struct ModelArguments {
     /// The model's folder
     #[arg(long)]
     pub model: PathBuf,
-    /// The folder of a head's base model, where it is not beside the head's
+    /// The folder of a head's base model, if it is not next to the head's
     #[arg(long)]
     pub base: Option<PathBuf>,
     /// What it is for: text-classification, token-classification or zero-shot-classification
@@ -48,7 +48,7 @@ impl ModelArguments {
     }
 }
 
-/// How sure `model` is of each text, and whether what it says is the right answer beside it.
+/// How sure `model` is of each text, next to whether its answer is right.
 pub fn examples(model: &Pipeline, options: &RunOptions, known: &[(String, AnswerOutput)]) -> Result<Vec<Example>> {
     let mut found = Vec::with_capacity(known.len());
     for (at, batch) in known.chunks(BATCH).enumerate() {

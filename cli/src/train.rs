@@ -21,7 +21,7 @@ use crate::rows::{self, Row};
 /// one, and the data are JSON Lines of {"prompt", "weak_correct", "strong_correct"} and, if there are several, "benchmark".
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The folder of the encoder; the head's folder is to lie beside it
+    /// The folder of the encoder; the head's folder must lie next to it
     #[arg(long)]
     base: PathBuf,
     /// The rows to train on

@@ -4,7 +4,7 @@
 //!     mkdir -p fuzz/corpus/onnx
 //!     cargo +nightly fuzz run onnx fuzz/corpus/onnx ~/.cache/pilot-light/conformance/onnx-1.22.0/node
 //!
-//! It begins from what is in the last folder, and keeps what it finds in the first.
+//! It begins from the files of the last folder, and stores new ones in the first.
 #![no_main]
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use pilot_light::Device;
 use pilot_light::graph::{Dim, Graph, GraphOptions, Limits, Port};
 
 const LIMITS: Limits = Limits { max_nodes: 1_000, max_elements: 1 << 16, max_depth: 4 };
-/// What a free dimension is given.
+/// The size of a free dimension.
 const FREE: usize = 2;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// Nothing but zeros for a port, where that is not too much.
+/// Zeros for a port; `None` if there are too many.
 fn zeros(port: &Port) -> Option<(String, TensorData)> {
     let dims: Vec<usize> = match &port.dims {
         Some(dims) => dims.iter().map(|dim| if let Dim::Fixed(size) = dim { *size } else { FREE }).collect(),

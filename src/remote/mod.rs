@@ -17,6 +17,7 @@ pub use answer::{Unread, read_answer};
 pub use chat::{ChatOptions, Question, request_body};
 pub use completion::{Completion, Usage, read_completion};
 pub(crate) use error_text::quote;
+pub use retry_after::retry_after_ms;
 
 /// One attempt for the transport to make.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

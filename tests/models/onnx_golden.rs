@@ -1,4 +1,4 @@
-//! The cases of `tests/golden/onnx`, whose README says how they are kept.
+//! The cases of `tests/golden/onnx`, whose README says how they are stored.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -140,7 +140,7 @@ impl Kept {
     }
 }
 
-/// The largest difference of two lists; one that is no number counts as infinitely large.
+/// The largest difference of two lists; a NaN counts as infinitely large.
 fn furthest(ours: impl Iterator<Item = f32>, theirs: Vec<f32>) -> f32 {
     let ours: Vec<f32> = ours.collect();
     assert_eq!(ours.len(), theirs.len());

@@ -68,7 +68,7 @@ fn reworded(bytes: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
     protobuf::write(&message)
 }
 
-/// Dimensions, axes, types and indices that make no sense, and numbers that are none.
+/// Dimensions, axes, types and indices that make no sense, and numbers that are not finite.
 fn reword(value: &mut Value, random: &mut Random) {
     match value {
         Value::Varint(number) => {

@@ -23,7 +23,7 @@ pub enum Value {
 /// The deepest message that is taken apart.
 const MAX_DEPTH: usize = 12;
 
-/// Takes a message apart; none where it is none.
+/// Takes a message apart; `None` if the bytes are not a message.
 pub fn read(bytes: &[u8]) -> Option<Message> {
     read_at(bytes, MAX_DEPTH)
 }

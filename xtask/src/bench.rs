@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: this package beside its peers.
+//! `cargo xtask bench`: this package compared with its peers.
 
 use std::ffi::OsStr;
 use std::fs;

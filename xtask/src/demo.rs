@@ -21,7 +21,7 @@ pub fn run(project: &Project, port: Port) -> Result<()> {
     if let Some(mut building) = build_behind(project, &prepare(project)?)? {
         thread::spawn(move || match building.finish() {
             Ok(()) => say("every artefact is there: the next load of the page takes the best"),
-            Err(error) => say(format!("the page goes on with the artefacts that are there: {error:#}")),
+            Err(error) => say(format!("the page keeps the artefacts that are there: {error:#}")),
         });
     }
     serve(project, port)

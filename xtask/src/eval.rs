@@ -22,7 +22,7 @@ pub enum Eval {
     Risk,
     /// How well a router tells which prompts need the strong model.
     Routing,
-    /// What a cascade brings and costs beside its parts.
+    /// The accuracy and the cost of a cascade, compared with its parts.
     Cascade,
 }
 
@@ -44,10 +44,10 @@ const REMOTE_ACCURACY: &str = "0.95";
 const SPLITS: &str = "1000";
 /// Parts of the pairs of outcomes, each of which a router trained on the others estimates.
 const FOLDS: &str = "5";
-/// Where the pairs of outcomes are, which no package carries: beside the checkout.
+/// Where the pairs of outcomes are, which no package carries: next to the checkout.
 const OUTCOMES: &str = "../shared/data/routing/calibration.jsonl.gz";
 
-/// Other outcomes for the router than those that are beside the checkout.
+/// Outcomes for the router in place of those next to the checkout.
 #[derive(Default)]
 pub struct Outcomes {
     /// What routers are trained on.

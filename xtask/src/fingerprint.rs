@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_files_and_nothing_are_told_apart() -> Result<()> {
+    fn folders_files_and_nothing_differ() -> Result<()> {
         let of = |path| anyhow::Ok(Fingerprint::default().files(Path::new(ROOT), path)?.finish());
         assert_eq!(of("src")?, of("src")?);
         assert_ne!(of("src")?, of("src/main.rs")?);

@@ -1,7 +1,7 @@
 //! The commands that people type: `cargo xtask build`, `demo`, `test` and the rest.
 //!
-//! Each brings what it needs by itself, keeps it in the user's cache folder, and says what it does on
-//! stderr; stdout has the result alone: an address, or a line of JSON.
+//! Each fetches or builds what it needs, stores it in the user's cache folder, and says what it does on stderr; stdout has
+//! the result alone: an address, or a line of JSON.
 
 mod artefact;
 mod bench;
@@ -35,28 +35,30 @@ use server::Port;
 const USAGE: &str = "\
 cargo xtask COMMAND
 
-  demo [--port N]             build, bring the weights, serve the page and print its address
-  demo --check                the same, driven once in a headless browser; prints one line of JSON
-  build [ARTEFACT...]         leave the npm package ready in js/; with names, only these are made anew:
-                              cpu cpu-relaxed cpu-threads gpu
-  models                      bring the weights, and what the tests want beside them
+  demo [--port N]             build one artefact, fetch the weights, serve the page and print its
+                              address; the other artefacts are built meanwhile
+  demo --check                the same, driven in a headless browser; prints one line of JSON
+  build [ARTEFACT...]         leave the npm package ready in js/; with names, only these are made anew, in
+                              this order: cpu cpu-relaxed cpu-threads gpu
+  models                      fetch the weights, and what the tests need besides
   serve [--port N]            serve what has been built (port 0: any free one)
   test [STAGE...]             run every test, or the stages named:
                               words fmt doc clippy native wasm-cpu wasm-gpu build js web
   bench encoder --json FILE   side by side with onnxruntime-web and transformers.js: times
   bench size --json FILE      the same: bytes to download
-  bench models --json FILE    ONNX models beside onnxruntime-web: times, differences, memory
+  bench models --json FILE    ONNX models side by side with onnxruntime-web: times, differences,
+                              memory
   bench models --webgpu --json FILE
                               the same on WebGPU in software: differences
-  bench rampart --json FILE   recall of personal data beside onnxruntime
+  bench rampart --json FILE   recall of personal data, compared with onnxruntime
   eval privacy --json FILE    how much of known personal data leaves in redacted texts
   eval risk --json FILE       how often calibrated thresholds break their promise
   eval cascade --json FILE    what a cascade brings and costs, with a simulated general model
   eval routing --json FILE    how well a router tells which prompts need a strong model; trained on
                               the outcomes of --data FILE, and measured on those of --unseen FILE
 
-What the demo's local model is unsure of goes to PILOT_LIGHT_REMOTE_URL (as in https://example.org/v1),
-with PILOT_LIGHT_REMOTE_KEY as a bearer token, for PILOT_LIGHT_REMOTE_MODEL.
+Questions that the demo's local model is unsure of go to PILOT_LIGHT_REMOTE_URL (such as
+https://example.org/v1), with PILOT_LIGHT_REMOTE_KEY as a bearer token, for PILOT_LIGHT_REMOTE_MODEL.
 ";
 
 /// What was typed.

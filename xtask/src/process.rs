@@ -14,7 +14,7 @@ pub fn say(message: impl AsRef<str>) {
     eprintln!("==> {}", message.as_ref());
 }
 
-/// A program to start in `folder`. What it prints goes to stderr: stdout is kept for results.
+/// A program to start in `folder`. What it prints goes to stderr: stdout is for results.
 pub fn program(name: impl AsRef<Path>, folder: &Path) -> Command {
     let mut command = Command::new(name.as_ref());
     command.current_dir(folder).stdin(Stdio::null()).stdout(io::stderr());
@@ -106,7 +106,7 @@ impl Drop for Background {
     }
 }
 
-/// The program and what it is told to do, as in "cargo build".
+/// The program and its subcommand, such as "cargo build".
 fn name_of(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program()).to_string_lossy();
     // The arguments before the first option, by their last part: they may be long paths.

@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 pub struct Project {
     /// The checkout.
     pub root: PathBuf,
-    /// `$XDG_CACHE_HOME/pilot-light`. Builds, tools and weights are kept in it, so that a clean
-    /// checkout does not begin with half an hour of compiling.
+    /// `$XDG_CACHE_HOME/pilot-light`. It holds builds, tools and weights, so that a clean checkout does
+    /// not compile everything again.
     pub cache: PathBuf,
 }
 
@@ -41,7 +41,7 @@ impl Project {
         self.root.join("tests").join("web")
     }
 
-    /// The measurements beside the peers.
+    /// The benchmarks against the peers.
     pub fn benches(&self) -> PathBuf {
         self.root.join("benches")
     }

@@ -23,7 +23,7 @@ impl Row {
     /// Reads the rows that another program has printed: a JSON list.
     ///
     /// # Errors
-    /// Where it is none, or a row has no name, or anything else but numbers.
+    /// If it is not one, a row has no name, or a value is not a number.
     pub fn parse_all(text: &str) -> Result<Vec<Self>> {
         let rows: Vec<Map<String, Value>> =
             serde_json::from_str(text).context("the rows are no JSON list of objects")?;
@@ -33,7 +33,7 @@ impl Row {
     fn checked(row: Map<String, Value>) -> Result<Self> {
         let Some(Value::String(name)) = row.get("name") else { bail!("a row has no name: {}", Value::Object(row)) };
         for (key, value) in row.iter().filter(|(key, _)| *key != "name") {
-            ensure!(value.is_number(), "{key} of the row {name} is no number: {value}");
+            ensure!(value.is_number(), "{key} of the row {name} must be a number, got {value}");
         }
         ensure!(row.len() > 1, "the row {name} has no numbers");
         Ok(Self(row))

@@ -1,4 +1,4 @@
-//! `cargo xtask bench size`: bytes to download, ours beside the peers'.
+//! `cargo xtask bench size`: bytes to download, ours and the peers'.
 
 use std::fs;
 use std::io::Write;

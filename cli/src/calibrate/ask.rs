@@ -20,7 +20,7 @@ use crate::Result;
 use crate::remote::settings;
 use crate::rows::{self, Row};
 
-/// Whom to ask for labels, and how.
+/// Which model to ask for labels, and how.
 #[derive(clap::Args)]
 pub struct Asking {
     /// Ask a general model for the labels that are missing, at PILOT_LIGHT_REMOTE_URL (as in https://example.org/v1),
@@ -132,7 +132,7 @@ impl Asking {
     }
 }
 
-/// A cap that is waited for in vain if a single question is above it.
+/// A cap per minute. If a single question exceeds it, waiting does not help.
 fn is_of_a_minute(reason: Reason) -> bool {
     matches!(reason, Reason::RequestsPerMinute | Reason::TokensPerMinute)
 }
@@ -195,7 +195,7 @@ impl Kept {
         };
         let file = OpenOptions::new().create(true).append(true).open(path);
         let file = file.map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
-        // Whoever was interrupted may have left half a line.
+        // An interrupted run may have left half a line.
         file.set_len(text.rfind('\n').map_or(0, |end| end + 1) as u64)?;
         let rows = rows::read(path)?.into_iter().map(|row| (row.text.clone(), row)).collect();
         Ok(Self { rows, file })

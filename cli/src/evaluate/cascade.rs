@@ -1,4 +1,4 @@
-//! What a cascade brings and costs beside its parts, with a general model that is simulated: nobody is asked, and how
+//! The accuracy and the cost of a cascade, compared with its parts, with a general model that is simulated: nobody is asked, and how
 //! often it is right is given. All else is real: the local model's answers, the decisions, the requests and their
 //! length, the arithmetic of money and energy.
 

@@ -2,7 +2,7 @@
 //!
 //! A promise is about the source that the examples were drawn from. Here that source is the file: the promise is broken
 //! where of all its texts that stay local at the threshold more than alpha are wrong. On the texts that a calibration
-//! did not see the error scatters around that by itself, more so the fewer they are; it is given beside.
+//! did not see the error scatters around that by itself, more so the fewer they are; it is given as well.
 
 use std::fs;
 

@@ -33,7 +33,7 @@ pub struct Artefact {
     instructions: &'static [&'static str],
 }
 
-/// For every browser. Like the next two it is optimised for speed.
+/// Runs in every browser with SIMD. This one and the next two are optimised for speed.
 pub const CPU: Artefact =
     Artefact { name: "cpu", features: "web", threads: false, shipped: true, optimisation: "-O3", instructions: &[] };
 /// For browsers with relaxed SIMD, which refuse no module that uses it.
@@ -46,7 +46,7 @@ pub const CPU_THREADS: Artefact = Artefact {
     instructions: &["--enable-relaxed-simd", "--enable-threads"],
     ..CPU_RELAXED
 };
-/// Several times the size of the others, and its time is spent on the GPU: what counts is the download.
+/// Three times the download of the others, and its time is spent on the GPU: it is optimised for size.
 pub const GPU: Artefact = Artefact { name: "gpu", features: "web,gpu", optimisation: "-O2", ..CPU };
 /// What the benchmark measures the machine's peak with.
 pub const BENCH: Artefact =
@@ -181,7 +181,7 @@ impl Artefact {
 }
 
 /// Has `build` compile for a memory that threads share. The standard library that comes with Rust does not know of
-/// threads in WebAssembly, so it is compiled as well, which stable Rust has to be told to do.
+/// threads in WebAssembly, so it is compiled as well, which stable Rust refuses unless it is set to accept unstable options.
 fn share_memory(build: &mut Command) {
     build
         .args(["-Z", "build-std=std,panic_abort", "--config"])
@@ -196,8 +196,8 @@ fn plain_types(path: &Path) -> Result<()> {
     fs::write(path, plain.join("\n") + "\n").with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// A source file under `root` that is not among the inputs, by the list that cargo leaves of what a
-/// build has read (`target: file file ...`, with a backslash before a space in a name).
+/// A source file under `root` that is not among the inputs, by cargo's list of the files that a build has read
+/// (`target: file file ...`, with a backslash before a space in a name).
 fn stray_source(sources: &str, root: &Path) -> Option<PathBuf> {
     let (_, files) = sources.lines().next()?.split_once(": ")?;
     let files = files.replace("\\ ", "\0");

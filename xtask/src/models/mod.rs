@@ -1,4 +1,4 @@
-//! `cargo xtask models`: the weights, and what the tests want beside them, by digest.
+//! `cargo xtask models`: the weights, and what the tests need besides, checked by digest.
 
 mod conformance;
 mod packages;

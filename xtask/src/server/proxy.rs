@@ -27,7 +27,7 @@ const LARGEST_ANSWER: u64 = 64 << 20;
 /// Bytes that are handed on at once, and how many such pieces may lie on the way.
 const PIECE: usize = 16 << 10;
 const PIECES: usize = 4;
-/// What of an answer, beside its body, matters to a page.
+/// The headers of an answer that matter to a page.
 const ANSWER_HEADERS: [HeaderName; 2] = [header::CONTENT_TYPE, header::RETRY_AFTER];
 
 /// A general model behind an OpenAI-compatible address.
@@ -136,8 +136,8 @@ impl Proxy {
             _ => self.agent.run(question.body(())?)?,
         };
         let (parts, body) = asked.into_parts();
-        let kept = parts.headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
-        let headers: HeaderMap = kept.filter(|(name, _)| ANSWER_HEADERS.contains(name)).collect();
+        let headers = parts.headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
+        let headers: HeaderMap = headers.filter(|(name, _)| ANSWER_HEADERS.contains(name)).collect();
         let reader = body.into_with_config().limit(LARGEST_ANSWER).reader();
         Ok((parts.status, headers, in_pieces(reader)).into_response())
     }
@@ -151,7 +151,7 @@ fn in_pieces(mut reader: impl Read + Send + 'static) -> Body {
         loop {
             let read = reader.read(&mut piece).map(|bytes| Bytes::copy_from_slice(&piece[..bytes]));
             let last = !matches!(&read, Ok(bytes) if !bytes.is_empty());
-            // An answer that breaks off breaks off for the page as well; a page that has left is told nothing.
+            // An answer that breaks off breaks off for the page as well; a page that has left gets nothing.
             if read.as_ref().is_ok_and(Bytes::is_empty) || sender.blocking_send(read).is_err() || last {
                 return;
             }

@@ -173,7 +173,7 @@ fn many_visitors_are_served_at_once() {
 }
 
 #[test]
-fn without_a_remote_the_page_is_told_so() {
+fn without_a_remote_the_page_learns_it() {
     let fixture = fixture("no-remote");
     let server = start(&fixture, None);
     assert_eq!(text(get(&server, "demo.json")), r#"{"remote":null}"#);

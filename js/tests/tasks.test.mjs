@@ -57,8 +57,8 @@ test('the labels of zero-shot-classification may come before the options or in t
 test('classification gives one label by default', () => {
   const defaults = Object.entries(TASKS).map(([task, { defaults }]) => [task, defaults]);
   const one = defaults.filter(([, options]) => options !== undefined);
-  assert.deepEqual(one, [
-    ['text-classification', { top_k: 1 }],
-    ['file-classification', { top_k: 1 }],
-  ]);
+  assert.deepEqual(Object.fromEntries(one), {
+    'text-classification': { top_k: 1 },
+    'file-classification': { top_k: 1 },
+  });
 });

@@ -7,8 +7,10 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
-/** A task; `P` is the type of its pipelines. */
-export interface TaskAdapter<P = unknown> {
+/** A task; `N` is its name, and `P` the type of its pipelines. */
+export interface TaskAdapter<N extends string = string, P = unknown> {
+  /** The name, as the Hugging Face hub has it. */
+  name: N;
   /** Converts one input to what the model reads; a task without it reads texts. */
   // biome-ignore lint/suspicious/noExplicitAny: each task reads inputs of its own, and checks them.
   read?(input: any): Promise<Inputs[number]>;
@@ -26,12 +28,13 @@ export interface TaskAdapter<P = unknown> {
 }
 
 /** A task that reads texts. */
-export interface TextTaskAdapter<P = unknown> extends TaskAdapter<P> {
+export interface TextTaskAdapter<N extends string = string, P = unknown> extends TaskAdapter<N, P> {
   read?: never;
 }
 
 /** A task that reads anything else. */
-export type MediaTaskAdapter<P = unknown> = TaskAdapter<P> & Required<Pick<TaskAdapter<P>, 'read'>>;
+export type MediaTaskAdapter<N extends string = string, P = unknown> = TaskAdapter<N, P> &
+  Required<Pick<TaskAdapter<N, P>, 'read'>>;
 
 /** The entries of an array of inputs, or the entry of a single one. */
 export function perInput<T>(entries: T[], many: boolean): T[] | T | undefined {

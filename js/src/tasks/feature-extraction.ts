@@ -12,7 +12,8 @@ export interface FeatureExtractionPipeline extends Disposable {
   (texts: string | string[], options?: FeatureExtractionOptions): Promise<Tensor<'float32'>>;
 }
 
-export const featureExtraction: TextTaskAdapter<FeatureExtractionPipeline> = {
+export const featureExtraction: TextTaskAdapter<'feature-extraction', FeatureExtractionPipeline> = {
+  name: 'feature-extraction',
   empty: { dims: [0, 0], data: new Float32Array(0) } satisfies Features,
   shape: ({ dims, data }: Features): Tensor<'float32'> => ({ type: 'float32', dims: Array.from(dims), data }),
 };

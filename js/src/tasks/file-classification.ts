@@ -17,7 +17,8 @@ export interface FileClassificationPipeline extends Disposable {
   (files: FileInput[], options: FileClassificationOptions): Promise<Classification[][]>;
 }
 
-export const fileClassification: MediaTaskAdapter<FileClassificationPipeline> = {
+export const fileClassification: MediaTaskAdapter<'file-classification', FileClassificationPipeline> = {
+  name: 'file-classification',
   read: toBytes,
   defaults: { top_k: 1 },
   empty: [],

@@ -13,7 +13,8 @@ export interface ImageToTextPipeline extends Disposable {
   (images: ImageInput[], options?: ImageToTextCallOptions): Promise<ImageText[][]>;
 }
 
-export const imageToText: MediaTaskAdapter<ImageToTextPipeline> = {
+export const imageToText: MediaTaskAdapter<'image-to-text', ImageToTextPipeline> = {
+  name: 'image-to-text',
   read: toPixels,
   empty: [],
   // As transformers.js has it, the text of an image is a list of one.

@@ -13,7 +13,8 @@ export interface TextClassificationPipeline extends Disposable {
   (texts: string[], options: TextClassificationOptions): Promise<Classification[][]>;
 }
 
-export const textClassification: TextTaskAdapter<TextClassificationPipeline> = {
+export const textClassification: TextTaskAdapter<'text-classification', TextClassificationPipeline> = {
+  name: 'text-classification',
   defaults: { top_k: 1 },
   empty: [],
   // One label for each text needs no list of lists.

@@ -14,4 +14,8 @@ export interface TokenClassificationPipeline extends Disposable {
   (texts: string[], options?: TokenClassificationOptions): Promise<Entity[][]>;
 }
 
-export const tokenClassification: TextTaskAdapter<TokenClassificationPipeline> = { empty: [], shape: perInput };
+export const tokenClassification: TextTaskAdapter<'token-classification', TokenClassificationPipeline> = {
+  name: 'token-classification',
+  empty: [],
+  shape: perInput,
+};

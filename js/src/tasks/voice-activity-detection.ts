@@ -13,7 +13,8 @@ export interface VoiceActivityDetectionPipeline extends Disposable {
   (sounds: AudioInput[], options?: VoiceActivityDetectionOptions): Promise<SpeechSegment[][]>;
 }
 
-export const voiceActivityDetection: MediaTaskAdapter<VoiceActivityDetectionPipeline> = {
+export const voiceActivityDetection: MediaTaskAdapter<'voice-activity-detection', VoiceActivityDetectionPipeline> = {
+  name: 'voice-activity-detection',
   read: toSamples,
   empty: [],
   shape: perInput,

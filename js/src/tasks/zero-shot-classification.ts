@@ -14,7 +14,8 @@ export interface ZeroShotClassificationPipeline extends Disposable {
   (texts: string[], candidate_labels: string | string[], options?: ZeroShotOptions): Promise<ZeroShot[]>;
 }
 
-export const zeroShotClassification: TextTaskAdapter<ZeroShotClassificationPipeline> = {
+export const zeroShotClassification: TextTaskAdapter<'zero-shot-classification', ZeroShotClassificationPipeline> = {
+  name: 'zero-shot-classification',
   /** The options may come after the labels, or hold them. */
   options: (first, second) => {
     if (!(typeof first === 'string' || Array.isArray(first))) return first as object | undefined;

@@ -53,7 +53,7 @@ impl Browser {
     /// Finds both.
     ///
     /// # Errors
-    /// Where one is missing: neither can be brought by a script on every system.
+    /// If one is missing: no script can install them on every system.
     pub fn find() -> Result<Self> {
         let driver = find_program("CHROMEDRIVER", &["chromedriver"])?.context(
             "no chromedriver was found. Install the one of your Chromium (Debian and Ubuntu: sudo apt-get install chromium-driver), \
@@ -79,7 +79,7 @@ impl Browser {
 /// The path of Chromium.
 ///
 /// # Errors
-/// Where there is none.
+/// If no Chromium is found.
 pub fn chromium() -> Result<PathBuf> {
     find_program("CHROMIUM", &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"])?.context(
         "no Chromium was found. Install one (Debian and Ubuntu: sudo apt-get install chromium; Fedora: sudo dnf install chromium), \

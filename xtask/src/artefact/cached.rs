@@ -69,16 +69,17 @@ impl<'a> Cached<'a> {
         self.publish()
     }
 
-    /// Removes the artefact from `js/dist/wasm/` and leaves the types of `like` there, which has the same interface: the
-    /// scripts are compiled against the types of every artefact.
+    /// Replaces the artefact in `js/dist/wasm/` by a script that fails, so that a page takes another, and the types of
+    /// `like`, which has the same interface: the scripts are compiled against the types of every artefact.
     pub fn withdraw(&self, like: &Artefact) -> Result<()> {
-        let name = format!("{STEM}.d.ts");
-        let types = fs::read(like.published(self.project).join(&name));
-        let types = types.context("there are no types to compile the scripts against")?;
-        let folder = self.artefact.published(self.project);
+        let types = format!("{STEM}.d.ts");
+        let (folder, from) = (self.artefact.published(self.project), like.published(self.project).join(&types));
         remove_folder(&folder)?;
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join(name), types).with_context(|| format!("{} cannot be written", folder.display()))
+        fs::copy(&from, folder.join(types)).with_context(|| format!("{} cannot be copied", from.display()))?;
+        let script = folder.join(format!("{STEM}.js"));
+        fs::write(&script, "throw new Error('It is not built yet.');\n")
+            .with_context(|| format!("{} cannot be written", script.display()))
     }
 
     fn optimise(&self) -> Result<()> {

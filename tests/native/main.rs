@@ -17,6 +17,7 @@ mod onnx_refusals;
 mod privacy;
 mod protobuf;
 mod remote;
+mod sessions;
 mod support;
 mod tasks;
 mod tokens;

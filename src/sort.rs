@@ -1,16 +1,16 @@
-//! Sorting that is compiled once. The standard library's is several kilobytes of WebAssembly for each type that it sorts;
-//! what is sorted here is short, or sorted once.
+//! Sorting that is compiled once. The standard library's takes several kilobytes of WebAssembly for each type that it
+//! sorts. What is sorted here is short, or sorted once.
 
 use std::cmp::Ordering;
 
-/// Sorts `items`; equal ones stay in their order.
+/// Sorts `items`, stably.
 pub fn sort_by<T>(items: &mut Vec<T>, compare: impl Fn(&T, &T) -> Ordering) {
     let order = order_by(items.len(), &|a, b| compare(&items[a], &items[b]));
     let mut moved: Vec<Option<T>> = items.drain(..).map(Some).collect();
     items.extend(order.into_iter().filter_map(|at| moved[at].take()));
 }
 
-/// The places of `count` items in the order that `compare` gives them; equal ones stay in theirs.
+/// The indices of `count` items in the order of `compare`, stably.
 pub fn order_by(count: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     order.sort_by(|&a, &b| compare(a, b));

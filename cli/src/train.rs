@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pilot_light::Manifest;
-use pilot_light::formats::safetensors::{self, HostTensor, Tensor};
+use pilot_light::formats::safetensors::{self, Array, Tensor};
 use pilot_light::tasks::{Pipeline, Pooling, RunOptions, RunOutput, Task};
 use pilot_light::training::{Examples, L2_GRID, Linear, Scores, choose_l2, fit};
 use pilot_light::{Device, LoadOptions, folder};
@@ -159,8 +159,8 @@ fn write_folder(arguments: &Arguments, out: &Path, labels: &[String], head: Line
     let base = arguments.base.file_name().and_then(|name| name.to_str()).ok_or("--base is not the name of a folder")?;
     let classes = labels.len();
     let width = head.weight.len() / classes;
-    let weight = Tensor::Floats(HostTensor { shape: vec![classes, width], data: head.weight });
-    let bias = Tensor::Floats(HostTensor { shape: vec![classes], data: head.bias });
+    let weight = Tensor::Floats(Array { shape: vec![classes, width], data: head.weight });
+    let bias = Tensor::Floats(Array { shape: vec![classes], data: head.bias });
     let weights = safetensors::write([("head.weight", &weight), ("head.bias", &bias)])?;
     let id2label: BTreeMap<String, &String> =
         labels.iter().enumerate().map(|(index, label)| (index.to_string(), label)).collect();

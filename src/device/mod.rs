@@ -1,4 +1,4 @@
-//! The device that a model runs on: the CPU, or a GPU that was proved right before it is trusted.
+//! Devices: the CPU, or a GPU whose results were compared with the CPU's before it is used.
 
 #[cfg_attr(not(feature = "gpu"), path = "webgpu_disabled.rs")]
 mod webgpu;
@@ -6,8 +6,6 @@ mod webgpu;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::formats::safetensors::{HostTensor, Tensor};
-use crate::models::{Activation, Config, Encoder, Family, HeadKind, Problem, Weights};
 
 /// What runs the tensors' operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,14 +101,15 @@ impl Device {
         }
     }
 
-    /// A GPU, which has given the same numbers as the CPU for a golden input.
+    /// A GPU for which `output` gives the numbers that it gives for the CPU. Most callers want
+    /// [`open_webgpu`](crate::graph::open_webgpu), which has such a check.
     ///
     /// # Errors
-    /// Backend unavailable: there is none, it lacks a feature, or its numbers are others. Feature
-    /// disabled: this crate was built without `gpu`.
-    pub async fn webgpu() -> Result<Self> {
+    /// Backend unavailable: there is no GPU, it lacks a feature, or its numbers differ. Feature disabled: this crate was
+    /// built without `gpu`. And the errors of `output`.
+    pub async fn webgpu(output: impl AsyncFn(&Self) -> Result<Vec<f32>>) -> Result<Self> {
         let device = webgpu::open().await?;
-        device.prove().await?;
+        device.check(output).await?;
         Ok(device)
     }
 
@@ -136,21 +135,22 @@ impl Device {
         self.gpu.as_ref()
     }
 
-    /// Runs the golden input on this device and on the CPU, and compares.
-    async fn prove(&self) -> Result<()> {
-        let theirs = golden_output(self).await?;
-        let ours = golden_output(&Self::cpu()).await?;
+    /// Compares what `output` gives on this device with what it gives on the CPU.
+    async fn check(&self, output: impl AsyncFn(&Self) -> Result<Vec<f32>>) -> Result<()> {
+        let found = output(self).await?;
+        let expected = output(&Self::cpu()).await?;
         let unavailable = |message: String| Err(Error::new(ErrorKind::BackendUnavailable, message));
         if let Some(fault) = self.fault() {
-            return unavailable(format!("it failed on a golden input: {fault}"));
+            return unavailable(format!("the GPU failed on a fixed input: {fault}"));
         }
-        let difference = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, |worst: f32, difference| {
-            // A number that is none is the worst difference, and `max` would pass it over.
-            if difference.is_nan() { f32::INFINITY } else { worst.max(difference) }
-        });
-        if ours.len() != theirs.len() || difference > TOLERANCE {
+        let difference = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+        // NaN is the worst difference, and `max` would pass it over.
+        let worse =
+            |worst: f32, difference: f32| if difference.is_nan() { f32::INFINITY } else { worst.max(difference) };
+        let worst = difference.fold(0.0, worse);
+        if found.len() != expected.len() || worst > TOLERANCE {
             return unavailable(format!(
-                "its numbers differ from the CPU's by {difference:.1e} on a golden input, more than {TOLERANCE:.0e}"
+                "the GPU's numbers differ from the CPU's by {worst:.1e} on a fixed input, expected at most {TOLERANCE:.0e}"
             ));
         }
         Ok(())
@@ -159,66 +159,3 @@ impl Device {
 
 /// The largest difference that sums in another order explain, for numbers of about 1.
 const TOLERANCE: f32 = 1e-3;
-
-/// The hidden states of two texts, of which one is padded, in a layer of the size of the encoders that
-/// this crate is made for, with weights made up here.
-async fn golden_output(device: &Device) -> Result<Vec<f32>> {
-    let config = Config {
-        family: Family::Bert,
-        head: HeadKind::None,
-        hidden_size: 384,
-        num_layers: 1,
-        num_heads: 12,
-        intermediate_size: 1536,
-        vocab_size: 32,
-        max_position_embeddings: 16,
-        type_vocab_size: 2,
-        layer_norm_eps: 1e-12,
-        activation: Activation::Gelu,
-        pad_token_id: 0,
-        labels: Vec::new(),
-        problem: Problem::SingleLabel,
-    };
-    let mut weights = golden_weights(&config)?;
-    let encoder = Encoder::new(config, &mut weights, device)?;
-    let long: Vec<u32> = (0..16).map(|index| index * 7 % 32).collect();
-    let short = &long[3..14];
-    let hidden = encoder.forward(&[&long, short]).await?;
-    Ok([hidden.states(0, long.len()), hidden.states(1, short.len())].concat())
-}
-
-/// Weights between -0.1 and 0.1 from a linear congruential generator.
-///
-/// # Source
-/// Knuth, The Art of Computer Programming 2, section 3.3.4, line 26 (the constants of MMIX).
-fn golden_weights(config: &Config) -> Result<Weights> {
-    let mut state = 1u64;
-    let mut draw = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        ((state >> 40) as f32 / (1u64 << 24) as f32 - 0.5) / 5.0
-    };
-    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-    let mut weights = Weights::default();
-    let mut add = |name: &str, shape: &[usize]| {
-        let data = (0..shape.iter().product()).map(|_| draw()).collect();
-        weights.insert(name.to_string(), Tensor::Floats(HostTensor { shape: shape.to_vec(), data }))
-    };
-    add("embeddings.word_embeddings.weight", &[config.vocab_size, hidden])?;
-    add("embeddings.position_embeddings.weight", &[config.max_position_embeddings, hidden])?;
-    add("embeddings.token_type_embeddings.weight", &[config.type_vocab_size, hidden])?;
-    for norm in
-        ["embeddings.LayerNorm", "encoder.layer.0.attention.output.LayerNorm", "encoder.layer.0.output.LayerNorm"]
-    {
-        add(&format!("{norm}.weight"), &[hidden])?;
-        add(&format!("{norm}.bias"), &[hidden])?;
-    }
-    for part in ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"] {
-        add(&format!("encoder.layer.0.{part}.weight"), &[hidden, hidden])?;
-        add(&format!("encoder.layer.0.{part}.bias"), &[hidden])?;
-    }
-    for (part, outputs, inputs) in [("intermediate.dense", inner, hidden), ("output.dense", hidden, inner)] {
-        add(&format!("encoder.layer.0.{part}.weight"), &[outputs, inputs])?;
-        add(&format!("encoder.layer.0.{part}.bias"), &[outputs])?;
-    }
-    Ok(weights)
-}

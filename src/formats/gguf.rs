@@ -1,9 +1,8 @@
-//! The GGUF format: named tensors, of which matrices are in blocks of a few bits.
+//! The GGUF format: named tensors, whose matrices are quantised in blocks.
 //!
 //! # Source
 //! The header: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little-endian. The blocks:
-//! `block_q4_0`, `block_q4_1` and `block_q8_0` of ggml's `ggml-common.h`, and what `dequantize_row_*` of its
-//! `ggml-quants.c` make of them.
+//! `block_q4_0`, `block_q4_1` and `block_q8_0` of ggml's `ggml-common.h`, and `dequantize_row_*` of its `ggml-quants.c`.
 
 use std::collections::HashSet;
 
@@ -12,30 +11,30 @@ use half::f16;
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8] = b"GGUF";
-/// What tensors are aligned to where the file does not say.
+/// The alignment of tensors where the file does not give one.
 const ALIGNMENT: u64 = 32;
 const ALIGNMENT_KEY: &str = "general.alignment";
-/// Dimensions of a tensor.
+/// The most dimensions of a tensor.
 const MAX_DIMS: u32 = 4;
-/// Arrays within arrays.
+/// The most levels of nested arrays.
 const MAX_DEPTH: usize = 4;
-/// Numbers of a block.
+/// Elements of a block.
 pub const BLOCK: usize = 32;
 
 /// A tensor in a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor<'a> {
-    /// What it is called.
+    /// Its name.
     pub name: &'a str,
-    /// Its dimensions, the slowest first: of a layer the outputs, then the inputs.
+    /// Its dimensions, the slowest-varying first: for a layer, outputs then inputs.
     pub shape: Vec<usize>,
-    /// What its bytes are.
+    /// The encoding of its bytes.
     pub encoding: Encoding,
-    /// Its numbers, row by row, those of a row block by block.
+    /// Its elements, row by row, and in a row block by block.
     pub bytes: &'a [u8],
 }
 
-/// How a tensor's numbers are written.
+/// The encoding of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(non_camel_case_types, reason = "these are the names of the format")]
 pub enum Encoding {
@@ -43,20 +42,20 @@ pub enum Encoding {
     F32,
     /// 16-bit floats.
     F16,
-    /// A 16-bit float, the scale, and 32 numbers of 4 bits, that are 8 too much: those of the first half in the lower
-    /// halves of the bytes.
+    /// A scale, a 16-bit float, and 32 unsigned 4-bit integers with the zero point 8. The first 16 are in the lower halves
+    /// of the bytes.
     Q4_0,
-    /// The same with a second float that is added to each; the numbers have no sign.
+    /// As [`Q4_0`](Self::Q4_0), with a second float, which is added to each element, in place of the zero point.
     Q4_1,
-    /// A 16-bit float, the scale, and 32 numbers of 8 bits.
+    /// A scale, a 16-bit float, and 32 signed 8-bit integers.
     Q8_0,
-    /// What is not read here, by ggml's number. How many bytes it has is not known: a tensor is given none.
+    /// One that is not read here, by ggml's number. Its size is not known, so a tensor of it has no bytes.
     Other(u32),
 }
 
 impl Encoding {
-    /// By ggml's number.
-    fn of(number: u32) -> Self {
+    /// The encoding with ggml's number.
+    fn from_number(number: u32) -> Self {
         match number {
             0 => Self::F32,
             1 => Self::F16,
@@ -67,7 +66,7 @@ impl Encoding {
         }
     }
 
-    /// Numbers that are written together, and their bytes.
+    /// The elements of a block, and its bytes.
     pub fn block(self) -> (usize, usize) {
         match self {
             Self::F32 => (1, 4),
@@ -80,19 +79,19 @@ impl Encoding {
     }
 }
 
-/// A block of [`BLOCK`] numbers: each stands for `number * scale + offset`.
+/// A block of [`BLOCK`] integers; each stands for `integer * scale + offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Block {
-    /// From -8 to 7, or of 8 bits.
+    /// From -8 to 7, or any 8-bit integers.
     pub numbers: [i8; BLOCK],
-    /// What they are multiplied by.
+    /// The scale.
     pub scale: f32,
-    /// What is added.
+    /// The offset.
     pub offset: f32,
 }
 
 impl Tensor<'_> {
-    /// The block `at` of all; none where there are not so many, or the tensor is not in blocks that are read here.
+    /// The block with the index `at`; `None` where the tensor has fewer, or its encoding is not read here.
     pub fn block(&self, at: usize) -> Option<Block> {
         let (_, size) = self.encoding.block();
         let bytes = self.bytes.get(at.checked_mul(size)?..)?.get(..size)?;
@@ -127,15 +126,15 @@ impl Tensor<'_> {
 /// Reads the tensors of a file.
 ///
 /// # Errors
-/// Invalid artefact: it is not such a file, or is cut off, or says what cannot be. Unsupported: another version.
+/// Invalid artefact: it is not a GGUF file, is truncated, or is inconsistent. Unsupported: another version.
 pub fn read(bytes: &[u8]) -> Result<Vec<Tensor<'_>>> {
     let mut cursor = Cursor { bytes, at: 0 };
     if cursor.take(4)? != MAGIC {
-        return invalid("it does not begin as a GGUF file");
+        return invalid("the file does not begin with GGUF's magic number");
     }
     let version = cursor.u32()?;
     if !(2..=3).contains(&version) {
-        return Err(Error::unsupported(format!("GGUF of version {version} is not known")));
+        return Err(Error::unsupported(format!("GGUF version {version} is not supported; expected 2 or 3")));
     }
     let (tensors, pairs) = (cursor.u64()?, cursor.u64()?);
     let mut alignment = ALIGNMENT;
@@ -144,22 +143,27 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Tensor<'_>>> {
         let kind = cursor.u32()?;
         match (key, kind) {
             (ALIGNMENT_KEY, UINT32) => alignment = u64::from(cursor.u32()?),
-            (ALIGNMENT_KEY, _) => return invalid(format!("its alignment is of the kind {kind}")),
+            (ALIGNMENT_KEY, _) => {
+                return invalid(format!("{ALIGNMENT_KEY} has the type {kind}, expected {UINT32} (UINT32)"));
+            }
             _ => cursor.skip(kind, 0)?,
         }
     }
     if !alignment.is_power_of_two() {
-        return invalid(format!("its alignment is {alignment}"));
+        return invalid(format!("{ALIGNMENT_KEY} is {alignment}, expected a power of two"));
     }
     let mut announced = Vec::new();
     let mut names = HashSet::new();
     for _ in 0..tensors {
         let tensor = Announced::read(&mut cursor)?;
         if !names.insert(tensor.name) {
-            return invalid(format!("the tensor {} is there twice", tensor.name));
+            return invalid(format!("the tensor {} is declared twice", tensor.name));
         }
         if !tensor.offset.is_multiple_of(alignment) {
-            return invalid(format!("the tensor {} is not aligned to {alignment}", tensor.name));
+            return invalid(format!(
+                "the tensor {} has the offset {}, which is not aligned to {alignment}",
+                tensor.name, tensor.offset
+            ));
         }
         announced.push(tensor);
     }
@@ -167,7 +171,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Tensor<'_>>> {
     announced.into_iter().map(|tensor| tensor.find(bytes, start)).collect()
 }
 
-/// What the header says of a tensor.
+/// A tensor as the header declares it.
 struct Announced<'a> {
     name: &'a str,
     shape: Vec<u64>,
@@ -180,20 +184,22 @@ impl<'a> Announced<'a> {
         let name = cursor.string()?;
         let dims = cursor.u32()?;
         if dims > MAX_DIMS {
-            return invalid(format!("the tensor {name} has {dims} dimensions"));
+            return invalid(format!("the tensor {name} has {dims} dimensions, expected at most {MAX_DIMS}"));
         }
         let mut shape = (0..dims).map(|_| cursor.u64()).collect::<Result<Vec<_>>>()?;
         shape.reverse();
-        let encoding = Encoding::of(cursor.u32()?);
+        let encoding = Encoding::from_number(cursor.u32()?);
         Ok(Self { name, shape, encoding, offset: cursor.u64()? })
     }
 
-    /// The tensor in `bytes`, whose tensors begin at `start`.
+    /// The tensor within `bytes`, whose data begin at the offset `start`.
     fn find(self, bytes: &'a [u8], start: u64) -> Result<Tensor<'a>> {
         let Self { name, shape, encoding, offset } = self;
         let (block, size) = encoding.block();
         if !shape.last().unwrap_or(&1).is_multiple_of(block as u64) {
-            return invalid(format!("the rows of {name} are not of whole blocks: {shape:?}"));
+            return invalid(format!(
+                "the tensor {name} has rows that are not a multiple of its block of {block}: {shape:?}"
+            ));
         }
         let found = || {
             let count = shape.iter().try_fold(1u64, |all, size| all.checked_mul(*size))?;
@@ -202,7 +208,8 @@ impl<'a> Announced<'a> {
             let shape = shape.iter().map(|size| usize::try_from(*size).ok()).collect::<Option<_>>()?;
             Some(Tensor { name, shape, encoding, bytes })
         };
-        found().map_or_else(|| invalid(format!("the tensor {name} of {shape:?} is not within the file")), Ok)
+        found()
+            .map_or_else(|| invalid(format!("the tensor {name} with the shape {shape:?} is not within the file")), Ok)
     }
 }
 
@@ -214,7 +221,7 @@ const UINT32: u32 = 4;
 const STRING: u32 = 8;
 const ARRAY: u32 = 9;
 
-/// Bytes, and how far they have been read.
+/// A position in bytes.
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -224,14 +231,14 @@ impl<'a> Cursor<'a> {
     fn take(&mut self, count: u64) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.at..];
         let taken = usize::try_from(count).ok().and_then(|count| rest.get(..count));
-        let Some(taken) = taken else { return invalid("its header is cut off") };
+        let Some(taken) = taken else { return invalid("the header is truncated") };
         self.at += taken.len();
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let taken = self.take(N as u64)?;
-        taken.first_chunk().copied().map_or_else(|| invalid("its header is cut off"), Ok)
+        taken.first_chunk().copied().map_or_else(|| invalid("the header is truncated"), Ok)
     }
 
     fn u32(&mut self) -> Result<u32> {
@@ -245,13 +252,13 @@ impl<'a> Cursor<'a> {
     fn string(&mut self) -> Result<&'a str> {
         let length = self.u64()?;
         let bytes = self.take(length)?;
-        std::str::from_utf8(bytes).map_or_else(|_| invalid("a name in its header is no text"), Ok)
+        std::str::from_utf8(bytes).map_or_else(|_| invalid("a string in the header is not UTF-8"), Ok)
     }
 
-    /// Passes over a value of this kind.
+    /// Skips a value of this type.
     fn skip(&mut self, kind: u32, depth: usize) -> Result<()> {
         let size = match kind {
-            // Of 8, 16, 32 and 64 bits, a truth value among them.
+            // Of 8 (with booleans), 16, 32 and 64 bits.
             0 | 1 | 7 => 1,
             2 | 3 => 2,
             4..=6 => 4,
@@ -262,10 +269,14 @@ impl<'a> Cursor<'a> {
             }
             ARRAY if depth < MAX_DEPTH => {
                 let (kind, length) = (self.u32()?, self.u64()?);
-                // Each takes at least a byte, so that a long array of nothing ends where the file does.
+                // Each element takes a byte at least, so a wrong length ends with the file.
                 return (0..length).try_for_each(|_| self.skip(kind, depth + 1));
             }
-            _ => return invalid(format!("its header has a value of the kind {kind}")),
+            _ => {
+                return invalid(format!(
+                    "the header has a value of the unknown type {kind}, or arrays nested deeper than {MAX_DEPTH}"
+                ));
+            }
         };
         self.take(size).map(drop)
     }
@@ -311,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_cut_off_anywhere_is_refused() {
+    fn a_file_truncated_anywhere_is_refused() {
         let file = file(&[2, 32], 2, 0, &[7; 2 * 18]);
         assert!(read(&file).is_ok());
         for length in 0..file.len() {
@@ -335,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn an_encoding_that_is_not_known_is_said_to_be() {
+    fn an_unknown_encoding_is_reported() {
         let file = file(&[2, 256], 14, 0, &[0; 420]);
         let tensors = read(&file).unwrap();
         assert_eq!((tensors[0].encoding, tensors[0].bytes), (Encoding::Other(14), &[][..]));
@@ -343,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn inconsistent_files_are_refused() {
         let kind = |file: Vec<u8>| read(&file).unwrap_err().kind();
         assert_eq!(kind(file(&[2, 33], 2, 0, &[0; 99])), ErrorKind::InvalidArtefact);
         assert_eq!(kind(file(&[u64::MAX, 32], 2, 0, &[])), ErrorKind::InvalidArtefact);

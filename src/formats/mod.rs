@@ -1,4 +1,4 @@
-//! Bytes into named tensors: pure, bounded, and checked before anything is believed.
+//! File formats: readers of safetensors, ONNX and GGUF. They do no I/O, are bounded, and trust no size in a file.
 
 pub mod gguf;
 pub mod onnx;

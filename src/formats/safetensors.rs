@@ -1,4 +1,4 @@
-//! The safetensors format, read as its bytes arrive.
+//! The safetensors format: a streaming reader, and a writer.
 //!
 //! # Source
 //! <https://github.com/huggingface/safetensors#format>: eight bytes with the length of the header, the
@@ -15,39 +15,39 @@ use crate::sort::sort_by;
 const MAX_HEADER_BYTES: u64 = 16 << 20;
 const LENGTH_BYTES: usize = 8;
 
-/// A tensor in memory, row-major.
+/// A dense array in memory, row-major.
 #[derive(Clone, Debug, PartialEq)]
-pub struct HostTensor<T = f32> {
-    /// Its dimensions, the slowest first.
+pub struct Array<T = f32> {
+    /// Its dimensions, the slowest-varying first.
     pub shape: Vec<usize>,
-    /// Its numbers; as many as the product of `shape`.
+    /// Its elements; as many as the product of `shape`.
     pub data: Vec<T>,
 }
 
-/// A tensor of one of the types that are read.
+/// A tensor of one of the element types that are read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tensor {
-    /// Floats, widened to 32 bits.
-    Floats(HostTensor),
+    /// Floats, converted to 32 bits.
+    Floats(Array),
     /// Integers of 8 bits.
-    Bytes(HostTensor<i8>),
+    Bytes(Array<i8>),
     /// Integers of 32 bits.
-    Words(HostTensor<i32>),
+    Words(Array<i32>),
 }
 
-/// Reads one file whose bytes are handed in piece by piece, so that a file is never in memory twice.
+/// A reader of one file, whose bytes are handed in piece by piece, so that a file is never in memory twice.
 #[derive(Default)]
 pub struct Reader {
-    /// The length and the header, until the header is whole.
+    /// The length and the header, until the header is complete.
     head: Vec<u8>,
     plan: Option<Plan>,
 }
 
-/// What the header announces, and how far the bytes have come.
+/// What the header announces, and how much of it has been received.
 struct Plan {
-    /// The tensors still to come, the next one last.
+    /// The tensors still to be received, the next one last.
     coming: Vec<Announced>,
-    /// The bytes of all tensors.
+    /// The size of all tensors, in bytes.
     data_bytes: usize,
     received: usize,
     current: Option<Partial>,
@@ -60,30 +60,30 @@ struct Announced {
     bytes: usize,
 }
 
-/// Numbers of a type that is read.
-enum Numbers {
+/// Elements of a type that is read.
+enum Elements {
     Floats(Vec<f32>),
     Bytes(Vec<i8>),
     Words(Vec<i32>),
 }
 
-/// A tensor of which some bytes have come.
+/// A tensor that has been received in part.
 struct Partial {
     announced: Announced,
     taken: usize,
-    /// Its numbers so far; none of a type that is not read.
-    numbers: Option<Numbers>,
-    /// The first bytes of a number that was cut by the end of a piece.
+    /// Its elements so far; `None` for a type that is not read.
+    elements: Option<Elements>,
+    /// The first bytes of an element that was cut by the end of a piece.
     rest: Vec<u8>,
 }
 
 impl Reader {
-    /// Takes the next bytes of the file, and gives every tensor that they complete to `emit`. Tensors of
-    /// other types than F32, F16, BF16, I8 and I32 (counters, position ids) are checked and passed over.
+    /// Takes the next bytes of the file, and passes every tensor that they complete to `emit`. Tensors of other types
+    /// than F32, F16, BF16, I8 and I32 (counters, position ids) are checked and skipped.
     ///
     /// # Errors
-    /// Invalid artefact: the header is too long, is no JSON, or announces tensors that overlap, leave
-    /// gaps or do not have the bytes of their shape; or more bytes come than were announced.
+    /// Invalid artefact: the header is too long, is not JSON, or announces tensors that overlap, leave gaps or do not
+    /// have the size of their shape; or there are more bytes than were announced.
     pub fn feed(&mut self, mut bytes: &[u8], emit: &mut dyn FnMut(String, Tensor)) -> Result<()> {
         if self.plan.is_none() {
             bytes = self.feed_header(bytes)?;
@@ -94,7 +94,7 @@ impl Reader {
         }
     }
 
-    /// Says that there are no more bytes.
+    /// Ends the file.
     ///
     /// # Errors
     /// Invalid artefact: bytes that the header announces are missing.
@@ -105,14 +105,14 @@ impl Reader {
                 self.head.len()
             ))),
             Some(plan) if plan.received < plan.data_bytes => Err(Error::invalid_artefact(format!(
-                "the file is truncated: its header announces {} bytes of tensors, and {} are there",
+                "the file is truncated: expected {} bytes of tensors, as its header announces, got {}",
                 plan.data_bytes, plan.received
             ))),
             Some(_) => Ok(()),
         }
     }
 
-    /// Collects the header; gives back the bytes that lie behind it.
+    /// Collects the header, and returns the bytes after it.
     fn feed_header<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8]> {
         let (_, bytes) = take(&mut self.head, LENGTH_BYTES, bytes);
         let Some(length) = self.head.first_chunk::<LENGTH_BYTES>() else {
@@ -121,7 +121,7 @@ impl Reader {
         let length = u64::from_le_bytes(*length);
         if length > MAX_HEADER_BYTES {
             return Err(Error::invalid_artefact(format!(
-                "the header is said to have {length} bytes; {MAX_HEADER_BYTES} is the limit. Is this a safetensors file?"
+                "the header has {length} bytes, as the file says; {MAX_HEADER_BYTES} is the limit. Is this a safetensors file?"
             )));
         }
         let (whole, bytes) = take(&mut self.head, LENGTH_BYTES + length as usize, bytes);
@@ -133,7 +133,7 @@ impl Reader {
     }
 }
 
-/// Fills `to` up to `length` bytes; whether it is full, and the bytes that are left.
+/// Fills `to` up to `length` bytes. Returns whether it is full, and the remaining bytes.
 fn take<'a>(to: &mut Vec<u8>, length: usize, bytes: &'a [u8]) -> (bool, &'a [u8]) {
     let (now, later) = bytes.split_at(bytes.len().min(length.saturating_sub(to.len())));
     to.extend_from_slice(now);
@@ -144,18 +144,18 @@ impl Plan {
     fn parse(header: &[u8]) -> Result<Self> {
         let text = std::str::from_utf8(header).map_err(|_| Error::invalid_artefact("the header is not UTF-8"))?;
         let metadata: Metadata = serde_json::from_str(text)
-            .map_err(|error| Error::invalid_artefact(format!("the header is not right: {error}")))?;
+            .map_err(|error| Error::invalid_artefact(format!("the header is invalid: {error}")))?;
         let mut tensors: Vec<_> = metadata.tensors().into_iter().collect();
         sort_by(&mut tensors, |(_, a), (_, b)| a.data_offsets.cmp(&b.data_offsets));
         let mut data_bytes = 0;
         let mut coming = Vec::with_capacity(tensors.len());
         for (name, info) in tensors {
-            // Deserialising has checked the same; what memory depends on is checked here once more.
+            // Deserialisation has checked the same. Allocations depend on it, so it is checked again.
             let (start, end) = info.data_offsets;
             let bytes = expected_bytes(&info.shape, info.dtype);
             if start != data_bytes || end.checked_sub(start) != bytes {
                 let error = SafeTensorError::InvalidOffset(name);
-                return Err(Error::invalid_artefact(format!("the header is not right: {error}")));
+                return Err(Error::invalid_artefact(format!("the header is invalid: {error}")));
             }
             data_bytes = end;
             coming.push(Announced { name, dtype: info.dtype, shape: info.shape.clone(), bytes: end - start });
@@ -167,7 +167,7 @@ impl Plan {
     fn feed(&mut self, mut bytes: &[u8], emit: &mut dyn FnMut(String, Tensor)) -> Result<()> {
         if bytes.len() > self.data_bytes - self.received {
             return Err(Error::invalid_artefact(format!(
-                "the file goes on after the {} bytes that its header announces",
+                "the file goes on after the {} bytes of tensors that its header announces",
                 self.data_bytes
             )));
         }
@@ -186,8 +186,8 @@ impl Plan {
             bytes = later;
             if partial.taken < partial.announced.bytes {
                 self.current = Some(partial);
-            } else if let Some(numbers) = partial.numbers {
-                emit(partial.announced.name, numbers.tensor(partial.announced.shape));
+            } else if let Some(elements) = partial.elements {
+                emit(partial.announced.name, elements.tensor(partial.announced.shape));
             }
         }
     }
@@ -195,37 +195,37 @@ impl Plan {
 
 impl Partial {
     fn new(announced: Announced) -> Self {
-        Self { numbers: Numbers::new(announced.dtype), announced, taken: 0, rest: Vec::new() }
+        Self { elements: Elements::new(announced.dtype), announced, taken: 0, rest: Vec::new() }
     }
 
     fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.taken += bytes.len();
-        let Some(numbers) = &mut self.numbers else { return Ok(()) };
+        let Some(elements) = &mut self.elements else { return Ok(()) };
         let Announced { name, dtype, bytes: all, .. } = &self.announced;
         let width = dtype.bitsize() / 8;
-        // Once, so that no tensor is copied while it grows; the header may lie, so it may be refused.
-        numbers.reserve(all / width).map_err(|_| {
+        // Once, so that no tensor is copied while it grows. The header may be wrong, so the allocation may fail.
+        elements.reserve(all / width).map_err(|_| {
             Error::invalid_artefact(format!(
-                "the tensor {name} is said to have {all} bytes, more than there is memory for"
+                "the tensor {name} has {all} bytes, as the header says: more than there is memory for"
             ))
         })?;
         if !self.rest.is_empty() {
             let (whole, later) = take(&mut self.rest, width, bytes);
             bytes = later;
             if whole {
-                numbers.extend(*dtype, &self.rest);
+                elements.extend(*dtype, &self.rest);
                 self.rest.clear();
             }
         }
         let whole = bytes.len() - bytes.len() % width;
-        numbers.extend(*dtype, &bytes[..whole]);
+        elements.extend(*dtype, &bytes[..whole]);
         self.rest.extend_from_slice(&bytes[whole..]);
         Ok(())
     }
 }
 
-impl Numbers {
-    /// None of a type that is passed over.
+impl Elements {
+    /// `None` for a type that is skipped.
     fn new(dtype: Dtype) -> Option<Self> {
         match dtype {
             Dtype::F32 | Dtype::F16 | Dtype::BF16 => Some(Self::Floats(Vec::new())),
@@ -235,7 +235,7 @@ impl Numbers {
         }
     }
 
-    /// Makes room for `count` numbers in all.
+    /// Reserves capacity for `count` elements in all.
     fn reserve(&mut self, count: usize) -> std::result::Result<(), std::collections::TryReserveError> {
         match self {
             Self::Floats(data) => data.try_reserve_exact(count - data.len()),
@@ -244,7 +244,7 @@ impl Numbers {
         }
     }
 
-    /// Appends `bytes`, whole numbers of `dtype` in little endian.
+    /// Appends `bytes`, whole little-endian elements of the type `dtype`.
     fn extend(&mut self, dtype: Dtype, bytes: &[u8]) {
         match (self, dtype) {
             (Self::Floats(data), Dtype::F16) => {
@@ -263,9 +263,9 @@ impl Numbers {
 
     fn tensor(self, shape: Vec<usize>) -> Tensor {
         match self {
-            Self::Floats(data) => Tensor::Floats(HostTensor { shape, data }),
-            Self::Bytes(data) => Tensor::Bytes(HostTensor { shape, data }),
-            Self::Words(data) => Tensor::Words(HostTensor { shape, data }),
+            Self::Floats(data) => Tensor::Floats(Array { shape, data }),
+            Self::Bytes(data) => Tensor::Bytes(Array { shape, data }),
+            Self::Words(data) => Tensor::Words(Array { shape, data }),
         }
     }
 }
@@ -276,26 +276,24 @@ fn expected_bytes(shape: &[usize], dtype: Dtype) -> Option<usize> {
 }
 
 impl Tensor {
-    /// Its type, its shape, and its numbers as a file has them.
+    /// Its type, its shape, and its elements in the encoding of the format.
     fn parts(&self) -> (Dtype, &[usize], Vec<u8>) {
         match self {
-            Self::Floats(HostTensor { shape, data }) => {
+            Self::Floats(Array { shape, data }) => {
                 (Dtype::F32, shape, data.iter().flat_map(|x| x.to_le_bytes()).collect())
             }
-            Self::Bytes(HostTensor { shape, data }) => {
-                (Dtype::I8, shape, data.iter().map(|x| x.cast_unsigned()).collect())
-            }
-            Self::Words(HostTensor { shape, data }) => {
+            Self::Bytes(Array { shape, data }) => (Dtype::I8, shape, data.iter().map(|x| x.cast_unsigned()).collect()),
+            Self::Words(Array { shape, data }) => {
                 (Dtype::I32, shape, data.iter().flat_map(|x| x.to_le_bytes()).collect())
             }
         }
     }
 }
 
-/// Writes `tensors` into one file, sorted by their types and names.
+/// Writes `tensors` to one file, sorted by type and name.
 ///
 /// # Errors
-/// Internal: a tensor's shape is not that of its data.
+/// Internal: a tensor's shape does not fit its data.
 pub fn write<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> Result<Vec<u8>> {
     let parts: Vec<_> = tensors.into_iter().map(|(name, tensor)| (name, tensor.parts())).collect();
     let internal = |error: SafeTensorError| Error::internal(format!("safetensors: {error}"));
@@ -351,16 +349,15 @@ mod tests {
         let file = file(header, &data);
         for step in 1..file.len() {
             let tensors = read(&file, step).unwrap();
-            let floats = |shape: &[usize], data: &[f32]| {
-                Tensor::Floats(HostTensor { shape: shape.to_vec(), data: data.to_vec() })
-            };
+            let floats =
+                |shape: &[usize], data: &[f32]| Tensor::Floats(Array { shape: shape.to_vec(), data: data.to_vec() });
             let wanted = [
                 ("a", floats(&[2], &[1.5, -2.0])),
                 ("b", floats(&[1, 1], &[0.25])),
                 ("e", floats(&[0], &[])),
                 ("c", floats(&[], &[3.0])),
-                ("d", Tensor::Bytes(HostTensor { shape: vec![3], data: vec![1, -1, -128] })),
-                ("w", Tensor::Words(HostTensor { shape: vec![1, 2], data: vec![7, -70_000] })),
+                ("d", Tensor::Bytes(Array { shape: vec![3], data: vec![1, -1, -128] })),
+                ("w", Tensor::Words(Array { shape: vec![1, 2], data: vec![7, -70_000] })),
             ];
             assert_eq!(tensors, wanted.map(|(name, tensor)| (name.to_string(), tensor)), "step {step}");
         }
@@ -375,16 +372,16 @@ mod tests {
     #[test]
     fn written_files_are_read_back() {
         let tensors = [
-            ("w", Tensor::Floats(HostTensor { shape: vec![2, 1], data: vec![0.1, -0.2] })),
-            ("a", Tensor::Words(HostTensor { shape: vec![1], data: vec![-3] })),
-            ("b", Tensor::Bytes(HostTensor { shape: vec![3], data: vec![1, -2, 3] })),
+            ("w", Tensor::Floats(Array { shape: vec![2, 1], data: vec![0.1, -0.2] })),
+            ("a", Tensor::Words(Array { shape: vec![1], data: vec![-3] })),
+            ("b", Tensor::Bytes(Array { shape: vec![3], data: vec![1, -2, 3] })),
         ];
         let bytes = write(tensors.iter().map(|(name, tensor)| (*name, tensor))).unwrap();
         assert_eq!(read(&bytes, 3).unwrap(), tensors.map(|(name, tensor)| (name.to_string(), tensor)));
     }
 
     #[test]
-    fn lies_are_refused() {
+    fn wrong_offsets_and_shapes_are_refused() {
         let one = |shape: &str, from: u64, to: u64| {
             format!(r#"{{"a":{{"dtype":"F32","shape":{shape},"data_offsets":[{from},{to}]}}}}"#)
         };

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use super::host::HostTensor;
+use crate::kernels::activation::Activation;
 
 /// The value of an attribute.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub enum Attribute {
     Floats(Vec<f32>),
     Ints(Vec<i64>),
     Strings(Vec<String>),
+    /// The activation that the fusion pass joined to an operator; no file has such an attribute.
+    Activation(Activation),
     /// Of a type that no operator here reads.
     Other,
 }
@@ -21,6 +24,9 @@ pub enum Attribute {
 /// The attributes of a node by name.
 #[derive(Clone, Debug, Default)]
 pub struct Attributes(Vec<(String, Attribute, Cell<bool>)>);
+
+/// The attribute of our own operators that [`Attributes::activation`] reads.
+pub const ACTIVATION: &str = "activation";
 
 /// Why an operator cannot be run as it is; joined with its name by whoever asks.
 pub type Refusal = String;
@@ -141,6 +147,22 @@ impl Attributes {
             None => Ok(None),
             Some(Attribute::Tensor(value)) => Ok(Some(value.clone())),
             Some(_) => Err(wrong_type(name)),
+        }
+    }
+
+    /// The activation that a fused operator ends with, by the attribute of this name.
+    pub fn activation(&self) -> Result<Option<Activation>, Refusal> {
+        match self.get(ACTIVATION) {
+            None => Ok(None),
+            Some(Attribute::Activation(value)) => Ok(Some(*value)),
+            Some(_) => Err(wrong_type(ACTIVATION)),
+        }
+    }
+
+    /// Has the operator end with `activation`.
+    pub fn set_activation(&mut self, activation: Option<Activation>) {
+        if let Some(activation) = activation {
+            self.set(ACTIVATION, Attribute::Activation(activation));
         }
     }
 

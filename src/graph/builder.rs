@@ -1,110 +1,159 @@
-//! Graphs that are written here, operator by operator.
+//! Builder of graphs that are written in Rust, operator by operator.
 
 use std::collections::HashMap;
 
 use burn::tensor::{DType, TensorData};
 
 use super::attributes::{Attribute, Attributes};
-use super::ops::{NEWEST_OPSET, OWN_DOMAIN, int8};
+use super::ops::{Op, int8, named};
 use super::program::{Node, Program, Slot};
 use super::{Graph, GraphOptions, Port, host};
 use crate::device::Device;
 use crate::error::Result;
-use crate::kernels::qlinear::Packed;
+use crate::kernels::activation::Activation;
+use crate::kernels::qlinear::QuantizedWeights;
 
-/// A value of the graph that is being built.
+/// A value of a graph that is being built.
 #[derive(Clone, Copy)]
 pub struct Operand(Slot);
 
-/// Builds a graph of 32-bit floats.
+/// Builds a graph, operator by operator. Operands are used in the builder that gave them.
+///
+/// A builder checks nothing: [`Self::finish`] refuses operators that are not used as they must be, and a run refuses
+/// shapes that do not fit.
 #[derive(Default)]
 pub struct Builder(Program);
 
 impl Builder {
-    /// An input.
-    pub fn input(&mut self, name: &str) -> Operand {
-        let slot = self.0.new_slot(Some(DType::F32));
-        self.0.inputs.push(Port { name: name.to_string(), dtype: DType::F32, dims: None });
+    /// An input of elements of this type.
+    pub fn input(&mut self, name: &str, dtype: DType) -> Operand {
+        let slot = self.0.new_slot(Some(dtype));
+        self.0.inputs.push(Port { name: name.to_string(), dtype, dims: None });
         self.0.block.inputs.push(slot);
         Operand(slot)
     }
 
-    /// Floats that are known; there are as many as `shape` says.
+    /// A constant of 32-bit floats, as many as `shape` has elements.
     pub fn floats(&mut self, shape: &[usize], numbers: Vec<f32>) -> Operand {
         Operand(self.0.new_constant(host::from_data(TensorData::new(numbers, shape))))
     }
 
-    /// Integers that are known: a shape, places.
+    /// A constant vector of integers.
     pub fn ints(&mut self, numbers: &[i64]) -> Operand {
         Operand(self.0.new_constant(host::tensor(&[numbers.len()], numbers.to_vec())))
     }
 
-    /// An operator of ONNX.
-    pub fn node(&mut self, op: &str, inputs: &[Operand], attributes: Vec<(&str, Attribute)>) -> Operand {
-        self.push("", op, inputs, attributes)
+    /// `x · weight + bias`, and the `activation` of it.
+    pub fn linear(&mut self, x: Operand, weight: Operand, bias: Operand, activation: Option<Activation>) -> Operand {
+        let mut attributes = Attributes::default();
+        attributes.set_activation(activation);
+        self.push(named::MATMUL_BIAS, &[x, weight, bias], attributes)
     }
 
-    /// `x · weight + bias`, and the function `activation` of it, `""` being none.
-    pub fn linear(&mut self, x: Operand, weight: Operand, bias: Operand, activation: &str) -> Operand {
-        let attributes = match activation {
-            "" => Vec::new(),
-            name => vec![("activation", Attribute::String(name.to_string()))],
-        };
-        self.push(OWN_DOMAIN, "MatMulBias", &[x, weight, bias], attributes)
-    }
-
-    /// The same with weights of 8 bits.
-    pub fn linear_int8(&mut self, x: Operand, weights: Packed, bias: Operand, activation: &str) -> Operand {
+    /// [`Self::linear`] with 8-bit weights.
+    pub(crate) fn linear_int8(
+        &mut self,
+        x: Operand,
+        weights: QuantizedWeights,
+        bias: Operand,
+        activation: Option<Activation>,
+    ) -> Operand {
         let mut attributes = Attributes::default();
         let constants = int8::constants(weights, &mut attributes);
         let [quads, scales, sums] = constants.map(|tensor| Operand(self.0.new_constant(tensor)));
-        if !activation.is_empty() {
-            attributes.push("activation", Attribute::String(activation.to_string()));
-        }
-        self.push_all(OWN_DOMAIN, "MatMulInt8", &[x, quads, scales, sums, bias], attributes)
+        attributes.set_activation(activation);
+        self.push(named::MATMUL_INT8, &[x, quads, scales, sums, bias], attributes)
     }
 
     /// `softmax(q kᵀ · scale + mask) v`, each of `[batch, heads, seq, size]`.
     pub fn attention(&mut self, [q, k, v]: [Operand; 3], mask: Operand, scale: f32) -> Operand {
-        self.push(OWN_DOMAIN, "Attention", &[q, k, v, mask], vec![("scale", Attribute::Float(scale))])
+        self.node(named::FUSED_ATTENTION, &[q, k, v, mask], vec![("scale", Attribute::Float(scale))])
     }
 
     /// The layer normalisation of one term, or of the sum of two.
     pub fn layer_norm(&mut self, terms: &[Operand], scale: Operand, bias: Operand, epsilon: f32) -> Operand {
-        let (domain, op) =
-            if terms.len() == 1 { ("", "LayerNormalization") } else { (OWN_DOMAIN, "AddLayerNormalization") };
+        let op = if terms.len() == 1 { named::LAYER_NORMALIZATION } else { named::ADD_LAYER_NORMALIZATION };
         let inputs: Vec<Operand> = terms.iter().copied().chain([scale, bias]).collect();
-        self.push(domain, op, &inputs, vec![("epsilon", Attribute::Float(epsilon))])
+        self.node(op, &inputs, vec![("epsilon", Attribute::Float(epsilon))])
     }
 
-    fn push(&mut self, domain: &str, op: &str, inputs: &[Operand], attributes: Vec<(&str, Attribute)>) -> Operand {
+    /// The root mean square normalisation of the last dimension of `x`, times `scale`.
+    pub fn rms_norm(&mut self, x: Operand, scale: Operand, epsilon: f32) -> Operand {
+        self.node(named::RMS_NORMALIZATION, &[x, scale], vec![("epsilon", Attribute::Float(epsilon))])
+    }
+
+    /// The rotary position embedding of `x`, `[batch, heads, seq, size]`. `cos` and `sin` are `[positions, size / 2]`,
+    /// `positions` are 64-bit integers `[batch, seq]`.
+    pub fn rotary_embedding(&mut self, x: Operand, [cos, sin]: [Operand; 2], positions: Operand) -> Operand {
+        self.node(named::ROTARY_EMBEDDING, &[x, cos, sin, positions], Vec::new())
+    }
+
+    /// The sum of two tensors, broadcast to each other.
+    pub fn add(&mut self, a: Operand, b: Operand) -> Operand {
+        self.node(named::ADD, &[a, b], Vec::new())
+    }
+
+    /// The product of the elements of two tensors, broadcast to each other.
+    pub fn mul(&mut self, a: Operand, b: Operand) -> Operand {
+        self.node(named::MUL, &[a, b], Vec::new())
+    }
+
+    /// The tensors one after another along `axis`.
+    pub fn concat(&mut self, parts: &[Operand], axis: i64) -> Operand {
+        self.node(named::CONCAT, parts, vec![("axis", Attribute::Int(axis))])
+    }
+
+    /// The slices of `x` at `indices` along `axis`.
+    pub fn gather(&mut self, x: Operand, indices: Operand, axis: i64) -> Operand {
+        self.node(named::GATHER, &[x, indices], vec![("axis", Attribute::Int(axis))])
+    }
+
+    /// `x` in another shape; a 0 stands for the dimension that `x` has there, and one −1 for what is left.
+    pub fn reshape(&mut self, x: Operand, shape: &[i64]) -> Operand {
+        let shape = self.ints(shape);
+        self.node(named::RESHAPE, &[x, shape], Vec::new())
+    }
+
+    /// `x` with its dimensions in the order `perm`.
+    pub fn transpose(&mut self, x: Operand, perm: &[i64]) -> Operand {
+        self.node(named::TRANSPOSE, &[x], vec![("perm", Attribute::Ints(perm.to_vec()))])
+    }
+
+    /// The part of `x` in the range `[start, end)` along `axis`.
+    pub fn slice(&mut self, x: Operand, axis: i64, [start, end]: [i64; 2]) -> Operand {
+        let bounds = [start, end, axis].map(|bound| self.ints(&[bound]));
+        self.node(named::SLICE, &[x, bounds[0], bounds[1], bounds[2]], Vec::new())
+    }
+
+    /// An operator of the table.
+    fn node(&mut self, op: &'static Op, inputs: &[Operand], attributes: Vec<(&str, Attribute)>) -> Operand {
         let mut all = Attributes::default();
         attributes.into_iter().for_each(|(name, value)| all.push(name, value));
-        self.push_all(domain, op, inputs, all)
+        self.push(op, inputs, all)
     }
 
-    fn push_all(&mut self, domain: &str, op: &str, inputs: &[Operand], attributes: Attributes) -> Operand {
-        let slot = self.0.new_slot(Some(DType::F32));
-        self.0.block.nodes.push(Node {
-            name: format!("{op} {slot}"),
-            op: op.to_string(),
-            domain: domain.to_string(),
-            opset: NEWEST_OPSET,
-            attributes,
-            inputs: inputs.iter().map(|Operand(slot)| Some(*slot)).collect(),
-            outputs: vec![Some(slot)],
-            blocks: Vec::new(),
-        });
+    fn push(&mut self, op: &'static Op, inputs: &[Operand], attributes: Attributes) -> Operand {
+        let inputs = inputs.iter().map(|Operand(slot)| Some(*slot)).collect();
+        let mut node = Node::new(String::new(), op, attributes, inputs, vec![None]);
+        let dtype = op.gives[0].resolve(&node.spec(op, &self.0.input_specs(&node)));
+        let slot = self.0.new_slot(dtype);
+        node.name = format!("{} {slot}", op.name);
+        node.outputs = vec![Some(slot)];
+        self.0.block.nodes.push(node);
         Operand(slot)
     }
 
-    /// The graph whose only output is `output`.
+    /// The graph with these outputs, by their names.
     ///
     /// # Errors
-    /// Internal: an operator is not used as it is meant to be.
-    pub fn finish(mut self, output: Operand, device: &Device) -> Result<Graph> {
-        self.0.block.outputs.push(output.0);
-        self.0.outputs.push(Port { name: "output".to_string(), dtype: DType::F32, dims: None });
-        Graph::of_program(self.0, HashMap::new(), false, device, &GraphOptions::default())
+    /// Internal: an operator is not used as it must be.
+    pub fn finish(mut self, outputs: &[(&str, Operand)], device: &Device, options: &GraphOptions) -> Result<Graph> {
+        for (name, Operand(slot)) in outputs {
+            let dtype = self.0.types[*slot].unwrap_or(DType::F32);
+            self.0.block.outputs.push(*slot);
+            self.0.outputs.push(Port { name: name.to_string(), dtype, dims: None });
+        }
+        self.0.block.prune(self.0.types.len());
+        Graph::of_program(self.0, HashMap::new(), false, device, options)
     }
 }

@@ -28,14 +28,36 @@ pub struct Scanned {
     backwards: bool,
 }
 
-/// Whether the node runs graphs within it.
-pub fn is_control(node: &Node) -> bool {
-    node.domain.is_empty() && matches!(node.op.as_str(), "If" | "Loop" | "Scan")
+/// An operator that runs graphs within the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControlOp {
+    If,
+    Loop,
+    Scan,
 }
 
-/// Whether the node's graphs fit it; gives their inputs types where the node's own tell them.
-pub fn check(node: &mut Node, program: &mut Program) -> Result<(), Refusal> {
-    let names: &[&str] = if node.op == "If" { &["then_branch", "else_branch"] } else { &["body"] };
+impl ControlOp {
+    /// The one of this name.
+    pub fn find(domain: &str, name: &str) -> Option<Self> {
+        [Self::If, Self::Loop, Self::Scan].into_iter().find(|op| domain.is_empty() && op.name() == name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::If => "If",
+            Self::Loop => "Loop",
+            Self::Scan => "Scan",
+        }
+    }
+}
+
+/// Checks that the graphs of a node with the operator `op` fit it, and gives their inputs the types of the node's own.
+///
+/// # Errors
+/// They do not fit.
+pub fn check(op: ControlOp, node: &mut Node, program: &mut Program) -> Result<(), Refusal> {
+    let names: &[&str] = if op == ControlOp::If { &["then_branch", "else_branch"] } else { &["body"] };
     for name in names {
         if !node.blocks.iter().any(|(known, _)| known == name) {
             return Err(format!("its graph {name} is missing"));
@@ -44,10 +66,10 @@ pub fn check(node: &mut Node, program: &mut Program) -> Result<(), Refusal> {
     let outputs = node.outputs.len();
     for (name, block) in &node.blocks {
         let found = block.outputs.len();
-        let (inputs, wanted) = match node.op.as_str() {
-            "If" => (0, outputs),
-            "Loop" => (node.inputs.len().max(2), outputs + 1),
-            _ => (node.inputs.len(), outputs),
+        let (inputs, wanted) = match op {
+            ControlOp::If => (0, outputs),
+            ControlOp::Loop => (node.inputs.len().max(2), outputs + 1),
+            ControlOp::Scan => (node.inputs.len(), outputs),
         };
         if block.inputs.len() != inputs || found < wanted {
             return Err(format!(
@@ -56,18 +78,20 @@ pub fn check(node: &mut Node, program: &mut Program) -> Result<(), Refusal> {
             ));
         }
         let inner = block.inputs.iter();
-        let given: Vec<Option<DType>> = match node.op.as_str() {
-            "Loop" => [Some(DType::I64), Some(host::BOOL)]
+        let given: Vec<Option<DType>> = match op {
+            ControlOp::Loop => [Some(DType::I64), Some(host::BOOL)]
                 .into_iter()
                 .chain(node.inputs.iter().skip(2).map(|slot| slot.and_then(|slot| program.types[slot])))
                 .collect(),
-            _ => node.inputs.iter().map(|slot| slot.and_then(|slot| program.types[slot])).collect(),
+            ControlOp::If | ControlOp::Scan => {
+                node.inputs.iter().map(|slot| slot.and_then(|slot| program.types[slot])).collect()
+            }
         };
         for (slot, dtype) in inner.zip(given) {
             program.types[*slot] = dtype.or(program.types[*slot]);
         }
     }
-    if node.op == "Scan" {
+    if op == ControlOp::Scan {
         if node.opset < 9 {
             return Err("its form before opset 9 is not known".to_string());
         }
@@ -80,8 +104,9 @@ pub fn check(node: &mut Node, program: &mut Program) -> Result<(), Refusal> {
 }
 
 /// The types of the node's outputs are those of its graph's.
-pub fn give_types(node: &Node, program: &mut Program) {
-    let skipped = usize::from(node.op == "Loop");
+pub fn give_types(op: ControlOp, node: &Node, program: &mut Program) {
+    // The first output of a loop's graph is its condition.
+    let skipped = usize::from(op == ControlOp::Loop);
     let Some((_, block)) = node.blocks.first() else { return };
     for (outer, inner) in node.outputs.iter().zip(block.outputs.iter().skip(skipped)) {
         if let Some(outer) = outer {
@@ -91,20 +116,20 @@ pub fn give_types(node: &Node, program: &mut Program) {
 }
 
 /// How `node` is run, its graphs being planned.
-pub fn prepare(node: &Node, program: &Program, mut plans: Vec<(String, Plan)>) -> Result<Control> {
+pub fn prepare(op: ControlOp, node: &Node, program: &Program, mut plans: Vec<(String, Plan)>) -> Result<Control> {
     let mut take = |name: &str| {
         let place = plans.iter().position(|(known, _)| known == name);
         let place = place.ok_or_else(|| Error::internal(format!("{} has no {name}", node.words())))?;
         Ok::<_, Error>(plans.swap_remove(place).1)
     };
-    Ok(match node.op.as_str() {
-        "If" => Control::If { then: take("then_branch")?, otherwise: take("else_branch")? },
-        "Loop" => {
+    Ok(match op {
+        ControlOp::If => Control::If { then: take("then_branch")?, otherwise: take("else_branch")? },
+        ControlOp::Loop => {
             let body = take("body")?;
             let types = body.outputs.iter().map(|slot| program.types[*slot]).collect();
             Control::Loop { body, carried: node.inputs.len().saturating_sub(2), types }
         }
-        _ => {
+        ControlOp::Scan => {
             let refuse = |reason| Error::unsupported(format!("{}: {reason}", node.words()));
             let ints = |name| node.attributes.ints(name).map_err(refuse);
             let count = node.attributes.int("num_scan_inputs", 0).map_err(refuse)? as usize;
@@ -131,7 +156,7 @@ impl Control {
     pub async fn run(&self, run: &mut Run<'_>, inputs: Vec<Option<Value>>) -> Result<Vec<Value>> {
         match self {
             Self::If { then, otherwise } => {
-                let condition = flag(run, inputs.into_iter().next().flatten()).await?;
+                let condition = flag(inputs.into_iter().next().flatten()).await?;
                 run.block(if condition { then } else { otherwise }, Vec::new()).await
             }
             Self::Loop { body, carried, types } => turns(run, body, *carried, types, inputs).await,
@@ -140,9 +165,9 @@ impl Control {
     }
 }
 
-async fn flag(run: &mut Run<'_>, value: Option<Value>) -> Result<bool> {
+async fn flag(value: Option<Value>) -> Result<bool> {
     let Some(value) = value else { return wrong("a condition is missing") };
-    let tensor = run.to_host(value).await?;
+    let tensor = value.into_host().await?;
     match host::to_i64s(&tensor)[..] {
         [flag] => Ok(flag != 0),
         _ => wrong(format!("a condition has the shape {:?}, not one number", host::shape(&tensor))),
@@ -161,14 +186,14 @@ async fn turns(
     let mut inputs = inputs.into_iter();
     let most = match inputs.next().flatten() {
         None => i64::MAX,
-        Some(value) => match host::to_i64s(&run.to_host(value).await?)[..] {
+        Some(value) => match host::to_i64s(&value.into_host().await?)[..] {
             [most] => most,
             _ => return wrong("the number of turns is not one number"),
         },
     };
     let mut condition = match inputs.next().flatten() {
         None => true,
-        Some(value) => flag(run, Some(value)).await?,
+        Some(value) => flag(Some(value)).await?,
     };
     let mut state = inputs
         .map(|value| value.ok_or_else(|| Error::invalid_artefact("a value that is carried is missing")))
@@ -183,10 +208,10 @@ async fn turns(
             vec![Some(host::tensor(&[], vec![turn]).into()), Some(host::bools(&[], vec![u8::from(condition)]).into())];
         given.extend(state.into_iter().map(Some));
         let mut outputs = run.block(body, given).await?.into_iter();
-        condition = flag(run, outputs.next()).await?;
+        condition = flag(outputs.next()).await?;
         state = outputs.by_ref().take(carried).collect();
         for (scan, output) in scans.iter_mut().zip(outputs) {
-            scan.push(run.to_host(output).await?);
+            scan.push(output.into_host().await?);
             run.check_count(scan.len(), scan.last())?;
         }
         turn += 1;
@@ -214,7 +239,7 @@ async fn scan(
     let carried = state.len() - scanned.len();
     let mut sequences = Vec::with_capacity(scanned.len());
     for value in state.split_off(carried) {
-        sequences.push(run.to_host(value).await?);
+        sequences.push(value.into_host().await?);
     }
     let mut length = None;
     for (sequence, scanned) in sequences.iter().zip(scanned) {
@@ -235,7 +260,7 @@ async fn scan(
         let mut outputs = run.block(body, given).await?.into_iter();
         state = outputs.by_ref().take(carried).collect();
         for (scan, output) in scans.iter_mut().zip(outputs) {
-            scan.push(run.to_host(output).await?);
+            scan.push(output.into_host().await?);
             run.check_count(scan.len(), scan.last())?;
         }
     }

@@ -1,49 +1,40 @@
-//! How much a step computes, from the shapes of what it takes and gives.
+//! Cost rules: how many operations and bytes a step takes, from the shapes of its inputs and its output.
 
-use super::program::Node;
+use super::attributes::Attributes;
 use super::value::Value;
 use crate::graph::ComputeCost;
 
-/// How the operations of a step are counted.
+/// How the operations of an operator are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counter {
-    /// A product of matrices; the left one may be turned.
-    Product { turned: bool },
-    /// A convolution whose weights are the input at this place.
-    Convolution(usize),
-    /// A convolution backwards.
-    Transposed,
+pub enum CostRule {
+    /// A matrix product. The left matrix may be transposed by the attribute `transA`.
+    MatMul,
+    /// A convolution, whose weights are the input at this index.
+    Conv {
+        /// The index.
+        weights: usize,
+    },
+    /// A transposed convolution.
+    ConvTranspose,
     /// Attention over queries, keys and values.
     Attention,
-    /// The same, with the product that makes them.
-    WholeAttention,
+    /// Attention, with the projection to queries, keys and values.
+    PackedAttention,
     /// A recurrent layer.
-    Recurrent,
+    Rnn,
+}
+
+/// How the operations of one step are counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Counter {
+    rule: CostRule,
+    trans_a: bool,
 }
 
 impl Counter {
-    /// That of a node; none for one whose operations are too few to matter.
-    pub fn of(node: &Node) -> Option<Self> {
-        let turned = || node.attributes.int("transA", 0).is_ok_and(|turned| turned != 0);
-        Some(match node.op.as_str() {
-            "MatMul"
-            | "MatMulBias"
-            | "MatMulPanels"
-            | "MatMulInt8"
-            | "MatMulInteger"
-            | "QLinearMatMul"
-            | "MatMulNBits"
-            | "DynamicQuantizeMatMul"
-            | "MatMulIntegerToFloat" => Self::Product { turned: false },
-            "Gemm" | "FusedMatMul" => Self::Product { turned: turned() },
-            "Conv" | "FusedConv" | "ConvInteger" | "CausalConvWithState" => Self::Convolution(1),
-            "QLinearConv" => Self::Convolution(3),
-            "ConvTranspose" => Self::Transposed,
-            "Attention" if node.domain == super::ops::MICROSOFT => Self::WholeAttention,
-            "Attention" | "MultiHeadAttention" => Self::Attention,
-            "LSTM" | "GRU" | "RNN" => Self::Recurrent,
-            _ => return None,
-        })
+    /// The counter of a node whose operator follows `rule`.
+    pub fn new(rule: CostRule, attributes: &Attributes) -> Self {
+        Self { rule, trans_a: attributes.int("transA", 0).is_ok_and(|transposed| transposed != 0) }
     }
 
     /// What a step takes that gives `output`; nothing where its shapes are not what they should be.
@@ -57,28 +48,28 @@ impl Counter {
     fn multiplications(self, inputs: &[Option<Sizes>], output: Option<&Sizes>) -> Option<u64> {
         let input = |place: usize| inputs.get(place)?.as_ref();
         let out = output?.numbers();
-        match self {
-            Self::Product { turned } => Some(out * input(0)?.last_but(if turned { 1 } else { 0 })?),
-            Self::Convolution(place) => {
-                let weights = input(place)?;
+        match self.rule {
+            CostRule::MatMul => Some(out * input(0)?.last_but(usize::from(self.trans_a))?),
+            CostRule::Conv { weights } => {
+                let weights = input(weights)?;
                 Some(out * weights.numbers() / weights.shape.first().copied().filter(|count| *count > 0)? as u64)
             }
-            Self::Transposed => {
+            CostRule::ConvTranspose => {
                 let (x, weights) = (input(0)?, input(1)?);
                 Some(
                     x.numbers() * weights.numbers() / weights.shape.first().copied().filter(|count| *count > 0)? as u64,
                 )
             }
-            Self::Attention => {
+            CostRule::Attention => {
                 let (queries, keys) = (input(0)?, input(1)?.last_but(1)?);
                 Some((queries.numbers() + out) * keys)
             }
-            Self::WholeAttention => {
+            CostRule::PackedAttention => {
                 let (x, weights) = (input(0)?, input(1)?);
                 let rows = x.numbers() / x.last_but(0)?.max(1);
                 Some(rows * weights.numbers() + 2 * out * x.last_but(1)?)
             }
-            Self::Recurrent => {
+            CostRule::Rnn => {
                 let x = input(0)?;
                 let steps = x.numbers() / x.last_but(0)?.max(1);
                 Some(steps * (input(1)?.numbers() + input(2)?.numbers()))
@@ -119,37 +110,41 @@ mod tests {
         Some(Sizes { shape: shape.to_vec(), bytes: shape.iter().product::<usize>() as u64 * 4 })
     }
 
-    fn count(counter: Counter, inputs: &[&[usize]], output: &[usize]) -> u64 {
+    fn count(rule: CostRule, inputs: &[&[usize]], output: &[usize]) -> u64 {
+        count_by(Counter { rule, trans_a: false }, inputs, output)
+    }
+
+    fn count_by(counter: Counter, inputs: &[&[usize]], output: &[usize]) -> u64 {
         let inputs: Vec<_> = inputs.iter().map(|shape| sizes(shape)).collect();
         counter.count(&inputs, sizes(output).as_ref()).operations
     }
 
     #[test]
     fn operations_are_those_of_the_textbook() {
-        let product = Counter::Product { turned: false };
+        let product = CostRule::MatMul;
         assert_eq!(count(product, &[&[2, 3, 5], &[5, 7]], &[2, 3, 7]), 2 * 2 * 3 * 5 * 7);
         assert_eq!(count(product, &[&[5], &[5]], &[]), 2 * 5);
-        assert_eq!(count(Counter::Product { turned: true }, &[&[5, 3], &[5, 7]], &[3, 7]), 2 * 3 * 5 * 7);
+        assert_eq!(count_by(Counter { rule: product, trans_a: true }, &[&[5, 3], &[5, 7]], &[3, 7]), 2 * 3 * 5 * 7);
         // 8 channels from 4 in 2 groups, a window of 3 × 3, an image of 10 × 10.
-        let image = count(Counter::Convolution(1), &[&[1, 4, 10, 10], &[8, 2, 3, 3]], &[1, 8, 10, 10]);
+        let image = count(CostRule::Conv { weights: 1 }, &[&[1, 4, 10, 10], &[8, 2, 3, 3]], &[1, 8, 10, 10]);
         assert_eq!(image, 2 * 100 * 8 * 2 * 9);
-        let upwards = count(Counter::Transposed, &[&[1, 4, 5, 5], &[4, 3, 2, 2]], &[1, 3, 10, 10]);
+        let upwards = count(CostRule::ConvTranspose, &[&[1, 4, 5, 5], &[4, 3, 2, 2]], &[1, 3, 10, 10]);
         assert_eq!(upwards, 2 * 25 * 4 * 3 * 4);
         // 2 heads of 8, 5 queries, 7 keys, values of 3.
-        let heads = count(Counter::Attention, &[&[1, 2, 5, 8], &[1, 2, 7, 8], &[1, 2, 7, 3]], &[1, 2, 5, 3]);
+        let heads = count(CostRule::Attention, &[&[1, 2, 5, 8], &[1, 2, 7, 8], &[1, 2, 7, 3]], &[1, 2, 5, 3]);
         assert_eq!(heads, 2 * 2 * 5 * 7 * (8 + 3));
         // A width of 16, 5 tokens: the three products, scores and mixture.
-        let whole = count(Counter::WholeAttention, &[&[1, 5, 16], &[16, 48]], &[1, 5, 16]);
+        let whole = count(CostRule::PackedAttention, &[&[1, 5, 16], &[16, 48]], &[1, 5, 16]);
         assert_eq!(whole, 2 * 5 * 16 * 48 + 2 * 2 * 5 * 5 * 16);
         // 4 gates of 6, 9 steps of 3 numbers.
-        let recurrent = count(Counter::Recurrent, &[&[9, 1, 3], &[1, 24, 3], &[1, 24, 6]], &[9, 1, 1, 6]);
+        let recurrent = count(CostRule::Rnn, &[&[9, 1, 3], &[1, 24, 3], &[1, 24, 6]], &[9, 1, 1, 6]);
         assert_eq!(recurrent, 2 * 9 * 24 * (3 + 6));
     }
 
     #[test]
     fn shapes_that_do_not_fit_count_nothing() {
-        assert_eq!(count(Counter::Convolution(1), &[&[1]], &[1]), 0);
-        assert_eq!(count(Counter::Convolution(1), &[&[1], &[0, 3]], &[1]), 0);
-        assert_eq!(Counter::Recurrent.count(&[None], None), ComputeCost::default());
+        assert_eq!(count(CostRule::Conv { weights: 1 }, &[&[1]], &[1]), 0);
+        assert_eq!(count(CostRule::Conv { weights: 1 }, &[&[1], &[0, 3]], &[1]), 0);
+        assert_eq!(Counter { rule: CostRule::Rnn, trans_a: false }.count(&[None], None), ComputeCost::default());
     }
 }

@@ -1,4 +1,4 @@
-//! In place of `gpu.rs` where the crate is built without the feature `gpu`: there are no such tensors.
+//! Stands in for `gpu` where the crate is built without that feature: no tensor is on a GPU.
 
 use super::host::HostTensor;
 use super::ops::NodeSpec;
@@ -21,11 +21,17 @@ impl GpuTensor {
 }
 
 /// Runs an operator on the GPU.
+pub enum Run {}
+
+/// Makes an operator's GPU kernel.
+pub type Prepare = fn(&NodeSpec<'_>) -> Option<Run>;
+
+/// Runs an operator on the GPU.
 pub enum GpuKernel {}
 
 impl GpuKernel {
-    pub fn prepare(_node: &NodeSpec<'_>, _device: &Device) -> Option<Self> {
-        None
+    pub fn prepare(node: &NodeSpec<'_>, _device: &Device) -> Option<Self> {
+        match (node.op.gpu?)(node)? {}
     }
 
     pub fn run(&self, _inputs: &[Option<Value>], _limits: &Limits) -> Result<Option<Vec<Value>>> {

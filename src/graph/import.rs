@@ -5,9 +5,11 @@ use std::collections::{HashMap, HashSet};
 use burn::tensor::{DType, bf16, f16};
 
 use super::attributes::{Attribute, Attributes};
+use super::control::ControlOp;
 use super::host::{self, HostTensor};
+use super::ops;
 use super::options::Limits;
-use super::program::{Block, Node, Program, Slot};
+use super::program::{Block, Node, Operator, Program, Slot};
 use super::{Dim, Port};
 use crate::error::{Error, Result};
 use crate::formats::onnx::{self, Element, Storage};
@@ -183,17 +185,13 @@ impl<'a> Import<'a> {
             (None, domain) if !domain.is_empty() => 1,
             _ => return Err(Error::invalid_artefact("the file does not say which operator set it uses")),
         };
-        let op = from.op_type.to_string();
-        Ok(Node {
-            name: from.name.to_string(),
-            op,
-            domain: from.domain.to_string(),
-            opset,
-            attributes,
-            inputs,
-            outputs,
-            blocks,
-        })
+        let (domain, name) = (from.domain, from.op_type);
+        let operator = match (ControlOp::find(domain, name), ops::find(domain, name)) {
+            (Some(control), _) => Operator::Control(control),
+            (None, Some(op)) => Operator::Known(op),
+            (None, None) => Operator::Unknown { domain: domain.to_string(), name: name.to_string() },
+        };
+        Ok(Node { name: from.name.to_string(), operator, opset, attributes, inputs, outputs, blocks })
     }
 
     fn attribute(&self, value: &onnx::Attribute<'_>) -> Result<Attribute> {

@@ -1,12 +1,14 @@
-//! Any ONNX model: read, checked and planned at load, run on the CPU or a GPU.
+//! ONNX graphs: read, checked and planned at load, run on the CPU or a GPU.
 //!
 //! ```text
-//! formats::onnx -> import -> widen -> fold -> fuse -> weights -> plan -> run
+//! formats::onnx -> import -> upcast_f16 -> constant_folding -> fusion -> prepack_weights -> plan -> run
 //! ```
 //!
-//! `import` gives every name a slot, `widen` makes 32-bit floats of weights of 16 bits, `fold` computes what hangs on
-//! constants alone and refuses what is not known, `fuse` joins what exporters take apart, `weights` packs constant
-//! matrices for the kernels, in 8 bits where that was asked for, `plan` finds out when each value is needed for the last time, `run` takes the steps. The operators are in `ops`, those for a GPU in `gpu`.
+//! `import` gives every name a slot. `upcast_f16` makes 32-bit floats of 16-bit weights. `constant_folding` evaluates the
+//! nodes whose inputs are all constants, and refuses what is not known. `fusion` joins what exporters take apart.
+//! `prepack_weights` lays constant matrices out for the kernels, in 8 bits where that was asked for. `plan` finds the
+//! last use of each value. `run` takes the steps. [`Builder`] makes graphs that come from no file; [`Session`] is the
+//! state between runs. The operators are in `ops`, their GPU kernels in `gpu`.
 
 mod attributes;
 mod builder;
@@ -14,6 +16,7 @@ mod compute_cost;
 mod contiguous;
 mod control;
 mod cost;
+mod device_check;
 #[cfg_attr(not(feature = "gpu"), path = "gpu_disabled.rs")]
 mod gpu;
 mod host;
@@ -24,15 +27,16 @@ mod passes;
 mod plan;
 mod program;
 mod run;
+mod session;
 mod value;
 
 use std::collections::HashMap;
 
-use burn::tensor::{DType, TensorData};
-
-pub(crate) use attributes::Attribute;
-pub(crate) use builder::{Builder, Operand};
+pub use builder::{Builder, Operand};
+pub use burn::tensor::{DType, TensorData};
+pub use device_check::open_webgpu;
 pub use options::{Fusion, GraphOptions, Limits};
+pub use session::{Session, State};
 
 use crate::device::{Device, DeviceKind};
 use crate::error::{Error, Result};
@@ -154,18 +158,7 @@ impl Graph {
         &self,
         inputs: Vec<(String, TensorData)>,
     ) -> Result<(Vec<(String, TensorData)>, ComputeCost)> {
-        let inputs = self.in_order(inputs)?;
-        let mut run = Run::new(&self.constants, &self.options);
-        let outputs = run.block(&self.plan, inputs).await?;
-        let mut named = Vec::with_capacity(outputs.len());
-        for (port, output) in self.outputs.iter().zip(outputs) {
-            let mut tensor = run.to_host(output).await?;
-            if self.widened && port.dtype == DType::F16 {
-                tensor = host::cast(tensor, DType::F16);
-            }
-            named.push((port.name.clone(), host::into_data(tensor)));
-        }
-        Ok((named, run.work))
+        self.run_session(&mut Session::default(), inputs).await
     }
 
     /// The outputs alone.
@@ -176,32 +169,77 @@ impl Graph {
         Ok(self.run_counted(inputs).await?.0)
     }
 
-    /// The inputs in the order of [`Self::inputs`], once each was found to be what the model takes.
-    fn in_order(&self, inputs: Vec<(String, TensorData)>) -> Result<Vec<Option<Value>>> {
+    /// A session in which the inputs of `states` stay on their device between runs.
+    ///
+    /// # Errors
+    /// Invalid input: a state's input or output is not one of the graph or is bound twice, their types differ, or an
+    /// initial value does not fit its input.
+    pub fn session(&self, states: Vec<State<'_>>) -> Result<Session> {
+        Session::new(self, states)
+    }
+
+    /// Runs the graph once more in `session`: as [`Self::run_counted`], but without the inputs and outputs that are the
+    /// session's states.
+    ///
+    /// # Errors
+    /// As [`Self::run_counted`]. After an error the session has lost its states.
+    pub async fn run_session(
+        &self,
+        session: &mut Session,
+        inputs: Vec<(String, TensorData)>,
+    ) -> Result<(Vec<(String, TensorData)>, ComputeCost)> {
+        let inputs = self.in_order(inputs, session)?;
+        let mut run = Run::new(&self.constants, &self.options);
+        let outputs = run.block(&self.plan, inputs).await?;
+        let cost = run.work;
+        let mut named = Vec::with_capacity(outputs.len());
+        for (port, output) in self.outputs.iter().zip(outputs) {
+            let Some(output) = session.store(&port.name, output) else { continue };
+            let mut tensor = output.into_host().await?;
+            if self.widened && port.dtype == DType::F16 {
+                tensor = host::cast(tensor, DType::F16);
+            }
+            named.push((port.name.clone(), host::into_data(tensor)));
+        }
+        Ok((named, cost))
+    }
+
+    /// The inputs in the order of [`Self::inputs`], once each was found to be what the model takes. Those that are
+    /// states are taken out of `session`.
+    fn in_order(&self, inputs: Vec<(String, TensorData)>, session: &mut Session) -> Result<Vec<Option<Value>>> {
         let mut given = HashMap::with_capacity(inputs.len());
         for (name, data) in inputs {
-            let Some(port) = self.inputs.iter().find(|port| port.name == name) else {
-                let names: Vec<_> = self.inputs.iter().map(|port| port.name.as_str()).collect();
-                return Err(Error::invalid_input(format!(
-                    "the model has no input '{name}'; it has {}",
-                    names.join(", ")
-                )));
-            };
-            check_input(port, &data)?;
+            let port = find_port(&self.inputs, "input", &name)?;
+            if session.has_input(&name) {
+                return Err(Error::invalid_input(format!("the input '{name}' is a state of the session")));
+            }
+            check_dtype(port, data.dtype())?;
+            check_shape(port, data.shape())?;
             host::count(data.shape(), self.options.limits.max_elements)?;
             if given.insert(name, data).is_some() {
                 return Err(Error::invalid_input(format!("the input '{}' is given twice", port.name)));
             }
         }
-        let take = |port: &Port| match given.remove(&port.name) {
-            Some(data) => {
-                let tensor = host::from_data(data);
-                let wide = self.widened && port.dtype == DType::F16;
-                Ok(Some(if wide { host::cast(tensor, DType::F32) } else { tensor }.into()))
+        if let Some(port) =
+            self.inputs.iter().find(|port| !given.contains_key(&port.name) && !session.has_input(&port.name))
+        {
+            return Err(Error::invalid_input(format!("the input '{}' is missing", port.name)));
+        }
+        let take = |port: &Port| {
+            if let Some(data) = given.remove(&port.name) {
+                return Ok(Some(self.widen(port, data)));
             }
-            None => Err(Error::invalid_input(format!("the input '{}' is missing", port.name))),
+            let state = session.take(&port.name).ok_or_else(|| session::lost(&port.name))?;
+            check_shape(port, state.shape())?;
+            Ok(Some(state))
         };
         self.inputs.iter().map(take).collect()
+    }
+
+    /// The value of an input: 16-bit floats as 32-bit ones where the graph computes in those.
+    fn widen(&self, port: &Port, data: TensorData) -> Value {
+        let tensor = host::from_data(data);
+        if self.widened && port.dtype == DType::F16 { host::cast(tensor, DType::F32).into() } else { tensor.into() }
     }
 }
 
@@ -233,26 +271,37 @@ fn check_opsets(model: &onnx::Model<'_>) -> Result<()> {
     }
 }
 
-fn check_input(port: &Port, data: &TensorData) -> Result<()> {
-    let shape: &[usize] = data.shape();
-    if data.dtype() != port.dtype {
-        let (is, wanted) = (data.dtype(), port.dtype);
-        return Err(Error::invalid_input(format!("the input '{}' has the type {is:?}, not {wanted:?}", port.name)));
+/// The port of this name.
+fn find_port<'a>(ports: &'a [Port], kind: &str, name: &str) -> Result<&'a Port> {
+    ports.iter().find(|port| port.name == name).ok_or_else(|| {
+        let names: Vec<_> = ports.iter().map(|port| port.name.as_str()).collect();
+        Error::invalid_input(format!("the model has no {kind} '{name}'; it has {}", names.join(", ")))
+    })
+}
+
+fn check_dtype(port: &Port, dtype: DType) -> Result<()> {
+    if dtype == port.dtype {
+        return Ok(());
     }
+    let (name, wanted) = (&port.name, port.dtype);
+    Err(Error::invalid_input(format!("the input '{name}' has the type {dtype:?}, expected {wanted:?}")))
+}
+
+fn check_shape(port: &Port, shape: &[usize]) -> Result<()> {
     let Some(dims) = &port.dims else { return Ok(()) };
     let fits = |(dim, size): (&Dim, &usize)| matches!(dim, Dim::Free(_)) || *dim == Dim::Fixed(*size);
-    if dims.len() != shape.len() || !dims.iter().zip(shape).all(fits) {
-        let words = |dim: &Dim| match dim {
-            Dim::Fixed(size) => size.to_string(),
-            Dim::Free(name) if name.is_empty() => "?".to_string(),
-            Dim::Free(name) => name.clone(),
-        };
-        let wanted: Vec<_> = dims.iter().map(words).collect();
-        return Err(Error::invalid_input(format!(
-            "the input '{}' has the shape {shape:?}, not [{}]",
-            port.name,
-            wanted.join(", ")
-        )));
+    if dims.len() == shape.len() && dims.iter().zip(shape).all(fits) {
+        return Ok(());
     }
-    Ok(())
+    let words = |dim: &Dim| match dim {
+        Dim::Fixed(size) => size.to_string(),
+        Dim::Free(name) if name.is_empty() => "?".to_string(),
+        Dim::Free(name) => name.clone(),
+    };
+    let wanted: Vec<_> = dims.iter().map(words).collect();
+    Err(Error::invalid_input(format!(
+        "the input '{}' has the shape {shape:?}, expected [{}]",
+        port.name,
+        wanted.join(", ")
+    )))
 }

@@ -4,7 +4,7 @@ use super::control::{self, Control};
 use super::cost::Counter;
 use super::gpu::GpuKernel;
 use super::ops::{self, Kernel};
-use super::program::{Block, Node, Program, Slot};
+use super::program::{Block, Node, Operator, Program, Slot};
 use crate::device::Device;
 use crate::error::{Error, Result};
 
@@ -74,21 +74,25 @@ fn free(block: &Block, own: &[Slot], steps: &mut [Step]) {
 }
 
 fn step(node: &Node, program: &Program, device: &Device) -> Result<Step> {
-    let action = if control::is_control(node) {
-        let plans = node.blocks.iter().map(|(name, block)| Ok((name.clone(), plan_block(block, program, device)?)));
-        Action::Control(control::prepare(node, program, plans.collect::<Result<_>>()?)?)
-    } else {
-        let inputs = program.input_specs(node);
-        let spec = node.spec(&inputs);
-        let gpu = GpuKernel::prepare(&spec, device);
-        let (kernel, _) =
-            ops::prepare(&spec).map_err(|reason| Error::internal(format!("{}: {reason}", node.words())))?;
-        Action::Compute(kernel, gpu)
+    let internal = |reason: &str| Error::internal(format!("{}: {reason}", node.words()));
+    let action = match node.operator {
+        Operator::Control(op) => {
+            let plans = node.blocks.iter().map(|(name, block)| Ok((name.clone(), plan_block(block, program, device)?)));
+            Action::Control(control::prepare(op, node, program, plans.collect::<Result<_>>()?)?)
+        }
+        Operator::Known(op) => {
+            let inputs = program.input_specs(node);
+            let spec = node.spec(op, &inputs);
+            let gpu = GpuKernel::prepare(&spec, device);
+            let (kernel, _) = ops::prepare(&spec).map_err(|reason| internal(&reason))?;
+            Action::Compute(kernel, gpu)
+        }
+        Operator::Unknown { .. } => return Err(internal("the operator is not known")),
     };
     Ok(Step {
         words: node.words(),
         action,
-        counter: Counter::of(node),
+        counter: node.op().and_then(|op| op.cost).map(|rule| Counter::new(rule, &node.attributes)),
         inputs: node.inputs.clone(),
         outputs: node.outputs.clone(),
         frees: Vec::new(),

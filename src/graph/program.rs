@@ -6,8 +6,9 @@ use burn::tensor::DType;
 
 use super::Port;
 use super::attributes::Attributes;
+use super::control::ControlOp;
 use super::host::HostTensor;
-use super::ops::{InputSpec, NodeSpec};
+use super::ops::{InputSpec, NEWEST_OPSET, NodeSpec, Op};
 
 /// The place of a value. Each is given once, by a node, as an input or as a constant; inner graphs have
 /// slots of their own and see those of the outer ones.
@@ -33,11 +34,9 @@ pub struct Block {
 }
 
 /// An operation.
-#[derive(Default)]
 pub struct Node {
     pub name: String,
-    pub op: String,
-    pub domain: String,
+    pub operator: Operator,
     pub opset: i64,
     pub attributes: Attributes,
     /// None for one that is left out.
@@ -46,6 +45,16 @@ pub struct Node {
     pub outputs: Vec<Option<Slot>>,
     /// The graphs within it, by the names of their attributes.
     pub blocks: Vec<(String, Block)>,
+}
+
+/// What a node does.
+pub enum Operator {
+    /// An operator of the table.
+    Known(&'static Op),
+    /// It runs graphs within the graph.
+    Control(ControlOp),
+    /// An operator that is not in the table: constant folding refuses all of these in one error.
+    Unknown { domain: String, name: String },
 }
 
 impl Program {
@@ -70,27 +79,45 @@ impl Program {
 }
 
 impl Node {
-    /// What its operator is told of it.
-    pub fn spec<'a>(&'a self, inputs: &'a [Option<InputSpec>]) -> NodeSpec<'a> {
-        NodeSpec {
-            op: &self.op,
-            domain: &self.domain,
-            opset: self.opset,
-            attributes: &self.attributes,
-            inputs,
-            outputs: self.outputs.len(),
+    /// A node with an operator of the table and the newest operator set.
+    pub fn new(
+        name: String,
+        op: &'static Op,
+        attributes: Attributes,
+        inputs: Vec<Option<Slot>>,
+        outputs: Vec<Option<Slot>>,
+    ) -> Self {
+        let (operator, blocks) = (Operator::Known(op), Vec::new());
+        Self { name, operator, opset: NEWEST_OPSET, attributes, inputs, outputs, blocks }
+    }
+
+    /// What its operator `op` knows of it.
+    pub fn spec<'a>(&'a self, op: &'static Op, inputs: &'a [Option<InputSpec>]) -> NodeSpec<'a> {
+        NodeSpec { op, opset: self.opset, attributes: &self.attributes, inputs, outputs: self.outputs.len() }
+    }
+
+    /// Its operator, where that is one of the table.
+    pub fn op(&self) -> Option<&'static Op> {
+        match self.operator {
+            Operator::Known(op) => Some(op),
+            Operator::Control(_) | Operator::Unknown { .. } => None,
         }
     }
 
-    /// Whether it is this operator of the default domain.
-    pub fn is(&self, op: &str) -> bool {
-        self.op == op && self.domain.is_empty()
+    /// Whether `op` is its operator.
+    pub fn is(&self, op: &'static Op) -> bool {
+        self.op().is_some_and(|own| own.is(op))
     }
 
     /// Its operator, for errors.
     pub fn operator(&self) -> String {
-        let domain = if self.domain.is_empty() { "ai.onnx" } else { &self.domain };
-        format!("{} of {domain}, opset {}", self.op, self.opset)
+        let (domain, name) = match &self.operator {
+            Operator::Known(op) => (op.domain, op.name),
+            Operator::Control(control) => ("", control.name()),
+            Operator::Unknown { domain, name } => (domain.as_str(), name.as_str()),
+        };
+        let domain = if domain.is_empty() { "ai.onnx" } else { domain };
+        format!("{name} of {domain}, opset {}", self.opset)
     }
 
     /// Its name and operator, for errors.

@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
                 for input in inputs {
                     host.push(match input {
                         None => None,
-                        Some(value) => Some(self.to_host(value).await?),
+                        Some(value) => Some(value.into_host().await?),
                     });
                 }
                 Ok(kernel(&mut Inputs::new(host, &self.options.limits))?.into_iter().map(Value::from).collect())
@@ -115,14 +115,6 @@ impl<'a> Run<'a> {
 
     fn get(&self, slot: Slot) -> Option<Value> {
         self.values[slot].clone().or_else(|| self.constants[slot].clone())
-    }
-
-    /// Brings a value into the CPU's memory.
-    pub async fn to_host(&self, value: Value) -> Result<HostTensor> {
-        match value {
-            Value::Host(tensor, _) => Ok(tensor),
-            Value::Gpu(tensor) => tensor.read().await,
-        }
     }
 
     /// Whether `count` tensors as large as `one` are within the limits.

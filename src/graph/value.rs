@@ -1,11 +1,12 @@
-//! What flows along the edges of a graph.
+//! Values: tensors on the host or on the GPU.
 
 use std::sync::{Arc, OnceLock};
 
 use super::gpu::GpuTensor;
 use super::host::HostTensor;
+use crate::error::Result;
 
-/// A tensor, where it is.
+/// A tensor on its device.
 #[derive(Clone)]
 pub enum Value {
     /// In the CPU's memory. A constant remembers its copy on the GPU, so that it goes there once.
@@ -25,6 +26,17 @@ impl Value {
         match self {
             Self::Host(tensor, _) => super::host::shape(tensor),
             Self::Gpu(tensor) => tensor.shape(),
+        }
+    }
+
+    /// The tensor in the CPU's memory.
+    ///
+    /// # Errors
+    /// Device lost.
+    pub async fn into_host(self) -> Result<HostTensor> {
+        match self {
+            Self::Host(tensor, _) => Ok(tensor),
+            Self::Gpu(tensor) => tensor.read().await,
         }
     }
 

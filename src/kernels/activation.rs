@@ -1,33 +1,34 @@
-//! Activations, done to the pieces of a result while they are in the cache.
+//! Activation functions, applied to tiles of a result while they are in the cache.
 
 use super::exp;
-use super::gelu::gelu;
+use super::gelu::{gelu, gelu_tanh};
 
-/// A function of each number.
+/// An activation function of one number. It is the one list of them: configurations, fused operators and the kernels of
+/// both devices match on it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
-    /// Nought where it is negative.
+    /// `max(x, 0)`.
     Relu,
-    /// Between two numbers.
+    /// `x` clamped to a least and a greatest number.
     Clip(f32, f32),
-    /// `αx + β` between 0 and 1.
+    /// `αx + β` clamped to [0, 1].
     HardSigmoid(f32, f32),
-    /// `x` times that.
+    /// `x · hard_sigmoid(x)`.
     HardSwish(f32, f32),
     /// `1 / (1 + e⁻ˣ)`.
     Sigmoid,
-    /// `x` times that of `αx`.
+    /// `x · sigmoid(αx)`.
     Swish(f32),
     /// The hyperbolic tangent.
     Tanh,
-    /// `x Φ(x)`.
+    /// `x Φ(x)`, by the error function.
     Gelu,
-    /// The same by way of the hyperbolic tangent.
-    FastGelu,
+    /// GELU by its tanh approximation.
+    GeluTanh,
 }
 
 impl Activation {
-    /// Replaces each of the numbers.
+    /// Replaces each number by its activation.
     pub fn apply(self, numbers: &mut [f32]) {
         match self {
             Self::Relu => map(numbers, |x| if x < 0.0 { 0.0 } else { x }),
@@ -38,18 +39,9 @@ impl Activation {
             Self::Swish(alpha) => map(numbers, |x| x * exp::sigmoid(alpha * x)),
             Self::Tanh => map(numbers, exp::tanh),
             Self::Gelu => map(numbers, gelu),
-            Self::FastGelu => map(numbers, fast_gelu),
+            Self::GeluTanh => map(numbers, gelu_tanh),
         }
     }
-}
-
-/// GELU by way of the hyperbolic tangent.
-///
-/// # Source
-/// Hendrycks and Gimpel 2016 (1606.08415), section 2.
-#[inline]
-pub fn fast_gelu(x: f32) -> f32 {
-    0.5 * x * (1.0 + exp::tanh(0.797_884_6 * (x + 0.044_715 * x * x * x)))
 }
 
 #[inline(always)]
@@ -57,7 +49,7 @@ fn map(numbers: &mut [f32], f: impl Fn(f32) -> f32) {
     numbers.iter_mut().for_each(|x| *x = f(*x));
 }
 
-// Unlike `max` and `min` these keep what is no number, and are one instruction.
+// Unlike `max` and `min` these return NaN for NaN, and are one instruction.
 #[inline(always)]
 fn at_least(x: f32, low: f32) -> f32 {
     if x < low { low } else { x }

@@ -1,35 +1,35 @@
-//! Weights of 4 or 8 bits, in blocks with a scale and a zero point each. They stay packed: what a product needs is
-//! unpacked on the way into it.
+//! Blockwise quantised weights of 4 or 8 bits, with a scale and a zero point for each block. They stay packed, and are
+//! dequantised while a product packs its RHS.
 
 use std::ops::Range;
 
-use super::gemm::{PANEL, Rows};
+use super::gemm::{PANEL, Rhs};
 
-/// A matrix of packed weights, `rows` by `columns`.
-pub struct Packed {
+/// A matrix of blockwise quantised weights, `rows` × `columns`.
+pub struct BlockQuantized {
     bits: Bits,
     rows: usize,
     columns: usize,
-    /// Rows of a block, of a column.
+    /// Rows of a block; a block is part of one column.
     block: usize,
-    /// Panels of columns, and in them rows, or pairs of rows, of a byte for each column.
+    /// `[panels, rows or pairs of rows, PANEL]`
     bytes: Vec<u8>,
-    /// Panels of columns, and in them blocks.
+    /// `[panels, blocks]`
     scales: Vec<[f32; PANEL]>,
     zeros: Vec<[f32; PANEL]>,
 }
 
-/// How wide a weight is.
+/// The width of a weight.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bits {
-    /// Two in a byte, the first in its lower half.
+    /// Two in a byte, the first in the lower half.
     Four,
     /// One in a byte.
     Eight,
 }
 
 impl Bits {
-    /// Bytes of as many weights as `count`.
+    /// The bytes of `count` weights.
     pub fn bytes(self, count: usize) -> usize {
         match self {
             Self::Four => count.div_ceil(2),
@@ -46,9 +46,9 @@ impl Bits {
     }
 }
 
-impl Packed {
-    /// `bytes` holds one column after another, each in blocks of `block` rows, of which the last may be filled up with
-    /// anything. `scales` and `zeros` have a number for each block of each column. None where the sizes do not fit.
+impl BlockQuantized {
+    /// `bytes` holds one column after another, each in blocks of `block` rows; the padding of the last block may be
+    /// anything. `scales` and `zeros` have one number for each block of each column. `None` where the sizes do not fit.
     pub fn new(
         bits: Bits,
         (rows, columns): (usize, usize),
@@ -84,7 +84,7 @@ impl Packed {
         (self.rows, self.columns)
     }
 
-    /// Unpacks `rows` of the panel `panel`.
+    /// Dequantises `rows` of the panel `panel`.
     fn panel(&self, panel: usize, rows: Range<usize>, out: &mut [f32]) {
         let blocks = self.rows.div_ceil(self.block);
         let stride = self.bits.bytes(self.block) * blocks * PANEL;
@@ -104,7 +104,7 @@ impl Packed {
                 Bits::Four => {
                     for byte in bytes[row / 2 * PANEL..end.div_ceil(2) * PANEL].as_chunks::<PANEL>().0 {
                         let halves = [byte.map(|byte| byte & 15), byte.map(|byte| byte >> 4)];
-                        // Blocks and pieces begin with a whole byte; only the last row may be half of one.
+                        // Blocks and ranges begin with a whole byte. Only the last row may be half of one.
                         halves.iter().zip(&mut out).for_each(|(half, out)| widen(out, half, scale, zero));
                     }
                 }
@@ -114,7 +114,7 @@ impl Packed {
     }
 }
 
-/// Whether these are so many as [`Packed::new`] wants: `bytes`, and the numbers of each of `pairs`.
+/// Whether `bytes`, and each of `pairs`, have the lengths that [`BlockQuantized::new`] expects.
 pub fn fit(bits: Bits, (rows, columns): (usize, usize), block: usize, bytes: &[u8], pairs: [&[f32]; 2]) -> bool {
     if block == 0 || !block.is_multiple_of(2) {
         return false;
@@ -133,7 +133,7 @@ fn widen(out: &mut [f32], bytes: &[u8; PANEL], scale: &[f32; PANEL], zero: &[f32
     out.copy_from_slice(&wide);
 }
 
-impl Rows for Packed {
+impl Rhs for BlockQuantized {
     fn row<'s>(&'s self, row: usize, columns: Range<usize>, scratch: &'s mut [f32]) -> &'s [f32] {
         // A pair of rows begins at an even one.
         let first = row / 2 * 2;
@@ -157,18 +157,18 @@ impl Rows for Packed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::gemm::{Matrix, Product};
+    use crate::kernels::gemm::{Gemm, Matrix};
 
-    /// The product with packed weights is that with the same weights one by one.
+    /// The product with packed weights is that with the weights dequantised one by one.
     fn check(bits: Bits, (m, n, k): (usize, usize, usize), block: usize) {
         let blocks = k.div_ceil(block);
         let bytes: Vec<u8> = (0..n * blocks * bits.bytes(block)).map(|at| (at * 37 % 251) as u8).collect();
         let scales: Vec<f32> = (0..n * blocks).map(|at| 0.01 + at as f32 % 7.0 / 100.0).collect();
         let zeros: Vec<f32> = (0..n * blocks).map(|at| (at % 5) as f32).collect();
-        let packed = Packed::new(bits, (k, n), block, &bytes, &scales, &zeros).unwrap();
+        let packed = BlockQuantized::new(bits, (k, n), block, &bytes, &scales, &zeros).unwrap();
         let x: Vec<f32> = (0..m * k).map(|at| (at % 11) as f32 - 5.0).collect();
         let mut out = vec![0.0; m * n];
-        Product::new((m, n, k), Matrix::new(&x, k), &packed).write(&mut out, n);
+        Gemm::new((m, n, k), Matrix::new(&x, k), &packed).write(&mut out, n);
         for (at, is) in out.iter().enumerate() {
             let (row, column) = (at / n, at % n);
             let weight = |at: usize| {
@@ -194,8 +194,8 @@ mod tests {
 
     #[test]
     fn sizes_that_do_not_fit_are_refused() {
-        assert!(Packed::new(Bits::Four, (32, 2), 32, &[0; 31], &[1.0; 2], &[0.0; 2]).is_none());
-        assert!(Packed::new(Bits::Four, (32, 2), 0, &[], &[], &[]).is_none());
-        assert!(Packed::new(Bits::Eight, (usize::MAX, usize::MAX), 2, &[], &[], &[]).is_none());
+        assert!(BlockQuantized::new(Bits::Four, (32, 2), 32, &[0; 31], &[1.0; 2], &[0.0; 2]).is_none());
+        assert!(BlockQuantized::new(Bits::Four, (32, 2), 0, &[], &[], &[]).is_none());
+        assert!(BlockQuantized::new(Bits::Eight, (usize::MAX, usize::MAX), 2, &[], &[], &[]).is_none());
     }
 }

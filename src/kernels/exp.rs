@@ -1,16 +1,16 @@
-//! The exponential function and what is made of it. The C library's are calls, which no compiler turns into SIMD;
-//! here they are polynomials, which every compiler does.
+//! The exponential, logistic and hyperbolic tangent functions. Those of the C library are calls, which no compiler turns
+//! into SIMD. Here they are polynomials, which every compiler vectorises.
 
 use std::f32::consts::LOG2_E;
 
-/// `eˣ`, within 2e-7 of it in relation to it.
+/// `eˣ`, with a relative error below 2e-7.
 ///
 /// # Source
-/// The range reduction and the polynomial of Cephes' `expf`. The power of two is multiplied in two halves, so that
-/// what is too large becomes infinite and what is too small loses its digits one by one.
+/// The range reduction and the polynomial of Cephes' `expf`. The power of two is applied in two halves, so that
+/// results that are too large become infinite and results that are too small become subnormal.
 #[inline]
 pub fn exp(x: f32) -> f32 {
-    /// Added to a small float it leaves the nearest integer in the last bits.
+    /// Added to a small float, it leaves the nearest integer in the last bits.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-104.0, 89.0);
     let shifted = x * LOG2_E + ROUND;
@@ -24,7 +24,7 @@ pub fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_5e-1;
     let p = p * r + 0.5;
     let p = p * r * r + r + 1.0;
-    // Where `x` is no number, these bits are anything and the product is none either.
+    // For NaN these bits are arbitrary, and the product is NaN.
     let n = shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
     let half = n >> 1;
     let power = |n: i32| f32::from_bits((n.wrapping_add(127) as u32) << 23);
@@ -37,7 +37,7 @@ pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// The hyperbolic tangent, within 3e-7 of it in relation to it.
+/// The hyperbolic tangent, with a relative error below 3e-7.
 ///
 /// # Source
 /// The rational approximation of Eigen's `generic_fast_tanh_float`, whose coefficients these are.
@@ -63,7 +63,7 @@ pub fn tanh(x: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// How far `ours` is from `theirs` at worst, in relation to theirs.
+    /// The largest relative error of `ours` against `theirs`.
     fn worst(ours: fn(f32) -> f32, theirs: fn(f64) -> f64, range: f32) -> f64 {
         let error = |step: i32| {
             let x = step as f32 / 1e5 * range;
@@ -74,13 +74,13 @@ mod tests {
     }
 
     #[test]
-    fn they_are_what_the_c_library_says() {
+    fn they_agree_with_the_c_library() {
         for (name, worst, most) in [
             ("exp", worst(exp, f64::exp, 87.0), 2e-7),
-            ("exp near nought", worst(exp, f64::exp, 0.5), 1.2e-7),
+            ("exp near zero", worst(exp, f64::exp, 0.5), 1.2e-7),
             ("sigmoid", worst(sigmoid, |x| 1.0 / (1.0 + (-x).exp()), 87.0), 3e-7),
             ("tanh", worst(tanh, f64::tanh, 20.0), 4e-7),
-            ("tanh near nought", worst(tanh, f64::tanh, 1e-3), 3e-7),
+            ("tanh near zero", worst(tanh, f64::tanh, 1e-3), 3e-7),
         ] {
             assert!(worst < most, "{name}: {worst:e}");
         }
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(exp(88.8), f32::INFINITY);
         assert!(exp(88.7).is_finite());
         assert_eq!(exp(f32::NEG_INFINITY), 0.0);
-        // The smallest numbers that there are have few digits left.
+        // Subnormal numbers have few digits.
         assert!((f64::from(exp(-100.0)) - (-100f64).exp()).abs() < 1.5e-45);
         assert_eq!((sigmoid(-200.0), sigmoid(200.0)), (0.0, 1.0));
         assert!(exp(f32::NAN).is_nan() && tanh(f32::NAN).is_nan() && sigmoid(f32::NAN).is_nan());

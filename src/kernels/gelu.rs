@@ -1,15 +1,31 @@
-//! GELU on the CPU. Burn calls the C library's error function, which no compiler turns into SIMD; here it is a
-//! quotient of polynomials, which every compiler does.
+//! GELU, its tanh approximation, and the error function. Burn calls the C library's error function, which no compiler
+//! turns into SIMD. Here it is a quotient of polynomials, which every compiler vectorises.
 
 use std::f32::consts::FRAC_1_SQRT_2;
 
-/// `x Φ(x)`, Φ being the normal distribution's.
+use super::exp::tanh;
+
+/// √(2/π), the factor inside the tanh of GELU's approximation.
+///
+/// # Source
+/// Hendrycks and Gimpel 2016 (1606.08415), section 2.
+pub const TANH_FACTOR: f64 = 0.797_884_560_802_865_4;
+/// The factor of `x³` inside the tanh of GELU's approximation. The same source.
+pub const TANH_CUBE: f64 = 0.044_715;
+
+/// `x Φ(x)`, where Φ is the cumulative distribution function of the normal distribution.
 #[inline]
 pub fn gelu(x: f32) -> f32 {
     0.5 * x * (1.0 + erf(x * FRAC_1_SQRT_2))
 }
 
-/// The error function, within 5e-7.
+/// GELU by its tanh approximation: `0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
+#[inline]
+pub fn gelu_tanh(x: f32) -> f32 {
+    0.5 * x * (1.0 + tanh(TANH_FACTOR as f32 * (x + TANH_CUBE as f32 * x * x * x)))
+}
+
+/// The error function, with an error below 5e-7.
 ///
 /// # Source
 /// The rational approximation on [−4, 4] of Eigen's `generic_fast_erf_float`, whose coefficients these are. Beyond 4
@@ -61,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_stays_none() {
+    fn nan_stays_nan_and_the_ends_are_right() {
         assert!(gelu(f32::NAN).is_nan());
         assert_eq!(gelu(f32::INFINITY), f32::INFINITY);
         assert_eq!(gelu(0.0), 0.0);

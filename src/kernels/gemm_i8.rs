@@ -1,13 +1,13 @@
-//! Products of integers of 8 bits, less their zero points: exact, and twice as fast as those of floats, since one
-//! instruction multiplies pairs of 16 bits and adds them up.
+//! 8-bit integer GEMM with zero points (MatMulInteger): exact, and twice as fast as that of floats, because one
+//! instruction multiplies pairs of 16-bit integers and adds the products.
 
 use std::ops::Range;
 
-/// Rows of a tile, whose sums stay in registers.
+/// Rows of a tile, whose accumulators stay in registers.
 const ROWS: usize = 4;
 /// Columns of a panel.
 const PANEL: usize = 8;
-/// Pairs of rows of the right factor that are unpacked at once: a panel of them stays in the innermost cache.
+/// Pairs of RHS rows that are unpacked at once: a panel of them stays in the L1 cache.
 const DEPTH: usize = 240;
 /// Panels that are unpacked at once.
 const WIDTH: usize = 32;
@@ -15,32 +15,32 @@ const WIDTH: usize = 32;
 /// A pair of rows of a panel.
 type Pair<T> = [[T; 2]; PANEL];
 
-/// The right factor, packed for many products.
-pub struct Weights {
+/// A prepacked RHS.
+pub struct PackedRhs {
     rows: usize,
     columns: usize,
-    /// Panels of columns, and in them pairs of rows.
+    /// `[panels, pairs of rows]`
     bytes: Vec<Pair<u8>>,
-    /// What is added to bytes without a sign, for each column of each panel, twice.
+    /// What is added to the unsigned bytes: the negated zero points, for each column of each panel, twice.
     shifts: Vec<Pair<i16>>,
 }
 
-/// Integers of 8 bits: their bytes, and whether they have a sign.
+/// 8-bit integers, signed or unsigned.
 #[derive(Clone, Copy)]
-pub struct Numbers<'a> {
+pub struct Int8Slice<'a> {
     /// The bytes.
     pub bytes: &'a [u8],
-    /// Whether they have a sign.
+    /// Whether they are signed.
     pub signed: bool,
 }
 
-impl Numbers<'_> {
-    /// What makes of a byte one without a sign, and what is to be taken away again.
+impl Int8Slice<'_> {
+    /// The bits to flip to make a byte unsigned, and the offset that this adds.
     fn lift(self) -> (u8, i16) {
         if self.signed { (128, 128) } else { (0, 0) }
     }
 
-    /// The numbers less `zeros`, of which each is for as many numbers as the first of them.
+    /// The integers minus their zero points. Each of `zeros` holds for an equal share of them, in order.
     pub fn centred(self, zeros: &[i16]) -> Vec<i16> {
         let (flip, lift) = self.lift();
         let each = (self.bytes.len() / zeros.len().max(1)).max(1);
@@ -53,10 +53,9 @@ impl Numbers<'_> {
     }
 }
 
-impl Weights {
-    /// `numbers` are `rows` of `columns`, less `zeros`, of which there is one for each column. None where the sizes do
-    /// not fit.
-    pub fn new((rows, columns): (usize, usize), numbers: Numbers<'_>, zeros: &[i16]) -> Option<Self> {
+impl PackedRhs {
+    /// Packs a row-major matrix of this shape, with a zero point for each column; `None` where the sizes do not fit.
+    pub fn new((rows, columns): (usize, usize), numbers: Int8Slice<'_>, zeros: &[i16]) -> Option<Self> {
         if rows.checked_mul(columns) != Some(numbers.bytes.len()) || zeros.len() != columns {
             return None;
         }
@@ -81,7 +80,7 @@ impl Weights {
         (self.rows, self.columns)
     }
 
-    /// Pairs of rows of `panels`, one panel after another.
+    /// Unpacks pairs of rows of `panels` to 16 bits, one panel after another.
     fn unpack(&self, panels: Range<usize>, pairs: Range<usize>, out: &mut Vec<Pair<i16>>) {
         out.clear();
         let all = self.rows.div_ceil(2);
@@ -89,7 +88,7 @@ impl Weights {
             let shifts = &self.shifts[panel];
             out.extend(self.bytes[panel * all..][pairs.clone()].iter().map(|pair| {
                 let mut wide = [[0; 2]; PANEL];
-                // Behind the last row of an odd number of them is anything: it is multiplied by nought.
+                // The row after an odd last one is padding: it is multiplied by zero.
                 let numbers = pair.as_flattened().iter().zip(shifts.as_flattened());
                 wide.as_flattened_mut().iter_mut().zip(numbers).for_each(|(to, (byte, shift))| {
                     *to = i16::from(*byte) + shift;
@@ -99,8 +98,8 @@ impl Weights {
         }
     }
 
-    /// The product of `left`, of `rows` rows, with these, into `out`, which is all noughts. Sums wrap around.
-    pub fn multiply(&self, left: &[i16], rows: usize, out: &mut [i32]) {
+    /// The product of `lhs`, which has `rows` rows, with this matrix, into `out`, which is all zeros. Sums wrap around.
+    pub fn multiply(&self, lhs: &[i16], rows: usize, out: &mut [i32]) {
         let (k, n) = (self.rows, self.columns);
         let (pairs, panels) = (k.div_ceil(2), n.div_ceil(PANEL));
         let mut unpacked = Vec::with_capacity(WIDTH.min(panels) * DEPTH.min(pairs));
@@ -114,11 +113,11 @@ impl Weights {
                     let count = ROWS.min(rows - row);
                     let packed = &mut packed[..ROWS * depth.len()];
                     for at in 0..count {
-                        let numbers = &left[(row + at) * k..][2 * depth.start..k.min(2 * depth.end)];
+                        let numbers = &lhs[(row + at) * k..][2 * depth.start..k.min(2 * depth.end)];
                         pack(numbers, packed[at..].iter_mut().step_by(ROWS));
                     }
-                    for (panel, right) in some.clone().zip(unpacked.chunks_exact(depth.len())) {
-                        let sums = tile(packed, right);
+                    for (panel, rhs) in some.clone().zip(unpacked.chunks_exact(depth.len())) {
+                        let sums = tile(packed, rhs);
                         let width = PANEL.min(n - panel * PANEL);
                         for (at, sums) in sums.iter().take(count).enumerate() {
                             let out = &mut out[(row + at) * n + panel * PANEL..][..width];
@@ -135,7 +134,7 @@ impl Weights {
     }
 }
 
-/// Pairs of numbers in one of 32 bits each, the first in the lower half.
+/// Packs pairs of integers into 32 bits each, the first in the lower half.
 fn pack<'a>(numbers: &[i16], to: impl Iterator<Item = &'a mut i32>) {
     let (pairs, rest) = numbers.as_chunks::<2>();
     let last = rest.first().map(|last| [*last, 0]);
@@ -144,18 +143,18 @@ fn pack<'a>(numbers: &[i16], to: impl Iterator<Item = &'a mut i32>) {
     }
 }
 
-/// The sums of a tile: `left` has a pair of each row after another.
+/// The sums of a tile. `lhs` has a pair of each row in step.
 #[cfg(target_family = "wasm")]
-fn tile(left: &[i32], right: &[Pair<i16>]) -> [[i32; PANEL]; ROWS] {
+fn tile(lhs: &[i32], rhs: &[Pair<i16>]) -> [[i32; PANEL]; ROWS] {
     use std::arch::wasm32::{i16x8, i32x4, i32x4_add, i32x4_dot_i16x8, i32x4_extract_lane as lane, i32x4_splat};
     let mut all = [[i32x4(0, 0, 0, 0); 2]; ROWS];
-    for (left, [a, b, c, d, e, f, g, h]) in left.as_chunks::<ROWS>().0.iter().zip(right) {
+    for (lhs, [a, b, c, d, e, f, g, h]) in lhs.as_chunks::<ROWS>().0.iter().zip(rhs) {
         let low = i16x8(a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]);
         let high = i16x8(e[0], e[1], f[0], f[1], g[0], g[1], h[0], h[1]);
-        for (sums, left) in all.iter_mut().zip(left) {
-            let left = i32x4_splat(*left);
-            sums[0] = i32x4_add(sums[0], i32x4_dot_i16x8(left, low));
-            sums[1] = i32x4_add(sums[1], i32x4_dot_i16x8(left, high));
+        for (sums, lhs) in all.iter_mut().zip(lhs) {
+            let lhs = i32x4_splat(*lhs);
+            sums[0] = i32x4_add(sums[0], i32x4_dot_i16x8(lhs, low));
+            sums[1] = i32x4_add(sums[1], i32x4_dot_i16x8(lhs, high));
         }
     }
     all.map(|[a, b]| {
@@ -163,15 +162,15 @@ fn tile(left: &[i32], right: &[Pair<i16>]) -> [[i32; PANEL]; ROWS] {
     })
 }
 
-/// The sums of a tile: `left` has a pair of each row after another.
+/// The sums of a tile. `lhs` has a pair of each row in step.
 #[cfg(not(target_family = "wasm"))]
-fn tile(left: &[i32], right: &[Pair<i16>]) -> [[i32; PANEL]; ROWS] {
+fn tile(lhs: &[i32], rhs: &[Pair<i16>]) -> [[i32; PANEL]; ROWS] {
     let mut all = [[0i32; PANEL]; ROWS];
-    for (left, right) in left.as_chunks::<ROWS>().0.iter().zip(right) {
-        for (sums, left) in all.iter_mut().zip(left) {
-            let (low, high) = (i32::from(*left as i16), left >> 16);
-            for (sum, right) in sums.iter_mut().zip(right) {
-                *sum = sum.wrapping_add(low * i32::from(right[0]) + high * i32::from(right[1]));
+    for (lhs, rhs) in lhs.as_chunks::<ROWS>().0.iter().zip(rhs) {
+        for (sums, lhs) in all.iter_mut().zip(lhs) {
+            let (low, high) = (i32::from(*lhs as i16), lhs >> 16);
+            for (sum, rhs) in sums.iter_mut().zip(rhs) {
+                *sum = sum.wrapping_add(low * i32::from(rhs[0]) + high * i32::from(rhs[1]));
             }
         }
     }
@@ -182,17 +181,17 @@ fn tile(left: &[i32], right: &[Pair<i16>]) -> [[i32; PANEL]; ROWS] {
 mod tests {
     use super::*;
 
-    /// The product is that of three loops, whatever the signs.
+    /// The product is that of three loops, for signed and unsigned integers.
     fn check((m, n, k): (usize, usize, usize), signed: [bool; 2]) {
-        let bytes = |count: usize, turn: usize| (0..count).map(|at| (at * turn % 256) as u8).collect::<Vec<_>>();
+        let bytes = |count: usize, step: usize| (0..count).map(|at| (at * step % 256) as u8).collect::<Vec<_>>();
         let (a, b) = (bytes(m * k, 37), bytes(k * n, 101));
         let number = |byte: u8, signed: bool| if signed { i32::from(byte as i8) } else { i32::from(byte) };
         let zero = |at: usize| (at % 200) as i16 - 100;
         let (zeros_a, zeros_b): (Vec<i16>, Vec<i16>) = ((0..m).map(zero).collect(), (0..n).map(zero).collect());
-        let left = Numbers { bytes: &a, signed: signed[0] }.centred(&zeros_a);
-        let weights = Weights::new((k, n), Numbers { bytes: &b, signed: signed[1] }, &zeros_b).unwrap();
+        let lhs = Int8Slice { bytes: &a, signed: signed[0] }.centred(&zeros_a);
+        let weights = PackedRhs::new((k, n), Int8Slice { bytes: &b, signed: signed[1] }, &zeros_b).unwrap();
         let mut out = vec![0; m * n];
-        weights.multiply(&left, m, &mut out);
+        weights.multiply(&lhs, m, &mut out);
         for (at, is) in out.iter().enumerate() {
             let (row, column) = (at / n, at % n);
             let term = |at: usize| {
@@ -214,9 +213,9 @@ mod tests {
 
     #[test]
     fn sizes_that_do_not_fit_are_refused() {
-        let numbers = Numbers { bytes: &[0; 6], signed: false };
-        assert!(Weights::new((2, 2), numbers, &[0; 2]).is_none());
-        assert!(Weights::new((3, 2), numbers, &[0; 3]).is_none());
-        assert!(Weights::new((usize::MAX, 2), numbers, &[0; 2]).is_none());
+        let numbers = Int8Slice { bytes: &[0; 6], signed: false };
+        assert!(PackedRhs::new((2, 2), numbers, &[0; 2]).is_none());
+        assert!(PackedRhs::new((3, 2), numbers, &[0; 3]).is_none());
+        assert!(PackedRhs::new((usize::MAX, 2), numbers, &[0; 2]).is_none());
     }
 }

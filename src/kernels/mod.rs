@@ -1,5 +1,4 @@
-//! Kernels for the CPU: functions on numbers and on slices of 32-bit floats, written so that compilers turn them into
-//! SIMD.
+//! CPU kernels: functions on numbers and on slices of 32-bit floats, written so that compilers vectorise them.
 
 pub(crate) mod activation;
 pub(crate) mod attention;
@@ -16,3 +15,5 @@ pub(crate) mod qlinear;
 pub(crate) mod roofline;
 pub(crate) mod rows;
 pub(crate) mod simd;
+
+pub use activation::Activation;

@@ -1,17 +1,17 @@
-//! Right factors that are packed once, for many products.
+//! Prepacked RHS matrices: packed once, for many products.
 
 use std::ops::Range;
 
-use super::gemm::{Matrix, PANEL, Rows};
+use super::gemm::{Matrix, PANEL, Rhs};
 
-/// A matrix in panels of columns, row by row.
+/// A matrix in panels of [`PANEL`] columns, each row-major.
 #[derive(Clone, Copy)]
 pub struct Panels<'a> {
     rows: usize,
     data: &'a [f32],
 }
 
-/// Packs `matrix`, of so many rows and columns. The last panel may be filled up with anything.
+/// Packs a matrix of this shape. The padding of the last panel may be anything.
 pub fn pack((rows, columns): (usize, usize), matrix: Matrix<'_>) -> Vec<f32> {
     let mut data = vec![0.0; columns.next_multiple_of(PANEL) * rows];
     for (panel, data) in data.chunks_exact_mut((rows * PANEL).max(1)).enumerate() {
@@ -21,14 +21,14 @@ pub fn pack((rows, columns): (usize, usize), matrix: Matrix<'_>) -> Vec<f32> {
 }
 
 impl<'a> Panels<'a> {
-    /// What [`pack`] made of a matrix of so many rows and columns. None where the sizes do not fit.
+    /// What [`pack`] made of a matrix of this shape; `None` where the sizes do not fit.
     pub fn new((rows, columns): (usize, usize), data: &'a [f32]) -> Option<Self> {
         let wanted = columns.checked_next_multiple_of(PANEL)?.checked_mul(rows)?;
         (rows > 0 && data.len() == wanted).then_some(Self { rows, data })
     }
 }
 
-impl Rows for Panels<'_> {
+impl Rhs for Panels<'_> {
     fn row<'s>(&'s self, row: usize, columns: Range<usize>, scratch: &'s mut [f32]) -> &'s [f32] {
         for (to, column) in scratch.iter_mut().zip(columns) {
             *to = self.data[(column / PANEL * self.rows + row) * PANEL + column % PANEL];

@@ -9,6 +9,7 @@ use serde::Deserialize;
 pub use text::TextConfig;
 
 use crate::error::{Error, Result};
+use crate::kernels::Activation;
 
 /// The architectures that are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,17 +46,6 @@ pub enum Problem {
     Regression,
 }
 
-/// The function between the two layers of a feed-forward block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// Hendrycks and Gimpel 2016 (1606.08415), by the error function.
-    Gelu,
-    /// The same by its tanh approximation.
-    GeluTanh,
-    /// max(0, x)
-    Relu,
-}
-
 /// An encoder's dimensions and what its checkpoint holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -79,7 +69,7 @@ pub struct Config {
     pub type_vocab_size: usize,
     /// What keeps layer normalisation from dividing by zero.
     pub layer_norm_eps: f64,
-    /// The function of the feed-forward block.
+    /// The activation between the two layers of a feed-forward block.
     pub activation: Activation,
     /// The padding token.
     pub pad_token_id: u32,

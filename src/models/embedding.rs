@@ -1,6 +1,6 @@
 //! A table of embeddings, of floats or of 8 bits.
 
-use crate::formats::safetensors::HostTensor;
+use crate::formats::safetensors::Array;
 
 /// Largest number of 8 bits.
 const LARGEST: f32 = 127.0;
@@ -33,15 +33,15 @@ impl Table {
 }
 
 /// Quantises a table, `[rows, width]`: its numbers, and the scales of its rows, `[rows]`.
-pub(super) fn quantise(table: &HostTensor) -> (HostTensor<i8>, HostTensor) {
+pub(super) fn quantise(table: &Array) -> (Array<i8>, Array) {
     let rows = || table.data.chunks_exact(table.shape[1].max(1));
     let largest = |row: &[f32]| row.iter().fold(0f32, |largest, x| largest.max(x.abs()));
     let scales: Vec<f32> = rows().map(|row| largest(row) / LARGEST).collect();
     // Where all of a row are nought this is no number, which becomes nought.
     let number = |x: f32, scale: f32| (x / scale).round_ties_even() as i8;
     let numbers = rows().zip(&scales).flat_map(|(row, scale)| row.iter().map(move |x| number(*x, *scale))).collect();
-    let numbers = HostTensor { shape: table.shape.clone(), data: numbers };
-    (numbers, HostTensor { shape: vec![scales.len()], data: scales })
+    let numbers = Array { shape: table.shape.clone(), data: numbers };
+    (numbers, Array { shape: vec![scales.len()], data: scales })
 }
 
 #[cfg(test)]
@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn rows_are_read_back_within_half_a_step() {
         let data: Vec<f32> = (0..12).map(|at| if at < 8 { (at as f32 - 5.3) * 0.7 } else { 0.0 }).collect();
-        let (numbers, scales) = quantise(&HostTensor { shape: vec![3, 4], data: data.clone() });
+        let (numbers, scales) = quantise(&Array { shape: vec![3, 4], data: data.clone() });
         let table = Table::Bytes { numbers: numbers.data, scales: scales.data };
         let mut row = [9.0; 4];
         for at in 0..3 {

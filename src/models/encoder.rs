@@ -6,14 +6,15 @@
 
 use burn::tensor::TensorData;
 
-use super::config::{Activation, Config, Family};
+use super::config::{Config, Family};
 use super::embedding::Table;
 use super::weights::Weights;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::graph::ComputeCost;
-use crate::graph::{Attribute, Builder, Graph, Operand};
-use crate::kernels::qlinear::Packed;
+use crate::graph::{Builder, DType, Graph, GraphOptions, Operand};
+use crate::kernels::Activation;
+use crate::kernels::qlinear::QuantizedWeights;
 
 /// Added to the attention scores of padding: its weight is then zero in 32 bits.
 const MASKED: f32 = -1e9;
@@ -94,12 +95,12 @@ impl Encoder {
         let names = if config.family == Family::DistilBert { DISTILBERT } else { BERT };
         let mut build = Build { weights, config: &config, graph: Builder::default() };
         let embeddings = build.embeddings()?;
-        let (sum, mask) = (build.graph.input("sum"), build.graph.input("mask"));
+        let (sum, mask) = (build.graph.input("sum", DType::F32), build.graph.input("mask", DType::F32));
         let mut x = build.norm("embeddings.LayerNorm", &[sum])?;
         for index in 0..config.num_layers {
             x = build.layer(index, &names, x, mask)?;
         }
-        let layers = build.graph.finish(x, device)?;
+        let layers = build.graph.finish(&[("hidden_states", x)], device, &GraphOptions::default())?;
         Ok(Self { embeddings, layers, config })
     }
 
@@ -212,19 +213,14 @@ impl Build<'_> {
     fn layer(&mut self, index: usize, names: &Names, x: Operand, mask: Operand) -> Result<Operand> {
         let Config { hidden_size: hidden, intermediate_size: intermediate, .. } = *self.config;
         let name = |part: &str| format!("{}.{index}.{part}", names.layer);
-        let activation = match self.config.activation {
-            Activation::Gelu => "gelu",
-            Activation::GeluTanh => "gelu_tanh",
-            Activation::Relu => "relu",
-        };
         let qkv = [name(names.query), name(names.key), name(names.value)];
-        let qkv = self.dense(&qkv, [hidden, hidden], x, "")?;
+        let qkv = self.dense(&qkv, [hidden, hidden], x, None)?;
         let attended = self.attend(qkv, mask);
-        let attended = self.dense(&[name(names.attention_output)], [hidden, hidden], attended, "")?;
+        let attended = self.dense(&[name(names.attention_output)], [hidden, hidden], attended, None)?;
         let x = self.norm(&name(names.attention_norm), &[attended, x])?;
 
-        let inner = self.dense(&[name(names.intermediate)], [hidden, intermediate], x, activation)?;
-        let outer = self.dense(&[name(names.output)], [intermediate, hidden], inner, "")?;
+        let inner = self.dense(&[name(names.intermediate)], [hidden, intermediate], x, Some(self.config.activation))?;
+        let outer = self.dense(&[name(names.output)], [intermediate, hidden], inner, None)?;
         self.norm(&name(names.output_norm), &[outer, x])
     }
 
@@ -232,20 +228,15 @@ impl Build<'_> {
     fn attend(&mut self, qkv: Operand, mask: Operand) -> Operand {
         let Config { hidden_size: hidden, num_heads: heads, .. } = *self.config;
         let (hidden, heads) = (hidden as i64, heads as i64);
-        let turn = || vec![("perm", Attribute::Ints(vec![0, 2, 1, 3]))];
-        let shape = self.graph.ints(&[0, 0, heads, hidden / heads]);
-        let axis = self.graph.ints(&[2]);
         let parts = [0, 1, 2].map(|part| {
-            let (start, end) = (self.graph.ints(&[part * hidden]), self.graph.ints(&[(part + 1) * hidden]));
-            let part = self.graph.node("Slice", &[qkv, start, end, axis], Vec::new());
-            let part = self.graph.node("Reshape", &[part, shape], Vec::new());
-            self.graph.node("Transpose", &[part], turn())
+            let part = self.graph.slice(qkv, 2, [part * hidden, (part + 1) * hidden]);
+            let part = self.graph.reshape(part, &[0, 0, heads, hidden / heads]);
+            self.graph.transpose(part, &[0, 2, 1, 3])
         });
         let scale = 1.0 / ((hidden / heads) as f32).sqrt();
         let mixed = self.graph.attention(parts, mask, scale);
-        let mixed = self.graph.node("Transpose", &[mixed], turn());
-        let shape = self.graph.ints(&[0, 0, hidden]);
-        self.graph.node("Reshape", &[mixed, shape], Vec::new())
+        let mixed = self.graph.transpose(mixed, &[0, 2, 1, 3]);
+        self.graph.reshape(mixed, &[0, 0, hidden])
     }
 
     /// The layers `names`, each from so many inputs to so many outputs, as one whose outputs lie side by side.
@@ -254,7 +245,7 @@ impl Build<'_> {
         names: &[String],
         [inputs, outputs]: [usize; 2],
         x: Operand,
-        activation: &str,
+        activation: Option<Activation>,
     ) -> Result<Operand> {
         // Taken out before anything is made room for: until then the sizes are only what config.json says.
         let mut bias = Vec::new();
@@ -266,7 +257,7 @@ impl Build<'_> {
         // Those that are done as one are of one type.
         if let Some(packed) = packed.collect::<Result<Option<Vec<_>>>>()? {
             let bias = self.graph.floats(&[all], bias);
-            return Ok(self.graph.linear_int8(x, Packed::beside(packed), bias, activation));
+            return Ok(self.graph.linear_int8(x, QuantizedWeights::beside(packed), bias, activation));
         }
         let published = names.iter().map(|name| self.weights.take(&format!("{name}.weight"), &[outputs, inputs]));
         let published = published.collect::<Result<Vec<_>>>()?;

@@ -3,11 +3,11 @@
 use crate::error::{Error, Result};
 use crate::formats::gguf::{BLOCK, Encoding, Tensor};
 use crate::kernels::block_quant::Bits;
-use crate::kernels::qlinear::Blocks;
+use crate::kernels::qlinear::BlockLinear;
 
 /// `x · Wᵀ` with the weights of a GGUF file. They are multiplied as the integers that they are, and `x` is quantised to 8
 /// bits, row by row.
-pub struct PackedLinear(Blocks);
+pub struct PackedLinear(BlockLinear);
 
 impl PackedLinear {
     /// Of a matrix with a row for each output.
@@ -26,7 +26,7 @@ impl PackedLinear {
         if !inputs.is_multiple_of(BLOCK) || last.and_then(|last| tensor.block(last)).is_none() {
             return Err(wrong());
         }
-        let blocks = Blocks::new((inputs, outputs), BLOCK, bits, |output, at, numbers| {
+        let blocks = BlockLinear::new((inputs, outputs), BLOCK, bits, |output, at, numbers| {
             let Some(block) = tensor.block(output * (inputs / BLOCK) + at) else { return (0.0, 0.0) };
             numbers.copy_from_slice(&block.numbers);
             (block.scale, block.offset)

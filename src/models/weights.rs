@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::embedding::{Table, quantise};
 use crate::error::{Error, Result};
-use crate::formats::safetensors::{HostTensor, Tensor};
+use crate::formats::safetensors::{Array, Tensor};
 use crate::kernels::gemm::Matrix;
-use crate::kernels::qlinear::{Packed, Shapes};
+use crate::kernels::qlinear::{QuantizedWeights, Shapes};
 
 /// The tensors of a model's files.
 ///
@@ -53,14 +53,14 @@ impl Weights {
     }
 
     /// Quantises the matrix of a layer, `[outputs, inputs]`.
-    fn insert_layer(&mut self, name: String, tensor: &HostTensor) -> Result<()> {
+    fn insert_layer(&mut self, name: String, tensor: &Array) -> Result<()> {
         let shape = (tensor.shape[1], tensor.shape[0]);
         let Shapes { quads, scales, sums } = Shapes::new(shape);
-        let packed = Packed::quantise(shape, Matrix::transposed(&tensor.data, shape.0));
-        let floats = |shape: &[usize], data| Tensor::Floats(HostTensor { shape: shape.to_vec(), data });
+        let packed = QuantizedWeights::quantise(shape, Matrix::transposed(&tensor.data, shape.0));
+        let floats = |shape: &[usize], data| Tensor::Floats(Array { shape: shape.to_vec(), data });
         self.add(format!("{name}{SCALES}"), floats(&scales, packed.scales))?;
         self.add(format!("{name}{SUMS}"), floats(&sums, packed.sums))?;
-        self.add(name, Tensor::Words(HostTensor { shape: quads.to_vec(), data: packed.quads }))
+        self.add(name, Tensor::Words(Array { shape: quads.to_vec(), data: packed.quads }))
     }
 
     fn add(&mut self, name: String, tensor: Tensor) -> Result<()> {
@@ -109,7 +109,12 @@ impl Weights {
     ///
     /// # Errors
     /// Invalid artefact: its scales or its sums are missing, or of another shape than it.
-    pub(super) fn take_packed(&mut self, name: &str, inputs: usize, outputs: usize) -> Result<Option<Packed>> {
+    pub(super) fn take_packed(
+        &mut self,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Option<QuantizedWeights>> {
         let name = format!("{}{name}", self.prefix);
         let Some(Tensor::Words(_)) = self.tensors.get(&name) else { return Ok(None) };
         let Some(Tensor::Words(quads)) = self.tensors.remove(&name) else { return Ok(None) };
@@ -119,7 +124,7 @@ impl Weights {
         }
         let scales = self.take_as(&format!("{name}{SCALES}"), &shapes.scales)?;
         let sums = self.take_as(&format!("{name}{SUMS}"), &shapes.sums)?;
-        Ok(Some(Packed { shape: (inputs, outputs), quads: quads.data, scales, sums }))
+        Ok(Some(QuantizedWeights { shape: (inputs, outputs), quads: quads.data, scales, sums }))
     }
 
     /// Takes the encoder's table `name` out, of `rows` rows of `width` numbers, of floats or of 8 bits.

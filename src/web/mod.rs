@@ -65,7 +65,7 @@ impl Device {
 
     /// A GPU that agrees with the CPU on a golden input.
     pub async fn webgpu() -> JsResult<Self> {
-        crate::Device::webgpu().await.map(Self).map_err(to_js_error)
+        crate::graph::open_webgpu().await.map(Self).map_err(to_js_error)
     }
 
     /// What it is.

@@ -1,5 +1,7 @@
 //! The golden values of every family and head, in a browser on a device.
 
+pub mod sessions;
+
 use pilot_light::tasks::{Pipeline, RunOptions, RunOutput, Task};
 use pilot_light::{Device, LoadOptions, Loaded, Loader};
 use serde::Deserialize;

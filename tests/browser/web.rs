@@ -1,8 +1,10 @@
 //! The crate in a browser: on the CPU, and with the feature `gpu` on a WebGPU adapter, which may be one in software.
 #![cfg(target_family = "wasm")]
 
+use golden::sessions::{a_session_counts, a_session_refuses_what_does_not_fit};
 use golden::{sequence_heads, token_heads};
 use pilot_light::Device;
+use pilot_light::graph::open_webgpu;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -23,8 +25,14 @@ mod cpu {
     }
 
     #[wasm_bindgen_test]
+    async fn sessions_keep_state() {
+        a_session_counts(&Device::cpu()).await;
+        a_session_refuses_what_does_not_fit(&Device::cpu()).await;
+    }
+
+    #[wasm_bindgen_test]
     async fn without_the_feature_webgpu_is_refused_by_name() {
-        let error = Device::webgpu().await.err().expect("no GPU in this build");
+        let error = open_webgpu().await.err().expect("no GPU in this build");
         assert_eq!(error.kind(), ErrorKind::FeatureDisabled);
     }
 }
@@ -32,11 +40,13 @@ mod cpu {
 #[cfg(feature = "gpu")]
 #[wasm_bindgen_test]
 async fn a_gpu_that_agrees_with_the_cpu_gives_the_reference_values() {
-    let device = Device::webgpu().await.expect("a WebGPU adapter that agrees with the CPU");
+    let device = open_webgpu().await.expect("a WebGPU adapter that agrees with the CPU");
     assert_eq!(device.kind(), pilot_light::device::DeviceKind::Webgpu);
     assert!(!device.adapter().is_empty());
     sequence_heads(&device).await;
     token_heads(&device).await;
+    a_session_counts(&device).await;
+    a_session_refuses_what_does_not_fit(&device).await;
     assert_eq!(device.fault(), None);
-    assert!(Device::webgpu().await.is_ok(), "a device that is open can be had again");
+    assert!(open_webgpu().await.is_ok(), "a device that is open can be had again");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use pilot_light::formats::safetensors::{self, HostTensor, Tensor};
+use pilot_light::formats::safetensors::{self, Array, Tensor};
 use pilot_light::tasks::{Pipeline, Pooling, RunOptions, RunOutput, Task};
 use pilot_light::{DType, Device, ErrorKind, LoadOptions, convert, folder};
 
@@ -74,9 +74,9 @@ fn what_does_not_fit_in_a_converted_file_is_refused() {
     for name in [layer, &format!("{layer}.scales"), &format!("{layer}.sums"), words, &format!("{words}.scales")] {
         for wrong in [
             None,
-            Some(Tensor::Bytes(HostTensor { shape: vec![3], data: vec![1, 2, 3] })),
-            Some(Tensor::Words(HostTensor { shape: vec![1, 1, 8], data: vec![0; 8] })),
-            Some(Tensor::Floats(HostTensor { shape: vec![1], data: vec![1.0] })),
+            Some(Tensor::Bytes(Array { shape: vec![3], data: vec![1, 2, 3] })),
+            Some(Tensor::Words(Array { shape: vec![1, 1, 8], data: vec![0; 8] })),
+            Some(Tensor::Floats(Array { shape: vec![1], data: vec![1.0] })),
         ] {
             let kept = tensors.remove(name).expect("the tensor");
             let all = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use pilot_light::formats::safetensors::{HostTensor, Reader, Tensor};
+use pilot_light::formats::safetensors::{Array, Reader, Tensor};
 use pilot_light::graph::ComputeCost;
 use pilot_light::tasks::{Features, Pipeline, Pooling, RunOptions, RunOutput, Task};
 
@@ -16,7 +16,7 @@ fn embed(model: &Pipeline, texts: &[String]) -> Features {
     }
 }
 
-fn reference() -> HostTensor {
+fn reference() -> Array {
     let mut tensors = HashMap::new();
     let mut reader = Reader::default();
     let bytes = std::fs::read(golden("minilm.safetensors")).expect("the reference");

@@ -9,6 +9,7 @@ mod gguf;
 mod onnx_operators;
 mod onnx_refusals;
 mod remote;
+mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;

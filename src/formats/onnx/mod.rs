@@ -1,7 +1,7 @@
-//! ONNX files: a bounded reader that borrows from the file what is large.
+//! The ONNX format: a bounded reader that borrows large data from the file.
 //!
 //! # Source
-//! The ONNX specification, `onnx.proto`; the numbers of its fields are in the `match`es below.
+//! The ONNX specification, `onnx.proto`, whose field numbers are in the `match`es below.
 
 mod tensor;
 mod wire;
@@ -14,41 +14,41 @@ use wire::{Wire, fields};
 /// A file.
 #[derive(Debug, Default)]
 pub struct Model<'a> {
-    /// The version of each operator set that it uses, by domain; the default domain is "".
+    /// The version of each operator set that it uses, by domain; the default domain is the empty string.
     pub opsets: Vec<(&'a str, i64)>,
     /// What it computes.
     pub graph: Graph<'a>,
-    /// Whatever else its maker wanted to say, by key.
+    /// Metadata, by key.
     pub metadata: Vec<(&'a str, &'a str)>,
-    /// How many functions of its own it defines.
+    /// The number of functions that it defines.
     pub functions: usize,
 }
 
-/// Nodes in an order in which they can be run, and what goes in and out.
+/// Nodes in topological order, with inputs and outputs.
 #[derive(Debug, Default)]
 pub struct Graph<'a> {
     /// The operations.
     pub nodes: Vec<Node<'a>>,
-    /// Tensors that are part of the file.
+    /// Constant tensors.
     pub initializers: Vec<Tensor<'a>>,
-    /// What it takes; those that are initializers too have a default.
+    /// Its inputs. Those that are initializers as well have a default.
     pub inputs: Vec<ValueInfo<'a>>,
-    /// What it gives.
+    /// Its outputs.
     pub outputs: Vec<ValueInfo<'a>>,
 }
 
-/// One operation.
+/// A node.
 #[derive(Debug, Default)]
 pub struct Node<'a> {
-    /// Its name, for people.
+    /// Its name, for messages.
     pub name: &'a str,
     /// The operator.
     pub op_type: &'a str,
     /// The operator's domain.
     pub domain: &'a str,
-    /// The names of what it takes; empty for one that is left out.
+    /// The names of its inputs; empty for one that is left out.
     pub inputs: Vec<&'a str>,
-    /// The names of what it gives; empty for one that nobody wants.
+    /// The names of its outputs; empty for one that is not used.
     pub outputs: Vec<&'a str>,
     /// Its attributes by name.
     pub attributes: Vec<(&'a str, Attribute<'a>)>,
@@ -65,7 +65,7 @@ pub enum Attribute<'a> {
     String(&'a [u8]),
     /// A tensor.
     Tensor(Box<Tensor<'a>>),
-    /// A graph within the graph.
+    /// A subgraph.
     Graph(Box<Graph<'a>>),
     /// Floats.
     Floats(Vec<f32>),
@@ -73,7 +73,7 @@ pub enum Attribute<'a> {
     Ints(Vec<i64>),
     /// Strings.
     Strings(Vec<&'a [u8]>),
-    /// What is not read here: sparse tensors, types, lists of tensors and of graphs.
+    /// One that is not read here: sparse tensors, types, lists of tensors and of graphs.
     Other,
 }
 
@@ -82,11 +82,11 @@ pub enum Attribute<'a> {
 pub struct ValueInfo<'a> {
     /// Its name.
     pub name: &'a str,
-    /// The type of its numbers, as ONNX numbers them; none for what is no tensor or is not told.
+    /// The number of its element type in ONNX; `None` where it is not a tensor or the file does not say.
     pub element: Option<i64>,
-    /// Whether it is a sequence, an optional value or the like.
+    /// Whether it is a tensor, and not a sequence, an optional value or the like.
     pub is_tensor: bool,
-    /// Its dimensions: a number, or a name that may be empty.
+    /// Its dimensions; `None` where the file does not even give their number.
     pub dims: Option<Vec<Dim<'a>>>,
 }
 
@@ -95,28 +95,28 @@ pub struct ValueInfo<'a> {
 pub enum Dim<'a> {
     /// A number.
     Value(i64),
-    /// A name; empty where nothing is told.
+    /// A name; empty where the file gives none.
     Param(&'a str),
 }
 
 /// Bounds on what is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Nodes, those of inner graphs included.
+    /// Nodes, with those of subgraphs.
     pub nodes: usize,
-    /// Graphs within graphs.
+    /// Levels of nested graphs.
     pub depth: usize,
 }
 
-/// Names, initializers and attributes for each node that is allowed.
+/// Names, initializers and attributes allowed per allowed node.
 const PER_NODE: usize = 16;
-/// Inputs, outputs and attributes of one node.
+/// Inputs, outputs and attributes allowed in one node.
 const MOST_OF_A_NODE: usize = 4096;
 
 /// Reads a file.
 ///
 /// # Errors
-/// Invalid artefact: it is broken, has no graph, or goes beyond `bounds`.
+/// Invalid artefact: it is malformed, has no graph, or exceeds `bounds`.
 pub fn read(bytes: &[u8], bounds: Bounds) -> Result<Model<'_>> {
     let mut reader = Reader { nodes: bounds.nodes, parts: bounds.nodes.saturating_mul(PER_NODE), depth: bounds.depth };
     let mut model = Model::default();
@@ -170,7 +170,7 @@ fn entry(bytes: &[u8]) -> Result<(&str, &str)> {
     Ok(entry)
 }
 
-/// What may still be read.
+/// What remains of the bounds.
 struct Reader {
     nodes: usize,
     parts: usize,
@@ -180,12 +180,13 @@ struct Reader {
 impl Reader {
     /// Counts a name, an initializer or an attribute.
     fn part(&mut self) -> Result<()> {
-        self.parts = self.parts.checked_sub(1).ok_or_else(|| too_large("has more parts"))?;
+        self.parts =
+            self.parts.checked_sub(1).ok_or_else(|| too_large("has more names, initializers and attributes"))?;
         Ok(())
     }
 
     fn graph<'a>(&mut self, bytes: &'a [u8]) -> Result<Graph<'a>> {
-        self.depth = self.depth.checked_sub(1).ok_or_else(|| too_large("has graphs within graphs, deeper"))?;
+        self.depth = self.depth.checked_sub(1).ok_or_else(|| too_large("nests graphs deeper"))?;
         let mut graph = Graph::default();
         for field in fields(bytes) {
             let (number, value) = field?;
@@ -198,7 +199,7 @@ impl Reader {
                 5 => graph.initializers.push(Tensor::read(value.bytes()?)?),
                 11 => graph.inputs.push(value_info(value.bytes()?)?),
                 12 => graph.outputs.push(value_info(value.bytes()?)?),
-                15 => return Err(Error::unsupported("sparse initializers are not read")),
+                15 => return Err(Error::unsupported("sparse initializers are not supported")),
                 _ => continue,
             }
             self.part()?;
@@ -256,7 +257,9 @@ impl Reader {
             (2, _) => Attribute::Int(int),
             (3, _) => Attribute::String(string),
             (4 | 5, Some(single)) => single,
-            (4 | 5, None) => return Err(Error::invalid_artefact(format!("the attribute {name} has no value"))),
+            (4 | 5, None) => {
+                return Err(Error::invalid_artefact(format!("the attribute {name} has a type but no value")));
+            }
             (6, _) => Attribute::Floats(floats),
             (7, _) => Attribute::Ints(ints),
             (8, _) => Attribute::Strings(strings),
@@ -275,7 +278,7 @@ fn value_info(bytes: &[u8]) -> Result<ValueInfo<'_>> {
                 for field in fields(value.bytes()?) {
                     match field? {
                         (1, value) => tensor_type(value, &mut info)?,
-                        // `denotation` says nothing of the type.
+                        // `denotation` is not part of the type.
                         (6, _) => {}
                         _ => info.is_tensor = false,
                     }

@@ -1,56 +1,56 @@
-//! Tensors as ONNX files have them.
+//! Tensors of ONNX files (`TensorProto`).
 
 use super::wire::fields;
 use crate::error::{Error, Result};
 
-/// More dimensions than any operator has a use for.
+/// More dimensions than any operator uses.
 pub const MAX_RANK: usize = 16;
 
-/// A tensor of the file: its numbers may lie in the file or in another.
+/// A tensor, whose elements may be in the file or in another one.
 #[derive(Debug, Default)]
 pub struct Tensor<'a> {
     /// Its name; empty in attributes.
     pub name: &'a str,
-    /// The type of its numbers, as ONNX numbers them.
+    /// The number of its element type in ONNX.
     pub element: i64,
     /// Its dimensions.
     pub dims: Vec<i64>,
-    /// Its numbers.
+    /// Its elements.
     pub storage: Storage<'a>,
 }
 
-/// Where a tensor's numbers are.
+/// Where a tensor's elements are.
 #[derive(Debug, Default)]
 pub enum Storage<'a> {
-    /// Nowhere: a tensor without numbers.
+    /// Nowhere: the tensor has none.
     #[default]
     Empty,
-    /// As they lie in memory, little end first.
+    /// Raw little-endian data.
     Raw(&'a [u8]),
-    /// Written out: floats.
+    /// A repeated field of floats.
     Floats(Vec<f32>),
-    /// Written out: integers of up to 32 bits, and 16-bit floats by their bits.
+    /// A repeated field of integers, which also holds the bits of 16-bit floats.
     Ints(Vec<i64>),
-    /// Written out: doubles.
+    /// A repeated field of doubles.
     Doubles(Vec<f64>),
-    /// Strings, which are not read.
+    /// Strings, which are not supported.
     Strings,
-    /// In another file.
+    /// In another file (external data).
     External(External<'a>),
 }
 
-/// A stretch of another file.
+/// A range of another file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct External<'a> {
     /// The file's name.
     pub location: &'a str,
-    /// Where the numbers begin.
+    /// The offset of the range.
     pub offset: u64,
-    /// How many bytes they take; all that is left where it is not told.
+    /// The length of the range in bytes; `None` for the rest of the file.
     pub length: Option<u64>,
 }
 
-/// The types of numbers that are read, by their number in `TensorProto.DataType`.
+/// The supported element types, by their number in `TensorProto.DataType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is what its name says")]
 pub enum Element {
@@ -86,16 +86,16 @@ impl Element {
         Self::BF16,
     ];
 
-    /// The type that ONNX gives this number.
+    /// The type with this number.
     ///
     /// # Errors
-    /// Unsupported: it is another one.
+    /// Unsupported: another number.
     pub fn from_number(number: i64) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|element| *element as i64 == number);
-        found.ok_or_else(|| Error::unsupported(format!("numbers of the type {} are not known", type_name(number))))
+        found.ok_or_else(|| Error::unsupported(format!("the element type {} is not supported", type_name(number))))
     }
 
-    /// Bytes of one number.
+    /// The bytes of one element.
     pub fn size(self) -> usize {
         match self {
             Self::U8 | Self::I8 | Self::Bool => 1,
@@ -106,7 +106,7 @@ impl Element {
     }
 }
 
-/// What ONNX calls the types that are not read.
+/// ONNX's names of the types that are not supported.
 fn type_name(number: i64) -> String {
     let name = match number {
         8 => "string",
@@ -131,7 +131,7 @@ impl<'a> Tensor<'a> {
     /// Reads a `TensorProto`.
     ///
     /// # Errors
-    /// Invalid artefact: it is broken.
+    /// Invalid artefact: it is malformed.
     pub fn read(bytes: &'a [u8]) -> Result<Self> {
         let mut tensor = Self::default();
         let (mut floats, mut ints, mut doubles) = (Vec::new(), Vec::new(), Vec::new());
@@ -141,7 +141,7 @@ impl<'a> Tensor<'a> {
                 (1, value) => value.ints(&mut tensor.dims)?,
                 (2, value) => tensor.element = value.int()?,
                 (4, value) => value.floats(&mut floats)?,
-                // int32_data, int64_data and uint64_data: one of them is used, as the type says.
+                // int32_data, int64_data and uint64_data: the type determines which is used.
                 (5 | 7 | 11, value) => value.ints(&mut ints)?,
                 (6, _) => strings = true,
                 (8, value) => tensor.name = value.str()?,
@@ -177,7 +177,9 @@ impl<'a> Tensor<'a> {
 fn external_entry<'a>(bytes: &'a [u8], external: &mut External<'a>) -> Result<()> {
     let (key, value) = super::entry(bytes)?;
     let number = |what: &str| {
-        value.parse::<u64>().map_err(|_| Error::invalid_artefact(format!("the {what} of external data is '{value}'")))
+        value.parse::<u64>().map_err(|_| {
+            Error::invalid_artefact(format!("the {what} of external data is '{value}', expected an integer"))
+        })
     };
     match key {
         "location" => external.location = value,

@@ -1,4 +1,4 @@
-//! The fields of a protobuf message, one after another, without a copy.
+//! The protobuf wire format: the fields of a message, without copies.
 //!
 //! # Source
 //! Protocol Buffers, "Encoding": the wire format.
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// A field's number and value.
 pub type Field<'a> = (u32, Wire<'a>);
 
-/// A value as it stands in the file.
+/// An encoded value.
 #[derive(Clone, Copy, Debug)]
 pub enum Wire<'a> {
     /// An integer, a bool or an enum.
@@ -23,7 +23,7 @@ pub enum Wire<'a> {
     Bytes(&'a [u8]),
 }
 
-/// The fields of `message`, in the order of the file; ends after the first that is broken.
+/// The fields of `message` in order; ends after the first malformed one.
 pub fn fields(mut message: &[u8]) -> impl Iterator<Item = Result<Field<'_>>> {
     std::iter::from_fn(move || {
         if message.is_empty() {
@@ -67,7 +67,7 @@ impl<'a> Wire<'a> {
     /// The bytes of a string, a message or packed numbers.
     ///
     /// # Errors
-    /// Invalid artefact: it is something else.
+    /// Invalid artefact: it has another wire type.
     pub fn bytes(self) -> Result<&'a [u8]> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
@@ -78,7 +78,7 @@ impl<'a> Wire<'a> {
     /// A string.
     ///
     /// # Errors
-    /// Invalid artefact: it is something else, or no UTF-8.
+    /// Invalid artefact: it has another wire type, or is not UTF-8.
     pub fn str(self) -> Result<&'a str> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Error::invalid_artefact("a name in the file is not UTF-8"))
     }
@@ -86,7 +86,7 @@ impl<'a> Wire<'a> {
     /// A 64-bit integer; negative ones are written as their two's complement.
     ///
     /// # Errors
-    /// Invalid artefact: it is something else.
+    /// Invalid artefact: it has another wire type.
     pub fn int(self) -> Result<i64> {
         match self {
             Self::Varint(value) => Ok(value as i64),
@@ -97,7 +97,7 @@ impl<'a> Wire<'a> {
     /// A float.
     ///
     /// # Errors
-    /// Invalid artefact: it is something else.
+    /// Invalid artefact: it has another wire type.
     pub fn float(self) -> Result<f32> {
         match self {
             Self::Fixed32(bytes) => Ok(f32::from_le_bytes(bytes)),
@@ -108,7 +108,7 @@ impl<'a> Wire<'a> {
     /// Adds one integer, or packed ones, to `into`.
     ///
     /// # Errors
-    /// Invalid artefact: it is something else, or cut off.
+    /// Invalid artefact: it has another wire type, or is truncated.
     pub fn ints(self, into: &mut Vec<i64>) -> Result<()> {
         match self {
             Self::Varint(value) => into.push(value as i64),
@@ -125,7 +125,7 @@ impl<'a> Wire<'a> {
     /// Adds one float, or packed ones, to `into`.
     ///
     /// # Errors
-    /// Invalid artefact: it is something else, or cut off.
+    /// Invalid artefact: it has another wire type, or is truncated.
     pub fn floats(self, into: &mut Vec<f32>) -> Result<()> {
         match self {
             Self::Fixed32(bytes) => into.push(f32::from_le_bytes(bytes)),
@@ -144,7 +144,7 @@ impl<'a> Wire<'a> {
     /// Adds one double, or packed ones, to `into`.
     ///
     /// # Errors
-    /// Invalid artefact: it is something else, or cut off.
+    /// Invalid artefact: it has another wire type, or is truncated.
     pub fn doubles(self, into: &mut Vec<f64>) -> Result<()> {
         match self {
             Self::Fixed64(bytes) => into.push(f64::from_le_bytes(bytes)),
@@ -162,13 +162,13 @@ impl<'a> Wire<'a> {
 }
 
 fn broken(error: prost::DecodeError) -> Error {
-    Error::invalid_artefact(format!("the file is no protobuf message: {error}"))
+    Error::invalid_artefact(format!("the file is not a protobuf message: {error}"))
 }
 
 fn cut() -> Error {
-    Error::invalid_artefact("the file is cut off")
+    Error::invalid_artefact("the file is truncated")
 }
 
 fn wrong_type() -> Error {
-    Error::invalid_artefact("a field of the file has another type than ONNX gives it")
+    Error::invalid_artefact("a field of the file has another wire type than in the ONNX specification")
 }

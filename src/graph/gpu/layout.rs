@@ -1,4 +1,4 @@
-//! Operators that move numbers and do not look at them.
+//! Operators that rearrange elements: reshape, transpose, concat, slice, expand, gather, pad.
 
 use burn::backend::Wgpu;
 use burn::backend::ops::{FloatTensorOps, PadMode};
@@ -9,85 +9,68 @@ use crate::graph::host;
 use crate::graph::ops::{NodeSpec, axes_of, axis_of, reshaped};
 use crate::sort::sort_by;
 
-pub fn prepare(node: &NodeSpec<'_>) -> Option<Run> {
-    if !node.domain.is_empty() {
-        return None;
-    }
-    let attributes = node.attributes;
-    Some(match node.op {
-        "Reshape" => {
-            let keep_zero = attributes.flag("allowzero", false).ok()?;
-            Box::new(move |call| {
-                let (x, shape) = call.floats(0)?;
-                let wanted = reshaped(shape, &call.ints(1)?, keep_zero).ok()?;
-                one(x, &wanted)
-            })
-        }
-        "Flatten" => {
-            let axis = attributes.int("axis", 1).ok()?;
-            Box::new(move |call| {
-                let (x, shape) = call.floats(0)?;
-                let at = if axis < 0 { axis + shape.len() as i64 } else { axis };
-                let (rows, columns) = shape.split_at_checked(usize::try_from(at).ok()?)?;
-                one(x, &[rows.iter().product(), columns.iter().product()])
-            })
-        }
-        "Squeeze" => {
-            let axes = attributes.ints("axes").ok()?;
-            Box::new(move |call| {
-                let (x, shape) = call.floats(0)?;
-                let axes = if call.value(1).is_some() { Some(call.ints(1)?) } else { axes.clone() };
-                let gone = match axes {
-                    None => (0..shape.len()).filter(|axis| shape[*axis] == 1).collect(),
-                    Some(axes) => axes_of(&axes, shape.len()).ok()?,
-                };
-                if gone.iter().any(|axis| shape[*axis] != 1) {
-                    return None;
-                }
-                let left: Vec<usize> =
-                    (0..shape.len()).filter(|axis| !gone.contains(axis)).map(|axis| shape[axis]).collect();
-                one(x, &left)
-            })
-        }
-        "Unsqueeze" => {
-            let axes = attributes.ints("axes").ok()?;
-            Box::new(move |call| {
-                let (x, shape) = call.floats(0)?;
-                let axes = if call.value(1).is_some() { call.ints(1)? } else { axes.clone()? };
-                let mut with = shape.to_vec();
-                for axis in axes_of(&axes, shape.len() + axes.len()).ok()? {
-                    with.insert(axis, 1);
-                }
-                one(x, &with)
-            })
-        }
-        "Transpose" => {
-            let perm = attributes.ints("perm").ok()?;
-            Box::new(move |call| transpose(call, perm.as_deref()))
-        }
-        "Concat" => {
-            let axis = attributes.int("axis", 0).ok()?;
-            Box::new(move |call| concat(call, axis))
-        }
-        "Slice" if node.opset >= 10 => Box::new(slice),
-        "Expand" => Box::new(|call| {
-            let (x, shape) = call.floats(0)?;
-            let wanted =
-                call.ints(1)?.into_iter().map(|size| usize::try_from(size).ok()).collect::<Option<Vec<_>>>()?;
-            let wanted =
-                host::broadcast_shape(shape, &wanted).ok().filter(|shape| call.fits(shape) && !shape.is_empty())?;
-            one(Wgpu::float_expand(super::of_rank(x, shape, wanted.len()), Shape::from(wanted.clone())), &wanted)
-        }),
-        "Gather" => {
-            let axis = attributes.int("axis", 0).ok()?;
-            Box::new(move |call| gather(call, axis))
-        }
-        "Pad" if attributes.string("mode", "constant").ok()? == "constant" && node.opset >= 11 => Box::new(pad),
-        _ => return None,
-    })
+pub fn reshape(node: &NodeSpec<'_>) -> Option<Run> {
+    let keep_zero = node.attributes.flag("allowzero", false).ok()?;
+    Some(Box::new(move |call| {
+        let (x, shape) = call.floats(0)?;
+        let wanted = reshaped(shape, &call.ints(1)?, keep_zero).ok()?;
+        one(x, &wanted)
+    }))
 }
 
-fn transpose(call: &Call<'_>, perm: Option<&[i64]>) -> Option<Vec<GpuTensor>> {
+pub fn flatten(node: &NodeSpec<'_>) -> Option<Run> {
+    let axis = node.attributes.int("axis", 1).ok()?;
+    Some(Box::new(move |call| {
+        let (x, shape) = call.floats(0)?;
+        let at = if axis < 0 { axis + shape.len() as i64 } else { axis };
+        let (rows, columns) = shape.split_at_checked(usize::try_from(at).ok()?)?;
+        one(x, &[rows.iter().product(), columns.iter().product()])
+    }))
+}
+
+pub fn squeeze(node: &NodeSpec<'_>) -> Option<Run> {
+    let axes = node.attributes.ints("axes").ok()?;
+    Some(Box::new(move |call| {
+        let (x, shape) = call.floats(0)?;
+        let axes = if call.value(1).is_some() { Some(call.ints(1)?) } else { axes.clone() };
+        let gone = match axes {
+            None => (0..shape.len()).filter(|axis| shape[*axis] == 1).collect(),
+            Some(axes) => axes_of(&axes, shape.len()).ok()?,
+        };
+        if gone.iter().any(|axis| shape[*axis] != 1) {
+            return None;
+        }
+        let left: Vec<usize> = (0..shape.len()).filter(|axis| !gone.contains(axis)).map(|axis| shape[axis]).collect();
+        one(x, &left)
+    }))
+}
+
+pub fn unsqueeze(node: &NodeSpec<'_>) -> Option<Run> {
+    let axes = node.attributes.ints("axes").ok()?;
+    Some(Box::new(move |call| {
+        let (x, shape) = call.floats(0)?;
+        let axes = if call.value(1).is_some() { call.ints(1)? } else { axes.clone()? };
+        let mut with = shape.to_vec();
+        for axis in axes_of(&axes, shape.len() + axes.len()).ok()? {
+            with.insert(axis, 1);
+        }
+        one(x, &with)
+    }))
+}
+
+pub fn expand(call: &Call<'_>) -> Option<Vec<GpuTensor>> {
+    let (x, shape) = call.floats(0)?;
+    let wanted = call.ints(1)?.into_iter().map(|size| usize::try_from(size).ok()).collect::<Option<Vec<_>>>()?;
+    let wanted = host::broadcast_shape(shape, &wanted).ok().filter(|shape| call.fits(shape) && !shape.is_empty())?;
+    one(Wgpu::float_expand(super::of_rank(x, shape, wanted.len()), Shape::from(wanted.clone())), &wanted)
+}
+
+pub fn transpose(node: &NodeSpec<'_>) -> Option<Run> {
+    let perm = node.attributes.ints("perm").ok()?;
+    Some(Box::new(move |call| permute(call, perm.as_deref())))
+}
+
+fn permute(call: &Call<'_>, perm: Option<&[i64]>) -> Option<Vec<GpuTensor>> {
     let (x, shape) = call.floats(0)?;
     if shape.is_empty() {
         return one(x, shape);
@@ -105,11 +88,21 @@ fn transpose(call: &Call<'_>, perm: Option<&[i64]>) -> Option<Vec<GpuTensor>> {
     one(Wgpu::float_permute(x, &axes), &wanted)
 }
 
-fn concat(call: &Call<'_>, axis: i64) -> Option<Vec<GpuTensor>> {
+pub fn concat(node: &NodeSpec<'_>) -> Option<Run> {
+    let axis = node.attributes.int("axis", 0).ok()?;
+    Some(Box::new(move |call| concat_along(call, axis)))
+}
+
+fn concat_along(call: &Call<'_>, axis: i64) -> Option<Vec<GpuTensor>> {
     let mut shape = call.value(0)?.shape().to_vec();
     let axis = axis_of(axis, shape.len()).ok()?;
     let (mut parts, mut total) = (Vec::new(), 0usize);
     for place in 0..call.inputs.len() {
+        let own = call.value(place)?.shape();
+        // An empty part adds nothing, as the cache of a decoder before its first token.
+        if own.len() == shape.len() && own[axis] == 0 {
+            continue;
+        }
         let (part, own) = call.floats(place)?;
         if own.len() != shape.len() || (0..own.len()).any(|at| at != axis && own[at] != shape[at]) {
             return None;
@@ -121,8 +114,13 @@ fn concat(call: &Call<'_>, axis: i64) -> Option<Vec<GpuTensor>> {
     call.fits(&shape).then(|| one(Wgpu::float_cat(parts, axis), &shape))?
 }
 
-/// Steps of 1 only.
-fn slice(call: &Call<'_>) -> Option<Vec<GpuTensor>> {
+/// With steps of 1 alone.
+pub fn slice(node: &NodeSpec<'_>) -> Option<Run> {
+    // Before opset 10 the bounds were attributes.
+    (node.opset >= 10).then(|| -> Run { Box::new(slice_by_inputs) })
+}
+
+fn slice_by_inputs(call: &Call<'_>) -> Option<Vec<GpuTensor>> {
     let (x, shape) = call.floats(0)?;
     let (starts, ends) = (call.ints(1)?, call.ints(2)?);
     let axes = if call.value(3).is_some() { call.ints(3)? } else { (0..starts.len() as i64).collect() };
@@ -144,8 +142,13 @@ fn slice(call: &Call<'_>) -> Option<Vec<GpuTensor>> {
     call.fits(&wanted).then(|| one(Wgpu::float_slice(x, &slices), &wanted))?
 }
 
-fn gather(call: &Call<'_>, axis: i64) -> Option<Vec<GpuTensor>> {
-    // A table in the CPU's memory is looked up there: that is a copy, and it need not go to the GPU.
+pub fn gather(node: &NodeSpec<'_>) -> Option<Run> {
+    let axis = node.attributes.int("axis", 0).ok()?;
+    Some(Box::new(move |call| gather_along(call, axis)))
+}
+
+fn gather_along(call: &Call<'_>, axis: i64) -> Option<Vec<GpuTensor>> {
+    // A table in the CPU's memory is looked up there: the table need not go to the GPU for a copy of some rows.
     if matches!(call.value(0)?, super::Value::Host(..)) {
         return None;
     }
@@ -165,7 +168,14 @@ fn gather(call: &Call<'_>, axis: i64) -> Option<Vec<GpuTensor>> {
     one(Wgpu::float_select(x, axis, places), &wanted)
 }
 
-fn pad(call: &Call<'_>) -> Option<Vec<GpuTensor>> {
+/// With constant padding alone.
+pub fn pad(node: &NodeSpec<'_>) -> Option<Run> {
+    let constant = node.attributes.string("mode", "constant").ok()? == "constant";
+    // Before opset 11 the widths were attributes.
+    (constant && node.opset >= 11).then(|| -> Run { Box::new(pad_by_inputs) })
+}
+
+fn pad_by_inputs(call: &Call<'_>) -> Option<Vec<GpuTensor>> {
     let (x, shape) = call.floats(0)?;
     let pads = call.ints(1)?.into_iter().map(|pad| usize::try_from(pad).ok()).collect::<Option<Vec<_>>>()?;
     let value = if call.value(2).is_some() { call.scalar(2)? } else { 0.0 };

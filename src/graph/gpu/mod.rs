@@ -3,10 +3,15 @@
 //! The operators of `ops` are the authority: what is not sure here (a type, a shape that does not fit, a way of
 //! rounding that Burn does not have) is left to them, who run it on the CPU or say what is wrong with it.
 
+mod conv;
 mod elementwise;
-mod layers;
 mod layout;
-mod packed;
+mod matmul;
+mod matmul_nbits;
+mod norm;
+mod pool;
+mod reduce;
+mod resize;
 
 use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
 use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
@@ -14,7 +19,7 @@ use burn::backend::{BackendTypes, DispatchDevice, TensorMetadata, Wgpu};
 use burn::tensor::{DType, Shape, TensorData};
 
 use super::host::{self, HostTensor};
-use super::ops::{NodeSpec, OWN_DOMAIN};
+use super::ops::NodeSpec;
 use super::options::Limits;
 use super::value::Value;
 use crate::device::Device;
@@ -80,8 +85,19 @@ fn at_least_one(shape: &[usize]) -> Vec<usize> {
     if shape.is_empty() { vec![1] } else { shape.to_vec() }
 }
 
-/// What runs an operator; none where it is left to the CPU.
-type Run = Box<dyn Fn(&Call<'_>) -> Option<Vec<GpuTensor>> + Send + Sync>;
+/// What the rows of the operators' tables name as their GPU kernels.
+pub mod kernels {
+    pub use burn::backend::Wgpu;
+    pub use burn::backend::ops::{ActivationOps, FloatTensorOps};
+
+    pub use super::{conv, elementwise, layout, matmul, matmul_nbits, norm, pool, reduce, resize};
+}
+
+/// Runs an operator on the GPU; gives `None` where these inputs are left to the CPU.
+pub type Run = Box<dyn Fn(&Call<'_>) -> Option<Vec<GpuTensor>> + Send + Sync>;
+
+/// Reads a node's attributes and makes its kernel; gives `None` where the node is left to the CPU.
+pub type Prepare = fn(&NodeSpec<'_>) -> Option<Run>;
 
 /// Runs an operator on the GPU.
 pub struct GpuKernel {
@@ -93,30 +109,22 @@ impl GpuKernel {
     /// How `node` is run on `device`; none where it is not.
     pub fn prepare(node: &NodeSpec<'_>, device: &Device) -> Option<Self> {
         let DispatchDevice::Cube(gpu) = device.gpu()?.as_dispatch() else { return None };
-        if !node.domain.is_empty() && node.domain != OWN_DOMAIN && node.domain != super::ops::MICROSOFT {
-            return None;
-        }
         if node.dtype(0).is_some_and(|dtype| host::is_float(dtype) && dtype != DType::F32) {
             return None;
         }
-        let families = [elementwise::prepare, layout::prepare, layers::prepare, packed::prepare];
-        let run = families.into_iter().find_map(|prepare| prepare(node))?;
+        let run = (node.op.gpu?)(node)?;
         Some(Self { device: gpu.clone(), run })
     }
 
     /// The outputs; none where these inputs are left to the CPU.
     pub fn run(&self, inputs: &[Option<Value>], limits: &Limits) -> Result<Option<Vec<Value>>> {
-        // A GPU has no buffers without bytes.
-        if inputs.iter().flatten().any(|value| value.shape().contains(&0)) {
-            return Ok(None);
-        }
         let call = Call { inputs, device: &self.device, limits };
         Ok((self.run)(&call).map(|outputs| outputs.into_iter().map(Value::from).collect()))
     }
 }
 
-/// What an operator is run on.
-struct Call<'a> {
+/// The inputs of one run of an operator.
+pub struct Call<'a> {
     inputs: &'a [Option<Value>],
     device: &'a GpuDevice,
     limits: &'a Limits,
@@ -127,9 +135,9 @@ impl Call<'_> {
         self.inputs.get(place)?.as_ref()
     }
 
-    /// The input at `place` on the GPU, if it has 32-bit floats.
+    /// The input at `place` on the GPU, if it has 32-bit floats, and some of them: a GPU has no empty buffers.
     fn floats(&self, place: usize) -> Option<(Floats, &[usize])> {
-        let value = self.value(place)?;
+        let value = self.value(place).filter(|value| !value.shape().contains(&0))?;
         let tensor = match value {
             Value::Gpu(tensor) => (**tensor).clone(),
             Value::Host(tensor, _) if tensor.dtype() != DType::F32 => return None,

@@ -1,9 +1,10 @@
-//! Attention.
+//! Attention, RotaryEmbedding and LinearAttention.
 
 use burn::tensor::DType;
 
-use super::{Accepts, Gives, NodeSpec, OWN_DOMAIN, Op, Prepared, SAME, one, wrong};
+use super::{Accepts, Gives, NodeSpec, Op, Prepared, SAME, on_gpu, one, wrong};
 use crate::error::Result;
+use crate::graph::cost::CostRule;
 use crate::graph::host::{self, HostTensor};
 use heads::{Heads, Mask, attend};
 
@@ -12,14 +13,15 @@ mod linear;
 mod rotary;
 mod standard;
 
-pub const OPS: &[Op] = &[
-    Op::of(OWN_DOMAIN, "Attention", Accepts::Singles, SAME, own),
+pub static OPS: &[Op] = &[
+    Op::own("Attention", Accepts::Singles, SAME, own).costs(CostRule::Attention).gpu(on_gpu!(matmul::attention)),
     Op::new(
         "Attention",
         Accepts::Singles,
         &[Gives::As(0), Gives::As(0), Gives::As(2), Gives::As(0)],
         standard::attention,
-    ),
+    )
+    .costs(CostRule::Attention),
     Op::new("RotaryEmbedding", Accepts::Singles, SAME, rotary::rotary),
     Op::new("LinearAttention", Accepts::Singles, SAME, linear::attention),
 ];
@@ -48,6 +50,6 @@ fn own(node: &NodeSpec<'_>) -> Prepared {
 fn four(tensor: HostTensor) -> Result<HostTensor> {
     match host::shape(&tensor).len() {
         4 => Ok(host::cast(tensor, DType::F32)),
-        rank => wrong(format!("a tensor has {rank} dimensions, not 4")),
+        rank => wrong(format!("an operand has {rank} dimensions, expected 4")),
     }
 }

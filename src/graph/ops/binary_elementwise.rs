@@ -1,22 +1,26 @@
-//! Functions of two numbers: arithmetic and comparisons.
+//! Binary elementwise operators: arithmetic and comparisons.
 
 use burn::tensor::DType;
 
-use super::{Accepts, BOOLS, Inputs, NodeSpec, Op, Prepared, SAME, one, wrong};
+use super::{Accepts, BOOLS, Inputs, NodeSpec, Op, Prepared, SAME, on_gpu, one, wrong};
 use crate::error::Result;
 use crate::graph::host::{self, HostTensor};
 use crate::graph::ops::support::broadcast::{map_floats, zip, zip_floats, zip_lanes};
 
-pub const OPS: &[Op] = &[
-    Op::new("Add", Accepts::Numbers, SAME, |_| arithmetic(|a, b| a + b, |a, b| a + b, i64::wrapping_add)),
+pub static OPS: &[Op] = &[
+    Op::new("Add", Accepts::Numbers, SAME, |_| arithmetic(|a, b| a + b, |a, b| a + b, i64::wrapping_add))
+        .gpu(on_gpu!(|_| elementwise::binary(Wgpu::float_add, |x, y| Wgpu::float_add_scalar(x, y.into())))),
     Op::new("BitShift", Accepts::Integers, SAME, bit_shift),
     Op::new("Div", Accepts::Numbers, SAME, |_| {
         division(|a, b| a / b, |a, b| a / b, i64::wrapping_div, |a, b| (a as u64 / b as u64) as i64)
-    }),
+    })
+    .gpu(on_gpu!(|_| elementwise::binary(Wgpu::float_div, |x, y| Wgpu::float_div_scalar(x, y.into())))),
     Op::new("Equal", Accepts::Any, BOOLS, |_| comparison(|a, b| a == b, |a, b| a == b)),
-    Op::new("Greater", Accepts::Numbers, BOOLS, |_| comparison(|a, b| a > b, |a, b| a > b)),
+    Op::new("Greater", Accepts::Numbers, BOOLS, |_| comparison(|a, b| a > b, |a, b| a > b))
+        .gpu(on_gpu!(|_| elementwise::compare(Wgpu::float_greater))),
     Op::new("GreaterOrEqual", Accepts::Numbers, BOOLS, |_| comparison(|a, b| a >= b, |a, b| a >= b)),
-    Op::new("Less", Accepts::Numbers, BOOLS, |_| comparison(|a, b| a < b, |a, b| a < b)),
+    Op::new("Less", Accepts::Numbers, BOOLS, |_| comparison(|a, b| a < b, |a, b| a < b))
+        .gpu(on_gpu!(|_| elementwise::compare(Wgpu::float_lower))),
     Op::new("LessOrEqual", Accepts::Numbers, BOOLS, |_| comparison(|a, b| a <= b, |a, b| a <= b)),
     Op::new("Max", Accepts::Numbers, SAME, |_| {
         joined(
@@ -36,8 +40,10 @@ pub const OPS: &[Op] = &[
         )
     }),
     Op::new("Mod", Accepts::Numbers, SAME, modulo),
-    Op::new("Mul", Accepts::Numbers, SAME, |_| arithmetic(|a, b| a * b, |a, b| a * b, i64::wrapping_mul)),
-    Op::new("Pow", Accepts::Numbers, SAME, |_| Ok(Box::new(power))),
+    Op::new("Mul", Accepts::Numbers, SAME, |_| arithmetic(|a, b| a * b, |a, b| a * b, i64::wrapping_mul))
+        .gpu(on_gpu!(|_| elementwise::binary(Wgpu::float_mul, |x, y| Wgpu::float_mul_scalar(x, y.into())))),
+    Op::new("Pow", Accepts::Numbers, SAME, |_| Ok(Box::new(power)))
+        .gpu(on_gpu!(|_| Some(Box::new(elementwise::square)))),
     Op::new("PRelu", Accepts::Numbers, SAME, |_| {
         arithmetic(
             |x, slope| if x < 0.0 { slope * x } else { x },
@@ -45,11 +51,12 @@ pub const OPS: &[Op] = &[
             |x, slope| if x < 0 { slope.wrapping_mul(x) } else { x },
         )
     }),
-    Op::new("Sub", Accepts::Numbers, SAME, |_| arithmetic(|a, b| a - b, |a, b| a - b, i64::wrapping_sub)),
+    Op::new("Sub", Accepts::Numbers, SAME, |_| arithmetic(|a, b| a - b, |a, b| a - b, i64::wrapping_sub))
+        .gpu(on_gpu!(|_| elementwise::binary(Wgpu::float_sub, |x, y| Wgpu::float_sub_scalar(x, y.into())))),
     Op::new("Sum", Accepts::Floats, SAME, |_| sum()),
 ];
 
-/// `singles` for 32-bit floats, fast; the others for the rest.
+/// `singles` for 32-bit floats; the others for the other types.
 fn arithmetic(
     singles: impl Fn(f32, f32) -> f32 + Copy + Send + Sync + 'static,
     floats: fn(f64, f64) -> f64,
@@ -64,7 +71,7 @@ fn arithmetic(
     }))
 }
 
-/// As [`arithmetic`], but that no integer is divided by nought. `unsigned` is for 64-bit integers without a sign.
+/// As [`arithmetic`], but refuses integer division by zero. `unsigned` is for unsigned 64-bit integers.
 fn division(
     singles: impl Fn(f32, f32) -> f32 + Copy + Send + Sync + 'static,
     floats: fn(f64, f64) -> f64,
@@ -77,7 +84,7 @@ fn division(
             return one(zip_floats(a, b, singles)?);
         }
         if !host::is_float(a.dtype()) && host::to_i64s(&b).contains(&0) {
-            return wrong("an integer is divided by nought");
+            return wrong("integer division by zero");
         }
         one(zip_lanes(&a, &b, floats, if a.dtype() == DType::U64 { unsigned } else { integers })?)
     }))
@@ -101,12 +108,12 @@ fn bit_shift(node: &NodeSpec<'_>) -> Prepared {
     let shift: fn(i64, i64) -> i64 = match node.attributes.string("direction", "")? {
         "LEFT" => |a, b| u32::try_from(b).map_or(0, |b| (a as u64).checked_shl(b).unwrap_or(0) as i64),
         "RIGHT" => |a, b| u32::try_from(b).map_or(0, |b| (a as u64).checked_shr(b).unwrap_or(0) as i64),
-        other => return Err(format!("its direction '{other}' is not known")),
+        other => return Err(format!("the attribute direction is \'{other}\', which is not supported")),
     };
     arithmetic(|a, _| a, |a, _| a, shift)
 }
 
-/// Any number of operands, one after another. `unsigned` is for 64-bit integers without a sign.
+/// Any number of operands, joined in order. `unsigned` is for unsigned 64-bit integers.
 fn joined(
     singles: impl Fn(f32, f32) -> f32 + Copy + Send + Sync + 'static,
     floats: fn(f64, f64) -> f64,
@@ -161,7 +168,7 @@ fn power(inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {
     }
     let exponent = host::cast(exponent, DType::F32);
     match host::slice::<f32>(&exponent) {
-        // The powers that models are made of, which need no logarithm.
+        // The common powers, which need no logarithm.
         [2.0] if host::shape(&base) == shape => one(map_floats(base, |x| x * x)),
         [3.0] if host::shape(&base) == shape => one(map_floats(base, |x| x * x * x)),
         [0.5] if host::shape(&base) == shape => one(map_floats(base, f32::sqrt)),
@@ -169,7 +176,7 @@ fn power(inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {
     }
 }
 
-/// By squaring. A fraction is cut off.
+/// By squaring. Fractions are truncated.
 fn integer_power(mut base: i64, mut exponent: i64) -> i64 {
     if exponent < 0 {
         return match base {
@@ -212,10 +219,10 @@ fn doubles(tensor: &HostTensor) -> HostTensor {
     host::tensor(host::shape(tensor), host::to_f64s(tensor))
 }
 
-/// The two operands, in the order of their indices.
+/// The two operands, contiguous.
 ///
 /// # Errors
-/// Invalid input: they have different types, or what comes of them would be too large.
+/// Invalid input: their types differ, or the result would be too large.
 pub fn pair(inputs: &mut Inputs<'_>) -> Result<(HostTensor, HostTensor)> {
     let (a, b) = (inputs.contiguous(0)?, inputs.contiguous(1)?);
     checked(inputs, a, b)
@@ -223,7 +230,7 @@ pub fn pair(inputs: &mut Inputs<'_>) -> Result<(HostTensor, HostTensor)> {
 
 fn checked(inputs: &Inputs<'_>, a: HostTensor, b: HostTensor) -> Result<(HostTensor, HostTensor)> {
     if a.dtype() != b.dtype() {
-        return wrong(format!("the operands have the types {:?} and {:?}", a.dtype(), b.dtype()));
+        return wrong(format!("the operands have different types: {:?} and {:?}", a.dtype(), b.dtype()));
     }
     inputs.count(&host::broadcast_shape(host::shape(&a), host::shape(&b))?)?;
     Ok((a, b))

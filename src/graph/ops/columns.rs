@@ -5,10 +5,13 @@ use burn::tensor::DType;
 use super::{Accepts, NodeSpec, Op, Prepared, SAME, one, size, wrong};
 use crate::error::{Error, Result};
 use crate::graph::attributes::Refusal;
+use crate::graph::cost::CostRule;
 use crate::graph::host;
 
-pub const OPS: &[Op] =
-    &[Op::new("Col2Im", Accepts::Floats, SAME, col2im), Op::new("DeformConv", Accepts::Singles, SAME, deform_conv)];
+pub static OPS: &[Op] = &[
+    Op::new("Col2Im", Accepts::Floats, SAME, col2im),
+    Op::new("DeformConv", Accepts::Singles, SAME, deform_conv).costs(CostRule::Conv { weights: 1 }),
+];
 
 /// How windows lie along each dimension.
 struct Grid {
@@ -30,7 +33,7 @@ impl Grid {
     fn new(node: &NodeSpec<'_>) -> Result<Self, Refusal> {
         let ints = |name: &str, least: i64| match node.attributes.ints(name)? {
             Some(values) if values.iter().any(|value| !(least..1 << 31).contains(value)) => {
-                Err(format!("its {name} are {values:?}"))
+                Err(format!("the attribute {name} is {values:?}, which is out of range"))
             }
             values => Ok(values),
         };
@@ -118,7 +121,10 @@ fn deform_conv(node: &NodeSpec<'_>) -> Prepared {
     let grid = Grid::new(node)?;
     let groups = |name: &str| -> Result<usize, Refusal> {
         let value = node.attributes.int(name, 1)?;
-        usize::try_from(value).ok().filter(|value| *value > 0).ok_or_else(|| format!("its {name} is {value}"))
+        usize::try_from(value)
+            .ok()
+            .filter(|value| *value > 0)
+            .ok_or_else(|| format!("the attribute {name} is {value}, which is out of range"))
     };
     let (group, offset_group) = (groups("group")?, groups("offset_group")?);
     let kernel_shape = node.attributes.ints("kernel_shape")?;

@@ -1,16 +1,17 @@
-//! onnxruntime's own operators.
+//! Contrib operators: onnxruntime's own.
 //!
 //! # Source
 //! onnxruntime's `docs/ContribOperators.md`.
 
 use burn::tensor::DType;
 
-use super::{Accepts, Gives, Inputs, MICROSOFT, NodeSpec, Op, Prepared, SAME, one, wrong};
+use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, SAME, on_gpu, one, wrong};
 use crate::error::Result;
+use crate::graph::cost::CostRule;
 use crate::graph::host::{self, HostTensor};
 use crate::graph::ops::support::broadcast::map_floats;
-use crate::kernels::activation::{Activation, fast_gelu};
-use crate::kernels::gelu::gelu;
+use crate::kernels::activation::Activation;
+use crate::kernels::gelu::{gelu, gelu_tanh};
 
 mod attention;
 mod embed;
@@ -24,27 +25,29 @@ const fn op(
     gives: &'static [Gives],
     prepare: fn(&NodeSpec<'_>) -> Prepared,
 ) -> Op {
-    Op::of(MICROSOFT, name, accepts, gives, prepare)
+    Op::contrib(name, accepts, gives, prepare)
 }
 
 const FLOAT: &[Gives] = &[Gives::Is(DType::F32)];
 
-pub const OPS: &[Op] = &[
-    op("Attention", Accepts::Singles, SAME, attention::packed),
+pub static OPS: &[Op] = &[
+    op("Attention", Accepts::Singles, SAME, attention::packed).costs(CostRule::PackedAttention),
     op("BiasGelu", Accepts::Singles, SAME, |_| biased(gelu)),
-    op("DynamicQuantizeMatMul", Accepts::Singles, FLOAT, product::dynamic_quantize_matmul),
+    op("DynamicQuantizeMatMul", Accepts::Singles, FLOAT, product::dynamic_quantize_matmul).costs(CostRule::MatMul),
     op(
         "EmbedLayerNormalization",
         Accepts::Integers,
         &[Gives::As(2), Gives::Is(DType::I32), Gives::As(2)],
         embed::embed,
     ),
-    op("FastGelu", Accepts::Singles, SAME, |_| biased(fast_gelu)),
-    op("FusedMatMul", Accepts::Singles, SAME, product::fused_matmul),
+    op("FastGelu", Accepts::Singles, SAME, |_| biased(gelu_tanh)),
+    op("FusedMatMul", Accepts::Singles, SAME, product::fused_matmul).costs(CostRule::MatMul),
     op("Gelu", Accepts::Singles, SAME, |_| biased(gelu)),
-    op("MatMulIntegerToFloat", Accepts::Integers, FLOAT, product::matmul_integer_to_float),
-    op("MatMulNBits", Accepts::Singles, SAME, matmul_nbits::matmul),
-    op("MultiHeadAttention", Accepts::Singles, SAME, attention::heads),
+    op("MatMulIntegerToFloat", Accepts::Integers, FLOAT, product::matmul_integer_to_float).costs(CostRule::MatMul),
+    op("MatMulNBits", Accepts::Singles, SAME, matmul_nbits::matmul)
+        .costs(CostRule::MatMul)
+        .gpu(on_gpu!(matmul_nbits::matmul)),
+    op("MultiHeadAttention", Accepts::Singles, SAME, attention::heads).costs(CostRule::Attention),
     op("QLinearAdd", Accepts::Integers, SAME, |_| linear::pair(|a, b| a + b)),
     op("QLinearConcat", Accepts::Any, &[Gives::As(1)], linear::concat),
     op("QLinearGlobalAveragePool", Accepts::Integers, SAME, linear::global_average_pool),
@@ -68,7 +71,7 @@ pub const OPS: &[Op] = &[
     op("SimplifiedLayerNormalization", Accepts::Singles, SAME, super::norm::root_mean_square),
 ];
 
-/// `f` of what is left when a bias, which may be missing, was added.
+/// `f` of the sum of the input and an optional bias.
 fn biased(f: impl Fn(f32) -> f32 + Send + Sync + 'static) -> Prepared {
     Ok(Box::new(move |inputs| {
         let x = inputs.take(0)?;
@@ -82,14 +85,14 @@ fn biased(f: impl Fn(f32) -> f32 + Send + Sync + 'static) -> Prepared {
     }))
 }
 
-/// `x` with a number added to each in its last dimension.
+/// `x` with `bias` added along the last dimension.
 ///
 /// # Errors
-/// Invalid input: there is not one for each.
+/// Invalid input: the bias does not have its length.
 fn add_bias(x: HostTensor, bias: &[f32]) -> Result<HostTensor> {
     let shape = host::shape(&x).to_vec();
     if shape.last() != Some(&bias.len()) {
-        return wrong(format!("a bias of {} numbers does not fit the shape {shape:?}", bias.len()));
+        return wrong(format!("a bias of the length {} does not fit the shape {shape:?}", bias.len()));
     }
     let mut numbers = host::to_f32s(x);
     for row in numbers.chunks_exact_mut(bias.len().max(1)) {
@@ -98,7 +101,7 @@ fn add_bias(x: HostTensor, bias: &[f32]) -> Result<HostTensor> {
     Ok(host::tensor(&shape, numbers))
 }
 
-/// The input at `place` as 32-bit floats, which may be left out.
+/// The optional input at `place`, as 32-bit floats.
 fn optional_floats(inputs: &mut Inputs<'_>, place: usize) -> Option<Vec<f32>> {
     inputs.optional(place).map(host::to_f32s)
 }

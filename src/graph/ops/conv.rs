@@ -1,27 +1,30 @@
-//! Convolutions.
+//! Convolutions: Conv, FusedConv, ConvInteger and CausalConvWithState.
 
 use burn::tensor::DType;
 
-use super::matmul::activation;
-use super::{Accepts, Gives, Inputs, NodeSpec, OWN_DOMAIN, Op, Prepared, SAME, one, wrong};
+use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, SAME, on_gpu, one, wrong};
 use crate::error::Result;
 use crate::graph::attributes::Refusal;
+use crate::graph::cost::CostRule;
 use crate::graph::host::{self, HostTensor};
 use crate::kernels::activation::Activation;
 use crate::kernels::conv::{Axis, Conv, three};
 
 mod transpose;
 
-pub const OPS: &[Op] = &[
-    Op::new("Conv", Accepts::Singles, SAME, conv),
-    Op::of(OWN_DOMAIN, "Conv", Accepts::Singles, SAME, conv),
-    Op::of(super::MICROSOFT, "FusedConv", Accepts::Singles, SAME, fused_conv),
-    Op::new("ConvTranspose", Accepts::Singles, SAME, transpose::conv_transpose),
-    Op::new("CausalConvWithState", Accepts::Singles, SAME, causal_conv),
-    Op::new("ConvInteger", Accepts::Integers, &[Gives::Is(DType::I32)], conv_integer),
+pub static OPS: &[Op] = &[
+    Op::new("Conv", Accepts::Singles, SAME, conv).costs(CostRule::Conv { weights: 1 }).gpu(on_gpu!(conv::conv)),
+    Op::own("Conv", Accepts::Singles, SAME, conv).costs(CostRule::Conv { weights: 1 }).gpu(on_gpu!(conv::conv)),
+    Op::contrib("FusedConv", Accepts::Singles, SAME, fused_conv).costs(CostRule::Conv { weights: 1 }),
+    Op::new("ConvTranspose", Accepts::Singles, SAME, transpose::conv_transpose)
+        .costs(CostRule::ConvTranspose)
+        .gpu(on_gpu!(conv::conv_transpose)),
+    Op::new("CausalConvWithState", Accepts::Singles, SAME, causal_conv).costs(CostRule::Conv { weights: 1 }),
+    Op::new("ConvInteger", Accepts::Integers, &[Gives::Is(DType::I32)], conv_integer)
+        .costs(CostRule::Conv { weights: 1 }),
 ];
 
-/// What a convolution's attributes say.
+/// The attributes of a convolution.
 pub struct Window {
     kernel: Option<Vec<usize>>,
     strides: Vec<usize>,
@@ -32,41 +35,41 @@ pub struct Window {
     pub groups: usize,
 }
 
-/// How the padding is found.
+/// The attribute auto_pad.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Auto {
-    /// It is said.
+    /// Explicit padding.
     Not,
-    /// As many outputs as inputs, by the stride; what is odd goes to the end.
+    /// Padding for ⌈input / stride⌉ outputs; the odd element is at the end.
     SameUpper,
-    /// The same, but what is odd goes to the beginning.
+    /// The same, with the odd element at the beginning.
     SameLower,
-    /// There is none.
+    /// No padding.
     Valid,
 }
 
 impl Window {
-    /// That of an operator without the attributes.
+    /// The attributes' defaults.
     const PLAIN: Self =
         Self { kernel: None, strides: Vec::new(), dilations: Vec::new(), pads: Vec::new(), auto: Auto::Not, groups: 1 };
 
     /// Reads the attributes.
     ///
     /// # Errors
-    /// They are none of a convolution.
+    /// One is invalid.
     pub fn new(node: &NodeSpec<'_>) -> Result<Self, Refusal> {
         Self::new_with_weights(node, 1)
     }
 
-    /// The same for an operator whose weights are its input at `place`.
+    /// Reads the attributes of an operator whose weights are its input at `place`.
     ///
     /// # Errors
-    /// They are none of a convolution.
+    /// One is invalid.
     pub fn new_with_weights(node: &NodeSpec<'_>, place: usize) -> Result<Self, Refusal> {
         let sizes = |name: &str, least: i64| -> Result<Option<Vec<usize>>, Refusal> {
             let Some(values) = node.attributes.ints(name)? else { return Ok(None) };
             if values.len() > 6 || values.iter().any(|value| *value < least) {
-                return Err(format!("its attribute {name} is {values:?}"));
+                return Err(format!("the attribute {name} is {values:?}, which is out of range"));
             }
             let sizes = values.iter().map(|value| usize::try_from(*value).map_err(|error| error.to_string()));
             sizes.collect::<Result<_, _>>().map(Some)
@@ -76,7 +79,7 @@ impl Window {
             "SAME_UPPER" => Auto::SameUpper,
             "SAME_LOWER" => Auto::SameLower,
             "VALID" => Auto::Valid,
-            other => return Err(format!("its auto_pad is {other}")),
+            other => return Err(format!("the attribute auto_pad is {other}, which is not supported")),
         };
         let groups = node.attributes.int("group", 1)?;
         let window = Self {
@@ -88,11 +91,11 @@ impl Window {
             groups: usize::try_from(groups)
                 .ok()
                 .filter(|groups| *groups > 0)
-                .ok_or(format!("it has {groups} groups"))?,
+                .ok_or(format!("the attribute group is {groups}, expected a positive number"))?,
         };
         let rank = node.constant(place).map(|weights| host::shape(weights).len().saturating_sub(2));
         match rank.or(window.kernel.as_ref().map(Vec::len)) {
-            Some(rank @ (0 | 4..)) => Err(format!("it is known for 1 to 3 spatial dimensions, not for {rank}")),
+            Some(rank @ (0 | 4..)) => Err(format!("{rank} spatial dimensions are not supported, expected 1 to 3")),
             _ => Ok(window),
         }
     }
@@ -125,7 +128,9 @@ impl Window {
             Some(Axis { input, kernel, stride, dilation, before, output })
         };
         (0..input.len()).map(axis).collect::<Option<Vec<_>>>().ok_or_else(|| {
-            crate::error::Error::invalid_input(format!("a kernel of {kernel:?} does not fit an input of {input:?}"))
+            crate::error::Error::invalid_input(format!(
+                "a kernel of the size {kernel:?} does not fit an input of the size {input:?}"
+            ))
         })
     }
 
@@ -137,7 +142,9 @@ impl Window {
             || self.kernel.as_ref().is_some_and(|sizes| sizes != kernel)
             || !(fits(&self.strides, rank) && fits(&self.dilations, rank) && fits(&self.pads, 2 * rank))
         {
-            return wrong(format!("its attributes do not fit a kernel of {kernel:?} and {rank} spatial dimensions"));
+            return wrong(format!(
+                "the attributes do not fit a kernel of the size {kernel:?} and {rank} spatial dimensions"
+            ));
         }
         Ok(())
     }
@@ -154,10 +161,10 @@ impl Window {
 }
 
 fn conv(node: &NodeSpec<'_>) -> Prepared {
-    run_conv(Window::new(node)?, activation(node)?)
+    run_conv(Window::new(node)?, node.attributes.activation()?)
 }
 
-/// onnxruntime's, of which the activation has other names.
+/// onnxruntime's FusedConv.
 fn fused_conv(node: &NodeSpec<'_>) -> Prepared {
     let parameters = node.attributes.floats("activation_params")?.unwrap_or_default();
     let parameter = |at: usize, default: f32| parameters.get(at).copied().unwrap_or(default);
@@ -168,10 +175,10 @@ fn fused_conv(node: &NodeSpec<'_>) -> Prepared {
         "Tanh" => Some(Activation::Tanh),
         "Clip" => Some(Activation::Clip(parameter(0, f32::NEG_INFINITY), parameter(1, f32::INFINITY))),
         "HardSigmoid" => Some(Activation::HardSigmoid(parameter(0, 0.2), parameter(1, 0.5))),
-        other => return Err(format!("the activation {other} is not known")),
+        other => return Err(format!("the activation '{other}' is not supported")),
     };
     if node.has(3) {
-        return Err("what it adds besides the bias is not known".to_string());
+        return Err("the input Z is not supported".to_string());
     }
     run_conv(Window::new(node)?, activation)
 }
@@ -201,11 +208,13 @@ pub fn floats(
 ) -> Result<HostTensor> {
     let (shape_x, shape_w) = (host::shape(x), host::shape(weights));
     let ([images, all_channels, input @ ..], [all_features, channels, kernel @ ..]) = (shape_x, shape_w) else {
-        return wrong(format!("tensors of the shapes {shape_x:?} and {shape_w:?} cannot be convolved"));
+        return wrong(format!("the shapes {shape_x:?} and {shape_w:?} cannot be convolved"));
     };
     let groups = window.groups;
     if groups == 0 || channels.checked_mul(groups) != Some(*all_channels) || all_features % groups != 0 {
-        return wrong(format!("{groups} groups of {shape_w:?} cannot be convolved with {shape_x:?}"));
+        return wrong(format!(
+            "weights of the shape {shape_w:?} in {groups} groups do not fit an input of the shape {shape_x:?}"
+        ));
     }
     check_bias(bias, *all_features)?;
     let axes = window.axes(input, kernel)?;
@@ -220,25 +229,25 @@ pub fn floats(
     Ok(host::tensor(&shape, out))
 }
 
-/// Whether there is a number for each of `count` channels.
+/// Checks that a bias has one number for each of `count` channels.
 ///
 /// # Errors
-/// Invalid input: there is not.
+/// Invalid input: it has not.
 pub fn check_bias(bias: Option<&HostTensor>, count: usize) -> Result<()> {
     match bias {
         Some(bias) if host::shape(bias) != [count] => {
-            wrong(format!("the bias has the shape {:?}, not [{count}]", host::shape(bias)))
+            wrong(format!("the bias has the shape {:?}, expected [{count}]", host::shape(bias)))
         }
         _ => Ok(()),
     }
 }
 
-/// A convolution of each channel by itself with what came before, which the next call gets.
+/// A causal depthwise convolution, whose state is the end of its input.
 fn causal_conv(node: &NodeSpec<'_>) -> Prepared {
     let activation = match node.attributes.string("activation", "none")? {
         "none" => None,
         "silu" | "swish" => Some(Activation::Swish(1.0)),
-        other => return Err(format!("the activation {other} is not known")),
+        other => return Err(format!("the activation '{other}' is not supported")),
     };
     Ok(Box::new(move |inputs| {
         let x = inputs.take(0)?;
@@ -248,13 +257,13 @@ fn causal_conv(node: &NodeSpec<'_>) -> Prepared {
         let (bias, past) = (single(2), single(3));
         let x = host::cast(x, DType::F32);
         let (&[images, count, _], &[_, _, kernel]) = (host::shape(&x), host::shape(&weights)) else {
-            return wrong("it takes tensors of 3 dimensions");
+            return wrong("the input and the weights must have 3 dimensions");
         };
         let before = [images, count, kernel.saturating_sub(1)];
         let zeros = inputs.count(&before)?;
         let past = past.unwrap_or_else(|| host::tensor(&before, vec![0.0f32; zeros]));
         if host::shape(&past) != before {
-            return wrong(format!("the state has the shape {:?}, not {before:?}", host::shape(&past)));
+            return wrong(format!("the state has the shape {:?}, expected {before:?}", host::shape(&past)));
         }
         let whole = super::concat(vec![past, x], 2)?;
         let window = Window { groups: count, ..Window::PLAIN };
@@ -264,7 +273,7 @@ fn causal_conv(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// Integers of 8 bits, less their zero points. Sums are exact up to 2²⁴.
+/// ConvInteger, by 32-bit floats: sums are exact up to 2²⁴.
 fn conv_integer(node: &NodeSpec<'_>) -> Prepared {
     let window = Window::new(node)?;
     Ok(Box::new(move |inputs| {

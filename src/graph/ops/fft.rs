@@ -1,4 +1,4 @@
-//! Fourier transforms and what goes with them.
+//! DFT, STFT and MelWeightMatrix.
 
 use std::f64::consts::TAU;
 
@@ -9,13 +9,13 @@ use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, SAME, axis_of, one, 
 use crate::error::{Error, Result};
 use crate::graph::host::{self, HostTensor};
 
-pub const OPS: &[Op] = &[
+pub static OPS: &[Op] = &[
     Op::new("DFT", Accepts::Floats, SAME, dft),
     Op::new("MelWeightMatrix", Accepts::Integers, &[Gives::Says("output_datatype", DType::F32)], mel),
     Op::new("STFT", Accepts::Floats, SAME, stft),
 ];
 
-/// More steps than a page would wait for.
+/// The most operations of a transform: more would take too long in a page.
 const MAX_STEPS: u64 = 1 << 34;
 
 /// The real and the imaginary part.
@@ -28,17 +28,17 @@ fn times(a: Complex, b: Complex) -> Complex {
 /// The Fourier transform of sequences of one length.
 ///
 /// # Source
-/// Cooley and Tukey 1965, "An algorithm for the machine calculation of complex Fourier series": a sequence is taken
-/// apart by the prime factors of its length.
+/// Cooley and Tukey 1965, "An algorithm for the machine calculation of complex Fourier series": a sequence is split
+/// by the prime factors of its length.
 struct Fourier {
-    /// The powers of the root of unity.
+    /// The powers of the root of unity (twiddle factors).
     roots: Vec<Complex>,
     /// The prime factors of the length.
     factors: Vec<usize>,
 }
 
 impl Fourier {
-    /// For `count` sequences of `length` numbers.
+    /// A transform for `count` sequences of the length `length`.
     ///
     /// # Errors
     /// Unsupported: they would take too long, as lengths with a large prime factor do.
@@ -58,21 +58,23 @@ impl Fourier {
             .iter()
             .try_fold(factors.iter().sum::<usize>() as u64, |steps, more| steps.checked_mul(*more as u64));
         if steps.is_none_or(|steps| steps > MAX_STEPS) {
-            return Err(Error::unsupported(format!("{count} Fourier transforms of {length} numbers take too long")));
+            return Err(Error::unsupported(format!(
+                "{count} Fourier transforms of the length {length} would take too long"
+            )));
         }
         let turn = if inverse { TAU } else { -TAU } / length as f64;
         let roots = (0..length).map(|at| (turn * at as f64).sin_cos()).map(|(sin, cos)| [cos, sin]).collect();
         Ok(Self { roots, factors })
     }
 
-    /// The transform of `x`, which has the length.
+    /// The transform of `x`, which has that length.
     fn run(&self, x: &[Complex]) -> Vec<Complex> {
         let mut out = x.to_vec();
         self.step(x, 1, &self.factors, &mut out, &mut Vec::new());
         out
     }
 
-    /// The transform of every `stride`th of `x` into `out`.
+    /// The transform of every `stride`th element of `x`, into `out`.
     fn step(&self, x: &[Complex], stride: usize, factors: &[usize], out: &mut [Complex], parts: &mut Vec<Complex>) {
         let Some((&factor, factors)) = factors.split_first() else {
             out[0] = x[0];
@@ -98,16 +100,16 @@ impl Fourier {
     }
 }
 
-/// How many parts the numbers of a tensor of this shape have: the last dimension.
+/// The last dimension: 1 for real numbers, 2 for complex ones.
 fn parts_of(shape: &[usize]) -> Result<usize> {
     match shape.last() {
         Some(&parts @ (1 | 2)) if shape.len() > 1 => Ok(parts),
-        _ => wrong(format!("the shape {shape:?} does not end with 1, for real numbers, or 2, for complex ones")),
+        _ => wrong(format!("the last dimension of the shape {shape:?} must be 1 (real) or 2 (complex)")),
     }
 }
 
 /// # Source
-/// The ONNX specification, operator DFT; the inverse of one side alone is real.
+/// The ONNX specification, operator DFT; the inverse of a one-sided spectrum is real.
 fn dft(node: &NodeSpec<'_>) -> Prepared {
     let inverse = node.attributes.flag("inverse", false)?;
     let onesided = node.attributes.flag("onesided", false)?;
@@ -120,13 +122,13 @@ fn dft(node: &NodeSpec<'_>) -> Prepared {
         let axis = inputs.optional_ints(2).and_then(|axis| axis.first().copied()).unwrap_or(fixed);
         let axis = axis_of(axis, shape.len())?;
         if axis == shape.len() - 1 {
-            return wrong("the last axis is not one to be transformed along");
+            return wrong("the axis is that of real and imaginary parts, which cannot be transformed along");
         }
         let real = inverse && onesided;
         let n = shape[axis];
         let length = match length.as_deref() {
             Some([length]) => size(*length)?,
-            Some(_) => return wrong("the length of a transform is not one number"),
+            Some(_) => return wrong("the length of the transform must be a scalar"),
             None if real => 2 * n.saturating_sub(1),
             None => n,
         };
@@ -140,7 +142,7 @@ fn dft(node: &NodeSpec<'_>) -> Prepared {
         }
         let mut out = vec![0.0; inputs.count(&shape)?];
         if length == 0 {
-            return wrong("a transform has the length 0");
+            return wrong("the length of the transform is 0");
         }
         inputs.count(&[length])?;
         let fourier = Fourier::new(length, inverse, outer * inner)?;
@@ -166,7 +168,7 @@ fn dft(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// The second half of the spectrum of real numbers from the first.
+/// The second half of the spectrum of a real signal, from the first.
 fn mirror(spectrum: &mut [Complex]) {
     let n = spectrum.len();
     spectrum[0][1] = 0.0;
@@ -186,18 +188,18 @@ fn stft(node: &NodeSpec<'_>) -> Prepared {
         let (batch, n, parts) = match *host::shape(&x) {
             [batch, n] => (batch, n, 1),
             [batch, n, parts @ (1 | 2)] => (batch, n, parts),
-            ref shape => return wrong(format!("the shape {shape:?} is none of signals")),
+            ref shape => return wrong(format!("the signal has the shape {shape:?}, expected [batch, length, 1 or 2]")),
         };
         let step = size(integer(inputs, 1)?)?;
         let window = inputs.optional(2).map(|window| host::to_f64s(&window));
         let length = match (inputs.optional_ints(3).as_deref(), &window) {
             (Some([length]), _) => size(*length)?,
-            (Some(_), _) => return wrong("the length of a frame is not one number"),
+            (Some(_), _) => return wrong("the frame length must be a scalar"),
             (None, Some(window)) => window.len(),
             (None, None) => n,
         };
         if step == 0 || length == 0 || length > n {
-            return wrong(format!("{n} numbers do not have frames of {length} in steps of {step}"));
+            return wrong(format!("a signal of the length {n} has no frames of {length} in steps of {step}"));
         }
         let frames = 1 + (n - length) / step;
         let bins = if onesided { length / 2 + 1 } else { length };
@@ -239,7 +241,7 @@ fn mel_matrix(inputs: &mut Inputs<'_>, dtype: DType) -> Result<HostTensor> {
         if (0.0..bins as f64).contains(&bin) {
             return Ok(bin as usize);
         }
-        wrong(format!("{hertz} hertz are beyond a spectrum of {bins} steps at {rate} hertz"))
+        wrong(format!("the frequency {hertz} Hz is outside a spectrum of {bins} bins at {rate} Hz"))
     };
     for band in 0..bands {
         let (left, centre, right) = (bin(band)?, bin(band + 1)?, bin(band + 2)?);

@@ -1,30 +1,30 @@
-//! Numbers by their places.
+//! Gather family: Gather, GatherElements, GatherND and Compress.
 
 use burn::backend::flex::Layout;
 use burn::tensor::Shape;
 
-use super::{Accepts, Inputs, NodeSpec, Op, Prepared, SAME, axis_of, one, wrong};
+use super::{Accepts, Inputs, NodeSpec, Op, Prepared, SAME, axis_of, on_gpu, one, wrong};
 use crate::error::{Error, Result};
 use crate::graph::host::{self, HostTensor, with_unit};
 
-pub const OPS: &[Op] = &[
-    Op::new("Gather", Accepts::Any, SAME, gather),
+pub static OPS: &[Op] = &[
+    Op::new("Gather", Accepts::Any, SAME, gather).gpu(on_gpu!(layout::gather)),
     Op::new("GatherElements", Accepts::Any, SAME, gather_elements),
     Op::new("GatherND", Accepts::Any, SAME, gather_nd),
     Op::new("Compress", Accepts::Any, SAME, compress),
 ];
 
-/// The place that an index, which counts from the end where it is negative, means among `dim`.
+/// The index in a dimension of the size `dim`, where a negative one counts from the end.
 ///
 /// # Errors
-/// Invalid input: it is none.
+/// Invalid input: it is out of range.
 pub fn place(index: i64, dim: usize) -> Result<usize> {
     let signed = dim as i64;
     let place = if index < 0 { index.wrapping_add(signed) } else { index };
     if (0..signed).contains(&place) {
         Ok(place as usize)
     } else {
-        Err(Error::invalid_input(format!("there is no place {index} among {dim}")))
+        Err(Error::invalid_input(format!("the index {index} is out of range for the size {dim}")))
     }
 }
 
@@ -37,7 +37,7 @@ fn gather(node: &NodeSpec<'_>) -> Prepared {
         let out = [&shape[..axis], host::shape(&indices), &shape[axis + 1..]].concat();
         let indices = host::to_i64s(&indices);
         if let [index] = *indices {
-            // One of them needs no copy.
+            // A single index needs no copy.
             let chosen = tensor.narrow(axis, place(index, shape[axis])?, 1);
             let old = chosen.layout().strides();
             let ones = out.len() + 1 - shape.len();
@@ -51,7 +51,7 @@ fn gather(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// What `tensor` has at `places` along `axis`; all of them are there.
+/// The slices of `tensor` at `places` along `axis`; all are in range.
 fn take(tensor: HostTensor, axis: usize, places: &[usize]) -> HostTensor {
     let tensor = host::contiguous(tensor);
     let (dtype, mut shape) = (tensor.dtype(), host::shape(&tensor).to_vec());
@@ -70,11 +70,11 @@ fn take(tensor: HostTensor, axis: usize, places: &[usize]) -> HostTensor {
     })
 }
 
-/// For each number of a tensor of `indices`' shape, in its order, where it belongs in a tensor of `shape`: its own
-/// place, but at its index along `axis`.
+/// For each element of a tensor of `indices`' shape, in order, its offset in a tensor of `shape`: that of its own
+/// position, with its index along `axis`.
 ///
 /// # Errors
-/// Invalid input: it would lie outside.
+/// Invalid input: one is out of range.
 pub fn element_places(shape: &[usize], indices: &HostTensor, axis: usize) -> Result<Vec<usize>> {
     let own = host::shape(indices);
     let fits = own.len() == shape.len() && (0..own.len()).all(|at| at == axis || own[at] <= shape[at]);
@@ -108,7 +108,7 @@ fn gather_elements(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// `run` numbers from each of `places`.
+/// `run` elements from each of the offsets `places`.
 fn pick(tensor: &HostTensor, shape: &[usize], places: &[usize], run: usize) -> HostTensor {
     with_unit!(tensor.dtype(), U => {
         let source = host::slice::<U>(tensor);
@@ -120,19 +120,19 @@ fn pick(tensor: &HostTensor, shape: &[usize], places: &[usize], run: usize) -> H
 
 /// Slices of a tensor by the tuples in the last dimension of the indices.
 pub struct Tuples {
-    /// Where each begins.
+    /// The offset of each.
     pub places: Vec<usize>,
-    /// How many numbers each has.
+    /// The number of elements of each.
     pub run: usize,
-    /// The shape of all of them together.
+    /// The shape of all together.
     pub shape: Vec<usize>,
 }
 
 impl Tuples {
-    /// The slices of a tensor of `shape`; the first `batch_dims` dimensions are those of the indices too.
+    /// The slices of a tensor of `shape`, whose first `batch_dims` dimensions are also those of the indices.
     ///
     /// # Errors
-    /// Invalid input: one would lie outside, the shapes do not fit, or there are too many.
+    /// Invalid input: an index is out of range, the shapes do not fit, or the result is too large.
     pub fn new(inputs: &Inputs<'_>, shape: &[usize], indices: &HostTensor, batch_dims: usize) -> Result<Self> {
         let own = host::shape(indices);
         let bad = || Error::invalid_input(format!("indices of the shape {own:?} do not fit a tensor of {shape:?}"));
@@ -187,7 +187,7 @@ fn compress(node: &NodeSpec<'_>) -> Prepared {
         let dim = host::shape(&tensor)[axis];
         let places: Vec<usize> = (0..chosen.len()).filter(|at| chosen[*at] != 0).collect();
         match places.last() {
-            Some(last) if *last >= dim => wrong(format!("there is no place {last} among {dim}")),
+            Some(last) if *last >= dim => wrong(format!("the index {last} is out of range for the size {dim}")),
             _ => one(take(tensor, axis, &places)),
         }
     }))

@@ -1,4 +1,4 @@
-//! Tensors from nothing but their shape and a rule.
+//! Generators: Constant, ConstantOfShape, EyeLike, OneHot, Range, window functions and random operators.
 
 use std::f64::consts::TAU;
 
@@ -12,21 +12,23 @@ use crate::graph::import;
 
 mod random;
 
-pub const OPS: &[Op] = &[
-    Op::new("Bernoulli", Accepts::Any, &[Gives::Unknown], random::bernoulli),
+pub static OPS: &[Op] = &[
+    Op::new("Bernoulli", Accepts::Any, &[Gives::Unknown], random::bernoulli).random(),
     Op::new("BlackmanWindow", Accepts::Integers, WINDOW, |node| window(node, 0.42, 0.5, 0.08)),
     Op::new("Constant", Accepts::Any, &[Gives::Unknown], constant),
     Op::new("ConstantOfShape", Accepts::Integers, &[Gives::Unknown], constant_of_shape),
-    Op::new("Dropout", Accepts::Floats, &[Gives::As(0), Gives::Unknown], random::dropout),
+    Op::new("Dropout", Accepts::Floats, &[Gives::As(0), Gives::Unknown], random::dropout).random(),
     Op::new("EyeLike", Accepts::Any, &[Gives::Unknown], eye_like),
     Op::new("HammingWindow", Accepts::Integers, WINDOW, |node| window(node, 25.0 / 46.0, 21.0 / 46.0, 0.0)),
     Op::new("HannWindow", Accepts::Integers, WINDOW, |node| window(node, 0.5, 0.5, 0.0)),
-    Op::new("Multinomial", Accepts::Floats, &[Gives::Says("dtype", DType::I32)], random::multinomial),
+    Op::new("Multinomial", Accepts::Floats, &[Gives::Says("dtype", DType::I32)], random::multinomial).random(),
     Op::new("OneHot", Accepts::Any, &[Gives::As(2)], one_hot),
-    Op::new("RandomNormal", Accepts::Any, RANDOM, |node| random::of_shape(node, random::normal(node)?)),
-    Op::new("RandomNormalLike", Accepts::Any, &[Gives::Unknown], |node| random::like(node, random::normal(node)?)),
-    Op::new("RandomUniform", Accepts::Any, RANDOM, |node| random::of_shape(node, random::uniform(node)?)),
-    Op::new("RandomUniformLike", Accepts::Any, &[Gives::Unknown], |node| random::like(node, random::uniform(node)?)),
+    Op::new("RandomNormal", Accepts::Any, RANDOM, |node| random::of_shape(node, random::normal(node)?)).random(),
+    Op::new("RandomNormalLike", Accepts::Any, &[Gives::Unknown], |node| random::like(node, random::normal(node)?))
+        .random(),
+    Op::new("RandomUniform", Accepts::Any, RANDOM, |node| random::of_shape(node, random::uniform(node)?)).random(),
+    Op::new("RandomUniformLike", Accepts::Any, &[Gives::Unknown], |node| random::like(node, random::uniform(node)?))
+        .random(),
     Op::new("Range", Accepts::Numbers, &[Gives::As(0)], range),
 ];
 
@@ -34,32 +36,32 @@ const WINDOW: &[Gives] = &[Gives::Says("output_datatype", DType::F32)];
 
 const RANDOM: &[Gives] = &[Gives::Says("dtype", DType::F32)];
 
-/// The type of numbers that the attribute `name` gives the number of.
+/// The element type whose ONNX number is the attribute `name`.
 pub fn dtype(node: &NodeSpec<'_>, name: &str) -> Result<Option<DType>, Refusal> {
     let number = node.attributes.optional_int(name)?;
     number.map(import::dtype).transpose().map_err(|error| error.to_string())
 }
 
-/// A shape that is given as numbers.
+/// A shape from integers.
 pub fn sizes(numbers: &[i64]) -> Result<Vec<usize>> {
     numbers.iter().map(|number| size(*number)).collect()
 }
 
-/// The only number of the input at `place`.
+/// The input at `place`, which is a scalar.
 fn scalar<T: Copy>(inputs: &mut Inputs<'_>, place: usize, read: fn(&HostTensor) -> Vec<T>) -> Result<T> {
     let tensor = inputs.take(place)?;
     match read(&tensor)[..] {
         [number] => Ok(number),
-        _ => wrong(format!("the input {place} has the shape {:?}, not one number", host::shape(&tensor))),
+        _ => wrong(format!("the input {place} has the shape {:?}, expected a scalar", host::shape(&tensor))),
     }
 }
 
-/// The only integer of the input at `place`.
+/// The input at `place`, which is an integer scalar.
 pub fn integer(inputs: &mut Inputs<'_>, place: usize) -> Result<i64> {
     scalar(inputs, place, host::to_i64s)
 }
 
-/// The only number of the input at `place`.
+/// The input at `place`, which is a scalar.
 pub fn double(inputs: &mut Inputs<'_>, place: usize) -> Result<f64> {
     scalar(inputs, place, host::to_f64s)
 }
@@ -79,14 +81,14 @@ fn constant(node: &NodeSpec<'_>) -> Prepared {
     if let Some(numbers) = attributes.ints("value_ints")? {
         value = Some(host::tensor(&[numbers.len()], numbers));
     }
-    let value = value.ok_or("it has no value of a known type")?;
+    let value = value.ok_or("the attribute value is missing or of an unsupported type")?;
     Ok(Box::new(move |_| one(value.clone())))
 }
 
 fn constant_of_shape(node: &NodeSpec<'_>) -> Prepared {
     let value = node.attributes.tensor("value")?.unwrap_or_else(|| host::tensor(&[1], vec![0f32]));
     if value.layout().num_elements() != 1 {
-        return Err("its value is not one number".to_string());
+        return Err("the attribute value must have one element".to_string());
     }
     let value = host::reshape(value, &[]);
     Ok(Box::new(move |inputs| {
@@ -101,7 +103,7 @@ fn eye_like(node: &NodeSpec<'_>) -> Prepared {
     Ok(Box::new(move |inputs| {
         let like = inputs.take(0)?;
         let &[rows, columns] = host::shape(&like) else {
-            return wrong(format!("the shape {:?} is none of a matrix", host::shape(&like)));
+            return wrong(format!("the input has the shape {:?}, expected a matrix", host::shape(&like)));
         };
         let mut out = vec![0; inputs.count(&[rows, columns])?];
         for row in 0..rows {
@@ -121,7 +123,7 @@ fn one_hot(node: &NodeSpec<'_>) -> Prepared {
         let depth = integer(inputs, 1)?;
         let values = inputs.contiguous(2)?;
         if host::shape(&values) != [2] {
-            return wrong(format!("the values have the shape {:?}, not [2]", host::shape(&values)));
+            return wrong(format!("the input values has the shape {:?}, expected [2]", host::shape(&values)));
         }
         let mut shape = host::shape(&indices).to_vec();
         let axis = axis_of(axis, shape.len() + 1)?;
@@ -150,7 +152,7 @@ fn one_hot(node: &NodeSpec<'_>) -> Prepared {
 }
 
 fn range(node: &NodeSpec<'_>) -> Prepared {
-    // All is computed in double precision.
+    // Computed in double precision.
     node.attributes.get("stash_type");
     Ok(Box::new(move |inputs| {
         let start = inputs.take(0)?;
@@ -160,7 +162,7 @@ fn range(node: &NodeSpec<'_>) -> Prepared {
             let (limit, delta) = (double(inputs, 1)?, double(inputs, 2)?);
             let count = ((limit - start) / delta).ceil().max(0.0);
             if !count.is_finite() || delta == 0.0 {
-                return wrong(format!("there is no range from {start} to {limit} in steps of {delta}"));
+                return wrong(format!("the range from {start} to {limit} in steps of {delta} is invalid"));
             }
             let count = inputs.count(&[count as usize])?;
             let out: Vec<f64> = (0..count).map(|turn| start + turn as f64 * delta).collect();
@@ -169,7 +171,7 @@ fn range(node: &NodeSpec<'_>) -> Prepared {
         let start = host::to_i64s(&start).first().copied().unwrap_or(0);
         let (limit, delta) = (integer(inputs, 1)?, integer(inputs, 2)?);
         if delta == 0 {
-            return wrong("a range goes on in steps of nought");
+            return wrong("the step of a range is 0");
         }
         let (way, step) = (i128::from(limit) - i128::from(start), i128::from(delta));
         let count = (way / step + i128::from(way % step != 0 && (way < 0) == (step < 0))).max(0);
@@ -188,7 +190,7 @@ fn window(node: &NodeSpec<'_>, a: f64, b: f64, c: f64) -> Prepared {
         inputs.count(&[count])?;
         let n = if periodic { count as f64 } else { count as f64 - 1.0 };
         let at = |i: usize| {
-            // A symmetric window of one number is that number at its height.
+            // A symmetric window of one element is its maximum.
             let angle = if n == 0.0 { TAU / 2.0 } else { TAU * i as f64 / n };
             a - b * angle.cos() + c * (2.0 * angle).cos()
         };

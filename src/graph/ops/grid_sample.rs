@@ -1,4 +1,4 @@
-//! Images sampled at places that are computed.
+//! GridSample and AffineGrid.
 
 use burn::tensor::DType;
 
@@ -6,12 +6,12 @@ use super::{Accepts, NodeSpec, Op, Prepared, SAME, one, size, wrong};
 use crate::error::Result;
 use crate::graph::host;
 
-pub const OPS: &[Op] = &[
+pub static OPS: &[Op] = &[
     Op::new("GridSample", Accepts::Singles, SAME, grid_sample),
     Op::new("AffineGrid", Accepts::Floats, SAME, affine_grid),
 ];
 
-/// How numbers between places are made up.
+/// The interpolation between pixels.
 #[derive(Clone, Copy)]
 enum Mode {
     Nearest,
@@ -19,7 +19,7 @@ enum Mode {
     Cubic,
 }
 
-/// What lies beyond the edges.
+/// The padding outside the image.
 #[derive(Clone, Copy)]
 enum Beyond {
     Zeros,
@@ -27,7 +27,7 @@ enum Beyond {
     Reflection,
 }
 
-/// One dimension of what is sampled.
+/// One dimension of the image.
 #[derive(Clone, Copy)]
 struct Side {
     size: usize,
@@ -36,13 +36,13 @@ struct Side {
 }
 
 impl Side {
-    /// The place that the coordinate `x`, from −1 to 1, means.
+    /// The pixel position of the normalised coordinate `x` in [−1, 1].
     fn denormalised(self, x: f32) -> f32 {
         let size = self.size as f32;
         if self.align_corners { (x + 1.0) / 2.0 * (size - 1.0) } else { ((x + 1.0) * size - 1.0) / 2.0 }
     }
 
-    /// `x`, thrown back at the edges until it is between them.
+    /// `x`, reflected at the edges until it is inside.
     fn reflected(self, x: f32) -> f32 {
         let size = self.size as f32;
         let (low, high) = if self.align_corners { (0.0, size - 1.0) } else { (-0.5, size - 0.5) };
@@ -55,7 +55,7 @@ impl Side {
         if (turns % 2.0 == 0.0) == (x < low) { low + rest } else { high - rest }
     }
 
-    /// `x`, brought between the edges where they have no zeros beyond.
+    /// `x`, moved inside as the padding mode requires.
     fn inside(self, x: f32) -> f32 {
         match self.beyond {
             Beyond::Zeros => x,
@@ -64,7 +64,7 @@ impl Side {
         }
     }
 
-    /// The number at a whole place; none for a zero.
+    /// The index of a pixel; `None` for zero padding.
     fn place(self, at: f32) -> Option<usize> {
         let at = self.inside(at);
         match self.beyond {
@@ -73,7 +73,7 @@ impl Side {
         }
     }
 
-    /// The numbers that are mixed at `x`, and how much of each.
+    /// The pixels that are interpolated at `x`, and their weights.
     fn taps(self, mode: Mode, x: f32, taps: &mut Vec<(Option<usize>, f32)>) {
         taps.clear();
         let x = self.denormalised(x);
@@ -85,7 +85,7 @@ impl Side {
             let (whole, part) = (x.floor(), x - x.floor());
             return taps.extend([(self.place(whole), 1.0 - part), (self.place(whole + 1.0), part)]);
         }
-        // Only the neighbours are brought between the edges, as PyTorch does it.
+        // Only the neighbours are moved inside, as PyTorch does it.
         let (whole, part) = (x.floor(), x - x.floor());
         let weights = [cubic(part + 1.0), cubic(part), cubic(1.0 - part), cubic(2.0 - part)];
         taps.extend((-1..).zip(weights).map(|(at, weight)| (self.place(whole + at as f32), weight)));
@@ -104,13 +104,13 @@ fn grid_sample(node: &NodeSpec<'_>) -> Prepared {
         "nearest" => Mode::Nearest,
         "linear" | "bilinear" => Mode::Linear,
         "cubic" | "bicubic" => Mode::Cubic,
-        mode => return Err(format!("its mode {mode} is not known")),
+        mode => return Err(format!("the attribute mode is \'{mode}\', which is not supported")),
     };
     let beyond = match node.attributes.string("padding_mode", "zeros")? {
         "zeros" => Beyond::Zeros,
         "border" => Beyond::Border,
         "reflection" => Beyond::Reflection,
-        mode => return Err(format!("its padding_mode {mode} is not known")),
+        mode => return Err(format!("the attribute padding_mode is \'{mode}\', which is not supported")),
     };
     let align_corners = node.attributes.flag("align_corners", false)?;
     Ok(Box::new(move |inputs| {
@@ -125,14 +125,16 @@ fn grid_sample(node: &NodeSpec<'_>) -> Prepared {
             || grid_shape[0] != shape[0]
             || grid_shape[rank + 1] != rank
         {
-            return wrong(format!("a grid of the shape {grid_shape:?} does not fit images of the shape {shape:?}"));
+            return wrong(format!(
+                "the grid has the shape {grid_shape:?}, which does not fit images of the shape {shape:?}"
+            ));
         }
         let out_shape = [&shape[..2], &grid_shape[1..=rank]].concat();
         let count = inputs.count(&out_shape)?;
         let (batch, channels, spatial) = (shape[0], shape[1], &shape[2..]);
         let (plane, points): (usize, usize) = (spatial.iter().product(), grid_shape[1..=rank].iter().product());
         if plane == 0 && count > 0 {
-            return wrong("there is nothing to be sampled");
+            return wrong("an empty image cannot be sampled");
         }
         let (numbers, grid) = (host::slice::<f32>(&tensor), host::slice::<f32>(&grid));
         let mut out = vec![0.0; count];
@@ -141,7 +143,7 @@ fn grid_sample(node: &NodeSpec<'_>) -> Prepared {
             let planes = &numbers[image * channels * plane..][..channels * plane];
             let out = &mut out[image * channels * points..][..channels * points];
             for point in 0..points {
-                // The coordinates of a point come in the other order than the dimensions.
+                // The coordinates of a point are in the reverse order of the dimensions.
                 let coordinates = grid[(image * points + point) * rank..][..rank].iter().rev();
                 all.clear();
                 all.push((0, 1.0));
@@ -171,7 +173,9 @@ fn affine_grid(node: &NodeSpec<'_>) -> Prepared {
         let rank = sizes.len().saturating_sub(2);
         if !(2..=3).contains(&rank) || host::shape(&theta) != [sizes[0], rank, rank + 1] {
             let shape = host::shape(&theta);
-            return wrong(format!("transformations of the shape {shape:?} do not fit images of {sizes:?}"));
+            return wrong(format!(
+                "the transformations have the shape {shape:?}, which does not fit images of {sizes:?}"
+            ));
         }
         let shape = [&sizes[..1], &sizes[2..], &[rank]].concat();
         let count = inputs.count(&shape)?;

@@ -1,29 +1,30 @@
-//! Operators that move numbers and do not look at them.
+//! Operators that rearrange elements: Identity, Concat, Transpose, Split, Slice, Expand, Tile, DepthToSpace, SpaceToDepth.
 
 use burn::backend::flex::Layout;
 use burn::tensor::Shape;
 
 use super::shape::view;
-use super::{Accepts, Inputs, NodeSpec, Op, Prepared, SAME, axis_of, one, size, wrong};
+use super::{Accepts, Inputs, NodeSpec, Op, Prepared, SAME, axis_of, on_gpu, one, size, wrong};
 use crate::error::Result;
 use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, HostTensor, with_unit};
 use crate::sort::sort_by;
 
-pub const OPS: &[Op] = &[
-    Op::new("Identity", Accepts::Any, SAME, |_| Ok(Box::new(|inputs| one(inputs.take(0)?)))),
-    Op::new("Concat", Accepts::Any, SAME, concat_op),
-    Op::new("Transpose", Accepts::Any, SAME, transpose),
+pub static OPS: &[Op] = &[
+    Op::new("Identity", Accepts::Any, SAME, |_| Ok(Box::new(|inputs| one(inputs.take(0)?))))
+        .gpu(on_gpu!(|_| elementwise::unary(|x| x))),
+    Op::new("Concat", Accepts::Any, SAME, concat_op).gpu(on_gpu!(layout::concat)),
+    Op::new("Transpose", Accepts::Any, SAME, transpose).gpu(on_gpu!(layout::transpose)),
     Op::new("Split", Accepts::Any, SAME, split),
-    Op::new("Slice", Accepts::Any, SAME, slice),
-    Op::new("Expand", Accepts::Any, SAME, |_| Ok(Box::new(expand))),
+    Op::new("Slice", Accepts::Any, SAME, slice).gpu(on_gpu!(layout::slice)),
+    Op::new("Expand", Accepts::Any, SAME, |_| Ok(Box::new(expand))).gpu(on_gpu!(|_| Some(Box::new(layout::expand)))),
     Op::new("Tile", Accepts::Any, SAME, |_| Ok(Box::new(tile))),
     Op::new("DepthToSpace", Accepts::Any, SAME, depth_to_space),
     Op::new("SpaceToDepth", Accepts::Any, SAME, space_to_depth),
 ];
 
 fn concat_op(node: &NodeSpec<'_>) -> Prepared {
-    let axis = node.attributes.optional_int("axis")?.ok_or("it has no axis")?;
+    let axis = node.attributes.optional_int("axis")?.ok_or("the attribute axis is missing")?;
     Ok(Box::new(move |inputs| {
         let parts = inputs.rest();
         let rank = parts.first().map_or(0, |part| host::shape(part).len());
@@ -33,10 +34,10 @@ fn concat_op(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// `parts` one after another along `axis`.
+/// `parts` concatenated along `axis`.
 ///
 /// # Errors
-/// Invalid input: there is none, or they differ in another dimension or in their type.
+/// Invalid input: there are no parts, or they differ in type or in another dimension.
 pub fn concat(mut parts: Vec<HostTensor>, axis: usize) -> Result<HostTensor> {
     let shape = concat_shape(&parts, axis)?;
     if parts.len() == 1 {
@@ -59,7 +60,7 @@ pub fn concat(mut parts: Vec<HostTensor>, axis: usize) -> Result<HostTensor> {
 }
 
 fn concat_shape(parts: &[HostTensor], axis: usize) -> Result<Vec<usize>> {
-    let Some(first) = parts.first() else { return wrong("there is nothing to be joined") };
+    let Some(first) = parts.first() else { return wrong("there are no tensors to concatenate") };
     let mut shape = host::shape(first).to_vec();
     let fits = |part: &HostTensor| {
         let other = host::shape(part);
@@ -75,7 +76,7 @@ fn concat_shape(parts: &[HostTensor], axis: usize) -> Result<Vec<usize>> {
         return Ok(shape);
     }
     let shapes: Vec<_> = parts.iter().map(|part| host::shape(part).to_vec()).collect();
-    wrong(format!("tensors of the shapes {shapes:?} cannot be joined along the axis {axis}"))
+    wrong(format!("the shapes {shapes:?} cannot be concatenated along the axis {axis}"))
 }
 
 fn transpose(node: &NodeSpec<'_>) -> Prepared {
@@ -90,7 +91,7 @@ fn transpose(node: &NodeSpec<'_>) -> Prepared {
         let mut sorted = axes.clone();
         sort_by(&mut sorted, Ord::cmp);
         if sorted != (0..rank).collect::<Vec<_>>() {
-            return wrong(format!("{axes:?} is no permutation of {rank} axes"));
+            return wrong(format!("{axes:?} is not a permutation of {rank} axes"));
         }
         one(tensor.permute(&axes))
     }))
@@ -102,7 +103,7 @@ fn split(node: &NodeSpec<'_>) -> Prepared {
     let named = node.attributes.optional_int("num_outputs")?;
     let outputs = node.outputs;
     if named.is_some_and(|named| named != outputs as i64) {
-        return Err("it has another number of outputs than it says".into());
+        return Err("the attribute num_outputs does not fit the number of outputs".into());
     }
     Ok(Box::new(move |inputs| {
         let tensor = inputs.take(0)?;
@@ -113,15 +114,15 @@ fn split(node: &NodeSpec<'_>) -> Prepared {
             None => {
                 let part = whole.div_ceil(outputs.max(1));
                 let rest = (0..outputs).map(|place| whole.saturating_sub(place.saturating_mul(part)).min(part));
-                // Before it could say how many there are, all had to be of one size.
+                // Before num_outputs existed, all parts had to have one size.
                 if named.is_none() && !whole.is_multiple_of(outputs.max(1)) {
-                    return wrong(format!("{whole} cannot be split into {outputs} equal parts"));
+                    return wrong(format!("a dimension of {whole} cannot be split into {outputs} equal parts"));
                 }
                 rest.collect()
             }
         };
         if sizes.iter().try_fold(0usize, |sum, part| sum.checked_add(*part)) != Some(whole) {
-            return wrong(format!("{whole} cannot be split into {sizes:?}"));
+            return wrong(format!("a dimension of {whole} cannot be split into {sizes:?}"));
         }
         let mut start = 0;
         let part = |part: &usize| {
@@ -145,7 +146,7 @@ fn slice(node: &NodeSpec<'_>) -> Prepared {
         let axes = axes.unwrap_or_else(|| (0..starts.len() as i64).collect());
         let steps = inputs.optional_ints(4).unwrap_or_else(|| vec![1; starts.len()]);
         if [ends.len(), axes.len(), steps.len()].iter().any(|len| *len != starts.len()) {
-            return wrong("starts, ends, axes and steps of a slice are not equally many");
+            return wrong("starts, ends, axes and steps of a slice differ in length");
         }
         let layout = tensor.layout();
         let (mut shape, mut strides) = (layout.shape().to_vec(), layout.strides().to_vec());
@@ -157,7 +158,7 @@ fn slice(node: &NodeSpec<'_>) -> Prepared {
             if count > 0 {
                 offset += start as isize * strides[axis];
             }
-            // With one number or none a step may be as large as it likes.
+            // With at most one element, a step may have any size.
             if count > 1 {
                 strides[axis] *= steps[at] as isize;
             }
@@ -171,7 +172,7 @@ fn slice(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// Where a slice begins and how many it takes of `dim`.
+/// The first index of a slice, and its length, in a dimension of the size `dim`.
 ///
 /// # Source
 /// The ONNX specification, operator Slice, version 13.
@@ -206,12 +207,17 @@ fn tile(inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {
     let repeats = inputs.ints(1)?.into_iter().map(size).collect::<Result<Vec<_>>>()?;
     let layout = tensor.layout();
     if repeats.len() != layout.num_dims() {
-        return wrong(format!("{repeats:?} is no number of repeats for {} dimensions", layout.num_dims()));
+        return wrong(format!(
+            "the repeats are {repeats:?}, expected one for each of {} dimensions",
+            layout.num_dims()
+        ));
     }
     let (mut shape, mut view_shape, mut strides) = (Vec::new(), Vec::new(), Vec::new());
     for (axis, &times) in repeats.iter().enumerate() {
         let dim = layout.shape()[axis];
-        let Some(tiled) = dim.checked_mul(times) else { return wrong("a tensor is tiled beyond this machine") };
+        let Some(tiled) = dim.checked_mul(times) else {
+            return wrong("the tiled tensor is too large for this machine");
+        };
         shape.push(tiled);
         view_shape.extend([times, dim]);
         strides.extend([isize::from(times == 1), layout.strides()[axis]]);
@@ -223,7 +229,10 @@ fn tile(inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {
 
 fn block(node: &NodeSpec<'_>) -> Result<usize, Refusal> {
     let block = node.attributes.int("blocksize", 0)?;
-    usize::try_from(block).ok().filter(|block| *block > 0).ok_or_else(|| format!("its blocks have the size {block}"))
+    usize::try_from(block)
+        .ok()
+        .filter(|block| *block > 0)
+        .ok_or_else(|| format!("the attribute blocksize is {block}, expected a positive number"))
 }
 
 fn depth_to_space(node: &NodeSpec<'_>) -> Prepared {
@@ -231,14 +240,14 @@ fn depth_to_space(node: &NodeSpec<'_>) -> Prepared {
     let columns_first = match node.attributes.string("mode", "DCR")? {
         "DCR" => false,
         "CRD" => true,
-        mode => return Err(format!("its mode {mode} is not known")),
+        mode => return Err(format!("the attribute mode is \'{mode}\', which is not supported")),
     };
     Ok(Box::new(move |inputs| {
         let tensor = inputs.take(0)?;
-        let [n, c, h, w] = *host::shape(&tensor) else { return wrong("it takes images of 4 dimensions") };
+        let [n, c, h, w] = *host::shape(&tensor) else { return wrong("the input must have 4 dimensions") };
         let square = block.checked_mul(block).filter(|square| c % square == 0);
         let (Some(square), Some(height), Some(width)) = (square, h.checked_mul(block), w.checked_mul(block)) else {
-            return wrong(format!("{c} channels do not fill blocks of {block} × {block}"));
+            return wrong(format!("{c} channels cannot be divided into blocks of {block} × {block}"));
         };
         let c = c / square;
         let (shape, axes) = if columns_first {
@@ -246,7 +255,7 @@ fn depth_to_space(node: &NodeSpec<'_>) -> Prepared {
         } else {
             ([n, block, block, c, h, w], [0, 3, 4, 1, 5, 2])
         };
-        // Without numbers, blocks of any size would do.
+        // An empty tensor would fit blocks of any size.
         inputs.count(&shape)?;
         one(view(view(tensor, &shape).permute(&axes), &[n, c, height, width]))
     }))
@@ -256,10 +265,10 @@ fn space_to_depth(node: &NodeSpec<'_>) -> Prepared {
     let block = block(node)?;
     Ok(Box::new(move |inputs| {
         let tensor = inputs.take(0)?;
-        let [n, c, h, w] = *host::shape(&tensor) else { return wrong("it takes images of 4 dimensions") };
+        let [n, c, h, w] = *host::shape(&tensor) else { return wrong("the input must have 4 dimensions") };
         let channels = c.checked_mul(block).and_then(|c| c.checked_mul(block));
         let Some(channels) = channels.filter(|_| h % block == 0 && w % block == 0) else {
-            return wrong(format!("an image of {h} × {w} is not made of blocks of {block} × {block}"));
+            return wrong(format!("an image of {h} × {w} cannot be divided into blocks of {block} × {block}"));
         };
         let (h, w) = (h / block, w / block);
         inputs.count(&[n, c, h, block, w, block])?;
@@ -270,7 +279,7 @@ fn space_to_depth(node: &NodeSpec<'_>) -> Prepared {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{InputSpec, Inputs, prepare};
+    use super::super::{InputSpec, Inputs, find, prepare};
     use super::*;
     use crate::graph::attributes::Attributes;
     use crate::graph::options::Limits;
@@ -279,7 +288,8 @@ mod tests {
         let inputs: Vec<_> =
             values.iter().map(|value| Some(InputSpec { dtype: Some(value.dtype()), constant: None })).collect();
         let attributes = Attributes::of_ints(attributes);
-        let node = NodeSpec { op, domain: "", opset: 18, attributes: &attributes, inputs: &inputs, outputs: 1 };
+        let op = find("", op).unwrap();
+        let node = NodeSpec { op, opset: 18, attributes: &attributes, inputs: &inputs, outputs: 1 };
         let (kernel, _) = prepare(&node).unwrap();
         let limits = Limits { max_elements: 1 << 20, ..Limits::default() };
         kernel(&mut Inputs::new(values.into_iter().map(Some).collect(), &limits))
@@ -355,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_range_is_what_the_slice_of_a_sequence_is() {
-        // Python: len(range(7)[start:end:step]) and its first; but what begins before the first begins there.
+        // Python: len(range(7)[start:end:step]) and its first element; but a start before the first is clamped to it.
         assert_eq!(range(7, 1, -1, 2).unwrap(), (1, 3));
         assert_eq!(range(7, 0, i64::MAX, i64::MAX).unwrap(), (0, 1));
         assert_eq!(range(7, -1, i64::MIN, -1).unwrap(), (6, 7));

@@ -1,11 +1,11 @@
-//! Booleans and bits.
+//! Logical and bitwise operators.
 
 use super::binary_elementwise::pair;
 use super::{Accepts, BOOLS, Op, Prepared, SAME, one};
 use crate::graph::host::{self, BOOL};
 use crate::graph::ops::support::broadcast::{zip, zip_lanes};
 
-pub const OPS: &[Op] = &[
+pub static OPS: &[Op] = &[
     Op::new("And", Accepts::Bools, BOOLS, |_| booleans(|a, b| a & b)),
     Op::new("BitwiseAnd", Accepts::Integers, SAME, |_| bits(|a, b| a & b)),
     Op::new("BitwiseNot", Accepts::Integers, SAME, |_| {
@@ -38,7 +38,7 @@ fn booleans(f: fn(u8, u8) -> u8) -> Prepared {
 fn bits(f: fn(i64, i64) -> i64) -> Prepared {
     Ok(Box::new(move |inputs| {
         let (a, b) = pair(inputs)?;
-        // Floats have no bits to be joined; only where their type was not known at load do they get here.
+        // Floats get here only where their type was not known at load.
         one(zip_lanes(&a, &b, |_, _| f64::NAN, f)?)
     }))
 }

@@ -1,11 +1,11 @@
-//! Losses. Models that are used have none, but for those that were exported with it.
+//! Losses: NegativeLogLikelihoodLoss and SoftmaxCrossEntropyLoss, which some models are exported with.
 
 use super::{Accepts, Inputs, NodeSpec, Op, SAME, wrong};
 use crate::error::Result;
 use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, HostTensor};
 
-pub const OPS: &[Op] = &[
+pub static OPS: &[Op] = &[
     Op::new("NegativeLogLikelihoodLoss", Accepts::Floats, SAME, |node| {
         let loss = Loss::of(node)?;
         Ok(Box::new(move |inputs| {
@@ -24,7 +24,7 @@ pub const OPS: &[Op] = &[
     }),
 ];
 
-/// How losses become one.
+/// The reduction of losses.
 #[derive(Clone, Copy, PartialEq)]
 enum Reduction {
     None,
@@ -33,7 +33,7 @@ enum Reduction {
 }
 
 struct Loss {
-    /// The class that counts for nothing.
+    /// The class that is ignored.
     ignored: Option<i64>,
     reduction: Reduction,
 }
@@ -44,24 +44,27 @@ impl Loss {
             "none" => Reduction::None,
             "mean" => Reduction::Mean,
             "sum" => Reduction::Sum,
-            other => return Err(format!("its reduction '{other}' is not known")),
+            other => return Err(format!("the attribute reduction is \'{other}\', which is not supported")),
         };
         Ok(Self { ignored: node.attributes.optional_int("ignore_index")?, reduction })
     }
 
-    /// The loss of `logs`, which are as many as `scores`: logarithms of probabilities, with the classes along axis 1.
+    /// The loss of the log-probabilities `logs`, which have the shape of `scores`, with classes along axis 1.
     fn run(&self, scores: &HostTensor, logs: &[f64], inputs: &mut Inputs<'_>) -> Result<HostTensor> {
         let shape = host::shape(scores);
         let targets = inputs.take(1)?;
         let wanted: Vec<usize> = shape.iter().take(1).chain(shape.iter().skip(2)).copied().collect();
         if shape.len() < 2 || host::shape(&targets) != wanted {
-            return wrong(format!("{:?} is no shape of the classes of {shape:?}", host::shape(&targets)));
+            return wrong(format!(
+                "the targets have the shape {:?}, which does not fit scores of the shape {shape:?}",
+                host::shape(&targets)
+            ));
         }
         let classes = shape[1];
         let inner: usize = shape[2..].iter().product();
         let weights = inputs.optional(2).map_or_else(|| vec![1.0; classes], |weights| host::to_f64s(&weights));
         if weights.len() != classes {
-            return wrong(format!("{} weights are none of {classes} classes", weights.len()));
+            return wrong(format!("there are {} weights, expected {classes}", weights.len()));
         }
         let (mut losses, mut weight) = (Vec::new(), 0.0);
         for (place, class) in host::to_i64s(&targets).into_iter().enumerate() {
@@ -70,7 +73,7 @@ impl Loss {
                 continue;
             }
             let Some(class) = usize::try_from(class).ok().filter(|class| *class < classes) else {
-                return wrong(format!("{class} is none of {classes} classes"));
+                return wrong(format!("the class {class} is out of range for {classes} classes"));
             };
             let log = logs[(place / inner * classes + class) * inner + place % inner];
             losses.push(-log * weights[class]);
@@ -85,7 +88,7 @@ impl Loss {
     }
 }
 
-/// The logarithms of the softmax along axis 1.
+/// The log-softmax along axis 1.
 fn log_softmax(scores: &HostTensor) -> Vec<f64> {
     let shape = host::shape(scores);
     let classes = shape.get(1).copied().unwrap_or(1);

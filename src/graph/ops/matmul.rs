@@ -1,45 +1,49 @@
-//! Products of matrices.
+//! Matrix products: MatMul, Gemm, Einsum, and those with epilogues.
 
 use burn::tensor::DType;
 use bytemuck::Pod;
 
-use super::{Accepts, NodeSpec, OWN_DOMAIN, Op, Prepared, SAME, one, wrong};
+use super::{Accepts, NodeSpec, Op, Prepared, SAME, on_gpu, one, wrong};
 use crate::error::Result;
-use crate::graph::attributes::Refusal;
+use crate::graph::cost::CostRule;
 use crate::graph::host::{self, HostTensor, Number, is_float};
 use crate::kernels::activation::Activation;
-use crate::kernels::gemm::{Matrix, Product, Start};
+use crate::kernels::gemm::{Gemm, Init, Matrix};
 
 mod einsum;
 pub mod int8;
 pub mod panels;
 
-pub const OPS: &[Op] = &[
+pub static OPS: &[Op] = &[
     Op::new("MatMul", Accepts::Numbers, SAME, |_| {
         Ok(Box::new(|inputs| {
             let (a, b) = (inputs.take(0)?, inputs.take(1)?);
             inputs.count(&shape_of(host::shape(&a), host::shape(&b))?)?;
             one(matmul(a, b)?)
         }))
-    }),
-    Op::new("Gemm", Accepts::Numbers, SAME, gemm),
+    })
+    .costs(CostRule::MatMul)
+    .gpu(on_gpu!(|_| Some(Box::new(matmul::matmul)))),
+    Op::new("Gemm", Accepts::Numbers, SAME, gemm).costs(CostRule::MatMul).gpu(on_gpu!(matmul::gemm)),
     Op::new("Einsum", Accepts::Numbers, SAME, einsum::einsum),
-    Op::of(OWN_DOMAIN, "MatMulBias", Accepts::Singles, SAME, matmul_bias),
-    Op::of(OWN_DOMAIN, "MatMulInt8", Accepts::Singles, SAME, int8::matmul),
-    Op::of(OWN_DOMAIN, "MatMulPanels", Accepts::Singles, SAME, panels::matmul),
+    Op::own("MatMulBias", Accepts::Singles, SAME, matmul_bias)
+        .costs(CostRule::MatMul)
+        .gpu(on_gpu!(matmul::matmul_bias)),
+    Op::own("MatMulInt8", Accepts::Singles, SAME, int8::matmul).costs(CostRule::MatMul),
+    Op::own("MatMulPanels", Accepts::Singles, SAME, panels::matmul).costs(CostRule::MatMul),
 ];
 
 /// The shape of a product of `a` and `b`, vectors included.
 ///
 /// # Errors
-/// Invalid input: they have none.
+/// Invalid input: they do not fit.
 pub fn shape_of(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
     let (left, right) = (as_matrix(a, true), as_matrix(b, false));
     let ([batch_a @ .., m, k], [batch_b @ .., rows, n]) = (&left[..], &right[..]) else {
-        return wrong(format!("there is no product of tensors of the shapes {a:?} and {b:?}"));
+        return wrong(format!("the shapes {a:?} and {b:?} do not fit a matrix product"));
     };
     if k != rows || a.is_empty() || b.is_empty() {
-        return wrong(format!("there is no product of tensors of the shapes {a:?} and {b:?}"));
+        return wrong(format!("the shapes {a:?} and {b:?} do not fit a matrix product"));
     }
     let mut shape = host::broadcast_shape(batch_a, batch_b)?;
     shape.extend((a.len() > 1).then_some(m));
@@ -63,10 +67,10 @@ pub fn as_matrix(shape: &[usize], row: bool) -> Vec<usize> {
 pub fn matmul(a: HostTensor, b: HostTensor) -> Result<HostTensor> {
     let dtype = a.dtype();
     if dtype != b.dtype() {
-        return wrong(format!("the factors have the types {dtype:?} and {:?}", b.dtype()));
+        return wrong(format!("the operands have different types: {dtype:?} and {:?}", b.dtype()));
     }
     if is_float(dtype) && dtype != DType::F64 {
-        let product = floats(host::cast(a, DType::F32), host::cast(b, DType::F32), &Finish::default())?;
+        let product = floats(host::cast(a, DType::F32), host::cast(b, DType::F32), &Epilogue::default())?;
         return Ok(host::cast(product, dtype));
     }
     let lane = if dtype == DType::F64 { DType::F64 } else { DType::I64 };
@@ -78,31 +82,31 @@ pub fn matmul(a: HostTensor, b: HostTensor) -> Result<HostTensor> {
     Ok(host::cast(product, dtype))
 }
 
-/// What is done to a product besides.
+/// The epilogue of a product.
 #[derive(Clone, Copy, Default)]
-pub struct Finish<'a> {
-    /// What it is multiplied by.
+pub struct Epilogue<'a> {
+    /// A factor of the product.
     pub scale: Option<f32>,
-    /// What is added to its columns.
+    /// Added to each row.
     pub bias: Option<&'a [f32]>,
-    /// What is done to each number in the end.
+    /// Applied to each element last.
     pub activation: Option<Activation>,
 }
 
-/// The product of `a` and `b`, of 32-bit floats, whose numbers may lie in any order.
+/// The product of `a` and `b`, of 32-bit floats with any strides.
 ///
 /// # Errors
 /// Invalid input: their shapes do not fit.
-pub fn floats(a: HostTensor, b: HostTensor, finish: &Finish<'_>) -> Result<HostTensor> {
+pub fn floats(a: HostTensor, b: HostTensor, epilogue: &Epilogue<'_>) -> Result<HostTensor> {
     let shape = shape_of(host::shape(&a), host::shape(&b))?;
     let (mut left, right) = (as_matrix(host::shape(&a), true), as_matrix(host::shape(&b), false));
     let n = right[right.len() - 1];
-    if finish.bias.is_some_and(|bias| bias.len() != n) {
-        return wrong(format!("the bias does not have {n} numbers"));
+    if epilogue.bias.is_some_and(|bias| bias.len() != n) {
+        return wrong(format!("the bias has the wrong length, expected {n}"));
     }
     let (mut a, b) = (forward(host_view(a, &left)), forward(host_view(b, &right)));
     if right.len() == 2 && left.len() > 2 {
-        // One product of more rows.
+        // One product with the rows of the whole batch.
         let rows = left[..left.len() - 1].iter().product();
         left = vec![rows, left[left.len() - 1]];
         a = host::reshape(a, &left);
@@ -112,18 +116,18 @@ pub fn floats(a: HostTensor, b: HostTensor, finish: &Finish<'_>) -> Result<HostT
     let batch = host::broadcast_shape(batch_a, batch_b)?;
     let mut out = vec![0.0; shape.iter().product()];
     let apply = |numbers: &mut [f32]| {
-        if let Some(activation) = finish.activation {
+        if let Some(activation) = epilogue.activation {
             activation.apply(numbers);
         }
     };
     if m * n > 0 {
-        for (turn, out) in out.chunks_exact_mut(m * n).enumerate() {
-            let left = matrix(&a, place_of(&a, batch_a, &batch, turn));
-            let right = matrix(&b, place_of(&b, batch_b, &batch, turn));
-            let mut product = Product::new((m, n, k), left, &right);
-            product.scale = finish.scale.unwrap_or(1.0);
-            product.start = finish.bias.map_or(Start::Zero, Start::Columns);
-            product.finish = finish.activation.is_some().then_some(&apply);
+        for (index, out) in out.chunks_exact_mut(m * n).enumerate() {
+            let left = matrix(&a, place_of(&a, batch_a, &batch, index));
+            let right = matrix(&b, place_of(&b, batch_b, &batch, index));
+            let mut product = Gemm::new((m, n, k), left, &right);
+            product.scale = epilogue.scale.unwrap_or(1.0);
+            product.init = epilogue.bias.map_or(Init::Zero, Init::Columns);
+            product.epilogue = epilogue.activation.is_some().then_some(&apply);
             product.write(out, n);
         }
     }
@@ -135,17 +139,17 @@ pub fn split(shape: &[usize]) -> (&[usize], [usize; 2]) {
     (&shape[..at], [shape[at], shape[at + 1]])
 }
 
-/// A vector with a dimension more; without a copy.
+/// A view of a vector as a matrix.
 pub fn host_view(tensor: HostTensor, shape: &[usize]) -> HostTensor {
     if host::shape(&tensor) == shape { tensor } else { host::reshape(tensor, shape) }
 }
 
-/// `tensor` itself, unless its numbers lie backwards along a dimension.
+/// `tensor` itself, unless it has a negative stride.
 fn forward(tensor: HostTensor) -> HostTensor {
     if tensor.layout().strides().iter().all(|stride| *stride >= 0) { tensor } else { host::contiguous(tensor) }
 }
 
-/// The last two dimensions of `tensor` from `place` on.
+/// The last two dimensions of `tensor` as a matrix that begins at the offset `place`.
 fn matrix(tensor: &HostTensor, place: usize) -> Matrix<'_> {
     let strides = tensor.layout().strides();
     let at = strides.len() - 2;
@@ -153,22 +157,22 @@ fn matrix(tensor: &HostTensor, place: usize) -> Matrix<'_> {
     Matrix { data, row_stride: strides[at] as usize, column_stride: strides[at + 1] as usize }
 }
 
-/// Where the matrix of `tensor` for the matrix `turn` of the result begins, when those along `own` are broadcast to
-/// `batch`.
-pub fn place_of(tensor: &HostTensor, own: &[usize], batch: &[usize], mut turn: usize) -> usize {
+/// The offset of the matrix of `tensor` for the matrix `index` of the result, where the batch dimensions `own` are
+/// broadcast to `batch`.
+pub fn place_of(tensor: &HostTensor, own: &[usize], batch: &[usize], mut index: usize) -> usize {
     let mut place = tensor.layout().start_offset();
     for (axis, size) in batch.iter().enumerate().rev() {
         if let Some(axis) = (axis + own.len()).checked_sub(batch.len())
             && own[axis] != 1
         {
-            place += turn % size * tensor.layout().strides()[axis] as usize;
+            place += index % size * tensor.layout().strides()[axis] as usize;
         }
-        turn /= size;
+        index /= size;
     }
     place
 }
 
-/// Products of any numbers, one after another.
+/// The product of any element type, by three loops.
 fn slow<T: Number + Pod>(a: &HostTensor, b: &HostTensor, add: fn(T, T, T) -> T) -> Result<HostTensor> {
     let shape = shape_of(host::shape(a), host::shape(b))?;
     let (left, right) = (as_matrix(host::shape(a), true), as_matrix(host::shape(b), false));
@@ -177,8 +181,8 @@ fn slow<T: Number + Pod>(a: &HostTensor, b: &HostTensor, add: fn(T, T, T) -> T) 
     let (a, b) = (host_view(a.clone(), &left), host_view(b.clone(), &right));
     let count = shape.iter().product::<usize>();
     let mut out = Vec::with_capacity(count);
-    for turn in 0..count / (m * n).max(1) {
-        let (a_place, b_place) = (place_of(&a, batch_a, &batch, turn), place_of(&b, batch_b, &batch, turn));
+    for index in 0..count / (m * n).max(1) {
+        let (a_place, b_place) = (place_of(&a, batch_a, &batch, index), place_of(&b, batch_b, &batch, index));
         let a = host::slice::<T>(&a).get(a_place..).unwrap_or_default();
         let b = host::slice::<T>(&b).get(b_place..).unwrap_or_default();
         for row in 0..m {
@@ -194,22 +198,22 @@ fn slow<T: Number + Pod>(a: &HostTensor, b: &HostTensor, add: fn(T, T, T) -> T) 
 fn gemm(node: &NodeSpec<'_>) -> Prepared {
     let (alpha, beta) = (node.attributes.float("alpha", 1.0)?, node.attributes.float("beta", 1.0)?);
     let transposed = [node.attributes.flag("transA", false)?, node.attributes.flag("transB", false)?];
-    // Before opset 7 the addend was broadcast only where this said so; since then it always is.
+    // Before opset 7 the addend was broadcast only where this attribute said so; since then it always is.
     node.attributes.get("broadcast");
     Ok(Box::new(move |inputs| {
-        let turn = |tensor: HostTensor, transposed| match host::shape(&tensor).len() {
+        let transpose = |tensor: HostTensor, transposed| match host::shape(&tensor).len() {
             2 if transposed => Ok(tensor.permute(&[1, 0])),
             2 => Ok(tensor),
-            rank => wrong(format!("a factor has {rank} dimensions, not 2")),
+            rank => wrong(format!("an operand has {rank} dimensions, expected 2")),
         };
-        let (a, b) = (turn(inputs.take(0)?, transposed[0])?, turn(inputs.take(1)?, transposed[1])?);
+        let (a, b) = (transpose(inputs.take(0)?, transposed[0])?, transpose(inputs.take(1)?, transposed[1])?);
         let shape = shape_of(host::shape(&a), host::shape(&b))?;
         let count = inputs.count(&shape)?;
         let addend = inputs.optional(2);
         if let Some(addend) = &addend
             && host::broadcast_shape(host::shape(addend), &shape)? != shape
         {
-            return wrong("the addend cannot be broadcast to the product");
+            return wrong("the input C cannot be broadcast to the product");
         }
         let dtype = a.dtype();
         if dtype == DType::F64 || !is_float(dtype) {
@@ -220,8 +224,8 @@ fn gemm(node: &NodeSpec<'_>) -> Prepared {
         let mut addend = addend.map(|addend| host::contiguous(host::cast(addend, DType::F32)));
         let bias = addend.take_if(|addend| host::shape(addend).ends_with(&shape[1..]) && count_of(addend) == shape[1]);
         let bias = bias.map(|bias| host::slice::<f32>(&bias).iter().map(|x| x * beta).collect::<Vec<_>>());
-        let finish = Finish { scale: Some(alpha), bias: bias.as_deref(), activation: None };
-        let product = floats(a, b, &finish)?;
+        let epilogue = Epilogue { scale: Some(alpha), bias: bias.as_deref(), activation: None };
+        let product = floats(a, b, &epilogue)?;
         let Some(addend) = addend else { return one(host::cast(product, dtype)) };
         let addend = host::contiguous(host::expand(addend, &shape)?);
         let mut out = Vec::with_capacity(count);
@@ -251,36 +255,15 @@ fn slow_gemm(
     Ok(product)
 }
 
-/// A product with a constant, a bias, and what is done to the sum.
+/// A product with a bias and an activation, which fusion makes.
 fn matmul_bias(node: &NodeSpec<'_>) -> Prepared {
-    let activation = activation(node)?;
+    let activation = node.attributes.activation()?;
     Ok(Box::new(move |inputs| {
         let (a, b, bias) = (inputs.take(0)?, inputs.take(1)?, inputs.floats(2)?);
         let dtype = a.dtype();
         inputs.count(&shape_of(host::shape(&a), host::shape(&b))?)?;
         let (a, b) = (host::cast(a, DType::F32), host::cast(b, DType::F32));
-        let finish = Finish { scale: None, bias: Some(host::slice(&bias)), activation };
-        one(host::cast(floats(a, b, &finish)?, dtype))
-    }))
-}
-
-/// The activation that a node of ours names.
-///
-/// # Errors
-/// It is not known.
-pub fn activation(node: &NodeSpec<'_>) -> Result<Option<Activation>, Refusal> {
-    let float = |name: &str, default| node.attributes.float(name, default);
-    Ok(Some(match node.attributes.string("activation", "")? {
-        "" => return Ok(None),
-        "relu" => Activation::Relu,
-        "clip" => Activation::Clip(float("low", f32::NEG_INFINITY)?, float("high", f32::INFINITY)?),
-        "hard_sigmoid" => Activation::HardSigmoid(float("alpha", 0.2)?, float("beta", 0.5)?),
-        "hard_swish" => Activation::HardSwish(float("alpha", 1.0 / 6.0)?, float("beta", 0.5)?),
-        "sigmoid" => Activation::Sigmoid,
-        "swish" => Activation::Swish(float("alpha", 1.0)?),
-        "tanh" => Activation::Tanh,
-        "gelu" => Activation::Gelu,
-        "gelu_tanh" | "fast_gelu" => Activation::FastGelu,
-        other => return Err(format!("the activation {other} is not known")),
+        let epilogue = Epilogue { scale: None, bias: Some(host::slice(&bias)), activation };
+        one(host::cast(floats(a, b, &epilogue)?, dtype))
     }))
 }

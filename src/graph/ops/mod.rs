@@ -1,12 +1,12 @@
-//! The operators of ONNX on the CPU: a table of them for each family, and what they all share.
+//! ONNX operators: a table of records for each family, with a CPU kernel each, and what they share.
 //!
-//! An operator is prepared once, at load, where everything about it that is not known here is refused; what comes out
-//! is a function of its inputs alone.
+//! An operator is prepared once, at load, which refuses every attribute and type that is not supported. The kernel that
+//! this gives is a function of its inputs alone.
 
 use burn::tensor::DType;
 
-use super::attributes::{Attributes, Refusal};
-use super::host::{self, HostTensor, is_float};
+use super::attributes::Refusal;
+use super::host::{self, HostTensor};
 use super::options::Limits;
 use crate::error::{Error, Result};
 use crate::sort::sort_by;
@@ -24,7 +24,9 @@ mod layout;
 mod logic;
 mod loss;
 mod matmul;
+pub mod named;
 mod norm;
+mod op;
 mod order;
 mod pad;
 mod pool;
@@ -46,154 +48,21 @@ mod unary_elementwise;
 pub use contrib::matmul_nbits;
 pub use layout::concat;
 pub use matmul::{int8, panels};
+use op::on_gpu;
+pub use op::{Accepts, BOOLS, Gives, INDICES, InputSpec, Kernel, NodeSpec, Op, Prepared, SAME};
 #[cfg(feature = "gpu")]
 pub use shape::reshaped;
 
-/// The newest version of the default operator set that the operators here were written for.
+/// The newest version of the default operator set that is supported.
 pub const NEWEST_OPSET: i64 = 27;
-/// The oldest.
+/// The oldest version that is supported.
 pub const OLDEST_OPSET: i64 = 7;
-/// The domain of what [`super::passes::fusion`] makes.
+/// The domain of the operators that [`super::passes`] makes.
 pub const OWN_DOMAIN: &str = "pilot-light";
 /// The domain of onnxruntime's operators.
 pub const MICROSOFT: &str = "com.microsoft";
 
-/// What runs an operator.
-pub type Kernel = Box<dyn Fn(&mut Inputs<'_>) -> Result<Vec<HostTensor>> + Send + Sync>;
-
-/// A kernel, or why there is none for this node.
-pub type Prepared = Result<Kernel, Refusal>;
-
-/// An operator.
-pub struct Op {
-    /// Its domain.
-    pub domain: &'static str,
-    /// Its name.
-    pub name: &'static str,
-    /// The types of numbers of the first input that it is written for.
-    pub accepts: Accepts,
-    /// The type of each output; the last counts for all that follow.
-    pub gives: &'static [Gives],
-    /// Reads the attributes.
-    pub prepare: fn(&NodeSpec<'_>) -> Prepared,
-}
-
-/// Types of numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accepts {
-    /// All.
-    Any,
-    /// All but booleans.
-    Numbers,
-    /// Floats of all sizes.
-    Floats,
-    /// Floats of 32 and 16 bits, computed in 32.
-    Singles,
-    /// Integers.
-    Integers,
-    /// Booleans.
-    Bools,
-}
-
-/// The type of an output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gives {
-    /// That of the input at this place.
-    As(usize),
-    /// This one.
-    Is(DType),
-    /// What the attribute of this name says, by ONNX's number, or else the second.
-    Says(&'static str, DType),
-    /// Known only at run time.
-    Unknown,
-}
-
-/// Most operators give what they take.
-pub const SAME: &[Gives] = &[Gives::As(0)];
-/// Comparisons.
-pub const BOOLS: &[Gives] = &[Gives::Is(host::BOOL)];
-/// Counts and places.
-pub const INDICES: &[Gives] = &[Gives::Is(DType::I64)];
-
-impl Op {
-    /// An operator of the default domain.
-    pub const fn new(
-        name: &'static str,
-        accepts: Accepts,
-        gives: &'static [Gives],
-        prepare: fn(&NodeSpec<'_>) -> Prepared,
-    ) -> Self {
-        Self { domain: "", name, accepts, gives, prepare }
-    }
-
-    /// An operator of another domain.
-    pub const fn of(
-        domain: &'static str,
-        name: &'static str,
-        accepts: Accepts,
-        gives: &'static [Gives],
-        prepare: fn(&NodeSpec<'_>) -> Prepared,
-    ) -> Self {
-        Self { domain, name, accepts, gives, prepare }
-    }
-}
-
-impl Accepts {
-    fn has(self, dtype: DType) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Numbers => dtype != host::BOOL,
-            Self::Floats => is_float(dtype),
-            Self::Singles => is_float(dtype) && dtype != DType::F64,
-            Self::Integers => dtype != host::BOOL && !is_float(dtype),
-            Self::Bools => dtype == host::BOOL,
-        }
-    }
-}
-
-/// What an operator is told of its node when it is prepared.
-pub struct NodeSpec<'a> {
-    /// The operator's name.
-    pub op: &'a str,
-    /// Its domain.
-    pub domain: &'a str,
-    /// The version of the domain's operator set.
-    pub opset: i64,
-    /// The attributes.
-    pub attributes: &'a Attributes,
-    /// The inputs; none for one that is left out.
-    pub inputs: &'a [Option<InputSpec>],
-    /// How many outputs it has, unwanted ones included.
-    pub outputs: usize,
-}
-
-/// What is known of an input before the graph is run.
-#[derive(Clone)]
-pub struct InputSpec {
-    /// The type of its numbers, where it is known.
-    pub dtype: Option<DType>,
-    /// The input itself, where it is a constant.
-    pub constant: Option<HostTensor>,
-}
-
-impl NodeSpec<'_> {
-    /// Whether the input at `place` is there.
-    pub fn has(&self, place: usize) -> bool {
-        self.inputs.get(place).is_some_and(Option::is_some)
-    }
-
-    /// The input at `place`, where it is a constant.
-    pub fn constant(&self, place: usize) -> Option<&HostTensor> {
-        self.inputs.get(place)?.as_ref()?.constant.as_ref()
-    }
-
-    /// The type of the input at `place`, where it is known.
-    pub fn dtype(&self, place: usize) -> Option<DType> {
-        self.inputs.get(place)?.as_ref()?.dtype
-    }
-}
-
-/// What a kernel is run on. Whoever takes an input that nobody else needs may write to it.
+/// The inputs of one run of a kernel. A kernel may write to an input that it takes and that has no other user.
 pub struct Inputs<'a> {
     values: Vec<Option<HostTensor>>,
     limits: &'a Limits,
@@ -204,7 +73,7 @@ impl<'a> Inputs<'a> {
         Self { values, limits }
     }
 
-    /// How many there are, left out ones included.
+    /// The number of inputs, with those that are left out.
     pub fn len(&self) -> usize {
         self.values.len()
     }
@@ -214,10 +83,10 @@ impl<'a> Inputs<'a> {
     /// # Errors
     /// Invalid artefact: it was left out.
     pub fn take(&mut self, place: usize) -> Result<HostTensor> {
-        self.optional(place).ok_or_else(|| Error::invalid_artefact(format!("its input {place} is missing")))
+        self.optional(place).ok_or_else(|| Error::invalid_artefact(format!("the input {place} is missing")))
     }
 
-    /// Takes the input at `place`, in the order of its indices.
+    /// Takes the input at `place`, contiguous.
     ///
     /// # Errors
     /// Invalid artefact: it was left out.
@@ -225,7 +94,7 @@ impl<'a> Inputs<'a> {
         Ok(host::contiguous(self.take(place)?))
     }
 
-    /// Takes the input at `place` as 32-bit floats in the order of its indices.
+    /// Takes the input at `place` as contiguous 32-bit floats.
     ///
     /// # Errors
     /// Invalid artefact: it was left out.
@@ -238,12 +107,12 @@ impl<'a> Inputs<'a> {
         self.values.get_mut(place)?.take()
     }
 
-    /// Takes all that are left, in their order.
+    /// Takes all inputs that are left, in order.
     pub fn rest(&mut self) -> Vec<HostTensor> {
         self.values.iter_mut().filter_map(Option::take).collect()
     }
 
-    /// Takes the input at `place` as integers: a shape, axes, places.
+    /// Takes the input at `place` as integers: a shape, axes, indices.
     ///
     /// # Errors
     /// Invalid artefact: it was left out.
@@ -251,12 +120,12 @@ impl<'a> Inputs<'a> {
         Ok(host::to_i64s(&self.take(place)?))
     }
 
-    /// Takes the input at `place` as integers; none where it was left out.
+    /// Takes the input at `place` as integers; `None` where it was left out.
     pub fn optional_ints(&mut self, place: usize) -> Option<Vec<i64>> {
         self.optional(place).map(|tensor| host::to_i64s(&tensor))
     }
 
-    /// How many numbers a tensor of this shape has.
+    /// The number of elements of a tensor of this shape.
     ///
     /// # Errors
     /// Invalid input: more than the limits allow.
@@ -270,23 +139,22 @@ pub fn one(tensor: HostTensor) -> Result<Vec<HostTensor>> {
     Ok(vec![tensor])
 }
 
-/// The place of `axis`, which counts from the end where it is negative, among `rank`.
+/// The index of `axis`, which counts from the end where it is negative, in a tensor of `rank` dimensions.
 ///
 /// # Errors
-/// Invalid input: it is none.
+/// Invalid input: it is out of range.
 pub fn axis_of(axis: i64, rank: usize) -> Result<usize> {
     let signed = rank as i64;
     let place = if axis < 0 { axis.checked_add(signed) } else { Some(axis) };
-    place
-        .filter(|place| (0..signed).contains(place))
-        .map(|place| place as usize)
-        .ok_or_else(|| Error::invalid_input(format!("there is no axis {axis} in a tensor of {rank} dimensions")))
+    place.filter(|place| (0..signed).contains(place)).map(|place| place as usize).ok_or_else(|| {
+        Error::invalid_input(format!("the axis {axis} is out of range for a tensor of {rank} dimensions"))
+    })
 }
 
-/// The places of `axes`, each once, in ascending order.
+/// The indices of `axes`, each once, in ascending order.
 ///
 /// # Errors
-/// Invalid input: one is none, or is there twice.
+/// Invalid input: one is out of range or repeated.
 pub fn axes_of(axes: &[i64], rank: usize) -> Result<Vec<usize>> {
     let mut places = axes.iter().map(|axis| axis_of(*axis, rank)).collect::<Result<Vec<_>>>()?;
     sort_by(&mut places, Ord::cmp);
@@ -295,25 +163,25 @@ pub fn axes_of(axes: &[i64], rank: usize) -> Result<Vec<usize>> {
     if places.len() == count {
         Ok(places)
     } else {
-        Err(Error::invalid_input(format!("an axis of {axes:?} is there twice")))
+        Err(Error::invalid_input(format!("the axes {axes:?} have a duplicate")))
     }
 }
 
-/// A dimension that the file or the caller gives.
+/// A dimension that comes from the file or from the caller.
 ///
 /// # Errors
-/// Invalid input: it is negative, or beyond this machine.
+/// Invalid input: it is negative, or too large for this machine.
 pub fn size(value: i64) -> Result<usize> {
-    usize::try_from(value).map_err(|_| Error::invalid_input(format!("{value} is no size")))
+    usize::try_from(value).map_err(|_| Error::invalid_input(format!("{value} is not a valid size")))
 }
 
-/// Invalid input, in words.
+/// An invalid-input error.
 pub fn wrong<T>(what: impl Into<String>) -> Result<T> {
     Err(Error::invalid_input(what))
 }
 
-/// The families.
-const FAMILIES: &[&[Op]] = &[
+/// The operators' records, by family.
+static FAMILIES: &[&[Op]] = &[
     binary_elementwise::OPS,
     attention::OPS,
     columns::OPS,
@@ -345,8 +213,35 @@ const FAMILIES: &[&[Op]] = &[
 ];
 
 /// The operator of this name.
-pub fn find(domain: &str, name: &str) -> Option<&'static Op> {
-    FAMILIES.iter().flat_map(|family| family.iter()).find(|op| op.name == name && op.domain == domain)
+pub const fn find(domain: &str, name: &str) -> Option<&'static Op> {
+    // `const fn` allows neither `for` nor string comparison.
+    let mut family = 0;
+    while family < FAMILIES.len() {
+        let mut row = 0;
+        while row < FAMILIES[family].len() {
+            let op = &FAMILIES[family][row];
+            if equal(op.name.as_bytes(), name.as_bytes()) && equal(op.domain.as_bytes(), domain.as_bytes()) {
+                return Some(op);
+            }
+            row += 1;
+        }
+        family += 1;
+    }
+    None
+}
+
+const fn equal(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }
 
 /// Prepares the operator of `node`, and gives the types of its outputs, where they are known.
@@ -354,30 +249,16 @@ pub fn find(domain: &str, name: &str) -> Option<&'static Op> {
 /// # Errors
 /// Why it cannot be run.
 pub fn prepare(node: &NodeSpec<'_>) -> Result<(Kernel, Vec<Option<DType>>), Refusal> {
-    let op = find(node.domain, node.op).ok_or("the operator is not known")?;
+    let op = node.op;
     if let Some(dtype) = node.dtype(0)
         && !op.accepts.has(dtype)
     {
-        return Err(format!("it is not known for numbers of the type {dtype:?}"));
+        return Err(format!("the element type {dtype:?} is not supported"));
     }
     let kernel = (op.prepare)(node)?;
     let types = (0..node.outputs).map(|place| op.gives[place.min(op.gives.len() - 1)].resolve(node)).collect();
     match node.attributes.unknown() {
-        Some(name) => Err(format!("its attribute {name} is not known")),
+        Some(name) => Err(format!("the attribute attribute is \'{name}\', which is not supported")),
         None => Ok((kernel, types)),
-    }
-}
-
-impl Gives {
-    fn resolve(self, node: &NodeSpec<'_>) -> Option<DType> {
-        match self {
-            Self::As(place) => node.dtype(place),
-            Self::Is(dtype) => Some(dtype),
-            Self::Says(name, default) => match node.attributes.optional_int(name) {
-                Ok(Some(number)) => super::import::dtype(number).ok(),
-                _ => Some(default),
-            },
-            Self::Unknown => None,
-        }
     }
 }

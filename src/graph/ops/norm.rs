@@ -1,49 +1,49 @@
-//! Normalisations.
+//! Normalisation: layer, RMS, instance, group, Lp, LRN and mean-variance.
 
 use burn::tensor::DType;
 
-use super::{Accepts, Gives, Inputs, NodeSpec, OWN_DOMAIN, Op, Prepared, SAME, axes_of, axis_of, one, wrong};
+use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, SAME, axes_of, axis_of, on_gpu, one, wrong};
 use crate::error::Result;
 use crate::graph::host::{self, HostTensor};
 use crate::kernels::{parallel, rows};
 
 mod batch;
 
-/// The result, and what it was made with.
+/// The result and its statistics.
 const WITH_STATISTICS: &[Gives] = &[Gives::As(0), Gives::Is(DType::F32)];
 
-pub const OPS: &[Op] = &[
-    Op::new("LayerNormalization", Accepts::Singles, WITH_STATISTICS, layer),
-    Op::of(OWN_DOMAIN, "AddLayerNormalization", Accepts::Singles, SAME, add_layer),
-    // What onnxruntime called it before ONNX had it.
+pub static OPS: &[Op] = &[
+    Op::new("LayerNormalization", Accepts::Singles, WITH_STATISTICS, layer).gpu(on_gpu!(norm::layer_norm)),
+    Op::own("AddLayerNormalization", Accepts::Singles, SAME, add_layer).gpu(on_gpu!(norm::add_layer_norm)),
+    // onnxruntime's name from before ONNX had it.
     Op::new("SimplifiedLayerNormalization", Accepts::Singles, WITH_STATISTICS, root_mean_square),
     Op::new("RMSNormalization", Accepts::Singles, SAME, root_mean_square),
     Op::new("InstanceNormalization", Accepts::Singles, SAME, instance),
     Op::new("GroupNormalization", Accepts::Singles, SAME, group),
-    Op::new("BatchNormalization", Accepts::Singles, SAME, batch::batch),
+    Op::new("BatchNormalization", Accepts::Singles, SAME, batch::batch).gpu(on_gpu!(norm::batch_norm)),
     Op::new("LpNormalization", Accepts::Floats, SAME, length),
     Op::new("LRN", Accepts::Singles, SAME, local_response),
     Op::new("MeanVarianceNormalization", Accepts::Singles, SAME, mean_variance),
 ];
 
-/// The means of rows, and what they were multiplied by.
+/// The mean and the inverse standard deviation of each row.
 type Statistics = Vec<(f32, f32)>;
 
-/// Fewer numbers than these are normalised before another thread has begun.
+/// Fewer elements are normalised before another thread has started.
 const LEAST_SHARED: usize = 1 << 13;
 
-/// The input at `place` as 32-bit floats that may be written to, with its type and shape.
+/// The input at `place` as 32-bit floats, with its type and shape.
 fn numbers(inputs: &mut Inputs<'_>, place: usize) -> Result<(DType, Vec<usize>, Vec<f32>)> {
     let x = inputs.take(place)?;
     Ok((x.dtype(), host::shape(&x).to_vec(), host::to_f32s(x)))
 }
 
-/// What the result is made of.
+/// The result of this type and shape.
 fn result(dtype: DType, shape: &[usize], numbers: Vec<f32>) -> HostTensor {
     host::cast(host::tensor(shape, numbers), dtype)
 }
 
-/// A scale or a bias: one number for each in a row, or for each in the whole tensor.
+/// A scale or a bias: one number for each element of a row, or of the whole tensor.
 fn spread(tensor: HostTensor, shape: &[usize], axis: usize) -> Result<Vec<f32>> {
     let own = host::shape(&tensor);
     let row: usize = shape[axis..].iter().product();
@@ -61,45 +61,45 @@ fn layer(node: &NodeSpec<'_>) -> Prepared {
         let mut reduced = shape.clone();
         reduced[axis..].fill(1);
         let count = reduced.iter().product();
-        // Where rows are empty there are no statistics, but there are places for them.
+        // Empty rows have no statistics, but outputs for them.
         means.resize(count, 0.0);
         scales.resize(count, 0.0);
         Ok(vec![result(dtype, &shape, x), host::tensor(&reduced, means), host::tensor(&reduced, scales)])
     }))
 }
 
-/// The layer normalisation of a sum: of what goes through a layer and what goes around it.
+/// The layer normalisation of the sum of a layer's output and its residual.
 fn add_layer(node: &NodeSpec<'_>) -> Prepared {
     let (axis, epsilon) = axis_and_epsilon(node)?;
     Ok(Box::new(move |inputs| {
-        let (x, around) = (inputs.take(0)?, inputs.take(1)?);
-        let (dtype, shape) = (x.dtype(), host::broadcast_shape(host::shape(&x), host::shape(&around))?);
+        let (x, residual) = (inputs.take(0)?, inputs.take(1)?);
+        let (dtype, shape) = (x.dtype(), host::broadcast_shape(host::shape(&x), host::shape(&residual))?);
         inputs.count(&shape)?;
         let x = host::to_f32s(host::expand(x, &shape)?);
-        let around = host::contiguous(host::cast(host::expand(around, &shape)?, DType::F32));
+        let residual = host::contiguous(host::cast(host::expand(residual, &shape)?, DType::F32));
         let axis = axis_of(axis, shape.len())?;
         let scale_and_bias = [2, 3].map(|place| inputs.optional(place));
-        let (x, _) = layer_of(x, host::slice(&around), &shape, axis, epsilon, scale_and_bias)?;
+        let (x, _) = layer_of(x, host::slice(&residual), &shape, axis, epsilon, scale_and_bias)?;
         one(result(dtype, &shape, x))
     }))
 }
 
 fn axis_and_epsilon(node: &NodeSpec<'_>) -> std::result::Result<(i64, f32), String> {
-    // The precision of the statistics, which here are always of 32 bits.
+    // The precision of the statistics, which is always 32 bits here.
     node.attributes.get("stash_type");
     Ok((node.attributes.int("axis", -1)?, node.attributes.float("epsilon", 1e-5)?))
 }
 
-/// Normalises `x`, once `around` has been added to it if there are such numbers; and what it was done with.
+/// Adds the residual to `x`, unless it is empty, and normalises the sum; also returns the statistics.
 fn layer_of(
     mut x: Vec<f32>,
-    around: &[f32],
+    residual: &[f32],
     shape: &[usize],
     axis: usize,
     epsilon: f32,
     [scale, bias]: [Option<HostTensor>; 2],
 ) -> Result<(Vec<f32>, Statistics)> {
-    let Some(scale) = scale else { return wrong("it has no scale") };
+    let Some(scale) = scale else { return wrong("the input scale is missing") };
     let scale = spread(scale, shape, axis)?;
     let bias = bias.map(|bias| spread(bias, shape, axis)).transpose()?;
     let row = shape[axis..].iter().product::<usize>().max(1);
@@ -109,8 +109,8 @@ fn layer_of(
     let parts = x.chunks_mut(each * row).zip(statistics.chunks_mut(each)).collect();
     parallel::for_each(parts, |at, (x, statistics): (&mut [f32], &mut [(f32, f32)])| {
         for ((at, x), statistics) in (at * each..).zip(x.chunks_exact_mut(row)).zip(statistics) {
-            if !around.is_empty() {
-                x.iter_mut().zip(&around[at * row..]).for_each(|(x, around)| *x += around);
+            if !residual.is_empty() {
+                x.iter_mut().zip(&residual[at * row..]).for_each(|(x, residual)| *x += residual);
             }
             *statistics = rows::normalise(x, epsilon);
             rows::affine(x, part(&scale, at, row), bias.as_ref().map(|bias| part(bias, at, row)));
@@ -119,7 +119,7 @@ fn layer_of(
     Ok((x, statistics))
 }
 
-/// What of `all` belongs to the row `at`.
+/// The part of `all` for the row `at`.
 fn part(all: &[f32], at: usize, row: usize) -> &[f32] {
     if all.len() == row { all } else { &all[at * row..][..row] }
 }
@@ -142,19 +142,19 @@ pub fn root_mean_square(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// The numbers of an image's channels, and how many there are in each.
+/// The number of channels of an image, and of elements in each.
 fn channels(shape: &[usize]) -> Result<(usize, usize)> {
     match shape {
         [_, channels, rest @ ..] => Ok((*channels, rest.iter().product())),
-        _ => wrong(format!("a tensor of the shape {shape:?} has no channels")),
+        _ => wrong(format!("a tensor of the shape {shape:?} has no channel dimension")),
     }
 }
 
-/// A number for each of `count`.
+/// The input at `place`, which has `count` numbers.
 fn each(inputs: &mut Inputs<'_>, place: usize, count: usize) -> Result<Vec<f32>> {
     let numbers = host::to_f32s(inputs.take(place)?);
     if numbers.len() != count {
-        return wrong(format!("its input {place} has {} numbers, not {count}", numbers.len()));
+        return wrong(format!("the input {place} has {} elements, expected {count}", numbers.len()));
     }
     Ok(numbers)
 }
@@ -177,15 +177,18 @@ fn instance(node: &NodeSpec<'_>) -> Prepared {
 fn group(node: &NodeSpec<'_>) -> Prepared {
     let epsilon = node.attributes.float("epsilon", 1e-5)?;
     let groups = node.attributes.int("num_groups", 0)?;
-    let groups = usize::try_from(groups).ok().filter(|groups| *groups > 0).ok_or("it has no num_groups")?;
-    // Until opset 21 there was a scale for each group.
+    let groups = usize::try_from(groups)
+        .ok()
+        .filter(|groups| *groups > 0)
+        .ok_or("the attribute num_groups is missing or not positive")?;
+    // Before opset 21 there was one scale for each group.
     let per_group = node.opset < 21;
     node.attributes.get("stash_type");
     Ok(Box::new(move |inputs| {
         let (dtype, shape, mut x) = numbers(inputs, 0)?;
         let (count, plane) = channels(&shape)?;
         if count % groups != 0 {
-            return wrong(format!("{count} channels are not {groups} groups"));
+            return wrong(format!("{count} channels cannot be divided into {groups} groups"));
         }
         let scales = if per_group { groups } else { count };
         let (scale, bias) = (each(inputs, 1, scales)?, each(inputs, 2, scales)?);
@@ -201,13 +204,13 @@ fn group(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// Divides by the sum of what is along the axis, or by the root of that of its squares.
+/// LpNormalization: divides by the L1 or L2 norm along the axis.
 fn length(node: &NodeSpec<'_>) -> Prepared {
     let axis = node.attributes.int("axis", -1)?;
     let squares = match node.attributes.int("p", 2)? {
         1 => false,
         2 => true,
-        p => return Err(format!("its p is {p}")),
+        p => return Err(format!("the attribute p is {p}, which is not supported")),
     };
     Ok(Box::new(move |inputs| {
         let x = inputs.take(0)?;
@@ -232,7 +235,8 @@ fn local_response(node: &NodeSpec<'_>) -> Prepared {
     let float = |name: &str, default| node.attributes.float(name, default);
     let (alpha, beta, bias) = (float("alpha", 1e-4)?, float("beta", 0.75)?, float("bias", 1.0)?);
     let size = node.attributes.int("size", 0)?;
-    let size = usize::try_from(size).ok().filter(|size| *size > 0).ok_or("it has no size")?;
+    let size =
+        usize::try_from(size).ok().filter(|size| *size > 0).ok_or("the attribute size is missing or not positive")?;
     Ok(Box::new(move |inputs| {
         let (dtype, shape, x) = numbers(inputs, 0)?;
         let (count, plane) = channels(&shape)?;

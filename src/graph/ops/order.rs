@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::graph::host::{self, HostTensor, is_float};
 use crate::sort::{order_by, sort_by};
 
-pub const OPS: &[Op] = &[
+pub static OPS: &[Op] = &[
     Op::new("ArgMax", Accepts::Numbers, INDICES, |node| extreme(node, 0)),
     Op::new("ArgMin", Accepts::Numbers, INDICES, |node| extreme(node, -1)),
     Op::new("CumProd", Accepts::Numbers, SAME, |node| cumulative(node, 1.0, |a, b| a * b, 1, i64::wrapping_mul)),

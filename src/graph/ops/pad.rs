@@ -1,24 +1,24 @@
-//! Operators that put numbers around others, and those that take a part in another order.
+//! Pad, CenterCropPad, Trilu and ReverseSequence.
 
 use burn::tensor::DType;
 use bytemuck::Pod;
 
-use super::{Accepts, Inputs, NodeSpec, Op, Prepared, SAME, axes_of, axis_of, one, size, wrong};
+use super::{Accepts, Inputs, NodeSpec, Op, Prepared, SAME, axes_of, axis_of, on_gpu, one, size, wrong};
 use crate::error::Result;
 use crate::graph::host::{self, HostTensor, with_unit};
 
-pub const OPS: &[Op] = &[
-    Op::new("Pad", Accepts::Any, SAME, pad),
+pub static OPS: &[Op] = &[
+    Op::new("Pad", Accepts::Any, SAME, pad).gpu(on_gpu!(layout::pad)),
     Op::new("CenterCropPad", Accepts::Any, SAME, center_crop_pad),
     Op::new("Trilu", Accepts::Any, SAME, trilu),
     Op::new("ReverseSequence", Accepts::Any, SAME, reverse_sequence),
 ];
 
-/// Where each place along one axis takes its number from; none for one that is filled.
+/// The source index of each index along one axis; `None` for padding.
 pub type Map = Vec<Option<usize>>;
 
-/// A tensor whose number at each place is that of `tensor` at the places that `maps` give, one for each axis, or else
-/// the only one of `fill`. All places are there.
+/// A tensor whose elements are those of `tensor` at the indices that `maps` give, one map for each axis, or the only
+/// element of `fill`. All indices are in range.
 pub fn remap(tensor: HostTensor, maps: &[Map], fill: &HostTensor) -> HostTensor {
     let tensor = host::contiguous(tensor);
     let shape: Vec<usize> = maps.iter().map(Vec::len).collect();
@@ -34,13 +34,13 @@ fn remapped<U: Pod>(source: &[U], own: &[usize], maps: &[Map], fill: U) -> Vec<U
     let strides = host::strides(own);
     let rows: usize = outer.iter().map(Vec::len).product();
     let mut out = Vec::with_capacity(rows * inner.len());
-    // Most rows are some of one, a run, and some of one again.
+    // Most rows are padding, a contiguous run, and padding.
     let left = inner.iter().take_while(|from| from.is_none()).count();
     let right = inner.iter().rev().take_while(|from| from.is_none()).count().min(inner.len() - left);
     let run = &inner[left..inner.len() - right];
     let even = run.windows(2).all(|pair| matches!(pair, [Some(a), Some(b)] if a + 1 == *b));
     let first = run.first().copied().flatten().unwrap_or(0);
-    // As often each, where images grow to twice their size or more.
+    // Each element repeated equally often, where images are upsampled by whole factors.
     let times = run.iter().take_while(|from| **from == Some(first)).count().max(1);
     let often = run.len() % times == 0 && run.iter().enumerate().all(|(at, from)| *from == Some(first + at / times));
     let mut turn = vec![0; outer.len()];
@@ -83,7 +83,7 @@ fn remapped<U: Pod>(source: &[U], own: &[usize], maps: &[Map], fill: U) -> Vec<U
     out
 }
 
-/// What lies beyond the edges.
+/// The padding mode.
 #[derive(Clone, Copy)]
 enum Beyond {
     Constant,
@@ -93,7 +93,7 @@ enum Beyond {
 }
 
 impl Beyond {
-    /// Where the place `at`, which may lie beyond 0..`dim`, takes its number from. `dim` is not 0 but for constants.
+    /// The source index of `at`, which may be outside 0..`dim`. `dim` is 0 for constant padding alone.
     ///
     /// # Source
     /// The modes of the same names of NumPy's `pad`.
@@ -118,7 +118,7 @@ fn pad(node: &NodeSpec<'_>) -> Prepared {
         "reflect" => Beyond::Reflect,
         "edge" => Beyond::Edge,
         "wrap" => Beyond::Wrap,
-        mode => return Err(format!("its mode {mode} is not known")),
+        mode => return Err(format!("the attribute mode is \'{mode}\', which is not supported")),
     };
     let pads = node.attributes.ints("pads")?;
     let value = node.attributes.float("value", 0.0)?;
@@ -133,14 +133,14 @@ fn pad(node: &NodeSpec<'_>) -> Prepared {
         let axes = axes.unwrap_or_else(|| (0..rank as i64).collect());
         axes_of(&axes, rank)?;
         if pads.len() != 2 * axes.len() {
-            return wrong(format!("{} pads are not two for each of {} axes", pads.len(), axes.len()));
+            return wrong(format!("there are {} pads, expected two for each of {} axes", pads.len(), axes.len()));
         }
         let mut around = vec![(0, 0); rank];
         for (at, axis) in axes.iter().enumerate() {
             around[axis_of(*axis, rank)?] = (pads[at], pads[axes.len() + at]);
         }
         for (axis, (before, after)) in around.iter_mut().enumerate() {
-            // What is negative is cut off first.
+            // Negative pads crop, before the others apply.
             let dim = host::shape(&tensor)[axis];
             let cut = |pad: &mut i64| {
                 let cut = size(pad.saturating_neg().max(0)).unwrap_or(usize::MAX);
@@ -151,7 +151,7 @@ fn pad(node: &NodeSpec<'_>) -> Prepared {
             match start.checked_add(end) {
                 Some(0) => {}
                 Some(both) if both <= dim => tensor = tensor.narrow(axis, start, dim - both),
-                _ => return wrong(format!("{dim} cannot be cut by {start} and {end}")),
+                _ => return wrong(format!("a dimension of {dim} cannot be cropped by {start} and {end}")),
             }
         }
         let own = host::shape(&tensor);
@@ -159,12 +159,12 @@ fn pad(node: &NodeSpec<'_>) -> Prepared {
             size(*before)?
                 .checked_add(size(*after)?)
                 .and_then(|pads| pads.checked_add(*dim))
-                .map_or_else(|| wrong("a tensor is padded beyond this machine"), Ok)
+                .map_or_else(|| wrong("the padded tensor is too large for this machine"), Ok)
         };
         let shape = own.iter().zip(&around).map(add).collect::<Result<Vec<_>>>()?;
         inputs.count(&shape)?;
         if !matches!(beyond, Beyond::Constant) && own.iter().zip(&shape).any(|(own, dim)| *own == 0 && *dim > 0) {
-            return wrong("there is nothing to be padded with");
+            return wrong("an empty dimension can only be padded with a constant");
         }
         let map = |axis: usize| -> Map {
             let before = around[axis].0;
@@ -188,7 +188,7 @@ fn center_crop_pad(node: &NodeSpec<'_>) -> Prepared {
         let axes = axes.clone().unwrap_or_else(|| (0..own.len() as i64).collect());
         axes_of(&axes, own.len())?;
         if wanted.len() != axes.len() {
-            return wrong(format!("{wanted:?} are not one for each of the axes {axes:?}"));
+            return wrong(format!("the shape {wanted:?} has not one size for each of the axes {axes:?}"));
         }
         let mut shape = own.clone();
         for (axis, dim) in axes.iter().zip(wanted) {
@@ -211,7 +211,7 @@ fn trilu(node: &NodeSpec<'_>) -> Prepared {
         let (tensor, k) = (inputs.take(0)?, inputs.optional_ints(1));
         let k = k.and_then(|k| k.first().copied()).unwrap_or(0);
         let (dtype, shape) = (tensor.dtype(), host::shape(&tensor).to_vec());
-        let [.., height, width] = *shape else { return wrong("it takes matrices") };
+        let [.., height, width] = *shape else { return wrong("the input must have 2 dimensions at least") };
         Ok(vec![with_unit!(dtype, U => {
             let mut numbers = host::into_vec::<U>(tensor);
             for (at, row) in numbers.chunks_exact_mut(width.max(1)).enumerate() {
@@ -230,15 +230,17 @@ fn trilu(node: &NodeSpec<'_>) -> Prepared {
 fn reverse_sequence(node: &NodeSpec<'_>) -> Prepared {
     let (batch_axis, time_axis) = (node.attributes.int("batch_axis", 1)?, node.attributes.int("time_axis", 0)?);
     if !matches!((batch_axis, time_axis), (0, 1) | (1, 0)) {
-        return Err(format!("its axes are {batch_axis} and {time_axis}, not 0 and 1"));
+        return Err(format!("the axes are {batch_axis} and {time_axis}, expected 0 and 1"));
     }
     Ok(Box::new(move |inputs| {
         let (tensor, lengths) = (inputs.take(0)?, inputs.ints(1)?);
         let (dtype, shape) = (tensor.dtype(), host::shape(&tensor).to_vec());
-        let [first, second, ..] = *shape else { return wrong("it takes sequences in batches") };
+        let [first, second, ..] = *shape else {
+            return wrong("the input must have 2 dimensions at least: batch and time");
+        };
         let (batch, time) = if batch_axis == 0 { (first, second) } else { (second, first) };
         if lengths.len() != batch || lengths.iter().any(|length| *length < 0 || *length > time as i64) {
-            return wrong(format!("{lengths:?} are no lengths of {batch} sequences of {time}"));
+            return wrong(format!("the sequence lengths are {lengths:?}, expected {batch} of at most {time}"));
         }
         let run: usize = shape[2..].iter().product();
         let place = |batch: usize, time: usize| {

@@ -1,8 +1,8 @@
-//! Pooling: the largest of a window, its mean, its norm.
+//! Pooling: MaxPool, AveragePool, LpPool, their global forms, and MaxUnpool.
 
 use burn::tensor::DType;
 
-use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, SAME, one, size, wrong};
+use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, SAME, on_gpu, one, size, wrong};
 use crate::error::{Error, Result};
 use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, HostTensor, with_unit};
@@ -10,14 +10,15 @@ use crate::graph::ops::support::pooling_window::{Axis, Windows};
 
 const WITH_INDICES: &[Gives] = &[Gives::As(0), Gives::Is(DType::I64)];
 
-pub const OPS: &[Op] = &[
-    Op::new("MaxPool", Accepts::Numbers, WITH_INDICES, max_pool),
-    Op::new("AveragePool", Accepts::Singles, SAME, average_pool),
+pub static OPS: &[Op] = &[
+    Op::new("MaxPool", Accepts::Numbers, WITH_INDICES, max_pool).gpu(on_gpu!(pool::max_pool)),
+    Op::new("AveragePool", Accepts::Singles, SAME, average_pool).gpu(on_gpu!(pool::average_pool)),
     Op::new("LpPool", Accepts::Singles, SAME, lp_pool),
     Op::new("GlobalMaxPool", Accepts::Singles, SAME, |_| global(|plane| fold(plane, f32::NEG_INFINITY, larger))),
     Op::new("GlobalAveragePool", Accepts::Singles, SAME, |_| {
         global(|plane| fold(plane, 0.0, sum) / plane.len() as f32)
-    }),
+    })
+    .gpu(on_gpu!(|_| Some(Box::new(pool::global_average_pool)))),
     Op::new("GlobalLpPool", Accepts::Singles, SAME, |node| {
         let p = power(node)?;
         global(move |plane| root(plane.iter().map(|x| raise(*x, p)).sum(), p))
@@ -33,7 +34,7 @@ fn sum(a: f32, b: f32) -> f32 {
     a + b
 }
 
-/// All of `numbers`, in as many lanes as a register has, or a few.
+/// `numbers` folded in several lanes, which compilers vectorise.
 fn fold(numbers: &[f32], empty: f32, f: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [empty; 8];
     let chunks = numbers.chunks_exact(8);
@@ -44,25 +45,27 @@ fn fold(numbers: &[f32], empty: f32, f: impl Fn(f32, f32) -> f32) -> f32 {
     lanes.into_iter().fold(rest, f)
 }
 
-/// The input as floats, and its own type.
+/// The input as 32-bit floats, and its own type.
 ///
 /// # Errors
-/// Unsupported: it has numbers that floats of 32 bits cannot hold.
+/// Unsupported: 32-bit floats do not represent its numbers exactly.
 fn single(inputs: &mut Inputs<'_>) -> Result<(HostTensor, DType)> {
     let tensor = inputs.take(0)?;
     let dtype = tensor.dtype();
     if host::size_of(dtype) > 2 && dtype != DType::F32 {
-        return Err(Error::unsupported(format!("it is not known for numbers of the type {dtype:?}")));
+        return Err(Error::unsupported(format!("the element type {dtype:?} is not supported")));
     }
     Ok((host::contiguous(host::cast(tensor, DType::F32)), dtype))
 }
 
-/// One number for each channel.
+/// `f` of each channel: one number each.
 fn global(f: impl Fn(&[f32]) -> f32 + Send + Sync + 'static) -> Prepared {
     Ok(Box::new(move |inputs| {
         let (tensor, dtype) = single(inputs)?;
         let shape = host::shape(&tensor);
-        let [n, c, spatial @ ..] = shape else { return wrong("it takes images in batches") };
+        let [n, c, spatial @ ..] = shape else {
+            return wrong("the input must have a batch, channels and spatial dimensions");
+        };
         let plane: usize = spatial.iter().product();
         let numbers = host::slice::<f32>(&tensor);
         let out = (0..n * c).map(|at| f(&numbers[at * plane..][..plane])).collect::<Vec<_>>();
@@ -76,7 +79,7 @@ fn max_pool(node: &NodeSpec<'_>) -> Prepared {
     let columns_first = node.attributes.flag("storage_order", false)?;
     let indices = node.outputs > 1;
     if node.dtype(0).is_some_and(|dtype| host::size_of(dtype) > 2 && dtype != DType::F32) {
-        return Err(format!("it is not known for numbers of the type {:?}", node.dtype(0)));
+        return Err(format!("the element type {:?} is not supported", node.dtype(0)));
     }
     Ok(Box::new(move |inputs| {
         let (tensor, dtype) = single(inputs)?;
@@ -109,7 +112,7 @@ fn average_pool(node: &NodeSpec<'_>) -> Prepared {
 
 fn power(node: &NodeSpec<'_>) -> Result<i32, Refusal> {
     let p = node.attributes.int("p", 2)?;
-    i32::try_from(p).ok().filter(|p| *p > 0).ok_or_else(|| format!("its p is {p}"))
+    i32::try_from(p).ok().filter(|p| *p > 0).ok_or_else(|| format!("the attribute p is {p}, which is not supported"))
 }
 
 fn raise(x: f32, p: i32) -> f32 {
@@ -136,7 +139,7 @@ fn lp_pool(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// `f` of all numbers of each window, `empty` first: over its rows, then over the columns of what comes of them.
+/// `f` folded over each window, from `empty` on: separably, over the rows and then over the columns.
 fn pool(numbers: &[f32], axes: &[Axis; 3], count: usize, empty: f32, f: impl Fn(f32, f32) -> f32 + Copy) -> Vec<f32> {
     let [depth, height, width] = axes;
     let mut out = vec![empty; count];
@@ -160,7 +163,7 @@ fn pool(numbers: &[f32], axes: &[Axis; 3], count: usize, empty: f32, f: impl Fn(
     out
 }
 
-/// The windows over one row.
+/// `f` over the windows of one row.
 fn along(row: &[f32], axis: &Axis, out: &mut [f32], f: impl Fn(f32, f32) -> f32 + Copy) {
     let whole = axis.whole.clone();
     for at in (0..whole.start).chain(whole.end..out.len()) {
@@ -176,7 +179,7 @@ fn along(row: &[f32], axis: &Axis, out: &mut [f32], f: impl Fn(f32, f32) -> f32 
             2 => {
                 let (pairs, rest) = row.as_chunks::<2>();
                 out.iter_mut().zip(pairs).for_each(|(a, [b, _])| *a = f(*a, *b));
-                // The last window may end with a number that has no partner.
+                // The last window may end at an element without a neighbour.
                 out.iter_mut().skip(pairs.len()).zip(rest).for_each(|(a, b)| *a = f(*a, *b));
             }
             stride => out.iter_mut().zip(row.iter().step_by(stride)).for_each(|(a, b)| *a = f(*a, *b)),
@@ -184,7 +187,7 @@ fn along(row: &[f32], axis: &Axis, out: &mut [f32], f: impl Fn(f32, f32) -> f32 
     }
 }
 
-/// The largest number of each window, and its place in the whole tensor.
+/// The largest element of each window, and its index in the whole tensor.
 fn largest(numbers: &[f32], axes: &[Axis; 3], columns_first: bool, count: usize) -> (Vec<f32>, Vec<i64>) {
     let [depth, height, width] = axes;
     let (mut out, mut places) = (Vec::with_capacity(count), Vec::with_capacity(count));
@@ -214,7 +217,7 @@ fn largest(numbers: &[f32], axes: &[Axis; 3], columns_first: bool, count: usize)
             places.push(place as i64);
         }
     }
-    // Without a number there is no plane, and every window is empty.
+    // An empty tensor has no planes.
     out.resize(count, f32::NEG_INFINITY);
     places.resize(count, 0);
     (out, places)
@@ -233,7 +236,9 @@ fn max_unpool(node: &NodeSpec<'_>) -> Prepared {
         let (count, inner_count) = (inputs.count(&shape)?, inputs.count(&inner)?);
         let fits = shape.len() == inner.len() && inner.iter().zip(&shape).all(|(inner, outer)| inner <= outer);
         if !fits || places.len() != tensor.layout().num_elements() {
-            return wrong(format!("what is unpooled to {inner:?} does not fit {shape:?}, or has other indices"));
+            return wrong(format!(
+                "a tensor unpooled to {inner:?} does not fit the shape {shape:?}, or its indices do not"
+            ));
         }
         let (own, strides) = (host::strides(&inner), host::strides(&shape));
         let outer_place = |place: usize| -> usize {

@@ -1,22 +1,23 @@
-//! Integers that stand for other numbers, by a scale and a zero point.
+//! Quantisation: QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, and integer products.
 
 use burn::tensor::DType;
 
 use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, axis_of, one, wrong};
 use crate::error::Result;
 use crate::graph::attributes::Refusal;
+use crate::graph::cost::CostRule;
 use crate::graph::host::{self, HostTensor};
 use crate::kernels::rows;
-use quant_params::Spread;
+use quant_params::QuantParams;
 
 pub mod product;
 mod quant_params;
 
-pub const OPS: &[Op] = &[
+pub static OPS: &[Op] = &[
     Op::new("QuantizeLinear", Accepts::Numbers, &[Gives::As(2)], quantise_op),
     Op::new("DequantizeLinear", Accepts::Integers, &[Gives::As(1)], dequantise_op),
-    Op::of(super::MICROSOFT, "QuantizeLinear", Accepts::Numbers, &[Gives::As(2)], quantise_op),
-    Op::of(super::MICROSOFT, "DequantizeLinear", Accepts::Integers, &[Gives::As(1)], dequantise_op),
+    Op::contrib("QuantizeLinear", Accepts::Numbers, &[Gives::As(2)], quantise_op),
+    Op::contrib("DequantizeLinear", Accepts::Integers, &[Gives::As(1)], dequantise_op),
     Op::new(
         "DynamicQuantizeLinear",
         Accepts::Singles,
@@ -31,20 +32,22 @@ pub const OPS: &[Op] = &[
             }))
         },
     ),
-    Op::new("MatMulInteger", Accepts::Integers, &[Gives::Is(DType::I32)], product::matmul_integer),
-    Op::new("QLinearMatMul", Accepts::Integers, &[Gives::As(7)], product::qlinear_matmul),
-    Op::new("QLinearConv", Accepts::Integers, &[Gives::As(7)], product::qlinear_conv),
+    Op::new("MatMulInteger", Accepts::Integers, &[Gives::Is(DType::I32)], product::matmul_integer)
+        .costs(CostRule::MatMul),
+    Op::new("QLinearMatMul", Accepts::Integers, &[Gives::As(7)], product::qlinear_matmul).costs(CostRule::MatMul),
+    Op::new("QLinearConv", Accepts::Integers, &[Gives::As(7)], product::qlinear_conv)
+        .costs(CostRule::Conv { weights: 3 }),
 ];
 
-/// The scale and the zero point of numbers as bytes, with nought among them.
+/// The scale and the zero point that map the range of `numbers`, with zero, to bytes.
 ///
 /// # Source
-/// The ONNX specification of DynamicQuantizeLinear; where all numbers are nought the scale is onnxruntime's.
+/// The ONNX specification of DynamicQuantizeLinear; where all numbers are zero, the scale is that of onnxruntime.
 pub fn range(numbers: &[f32]) -> (f32, f32) {
     let (low, high) = (rows::smallest(numbers).min(0.0), rows::largest(numbers).max(0.0));
     let scale = if low == high { 1.0 } else { (high - low) / 255.0 };
     let zero = (-low / scale).round_ties_even().clamp(0.0, 255.0);
-    // Numbers without an end have no scale, and so no place for nought.
+    // An infinite range has no scale, and so no zero point.
     (scale, if zero.is_nan() { 0.0 } else { zero })
 }
 
@@ -52,24 +55,25 @@ fn is_small(dtype: DType) -> bool {
     matches!(dtype, DType::U8 | DType::I8 | DType::U16 | DType::I16)
 }
 
-/// What numbers are to become.
+/// The quantised form of a tensor.
 #[derive(Clone, Copy)]
 pub struct Target {
-    /// Their type.
+    /// The type of its integers.
     pub dtype: DType,
-    /// The dimension that the scales are along.
+    /// The axis of the scales.
     pub axis: i64,
-    /// How many numbers along it have one scale; nought where each has one of its own.
+    /// The elements of a block along it; zero where the scales are per axis or per tensor.
     pub block: usize,
-    /// The zero point where no tensor says it.
+    /// The zero point where no tensor gives it.
     pub zero: f32,
 }
 
-/// The attributes of both.
+/// The attributes of QuantizeLinear and DequantizeLinear.
 fn target(node: &NodeSpec<'_>) -> Result<Target, Refusal> {
     let block = node.attributes.int("block_size", 0)?;
-    let block = usize::try_from(block).map_err(|_| format!("its block_size is {block}"))?;
-    // Of floats of 8 bits, and of what the scale is anyway.
+    let block =
+        usize::try_from(block).map_err(|_| format!("the attribute block_size is {block}, which is not supported"))?;
+    // `saturate` is for 8-bit floats; `precision` is that of the scale anyway.
     node.attributes.get("saturate");
     node.attributes.get("precision");
     let dtype = match node.attributes.int("output_dtype", 0)? {
@@ -82,7 +86,7 @@ fn target(node: &NodeSpec<'_>) -> Result<Target, Refusal> {
 fn quantise_op(node: &NodeSpec<'_>) -> Prepared {
     let target = target(node)?;
     if node.dtype(2).is_some_and(|dtype| !is_small(dtype)) || !is_small(target.dtype) {
-        return Err("it is known for integers of 8 and 16 bits".to_string());
+        return Err("only integers of 8 and 16 bits are supported".to_string());
     }
     Ok(Box::new(move |inputs| {
         let (x, scale, zero) = (inputs.floats(0)?, inputs.take(1)?, inputs.optional(2));
@@ -101,17 +105,17 @@ fn dequantise_op(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// The integers that stand for `x`, of 32-bit floats.
+/// Quantises `x`, of 32-bit floats.
 ///
 /// # Errors
 /// Invalid input: scales and zero points do not fit it.
 pub fn quantise(x: HostTensor, scale: &HostTensor, zero: Option<HostTensor>, to: Target) -> Result<HostTensor> {
     let shape = host::shape(&x).to_vec();
-    let spread = Spread::new(&shape, host::shape(scale), to.axis, to.block)?;
+    let params = QuantParams::new(&shape, host::shape(scale), to.axis, to.block)?;
     let scales = host::to_f32s(scale.clone());
     let zeros = zeros(zero, to.zero, scales.len())?;
     let mut numbers = host::to_f32s(x);
-    spread.each(|run, at, moves| {
+    params.each(|run, at, moves| {
         let x = &mut numbers[run];
         if moves {
             let scales = scales[at..].iter().zip(&zeros[at..]);
@@ -121,27 +125,27 @@ pub fn quantise(x: HostTensor, scale: &HostTensor, zero: Option<HostTensor>, to:
             x.iter_mut().for_each(|x| *x = (*x / scale).round_ties_even() + zero);
         }
     });
-    // To cast a float to an integer is to take the nearest that there is.
+    // Casts from floats to integers saturate.
     Ok(match to.dtype {
         DType::U8 => host::tensor(&shape, numbers.iter().map(|x| *x as u8).collect()),
         DType::I8 => host::tensor(&shape, numbers.iter().map(|x| *x as i8).collect()),
         DType::U16 => host::tensor(&shape, numbers.iter().map(|x| *x as u16).collect()),
         DType::I16 => host::tensor(&shape, numbers.iter().map(|x| *x as i16).collect()),
-        dtype => return wrong(format!("it gives integers of 8 and 16 bits, not {dtype:?}")),
+        dtype => return wrong(format!("the output type is {dtype:?}, expected an integer of 8 or 16 bits")),
     })
 }
 
-/// What the integers `x` stand for, as 32-bit floats.
+/// Dequantises the integers `x` to 32-bit floats.
 ///
 /// # Errors
 /// Invalid input: scales and zero points do not fit them.
 pub fn dequantise(x: HostTensor, scale: &HostTensor, zero: Option<HostTensor>, from: Target) -> Result<HostTensor> {
     let shape = host::shape(&x).to_vec();
-    let spread = Spread::new(&shape, host::shape(scale), from.axis, from.block)?;
+    let params = QuantParams::new(&shape, host::shape(scale), from.axis, from.block)?;
     let scales = host::to_f32s(scale.clone());
     let zeros = zeros(zero, 0.0, scales.len())?;
     let mut numbers = host::to_f32s(x);
-    spread.each(|run, at, moves| {
+    params.each(|run, at, moves| {
         let x = &mut numbers[run];
         if moves {
             let scales = scales[at..].iter().zip(&zeros[at..]);
@@ -157,31 +161,31 @@ pub fn dequantise(x: HostTensor, scale: &HostTensor, zero: Option<HostTensor>, f
 fn zeros(zero: Option<HostTensor>, default: f32, count: usize) -> Result<Vec<f32>> {
     let zeros = zero.map_or_else(|| vec![default; count], host::to_f32s);
     if zeros.len() != count {
-        return wrong(format!("there are {} zero points for {count} scales", zeros.len()));
+        return wrong(format!("there are {} zero points, expected {count}, as many as scales", zeros.len()));
     }
     Ok(zeros)
 }
 
-/// Integers as 32-bit floats, less their zero points, of which there is one, or one for each along `axis`.
+/// Integers minus their zero points, as 32-bit floats. There is one zero point, or one for each index along `axis`.
 ///
 /// # Errors
 /// Invalid input: the zero points do not fit.
 pub fn centred(x: HostTensor, zero: Option<HostTensor>, axis: i64) -> Result<HostTensor> {
     let Some(zero) = zero else { return Ok(host::contiguous(host::cast(x, DType::F32))) };
-    // One for each, and of one dimension: onnxruntime and ONNX's own tests also have `[n, 1]`.
+    // As a vector: onnxruntime and ONNX's own tests also have `[n, 1]`.
     let count = zero.layout().num_elements();
     let zero = if count == 1 { host::reshape(zero, &[]) } else { host::reshape(zero, &[count]) };
     let ones = host::tensor(host::shape(&zero), vec![1.0f32; count]);
     dequantise(x, &ones, Some(zero), Target { dtype: DType::F32, axis, block: 0, zero: 0.0 })
 }
 
-/// A number: a tensor of one.
+/// The input at `place`, which has one element.
 ///
 /// # Errors
-/// Invalid input: it has more or none.
+/// Invalid input: it has another number of elements.
 pub fn number(inputs: &mut Inputs<'_>, place: usize) -> Result<f32> {
     match host::to_f32s(inputs.take(place)?)[..] {
         [number] => Ok(number),
-        ref numbers => wrong(format!("its input {place} has {} numbers, not one", numbers.len())),
+        ref numbers => wrong(format!("the input {place} has {} elements, expected 1", numbers.len())),
     }
 }

@@ -1,23 +1,25 @@
-//! Sums, means, norms and the like along axes, and determinants.
+//! Reductions along axes, and Det.
 
 use burn::tensor::DType;
 
-use super::{Accepts, Inputs, NodeSpec, Op, Prepared, SAME, axes_of, one, wrong};
+use super::{Accepts, Inputs, NodeSpec, Op, Prepared, SAME, axes_of, on_gpu, one, wrong};
 use crate::error::Result;
 use crate::graph::host::{self, HostTensor, is_float};
 use crate::kernels::exp::exp;
 
-pub const OPS: &[Op] = &[
+pub static OPS: &[Op] = &[
     Op::new("Det", Accepts::Floats, SAME, |_| Ok(Box::new(determinant))),
     op("ReduceL1", |node| reduce(node, L1)),
     op("ReduceL2", |node| reduce(node, L2)),
     op("ReduceLogSum", |node| reduce(node, LOG_SUM)),
     op("ReduceLogSumExp", |node| reduce(node, LOG_SUM_EXP)),
-    Op::new("ReduceMax", Accepts::Any, SAME, |node| reduce(node, MAX)),
-    op("ReduceMean", |node| reduce(node, MEAN)),
-    Op::new("ReduceMin", Accepts::Any, SAME, |node| reduce(node, MIN)),
+    Op::new("ReduceMax", Accepts::Any, SAME, |node| reduce(node, MAX))
+        .gpu(on_gpu!(|node| reduce::reduce(node, Wgpu::float_max_dim))),
+    op("ReduceMean", |node| reduce(node, MEAN)).gpu(on_gpu!(|node| reduce::reduce(node, Wgpu::float_mean_dim))),
+    Op::new("ReduceMin", Accepts::Any, SAME, |node| reduce(node, MIN))
+        .gpu(on_gpu!(|node| reduce::reduce(node, Wgpu::float_min_dim))),
     op("ReduceProd", |node| reduce(node, PROD)),
-    op("ReduceSum", |node| reduce(node, SUM)),
+    op("ReduceSum", |node| reduce(node, SUM)).gpu(on_gpu!(|node| reduce::reduce(node, Wgpu::float_sum_dim))),
     op("ReduceSumSquare", |node| reduce(node, SUM_SQUARE)),
 ];
 
@@ -25,24 +27,24 @@ const fn op(name: &'static str, prepare: fn(&NodeSpec<'_>) -> Prepared) -> Op {
     Op::new(name, Accepts::Numbers, SAME, prepare)
 }
 
-/// What becomes of many numbers.
+/// A reduction.
 #[derive(Clone, Copy)]
 struct Reduction {
-    /// 32-bit floats, fast.
+    /// For 32-bit floats.
     singles: fn(&Rows<'_>) -> Vec<f32>,
-    /// What comes of none.
+    /// The result for no elements.
     start: f64,
     step: fn(f64, f64) -> f64,
-    /// Of what the steps came to, and how many there were.
+    /// Applied last, to the accumulator and the number of elements.
     finish: fn(f64, usize) -> f64,
-    /// The step for integers, where they are not taken as floats; it begins with the first of them.
+    /// For integers, where they are not reduced as floats.
     integers: Option<Integers>,
-    /// What is turned over in unsigned 64-bit integers before and after: where their order matters, the first bit, with
-    /// which they are in the order of signed ones.
-    turned: i64,
+    /// The bits that are flipped in unsigned 64-bit integers before and after: where the order matters the first one, so
+    /// that they have the order of signed integers.
+    flipped: i64,
 }
 
-/// What a first integer begins with, and what comes of that and one more.
+/// The accumulator for a first integer, and its step.
 type Integers = (fn(i64) -> i64, fn(i64, i64) -> i64);
 
 const SUM: Reduction = Reduction {
@@ -51,7 +53,7 @@ const SUM: Reduction = Reduction {
     step: |sum, x| sum + x,
     finish: |sum, _| sum,
     integers: Some((|x| x, i64::wrapping_add)),
-    turned: 0,
+    flipped: 0,
 };
 const MEAN: Reduction = Reduction {
     singles: |rows| {
@@ -85,11 +87,11 @@ const LOG_SUM: Reduction =
 const LOG_SUM_EXP: Reduction = Reduction {
     singles: log_sum_exp,
     start: f64::NEG_INFINITY,
-    // The larger one is taken out of the sum, so that no power becomes infinite.
+    // The larger one is factored out, so that no power overflows.
     step: |a, b| if a == b { a + 2f64.ln() } else { a.max(b) + (-(a - b).abs()).exp().ln_1p() },
     finish: |sum, _| sum,
     integers: None,
-    turned: 0,
+    flipped: 0,
 };
 const PROD: Reduction = Reduction {
     singles: |rows| rows.fold(1.0, |product, x| product * x, |a, b| a * b),
@@ -97,7 +99,7 @@ const PROD: Reduction = Reduction {
     step: |product, x| product * x,
     finish: |product, _| product,
     integers: Some((|x| x, i64::wrapping_mul)),
-    turned: 0,
+    flipped: 0,
 };
 const MAX: Reduction = Reduction {
     singles: |rows| rows.fold(f32::NEG_INFINITY, max, max),
@@ -105,7 +107,7 @@ const MAX: Reduction = Reduction {
     step: |a, b| if b > a || b.is_nan() { b } else { a },
     finish: |max, _| max,
     integers: Some((|x| x, i64::max)),
-    turned: i64::MIN,
+    flipped: i64::MIN,
 };
 const MIN: Reduction = Reduction {
     singles: |rows| rows.fold(f32::INFINITY, min, min),
@@ -113,7 +115,7 @@ const MIN: Reduction = Reduction {
     step: |a, b| if b < a || b.is_nan() { b } else { a },
     finish: |min, _| min,
     integers: Some((|x| x, i64::min)),
-    turned: i64::MIN,
+    flipped: i64::MIN,
 };
 
 fn max(a: f32, b: f32) -> f32 {
@@ -129,7 +131,7 @@ fn map(mut numbers: Vec<f32>, f: impl Fn(f32) -> f32) -> Vec<f32> {
     numbers
 }
 
-/// Numbers of which each `reduced` become one: `outer` times, for each of `inner` neighbours.
+/// `[outer, reduced, inner]` elements, to be reduced along the middle dimension.
 struct Rows<'a> {
     numbers: &'a [f32],
     outer: usize,
@@ -138,7 +140,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Many partial results at a time; they are joined at the end.
+    /// Folds in several lanes, which are joined at the end.
     fn fold(&self, start: f32, step: impl Fn(f32, f32) -> f32, join: impl Fn(f32, f32) -> f32) -> Vec<f32> {
         const LANES: usize = 16;
         let mut out = vec![start; self.outer * self.inner];
@@ -167,7 +169,7 @@ impl Rows<'_> {
     }
 }
 
-/// The greatest number is taken out of the sum, so that no power becomes infinite.
+/// With the greatest number factored out, so that no power overflows.
 fn log_sum_exp(rows: &Rows<'_>) -> Vec<f32> {
     let mut out = (MAX.singles)(rows);
     let mut sums = vec![0.0; rows.inner];
@@ -206,8 +208,7 @@ fn reduce(node: &NodeSpec<'_>, reduction: Reduction) -> Prepared {
     }))
 }
 
-/// `x` in the order of its indices, and how many numbers of it lie before, along and after the axes. Where they are
-/// not neighbours, they are brought together at the end.
+/// `x`, contiguous, and its sizes before, along and after the axes. Axes that are not adjacent are permuted to the end.
 fn in_rows(x: HostTensor, shape: &[usize], axes: &[usize]) -> (HostTensor, usize, usize, usize) {
     let product = |axes: &mut dyn Iterator<Item = usize>| axes.map(|axis| shape[axis]).product::<usize>();
     let real: Vec<usize> = axes.iter().copied().filter(|axis| shape[*axis] != 1).collect();
@@ -239,12 +240,12 @@ fn run(
         return host::tensor(shape, (reduction.singles)(&rows));
     }
     if let (false, Some((first, step)), 1..) = (is_float(dtype), reduction.integers, reduced) {
-        let turned = if dtype == DType::U64 { reduction.turned } else { 0 };
+        let flipped = if dtype == DType::U64 { reduction.flipped } else { 0 };
         let numbers = host::to_i64s(x);
         let one = |at: usize| {
-            let mut column = numbers[at..].iter().step_by(inner).take(reduced).map(|x| x ^ turned);
+            let mut column = numbers[at..].iter().step_by(inner).take(reduced).map(|x| x ^ flipped);
             let start = first(column.next().unwrap_or(0));
-            column.fold(start, step) ^ turned
+            column.fold(start, step) ^ flipped
         };
         let out: Vec<i64> = columns(outer, reduced, inner).map(one).collect();
         return host::from_i64s(dtype, shape, &out);
@@ -258,18 +259,20 @@ fn run(
     host::from_f64s(dtype, shape, &out)
 }
 
-/// Where each column of numbers that become one begins.
+/// The offset of the first element of each reduced column.
 fn columns(outer: usize, reduced: usize, inner: usize) -> impl Iterator<Item = usize> {
     (0..outer).flat_map(move |block| (0..inner).map(move |at| block * reduced * inner + at))
 }
 
-/// By elimination, with the greatest number of each column as its pivot.
+/// Det, by Gaussian elimination with partial pivoting.
 fn determinant(inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {
     let x = inputs.take(0)?;
     let shape = host::shape(&x);
-    let [outer @ .., n, columns] = shape else { return wrong(format!("the shape {shape:?} is none of matrices")) };
+    let [outer @ .., n, columns] = shape else {
+        return wrong(format!("the input has the shape {shape:?}, expected matrices"));
+    };
     if n != columns {
-        return wrong(format!("the shape {shape:?} is none of square matrices"));
+        return wrong(format!("the input has the shape {shape:?}, expected square matrices"));
     }
     let (n, mut numbers) = (*n, host::to_f64s(&x));
     let mut out = vec![1.0; inputs.count(outer)?];

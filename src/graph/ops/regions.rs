@@ -7,7 +7,7 @@ use crate::graph::attributes::Refusal;
 use crate::graph::host;
 use crate::sort::sort_by;
 
-pub const OPS: &[Op] = &[
+pub static OPS: &[Op] = &[
     Op::new("RoiAlign", Accepts::Singles, SAME, roi_align),
     Op::new("NonMaxSuppression", Accepts::Floats, INDICES, non_max_suppression),
 ];
@@ -18,17 +18,22 @@ fn roi_align(node: &NodeSpec<'_>) -> Prepared {
     let largest = match node.attributes.string("mode", "avg")? {
         "avg" => false,
         "max" => true,
-        mode => return Err(format!("its mode {mode} is not known")),
+        mode => return Err(format!("the attribute mode is \'{mode}\', which is not supported")),
     };
     let default = if node.opset < 16 { "output_half_pixel" } else { "half_pixel" };
     let half_pixel = match node.attributes.string("coordinate_transformation_mode", default)? {
         "half_pixel" => true,
         "output_half_pixel" => false,
-        mode => return Err(format!("its coordinate_transformation_mode {mode} is not known")),
+        mode => {
+            return Err(format!("the attribute coordinate_transformation_mode is \'{mode}\', which is not supported"));
+        }
     };
     let side = |name: &str, default: i64, least: i64| -> Result<usize, Refusal> {
         let value = node.attributes.int(name, default)?;
-        usize::try_from(value).ok().filter(|_| value >= least).ok_or_else(|| format!("its {name} is {value}"))
+        usize::try_from(value)
+            .ok()
+            .filter(|_| value >= least)
+            .ok_or_else(|| format!("the attribute {name} is {value}, which is out of range"))
     };
     let (rows, columns) = (side("output_height", 1, 1)?, side("output_width", 1, 1)?);
     let sampling = side("sampling_ratio", 0, 0)?;
@@ -108,7 +113,7 @@ fn non_max_suppression(node: &NodeSpec<'_>) -> Prepared {
     let centred = match node.attributes.int("center_point_box", 0)? {
         0 => false,
         1 => true,
-        other => return Err(format!("its center_point_box is {other}")),
+        other => return Err(format!("the attribute center_point_box is {other}, which is not supported")),
     };
     Ok(Box::new(move |inputs| {
         let (boxes, scores) = (inputs.floats(0)?, inputs.floats(1)?);

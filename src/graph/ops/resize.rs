@@ -1,21 +1,23 @@
-//! Images of another size.
+//! Resize and Upsample.
 
 use burn::tensor::DType;
 
 use super::pad::{Map, remap};
-use super::{Accepts, Inputs, NodeSpec, Op, Prepared, SAME, axes_of, axis_of, one, size, wrong};
+use super::{Accepts, Inputs, NodeSpec, Op, Prepared, SAME, axes_of, axis_of, on_gpu, one, size, wrong};
 use crate::error::{Error, Result};
 use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, HostTensor};
 use crate::graph::ops::support::interpolation::{Coordinates, Filter, Nearest, Taps};
 
-pub const OPS: &[Op] =
-    &[Op::new("Resize", Accepts::Any, SAME, resize), Op::new("Upsample", Accepts::Any, SAME, resize)];
+pub static OPS: &[Op] = &[
+    Op::new("Resize", Accepts::Any, SAME, resize).gpu(on_gpu!(resize::resize)),
+    Op::new("Upsample", Accepts::Any, SAME, resize),
+];
 
-/// What the attributes of a node say.
+/// The attributes of a node.
 struct Resize {
     coordinates: Coordinates,
-    /// None for the nearest number.
+    /// `None` for nearest neighbour.
     filter: Option<Filter>,
     nearest: Nearest,
     extrapolation: f32,
@@ -23,11 +25,11 @@ struct Resize {
     policy: Policy,
     /// The scales, where they are an attribute.
     scales: Option<Vec<f32>>,
-    /// The places of roi, scales and sizes among the inputs.
+    /// The indices of the inputs roi, scales and sizes.
     places: [usize; 3],
 }
 
-/// What becomes of the aspect ratio when sizes are given.
+/// The policy for the aspect ratio where sizes are given.
 #[derive(Clone, Copy)]
 enum Policy {
     Stretch,
@@ -40,11 +42,11 @@ enum Policy {
 pub struct Scaled {
     /// The dimension.
     pub input: usize,
-    /// What becomes of it.
+    /// The size after.
     pub output: usize,
-    /// How many times as large it is, before it is rounded.
+    /// The scale, before the size is rounded.
     pub scale: f32,
-    /// The part of it that is shown, as a part of the whole.
+    /// The region of interest, relative to the whole.
     pub roi: (f32, f32),
 }
 
@@ -52,12 +54,12 @@ fn resize(node: &NodeSpec<'_>) -> Prepared {
     let resize = Resize::new(node)?;
     let dtype = node.dtype(0);
     if resize.filter.is_some() && dtype.is_some_and(|dtype| !interpolates(dtype)) {
-        return Err(format!("numbers of the type {dtype:?} are not interpolated"));
+        return Err(format!("interpolation of the element type {dtype:?} is not supported"));
     }
     Ok(Box::new(move |inputs| one(resize.run(inputs)?)))
 }
 
-/// Whether floats of 32 bits hold all numbers of this type.
+/// Whether 32-bit floats represent all numbers of this type exactly.
 fn interpolates(dtype: DType) -> bool {
     host::size_of(dtype) <= 2 || dtype == DType::F32
 }
@@ -65,7 +67,7 @@ fn interpolates(dtype: DType) -> bool {
 impl Resize {
     fn new(node: &NodeSpec<'_>) -> Result<Self, Refusal> {
         let attributes = node.attributes;
-        let old = node.op == "Upsample" || node.opset < 11;
+        let old = node.op.name == "Upsample" || node.opset < 11;
         let coordinates = match attributes.string("coordinate_transformation_mode", "half_pixel")? {
             _ if old => Coordinates::Asymmetric,
             "half_pixel" => Coordinates::HalfPixel,
@@ -74,7 +76,11 @@ impl Resize {
             "align_corners" => Coordinates::AlignCorners,
             "asymmetric" => Coordinates::Asymmetric,
             "tf_crop_and_resize" => Coordinates::CropAndResize,
-            mode => return Err(format!("its coordinate_transformation_mode {mode} is not known")),
+            mode => {
+                return Err(format!(
+                    "the attribute coordinate_transformation_mode is \'{mode}\', which is not supported"
+                ));
+            }
         };
         let nearest = match attributes.string("nearest_mode", "round_prefer_floor")? {
             _ if old => Nearest::Before11,
@@ -82,7 +88,7 @@ impl Resize {
             "round_prefer_ceil" => Nearest::RoundPreferCeil,
             "floor" => Nearest::Floor,
             "ceil" => Nearest::Ceil,
-            mode => return Err(format!("its nearest_mode {mode} is not known")),
+            mode => return Err(format!("the attribute nearest_mode is \'{mode}\', which is not supported")),
         };
         let a = attributes.float("cubic_coeff_a", -0.75)?;
         let antialias = attributes.flag("antialias", false)?;
@@ -92,13 +98,15 @@ impl Resize {
             "nearest" => None,
             "linear" | "bilinear" => filter(None),
             "cubic" => filter(Some(f64::from(a))),
-            mode => return Err(format!("its mode {mode} is not known")),
+            mode => return Err(format!("the attribute mode is \'{mode}\', which is not supported")),
         };
         let policy = match attributes.string("keep_aspect_ratio_policy", "stretch")? {
             "stretch" => Policy::Stretch,
             "not_larger" => Policy::NotLarger,
             "not_smaller" => Policy::NotSmaller,
-            policy => return Err(format!("its keep_aspect_ratio_policy {policy} is not known")),
+            policy => {
+                return Err(format!("the attribute keep_aspect_ratio_policy is \'{policy}\', which is not supported"));
+            }
         };
         Ok(Self {
             coordinates,
@@ -119,7 +127,7 @@ impl Resize {
         inputs.count(&shape)?;
         let changes = |axis: &Scaled| axis.input != axis.output || axis.scale != 1.0 || axis.roi != (0.0, 1.0);
         if host::shape(&tensor).contains(&0) && !shape.contains(&0) {
-            return wrong("there is nothing to be resized");
+            return wrong("an empty tensor cannot be resized to a size other than 0");
         }
         let dtype = tensor.dtype();
         let Some(filter) = self.filter.filter(|_| !shape.contains(&0)) else {
@@ -134,11 +142,12 @@ impl Resize {
             return Ok(remap(tensor, &maps, &fill));
         };
         if !interpolates(dtype) {
-            return Err(Error::unsupported(format!("numbers of the type {dtype:?} are not interpolated")));
+            return Err(Error::unsupported(format!("interpolation of the element type {dtype:?} is not supported")));
         }
         let mut shape = host::shape(&tensor).to_vec();
         let mut numbers = host::to_f32s(tensor);
-        // What shrinks shrinks first, whole rows at a time; of what grows the innermost is first, while there is little.
+        // Dimensions that shrink come first, whole rows at a time. Of those that grow the innermost is first, while the
+        // tensor is small.
         let shrinks = |axis: &usize| scaled[*axis].output < scaled[*axis].input;
         let (small, large): (Vec<usize>, Vec<usize>) = (0..shape.len()).partition(shrinks);
         for axis in small.into_iter().chain(large.into_iter().rev()).filter(|axis| changes(&scaled[*axis])) {
@@ -154,7 +163,7 @@ impl Resize {
         Ok(host::from_f64s(dtype, &shape, &whole))
     }
 
-    /// What becomes of each dimension.
+    /// The change of each dimension.
     fn scaled(&self, inputs: &mut Inputs<'_>, shape: &[usize]) -> Result<Vec<Scaled>> {
         let rank = shape.len();
         let axes = self.axes.clone().unwrap_or_else(|| (0..rank as i64).collect());
@@ -167,16 +176,16 @@ impl Resize {
         let sizes = inputs.optional_ints(sizes);
         let mut all: Vec<Scaled> =
             shape.iter().map(|dim| Scaled { input: *dim, output: *dim, scale: 1.0, roi: (0.0, 1.0) }).collect();
-        let few = || wrong("it has not one scale or size for each axis");
+        let few = || wrong("there must be one scale or size for each axis");
         if let Some(scales) = scales {
             if scales.len() != axes.len() {
                 return few();
             }
             for (axis, scale) in axes.iter().zip(scales) {
-                // As a 32-bit float: 0.7 times 10 is 7 there, and less than that otherwise.
+                // In 32-bit floats 0.7 times 10 is 7; in 64 bits it is less.
                 let output = scale * shape[*axis] as f32;
                 if !(scale > 0.0 && output < 1e9) {
-                    return wrong(format!("{} cannot be scaled by {scale}", shape[*axis]));
+                    return wrong(format!("the size {} cannot be scaled by {scale}", shape[*axis]));
                 }
                 (all[*axis].scale, all[*axis].output) = (scale, output as usize);
             }
@@ -199,7 +208,7 @@ impl Resize {
         }
         if self.coordinates == Coordinates::CropAndResize {
             let Some(roi) = roi.filter(|roi| roi.len() == 2 * axes.len()) else {
-                return wrong("it has no start and end for each axis");
+                return wrong("the input roi must have a start and an end for each axis");
             };
             for (at, axis) in axes.iter().enumerate() {
                 all[*axis].roi = (roi[at], roi[axes.len() + at]);
@@ -214,6 +223,7 @@ mod tests {
     use super::super::{InputSpec, prepare};
     use super::*;
     use crate::graph::attributes::{Attribute, Attributes};
+    use crate::graph::ops::find;
     use crate::graph::options::Limits;
 
     fn resized(mode: &str, shape: &[usize], scales: Option<Vec<f32>>, sizes: &[i64]) -> Result<Vec<usize>> {
@@ -224,8 +234,13 @@ mod tests {
         let scales = scales.map(|scales| host::tensor(&[scales.len()], scales));
         let values = vec![Some(tensor), None, scales, Some(host::tensor(&[sizes.len()], sizes.to_vec()))];
         let inputs = vec![Some(InputSpec { dtype: None, constant: None }); 4];
-        let node =
-            NodeSpec { op: "Resize", domain: "", opset: 19, attributes: &attributes, inputs: &inputs, outputs: 1 };
+        let node = NodeSpec {
+            op: find("", "Resize").unwrap(),
+            opset: 19,
+            attributes: &attributes,
+            inputs: &inputs,
+            outputs: 1,
+        };
         let (kernel, _) = prepare(&node).unwrap();
         let limits = Limits { max_elements: 1 << 20, ..Limits::default() };
         let out = kernel(&mut Inputs::new(values, &limits))?;

@@ -1,25 +1,28 @@
-//! Recurrent networks.
+//! Recurrent networks: RNN, GRU and LSTM.
 
 use burn::tensor::DType;
 
 use super::{Accepts, NodeSpec, Op, Prepared, SAME, wrong};
 use crate::error::Result;
+use crate::graph::cost::CostRule;
 use crate::graph::host::{self, HostTensor};
 use cell::{Cell, Kind};
 
 mod activation;
 mod cell;
 
-pub const OPS: &[Op] = &[
+pub static OPS: &[Op] = &[
     Op::new("LSTM", Accepts::Singles, SAME, |node| {
         let coupled = node.attributes.flag("input_forget", false)?;
         network(node, Kind::Lstm { coupled }, &["Sigmoid", "Tanh", "Tanh"])
-    }),
+    })
+    .costs(CostRule::Rnn),
     Op::new("GRU", Accepts::Singles, SAME, |node| {
         let linear_before_reset = node.attributes.flag("linear_before_reset", false)?;
         network(node, Kind::Gru { linear_before_reset }, &["Sigmoid", "Tanh"])
-    }),
-    Op::new("RNN", Accepts::Singles, SAME, |node| network(node, Kind::Rnn, &["Tanh"])),
+    })
+    .costs(CostRule::Rnn),
+    Op::new("RNN", Accepts::Singles, SAME, |node| network(node, Kind::Rnn, &["Tanh"])).costs(CostRule::Rnn),
 ];
 
 fn network(node: &NodeSpec<'_>, kind: Kind, default: &[&str]) -> Prepared {
@@ -27,26 +30,26 @@ fn network(node: &NodeSpec<'_>, kind: Kind, default: &[&str]) -> Prepared {
         "forward" => (1, false),
         "reverse" => (1, true),
         "bidirectional" => (2, false),
-        other => return Err(format!("the direction {other} is not known")),
+        other => return Err(format!("the attribute direction is '{other}', which is not supported")),
     };
     let activations = activation::read(node, default, directions)?;
     let clip = node.attributes.float("clip", 0.0)?;
     let hidden_size = node.attributes.optional_int("hidden_size")?;
     let batch_first = node.attributes.flag("layout", false)?;
-    // Said in the first opsets; what is not wanted is not asked for.
+    // An attribute of the first opsets; outputs that are not used are not computed anyway.
     node.attributes.get("output_sequence");
     if clip < 0.0 || clip.is_nan() {
-        return Err(format!("its clip is {clip}"));
+        return Err(format!("the attribute clip is {clip}, which is not supported"));
     }
     Ok(Box::new(move |inputs| {
         let x = inputs.take(0)?;
         let dtype = x.dtype();
-        // What is `[batch, …]` in that layout is turned around.
+        // In that layout the batch comes first: it is transposed.
         let turn = |x: HostTensor| if batch_first { swap(x) } else { Ok(x) };
         let x = host::contiguous(host::cast(turn(x)?, DType::F32));
         let (w, r) = (inputs.floats(1)?, inputs.floats(2)?);
         let (&[steps, batch, input], &[_, wide, hidden]) = (host::shape(&x), host::shape(&r)) else {
-            return wrong("its inputs do not have 3 dimensions");
+            return wrong("the inputs X, W and R must have 3 dimensions");
         };
         let gates = kind.gates();
         if hidden == 0
@@ -56,14 +59,14 @@ fn network(node: &NodeSpec<'_>, kind: Kind, default: &[&str]) -> Prepared {
             || hidden_size.is_some_and(|size| usize::try_from(size) != Ok(hidden))
         {
             let shapes = (host::shape(&x), host::shape(&w), host::shape(&r));
-            return wrong(format!("its inputs have the shapes {shapes:?}"));
+            return wrong(format!("the inputs have the shapes {shapes:?}, which do not fit"));
         }
         inputs.count(&[steps, batch, wide])?;
         let mut part = |place: usize, shape: &[usize], batched: bool| -> Result<Option<HostTensor>> {
             let Some(part) = inputs.optional(place) else { return Ok(None) };
             let part = host::contiguous(host::cast(if batched { turn(part)? } else { part }, DType::F32));
             if host::shape(&part) != shape {
-                return wrong(format!("its input {place} has the shape {:?}, not {shape:?}", host::shape(&part)));
+                return wrong(format!("the input {place} has the shape {:?}, expected {shape:?}", host::shape(&part)));
             }
             Ok(Some(part))
         };
@@ -74,7 +77,7 @@ fn network(node: &NodeSpec<'_>, kind: Kind, default: &[&str]) -> Prepared {
         let lengths = inputs.optional_ints(4).unwrap_or_else(|| vec![steps as i64; batch]);
         let lengths: Vec<usize> = lengths.iter().map(|length| usize::try_from(*length).unwrap_or(0)).collect();
         if lengths.len() != batch || lengths.iter().any(|length| *length > steps) {
-            return wrong(format!("{lengths:?} are no lengths of {batch} sequences of at most {steps} steps"));
+            return wrong(format!("the sequence lengths are {lengths:?}, expected {batch} of at most {steps}"));
         }
         let size = inputs.count(&states)?;
         let all = |state: Option<HostTensor>| state.map_or_else(|| vec![0.0; size], host::to_f32s);
@@ -113,10 +116,10 @@ fn network(node: &NodeSpec<'_>, kind: Kind, default: &[&str]) -> Prepared {
     }))
 }
 
-/// The first two dimensions exchanged.
+/// The tensor with its first two dimensions exchanged.
 fn swap(x: HostTensor) -> Result<HostTensor> {
     match host::shape(&x).len() {
         3 => Ok(x.permute(&[1, 0, 2])),
-        rank => wrong(format!("a tensor has {rank} dimensions, not 3")),
+        rank => wrong(format!("a tensor has {rank} dimensions, expected 3")),
     }
 }

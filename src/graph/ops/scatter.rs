@@ -1,4 +1,4 @@
-//! Numbers written to places.
+//! Scatter family: ScatterElements, ScatterND and TensorScatter.
 
 use burn::tensor::DType;
 
@@ -8,14 +8,14 @@ use crate::error::Result;
 use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, HostTensor, with_unit};
 
-pub const OPS: &[Op] = &[
+pub static OPS: &[Op] = &[
     Op::new("Scatter", Accepts::Any, SAME, scatter_elements),
     Op::new("ScatterElements", Accepts::Any, SAME, scatter_elements),
     Op::new("ScatterND", Accepts::Any, SAME, scatter_nd),
     Op::new("TensorScatter", Accepts::Any, SAME, tensor_scatter),
 ];
 
-/// What becomes of a number that another is written to: for floats, and for integers.
+/// The reduction of an element and its update, for floats and for integers.
 type Reduction = Option<(fn(f64, f64) -> f64, fn(i64, i64) -> i64)>;
 
 fn reduction(node: &NodeSpec<'_>) -> Result<Reduction, Refusal> {
@@ -25,11 +25,11 @@ fn reduction(node: &NodeSpec<'_>) -> Result<Reduction, Refusal> {
         "mul" => Some((|a, b| a * b, i64::wrapping_mul)),
         "max" => Some((larger, i64::max)),
         "min" => Some((|a, b| -larger(-a, -b), i64::min)),
-        other => return Err(format!("its reduction {other} is not known")),
+        other => return Err(format!("the attribute reduction is \'{other}\', which is not supported")),
     })
 }
 
-/// What is no number stays none.
+/// NaN stays NaN.
 fn larger(a: f64, b: f64) -> f64 {
     if a > b || a.is_nan() { a } else { b }
 }
@@ -40,7 +40,7 @@ fn scatter_elements(node: &NodeSpec<'_>) -> Prepared {
         let (tensor, indices, updates) = (inputs.take(0)?, inputs.take(1)?, inputs.take(2)?);
         let shape = host::shape(&tensor);
         if host::shape(&indices) != host::shape(&updates) {
-            return wrong("indices and updates have different shapes");
+            return wrong("the shapes of indices and updates differ");
         }
         let places = element_places(shape, &indices, axis_of(axis, shape.len())?)?;
         one(scatter(tensor, updates, &places, 1, reduction)?)
@@ -54,13 +54,13 @@ fn scatter_nd(node: &NodeSpec<'_>) -> Prepared {
         let tuples = Tuples::new(inputs, host::shape(&tensor), &indices, 0)?;
         if host::shape(&updates) != tuples.shape {
             let own = host::shape(&updates);
-            return wrong(format!("updates of the shape {own:?} have to have the shape {:?}", tuples.shape));
+            return wrong(format!("the updates have the shape {own:?}, expected {:?}", tuples.shape));
         }
         one(scatter(tensor, updates, &tuples.places, tuples.run, reduction)?)
     }))
 }
 
-/// Writes `run` numbers of `updates` to each of `places`, one after another.
+/// Writes `run` elements of `updates` to each of the offsets `places`, in order.
 fn scatter(
     tensor: HostTensor,
     updates: HostTensor,
@@ -70,7 +70,7 @@ fn scatter(
 ) -> Result<HostTensor> {
     let dtype = tensor.dtype();
     if dtype != updates.dtype() {
-        return wrong(format!("a tensor of {dtype:?} is updated with {:?}", updates.dtype()));
+        return wrong(format!("a tensor of the type {dtype:?} has updates of the type {:?}", updates.dtype()));
     }
     let shape = host::shape(&tensor).to_vec();
     Ok(match reduction {
@@ -103,13 +103,13 @@ fn reduce<T: Copy>(numbers: &mut [T], updates: &[T], places: &[usize], run: usiz
 }
 
 /// # Source
-/// The ONNX specification, operator TensorScatter, version 24: writes what is new to a cache of keys or values.
+/// The ONNX specification, operator TensorScatter, version 24: writes new keys or values to a cache.
 fn tensor_scatter(node: &NodeSpec<'_>) -> Prepared {
     let axis = node.attributes.int("axis", -2)?;
     let circular = match node.attributes.string("mode", "linear")? {
         "linear" => false,
         "circular" => true,
-        mode => return Err(format!("its mode {mode} is not known")),
+        mode => return Err(format!("the attribute mode is \'{mode}\', which is not supported")),
     };
     Ok(Box::new(move |inputs| {
         let (cache, update) = (inputs.take(0)?, inputs.take(1)?);
@@ -119,18 +119,20 @@ fn tensor_scatter(node: &NodeSpec<'_>) -> Prepared {
         let fits = own.len() == shape.len()
             && (0..shape.len()).all(|at| if at == axis { own[at] <= shape[at] } else { own[at] == shape[at] });
         if !fits || axis == 0 {
-            return wrong(format!("a cache of the shape {shape:?} cannot take an update of the shape {own:?}"));
+            return wrong(format!("an update of the shape {own:?} does not fit a cache of the shape {shape:?}"));
         }
         let (length, new, batch) = (shape[axis], own[axis], shape[0]);
         let starts = inputs.optional_ints(2).unwrap_or_else(|| vec![0; batch]);
         let starts = starts.into_iter().map(size).collect::<Result<Vec<_>>>()?;
         if starts.len() != batch || (!circular && starts.iter().any(|start| *start > length - new)) {
-            return wrong(format!("{new} cannot be written to {length} at {starts:?}"));
+            return wrong(format!(
+                "an update of the length {new} does not fit a cache of the length {length} at {starts:?}"
+            ));
         }
         let (rows, run): (usize, usize) = (shape[1..axis].iter().product(), shape[axis + 1..].iter().product());
         let mut places = Vec::with_capacity(if run == 0 { 0 } else { batch * rows * new });
         for (row, start) in starts.iter().flat_map(|start| std::iter::repeat_n(start, rows)).enumerate() {
-            // Only what is circular goes around; `length` is not 0 where anything is written.
+            // Only the circular mode wraps around. `length` is not 0 where anything is written.
             places.extend((0..new).map(|at| (row * length + (start % length + at) % length) * run));
         }
         one(scatter(cache, update, &places, run, None)?)

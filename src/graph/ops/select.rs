@@ -1,8 +1,8 @@
-//! Choosing between numbers, bounding them, and changing their type.
+//! Where, Clip, Cast, CastLike and BitCast.
 
 use std::ops::{BitAnd, BitXor};
 
-use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, SAME, one, wrong};
+use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, SAME, on_gpu, one, wrong};
 use crate::error::Result;
 use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, BOOL, HostTensor, Number};
@@ -10,20 +10,21 @@ use crate::graph::import;
 use crate::graph::ops::support::broadcast::{Nest, map_floats};
 use burn::tensor::DType;
 
-pub const OPS: &[Op] = &[
+pub static OPS: &[Op] = &[
     Op::new("BitCast", Accepts::Any, &[Gives::Says("to", DType::F32)], bit_cast),
     Op::new("Cast", Accepts::Any, &[Gives::Says("to", DType::F32)], cast),
     Op::new("CastLike", Accepts::Any, &[Gives::As(1)], cast_like),
-    Op::new("Clip", Accepts::Numbers, SAME, clip),
-    Op::new("Where", Accepts::Bools, &[Gives::As(1)], |_| Ok(Box::new(where_op))),
+    Op::new("Clip", Accepts::Numbers, SAME, clip).gpu(on_gpu!(elementwise::clip)),
+    Op::new("Where", Accepts::Bools, &[Gives::As(1)], |_| Ok(Box::new(where_op)))
+        .gpu(on_gpu!(|_| Some(Box::new(elementwise::choose)))),
 ];
 
 fn target(node: &NodeSpec<'_>) -> Result<DType, Refusal> {
-    let number = node.attributes.optional_int("to")?.ok_or("it does not say to which type")?;
+    let number = node.attributes.optional_int("to")?.ok_or("the attribute to is missing")?;
     import::dtype(number).map_err(|error| error.to_string())
 }
 
-/// What only 8-bit floats, which are not known here, have a use for.
+/// Reads the attributes that are for 8-bit floats, which are not supported.
 fn ignore_eight_bits(node: &NodeSpec<'_>) {
     node.attributes.get("saturate");
     node.attributes.get("round_mode");
@@ -47,12 +48,12 @@ fn bit_cast(node: &NodeSpec<'_>) -> Prepared {
     let dtype = target(node)?;
     let fits = move |from: DType| host::size_of(from) == host::size_of(dtype) && (dtype != BOOL || from == BOOL);
     if let Some(from) = node.dtype(0).filter(|from| !fits(*from)) {
-        return Err(format!("the bits of {from:?} are none of {dtype:?}"));
+        return Err(format!("{from:?} cannot be bit-cast to {dtype:?}: their sizes differ"));
     }
     Ok(Box::new(move |inputs| {
         let x = inputs.contiguous(0)?;
         if !fits(x.dtype()) {
-            return wrong(format!("the bits of {:?} are none of {dtype:?}", x.dtype()));
+            return wrong(format!("{:?} cannot be bit-cast to {dtype:?}: their sizes differ", x.dtype()));
         }
         let layout = x.layout().clone();
         one(HostTensor::new(x.into_data().into_parts().0, layout, dtype))
@@ -65,7 +66,7 @@ fn clip(node: &NodeSpec<'_>) -> Prepared {
         let x = inputs.take(0)?;
         let mut bound = |place: usize| match (inputs.optional(place), bounds[place - 1]) {
             (Some(bound), _) if bound.layout().num_elements() == 1 => Ok(Some(host::cast(bound, x.dtype()))),
-            (Some(bound), _) => wrong(format!("a bound has the shape {:?}, not one number", host::shape(&bound))),
+            (Some(bound), _) => wrong(format!("a bound has the shape {:?}, expected a scalar", host::shape(&bound))),
             (None, bound) => Ok(bound.map(|bound| host::from_f64s(x.dtype(), &[], &[bound.into()]))),
         };
         let (low, high) = (bound(1)?, bound(2)?);
@@ -80,7 +81,7 @@ fn clip(node: &NodeSpec<'_>) -> Prepared {
             let out: Vec<f64> = host::to_f64s(&x).into_iter().map(|x| within(x, low, high)).collect();
             return one(host::from_f64s(dtype, host::shape(&x), &out));
         }
-        // Unsigned integers are in order as signed ones are, once their first bit is turned over.
+        // Unsigned integers have the order of signed ones once their first bit is flipped.
         let turn = if dtype == DType::U64 { i64::MIN } else { 0 };
         let number = |bound: Option<HostTensor>, or: i64| bound.map_or(or, |bound| host::to_i64s(&bound)[0] ^ turn);
         let (low, high) = (number(low, i64::MIN), number(high, i64::MAX));
@@ -89,7 +90,7 @@ fn clip(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// The upper bound wins where the lower is above it. What is no number stays none.
+/// The upper bound wins where the lower one exceeds it. NaN stays NaN.
 fn within<T: PartialOrd>(x: T, low: T, high: T) -> T {
     let x = if x < low { low } else { x };
     if x > high { high } else { x }
@@ -99,7 +100,7 @@ fn where_op(inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {
     let condition = host::contiguous(host::cast(inputs.take(0)?, BOOL));
     let (a, b) = (inputs.contiguous(1)?, inputs.contiguous(2)?);
     if a.dtype() != b.dtype() {
-        return wrong(format!("the alternatives have the types {:?} and {:?}", a.dtype(), b.dtype()));
+        return wrong(format!("the inputs X and Y have different types: {:?} and {:?}", a.dtype(), b.dtype()));
     }
     let shape = host::broadcast_shape(host::shape(&a), host::shape(&b))?;
     let shape = host::broadcast_shape(&shape, host::shape(&condition))?;
@@ -113,7 +114,7 @@ fn where_op(inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {
     })
 }
 
-/// The numbers of `a` or of `b`, of which `T` has the size.
+/// The elements of `a` or of `b`, which have the size of `T`.
 fn choose<T: Number + BitAnd<Output = T> + BitXor<Output = T>>(
     dtype: DType,
     shape: &[usize],
@@ -126,7 +127,7 @@ fn choose<T: Number + BitAnd<Output = T> + BitXor<Output = T>>(
     let mut out: Vec<T> = Vec::with_capacity(shape.iter().product());
     let n = nest.inner;
     nest.run(|[c, i, j]| {
-        // Without a branch, so that it becomes SIMD.
+        // Without a branch, so that it is vectorised.
         let pick = |c: u8, a: T, b: T| b ^ ((a ^ b) & T::from_i64(-i64::from(c != 0)));
         match nest.inner_steps {
             [0, step_a, step_b] => {

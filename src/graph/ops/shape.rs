@@ -1,22 +1,22 @@
-//! Shapes as numbers, and the same numbers in another shape.
+//! Shape, Size, Reshape, Flatten, Squeeze and Unsqueeze.
 
 use burn::backend::flex::Layout;
 use burn::tensor::{DType, Shape};
 
-use super::{Accepts, INDICES, Inputs, NodeSpec, Op, Prepared, SAME, axes_of, axis_of, one, size, wrong};
+use super::{Accepts, INDICES, Inputs, NodeSpec, Op, Prepared, SAME, axes_of, axis_of, on_gpu, one, size, wrong};
 use crate::error::Result;
 use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, HostTensor};
 
-pub const OPS: &[Op] = &[
+pub static OPS: &[Op] = &[
     Op::new("Shape", Accepts::Any, INDICES, shape),
     Op::new("Size", Accepts::Any, INDICES, |_| {
         Ok(Box::new(|inputs| one(numbers(&[], vec![inputs.take(0)?.layout().num_elements() as i64]))))
     }),
-    Op::new("Reshape", Accepts::Any, SAME, reshape),
-    Op::new("Flatten", Accepts::Any, SAME, flatten),
-    Op::new("Squeeze", Accepts::Any, SAME, squeeze),
-    Op::new("Unsqueeze", Accepts::Any, SAME, unsqueeze),
+    Op::new("Reshape", Accepts::Any, SAME, reshape).gpu(on_gpu!(layout::reshape)),
+    Op::new("Flatten", Accepts::Any, SAME, flatten).gpu(on_gpu!(layout::flatten)),
+    Op::new("Squeeze", Accepts::Any, SAME, squeeze).gpu(on_gpu!(layout::squeeze)),
+    Op::new("Unsqueeze", Accepts::Any, SAME, unsqueeze).gpu(on_gpu!(layout::unsqueeze)),
 ];
 
 fn numbers(shape: &[usize], values: Vec<i64>) -> HostTensor {
@@ -36,7 +36,7 @@ fn shape(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// The numbers of `tensor` in `shape`, which has as many; a view of them where they have no gaps.
+/// `tensor` in another shape of as many elements; a view where its strides allow it.
 pub fn view(tensor: HostTensor, shape: &[usize]) -> HostTensor {
     match tensor.layout().reshape(Shape::from(shape.to_vec())) {
         Some(layout) => tensor.with_layout(layout),
@@ -44,7 +44,7 @@ pub fn view(tensor: HostTensor, shape: &[usize]) -> HostTensor {
     }
 }
 
-/// A view of `tensor` with the dimensions of `axes` and of 1 where there is none; the others have to be 1.
+/// A view of `tensor` with the dimensions `axes`, and 1 for each `None`. The dimensions that are left out must be 1.
 fn with_axes(tensor: HostTensor, axes: &[Option<usize>]) -> HostTensor {
     let layout = tensor.layout();
     let dims = axes.iter().map(|axis| axis.map_or(1, |axis| layout.shape()[axis])).collect::<Vec<_>>();
@@ -63,9 +63,9 @@ fn reshape(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// The shape that `wanted` means for a tensor of the shape `own`: 0 is the dimension as it is, −1 what is left.
+/// The shape that `wanted` means for a tensor of the shape `own`: 0 copies a dimension, −1 is inferred.
 pub fn reshaped(own: &[usize], wanted: &[i64], allow_zero: bool) -> Result<Vec<usize>> {
-    let bad = || wrong(format!("a tensor of the shape {own:?} cannot have the shape {wanted:?}"));
+    let bad = || wrong(format!("a tensor of the shape {own:?} cannot be reshaped to {wanted:?}"));
     let mut shape = Vec::with_capacity(wanted.len());
     let mut free = None;
     for (axis, &dim) in wanted.iter().enumerate() {
@@ -106,7 +106,7 @@ fn flatten(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// The axes of a node, which were an attribute before they became an input.
+/// The axes of a node: an input, or an attribute in older operator sets.
 struct Axes(Option<Vec<i64>>);
 
 impl Axes {
@@ -129,7 +129,7 @@ fn squeeze(node: &NodeSpec<'_>) -> Prepared {
             None => (0..shape.len()).filter(|axis| shape[*axis] == 1).collect(),
         };
         if let Some(axis) = gone.iter().find(|axis| shape[**axis] != 1) {
-            return wrong(format!("the dimension {axis} of {shape:?} is not 1"));
+            return wrong(format!("the dimension {axis} of the shape {shape:?} is not 1"));
         }
         let kept: Vec<_> = (0..shape.len()).filter(|axis| !gone.contains(axis)).map(Some).collect();
         one(with_axes(tensor, &kept))

@@ -1,23 +1,24 @@
-//! Shares of exponentials.
+//! Softmax and LogSoftmax.
 
 use burn::tensor::DType;
 
-use super::{Accepts, NodeSpec, Op, Prepared, SAME, axis_of, one};
+use super::{Accepts, NodeSpec, Op, Prepared, SAME, axis_of, on_gpu, one};
 use crate::graph::host::{self, HostTensor};
 use crate::kernels::rows;
 
-pub const OPS: &[Op] = &[
-    Op::new("Softmax", Accepts::Floats, SAME, |node| along(node, rows::softmax, doubles)),
+pub static OPS: &[Op] = &[
+    Op::new("Softmax", Accepts::Floats, SAME, |node| along(node, rows::softmax, doubles)).gpu(on_gpu!(reduce::softmax)),
     Op::new("LogSoftmax", Accepts::Floats, SAME, |node| {
         along(node, rows::log_softmax, |row| {
             doubles(row);
             row.iter_mut().for_each(|x| *x = x.ln());
         })
-    }),
+    })
+    .gpu(on_gpu!(reduce::log_softmax)),
 ];
 
-/// `singles` of each row along the axis, and `doubles` where they are of 64 bits. Before opset 13 all dimensions from
-/// the axis on were one.
+/// `singles` of each row along the axis, or `doubles` for 64-bit floats. Before opset 13, all dimensions from the axis on
+/// were one row.
 fn along(node: &NodeSpec<'_>, singles: fn(&mut [f32]), doubles: fn(&mut [f64])) -> Prepared {
     let flat = node.opset < 13;
     let axis = node.attributes.int("axis", if flat { 1 } else { -1 })?;
@@ -25,7 +26,7 @@ fn along(node: &NodeSpec<'_>, singles: fn(&mut [f32]), doubles: fn(&mut [f64])) 
         let x = inputs.take(0)?;
         let shape = host::shape(&x).to_vec();
         if shape.is_empty() {
-            // As NumPy has it, a number by itself is a row.
+            // As in NumPy, a scalar is a row of one.
             return one(host::reshape(rows_of(host::reshape(x, &[1]), 1, singles, doubles), &[]));
         }
         let axis = axis_of(axis, shape.len())?;
@@ -34,7 +35,7 @@ fn along(node: &NodeSpec<'_>, singles: fn(&mut [f32]), doubles: fn(&mut [f64])) 
         }
         let mut order: Vec<usize> = (0..shape.len()).collect();
         order.swap(axis, shape.len() - 1);
-        // Exchanging two axes twice is to exchange none.
+        // Exchanging two axes twice restores the order.
         one(rows_of(x.permute(&order), shape[axis], singles, doubles).permute(&order))
     }))
 }

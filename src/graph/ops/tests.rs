@@ -1,4 +1,5 @@
-//! Every operator on what no well-meaning file would give it: it answers or refuses, and does not panic.
+//! Every operator on inputs that no well-meaning file would have: it answers or refuses, and does not panic. And what
+//! its record must say.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -171,7 +172,7 @@ impl Draw {
 }
 
 /// Whether it answered.
-fn try_one(op: &Op, draw: &mut Draw) -> bool {
+fn try_one(op: &'static Op, draw: &mut Draw) -> bool {
     let (dtype, shape) = (draw.dtype(), draw.shape());
     let mut values: Vec<Option<HostTensor>> = Vec::new();
     for place in 0..draw.below(7) {
@@ -189,8 +190,7 @@ fn try_one(op: &Op, draw: &mut Draw) -> bool {
     }
     let attributes = draw.attributes();
     let node = NodeSpec {
-        op: op.name,
-        domain: op.domain,
+        op,
         opset: draw.of(&[7, 9, 10, 11, 13, 18, 20, 22, 24]),
         attributes: &attributes,
         inputs: &specs,
@@ -215,4 +215,49 @@ fn no_operator_panics() {
         }
     }
     assert!(panicked.is_empty(), "these panic: {panicked:?}");
+}
+
+/// The operators that multiply matrices, by the families that hold nothing else but the exceptions.
+#[test]
+fn every_operator_that_multiplies_matrices_has_a_cost() {
+    // Products whose count depends on more than shapes, and operators of the families that multiply nothing.
+    let exceptions = ["Einsum", "LinearAttention", "RotaryEmbedding", "Col2Im"];
+    let families = [super::matmul::OPS, super::conv::OPS, super::attention::OPS, super::rnn::OPS, super::columns::OPS];
+    let named = ["MatMul", "Conv", "Gemm", "Attention"];
+    for op in FAMILIES.iter().flat_map(|family| family.iter()) {
+        let in_family = families.iter().any(|family| family.iter().any(|member| member.is(op)));
+        let multiplies = in_family || named.iter().any(|name| op.name.contains(name));
+        assert_eq!(op.cost.is_some(), multiplies && !exceptions.contains(&op.name), "{}", op.name);
+    }
+}
+
+/// A node that `op` may be run as, with some attributes that it may have, and inputs.
+fn run_twice(op: &'static Op, draw: &mut Draw) -> Option<bool> {
+    let values: Vec<_> = (0..1 + draw.below(3)).map(|_| Some(draw.tensor(DType::F32, &[3, 4]))).collect();
+    let spec = InputSpec { dtype: Some(DType::F32), constant: None };
+    let specs = vec![Some(spec); values.len()];
+    let mut attributes = Attributes::default();
+    attributes.push("shape", Attribute::Ints(vec![3, 4]));
+    let node = NodeSpec { op, opset: 22, attributes: &attributes, inputs: &specs, outputs: 1 };
+    let limits = Limits { max_elements: 1 << 12, ..Limits::default() };
+    let kernel = (op.prepare)(&node).ok()?;
+    let run = || kernel(&mut Inputs::new(values.clone(), &limits)).ok();
+    let [first, second] = [run()?, run()?].map(|outputs| {
+        let numbers = outputs.iter().flat_map(host::to_f64s);
+        numbers.map(f64::to_bits).collect::<Vec<_>>()
+    });
+    Some(first == second)
+}
+
+#[test]
+fn operators_are_random_where_their_record_says_so_and_nowhere_else() {
+    // Whose outputs are equal for these inputs: a probability below 0 or above 1, a ratio without training mode.
+    let hidden = ["Bernoulli", "Dropout"];
+    for op in FAMILIES.iter().flat_map(|family| family.iter()) {
+        let mut draw = Draw(op.name.bytes().map(u64::from).sum());
+        let equal: Vec<bool> = (0..40).filter_map(|_| run_twice(op, &mut draw)).collect();
+        let differs = equal.contains(&false);
+        assert!(op.random || !differs, "{} gives unequal outputs for equal inputs", op.name);
+        assert!(!op.random || differs || hidden.contains(&op.name), "{} is not random", op.name);
+    }
 }

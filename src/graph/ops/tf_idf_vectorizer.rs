@@ -1,4 +1,4 @@
-//! How often sequences of a pool occur.
+//! TfIdfVectorizer: counts of n-grams.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use super::{Accepts, Gives, NodeSpec, Op, Prepared, one, wrong};
 use crate::graph::attributes::Refusal;
 use crate::graph::host;
 
-pub const OPS: &[Op] = &[Op::new("TfIdfVectorizer", Accepts::Integers, &[Gives::Is(DType::F32)], tf_idf_vectorizer)];
+pub static OPS: &[Op] = &[Op::new("TfIdfVectorizer", Accepts::Integers, &[Gives::Is(DType::F32)], tf_idf_vectorizer)];
 
 /// # Source
 /// The ONNX specification, operator TfIdfVectorizer, version 9.
@@ -17,10 +17,13 @@ fn tf_idf_vectorizer(node: &NodeSpec<'_>) -> Prepared {
     let ints = |name: &str| -> Result<Vec<i64>, Refusal> { Ok(attributes.ints(name)?.unwrap_or_default()) };
     let length = |name: &str, least: i64| -> Result<usize, Refusal> {
         let value = attributes.int(name, -1)?;
-        usize::try_from(value).ok().filter(|_| value >= least).ok_or_else(|| format!("its {name} is {value}"))
+        usize::try_from(value)
+            .ok()
+            .filter(|_| value >= least)
+            .ok_or_else(|| format!("the attribute {name} is {value}, which is out of range"))
     };
     if !attributes.strings("pool_strings")?.is_empty() {
-        return Err("its pool has strings".into());
+        return Err("pools of strings are not supported".into());
     }
     let (pool, starts, columns) = (ints("pool_int64s")?, ints("ngram_counts")?, ints("ngram_indexes")?);
     let weights = attributes.floats("weights")?;
@@ -30,22 +33,27 @@ fn tf_idf_vectorizer(node: &NodeSpec<'_>) -> Prepared {
         "TF" => (true, false),
         "IDF" => (false, true),
         "TFIDF" => (true, true),
-        mode => return Err(format!("its mode {mode} is not known")),
+        mode => return Err(format!("the attribute mode is \'{mode}\', which is not supported")),
     };
     let mut known = HashMap::new();
     let mut columns = columns.into_iter();
     for (at, start) in starts.iter().enumerate() {
         let (start, end) = (*start, starts.get(at + 1).copied().unwrap_or(pool.len() as i64));
         let part = usize::try_from(start).ok().zip(usize::try_from(end).ok()).and_then(|(a, b)| pool.get(a..b));
-        let part = part.ok_or_else(|| format!("its ngram_counts are {starts:?}, of a pool of {}", pool.len()))?;
+        let part = part.ok_or_else(|| {
+            format!("the attribute ngram_counts is {starts:?}, which does not fit a pool of {}", pool.len())
+        })?;
         for gram in part.chunks_exact(at + 1) {
             let column = columns.next().and_then(|column| usize::try_from(column).ok());
-            known.insert(gram.to_vec(), column.ok_or("it has not an index for each sequence of its pool")?);
+            known.insert(
+                gram.to_vec(),
+                column.ok_or("the attribute ngram_indexes has fewer indices than the pool has n-grams")?,
+            );
         }
     }
     let width = known.values().max().map_or(0, |column| column.saturating_add(1));
     if weights.as_ref().is_some_and(|weights| weights.len() < width) {
-        return Err(format!("it has not a weight for each of {width} columns"));
+        return Err(format!("the attribute weights has the wrong length, expected {width}"));
     }
     Ok(Box::new(move |inputs| {
         let tensor = inputs.take(0)?;
@@ -53,14 +61,14 @@ fn tf_idf_vectorizer(node: &NodeSpec<'_>) -> Prepared {
             [] => (1, 1, vec![width]),
             [row] => (1, row, vec![width]),
             [rows, row] => (rows, row, vec![rows, width]),
-            _ => return wrong("it takes sequences, or a batch of them"),
+            _ => return wrong("the input must have 1 or 2 dimensions: a sequence, or a batch of them"),
         };
         let mut out = vec![0.0f32; inputs.count(&shape)?];
         let numbers = host::to_i64s(&tensor);
         for at in 0..rows {
             let (numbers, out) = (&numbers[at * row..][..row], &mut out[at * width..][..width]);
             for length in least..=most.min(row) {
-                // A single number has nothing between its parts to be skipped.
+                // A unigram has no gaps to be skipped.
                 for step in 1..=if length == 1 { 1 } else { skips.saturating_add(1).min(row) } {
                     let span = (length - 1).saturating_mul(step);
                     for start in 0..row.saturating_sub(span) {

@@ -1,54 +1,58 @@
-//! Functions of one number.
+//! Unary elementwise operators.
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
 use burn::tensor::DType;
 
-use super::{Accepts, BOOLS, NodeSpec, Op, Prepared, SAME, one};
+use super::{Accepts, BOOLS, NodeSpec, Op, Prepared, SAME, on_gpu, one};
 use crate::graph::host::{self, HostTensor, is_float};
 use crate::graph::ops::support::broadcast::map_floats;
 use crate::kernels::exp::{exp, sigmoid, tanh};
-use crate::kernels::gelu::{erf, gelu};
+use crate::kernels::gelu::{TANH_CUBE, TANH_FACTOR, erf, gelu, gelu_tanh};
 
-pub const OPS: &[Op] = &[
+pub static OPS: &[Op] = &[
     floats("Acos", |_| slow(f64::acos)),
     floats("Acosh", |_| slow(f64::acosh)),
     floats("Asin", |_| slow(f64::asin)),
     floats("Asinh", |_| slow(f64::asinh)),
     floats("Atan", |_| slow(f64::atan)),
     floats("Atanh", |_| slow(f64::atanh)),
-    floats("Ceil", |_| fast(f32::ceil, f64::ceil)),
+    floats("Ceil", |_| fast(f32::ceil, f64::ceil)).gpu(on_gpu!(|_| elementwise::unary(Wgpu::float_ceil))),
     floats("Celu", celu),
-    floats("Cos", |_| slow(f64::cos)),
+    floats("Cos", |_| slow(f64::cos)).gpu(on_gpu!(|_| elementwise::unary(Wgpu::float_cos))),
     floats("Cosh", |_| slow(f64::cosh)),
     floats("Elu", elu),
-    floats("Erf", |_| fast(erf, wide_erf)),
-    floats("Exp", |_| fast(exp, f64::exp)),
-    floats("Floor", |_| fast(f32::floor, f64::floor)),
-    floats("Gelu", gelu_op),
-    floats("HardSigmoid", hard_sigmoid),
-    floats("HardSwish", |_| fast(|x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0), |x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0))),
-    floats("LeakyRelu", leaky_relu),
-    floats("Log", |_| slow(f64::ln)),
+    floats("Erf", |_| fast(erf, wide_erf)).gpu(on_gpu!(|_| elementwise::unary(Wgpu::float_erf))),
+    floats("Exp", |_| fast(exp, f64::exp)).gpu(on_gpu!(|_| elementwise::unary(Wgpu::float_exp))),
+    floats("Floor", |_| fast(f32::floor, f64::floor)).gpu(on_gpu!(|_| elementwise::unary(Wgpu::float_floor))),
+    floats("Gelu", gelu_op).gpu(on_gpu!(elementwise::gelu)),
+    floats("HardSigmoid", hard_sigmoid).gpu(on_gpu!(elementwise::hard_sigmoid)),
+    floats("HardSwish", |_| fast(|x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0), |x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)))
+        .gpu(on_gpu!(|_| elementwise::unary(elementwise::hard_swish))),
+    floats("LeakyRelu", leaky_relu).gpu(on_gpu!(elementwise::leaky_relu)),
+    floats("Log", |_| slow(f64::ln)).gpu(on_gpu!(|_| elementwise::unary(Wgpu::float_log))),
     floats("Mish", |_| fast(mish, wide_mish)),
-    floats("Reciprocal", |_| fast(f32::recip, f64::recip)),
+    floats("Reciprocal", |_| fast(f32::recip, f64::recip)).gpu(on_gpu!(|_| elementwise::unary(Wgpu::float_recip))),
     floats("Round", |_| fast(f32::round_ties_even, f64::round_ties_even)),
     floats("Selu", selu),
-    floats("Sigmoid", |_| fast(sigmoid, wide_sigmoid)),
-    floats("Sin", |_| slow(f64::sin)),
+    floats("Sigmoid", |_| fast(sigmoid, wide_sigmoid)).gpu(on_gpu!(|_| elementwise::unary(Wgpu::sigmoid))),
+    floats("Sin", |_| slow(f64::sin)).gpu(on_gpu!(|_| elementwise::unary(Wgpu::float_sin))),
     floats("Sinh", |_| slow(f64::sinh)),
     floats("Softplus", |_| slow(softplus)),
     floats("Softsign", |_| fast(|x| x / (1.0 + x.abs()), |x| x / (1.0 + x.abs()))),
-    floats("Sqrt", |_| fast(f32::sqrt, f64::sqrt)),
-    floats("Swish", swish),
+    floats("Sqrt", |_| fast(f32::sqrt, f64::sqrt)).gpu(on_gpu!(|_| elementwise::unary(Wgpu::float_sqrt))),
+    floats("Swish", swish).gpu(on_gpu!(elementwise::swish_op)),
     floats("Tan", |_| slow(f64::tan)),
-    floats("Tanh", |_| fast(tanh, f64::tanh)),
+    floats("Tanh", |_| fast(tanh, f64::tanh)).gpu(on_gpu!(|_| elementwise::unary(elementwise::tanh))),
     floats("ThresholdedRelu", thresholded_relu),
-    Op::new("Abs", Accepts::Numbers, SAME, |_| numbers(f32::abs, f64::abs, i64::wrapping_abs, |x| x)),
+    Op::new("Abs", Accepts::Numbers, SAME, |_| numbers(f32::abs, f64::abs, i64::wrapping_abs, |x| x))
+        .gpu(on_gpu!(|_| elementwise::unary(Wgpu::float_abs))),
     Op::new("IsInf", Accepts::Floats, BOOLS, is_inf),
     Op::new("IsNaN", Accepts::Floats, BOOLS, |_| predicate(f64::is_nan)),
-    Op::new("Neg", Accepts::Numbers, SAME, |_| numbers(|x| -x, |x| -x, i64::wrapping_neg, i64::wrapping_neg)),
-    Op::new("Relu", Accepts::Numbers, SAME, |_| numbers(relu, wide_relu, |x| x.max(0), |x| x)),
+    Op::new("Neg", Accepts::Numbers, SAME, |_| numbers(|x| -x, |x| -x, i64::wrapping_neg, i64::wrapping_neg))
+        .gpu(on_gpu!(|_| elementwise::unary(Wgpu::float_neg))),
+    Op::new("Relu", Accepts::Numbers, SAME, |_| numbers(relu, wide_relu, |x| x.max(0), |x| x))
+        .gpu(on_gpu!(|_| elementwise::unary(Wgpu::relu))),
     Op::new("Shrink", Accepts::Numbers, SAME, shrink),
     Op::new("Sign", Accepts::Numbers, SAME, |_| {
         numbers(|x| wide_sign(x.into()) as f32, wide_sign, i64::signum, |x| i64::from(x != 0))
@@ -59,7 +63,7 @@ const fn floats(name: &'static str, prepare: fn(&NodeSpec<'_>) -> Prepared) -> O
     Op::new(name, Accepts::Floats, SAME, prepare)
 }
 
-/// `singles` of each 32-bit float, fast; `doubles` of numbers of other types.
+/// `singles` of each 32-bit float; `doubles` for the other types.
 fn fast(
     singles: impl Fn(f32) -> f32 + Send + Sync + 'static,
     doubles: impl Fn(f64) -> f64 + Send + Sync + 'static,
@@ -70,12 +74,12 @@ fn fast(
     }))
 }
 
-/// `f` of each number, whatever its type.
+/// `f` of each element of any type, in double precision.
 fn slow(f: impl Fn(f64) -> f64 + Send + Sync + 'static) -> Prepared {
     Ok(Box::new(move |inputs| one(map_doubles(&inputs.take(0)?, &f))))
 }
 
-/// As [`fast`], and `integers` of each integer, or `unsigned`, whose bits an integer holds.
+/// As [`fast`], with `integers` for integers, and `unsigned` for the bits of unsigned 64-bit ones.
 fn numbers(
     singles: impl Fn(f32) -> f32 + Send + Sync + 'static,
     doubles: fn(f64) -> f64,
@@ -116,7 +120,7 @@ fn is_inf(node: &NodeSpec<'_>) -> Prepared {
     predicate(move |x| negative && x == f64::NEG_INFINITY || positive && x == f64::INFINITY)
 }
 
-/// What is no number stays none; `max` would make it nought.
+/// NaN stays NaN; `max` would make it zero.
 fn relu(x: f32) -> f32 {
     if x < 0.0 { 0.0 } else { x }
 }
@@ -145,7 +149,7 @@ fn softplus(x: f64) -> f64 {
 
 /// `x tanh(ln(1 + eˣ))`, which is `x (e²ˣ + 2 eˣ) / (e²ˣ + 2 eˣ + 2)`.
 fn mish(x: f32) -> f32 {
-    // From 20 on the quotient is one, and further on the powers would be infinite.
+    // From 20 on the quotient is one, and for larger numbers the powers would overflow.
     let e = exp(if x > 20.0 { 20.0 } else { x });
     let n = e * (e + 2.0);
     x * (n / (n + 2.0))
@@ -156,7 +160,7 @@ fn wide_mish(x: f64) -> f64 {
 }
 
 /// # Source
-/// Abramowitz and Stegun, 7.1.6, whose terms are all positive. From 6 on the function is 1 in double precision.
+/// Abramowitz and Stegun, 7.1.6, whose terms are all positive. From 6 on, the function is 1 in double precision.
 fn wide_erf(x: f64) -> f64 {
     if x.abs() >= 6.0 || x.is_nan() {
         return if x.is_nan() { x } else { x.signum() };
@@ -173,15 +177,10 @@ fn wide_erf(x: f64) -> f64 {
 /// # Source
 /// Hendrycks and Gimpel 2016 (1606.08415), section 2: the exact form, and the approximation by tanh.
 fn gelu_op(node: &NodeSpec<'_>) -> Prepared {
-    /// The square root of 2/π.
-    const ROOT: f64 = 0.797_884_560_802_865_4;
     match node.attributes.string("approximate", "none")? {
         "none" => fast(gelu, |x| 0.5 * x * (1.0 + wide_erf(x * FRAC_1_SQRT_2))),
-        "tanh" => fast(
-            |x| 0.5 * x * (1.0 + tanh(ROOT as f32 * (x + 0.044715 * x * x * x))),
-            |x| 0.5 * x * (1.0 + (ROOT * (x + 0.044715 * x * x * x)).tanh()),
-        ),
-        other => Err(format!("its approximation '{other}' is not known")),
+        "tanh" => fast(gelu_tanh, |x| 0.5 * x * (1.0 + (TANH_FACTOR * (x + TANH_CUBE * x * x * x)).tanh())),
+        other => Err(format!("the attribute approximation is \'{other}\', which is not supported")),
     }
 }
 

@@ -1,5 +1,5 @@
-//! What can be computed before the graph is run: everything that hangs on constants alone. On the way every
-//! operator is looked up, and what is not known is found.
+//! Constant folding: evaluates every node whose inputs are all constants. On the way every operator is prepared, and
+//! all that cannot be run are refused in one error.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,12 @@ use crate::graph::control;
 use crate::graph::host;
 use crate::graph::ops::{self, Inputs};
 use crate::graph::options::Limits;
-use crate::graph::program::{Block, Node, Program};
+use crate::graph::program::{Block, Node, Operator, Program};
 
-/// Results beyond this and beyond what went in are left for the run: weights are to stay packed.
+/// A result larger than this and than the inputs is left for the run: packed weights stay packed.
 const LARGE_BYTES: usize = 1 << 16;
 
-/// Operators that give something else each time.
-const RANDOM: [&str; 7] =
-    ["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout"];
-
-/// Replaces by constants the nodes that hang on constants alone, and finds the types of all slots.
+/// Replaces the nodes whose inputs are all constants by their results, and finds the types of all slots.
 ///
 /// # Errors
 /// Unsupported: all nodes that cannot be run, each with its reason. Invalid artefact: a constant
@@ -31,7 +27,7 @@ pub fn fold(program: &mut Program, limits: &Limits) -> Result<()> {
     if refused.0.is_empty() { Ok(()) } else { Err(refused.error()) }
 }
 
-/// What cannot be run: operators with the reason, and the nodes that are such.
+/// The nodes that cannot be run, by operator and reason.
 #[derive(Default)]
 struct Refused(BTreeMap<String, Vec<String>>);
 
@@ -56,19 +52,26 @@ impl Refused {
 fn fold_block(block: &mut Block, program: &mut Program, limits: &Limits, refused: &mut Refused) -> Result<()> {
     let mut kept = Vec::with_capacity(block.nodes.len());
     for mut node in std::mem::take(&mut block.nodes) {
-        if control::is_control(&node) {
-            if let Err(reason) = control::check(&mut node, program) {
-                refused.push(&node, &reason);
+        let op = match node.operator {
+            Operator::Known(op) => op,
+            Operator::Control(op) => {
+                if let Err(reason) = control::check(op, &mut node, program) {
+                    refused.push(&node, &reason);
+                }
+                for (_, inner) in &mut node.blocks {
+                    fold_block(inner, program, limits, refused)?;
+                }
+                control::give_types(op, &node, program);
+                kept.push(node);
+                continue;
             }
-            for (_, inner) in &mut node.blocks {
-                fold_block(inner, program, limits, refused)?;
+            Operator::Unknown { .. } => {
+                refused.push(&node, "the operator is not known");
+                continue;
             }
-            control::give_types(&node, program);
-            kept.push(node);
-            continue;
-        }
+        };
         let inputs = program.input_specs(&node);
-        let (kernel, types) = match ops::prepare(&node.spec(&inputs)) {
+        let (kernel, types) = match ops::prepare(&node.spec(op, &inputs)) {
             Ok(prepared) => prepared,
             Err(reason) => {
                 refused.push(&node, &reason);
@@ -84,10 +87,10 @@ fn fold_block(block: &mut Block, program: &mut Program, limits: &Limits, refused
             .into_iter()
             .map(|input| input.map(|spec| spec.constant).map_or(Some(None), |constant| constant.map(Some)))
             .collect();
-        let constants = constants.filter(|_| !RANDOM.contains(&node.op.as_str()) && refused.0.is_empty());
+        let constants = constants.filter(|_| !op.random && refused.0.is_empty());
         if let Some(constants) = constants {
             let most = constants.iter().flatten().map(bytes).sum::<usize>().max(LARGE_BYTES);
-            // What cannot be computed from constants cannot be computed at all, unless nobody ever asks for it.
+            // An error is left to the run: the node may be in a branch that is never taken.
             if let Ok(outputs) = kernel(&mut Inputs::new(constants, limits))
                 && outputs.iter().map(bytes).sum::<usize>() <= most
             {

@@ -9,10 +9,11 @@ use burn::tensor::DType;
 use crate::graph::attributes::{Attribute, Attributes};
 use crate::graph::host::{self, HostTensor};
 use crate::graph::ops::matmul_nbits::{ACCURACY_LEVEL, INT8};
-use crate::graph::ops::{MICROSOFT, NEWEST_OPSET, OWN_DOMAIN, int8, panels};
+use crate::graph::ops::named::{GEMM, MATMUL, MATMUL_BIAS, MATMUL_INT8, MATMUL_NBITS, MATMUL_PANELS};
+use crate::graph::ops::{int8, panels};
 use crate::graph::program::{Block, Node, Program, Slot};
 use crate::kernels::gemm::Matrix;
-use crate::kernels::qlinear::Packed;
+use crate::kernels::qlinear::QuantizedWeights;
 
 /// Rows and columns from which a matrix is worth it; a last layer for a few labels is not.
 const LEAST: usize = 32;
@@ -40,7 +41,7 @@ pub fn pack(program: &mut Program, form: Form) {
 fn pack_block(block: &mut Block, program: &mut Program, form: Form, wanted: &HashMap<Slot, usize>) {
     for node in &mut block.nodes {
         node.blocks.iter_mut().for_each(|(_, inner)| pack_block(inner, program, form, wanted));
-        if form == Form::Int8 && (node.domain.as_str(), node.op.as_str()) == (MICROSOFT, "MatMulNBits") {
+        if form == Form::Int8 && node.is(MATMUL_NBITS) {
             node.attributes.set(ACCURACY_LEVEL, Attribute::Int(INT8));
         }
         let Some(transposed) = product(node, program) else { continue };
@@ -63,31 +64,26 @@ fn pack_block(block: &mut Block, program: &mut Program, form: Form, wanted: &Has
         }
         let (sizes, bias) = ((rows, columns), bias.first().copied().flatten());
         // What there is to know of the attributes of a `Gemm` is known.
-        let mut attributes = if node.is("Gemm") { Attributes::default() } else { std::mem::take(&mut node.attributes) };
+        let mut attributes = if node.is(GEMM) { Attributes::default() } else { std::mem::take(&mut node.attributes) };
         let (op, constants): (_, Vec<HostTensor>) = match form {
-            Form::Int8 => ("MatMulInt8", int8::constants(Packed::quantise(sizes, numbers), &mut attributes).into()),
-            Form::Panels => ("MatMulPanels", vec![panels::constant(sizes, numbers, &mut attributes)]),
+            Form::Int8 => {
+                (MATMUL_INT8, int8::constants(QuantizedWeights::quantise(sizes, numbers), &mut attributes).into())
+            }
+            Form::Panels => (MATMUL_PANELS, vec![panels::constant(sizes, numbers, &mut attributes)]),
         };
         let constants: Vec<_> = constants.into_iter().map(|tensor| Some(program.new_constant(tensor))).collect();
-        *node = Node {
-            name: std::mem::take(&mut node.name),
-            op: op.to_string(),
-            domain: OWN_DOMAIN.to_string(),
-            opset: NEWEST_OPSET,
-            attributes,
-            inputs: [&[Some(x)], &constants[..], &[bias]].concat(),
-            outputs: std::mem::take(&mut node.outputs),
-            blocks: Vec::new(),
-        };
+        let inputs = [&[Some(x)], &constants[..], &[bias]].concat();
+        let (name, outputs) = (std::mem::take(&mut node.name), std::mem::take(&mut node.outputs));
+        *node = Node::new(name, op, attributes, inputs, outputs);
     }
 }
 
 /// Whether `node` is a product with a matrix and the sum with a row, and if so whether the matrix is to be transposed.
 fn product(node: &Node, program: &Program) -> Option<bool> {
-    if node.is("MatMul") || (node.op == "MatMulBias" && node.domain == OWN_DOMAIN) {
+    if node.is(MATMUL) || node.is(MATMUL_BIAS) {
         return Some(false);
     }
-    let attributes = node.is("Gemm").then_some(&node.attributes)?;
+    let attributes = node.is(GEMM).then_some(&node.attributes)?;
     let plain = attributes.float("alpha", 1.0).ok()? == 1.0
         && attributes.float("beta", 1.0).ok()? == 1.0
         && !attributes.flag("transA", false).ok()?;

@@ -1,28 +1,28 @@
-//! Convolutions of each channel by itself. A plane is copied between its padding, its columns parted by their remainder
-//! by the stride, so that what neighbours in the output meet are neighbours as well.
+//! Depthwise convolutions: each channel by itself. A plane is copied into a padded one, whose columns are grouped by
+//! their remainder modulo the stride, so that neighbouring outputs read neighbouring inputs.
 
 use super::{Axis, Conv};
 use crate::kernels::activation::Activation;
 
-/// Outputs that are computed at once.
+/// Outputs of one block.
 const BLOCK: usize = 16;
-/// And those at the end of a line.
+/// Outputs of a block at the end of a line.
 const REST: usize = 8;
-/// The numbers of a padded plane that are always few enough.
+/// A padded plane of at most so many elements is never too large.
 const SMALL: usize = 1 << 18;
 
-/// How a padded plane is laid out.
+/// The layout of a padded plane.
 struct Plane {
-    /// Numbers of a line with one remainder by the stride.
+    /// Elements of a line with the same remainder modulo the stride.
     part: usize,
-    /// Numbers of a line.
+    /// Elements of a line.
     line: usize,
     /// Lines.
     lines: usize,
 }
 
 impl Plane {
-    /// None where it is too large to be counted.
+    /// `None` where it is too large to be counted.
     fn new(height: &Axis, width: &Axis) -> Option<Self> {
         let part = width.output.checked_next_multiple_of(REST)? + (width.kernel - 1) * width.dilation / width.stride;
         let line = part.checked_mul(width.stride)?;
@@ -34,13 +34,13 @@ impl Plane {
         self.line.checked_mul(self.lines)
     }
 
-    /// Where what stands `column` columns after the padding's beginning is.
-    fn place(&self, column: usize, stride: usize) -> usize {
+    /// The offset in a line of the padded column `column`.
+    fn offset(&self, column: usize, stride: usize) -> usize {
         column % stride * self.part + column / stride
     }
 }
 
-/// Whether a convolution of single channels is flat and its padded plane not much larger than what is in it.
+/// Whether a depthwise convolution is two-dimensional and its padded plane not much larger than the plane itself.
 pub fn fits(conv: &Conv) -> bool {
     let [depth, height, width] = &conv.axes;
     let there = [height, width].iter().all(|axis| axis.output > 0 && axis.kernel > 0 && axis.input > 0);
@@ -72,8 +72,8 @@ pub fn run(
             let channel = at % conv.groups * conv.features + feature;
             for (tap, weight) in weights[channel * taps..][..taps].iter().enumerate() {
                 let (y, x) = (tap / width.kernel, tap % width.kernel);
-                let place = y * height.dilation * plane.line + plane.place(x * width.dilation, width.stride);
-                placed[tap] = (place, *weight);
+                let offset = y * height.dilation * plane.line + plane.offset(x * width.dilation, width.stride);
+                placed[tap] = (offset, *weight);
             }
             let bias = bias.map_or(0.0, |bias| bias[channel]);
             let out = &mut out[(at * conv.features + feature) * size..][..size];
@@ -87,14 +87,14 @@ pub fn run(
     }
 }
 
-/// Copies a plane between its padding.
+/// Copies a plane into the padded one.
 fn fill(padded: &mut [f32], plane: &Plane, x: &[f32], height: &Axis, width: &Axis) {
     let lines = padded.chunks_exact_mut(plane.line).skip(height.before);
     for (to, from) in lines.zip(x.chunks_exact(width.input)) {
         for first in 0..width.stride.min(width.input) {
             let column = first + width.before;
             let end = (column % width.stride + 1) * plane.part;
-            let Some(to) = to.get_mut(plane.place(column, width.stride)..end) else { continue };
+            let Some(to) = to.get_mut(plane.offset(column, width.stride)..end) else { continue };
             if width.stride == 1 {
                 let count = to.len().min(from.len());
                 to[..count].copy_from_slice(&from[..count]);
@@ -105,7 +105,7 @@ fn fill(padded: &mut [f32], plane: &Plane, x: &[f32], height: &Axis, width: &Axi
     }
 }
 
-/// A line of the output; `taps` are the kernel's numbers with the places of what the first output meets.
+/// A line of the output. `taps` are the kernel's weights with the offsets of the inputs under them for the first output.
 fn line(padded: &[f32], taps: &[(usize, f32)], bias: f32, out: &mut [f32]) {
     let mut blocks = out.chunks_exact_mut(BLOCK);
     let mut at = 0;
@@ -122,8 +122,8 @@ fn line(padded: &[f32], taps: &[(usize, f32)], bias: f32, out: &mut [f32]) {
 #[inline(always)]
 fn block<const N: usize>(padded: &[f32], taps: &[(usize, f32)], bias: f32) -> [f32; N] {
     let mut sums = [bias; N];
-    for (place, weight) in taps {
-        for (sum, x) in sums.iter_mut().zip(&padded[*place..*place + N]) {
+    for (offset, weight) in taps {
+        for (sum, x) in sums.iter_mut().zip(&padded[*offset..*offset + N]) {
             *sum += weight * x;
         }
     }

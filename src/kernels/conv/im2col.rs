@@ -1,28 +1,28 @@
-//! What each number of a kernel meets, as the rows of a matrix.
+//! im2col: the input under each kernel element, as the rows of a matrix that is never stored whole.
 
 use std::ops::Range;
 
 use super::Axis;
-use crate::kernels::gemm::Rows;
+use crate::kernels::gemm::Rhs;
 
-/// A row for each channel and place in the kernel, a column for each image and output.
-pub struct Patches<'a> {
+/// A row for each channel and kernel element, a column for each image and output position.
+pub struct Im2col<'a> {
     /// The images, from their first channel on.
     pub x: &'a [f32],
     /// The spatial dimensions.
     pub axes: [Axis; 3],
-    /// How far images are apart.
+    /// The distance between images, in elements.
     pub image_stride: usize,
 }
 
-impl Rows for Patches<'_> {
+impl Rhs for Im2col<'_> {
     fn row<'s>(&'s self, row: usize, columns: Range<usize>, scratch: &'s mut [f32]) -> &'s [f32] {
         let [depth, height, width] = &self.axes;
         let (row, at_x) = (row / width.kernel, row % width.kernel);
         let (row, at_y) = (row / height.kernel, row % height.kernel);
         let (channel, at_z) = (row / depth.kernel, row % depth.kernel);
         let pixels = depth.input * height.input * width.input;
-        let (first, last) = width.meets(at_x);
+        let (first, last) = width.valid_outputs(at_x);
         let mut column = columns.start;
         while column < columns.end {
             let (line, x) = (column / width.output, column % width.output);

@@ -1,4 +1,4 @@
-//! Convolutions of 32-bit floats: each a product of matrices, one of which is gathered from the image on the way.
+//! Convolutions of 32-bit floats, by im2col and GEMM: the image matrix is gathered while it is packed.
 
 mod depthwise;
 mod im2col;
@@ -7,12 +7,12 @@ mod transpose;
 pub use transpose::transpose;
 
 use super::activation::Activation;
-use super::gemm::{Matrix, Product, Rows, Start};
-use im2col::Patches;
+use super::gemm::{Gemm, Init, Matrix, Rhs};
+use im2col::Im2col;
 
-/// Outputs of one image that are enough for a product of their own.
+/// Output positions of one image that are enough for a product per image.
 const MANY: usize = 64;
-/// Channels of the output that each channel of the input gives when it is convolved by itself.
+/// Output channels per input channel up to which a depthwise convolution has its own kernel.
 const FEW: usize = 4;
 
 /// One spatial dimension.
@@ -22,34 +22,34 @@ pub struct Axis {
     pub input: usize,
     /// Its size in the kernel.
     pub kernel: usize,
-    /// How far the kernel moves on for each output.
+    /// The step of the kernel between outputs.
     pub stride: usize,
-    /// How far the kernel's numbers are apart.
+    /// The distance between the kernel's elements.
     pub dilation: usize,
-    /// The zeros before the input.
+    /// The zero padding before the input.
     pub before: usize,
     /// Its size in the output.
     pub output: usize,
 }
 
 impl Axis {
-    /// A dimension that is not there.
+    /// A dimension that the input does not have.
     pub const NONE: Self = Self { input: 1, kernel: 1, stride: 1, dilation: 1, before: 0, output: 1 };
 
-    /// What the number `at` of the kernel meets for the output `output`; none in the padding.
+    /// The input index under the kernel element `at` for the output `output`; `None` in the padding.
     fn source(&self, output: usize, at: usize) -> Option<usize> {
-        (output * self.stride + at * self.dilation).checked_sub(self.before).filter(|place| *place < self.input)
+        (output * self.stride + at * self.dilation).checked_sub(self.before).filter(|index| *index < self.input)
     }
 
-    /// The first output for which the number `at` of the kernel meets the input, and the first after those.
-    fn meets(&self, at: usize) -> (usize, usize) {
+    /// The range of outputs for which the kernel element `at` lies over the input: its start and its end.
+    fn valid_outputs(&self, at: usize) -> (usize, usize) {
         let shift = at * self.dilation;
         let first = self.before.saturating_sub(shift).div_ceil(self.stride);
         let last = (self.input + self.before).saturating_sub(shift).div_ceil(self.stride);
         (first.min(self.output), last.clamp(first.min(self.output), self.output))
     }
 
-    /// Whether outputs and inputs are the same places.
+    /// Whether output and input positions are the same (a 1 × 1 convolution).
     fn is_pointwise(&self) -> bool {
         self.kernel == 1 && self.stride == 1 && self.before == 0 && self.input == self.output
     }
@@ -70,7 +70,7 @@ pub struct Conv {
     pub axes: [Axis; 3],
 }
 
-/// At most three spatial dimensions as three, of which the last are those that are really there.
+/// One to three spatial dimensions as three, rhs-aligned.
 pub fn three(axes: &[Axis]) -> [Axis; 3] {
     let mut three = [Axis::NONE; 3];
     let there = axes.iter().rev().filter(|axis| **axis != Axis::NONE);
@@ -113,17 +113,17 @@ impl Conv {
             for image in (0..self.images).step_by(together.max(1)) {
                 let x = &x[(image * self.groups + group) * self.channels * pixels..];
                 let (matrix, im2col);
-                let right: &dyn Rows = if pointwise && together == 1 {
+                let rhs: &dyn Rhs = if pointwise && together == 1 {
                     matrix = Matrix::new(x, pixels);
                     &matrix
                 } else {
-                    im2col = Patches { x, axes: self.axes, image_stride: self.groups * self.channels * pixels };
+                    im2col = Im2col { x, axes: self.axes, image_stride: self.groups * self.channels * pixels };
                     &im2col
                 };
                 let shape = (self.features, positions * together, depth);
-                let mut product = Product::new(shape, Matrix::new(weights, depth), right);
-                product.start = bias.map_or(Start::Zero, Start::Rows);
-                product.finish = activation.is_some().then_some(&apply);
+                let mut product = Gemm::new(shape, Matrix::new(weights, depth), rhs);
+                product.init = bias.map_or(Init::Zero, Init::Rows);
+                product.epilogue = activation.is_some().then_some(&apply);
                 let out = &mut out[(image * self.groups + group) * self.features * positions..];
                 if together == 1 {
                     product.write(out, positions);

@@ -1,15 +1,15 @@
-//! The transpose of a convolution: what each input gives to the outputs is a product, and the products are added up.
+//! Transposed convolution: a GEMM, and col2im, which adds its columns to the output positions.
 
 use super::Conv;
-use crate::kernels::gemm::{Matrix, Product};
+use crate::kernels::gemm::{Gemm, Matrix};
 
-/// Rows of a product that are computed at once, unless they are too long.
+/// Rows of the product that are computed at once, unless they are too long.
 const ROWS: usize = 64;
-/// The numbers that they have then.
+/// Elements of these rows, at most.
 const MOST: usize = 1 << 22;
 
-/// Into `out`, `[images, groups · channels, spatial]`, what the convolution `conv` would make `x`, `[images, groups ·
-/// features, spatial]`, of. `weights` are `[groups · features, channels, kernel]`.
+/// The transpose of the convolution `conv`: from `x`, `[images, groups · features, spatial]`, into `out`, `[images,
+/// groups · channels, spatial]`. `weights` are `[groups · features, channels, kernel]`.
 pub fn transpose(conv: &Conv, x: &[f32], weights: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
     let positions = conv.product(|axis| axis.output);
     let pixels = conv.product(|axis| axis.input);
@@ -25,7 +25,7 @@ pub fn transpose(conv: &Conv, x: &[f32], weights: &[f32], bias: Option<&[f32]>, 
     }
     let all = conv.channels * taps;
     let rows = (MOST / positions).clamp(1, ROWS).min(all);
-    let mut gifts = vec![0.0; rows * positions];
+    let mut columns = vec![0.0; rows * positions];
     for at in 0..conv.images * conv.groups {
         let group = at % conv.groups;
         let x = Matrix::new(&x[at * conv.features * positions..][..conv.features * positions], positions);
@@ -33,31 +33,31 @@ pub fn transpose(conv: &Conv, x: &[f32], weights: &[f32], bias: Option<&[f32]>, 
         let out = &mut out[at * conv.channels * pixels..][..conv.channels * pixels];
         for first in (0..all).step_by(rows.max(1)) {
             let count = rows.min(all - first);
-            let left = Matrix::transposed(weights.get(first..).unwrap_or_default(), all);
-            Product::new((count, positions, conv.features), left, &x).write(&mut gifts, positions);
-            for (row, gifts) in (first..).zip(gifts.chunks_exact(positions)).take(count) {
-                add(conv, row % taps, gifts, &mut out[row / taps * pixels..][..pixels]);
+            let lhs = Matrix::transposed(weights.get(first..).unwrap_or_default(), all);
+            Gemm::new((count, positions, conv.features), lhs, &x).write(&mut columns, positions);
+            for (row, columns) in (first..).zip(columns.chunks_exact(positions)).take(count) {
+                add(conv, row % taps, columns, &mut out[row / taps * pixels..][..pixels]);
             }
         }
     }
 }
 
-/// Adds to a channel what all inputs give by way of one number of the kernel.
-fn add(conv: &Conv, tap: usize, gifts: &[f32], out: &mut [f32]) {
+/// Adds to a channel the products of one kernel element with all inputs (col2im).
+fn add(conv: &Conv, tap: usize, columns: &[f32], out: &mut [f32]) {
     let [depth, height, width] = &conv.axes;
     let (rest, at_x) = (tap / width.kernel, tap % width.kernel);
     let (at_z, at_y) = (rest / height.kernel, rest % height.kernel);
-    let (first, last) = width.meets(at_x);
+    let (first, last) = width.valid_outputs(at_x);
     if first >= last {
         return;
     }
-    for (line, gifts) in gifts.chunks_exact(width.output).enumerate() {
+    for (line, columns) in columns.chunks_exact(width.output).enumerate() {
         let (z, y) = (line / height.output, line % height.output);
         if let (Some(z), Some(y)) = (depth.source(z, at_z), height.source(y, at_y)) {
             let place =
                 (z * height.input + y) * width.input + first * width.stride + at_x * width.dilation - width.before;
             let to = out[place..].iter_mut().step_by(width.stride);
-            to.zip(&gifts[first..last]).for_each(|(to, gift)| *to += gift);
+            to.zip(&columns[first..last]).for_each(|(to, x)| *to += x);
         }
     }
 }

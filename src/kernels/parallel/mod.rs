@@ -1,7 +1,7 @@
-//! Work that several threads share. Where there is only one, it does all of it, in order.
+//! A thread pool for kernels. With one thread, that thread does all pieces in order.
 //!
-//! Each piece is computed by one thread from beginning to end and in the same way whoever does it, so results are the
-//! same to the last bit with any number of threads.
+//! Each piece is computed by one thread from beginning to end, and in the same way by any of them. Results are therefore
+//! equal to the last bit for any number of threads.
 
 mod pool;
 mod tile;
@@ -12,43 +12,43 @@ use std::sync::Mutex;
 use pool::Pool;
 pub use tile::Tile;
 
-/// The threads of this process; in a page, of this instance.
+/// The pool of this process; in a page, of this instance.
 static POOL: Pool = Pool::new();
 
-/// Has the calling thread help the others with their work, for ever.
+/// Makes the calling thread a helper, for ever.
 pub fn help() -> ! {
     POOL.help()
 }
 
-/// Starts threads that help, until there are `count` with the calling one; at the most as many as the system gives.
-/// A page has workers call [`help`] instead.
+/// Starts helper threads until there are `count` threads with the calling one, or as many as the system allows.
+/// In a page, workers call [`help`] instead.
 #[cfg(not(target_family = "wasm"))]
 pub fn start_threads(count: usize) {
     for _ in threads()..count {
-        // Without it the others do its work.
+        // On an error the other threads do its work.
         let _ = std::thread::Builder::new().name("helper".to_string()).spawn(|| help());
     }
 }
 
-/// Says that a thread has stopped in the middle of a piece, so that nobody waits for it.
+/// Reports that a thread has stopped in the middle of a piece, so that no other thread waits for it.
 #[cfg(feature = "web")]
 pub fn fail() {
     POOL.fail();
 }
 
-/// How many threads there are to share work with, the calling one included.
+/// The number of threads, the calling one included.
 pub fn threads() -> usize {
     1 + POOL.helpers()
 }
 
-/// Calls `work` with every number below `pieces`. It returns when all of them are done.
+/// Calls `work` with every index below `pieces`, and returns when all calls have returned.
 pub fn for_each_piece(pieces: usize, work: impl Fn(usize) + Sync) {
     POOL.share(pieces, &work);
 }
 
-/// Calls `work` with each of `items` and its place.
+/// Calls `work` with each of `items` and its index.
 pub fn for_each<T: Send>(items: Vec<T>, work: impl Fn(usize, T) + Sync) {
-    // A lock that is never waited for: each item is taken once.
+    // A lock that is never contended: each item is taken once.
     let items: Vec<Mutex<Option<T>>> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
     for_each_piece(items.len(), |at| {
         let item = items[at].try_lock().ok().and_then(|mut item| item.take());
@@ -58,16 +58,16 @@ pub fn for_each<T: Send>(items: Vec<T>, work: impl Fn(usize, T) + Sync) {
     });
 }
 
-/// Parts next to each other.
+/// Adjacent ranges.
 pub type Parts = Vec<Range<usize>>;
 
-/// `0..count` in one part.
+/// `0..count` as one range.
 pub fn whole(count: usize) -> Parts {
     std::iter::once(0..count).collect()
 }
 
-/// `0..count` in parts for the threads, multiples of `unit` but for the last, and none shorter than `least`: two for
-/// each thread, so that one that is held up leaves more to the others.
+/// `0..count` in ranges for the threads: multiples of `unit` except for the last, and not shorter than `least`. There are
+/// two for each thread, so that a thread that is held up leaves more to the others.
 pub fn split(count: usize, unit: usize, least: usize) -> Parts {
     split_among(threads(), count, unit, least)
 }
@@ -78,7 +78,7 @@ fn split_among(threads: usize, count: usize, unit: usize, least: usize) -> Parts
     (0..count.max(1)).step_by(each).map(|start| start..count.min(start + each)).collect()
 }
 
-/// Starts a thread that helps, where there is none yet: for tests that are to meet one.
+/// Starts a helper thread where there is none yet, for tests.
 #[cfg(all(test, not(target_family = "wasm")))]
 pub fn start_helper() {
     static STARTED: std::sync::Once = std::sync::Once::new();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn every_item_comes_with_its_place() {
+    fn every_item_comes_with_its_index() {
         start_helper();
         let mut numbers = [0; 23];
         for_each(numbers.chunks_mut(5).collect(), |at, chunk: &mut [usize]| {

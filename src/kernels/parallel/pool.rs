@@ -1,10 +1,10 @@
-//! A pool of threads for work of microseconds.
+//! A thread pool for work of microseconds.
 //!
-//! One thread shares work out, takes part in it, and waits until it is done; the others help. Whoever comes first takes
-//! the next piece. A helper looks for new work for some hundred microseconds before it sleeps, because one layer follows another
-//! sooner than a thread wakes up. The thread that shares work out never sleeps, because a page's own thread must not:
-//! once no pieces are left, only those are waited for that are in the middle of one. A helper that wakes up late finds
-//! the door closed, and nobody has waited for it.
+//! One thread, the caller, shares work out, takes part in it, and waits until it is done. The other threads are helpers.
+//! Each takes the next piece from a counter. A helper spins for some hundred microseconds before it sleeps, because one
+//! layer follows another sooner than a thread wakes up. The caller never sleeps, because the main thread of a page must
+//! not: once no pieces are left, it spins until the active helpers have finished theirs. A helper that wakes up late finds
+//! the gate closed, and the caller has not waited for it.
 #![allow(unsafe_code)]
 
 use std::hint::spin_loop;
@@ -12,28 +12,28 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 
-/// More helpers than this are sent to sleep and never woken.
+/// Helpers beyond this number sleep and are never woken.
 const MAX_HELPERS: usize = 31;
-/// How often a helper looks for work before it sleeps: for some hundred microseconds, so that it is awake for the next
-/// layer, whatever is done between the two. WebAssembly has no instruction to pause between two looks.
-const LOOKS: usize = if cfg!(target_family = "wasm") { 200_000 } else { 10_000 };
-/// In `door`: that work may be begun. Below it, how many helpers are inside.
+/// Spin iterations of a helper before it sleeps: some hundred microseconds, so that it is awake for the next layer,
+/// whatever is done between the two. WebAssembly has no pause instruction for a spin loop.
+const SPINS: usize = if cfg!(target_family = "wasm") { 200_000 } else { 10_000 };
+/// A bit of `gate`: helpers may enter. The bits below count the active helpers.
 const OPEN: usize = 1 << 16;
 
-/// What is done with each piece.
+/// The function that is called with each piece.
 type Work<'a> = &'a (dyn Fn(usize) + Sync);
 
 /// Threads that share work.
 pub struct Pool {
     helpers: [OnceLock<Thread>; MAX_HELPERS],
     count: AtomicUsize,
-    /// Whether a thread shares work out: one at a time.
+    /// Whether a caller shares work out: one at a time.
     taken: AtomicBool,
-    door: AtomicUsize,
-    /// The next piece, and how many there are.
+    gate: AtomicUsize,
+    /// The next piece, and the number of pieces.
     next: AtomicUsize,
     pieces: AtomicUsize,
-    /// Where the `Work` lies, on the stack of the thread that shares it out.
+    /// The address of the `Work`, on the stack of the caller.
     work: AtomicPtr<()>,
     failed: AtomicBool,
 }
@@ -45,7 +45,7 @@ impl Pool {
             helpers: [const { OnceLock::new() }; MAX_HELPERS],
             count: AtomicUsize::new(0),
             taken: AtomicBool::new(false),
-            door: AtomicUsize::new(0),
+            gate: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             pieces: AtomicUsize::new(0),
             work: AtomicPtr::new(std::ptr::null_mut()),
@@ -53,7 +53,7 @@ impl Pool {
         }
     }
 
-    /// How many helpers there are.
+    /// The number of helpers.
     pub fn helpers(&self) -> usize {
         self.count.load(Ordering::Relaxed).min(MAX_HELPERS)
     }
@@ -62,35 +62,35 @@ impl Pool {
     pub fn help(&self) -> ! {
         let place = self.count.fetch_add(1, Ordering::Relaxed);
         if let Some(place) = self.helpers.get(place) {
-            // Nobody else has this place, so it is empty.
+            // No other thread has this index, so the cell is empty.
             let _ = place.set(thread::current());
         }
-        let mut looks = 0;
+        let mut spins = 0;
         loop {
-            if self.take_part() {
-                looks = 0;
-            } else if looks < LOOKS {
-                looks += 1;
+            if self.try_help() {
+                spins = 0;
+            } else if spins < SPINS {
+                spins += 1;
                 spin_loop();
             } else {
-                // Whoever opens the door unparks: if that happens now, this returns at once.
+                // Opening the gate is followed by `unpark`: if that has happened already, this returns at once.
                 thread::park();
-                looks = 0;
+                spins = 0;
             }
         }
     }
 
-    /// Says that a helper has stopped without leaving.
+    /// Reports that a helper has stopped without leaving the gate.
     pub fn fail(&self) {
         self.failed.store(true, Ordering::Release);
     }
 
-    /// Calls `work` with every number below `pieces`, on this thread and on those that come to help.
+    /// Calls `work` with every index below `pieces`, on this thread and on helpers.
     ///
     /// # Panics
     /// A helper has panicked.
     pub fn share(&self, pieces: usize, work: Work<'_>) {
-        // Within a piece, or while another thread shares work out, there is nobody to help.
+        // Within a piece, or while another caller shares work out, this thread does all of it.
         if pieces < 2 || self.helpers() == 0 || self.taken.swap(true, Ordering::Acquire) {
             return (0..pieces).for_each(work);
         }
@@ -98,30 +98,30 @@ impl Pool {
         self.work.store((&raw const work).cast_mut().cast(), Ordering::Relaxed);
         self.next.store(0, Ordering::Relaxed);
         self.pieces.store(pieces, Ordering::Relaxed);
-        self.door.store(OPEN, Ordering::Release);
+        self.gate.store(OPEN, Ordering::Release);
         self.helpers.iter().filter_map(OnceLock::get).take(pieces - 1).for_each(Thread::unpark);
         self.take_pieces(work);
         drop(round);
         assert!(!self.failed.swap(false, Ordering::Acquire), "a thread that helped has panicked");
     }
 
-    /// Helps, if there is work; whether there was.
-    fn take_part(&self) -> bool {
-        let mut door = self.door.load(Ordering::Relaxed);
+    /// Helps if there is work; returns whether there was.
+    fn try_help(&self) -> bool {
+        let mut gate = self.gate.load(Ordering::Relaxed);
         loop {
             let left = self.next.load(Ordering::Relaxed) < self.pieces.load(Ordering::Relaxed);
-            if door & OPEN == 0 || !left {
+            if gate & OPEN == 0 || !left {
                 return false;
             }
-            match self.door.compare_exchange_weak(door, door + 1, Ordering::Acquire, Ordering::Relaxed) {
+            match self.gate.compare_exchange_weak(gate, gate + 1, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => break,
-                Err(now) => door = now,
+                Err(now) => gate = now,
             }
         }
-        let _inside = Inside(self);
-        // SAFETY: The door was open when this thread went in, so `share` had stored the address of its argument
-        // before, and that argument is on the stack of a `share` that does not return, nor unwind, before this thread
-        // has left: `Round` waits for it. What it borrows lives longer than that call.
+        let _active = ActiveHelper(self);
+        // SAFETY: The gate was open when this thread entered, so `share` had stored the address of its argument before,
+        // and that argument is on the stack of a `share` that does not return or unwind before this thread has left:
+        // `Round` waits for it. What the argument borrows outlives that call.
         let work: Work<'_> = unsafe { *self.work.load(Ordering::Relaxed).cast::<Work<'_>>() };
         self.take_pieces(work);
         true
@@ -139,28 +139,28 @@ impl Pool {
     }
 }
 
-/// A helper's stay: what it has done is seen by whoever sees that it has left.
-struct Inside<'a>(&'a Pool);
+/// An active helper. Its release on leaving makes its writes visible to the caller, which acquires.
+struct ActiveHelper<'a>(&'a Pool);
 
-impl Drop for Inside<'_> {
+impl Drop for ActiveHelper<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.0.fail();
         }
-        self.0.door.fetch_sub(1, Ordering::Release);
+        self.0.gate.fetch_sub(1, Ordering::Release);
     }
 }
 
-/// The time from the opening of the door until the last helper has left.
+/// The time from the opening of the gate until the last helper has left.
 struct Round<'a>(&'a Pool);
 
 impl Drop for Round<'_> {
     fn drop(&mut self) {
-        // After a panic in a piece of our own the others need not be begun.
+        // After a panic in a piece of this thread, the rest need not be started.
         self.0.next.store(usize::MAX / 2, Ordering::Relaxed);
-        self.0.door.fetch_sub(OPEN, Ordering::Relaxed);
-        // In a page, where a panic does not unwind, a helper that has panicked is inside for ever.
-        while self.0.door.load(Ordering::Acquire) != 0 && !self.abandoned() {
+        self.0.gate.fetch_sub(OPEN, Ordering::Relaxed);
+        // In a page, where a panic does not unwind, a helper that has panicked stays active for ever.
+        while self.0.gate.load(Ordering::Acquire) != 0 && !self.abandoned() {
             spin_loop();
         }
         self.0.taken.store(false, Ordering::Release);
@@ -219,12 +219,12 @@ mod tests {
                 both.wait();
             });
             // Long enough for it to sleep, or not: either way the next round must find it.
-            (0..LOOKS * 4).for_each(|_| spin_loop());
+            (0..SPINS * 4).for_each(|_| spin_loop());
         }
     }
 
     #[test]
-    fn work_within_work_and_beside_it_is_done() {
+    fn nested_and_concurrent_work_is_done() {
         let pool = pool(2);
         let done = AtomicUsize::new(0);
         let count = |_| {
@@ -256,7 +256,7 @@ mod tests {
                 });
             }));
             assert!(shared.is_err());
-            assert_eq!(pool.door.load(Ordering::Relaxed), 0);
+            assert_eq!(pool.gate.load(Ordering::Relaxed), 0);
         }
     }
 }

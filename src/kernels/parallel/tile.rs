@@ -1,4 +1,4 @@
-//! Parts of a matrix that several threads write to at once.
+//! Tiles: disjoint parts of a matrix that several threads write to at once.
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
@@ -10,18 +10,18 @@ use super::for_each_piece;
 pub struct Tile<'a, T> {
     /// The first column of the first row.
     start: *mut T,
-    /// How far apart rows are.
+    /// The distance between rows, in elements.
     stride: usize,
     rows: usize,
     columns: usize,
     matrix: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: It is a mutable borrow of the numbers in it, which no other tile has, and may go where such a borrow may.
+// SAFETY: It is a mutable borrow of its elements, which no other tile has, and may be sent where such a borrow may.
 unsafe impl<T: Send> Send for Tile<'_, T> {}
 
 impl<'a, T> Tile<'a, T> {
-    /// `rows` of `columns` numbers each, in `matrix`, whose rows are `stride` apart.
+    /// `rows` × `columns` elements of `matrix`, whose rows are `stride` apart.
     ///
     /// # Panics
     /// `matrix` is shorter than that, or rows overlap.
@@ -34,30 +34,30 @@ impl<'a, T> Tile<'a, T> {
     /// `columns` of a row.
     ///
     /// # Panics
-    /// The tile does not have them.
+    /// They are not within the tile.
     #[inline(always)]
     pub fn row(&mut self, row: usize, columns: Range<usize>) -> &mut [T] {
         assert!(row < self.rows && columns.start <= columns.end && columns.end <= self.columns);
-        // SAFETY: The tile has this row and these columns, so they lie within the matrix, and are borrowed through it.
+        // SAFETY: The row and the columns are within the tile, so they are within the matrix, and are borrowed through it.
         unsafe {
             let start = self.start.add(row * self.stride + columns.start);
             std::slice::from_raw_parts_mut(start, columns.end - columns.start)
         }
     }
 
-    /// Some of its rows and columns.
+    /// The part with these rows and columns.
     ///
     /// # Panics
-    /// The tile does not have them.
+    /// They are not within the tile.
     pub fn part(&mut self, rows: Range<usize>, columns: Range<usize>) -> Tile<'_, T> {
-        // SAFETY: Until the part is dropped, this tile cannot be used.
+        // SAFETY: This tile cannot be used until the part is dropped.
         unsafe { self.alias(rows, columns) }
     }
 
-    /// Calls `work` with each part that is a piece of `rows` and a piece of `columns`.
+    /// Calls `work` with the part of each range of `rows` and each range of `columns`, on several threads.
     ///
     /// # Panics
-    /// The pieces of either overlap, or are not in order, or the tile does not have them.
+    /// The ranges of either overlap or are not in order, or are not within the tile.
     pub fn for_each_part(
         &mut self,
         rows: &[Range<usize>],
@@ -66,36 +66,36 @@ impl<'a, T> Tile<'a, T> {
     ) where
         T: Send,
     {
-        assert!(apart(rows) && apart(columns), "no two parts have a number in common");
+        assert!(apart(rows) && apart(columns), "no two parts overlap");
         let whole = Whole(self);
         for_each_piece(rows.len() * columns.len(), |piece| {
             let (rows, columns) = (&rows[piece / columns.len()], &columns[piece % columns.len()]);
-            // SAFETY: No two pieces have both a row and a column in common, each is worked on once, and this tile
-            // cannot be used until all of them are done.
+            // SAFETY: No two parts have both a row and a column in common, each is worked on once, and this tile cannot be
+            // used until all of them are done.
             let part = unsafe { whole.tile().alias(rows.clone(), columns.clone()) };
             work(rows.clone(), columns.clone(), part);
         });
     }
 
-    /// A part that borrows nothing.
+    /// A part that does not borrow the tile.
     ///
     /// # Safety
-    /// While the part lives, nobody else uses what is in it.
+    /// While the part lives, its elements are used by nothing else.
     unsafe fn alias<'b>(&self, rows: Range<usize>, columns: Range<usize>) -> Tile<'b, T> {
         assert!(rows.start <= rows.end && rows.end <= self.rows);
         assert!(columns.start <= columns.end && columns.end <= self.columns);
-        let place = if rows.is_empty() { 0 } else { rows.start * self.stride + columns.start };
-        // SAFETY: Of a tile that has a row, `place` is within the matrix or right behind its end.
-        let start = unsafe { self.start.add(place) };
+        let offset = if rows.is_empty() { 0 } else { rows.start * self.stride + columns.start };
+        // SAFETY: In a tile that has a row, `offset` is within the matrix or one past its end.
+        let start = unsafe { self.start.add(offset) };
         Tile { start, stride: self.stride, rows: rows.len(), columns: columns.len(), matrix: PhantomData }
     }
 }
 
-/// A tile that threads take parts of.
+/// A tile whose parts go to threads.
 struct Whole<'a, 'b, T>(&'a Tile<'b, T>);
 
-// SAFETY: Through it a tile's sizes are read and parts are made, no two of which have a number in common; those go to
-// other threads as a mutable borrow does.
+// SAFETY: Through it a tile's sizes are read and disjoint parts are made, which go to other threads as mutable borrows
+// do.
 unsafe impl<T: Send> Sync for Whole<'_, '_, T> {}
 
 impl<'b, T> Whole<'_, 'b, T> {
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_where_they_are_said_to_be() {
+    fn parts_are_at_their_rows_and_columns() {
         let mut matrix = vec![0; 3 * 7 + 5];
         let mut tile = Tile::new(&mut matrix, 7, 4, 5);
         tile.for_each_part(&[0..1, 1..4], &[0..2, 2..5], |rows, columns, mut part| {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_refused() {
+    fn rows_and_columns_outside_are_refused() {
         let refused = |work: fn(&mut Tile<'_, u8>)| {
             let mut matrix = [0; 12];
             let mut tile = Tile::new(&mut matrix, 4, 3, 4);

@@ -1,57 +1,58 @@
-//! Activations, quantised row by row.
+//! Activations, quantised row by row: the LHS of a quantised layer.
 
 use std::ops::Range;
 
-use crate::kernels::simd::{self, PANEL, Quad, Second, Word};
+use crate::kernels::simd::{self, HighDigits, PANEL, Quad, Word};
 use crate::kernels::{parallel, rows};
 
-/// Root mean squares that the steps of an activation cover.
+/// The range of a row's 7-bit integers, in root mean squares of the row.
 pub const SPAN: f32 = 5.5;
-/// Steps of an activation.
+/// Steps of that range.
 pub const STEPS: f32 = 127.0;
 /// Numbers that are quantised at once.
 const BLOCK: usize = 16;
-/// Fewer numbers are quantised before another thread has begun.
+/// Fewer numbers are quantised before another thread has started.
 const LEAST_SHARED: usize = 1 << 13;
-/// Rows of a tile, whose sums stay in registers.
+/// Rows of a tile, whose accumulators stay in registers.
 pub const TILE: usize = 4;
 
-/// Rows of activations, quantised.
-pub struct Left {
+/// Quantised rows of activations.
+pub struct QuantizedLhs {
     depth: usize,
-    /// Four numbers of a row each; the rows of a tile side by side, as many as its [`width`].
+    /// `[tiles, inputs / 4, rows of a tile]`: four integers of a row each. A tile has [`width`] rows.
     words: Vec<Word>,
+    /// The scale and zero point of each row.
     pub rows: Vec<Row>,
-    digits: Digits,
+    digits: SparseDigits,
 }
 
-/// Second digits.
+/// The high digits of all tiles, sparse.
 #[derive(Default)]
-struct Digits {
-    /// Those of all tiles: for each those of numbers below nought, then those of numbers above 127.
-    seconds: Vec<Second>,
-    /// Where these end, for each tile.
+struct SparseDigits {
+    /// For each tile those of integers below zero, then those of integers above 127.
+    all: Vec<HighDigits>,
+    /// The end offsets of both, for each tile.
     ends: Vec<[usize; 2]>,
 }
 
-/// What the integers of a row stand for: `(number - zero) * step`.
+/// Quantisation parameters of a row: an integer stands for `(integer - zero) * step`.
 #[derive(Clone, Copy, Default)]
 pub struct Row {
     step: f32,
-    /// What the numbers were multiplied by: one by `step`, or nought.
+    /// `1 / step`, or zero.
     by: f32,
     zero: f32,
 }
 
 impl Row {
-    /// What the integers stand for whose sums with a panel, and those of the panel's weights, are given; plus `bias`.
+    /// Dequantises sums with a panel, whose weights have the sums `weights`, and adds `bias`.
     #[inline(always)]
-    pub fn finish(&self, sums: &[f32; PANEL], weights: &[f32; PANEL], bias: &[f32], out: &mut [f32]) {
+    pub fn dequantise(&self, sums: &[f32; PANEL], weights: &[f32; PANEL], bias: &[f32], out: &mut [f32]) {
         let mut numbers = [0.0; PANEL];
         for at in 0..PANEL {
             numbers[at] = (sums[at] - self.zero * weights[at]) * self.step;
         }
-        // Whole panels without a loop.
+        // Whole panels have a loop of constant length.
         if let (Some(bias), Some(out)) = (bias.first_chunk::<PANEL>(), out.first_chunk_mut::<PANEL>()) {
             for at in 0..PANEL {
                 out[at] = numbers[at] + bias[at];
@@ -64,29 +65,29 @@ impl Row {
     }
 }
 
-impl Left {
-    /// Quantises the rows `x`, of so many numbers each, to be multiplied by weights of which `group` quads have a scale.
+impl QuantizedLhs {
+    /// Quantises the rows `x`, of `inputs` numbers each, for weights of which `group` quads share a scale.
     pub fn new(x: &[f32], inputs: usize, group: usize) -> Self {
         let (depth, count) = (inputs.div_ceil(4), x.len() / inputs);
         let mut words = vec![Word::default(); tiles(0..count).map(|rows| width(rows.len()) * depth).sum()];
         let mut rows = vec![Row::default(); count];
-        // Threads take whole tiles, and what each finds beyond the first digits is put together afterwards.
+        // Threads take whole tiles. The high digits that each finds are joined afterwards.
         let each = parallel::split(count, TILE, LEAST_SHARED / inputs)[0].len().max(1).next_multiple_of(TILE);
-        let mut found: Vec<Digits> = x.chunks(each * inputs).map(|_| Digits::default()).collect();
+        let mut found: Vec<SparseDigits> = x.chunks(each * inputs).map(|_| SparseDigits::default()).collect();
         let parts = x.chunks(each * inputs).zip(words.chunks_mut(each * depth)).zip(rows.chunks_mut(each));
         parallel::for_each(parts.zip(&mut found).collect(), |_, (((x, words), rows), found)| {
             found.quantise(x, inputs, group, words, rows);
         });
-        let mut digits = Digits::default();
+        let mut digits = SparseDigits::default();
         for part in found {
-            let before = digits.seconds.len();
+            let before = digits.all.len();
             digits.ends.extend(part.ends.iter().map(|ends| ends.map(|end| before + end)));
-            digits.seconds.extend(part.seconds);
+            digits.all.extend(part.all);
         }
         Self { depth, words, rows, digits }
     }
 
-    /// The sums of what the integers of each group stand for, for each of the rows `x` that these were made of.
+    /// The sum of the dequantised activations of each group, for each of the rows `x` that these were made of.
     pub fn sums(&self, x: &[f32], inputs: usize, group: usize) -> Vec<f32> {
         let mut sums = Vec::with_capacity(self.rows.len() * inputs.div_ceil(4 * group));
         for (row, x) in self.rows.iter().zip(x.chunks_exact(inputs)) {
@@ -98,76 +99,76 @@ impl Left {
         sums
     }
 
-    /// The rows of a tile, `R` if there is more than one.
-    pub fn tile<const R: usize>(&self, rows: &Range<usize>) -> Few<'_, R> {
-        let Digits { seconds, ends } = &self.digits;
+    /// The rows of a tile; `R` is 1 or [`TILE`].
+    pub fn tile<const R: usize>(&self, rows: &Range<usize>) -> TileRows<'_, R> {
+        let SparseDigits { all, ends } = &self.digits;
         let tile = rows.start / TILE;
         let (start, [middle, end]) = (tile.checked_sub(1).map_or(0, |before| ends[before][1]), ends[tile]);
-        Few {
+        TileRows {
             words: self.words[rows.start * self.depth..][..R * self.depth].as_chunks().0,
-            below: &seconds[start..middle],
-            above: &seconds[middle..end],
+            below: &all[start..middle],
+            above: &all[middle..end],
         }
     }
 }
 
 /// The rows of a tile.
-pub struct Few<'a, const R: usize> {
+pub struct TileRows<'a, const R: usize> {
     words: &'a [[Word; R]],
-    below: &'a [Second],
-    above: &'a [Second],
+    below: &'a [HighDigits],
+    above: &'a [HighDigits],
 }
 
-impl<const R: usize> Few<'_, R> {
-    /// The sums with a panel. `room` is for those of second digits: a panel for each row of each group, nought before and
-    /// after.
+impl<const R: usize> TileRows<'_, R> {
+    /// The sums with a panel. `scratch` is for the sums of high digits: one panel for each row of each group, zero before
+    /// and after the call.
     #[inline(always)]
     pub fn multiply(
         &self,
         quads: &[Quad],
         scales: &[[f32; PANEL]],
         group: usize,
-        room: &mut [[i32; PANEL]],
+        scratch: &mut [[i32; PANEL]],
     ) -> [[f32; PANEL]; R] {
         for (digits, by) in [(self.below, -1), (self.above, 1)] {
             if !digits.is_empty() {
-                simd::seconds(digits, by, quads, room);
+                simd::add_high_digits(digits, by, quads, scratch);
             }
         }
-        let sums = simd::integers(self.words, quads, scales, room.as_chunks().0, group);
-        // Each by itself: to fill as much memory as there are groups is a call that takes half as long as the tile.
+        let sums = simd::integers(self.words, quads, scales, scratch.as_chunks().0, group);
+        // One by one: clearing all groups would be a call that takes half as long as the tile.
         for digits in [self.below, self.above] {
-            digits.iter().for_each(|second| room[second.sums as usize] = [0; PANEL]);
+            digits.iter().for_each(|high| scratch[high.sums as usize] = [0; PANEL]);
         }
         sums
     }
 }
 
-impl Digits {
-    /// Quantises the rows `x` into `words` and `rows`; what does not fit is added to itself.
+impl SparseDigits {
+    /// Quantises the rows `x` into `words` and `rows`, and adds the high digits to `self`.
     fn quantise(&mut self, x: &[f32], inputs: usize, group: usize, words: &mut [Word], rows: &mut [Row]) {
         let depth = inputs.div_ceil(4);
         let tiles = x.chunks(TILE * inputs).zip(words.chunks_mut(TILE * depth)).zip(rows.chunks_mut(TILE));
         let mut above = Vec::new();
         for ((x, words), rows) in tiles {
-            let digits = [&mut self.seconds, &mut above];
+            let digits = [&mut self.all, &mut above];
             match width(rows.len()) {
                 1 => quantise::<1>(x, (inputs, group), words.as_chunks_mut().0, digits, rows),
                 _ => quantise::<TILE>(x, (inputs, group), words.as_chunks_mut().0, digits, rows),
             }
-            let middle = self.seconds.len();
-            self.seconds.append(&mut above);
-            self.ends.push([middle, self.seconds.len()]);
+            let middle = self.all.len();
+            self.all.append(&mut above);
+            self.ends.push([middle, self.all.len()]);
         }
     }
 }
 
-/// Quantises the rows of a tile into `words`, and into `digits` what does not fit.
+/// Quantises the rows of a tile into `words`, and their high digits into `digits`.
 fn quantise<const R: usize>(
     x: &[f32],
     (inputs, group): (usize, usize),
     words: &mut [[Word; R]],
-    mut digits: [&mut Vec<Second>; 2],
+    mut digits: [&mut Vec<HighDigits>; 2],
     rows: &mut [Row],
 ) {
     rows.iter_mut().zip(x.chunks_exact(inputs)).for_each(|(row, x)| *row = Row::new(x));
@@ -184,7 +185,7 @@ fn quantise<const R: usize>(
             for (digits, high) in digits.iter_mut().zip(high.into_iter().flatten()) {
                 for (at, word) in high.into_iter().enumerate().filter(|(_, word)| *word != Word::default()) {
                     let quad = block * BLOCK / 4 + at;
-                    digits.push(Second { quad: quad as u32, sums: (quad / group * R + row) as u32, word });
+                    digits.push(HighDigits { quad: quad as u32, sums: (quad / group * R + row) as u32, word });
                 }
             }
         }
@@ -194,18 +195,18 @@ fn quantise<const R: usize>(
     }
 }
 
-/// The rows of each tile of `rows`.
+/// The ranges of the tiles of `rows`.
 pub fn tiles(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     rows.clone().step_by(TILE).map(move |first| first..rows.end.min(first + TILE))
 }
 
-/// Rows that a tile of so many has room for: where there is more than one, those that are not there are nought.
+/// The stored rows of a tile that has `rows`: a tile of more than one is padded with zeros.
 fn width(rows: usize) -> usize {
     if rows == 1 { 1 } else { TILE }
 }
 
 impl Row {
-    /// Of `x`.
+    /// The parameters for the row `x`.
     fn new(x: &[f32]) -> Self {
         let (least, most, squares) = rows::extent(x);
         let span = SPAN * (squares / x.len() as f32).sqrt();
@@ -213,7 +214,7 @@ impl Row {
         let low = least.max(-0.5 * span);
         let high = most.min(low + span);
         let low = least.max(high - span);
-        // `min` and `max` pass over what is no number; its row is none.
+        // `min` and `max` skip NaN; a row with NaN becomes NaN.
         let step = if span.is_nan() { f32::NAN } else { (high - low) / STEPS };
         let by = if step > 0.0 { 1.0 / step } else { 0.0 };
         Self { step, by, zero: (-low * by).round_ties_even() }

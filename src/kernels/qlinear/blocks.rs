@@ -1,38 +1,38 @@
-//! Weights as files have them that are in 4 or 8 bits already: in blocks of a few inputs of an output.
+//! QuantizedLinear layers with the blockwise quantised weights of a file: 4 or 8 bits, in blocks of a few inputs of an output.
 
-use super::{Linear, Numbers};
+use super::{QuantizedLinear, Weights};
 use crate::kernels::block_quant::Bits;
 use crate::kernels::gemm::Matrix;
 use crate::kernels::prepack::{self, Panels};
 use crate::kernels::simd::{PANEL, Quad};
 
-/// Blocks are of whole pairs of quads.
+/// The inputs of a block are a multiple of this: pairs of quads.
 const UNIT: usize = 8;
-/// The most inputs of a block, whose products are added up in 32 bits.
+/// The most inputs of a block, whose products are summed in 32 bits.
 const MOST: usize = 1 << 16;
 
-/// Weights of a linear layer. Each is `number * scale + offset`, with a number of 4 or 8 bits that has a sign, and a
-/// scale and an offset that its block shares. The numbers stay as small as in the file.
-pub struct Blocks {
+/// The weights of a linear layer. Each is `integer * scale + offset`, with a signed integer of 4 or 8 bits, and a scale and
+/// an offset that its block shares. The integers stay as small as in the file.
+pub struct BlockLinear {
     /// Inputs and outputs.
     shape: (usize, usize),
     /// Inputs of a block.
     block: usize,
     bits: Bits,
-    /// Panels of outputs, and in them four inputs each; of 4 bits eight, of which the first four are in the lower halves.
+    /// `[panels, quads]`: four inputs of an output each; of 4-bit weights eight, the first four in the lower halves.
     quads: Vec<Quad>,
-    /// Panels of outputs, and in them blocks.
+    /// `[panels, blocks]`
     scales: Vec<[f32; PANEL]>,
-    /// The sum of each output's numbers times their scales: what a zero point takes away.
+    /// The sum of each output's integers times their scales, which a zero point multiplies.
     sums: Vec<[f32; PANEL]>,
-    /// A matrix with a row for each block and a column for each output, in panels. Empty where all are nought.
+    /// The prepacked `[blocks, outputs]` matrix of offsets; empty where all are zero.
     offsets: Vec<f32>,
 }
 
-impl Blocks {
-    /// `read` is called for each block of each output, in order: it writes its numbers, and gives their scale and their
-    /// offset. Those of 4 bits are from -8 to 7. None where a block is not of eights of inputs or of too many, or there are
-    /// no inputs or no outputs.
+impl BlockLinear {
+    /// `read` is called for each block of each output, in order. It writes the block's integers, those of 4 bits from -8
+    /// to 7, and returns their scale and offset. `None` where the inputs of a block are not a multiple of eight or too many,
+    /// or there are no inputs or no outputs.
     pub fn new(
         shape: (usize, usize),
         block: usize,
@@ -56,7 +56,7 @@ impl Blocks {
             let quads = &mut quads[panel * stride..][..stride];
             for at in 0..blocks {
                 let (scale, offset) = read(output, at, &mut numbers);
-                // A last block may be filled up with anything.
+                // The padding of a last block may be anything.
                 numbers[block.min(inputs - at * block)..].fill(0);
                 scales[panel * blocks + at][lane] = scale;
                 offsets[at * outputs + output] = offset;
@@ -84,15 +84,15 @@ impl Blocks {
     }
 
     /// The layer.
-    pub fn linear(&self) -> Linear<'_> {
+    pub fn linear(&self) -> QuantizedLinear<'_> {
         let (inputs, outputs) = self.shape;
-        Linear {
+        QuantizedLinear {
             inputs,
             outputs,
             group: self.block / 4,
             numbers: match self.bits {
-                Bits::Eight => Numbers::Bytes(&self.quads),
-                Bits::Four => Numbers::Halves(&self.quads),
+                Bits::Eight => Weights::Bytes(&self.quads),
+                Bits::Four => Weights::Halves(&self.quads),
             },
             scales: &self.scales,
             sums: &self.sums,
@@ -104,15 +104,15 @@ impl Blocks {
 /// The lower half of each byte.
 const LOWER_HALVES: i32 = 0x0f0f_0f0f;
 
-/// Four numbers, the first in the lowest byte.
+/// Four integers, the first in the lowest byte.
 fn word(numbers: [i8; 4]) -> i32 {
     i32::from_le_bytes(numbers.map(|number| number as u8))
 }
 
-/// The two quads of numbers of 4 bits, which have a sign.
+/// The two quads of signed 4-bit integers.
 #[inline(always)]
 pub(super) fn unpack(pair: &Quad) -> [Quad; 2] {
-    // A bit of their own sign is set in the bytes whose numbers are below nought: taken away from, these have their sign.
+    // Sign extension of each half byte.
     let signed = |halves: i32| {
         let halves = (halves & LOWER_HALVES).to_le_bytes();
         i32::from_le_bytes(halves.map(|half| (half ^ 8).wrapping_sub(8)))

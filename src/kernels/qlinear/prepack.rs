@@ -1,27 +1,27 @@
-//! Matrices of floats, quantised.
+//! Prepacked 8-bit weights, quantised from floats.
 
 use crate::kernels::gemm::Matrix;
 use crate::kernels::simd::PANEL;
 
-/// Largest weight.
+/// The largest quantised weight.
 const LARGEST: f32 = 127.0;
 /// Inputs that share a scale.
 pub const GROUP_SIZE: usize = 128;
 
-/// Weights of a linear layer, quantised.
+/// The quantised weights of a linear layer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Packed {
+pub struct QuantizedWeights {
     /// Inputs and outputs.
     pub shape: (usize, usize),
-    /// Quads: panels of outputs, and in them four inputs each.
+    /// `[panels, inputs / 4, PANEL]`: four inputs of an output each.
     pub quads: Vec<i32>,
-    /// Panels of outputs, and in them groups of inputs, with a scale for each output.
+    /// `[panels, groups of inputs, PANEL]`
     pub scales: Vec<f32>,
-    /// The sum of each output's weights: what a zero point takes away.
+    /// The sum of each output's weights, which a zero point multiplies.
     pub sums: Vec<f32>,
 }
 
-/// The shapes of the parts of a layer of so many inputs and outputs: panels and what is in them, as [`Packed`] has it.
+/// The shapes of the parts of [`QuantizedWeights`].
 pub struct Shapes {
     /// `[panels, inputs / 4, PANEL]`
     pub quads: [usize; 3],
@@ -32,7 +32,7 @@ pub struct Shapes {
 }
 
 impl Shapes {
-    /// Those of a layer of so many inputs and outputs.
+    /// The shapes for a layer with this many inputs and outputs.
     pub fn new((inputs, outputs): (usize, usize)) -> Self {
         let panels = outputs.div_ceil(PANEL);
         Self {
@@ -43,15 +43,15 @@ impl Shapes {
     }
 }
 
-impl Packed {
-    /// Quantises `weights`, a matrix with a row for each of so many inputs and a column for each of so many outputs.
+impl QuantizedWeights {
+    /// Quantises `weights`, an `inputs × outputs` matrix.
     pub fn quantise((inputs, outputs): (usize, usize), weights: Matrix<'_>) -> Self {
         let Shapes { quads: [panels, depth, _], scales: [_, groups, _], .. } = Shapes::new((inputs, outputs));
         let mut quads = Vec::with_capacity(panels * depth * PANEL);
         let (mut scales, mut sums) = (Vec::with_capacity(panels * groups * PANEL), Vec::with_capacity(panels * PANEL));
         for panel in 0..panels {
             let columns = panel * PANEL..outputs.min((panel + 1) * PANEL);
-            // Rows and columns that are not there are nought.
+            // Padding rows and columns are zero.
             let weight = |row: usize, at: usize| {
                 let there = row < inputs && panel * PANEL + at < columns.end;
                 if there { weights.get(row, panel * PANEL + at) } else { 0.0 }
@@ -69,7 +69,7 @@ impl Packed {
                     for at in 0..PANEL {
                         for (place, byte) in bytes[at].iter_mut().enumerate() {
                             let number = (weight(row + place, at) / scale[at]).round_ties_even();
-                            // Where all are nought this is no number, which becomes nought.
+                            // Where all weights are zero this is NaN, which becomes zero.
                             *byte = number as i8 as u8;
                             sum[at] += f32::from(*byte as i8) * scale[at];
                         }
@@ -91,7 +91,7 @@ impl Packed {
         };
         let inputs = parts.first().map_or(0, |part| part.shape.0);
         let shape = (inputs, parts.iter().map(|part| part.shape.1).sum());
-        // Where panels are whole they lie one after another.
+        // Whole panels are simply appended.
         if parts.iter().rev().skip(1).all(|part| part.shape.1.is_multiple_of(PANEL)) {
             let mut all = Self { shape, quads: Vec::new(), scales: Vec::new(), sums: Vec::new() };
             for part in parts {
@@ -121,8 +121,8 @@ impl Packed {
     }
 }
 
-/// Copies a column of panels that have so many rows.
+/// Copies a column of panels that have `rows` rows.
 fn copy_column<T: Copy>(to: &mut [T], column: usize, from: &[T], old: usize, rows: usize) {
-    let place = |column: usize, row: usize| (column / PANEL * rows + row) * PANEL + column % PANEL;
-    (0..rows).for_each(|row| to[place(column, row)] = from[place(old, row)]);
+    let offset = |column: usize, row: usize| (column / PANEL * rows + row) * PANEL + column % PANEL;
+    (0..rows).for_each(|row| to[offset(column, row)] = from[offset(old, row)]);
 }

@@ -16,8 +16,8 @@ fn activations(count: usize, seed: u32) -> Vec<f32> {
 }
 
 /// The layer of `weights`, whose rows are so many outputs.
-fn run(packed: &Packed, x: &[f32], bias: &[f32], finish: Option<&Finish<'_>>) -> Vec<f32> {
-    let linear = Linear::new(packed.shape, &packed.quads, &packed.scales, &packed.sums).unwrap();
+fn run(packed: &QuantizedWeights, x: &[f32], bias: &[f32], finish: Option<&Epilogue<'_>>) -> Vec<f32> {
+    let linear = QuantizedLinear::new(packed.shape, &packed.quads, &packed.scales, &packed.sums).unwrap();
     let mut out = vec![9.0; x.len() / packed.shape.0 * packed.shape.1];
     linear.write(x, bias, finish, &mut out);
     out
@@ -35,7 +35,7 @@ proptest! {
         parallel::start_helper();
         let (x, weights) = (activations(rows * inputs, seed), activations(inputs * outputs, !seed));
         let bias = activations(outputs, seed ^ 1);
-        let packed = Packed::quantise((inputs, outputs), Matrix::new(&weights, outputs));
+        let packed = QuantizedWeights::quantise((inputs, outputs), Matrix::new(&weights, outputs));
         let negative = |row: &mut [f32]| row.iter_mut().for_each(|x| *x = -*x);
         let out = run(&packed, &x, &bias, Some(&negative));
         for row in 0..rows {
@@ -60,10 +60,10 @@ proptest! {
         }
         // So it is however the outputs are put together.
         let part = |columns: Range<usize>| {
-            Packed::quantise((inputs, columns.len()), Matrix { data: &weights[columns.start..], ..Matrix::new(&[], outputs) })
+            QuantizedWeights::quantise((inputs, columns.len()), Matrix { data: &weights[columns.start..], ..Matrix::new(&[], outputs) })
         };
         let middle = outputs / 3;
-        prop_assert_eq!(Packed::beside(vec![part(0..middle), part(middle..outputs)]), packed);
+        prop_assert_eq!(QuantizedWeights::beside(vec![part(0..middle), part(middle..outputs)]), packed);
     }
 }
 
@@ -77,7 +77,7 @@ fn check_blocks(bits: Bits, (rows, inputs, outputs): (usize, usize, usize), bloc
         let turn = (output * blocks + at) % 7;
         (0.01 + turn as f32 / 100.0, offset * (turn as f32 - 2.0))
     };
-    let packed = Blocks::new((inputs, outputs), block, bits, |output, at, numbers| {
+    let packed = BlockLinear::new((inputs, outputs), block, bits, |output, at, numbers| {
         // Behind the last input too.
         numbers.iter_mut().enumerate().for_each(|(place, to)| *to = number(output, at * block + place) as i8);
         pair(output, at)
@@ -135,7 +135,7 @@ fn blocks_are_shared_out_by_rows_too() {
 
 #[test]
 fn what_is_no_number_breaks_its_row_of_blocks_alone() {
-    let packed = Blocks::new((32, 3), 8, Bits::Four, |_, _, numbers| {
+    let packed = BlockLinear::new((32, 3), 8, Bits::Four, |_, _, numbers| {
         numbers.fill(2);
         (0.5, 1.0)
     });
@@ -148,7 +148,7 @@ fn what_is_no_number_breaks_its_row_of_blocks_alone() {
 
 #[test]
 fn blocks_that_bytes_do_not_fit_are_refused() {
-    let new = |shape, block| Blocks::new(shape, block, Bits::Four, |_, _, _| (1.0, 0.0)).is_some();
+    let new = |shape, block| BlockLinear::new(shape, block, Bits::Four, |_, _, _| (1.0, 0.0)).is_some();
     assert!(new((32, 2), 32));
     assert!(!new((32, 2), 12) && !new((32, 2), 0) && !new((0, 2), 32) && !new((32, 0), 32));
     assert!(!new((32, 2), 1 << 17));
@@ -159,25 +159,25 @@ fn what_is_large_is_not_cut_off() {
     let mut x = vec![0.5; 384];
     (x[7], x[100]) = (-300.0, 200.0);
     let weights: Vec<f32> = (0..384).map(|at| (at % 7) as f32 - 3.0).collect();
-    let out = run(&Packed::quantise((384, 1), Matrix::new(&weights, 1)), &x, &[], None);
+    let out = run(&QuantizedWeights::quantise((384, 1), Matrix::new(&weights, 1)), &x, &[], None);
     let wanted: f32 = x.iter().zip(&weights).map(|(x, weight)| x * weight).sum();
     assert!((out[0] / wanted - 1.0).abs() < 0.01, "{} {wanted}", out[0]);
 }
 
 #[test]
 fn rows_of_noughts_give_the_bias_and_what_is_no_number_stays_none() {
-    let packed = Packed::quantise((5, 3), Matrix::new(&[0.5; 15], 3));
+    let packed = QuantizedWeights::quantise((5, 3), Matrix::new(&[0.5; 15], 3));
     let x = [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, f32::NAN, 1.0, 1.0, 1.0];
     let out = run(&packed, &x, &[1.0, 2.0, 3.0], None);
     assert_eq!(out[..3], [1.0, 2.0, 3.0]);
     assert!(out[3..].iter().all(|x| x.is_nan()));
-    let nought = Packed::quantise((5, 3), Matrix::new(&[0.0; 15], 3));
+    let nought = QuantizedWeights::quantise((5, 3), Matrix::new(&[0.0; 15], 3));
     assert_eq!(run(&nought, &x[..5], &[], None), [0.0; 3]);
 }
 
 #[test]
 fn what_is_infinite_breaks_its_row_alone() {
-    let packed = Packed::quantise((5, 3), Matrix::new(&[0.5; 15], 3));
+    let packed = QuantizedWeights::quantise((5, 3), Matrix::new(&[0.5; 15], 3));
     let out = run(&packed, &[1.0, 1.0, f32::INFINITY, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0], &[], None);
     assert!(out[..3].iter().all(|x| !x.is_finite()) && out[3..].iter().all(|x| (x - 5.0).abs() < 1e-3));
 }
@@ -185,9 +185,9 @@ fn what_is_infinite_breaks_its_row_alone() {
 #[test]
 fn sizes_that_do_not_fit_are_refused() {
     let (quads, panels) = ([0; 2 * PANEL], [0.0; PANEL]);
-    assert!(Linear::new((8, 8), &quads, &panels, &panels).is_some());
-    assert!(Linear::new((9, 8), &quads, &panels, &panels).is_none());
-    assert!(Linear::new((8, 9), &quads, &panels, &panels).is_none());
-    assert!(Linear::new((0, 8), &[], &[], &panels).is_none());
-    assert!(Linear::new((usize::MAX, usize::MAX), &quads, &panels, &panels).is_none());
+    assert!(QuantizedLinear::new((8, 8), &quads, &panels, &panels).is_some());
+    assert!(QuantizedLinear::new((9, 8), &quads, &panels, &panels).is_none());
+    assert!(QuantizedLinear::new((8, 9), &quads, &panels, &panels).is_none());
+    assert!(QuantizedLinear::new((0, 8), &[], &[], &panels).is_none());
+    assert!(QuantizedLinear::new((usize::MAX, usize::MAX), &quads, &panels, &panels).is_none());
 }

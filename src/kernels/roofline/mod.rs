@@ -1,5 +1,5 @@
-//! The most that the innermost loops of products could do on this machine, to compare with what they do: with all
-//! numbers in registers, and with the numbers of a tile in the innermost cache.
+//! Roofline: the peak rate of the innermost loops on this machine, to compare kernels with, with all operands in registers
+//! and with a tile's operands in the L1 cache.
 
 use std::hint::black_box;
 
@@ -10,55 +10,55 @@ use super::simd::{self, PANEL};
 #[cfg_attr(not(target_family = "wasm"), path = "portable.rs")]
 mod registers;
 
-/// Sums that are kept side by side: more than the latency of an instruction takes, and fewer than there are registers.
+/// Independent accumulators: enough to hide the latency of an instruction, and fewer than there are registers.
 const SUMS: usize = 12;
 /// Rows of a tile.
 const ROWS: usize = 4;
-/// Rows of a panel that share a scale.
+/// Quads of a panel that share a scale.
 const GROUP: usize = 32;
-/// How deep a tile is: its panel is half of what the innermost cache holds.
+/// The depth of a tile: its panel takes half of the L1 cache.
 const DEPTH: usize = 384;
 
-/// Multiplies and adds floats in registers, so many `turns`; how many operations these were.
-pub fn floats_in_registers(turns: usize) -> f64 {
-    black_box(registers::floats(turns));
-    operations(turns, SUMS * registers::FLOATS)
+/// Multiplies and adds floats in registers; returns the number of operations.
+pub fn floats_in_registers(iterations: usize) -> f64 {
+    black_box(registers::floats(iterations));
+    operations(iterations, SUMS * registers::FLOATS)
 }
 
-/// Multiplies integers of 8 bits, and adds them up, in registers.
-pub fn integers_in_registers(turns: usize) -> f64 {
-    black_box(registers::integers(turns));
-    operations(turns, SUMS * registers::INTEGERS)
+/// Multiplies and adds 8-bit integers in registers; returns the number of operations.
+pub fn integers_in_registers(iterations: usize) -> f64 {
+    black_box(registers::integers(iterations));
+    operations(iterations, SUMS * registers::INTEGERS)
 }
 
-/// Multiplies tiles of floats that are in the cache.
-pub fn floats_in_cache(turns: usize) -> f64 {
+/// Multiplies tiles of floats from the cache; returns the number of operations.
+pub fn floats_in_cache(iterations: usize) -> f64 {
     let left = vec![[0.5; ROWS]; DEPTH];
     let right = vec![[0.25; PANEL]; DEPTH];
     let mut sums = [[0.0; PANEL]; ROWS];
-    for _ in 0..turns {
+    for _ in 0..iterations {
         simd::floats(black_box(&left), black_box(&right), &mut sums);
     }
     black_box(sums);
-    operations(turns, ROWS * PANEL * DEPTH)
+    operations(iterations, ROWS * PANEL * DEPTH)
 }
 
-/// Multiplies tiles of integers of 8 bits that are in the cache.
-pub fn integers_in_cache(turns: usize) -> f64 {
+/// Multiplies tiles of 8-bit integers from the cache; returns the number of operations.
+pub fn integers_in_cache(iterations: usize) -> f64 {
     let ([word, ..], _) = simd::quantise(&[3.0; 16], 1.0, 0.0);
     let left = vec![[word; ROWS]; DEPTH];
     let right = vec![[0x0102_0304; PANEL]; DEPTH];
     let groups = DEPTH.div_ceil(GROUP);
     let (scales, begin) = (vec![[1.0; PANEL]; groups], vec![[[0; PANEL]; ROWS]; groups]);
-    for _ in 0..turns {
+    for _ in 0..iterations {
         black_box(simd::integers(black_box(&left), black_box(&right), &scales, &begin, GROUP));
     }
-    operations(turns, ROWS * PANEL * DEPTH * 4)
+    operations(iterations, ROWS * PANEL * DEPTH * 4)
 }
 
-/// A multiplication and an addition are two. There are more of them than 32 bits can count.
-fn operations(turns: usize, multiplications: usize) -> f64 {
-    2.0 * turns as f64 * multiplications as f64
+/// A multiplication with an addition counts as two. 32 bits are too few for the count.
+fn operations(iterations: usize, multiplications: usize) -> f64 {
+    2.0 * iterations as f64 * multiplications as f64
 }
 
 #[cfg(test)]

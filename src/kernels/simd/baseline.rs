@@ -1,4 +1,4 @@
-//! With the SIMD that every browser has: pairs of 16 bits are multiplied and added up in one instruction.
+//! Baseline SIMD of WebAssembly: one instruction multiplies pairs of 16-bit integers and adds the products.
 
 use std::arch::wasm32::{
     f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane as lane, f32x4_mul, f32x4_splat, i16x8_shl, i16x8_shr,
@@ -6,13 +6,13 @@ use std::arch::wasm32::{
     i32x4_sub, v128,
 };
 
-use super::{LEAST, MOST, PANEL, Quad, ROUND, Second, Sums};
+use super::{HighDigits, LEAST, MOST, PANEL, Quad, ROUND, Sums};
 
-/// Four numbers of a row: the first and the third, and the second and the fourth.
+/// Four integers of a row: the first and the third, and the second and the fourth.
 pub type Word = [i32; 2];
 
-/// Sixteen numbers of a row times `by` plus `zero`, as [`integers`] wants them: the nearest integers, whole, so that
-/// there are no second digits.
+/// Quantises sixteen numbers of a row to the integers nearest to `x · by + zero`. They are multiplied whole, so there are
+/// no high digits.
 #[inline(always)]
 pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word; 4]; 2]>) {
     let nearest = |at: usize| {
@@ -20,7 +20,7 @@ pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word;
         let number = i32x4_sub(f32x4_add(x, f32x4_splat(ROUND + zero)), i32x4_splat(ROUND.to_bits() as i32));
         i32x4_min(i32x4_max(number, i32x4_splat(LEAST)), i32x4_splat(MOST))
     };
-    // Their first, third, second and fourth in the lower halves of 32 bits each: the halves of a number are its word.
+    // The first, third, second and fourth as 16-bit integers: each pair is one half of the word.
     let word = |at: usize| {
         let pairs = i16x8_shuffle::<0, 4, 2, 6, 0, 4, 2, 6>(nearest(at), nearest(at));
         [lane32::<0>(pairs), lane32::<1>(pairs)]
@@ -28,28 +28,27 @@ pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word;
     ([word(0), word(4), word(8), word(12)], None)
 }
 
-/// What second digits come to: there are none.
-pub fn seconds(_: &[Second], _: i32, _: &[Quad], _: &mut [[i32; PANEL]]) {}
+/// There are no high digits.
+pub fn add_high_digits(_: &[HighDigits], _: i32, _: &[Quad], _: &mut [[i32; PANEL]]) {}
 
-/// The sums of a tile: `left` has four numbers of each row after another. Each `group` rows of `right` have
-/// their `scales`, and begin with nought.
+/// The sums of a tile. `lhs` has four integers of each row in turn. Each `group` quads of `rhs` have their `scales`.
 pub fn integers<const R: usize>(
-    left: &[[Word; R]],
-    right: &[Quad],
+    lhs: &[[Word; R]],
+    rhs: &[Quad],
     scales: &[[f32; PANEL]],
     _: &[Sums<R>],
     group: usize,
 ) -> [[f32; PANEL]; R] {
     let mut all = [[f32x4_splat(0.0); 2]; R];
-    for ((left, right), [a, b, c, d, e, f, g, h]) in left.chunks(group).zip(right.chunks(group)).zip(scales) {
+    for ((lhs, rhs), [a, b, c, d, e, f, g, h]) in lhs.chunks(group).zip(rhs.chunks(group)).zip(scales) {
         let mut sums = [[i32x4_splat(0); 2]; R];
-        for (left, [a, b, c, d, e, f, g, h]) in left.iter().zip(right) {
+        for (lhs, [a, b, c, d, e, f, g, h]) in lhs.iter().zip(rhs) {
             let (low, high) = (pairs(i32x4(*a, *b, *c, *d)), pairs(i32x4(*e, *f, *g, *h)));
-            for (sums, left) in sums.iter_mut().zip(left) {
-                for turn in 0..2 {
-                    let left = i32x4_splat(left[turn]);
-                    sums[0] = i32x4_add(sums[0], i32x4_dot_i16x8(left, low[turn]));
-                    sums[1] = i32x4_add(sums[1], i32x4_dot_i16x8(left, high[turn]));
+            for (sums, lhs) in sums.iter_mut().zip(lhs) {
+                for pair in 0..2 {
+                    let lhs = i32x4_splat(lhs[pair]);
+                    sums[0] = i32x4_add(sums[0], i32x4_dot_i16x8(lhs, low[pair]));
+                    sums[1] = i32x4_add(sums[1], i32x4_dot_i16x8(lhs, high[pair]));
                 }
             }
         }
@@ -65,20 +64,20 @@ pub fn integers<const R: usize>(
     })
 }
 
-/// Of each four bytes the first and the third, and the second and the fourth, in 16 bits.
+/// The first and third, and the second and fourth, of each four bytes, as 16-bit integers.
 #[inline(always)]
 fn pairs(quads: v128) -> [v128; 2] {
     [i16x8_shr(i16x8_shl(quads, 8), 8), i16x8_shr(quads, 8)]
 }
 
-/// `sums += left · right` of a tile: `left` has a number of each row after another.
+/// `sums += lhs · rhs` of a tile. `lhs` has an element of each row in turn.
 #[inline(always)]
-pub fn floats<const R: usize>(left: &[[f32; R]], right: &[[f32; PANEL]], sums: &mut [[f32; PANEL]; R]) {
+pub fn floats<const R: usize>(lhs: &[[f32; R]], rhs: &[[f32; PANEL]], sums: &mut [[f32; PANEL]; R]) {
     let mut all = *sums;
-    for (left, right) in left.iter().zip(right) {
-        for (sums, left) in all.iter_mut().zip(left) {
-            for (sum, right) in sums.iter_mut().zip(right) {
-                *sum += left * right;
+    for (lhs, rhs) in lhs.iter().zip(rhs) {
+        for (sums, lhs) in all.iter_mut().zip(lhs) {
+            for (sum, rhs) in sums.iter_mut().zip(rhs) {
+                *sum += lhs * rhs;
             }
         }
     }

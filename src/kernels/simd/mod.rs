@@ -1,49 +1,49 @@
-//! The innermost loops of products, written once for each set of instructions: relaxed SIMD of WebAssembly (the cargo
-//! feature `relaxed-simd`), its baseline SIMD, and none in particular. Tiles of integers are the same to the last bit
+//! Microkernels: the innermost loops of products, once for each instruction set. These are the relaxed SIMD of WebAssembly
+//! (the cargo feature `relaxed-simd`), its baseline SIMD, and portable loops. Tiles of integers are equal to the last bit
 //! in all of them.
 //!
-//! A module that contains one relaxed instruction is refused whole by a browser without them, so that they are a build
-//! of its own, and a feature.
+//! A browser without relaxed SIMD refuses a module that contains a single such instruction. They are therefore a build of
+//! their own, and a feature.
 
 #[cfg_attr(all(target_family = "wasm", feature = "relaxed-simd"), path = "relaxed.rs")]
 #[cfg_attr(all(target_family = "wasm", not(feature = "relaxed-simd")), path = "baseline.rs")]
 #[cfg_attr(not(target_family = "wasm"), path = "portable.rs")]
 mod kernels;
 
-pub use kernels::{Word, floats, integers, quantise, seconds};
+pub use kernels::{Word, add_high_digits, floats, integers, quantise};
 #[cfg(all(target_family = "wasm", feature = "relaxed-simd"))]
 pub use kernels::{dot, in_pairs, ones};
 
 /// Columns of a panel.
 pub const PANEL: usize = 8;
 
-/// Four rows of a panel of integers: each number has the bytes of a column, the first in the lowest.
+/// Four rows of a panel of 8-bit integers: each element has the four bytes of a column, the first in the lowest.
 pub type Quad = [i32; PANEL];
 
-/// Sums of the rows of a tile in a group, for each column of a panel.
+/// The sums of a tile in one group of inputs: `[rows, columns of a panel]`.
 pub type Sums<const R: usize> = [[i32; PANEL]; R];
 
-/// Second digits of four numbers of a row: how much more they are than 127, or how much less than nought.
-// In the baseline a number is multiplied whole.
+/// The high digits (× 128) of four integers of a row: by how much they exceed 127, or fall below zero.
+// Baseline SIMD multiplies integers whole.
 #[cfg_attr(all(target_family = "wasm", not(feature = "relaxed-simd")), expect(dead_code))]
 #[derive(Clone, Copy, Debug)]
-pub struct Second {
-    /// Which four numbers of a row they belong to.
+pub struct HighDigits {
+    /// The index of the four integers in the row.
     pub quad: u32,
-    /// Which sums they add to.
+    /// The index of the sums that they add to.
     pub sums: u32,
+    /// The digits.
     pub word: Word,
 }
 
-/// Added to a small float it leaves the nearest integer in the last bits.
+/// Added to a small float, it leaves the nearest integer in the last bits.
 const ROUND: f32 = 12_582_912.0;
 
-/// The least number that two digits have, and the most; a hundred thousand numbers have a root mean square that none of
-/// them is beyond.
+/// The range of two digits. It is never exceeded by activations: that would take a row of more than a hundred thousand.
 const LEAST: i32 = -128 * 64;
 const MOST: i32 = -LEAST - 1;
 
-/// The number that `x` times `by` plus `zero` is quantised to, as the kernels' `quantise` does.
+/// The integer that `x · by + zero` is quantised to, as by the `quantise` of each instruction set.
 #[inline(always)]
 pub fn nearest(x: f32, by: f32, zero: f32) -> i32 {
     let number = (x * by + (ROUND + zero)).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
@@ -56,19 +56,19 @@ mod tests {
 
     use super::*;
 
-    /// Numbers for `count` bytes, all different.
-    fn bytes(count: usize, turn: usize) -> Vec<i8> {
-        (0..count).map(|at| (at * turn % 256) as u8 as i8).collect()
+    /// `count` bytes.
+    fn bytes(count: usize, seed: usize) -> Vec<i8> {
+        (0..count).map(|at| (at * seed % 256) as u8 as i8).collect()
     }
 
     /// A tile of integers is what three loops give.
-    fn check_integers<const R: usize>(depth: usize, group: usize, turn: usize) {
-        let weights = bytes(depth * 4 * PANEL, 2 * turn + 1);
+    fn check_integers<const R: usize>(depth: usize, group: usize, seed: usize) {
+        let weights = bytes(depth * 4 * PANEL, 2 * seed + 1);
         let weight = |k: usize, column: usize| weights[k * PANEL + column];
-        // One in a dozen has a second digit.
-        let number = |row: usize, k: usize| match (k * 7 + row * 5 + turn) % 12 {
-            0 => (k * 977 + row * 389 + turn) as i32 % (MOST - LEAST) + LEAST,
-            _ => ((k * 31 + row * 17 + turn) % 128) as i32,
+        // One in a dozen has a high digit.
+        let number = |row: usize, k: usize| match (k * 7 + row * 5 + seed) % 12 {
+            0 => (k * 977 + row * 389 + seed) as i32 % (MOST - LEAST) + LEAST,
+            _ => ((k * 31 + row * 17 + seed) % 128) as i32,
         };
         let word = |row: usize, quad: usize| {
             let numbers = std::array::from_fn(|at| if at < 4 { number(row, 4 * quad + at) as f32 } else { 0.0 });
@@ -80,24 +80,24 @@ mod tests {
             let second = |(quad, row)| {
                 let word: Word = word(row, quad).1[side];
                 let sums = (quad / group * R + row) as u32;
-                (word != Word::default()).then_some(Second { quad: quad as u32, sums, word })
+                (word != Word::default()).then_some(HighDigits { quad: quad as u32, sums, word })
             };
             places.filter_map(second).collect::<Vec<_>>()
         };
-        let right: Vec<Quad> = (0..depth)
+        let rhs: Vec<Quad> = (0..depth)
             .map(|quad| {
                 std::array::from_fn(|column| {
                     i32::from_le_bytes([0, 1, 2, 3].map(|at| weight(4 * quad + at, column) as u8))
                 })
             })
             .collect();
-        let left: Vec<[Word; R]> = (0..depth).map(|quad| std::array::from_fn(|row| word(row, quad).0)).collect();
+        let lhs: Vec<[Word; R]> = (0..depth).map(|quad| std::array::from_fn(|row| word(row, quad).0)).collect();
         let scales: Vec<[f32; PANEL]> =
             (0..depth.div_ceil(group)).map(|place| std::array::from_fn(|at| (place + at + 1) as f32)).collect();
-        let mut begin = vec![[0; PANEL]; scales.len() * R];
-        seconds(&digits(0), -1, &right, &mut begin);
-        seconds(&digits(1), 1, &right, &mut begin);
-        let tile = integers::<R>(&left, &right, &scales, begin.as_chunks().0, group);
+        let mut init = vec![[0; PANEL]; scales.len() * R];
+        add_high_digits(&digits(0), -1, &rhs, &mut init);
+        add_high_digits(&digits(1), 1, &rhs, &mut init);
+        let tile = integers::<R>(&lhs, &rhs, &scales, init.as_chunks().0, group);
         for (row, sums) in tile.iter().enumerate() {
             for (column, is) in sums.iter().enumerate() {
                 let mut wanted = 0.0;
@@ -116,29 +116,29 @@ mod tests {
         fn tiles_of_integers_are_those_of_three_loops(
             depth in 0usize..200,
             group in 1usize..40,
-            turn in 0usize..1000,
+            seed in 0usize..1000,
         ) {
-            check_integers::<1>(depth, group, turn);
-            check_integers::<2>(depth, group, turn);
-            check_integers::<3>(depth, group, turn);
-            check_integers::<4>(depth, group, turn);
+            check_integers::<1>(depth, group, seed);
+            check_integers::<2>(depth, group, seed);
+            check_integers::<3>(depth, group, seed);
+            check_integers::<4>(depth, group, seed);
         }
 
         #[test]
         fn tiles_of_floats_are_those_of_three_loops(
-            left in prop::collection::vec(prop::array::uniform4(-2f32..2.0), 0..80),
-            turn in 1usize..50,
+            lhs in prop::collection::vec(prop::array::uniform4(-2f32..2.0), 0..80),
+            seed in 1usize..50,
         ) {
-            let right: Vec<[f32; PANEL]> =
-                (0..left.len()).map(|k| std::array::from_fn(|at| ((k * turn + at) % 23) as f32 / 23.0 - 0.4)).collect();
+            let rhs: Vec<[f32; PANEL]> =
+                (0..lhs.len()).map(|k| std::array::from_fn(|at| ((k * seed + at) % 23) as f32 / 23.0 - 0.4)).collect();
             let mut sums: [[f32; PANEL]; 4] = std::array::from_fn(|row| [row as f32; PANEL]);
-            floats(&left, &right, &mut sums);
+            floats(&lhs, &rhs, &mut sums);
             for (row, sums) in sums.iter().enumerate() {
                 for (column, is) in sums.iter().enumerate() {
-                    let terms = left.iter().zip(&right);
-                    let wanted: f64 = terms.map(|(left, right)| f64::from(left[row]) * f64::from(right[column])).sum();
+                    let terms = lhs.iter().zip(&rhs);
+                    let wanted: f64 = terms.map(|(lhs, rhs)| f64::from(lhs[row]) * f64::from(rhs[column])).sum();
                     let difference = (f64::from(*is) - wanted - row as f64).abs();
-                    prop_assert!(difference < 1e-5 * (left.len() + 1) as f64, "{row}, {column}: {difference}");
+                    prop_assert!(difference < 1e-5 * (lhs.len() + 1) as f64, "{row}, {column}: {difference}");
                 }
             }
         }

@@ -1,12 +1,12 @@
-//! Without instructions of any machine: loops that compilers turn into its SIMD.
+//! Portable loops, which compilers vectorise for the machine.
 
-use super::{PANEL, Quad, Second, Sums, nearest};
+use super::{HighDigits, PANEL, Quad, Sums, nearest};
 
-/// Four numbers of a row.
+/// Four integers of a row.
 pub type Word = [i16; 4];
 
-/// Sixteen numbers of a row times `by` plus `zero`, as [`integers`] wants them: the lowest seven bits of the nearest
-/// integers, and where these have more their second digits.
+/// Quantises sixteen numbers of a row to the integers nearest to `x · by + zero`: their lowest seven bits, and, where they
+/// have more, their high digits, those of negative integers first.
 #[inline(always)]
 pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word; 4]; 2]>) {
     let numbers = x.map(|x| nearest(x, by, zero));
@@ -20,26 +20,26 @@ pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word;
     (words(|number| number & 127), more.then(sides))
 }
 
-/// Adds to each of `sums` what its second digits come to, which count `by`.
-pub fn seconds(digits: &[Second], by: i32, right: &[Quad], sums: &mut [[i32; PANEL]]) {
-    for Second { quad, sums: at, word } in digits {
-        add(std::array::from_mut(&mut sums[*at as usize]), &[*word], &right[*quad as usize], 128 * by);
+/// Adds the products of high digits, times `by`, to their sums.
+pub fn add_high_digits(digits: &[HighDigits], by: i32, rhs: &[Quad], sums: &mut [[i32; PANEL]]) {
+    for HighDigits { quad, sums: at, word } in digits {
+        add(std::array::from_mut(&mut sums[*at as usize]), &[*word], &rhs[*quad as usize], 128 * by);
     }
 }
 
-/// The sums of a tile: `left` has four numbers of each row after another. Each `group` rows of `right` have
-/// their `scales`, and the sums that they begin with.
+/// The sums of a tile. `lhs` has four integers of each row in turn. Each `group` quads of `rhs` have their `scales`, and
+/// their initial sums `init`.
 pub fn integers<const R: usize>(
-    left: &[[Word; R]],
-    right: &[Quad],
+    lhs: &[[Word; R]],
+    rhs: &[Quad],
     scales: &[[f32; PANEL]],
-    begin: &[Sums<R>],
+    init: &[Sums<R>],
     group: usize,
 ) -> [[f32; PANEL]; R] {
     let mut all = [[0.0; PANEL]; R];
-    for (((left, right), scales), begin) in left.chunks(group).zip(right.chunks(group)).zip(scales).zip(begin) {
-        let mut sums = *begin;
-        left.iter().zip(right).for_each(|(left, quads)| add(&mut sums, left, quads, 1));
+    for (((lhs, rhs), scales), init) in lhs.chunks(group).zip(rhs.chunks(group)).zip(scales).zip(init) {
+        let mut sums = *init;
+        lhs.iter().zip(rhs).for_each(|(lhs, quads)| add(&mut sums, lhs, quads, 1));
         for (all, sums) in all.iter_mut().zip(sums) {
             for ((all, sum), scale) in all.iter_mut().zip(sums).zip(scales) {
                 *all += sum as f32 * scale;
@@ -49,26 +49,26 @@ pub fn integers<const R: usize>(
     all
 }
 
-/// Four numbers of each row, times `by`, by those of each column.
+/// Adds the products of four integers of each row, times `by`, by those of each column.
 #[inline(always)]
-fn add<const R: usize>(sums: &mut [[i32; PANEL]; R], left: &[Word], quads: &Quad, by: i32) {
+fn add<const R: usize>(sums: &mut [[i32; PANEL]; R], lhs: &[Word], quads: &Quad, by: i32) {
     for at in 0..4 {
         let weights = quads.map(|quad| quad << (24 - 8 * at) >> 24);
-        for (sums, left) in sums.iter_mut().zip(left) {
-            let left = by * i32::from(left[at]);
-            sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += left * weight);
+        for (sums, lhs) in sums.iter_mut().zip(lhs) {
+            let lhs = by * i32::from(lhs[at]);
+            sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += lhs * weight);
         }
     }
 }
 
-/// `sums += left · right` of a tile: `left` has a number of each row after another.
+/// `sums += lhs · rhs` of a tile. `lhs` has an element of each row in turn.
 #[inline(always)]
-pub fn floats<const R: usize>(left: &[[f32; R]], right: &[[f32; PANEL]], sums: &mut [[f32; PANEL]; R]) {
+pub fn floats<const R: usize>(lhs: &[[f32; R]], rhs: &[[f32; PANEL]], sums: &mut [[f32; PANEL]; R]) {
     let mut all = *sums;
-    for (left, right) in left.iter().zip(right) {
-        for (sums, left) in all.iter_mut().zip(left) {
-            for (sum, right) in sums.iter_mut().zip(right) {
-                *sum += left * right;
+    for (lhs, rhs) in lhs.iter().zip(rhs) {
+        for (sums, lhs) in all.iter_mut().zip(lhs) {
+            for (sum, rhs) in sums.iter_mut().zip(rhs) {
+                *sum += lhs * rhs;
             }
         }
     }

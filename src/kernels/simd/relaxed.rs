@@ -1,12 +1,12 @@
-//! With relaxed SIMD: a fused multiply and add, and a dot product of bytes.
+//! Relaxed SIMD of WebAssembly: fused multiply-add, and the dot product of bytes.
 //!
-//! What relaxed instructions give differs by machine in places. The dot product is given bytes with a sign on the left
-//! and bytes below 128 on the right, where all machines agree, and where two products fit 16 bits. Whether a float is
-//! rounded between multiplying and adding is the machine's choice, so sums of floats differ in the last bit.
+//! The results of relaxed instructions depend on the machine in some cases. The dot product gets signed bytes on the lhs
+//! and bytes below 128 on the rhs: for these all machines agree, and two products fit 16 bits. Whether a float is
+//! rounded between multiplication and addition is the machine's choice, so sums of floats differ in the last bit.
 //!
-//! Not every machine has an instruction that multiplies bytes and adds four products to a sum. Where there is none the
-//! browser makes five of it, two of which come down to a constant; with the constant kept at hand there are three, for the
-//! same sums. Which kind of machine it is shows where two products do not fit: see [`in_pairs`] and [`ones`].
+//! Not every machine has an instruction that multiplies bytes and adds four products to a sum. Without one the browser
+//! emits five instructions, two of which only make a constant. With that constant in a register there are three, for the
+//! same sums. The kind of machine shows where two products do not fit 16 bits: see [`in_pairs`] and [`ones`].
 
 use std::arch::wasm32::{
     f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane as lane, f32x4_mul, f32x4_relaxed_madd, f32x4_splat,
@@ -18,18 +18,18 @@ use std::arch::wasm32::{
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::{LEAST, MOST, PANEL, Quad, ROUND, Second, Sums};
+use super::{HighDigits, LEAST, MOST, PANEL, Quad, ROUND, Sums};
 
-/// Four numbers below 128 of a row.
+/// Four integers below 128 of a row.
 pub type Word = i32;
 
-/// Sixteen numbers of a row times `by` plus `zero`, as [`integers`] wants them: the lowest seven bits of the nearest
-/// integers, and where these have more their second digits.
+/// Quantises sixteen numbers of a row to the integers nearest to `x · by + zero`: their lowest seven bits, and, where they
+/// have more, their high digits, those of negative integers first.
 #[inline(always)]
 pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word; 4]; 2]>) {
     let nearest = |at: usize| {
         let x = f32x4_mul(f32x4(x[at], x[at + 1], x[at + 2], x[at + 3]), f32x4_splat(by));
-        // Not fused, here as below: so that the result is that of every other machine.
+        // Not fused, here and below, so that the result is equal on every machine.
         i32x4_sub(f32x4_add(x, f32x4_splat(ROUND + zero)), i32x4_splat(ROUND.to_bits() as i32))
     };
     let numbers = [nearest(0), nearest(4), nearest(8), nearest(12)];
@@ -48,7 +48,7 @@ pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word;
     )
 }
 
-/// Numbers below 128, each in a byte. Narrowing them, which is one instruction, the compiler makes sixteen of.
+/// Integers below 128 as bytes. For the narrowing instruction the compiler would emit sixteen.
 #[inline(always)]
 fn bytes([a, b, c, d]: [v128; 4]) -> [Word; 4] {
     let lowest = |a, b| i8x16_shuffle::<0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28>(a, b);
@@ -56,40 +56,40 @@ fn bytes([a, b, c, d]: [v128; 4]) -> [Word; 4] {
     [word::<0>(bytes), word::<1>(bytes), word::<2>(bytes), word::<3>(bytes)]
 }
 
-/// Adds to each of `sums` what its second digits come to, which count `by`.
+/// Adds the products of high digits, times `by`, to their sums.
 #[target_feature(enable = "relaxed-simd")]
-pub fn seconds(digits: &[Second], by: i32, right: &[Quad], sums: &mut [[i32; PANEL]]) {
-    // Pairs of products count as much, so that they are added up in the one instruction.
+pub fn add_high_digits(digits: &[HighDigits], by: i32, rhs: &[Quad], sums: &mut [[i32; PANEL]]) {
+    // The factor of the pairs of products, so that one instruction multiplies and adds.
     let by = i16x8_splat(black_box(128 * by as i16));
-    for Second { quad, sums: at, word } in digits {
+    for HighDigits { quad, sums: at, word } in digits {
         let sums = &mut sums[*at as usize];
         let mut own = [integer_vectors(*sums)];
-        multiply::<1, true>(&[*word], &right[*quad as usize], by, &mut own);
+        multiply::<1, true>(&[*word], &rhs[*quad as usize], by, &mut own);
         *sums = integers_of(own[0]);
     }
 }
 
-/// The sums of a tile: `left` has four numbers of each row after another. Each `group` rows of `right` have
-/// their `scales`, and the sums that they begin with.
+/// The sums of a tile. `lhs` has four integers of each row in turn. Each `group` quads of `rhs` have their `scales`, and
+/// their initial sums `init`.
 #[target_feature(enable = "relaxed-simd")]
 pub fn integers<const R: usize>(
-    left: &[[Word; R]],
-    right: &[Quad],
+    lhs: &[[Word; R]],
+    rhs: &[Quad],
     scales: &[[f32; PANEL]],
-    begin: &[Sums<R>],
+    init: &[Sums<R>],
     group: usize,
 ) -> [[f32; PANEL]; R] {
     match in_pairs() {
-        true => tile::<R, true>(left, right, scales, begin, group),
-        false => tile::<R, false>(left, right, scales, begin, group),
+        true => tile::<R, true>(lhs, rhs, scales, init, group),
+        false => tile::<R, false>(lhs, rhs, scales, init, group),
     }
 }
 
-/// Whether this machine multiplies bytes and adds two products at a time: where these do not fit 16 bits, it gives the
-/// largest number that does. Others add four of them exactly.
+/// Whether this machine multiplies bytes and adds two products at a time, which saturates where they do not fit 16 bits.
+/// Others add four products exactly.
 pub fn in_pairs() -> bool {
     const UNKNOWN: u8 = 2;
-    // No lock, which one of two threads that come at once would wait for: a page's own thread must not. Both find the same.
+    // Not a lock: the main thread of a page must not wait. Two threads that come at once find the same.
     static IN_PAIRS: AtomicU8 = AtomicU8::new(UNKNOWN);
     match IN_PAIRS.load(Ordering::Relaxed) {
         UNKNOWN => {
@@ -102,8 +102,8 @@ pub fn in_pairs() -> bool {
     }
 }
 
-/// What `dot` adds pairs up by. A browser makes a constant anew wherever it is used, of three instructions; what it has
-/// read from memory it keeps.
+/// The factor by which `dot` adds pairs. A browser rebuilds a constant wherever it is used, by three instructions; what it
+/// has read from memory it keeps in a register.
 #[inline(always)]
 pub fn ones() -> v128 {
     i16x8_splat(black_box(1))
@@ -112,18 +112,18 @@ pub fn ones() -> v128 {
 #[inline]
 #[target_feature(enable = "relaxed-simd")]
 fn tile<const R: usize, const IN_PAIRS: bool>(
-    left: &[[Word; R]],
-    right: &[Quad],
+    lhs: &[[Word; R]],
+    rhs: &[Quad],
     scales: &[[f32; PANEL]],
-    begin: &[Sums<R>],
+    init: &[Sums<R>],
     group: usize,
 ) -> [[f32; PANEL]; R] {
     let ones = ones();
     let mut all = [[f32x4_splat(0.0); 2]; R];
-    for (((left, right), scales), begin) in left.chunks(group).zip(right.chunks(group)).zip(scales).zip(begin) {
-        let mut sums = begin.map(integer_vectors);
-        for (left, right) in left.iter().zip(right) {
-            multiply::<R, IN_PAIRS>(left, right, ones, &mut sums);
+    for (((lhs, rhs), scales), init) in lhs.chunks(group).zip(rhs.chunks(group)).zip(scales).zip(init) {
+        let mut sums = init.map(integer_vectors);
+        for (lhs, rhs) in lhs.iter().zip(rhs) {
+            multiply::<R, IN_PAIRS>(lhs, rhs, ones, &mut sums);
         }
         let scales = vectors(*scales);
         for (all, sums) in all.iter_mut().zip(sums) {
@@ -135,44 +135,44 @@ fn tile<const R: usize, const IN_PAIRS: bool>(
     all.map(numbers)
 }
 
-/// Adds to the sums of a tile's rows the products of four numbers of each by those of a panel.
+/// Adds the products of four integers of each row by those of a panel to the sums of a tile.
 #[inline]
 #[target_feature(enable = "relaxed-simd")]
-fn multiply<const R: usize, const IN_PAIRS: bool>(left: &[Word], right: &Quad, ones: v128, sums: &mut [[v128; 2]; R]) {
-    let [low, high] = integer_vectors(*right);
-    for (sums, left) in sums.iter_mut().zip(left) {
-        let left = i32x4_splat(*left);
-        *sums = [dot::<IN_PAIRS>(low, left, ones, sums[0]), dot::<IN_PAIRS>(high, left, ones, sums[1])];
+fn multiply<const R: usize, const IN_PAIRS: bool>(lhs: &[Word], rhs: &Quad, ones: v128, sums: &mut [[v128; 2]; R]) {
+    let [low, high] = integer_vectors(*rhs);
+    for (sums, lhs) in sums.iter_mut().zip(lhs) {
+        let lhs = i32x4_splat(*lhs);
+        *sums = [dot::<IN_PAIRS>(low, lhs, ones, sums[0]), dot::<IN_PAIRS>(high, lhs, ones, sums[1])];
     }
 }
 
-/// Adds to each of `sums` four products of bytes, those of `right` below 128. `ones` are [`ones`].
+/// Adds four products of bytes to each of `sums`; the bytes of `rhs` are below 128. `ones` is [`ones`].
 #[inline]
 #[target_feature(enable = "relaxed-simd")]
-pub fn dot<const IN_PAIRS: bool>(left: v128, right: v128, ones: v128, sums: v128) -> v128 {
+pub fn dot<const IN_PAIRS: bool>(lhs: v128, rhs: v128, ones: v128, sums: v128) -> v128 {
     if IN_PAIRS {
-        i32x4_add(sums, i32x4_dot_i16x8(i16x8_relaxed_dot_i8x16_i7x16(left, right), ones))
+        i32x4_add(sums, i32x4_dot_i16x8(i16x8_relaxed_dot_i8x16_i7x16(lhs, rhs), ones))
     } else {
-        whole_dot(left, right, sums)
+        whole_dot(lhs, rhs, sums)
     }
 }
 
 #[inline]
 #[target_feature(enable = "relaxed-simd")]
-fn whole_dot(left: v128, right: v128, sums: v128) -> v128 {
-    i32x4_relaxed_dot_i8x16_i7x16_add(left, right, sums)
+fn whole_dot(lhs: v128, rhs: v128, sums: v128) -> v128 {
+    i32x4_relaxed_dot_i8x16_i7x16_add(lhs, rhs, sums)
 }
 
-/// `sums += left · right` of a tile: `left` has a number of each row after another.
+/// `sums += lhs · rhs` of a tile. `lhs` has an element of each row in turn.
 #[target_feature(enable = "relaxed-simd")]
-pub fn floats<const R: usize>(left: &[[f32; R]], right: &[[f32; PANEL]], sums: &mut [[f32; PANEL]; R]) {
+pub fn floats<const R: usize>(lhs: &[[f32; R]], rhs: &[[f32; PANEL]], sums: &mut [[f32; PANEL]; R]) {
     let mut all = sums.map(vectors);
-    for (left, right) in left.iter().zip(right) {
-        let right = vectors(*right);
-        for (sums, left) in all.iter_mut().zip(left) {
-            let left = f32x4_splat(*left);
-            sums[0] = f32x4_relaxed_madd(left, right[0], sums[0]);
-            sums[1] = f32x4_relaxed_madd(left, right[1], sums[1]);
+    for (lhs, rhs) in lhs.iter().zip(rhs) {
+        let rhs = vectors(*rhs);
+        for (sums, lhs) in all.iter_mut().zip(lhs) {
+            let lhs = f32x4_splat(*lhs);
+            sums[0] = f32x4_relaxed_madd(lhs, rhs[0], sums[0]);
+            sums[1] = f32x4_relaxed_madd(lhs, rhs[1], sums[1]);
         }
     }
     *sums = all.map(numbers);

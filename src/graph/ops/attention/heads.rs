@@ -1,4 +1,4 @@
-//! Attention of all heads, wherever their numbers lie.
+//! Multi-head attention over tensors with any strides.
 
 use std::ops::Range;
 
@@ -11,8 +11,8 @@ use crate::kernels::attention::{Head, Sizes};
 use crate::kernels::gemm::Matrix;
 use crate::kernels::parallel::{Parts, Tile};
 
-/// Queries, keys and values of the shape `[batch, heads, sequence, size]`, in any order in memory. Several heads of
-/// queries may have the same keys and values.
+/// Queries, keys and values of the shape `[batch, heads, sequence, size]`, with any strides. Several query heads may share
+/// keys and values (grouped-query attention).
 pub struct Heads {
     q: HostTensor,
     k: HostTensor,
@@ -20,7 +20,7 @@ pub struct Heads {
     pub scale: f32,
 }
 
-/// A tensor in the order of its dimensions, none of them backwards.
+/// A tensor without negative strides.
 fn forward(tensor: HostTensor) -> HostTensor {
     if tensor.layout().strides().iter().all(|stride| *stride >= 0) { tensor } else { host::contiguous(tensor) }
 }
@@ -34,7 +34,7 @@ fn matrix(tensor: &HostTensor, batch: usize, head: usize) -> Matrix<'_> {
 }
 
 impl Heads {
-    /// Without a scale it is that of the size of a query.
+    /// The default of `scale` is `1 / √size`.
     ///
     /// # Errors
     /// Invalid input: the shapes do not fit.
@@ -49,24 +49,26 @@ impl Heads {
             _ => false,
         };
         if !fits {
-            return wrong(format!("queries, keys and values have the shapes {shape_q:?}, {shape_k:?} and {shape_v:?}"));
+            return wrong(format!(
+                "queries, keys and values have the shapes {shape_q:?}, {shape_k:?} and {shape_v:?}, which do not fit"
+            ));
         }
         let scale = scale.unwrap_or_else(|| 1.0 / (shape_q[3] as f32).sqrt());
         Ok(Self { q: forward(q), k: forward(k), v: forward(v), scale })
     }
 
-    /// That of the result: `[batch, heads, sequence, size]`.
+    /// The shape of the output: `[batch, heads, sequence, size]`.
     pub fn shape(&self) -> Vec<usize> {
         let (q, v) = (host::shape(&self.q), host::shape(&self.v));
         vec![q[0], q[1], q[2], v[3]]
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub fn keys(&self) -> usize {
         host::shape(&self.k)[2]
     }
 
-    /// The batch and the head whose part of the result these are.
+    /// The batch index and the head of the part `at` of the output.
     fn at(&self, rows: &Range<usize>, columns: &Range<usize>, sequence_first: bool) -> (usize, usize) {
         let count = host::shape(&self.q)[1];
         let above = rows.start / rows.len();
@@ -87,11 +89,11 @@ impl Heads {
     }
 }
 
-/// Where one head of one text of a batch is, and one of its queries.
+/// The indices of a batch element, a head and a query.
 pub type Place = (usize, usize, usize);
 
-/// Attends, all heads side by side. The result has the shape of [`Heads::shape`], or with `sequence_first` that with
-/// heads and sequence exchanged. `adjust` is given batch, head and query with the scores; it may mask them.
+/// Computes attention, with the heads in parallel. The output has the shape [`Heads::shape`], or with `sequence_first`
+/// that with heads and sequence exchanged. `adjust` gets batch, head and query with the scores, and may mask them.
 pub fn attend(heads: &Heads, out: &mut [f32], sequence_first: bool, adjust: impl Fn(Place, &mut [f32]) + Sync) {
     let Some((mut out, rows, columns)) = parts(heads, out, sequence_first) else { return };
     out.for_each_part(&rows, &columns, |rows, columns, mut out| {
@@ -100,13 +102,13 @@ pub fn attend(heads: &Heads, out: &mut [f32], sequence_first: bool, adjust: impl
     });
 }
 
-/// The same, one head after another, for those who keep something of each: `shares` is given what became of the scores.
+/// [`attend`], one head after another, for callers that store something of each: `weights` gets the softmax of the scores.
 pub fn attend_in_order(
     heads: &Heads,
     out: &mut [f32],
     sequence_first: bool,
     mut adjust: impl FnMut(Place, &mut [f32]),
-    mut shares: impl FnMut(Place, &[f32]),
+    mut weights: impl FnMut(Place, &[f32]),
 ) {
     let Some((mut out, all_rows, all_columns)) = parts(heads, out, sequence_first) else { return };
     for rows in &all_rows {
@@ -115,13 +117,13 @@ pub fn attend_in_order(
             heads.one(at, head).write(
                 &mut out.part(rows.clone(), columns.clone()),
                 |query, scores| adjust((at, head, query), scores),
-                |query, scores| shares((at, head, query), scores),
+                |query, scores| weights((at, head, query), scores),
             );
         }
     }
 }
 
-/// The result as a matrix, and the rows and the columns that a head has in it; none where there is nothing.
+/// The output as a matrix, and the rows and columns of each head in it; `None` where it is empty.
 fn parts<'a>(heads: &Heads, out: &'a mut [f32], sequence_first: bool) -> Option<(Tile<'a, f32>, Parts, Parts)> {
     let shape = heads.shape();
     let &[batch, count, queries, size] = &shape[..] else { return None };
@@ -134,17 +136,17 @@ fn parts<'a>(heads: &Heads, out: &'a mut [f32], sequence_first: bool) -> Option<
     Some((tile, pieces(above, queries), pieces(beside, size)))
 }
 
-/// What is added to the scores.
+/// A mask, which is added to the scores.
 pub struct Mask {
     numbers: HostTensor,
 }
 
 impl Mask {
-    /// A mask that can be broadcast to `[batch, heads, queries, keys]`, or to fewer keys, of which the rest is masked.
-    /// Of booleans those that are false are masked.
+    /// A mask that can be broadcast to `[batch, heads, queries, keys]`, or to fewer keys: the others are then masked. Of
+    /// booleans, `false` means masked.
     ///
     /// # Errors
-    /// Invalid input: it cannot be.
+    /// Invalid input: it cannot be broadcast.
     pub fn new(mask: HostTensor, heads: &Heads) -> Result<Self> {
         let numbers = if mask.dtype() == host::BOOL {
             let mask = host::contiguous(mask);
@@ -157,7 +159,7 @@ impl Mask {
         let own = host::shape(&numbers).last().copied().unwrap_or(1);
         shape[3] = if own == 1 { heads.keys() } else { own };
         if own > heads.keys() {
-            return wrong(format!("the mask is for {own} keys, of which there are {}", heads.keys()));
+            return wrong(format!("the mask has {own} keys, expected at most {}", heads.keys()));
         }
         Ok(Self { numbers: host::expand(numbers, &shape)? })
     }

@@ -1,4 +1,4 @@
-//! ONNX's Attention.
+//! Attention of ONNX.
 
 use burn::tensor::DType;
 
@@ -9,13 +9,13 @@ use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, HostTensor};
 use crate::kernels::exp::tanh;
 
-/// Which scores the fourth output is to have.
+/// The scores that the fourth output has.
 #[derive(Clone, Copy, PartialEq)]
 enum Wanted {
     Raw,
     Capped,
     Masked,
-    Shares,
+    Weights,
 }
 
 /// The attributes.
@@ -29,7 +29,7 @@ struct Settings {
 
 impl Settings {
     fn new(node: &NodeSpec<'_>) -> Result<Self, Refusal> {
-        // Softmax is of 32 bits whatever is asked for.
+        // Softmax is always computed in 32 bits.
         node.attributes.get("softmax_precision");
         let heads = match [node.attributes.optional_int("q_num_heads")?, node.attributes.optional_int("kv_num_heads")?]
         {
@@ -45,14 +45,14 @@ impl Settings {
                 0 => Wanted::Raw,
                 1 => Wanted::Capped,
                 2 => Wanted::Masked,
-                3 => Wanted::Shares,
-                mode => return Err(format!("its qk_matmul_output_mode is {mode}")),
+                3 => Wanted::Weights,
+                mode => return Err(format!("the attribute qk_matmul_output_mode is {mode}, which is not supported")),
             },
         })
     }
 }
 
-/// A tensor of 4 dimensions, or of 3 of which the last are `heads`, as `[batch, heads, sequence, size]`.
+/// A tensor as `[batch, heads, sequence, size]`: with 4 dimensions, or with 3 and the heads in the last.
 pub fn split(tensor: HostTensor, heads: Option<usize>) -> Result<HostTensor> {
     let tensor = host::cast(tensor, DType::F32);
     match (host::shape(&tensor), heads) {
@@ -60,7 +60,7 @@ pub fn split(tensor: HostTensor, heads: Option<usize>) -> Result<HostTensor> {
         (&[batch, sequence, hidden], Some(heads)) if heads <= hidden && hidden % heads == 0 => {
             Ok(host::reshape(tensor, &[batch, sequence, heads, hidden / heads]).permute(&[0, 2, 1, 3]))
         }
-        (shape, _) => wrong(format!("a tensor of the shape {shape:?} has no heads")),
+        (shape, _) => wrong(format!("a tensor of the shape {shape:?} cannot be split into heads")),
     }
 }
 
@@ -85,27 +85,27 @@ pub fn attention(node: &NodeSpec<'_>) -> Prepared {
         let (shape, keys) = (heads.shape(), heads.keys());
         let lengths = inputs.optional_ints(6);
         if lengths.as_ref().is_some_and(|lengths| lengths.len() != shape[0]) {
-            return wrong("there is no number of keys for each of the batch");
+            return wrong("the input nonpad_kv_seqlen must have one length for each batch element");
         }
         let mut out = vec![0.0; inputs.count(&shape)?];
         let score_shape = [shape[0], shape[1], shape[2], keys];
-        let mut kept = vec![0.0; if with_scores { inputs.count(&score_shape)? } else { 0 }];
-        let keep = |kept: &mut [f32], (batch, head, query): (usize, usize, usize), scores: &[f32]| {
+        let mut stored = vec![0.0; if with_scores { inputs.count(&score_shape)? } else { 0 }];
+        let keep = |stored: &mut [f32], (batch, head, query): (usize, usize, usize), scores: &[f32]| {
             let place = ((batch * shape[1] + head) * shape[2] + query) * keys;
-            kept[place..place + keys].copy_from_slice(scores);
+            stored[place..place + keys].copy_from_slice(scores);
         };
         let wants = |wanted: Wanted| with_scores && settings.wanted == wanted;
-        // Both closures keep scores, but never in the same run.
-        let mut shares = vec![0.0; if wants(Wanted::Shares) { kept.len() } else { 0 }];
+        // Both closures store scores, but never in the same run.
+        let mut weights = vec![0.0; if wants(Wanted::Weights) { stored.len() } else { 0 }];
         let adjust = |at: (usize, usize, usize), scores: &mut [f32]| {
             if wants(Wanted::Raw) {
-                keep(&mut kept, at, scores);
+                keep(&mut stored, at, scores);
             }
             if settings.cap > 0.0 {
                 scores.iter_mut().for_each(|score| *score = settings.cap * tanh(*score / settings.cap));
             }
             if wants(Wanted::Capped) {
-                keep(&mut kept, at, scores);
+                keep(&mut stored, at, scores);
             }
             if let Some(mask) = &mask {
                 mask.add(at, scores);
@@ -119,16 +119,16 @@ pub fn attention(node: &NodeSpec<'_>) -> Prepared {
                 scores[there..].fill(f32::NEG_INFINITY);
             }
             if wants(Wanted::Masked) {
-                keep(&mut kept, at, scores);
+                keep(&mut stored, at, scores);
             }
         };
         attend_in_order(&heads, &mut out, flat, adjust, |at, scores| {
-            if wants(Wanted::Shares) {
-                keep(&mut shares, at, scores);
+            if wants(Wanted::Weights) {
+                keep(&mut weights, at, scores);
             }
         });
-        if wants(Wanted::Shares) {
-            kept = shares;
+        if wants(Wanted::Weights) {
+            stored = weights;
         }
         let [batch, count, sequence, size] = [shape[0], shape[1], shape[2], shape[3]];
         let shape = if flat { vec![batch, sequence, count * size] } else { shape };
@@ -137,7 +137,7 @@ pub fn attention(node: &NodeSpec<'_>) -> Prepared {
             outputs.extend(present.map(|tensor| host::cast(host::contiguous(tensor), dtype)));
         }
         if with_scores {
-            outputs.push(host::cast(host::tensor(&score_shape, kept), dtype));
+            outputs.push(host::cast(host::tensor(&score_shape, stored), dtype));
         }
         Ok(outputs)
     }))

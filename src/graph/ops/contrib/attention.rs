@@ -1,21 +1,21 @@
-//! Attention with its projection, and without.
+//! The contrib operators Attention (with its projection) and MultiHeadAttention.
 
 use burn::tensor::DType;
 
 use super::super::attention::heads::{Heads, Mask, attend};
-use super::super::matmul::{Finish, floats, shape_of};
+use super::super::matmul::{Epilogue, floats, shape_of};
 use super::super::{Inputs, NodeSpec, Prepared, one, wrong};
 use super::{add_bias, optional_floats};
 use crate::error::Result;
 use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, HostTensor};
 
-/// The attributes that both have.
+/// The attributes of both.
 struct Settings {
     heads: usize,
     scale: Option<f32>,
     causal: bool,
-    /// What is added to the score of a masked key.
+    /// Added to the scores of masked keys.
     masked: f32,
 }
 
@@ -24,24 +24,27 @@ impl Settings {
         let heads = node.attributes.int("num_heads", 0)?;
         let scale = node.attributes.optional_float("scale")?.filter(|scale| *scale != 0.0);
         if node.outputs > 1 {
-            return Err("what it keeps of keys and values is not known".to_string());
+            return Err("past and present keys and values are not supported".to_string());
         }
         Ok(Self {
-            heads: usize::try_from(heads).ok().filter(|heads| *heads > 0).ok_or(format!("it has {heads} heads"))?,
+            heads: usize::try_from(heads)
+                .ok()
+                .filter(|heads| *heads > 0)
+                .ok_or(format!("the attribute num_heads is {heads}, expected a positive number"))?,
             scale,
             causal: node.attributes.flag("unidirectional", false)?,
             masked: node.attributes.float("mask_filter_value", -10_000.0)?,
         })
     }
 
-    /// The last dimension in heads, which come before the sequence.
+    /// The last dimension split into heads: `[batch, heads, sequence, size]`.
     fn split(&self, x: HostTensor) -> Result<HostTensor> {
         match host::shape(&x) {
             [_, _, _, _] => Ok(x),
             &[batch, sequence, size] if size % self.heads == 0 => {
                 Ok(host::reshape(x, &[batch, sequence, self.heads, size / self.heads]).permute(&[0, 2, 1, 3]))
             }
-            shape => wrong(format!("a tensor of the shape {shape:?} is not {} heads", self.heads)),
+            shape => wrong(format!("a tensor of the shape {shape:?} cannot be split into {} heads", self.heads)),
         }
     }
 
@@ -69,8 +72,8 @@ impl Settings {
         Ok(host::tensor(&[batch, queries, count * size], out))
     }
 
-    /// A mask of keys as what is added to scores: `[batch]`, how many keys there are, or with noughts for keys that
-    /// are not there.
+    /// A mask of keys, as what is added to scores. The input is `[batch]`, the numbers of keys, or has zeros for masked
+    /// keys.
     fn mask(&self, mask: HostTensor, batch: usize, keys: usize) -> Result<HostTensor> {
         let (shape, numbers) = (host::shape(&mask).to_vec(), host::to_i64s(&mask));
         let added = |on: bool| if on { 0.0 } else { self.masked };
@@ -83,34 +86,34 @@ impl Settings {
             [batch, keys] => vec![batch, 1, 1, keys],
             [batch, queries, keys] => vec![batch, 1, queries, keys],
             [_, _, _, _] => shape,
-            _ => return wrong(format!("a mask of the shape {shape:?} is not known")),
+            _ => return wrong(format!("a mask of the shape {shape:?} is not supported")),
         };
         Ok(host::tensor(&shape, numbers))
     }
 }
 
-/// Queries, keys and values are products of the input.
+/// Attention, whose queries, keys and values are projections of the input.
 pub fn packed(node: &NodeSpec<'_>) -> Prepared {
     let settings = Settings::new(node)?;
     let sizes = node.attributes.ints("qkv_hidden_sizes")?;
     if node.attributes.flag("do_rotary", false)? || node.has(4) {
-        return Err("rotary positions and what was kept of keys and values are not known".to_string());
+        return Err("rotary embeddings and past keys and values are not supported".to_string());
     }
     Ok(Box::new(move |inputs| {
         let (x, weights) = (inputs.take(0)?, inputs.take(1)?);
         let dtype = x.dtype();
         let bias = optional_floats(inputs, 2);
         inputs.count(&shape_of(host::shape(&x), host::shape(&weights))?)?;
-        let finish = Finish { bias: bias.as_deref(), ..Finish::default() };
+        let finish = Epilogue { bias: bias.as_deref(), ..Epilogue::default() };
         let all = floats(host::cast(x, DType::F32), host::cast(weights, DType::F32), &finish)?;
-        let &[_, _, width] = host::shape(&all) else { return wrong("its input is not [batch, sequence, hidden]") };
+        let &[_, _, width] = host::shape(&all) else { return wrong("the input must be [batch, sequence, hidden]") };
         let sizes = match &sizes {
             Some(sizes) => sizes.iter().map(|size| super::super::size(*size)).collect::<Result<Vec<_>>>()?,
             None => vec![width / 3; 3],
         };
-        let &[q, k, v] = &sizes[..] else { return wrong("it does not have three sizes") };
+        let &[q, k, v] = &sizes[..] else { return wrong("the attribute qkv_hidden_sizes must have three sizes") };
         if q.checked_add(k).and_then(|sum| sum.checked_add(v)) != Some(width) {
-            return wrong(format!("the sizes {sizes:?} do not fit {width}"));
+            return wrong(format!("the sizes {sizes:?} do not fit a projection of the width {width}"));
         }
         let qkv = [all.narrow(2, 0, q), all.narrow(2, q, k), all.narrow(2, q + k, v)];
         let masks = [inputs.optional(3), inputs.optional(5).map(|bias| host::cast(bias, DType::F32))];
@@ -118,14 +121,14 @@ pub fn packed(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// Queries, keys and values are there.
+/// MultiHeadAttention, whose queries, keys and values are inputs.
 pub fn heads(node: &NodeSpec<'_>) -> Prepared {
     let settings = Settings::new(node)?;
     if node.has(6) || node.has(7) {
-        return Err("what was kept of keys and values is not known".to_string());
+        return Err("past keys and values are not supported".to_string());
     }
     if !node.has(1) || !node.has(2) {
-        return Err("queries, keys and values in one tensor are not known".to_string());
+        return Err("queries, keys and values packed in one tensor are not supported".to_string());
     }
     Ok(Box::new(move |inputs| {
         let x = inputs.take(0)?;
@@ -135,8 +138,10 @@ pub fn heads(node: &NodeSpec<'_>) -> Prepared {
             let mut bias = &bias[..];
             for x in &mut qkv {
                 let size = host::shape(x).last().copied().unwrap_or(0);
-                let Some((own, rest)) = bias.split_at_checked(size) else { return wrong("the bias does not fit") };
-                // What has heads already has no bias left to be added.
+                let Some((own, rest)) = bias.split_at_checked(size) else {
+                    return wrong("the bias has the wrong length");
+                };
+                // A tensor that has heads already gets no bias.
                 if host::shape(x).len() == 3 {
                     *x = add_bias(x.clone(), own)?;
                     bias = rest;

@@ -1,4 +1,4 @@
-//! Embeddings and sums that are normalised.
+//! EmbedLayerNormalization and SkipLayerNormalization.
 
 use super::super::{NodeSpec, Prepared, wrong};
 use super::{add_bias, optional_floats};
@@ -7,20 +7,20 @@ use crate::graph::host::{self, HostTensor};
 use crate::kernels::rows;
 use burn::tensor::DType;
 
-/// The sum of the input, what was skipped and a bias, normalised; then what it was made with, and the sum.
+/// The layer normalisation of the sum of input, skip and bias; then its statistics, and the sum.
 pub fn skip(node: &NodeSpec<'_>, centred: bool) -> Prepared {
     let epsilon = node.attributes.float("epsilon", 1e-12)?;
-    // `beta` stands before the bias where means are taken away.
+    // `beta` comes before the bias where means are subtracted.
     let place = if centred { 4 } else { 3 };
     Ok(Box::new(move |inputs| {
         let (x, skipped) = (inputs.take(0)?, inputs.floats(1)?);
         let (dtype, shape) = (x.dtype(), host::shape(&x).to_vec());
         let mut sum = host::to_f32s(x);
         let (gamma, beta) = (host::to_f32s(inputs.take(2)?), if centred { optional_floats(inputs, 3) } else { None });
-        // What is skipped may be the same for the whole batch.
+        // The skip input may be broadcast over the batch.
         let skipped = host::slice::<f32>(&skipped);
         if skipped.is_empty() != sum.is_empty() || !sum.len().is_multiple_of(skipped.len().max(1)) {
-            return wrong("what is skipped does not fit");
+            return wrong("the shape of the input skip does not fit");
         }
         for part in sum.chunks_exact_mut(skipped.len().max(1)) {
             part.iter_mut().zip(skipped).for_each(|(x, skipped)| *x += skipped);
@@ -64,14 +64,16 @@ fn normalised(
     Ok(x)
 }
 
-/// The sum of the embeddings of words, places and segments, normalised; how many words there are; and the sum.
+/// The layer normalisation of the sum of word, position and segment embeddings; the numbers of words; and the sum.
 pub fn embed(node: &NodeSpec<'_>) -> Prepared {
     let epsilon = node.attributes.float("epsilon", 1e-12)?;
-    // Only what the second output's shape is.
+    // Determines the shape of the second output alone.
     node.attributes.get("mask_index_type");
     Ok(Box::new(move |inputs| {
         let words = inputs.take(0)?;
-        let &[batch, sequence] = host::shape(&words) else { return wrong("words are not [batch, sequence]") };
+        let &[batch, sequence] = host::shape(&words) else {
+            return wrong("the input input_ids must be [batch, sequence]");
+        };
         let words = host::to_i64s(&words);
         let segments = inputs.optional_ints(1);
         let (table, places_table) = (inputs.take(2)?, inputs.take(3)?);
@@ -83,9 +85,9 @@ pub fn embed(node: &NodeSpec<'_>) -> Prepared {
         let shape = [batch, sequence, size];
         let mut sum = vec![0.0; inputs.count(&shape)?];
         add(&mut sum, size, table, &words)?;
-        // Places are the same for the whole batch, or each has its own.
+        // Position ids may be broadcast over the batch.
         if places.is_empty() != words.is_empty() || !words.len().is_multiple_of(places.len().max(1)) {
-            return wrong("places and words do not fit");
+            return wrong("the shapes of position_ids and input_ids do not fit");
         }
         let places: Vec<i64> = (0..words.len()).map(|at| places[at % places.len()]).collect();
         add(&mut sum, size, places_table, &places)?;
@@ -97,7 +99,7 @@ pub fn embed(node: &NodeSpec<'_>) -> Prepared {
         let mut lengths = vec![0; batch];
         if let Some(mask) = mask {
             if mask.len() != words.len() {
-                return wrong("mask and words do not fit");
+                return wrong("the shapes of mask and input_ids do not fit");
             }
             let rows = mask.chunks_exact(sequence.max(1));
             lengths.iter_mut().zip(rows).for_each(|(length, row)| *length = row.iter().sum::<i64>() as i32);
@@ -107,16 +109,16 @@ pub fn embed(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// Adds to each row of `sum` the row of `table` that `rows` names.
+/// Adds the rows of `table` with the indices `rows` to the rows of `sum`.
 fn add(sum: &mut [f32], size: usize, table: HostTensor, rows: &[i64]) -> Result<()> {
     let table = host::contiguous(host::cast(table, DType::F32));
-    let &[count, width] = host::shape(&table) else { return wrong("a table of embeddings is no matrix") };
+    let &[count, width] = host::shape(&table) else { return wrong("an embedding table must be a matrix") };
     if width != size || rows.len() * size != sum.len() {
-        return wrong("tables of embeddings and their indices do not fit");
+        return wrong("the shapes of embedding tables and their indices do not fit");
     }
     for (sum, row) in sum.chunks_exact_mut(size.max(1)).zip(rows) {
         let Some(row) = usize::try_from(*row).ok().filter(|row| *row < count) else {
-            return wrong(format!("there is no row {row} among {count}"));
+            return wrong(format!("the index {row} is out of range for an embedding table of {count} rows"));
         };
         let row = &host::slice::<f32>(&table)[row * size..][..size];
         sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);

@@ -1,4 +1,4 @@
-//! Operators on integers of 8 bits, done on the numbers that they stand for.
+//! QLinear operators of onnxruntime, computed on dequantised numbers.
 
 use burn::tensor::DType;
 
@@ -8,23 +8,23 @@ use crate::error::Result;
 use crate::graph::host::{self, HostTensor};
 use crate::graph::ops::support::broadcast::{map_floats, zip_floats};
 
-/// One scale for all.
+/// One scale for the whole tensor.
 const PLAIN: Target = Target { dtype: DType::U8, axis: 0, block: 0, zero: 0.0 };
 
-/// What the integers at `place` stand for; a scale and a zero point follow them. And their type.
+/// The dequantised input at `place`, which is followed by its scale and zero point; and its own type.
 fn read(inputs: &mut Inputs<'_>, place: usize) -> Result<(HostTensor, DType)> {
     let (x, scale, zero) = (inputs.take(place)?, inputs.take(place + 1)?, inputs.optional(place + 2));
     let dtype = x.dtype();
     Ok((dequantise(x, &scale, zero, PLAIN)?, dtype))
 }
 
-/// Integers of the type `dtype` by the scale at `place` and the zero point after it.
+/// The output, quantised to `dtype` by the scale at `place` and the zero point after it.
 fn write(inputs: &mut Inputs<'_>, place: usize, x: HostTensor, dtype: DType) -> Result<Vec<HostTensor>> {
     let (scale, zero) = (inputs.take(place)?, inputs.optional(place + 1));
     one(quantise(x, &scale, zero, Target { dtype, ..PLAIN })?)
 }
 
-/// `f` of each number.
+/// `f` of each element.
 pub fn map(f: impl Fn(f32) -> f32 + Send + Sync + 'static) -> Prepared {
     Ok(Box::new(move |inputs| {
         let (x, dtype) = read(inputs, 0)?;
@@ -32,7 +32,7 @@ pub fn map(f: impl Fn(f32) -> f32 + Send + Sync + 'static) -> Prepared {
     }))
 }
 
-/// `f` of each pair of numbers.
+/// `f` of each pair of elements.
 pub fn pair(f: fn(f32, f32) -> f32) -> Prepared {
     Ok(Box::new(move |inputs| {
         let ((a, dtype), (b, _)) = (read(inputs, 0)?, read(inputs, 3)?);
@@ -43,13 +43,13 @@ pub fn pair(f: fn(f32, f32) -> f32) -> Prepared {
 
 pub fn global_average_pool(node: &NodeSpec<'_>) -> Prepared {
     if node.attributes.flag("channels_last", false)? {
-        return Err("channels in the last dimension are not known".to_string());
+        return Err("channels in the last dimension are not supported".to_string());
     }
     Ok(Box::new(|inputs| {
         let (x, dtype) = read(inputs, 0)?;
         let mut shape = host::shape(&x).to_vec();
         if shape.len() < 2 {
-            return wrong(format!("a tensor of the shape {shape:?} has no planes"));
+            return wrong(format!("a tensor of the shape {shape:?} has no spatial dimensions"));
         }
         let plane: usize = shape[2..].iter().product();
         shape[2..].fill(1);
@@ -61,9 +61,9 @@ pub fn global_average_pool(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// The scale and the zero point of the result are in front.
+/// The first two inputs are the scale and the zero point of the result.
 pub fn concat(node: &NodeSpec<'_>) -> Prepared {
-    let axis = node.attributes.optional_int("axis")?.ok_or("it has no axis")?;
+    let axis = node.attributes.optional_int("axis")?.ok_or("the attribute axis is missing")?;
     Ok(Box::new(move |inputs| {
         let mut parts = Vec::new();
         let mut dtype = DType::U8;

@@ -1,4 +1,4 @@
-//! ConvTranspose: a convolution read from its output to its input.
+//! ConvTranspose.
 
 use burn::tensor::DType;
 
@@ -9,7 +9,7 @@ use crate::graph::attributes::Refusal;
 use crate::graph::host;
 use crate::kernels::conv::{Axis, Conv, three, transpose};
 
-/// The attributes that only the transpose has.
+/// The attributes that a convolution does not have.
 struct Output {
     padding: Vec<i64>,
     shape: Option<Vec<i64>>,
@@ -30,7 +30,7 @@ impl Output {
         let rank = input.len();
         let shape = self.shape.as_ref().map(|shape| &shape[shape.len().saturating_sub(rank)..]);
         if shape.is_some_and(|shape| shape.len() != rank) || ![0, rank].contains(&self.padding.len()) {
-            return wrong(format!("its attributes do not fit {rank} spatial dimensions"));
+            return wrong(format!("the attributes do not fit {rank} spatial dimensions"));
         }
         let axis = |at: usize| -> Option<Axis> {
             let (stride, dilation) = window.step(at);
@@ -44,7 +44,7 @@ impl Output {
                 None => None,
             };
             let (before, after) = match wanted {
-                // What is missing is left empty at the end.
+                // Missing outputs are empty, at the end.
                 Some(wanted) => {
                     let cut = whole.saturating_sub(wanted);
                     if window.auto == Auto::SameUpper { (cut / 2, cut - cut / 2) } else { (cut - cut / 2, cut / 2) }
@@ -70,12 +70,14 @@ pub fn conv_transpose(node: &NodeSpec<'_>) -> Prepared {
         let bias = inputs.optional(2).map(|bias| host::contiguous(host::cast(bias, DType::F32)));
         let (shape_x, shape_w) = (host::shape(&x), host::shape(&weights));
         let ([images, features, input @ ..], [rows, channels, kernel @ ..]) = (shape_x, shape_w) else {
-            return wrong(format!("tensors of the shapes {shape_x:?} and {shape_w:?} cannot be convolved"));
+            return wrong(format!("the shapes {shape_x:?} and {shape_w:?} cannot be convolved"));
         };
         let groups = window.groups;
         let all_channels = channels.checked_mul(groups);
         let (Some(all_channels), true) = (all_channels, features == rows && features % groups == 0) else {
-            return wrong(format!("{groups} groups of {shape_w:?} cannot be convolved with {shape_x:?}"));
+            return wrong(format!(
+                "weights of the shape {shape_w:?} in {groups} groups do not fit an input of the shape {shape_x:?}"
+            ));
         };
         check_bias(bias.as_ref(), all_channels)?;
         let axes = output.axes(&window, input, kernel)?;

@@ -1,4 +1,4 @@
-//! Random numbers. A node with a seed draws the same ones in every graph, one without others in every node.
+//! Random operators. A node with a seed draws the same numbers in every graph; each node without one draws others.
 
 use std::f64::consts::TAU;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,16 +9,16 @@ use super::{NodeSpec, Prepared, dtype, one, sizes, wrong};
 use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, BOOL};
 
-/// Draws a number.
+/// Draws one number.
 type Draw = Box<dyn Fn(&Generator) -> f64 + Send + Sync>;
 
-/// How far the state goes on for each number: 2⁶⁴ divided by the golden ratio.
+/// The increment of the state for each number: 2⁶⁴ divided by the golden ratio.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// What nodes without a seed begin with.
+/// The seed of the next node without one.
 static UNSEEDED: AtomicU64 = AtomicU64::new(0);
 
-/// A generator of random numbers.
+/// A random number generator.
 ///
 /// # Source
 /// SplitMix64: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators".
@@ -33,7 +33,7 @@ impl Generator {
         Self(AtomicU64::new(seed.unwrap_or_else(|| UNSEEDED.fetch_add(1 << 32, Ordering::Relaxed))))
     }
 
-    /// From 0 on, below 1.
+    /// A number in [0, 1).
     fn unit(&self) -> f64 {
         let x = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
         let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -42,14 +42,14 @@ impl Generator {
     }
 }
 
-/// Numbers between the bounds of the node.
+/// The uniform distribution of the node.
 pub fn uniform(node: &NodeSpec<'_>) -> Result<Draw, Refusal> {
     let low = f64::from(node.attributes.float("low", 0.0)?);
     let high = f64::from(node.attributes.float("high", 1.0)?);
     Ok(Box::new(move |generator| low + (high - low) * generator.unit()))
 }
 
-/// Numbers of the normal distribution that the node names.
+/// The normal distribution of the node.
 ///
 /// # Source
 /// Box and Muller 1958, "A note on the generation of random normal deviates".
@@ -62,11 +62,11 @@ pub fn normal(node: &NodeSpec<'_>) -> Result<Draw, Refusal> {
     }))
 }
 
-/// As many numbers as the node's shape says.
+/// A random tensor of the shape in the attributes.
 pub fn of_shape(node: &NodeSpec<'_>, draw: Draw) -> Prepared {
     let generator = Generator::of(node)?;
     let dtype = dtype(node, "dtype")?.unwrap_or(DType::F32);
-    let shape = node.attributes.ints("shape")?.ok_or("it has no shape")?;
+    let shape = node.attributes.ints("shape")?.ok_or("the attribute shape is missing")?;
     let shape = sizes(&shape).map_err(|error| error.to_string())?;
     Ok(Box::new(move |inputs| {
         let numbers: Vec<f64> = (0..inputs.count(&shape)?).map(|_| draw(&generator)).collect();
@@ -74,7 +74,7 @@ pub fn of_shape(node: &NodeSpec<'_>, draw: Draw) -> Prepared {
     }))
 }
 
-/// As many numbers as the input has.
+/// A random tensor of the shape of the input.
 pub fn like(node: &NodeSpec<'_>, draw: Draw) -> Prepared {
     let generator = Generator::of(node)?;
     let dtype = dtype(node, "dtype")?;
@@ -85,7 +85,7 @@ pub fn like(node: &NodeSpec<'_>, draw: Draw) -> Prepared {
     }))
 }
 
-/// One where a random number is below what the input says, nought elsewhere.
+/// Bernoulli: one with the probability that the input gives, else zero.
 pub fn bernoulli(node: &NodeSpec<'_>) -> Prepared {
     let generator = Generator::of(node)?;
     let dtype = dtype(node, "dtype")?;
@@ -97,10 +97,10 @@ pub fn bernoulli(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// The numbers of the input and where they were kept: all of them, but in training mode, where each is dropped with the
-/// probability `ratio` and the others are scaled so that the mean stays.
+/// Dropout, and its mask. In training mode each element is dropped with the probability `ratio`, and the others are scaled
+/// so that the mean is preserved; else all are kept.
 pub fn dropout(node: &NodeSpec<'_>) -> Prepared {
-    // Before opset 12 nothing is dropped where a model is used, whatever these say.
+    // Before opset 12, inference drops nothing, whatever these attributes are.
     node.attributes.get("ratio");
     node.attributes.get("is_test");
     let generator = Generator::seeded(node.attributes.optional_int("seed")?.map(i64::cast_unsigned));
@@ -111,7 +111,7 @@ pub fn dropout(node: &NodeSpec<'_>) -> Prepared {
         let ratio = inputs.optional(1).map_or(0.5, |ratio| host::to_f64s(&ratio).first().copied().unwrap_or(0.5));
         let trains = inputs.optional_ints(2).is_some_and(|flag| flag.iter().any(|flag| *flag != 0));
         if trains && !(0.0..1.0).contains(&ratio) {
-            return wrong(format!("the ratio is {ratio}, which does not lie from 0 on below 1"));
+            return wrong(format!("the ratio is {ratio}, expected a number in [0, 1)"));
         }
         let drops = trains && ratio > 0.0;
         if !drops && outputs < 2 {
@@ -131,16 +131,17 @@ pub fn dropout(node: &NodeSpec<'_>) -> Prepared {
     }))
 }
 
-/// Places, each as often as the logarithm of its probability in the input says.
+/// Multinomial: indices drawn with the log-probabilities that the input gives.
 pub fn multinomial(node: &NodeSpec<'_>) -> Prepared {
     let generator = Generator::of(node)?;
     let dtype = dtype(node, "dtype")?.unwrap_or(DType::I32);
     let samples = node.attributes.int("sample_size", 1)?;
-    let samples = usize::try_from(samples).map_err(|_| format!("its sample_size is {samples}"))?;
+    let samples = usize::try_from(samples)
+        .map_err(|_| format!("the attribute sample_size is {samples}, which is not supported"))?;
     Ok(Box::new(move |inputs| {
         let logits = inputs.take(0)?;
         let &[rows, classes] = host::shape(&logits) else {
-            return wrong(format!("the shape {:?} is none of rows of classes", host::shape(&logits)));
+            return wrong(format!("the input has the shape {:?}, expected [batch, classes]", host::shape(&logits)));
         };
         if classes == 0 {
             return wrong("there are no classes to draw from");
@@ -166,13 +167,19 @@ pub fn multinomial(node: &NodeSpec<'_>) -> Prepared {
 mod tests {
     use super::*;
     use crate::graph::attributes::Attributes;
-    use crate::graph::ops::Inputs;
+    use crate::graph::ops::{Inputs, find};
     use crate::graph::options::Limits;
 
     #[test]
     fn dropout_in_training_drops_as_often_as_asked_and_keeps_the_mean() {
         let (attributes, limits) = (Attributes::default(), Limits::default());
-        let node = NodeSpec { op: "Dropout", domain: "", opset: 22, attributes: &attributes, inputs: &[], outputs: 2 };
+        let node = NodeSpec {
+            op: find("", "Dropout").expect("an operator"),
+            opset: 22,
+            attributes: &attributes,
+            inputs: &[],
+            outputs: 2,
+        };
         let ones = host::from_f64s(DType::F32, &[100, 100], &[1.0; 10_000]);
         let ratio = host::from_f64s(DType::F32, &[], &[0.25]);
         let run = |trains| {
@@ -186,7 +193,7 @@ mod tests {
         assert!(numbers.iter().zip(&mask).all(|(x, kept)| (x - *kept as f64 / 0.75).abs() < 1e-6));
         // Six standard deviations are 260.
         let kept: i64 = mask.iter().sum();
-        assert!((kept - 7_500).abs() < 260, "{kept} of 10,000 are kept");
+        assert!((kept - 7_500).abs() < 260, "{kept} of 10,000 elements remain");
 
         assert_eq!(run(0), (vec![1.0; 10_000], vec![1; 10_000]));
     }

@@ -1,4 +1,4 @@
-//! Einstein's summation convention: products of pairs of tensors, one after another.
+//! Einsum: products of pairs of tensors, one after another.
 
 use super::super::{Inputs, NodeSpec, Prepared, one, wrong};
 use super::{matmul, shape_of};
@@ -14,7 +14,7 @@ struct Labelled {
     labels: Vec<char>,
 }
 
-/// The dimensions that an ellipsis stands for get labels of their own, counted from the last.
+/// Labels for the dimensions of an ellipsis, counted from the last.
 fn ellipsis(rank: usize) -> impl Iterator<Item = char> {
     (0..rank as u32).rev().filter_map(|place| char::from_u32(0xE000 + place))
 }
@@ -29,13 +29,13 @@ pub fn einsum(node: &NodeSpec<'_>) -> Prepared {
     let terms: Vec<String> = left.split(',').map(str::to_string).collect();
     let right = right.map(str::to_string);
     if !terms.iter().chain(&right).all(|term| known(term)) || terms.len() != node.inputs.len() {
-        return Err(format!("its equation {equation} is none for {} tensors", node.inputs.len()));
+        return Err(format!("the equation '{equation}' is invalid for {} tensors", node.inputs.len()));
     }
     Ok(Box::new(move |inputs| {
         let tensors = inputs.rest();
         let dtype = tensors.first().map(HostTensor::dtype);
         if tensors.len() != terms.len() || tensors.iter().any(|tensor| Some(tensor.dtype()) != dtype) {
-            return wrong("it has too few tensors, or of different types");
+            return wrong("inputs are missing or differ in type");
         }
         let mut operands = Vec::new();
         for (tensor, term) in tensors.into_iter().zip(&terms) {
@@ -61,12 +61,12 @@ pub fn einsum(node: &NodeSpec<'_>) -> Prepared {
             };
             sum = Some(reduce(both, &wanted)?);
         }
-        let Some(sum) = sum else { return wrong("there is nothing to be multiplied") };
+        let Some(sum) = sum else { return wrong("there are no inputs") };
         one(arrange(sum, &output)?)
     }))
 }
 
-/// The labels of a term for a tensor of `rank` dimensions beneath the ellipsis.
+/// The labels of a term, whose ellipsis stands for `rank` dimensions.
 fn expand_term(term: &str, rank: usize) -> Vec<char> {
     match term.split_once("...") {
         None => term.chars().collect(),
@@ -74,7 +74,7 @@ fn expand_term(term: &str, rank: usize) -> Vec<char> {
     }
 }
 
-/// The result's labels where the equation does not say them: those that are there once, in their order.
+/// The labels of the result where the equation omits them: those that occur once, in alphabetical order.
 fn implied(terms: &[String], operands: &[Labelled]) -> Vec<char> {
     let all: Vec<char> = terms.concat().chars().filter(char::is_ascii_alphabetic).collect();
     let mut once: Vec<char> =
@@ -88,7 +88,7 @@ fn implied(terms: &[String], operands: &[Labelled]) -> Vec<char> {
     labels
 }
 
-/// A tensor with its term's labels; of a label that is there twice the diagonal is left.
+/// A tensor with its term's labels; of a label that occurs twice, the diagonal.
 fn labelled(tensor: HostTensor, term: &str) -> Result<Labelled> {
     let shape = host::shape(&tensor).to_vec();
     let named = term.replacen("...", "", 1).len();
@@ -114,7 +114,7 @@ fn labelled(tensor: HostTensor, term: &str) -> Result<Labelled> {
     Ok(Labelled { tensor: tensor.with_layout(layout), labels: own })
 }
 
-/// Sums over the labels that are not wanted.
+/// Sums over the labels that `wanted` rejects.
 fn reduce(operand: Labelled, wanted: &dyn Fn(&char) -> bool) -> Result<Labelled> {
     if operand.labels.iter().all(wanted) {
         return Ok(operand);
@@ -136,11 +136,11 @@ fn arrange(operand: Labelled, labels: &[char]) -> Result<HostTensor> {
         labels.iter().map(|label| operand.labels.iter().position(|own| own == label)).collect();
     match axes {
         Some(axes) if axes.len() == operand.labels.len() => Ok(operand.tensor.permute(&axes)),
-        _ => wrong("the equation's result has a label that no term has"),
+        _ => wrong("the result of the equation has a label that no term has"),
     }
 }
 
-/// The product of two tensors, summed over what both have and nobody wants.
+/// The product of two tensors, summed over the labels that both have and `wanted` rejects.
 fn product(a: Labelled, b: Labelled, wanted: &dyn Fn(&char) -> bool, inputs: &Inputs<'_>) -> Result<Labelled> {
     let only = |labels: &[char], other: &[char]| -> Vec<char> {
         labels.iter().copied().filter(|label| !other.contains(label)).collect()

@@ -1,4 +1,4 @@
-//! BatchNormalization: with given statistics, or with those of the batch.
+//! BatchNormalization, with given statistics or with those of the batch.
 
 use super::super::{NodeSpec, Prepared, one};
 use super::{channels, each, numbers, result};
@@ -10,16 +10,16 @@ pub fn batch(node: &NodeSpec<'_>) -> Prepared {
     let momentum = node.attributes.float("momentum", 0.9)?;
     let training = if node.opset >= 14 { node.attributes.flag("training_mode", false)? } else { node.outputs > 1 };
     if !node.attributes.flag("spatial", true)? {
-        return Err("statistics for each pixel are not known".to_string());
+        return Err("statistics for each pixel are not supported".to_string());
     }
     if training && node.opset < 14 {
-        return Err("training is not known before opset 14".to_string());
+        return Err("training mode before opset 14 is not supported".to_string());
     }
     let types = [3, 4].map(|place| node.dtype(place));
     Ok(Box::new(move |inputs| {
         let (dtype, shape, mut x) = numbers(inputs, 0)?;
         let (count, plane) = channels(&shape).or_else(|error| match &shape[..] {
-            // A batch of single numbers has one channel.
+            // A batch of scalars has one channel.
             [_] => Ok((1, 1)),
             _ => Err(error),
         })?;

@@ -1,4 +1,4 @@
-//! Products of integers of 8 bits.
+//! 8-bit integer products: MatMulInteger, QLinearMatMul and QLinearConv.
 
 use burn::backend::flex::Layout;
 use burn::tensor::{DType, Shape};
@@ -10,27 +10,27 @@ use super::{Target, centred, number, quantise};
 use crate::error::Result;
 use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, HostTensor};
-use crate::kernels::gemm_i8::{Numbers, Weights};
+use crate::kernels::gemm_i8::{Int8Slice, PackedRhs};
 
-/// The right factor of a product, packed at load where it is a constant matrix.
-pub struct Right {
+/// The RHS of a product, packed at load where it is a constant matrix.
+pub struct Rhs {
     place: usize,
     zero: usize,
-    packed: Option<Weights>,
+    packed: Option<PackedRhs>,
 }
 
-impl Right {
-    /// The one at `place`, whose zero points are at `zero`.
+impl Rhs {
+    /// The RHS at the input `place`, with its zero points at the input `zero`.
     ///
     /// # Errors
-    /// It is not of 8 bits.
+    /// Its type is not an 8-bit one.
     pub fn new(node: &NodeSpec<'_>, place: usize, zero: usize) -> Result<Self, Refusal> {
         for dtype in [node.dtype(0), node.dtype(place)].into_iter().flatten() {
             if ![DType::U8, DType::I8, DType::F32].contains(&dtype) {
-                return Err(format!("it is not known for numbers of the type {dtype:?}"));
+                return Err(format!("the element type {dtype:?} is not supported"));
             }
         }
-        let pack = || -> Result<Option<Weights>> {
+        let pack = || -> Result<Option<PackedRhs>> {
             let (Some(weights), true) = (node.constant(place), !node.has(zero) || node.constant(zero).is_some()) else {
                 return Ok(None);
             };
@@ -43,98 +43,95 @@ impl Right {
     }
 }
 
-/// Bytes as integers with or without a sign.
-fn numbers_of(tensor: &HostTensor) -> Result<Numbers<'_>> {
+/// A tensor as signed or unsigned 8-bit integers.
+fn numbers_of(tensor: &HostTensor) -> Result<Int8Slice<'_>> {
     match tensor.dtype() {
-        DType::U8 | DType::I8 => Ok(Numbers { bytes: tensor.bytes(), signed: tensor.dtype() == DType::I8 }),
-        dtype => wrong(format!("it multiplies integers of 8 bits, not {dtype:?}")),
+        DType::U8 | DType::I8 => Ok(Int8Slice { bytes: tensor.bytes(), signed: tensor.dtype() == DType::I8 }),
+        dtype => wrong(format!("the operands have the type {dtype:?}, expected 8-bit integers")),
     }
 }
 
-/// A zero point for each of `count`; `tensor` has one, or as many.
+/// A zero point for each of `count`, where `tensor` has one or `count`.
 fn zeros_of(tensor: Option<HostTensor>, count: usize) -> Result<Vec<i16>> {
     let zeros: Vec<i16> =
         tensor.map_or_else(|| vec![0], |zero| host::to_i64s(&zero).iter().map(|x| *x as i16).collect());
     match zeros[..] {
         [zero] => Ok(vec![zero; count]),
         _ if zeros.len() == count => Ok(zeros),
-        _ => wrong(format!("there are {} zero points for {count}", zeros.len())),
+        _ => wrong(format!("there are {} zero points, expected 1 or {count}", zeros.len())),
     }
 }
 
-fn weights_of(matrix: &HostTensor, zero: Option<HostTensor>) -> Result<Weights> {
-    let &[rows, columns] = host::shape(matrix) else { return wrong("a factor is no matrix") };
-    let weights = Weights::new((rows, columns), numbers_of(matrix)?, &zeros_of(zero, columns)?);
-    weights.ok_or_else(|| crate::Error::internal("the weights are not as many as their shape says"))
+fn weights_of(matrix: &HostTensor, zero: Option<HostTensor>) -> Result<PackedRhs> {
+    let &[rows, columns] = host::shape(matrix) else { return wrong("an operand must be a matrix") };
+    let weights = PackedRhs::new((rows, columns), numbers_of(matrix)?, &zeros_of(zero, columns)?);
+    weights.ok_or_else(|| crate::Error::internal("the number of weights does not fit their shape"))
 }
 
-/// The integers `a` less their zero points: one for all, or one for each row of a matrix.
+/// The integers `a` minus their zero points: one for all, or one for each row of a matrix.
 ///
 /// # Errors
 /// Invalid input: they are not of 8 bits, or the zero points do not fit.
-pub fn left(a: &HostTensor, zero: Option<HostTensor>) -> Result<Vec<i16>> {
-    let &[ref batch @ .., m, _] = &as_matrix(host::shape(a), true)[..] else { return wrong("a factor is a number") };
+pub fn lhs(a: &HostTensor, zero: Option<HostTensor>) -> Result<Vec<i16>> {
+    let &[ref batch @ .., m, _] = &as_matrix(host::shape(a), true)[..] else {
+        return wrong("an operand must not be a scalar");
+    };
     let zeros = zeros_of(zero, m)?;
     let rows = batch.iter().product::<usize>() * m;
     let zeros: Vec<i16> = zeros.iter().copied().cycle().take(rows).collect();
     Ok(numbers_of(a)?.centred(&zeros))
 }
 
-/// The product of integers less their zero points: `left` of the shape `shape_a`, and the right factor.
+/// The product of `lhs`, integers minus their zero points with the shape `shape_a`, and the RHS.
 ///
 /// # Errors
 /// Invalid input: they do not fit each other.
-pub fn multiply(
-    inputs: &mut Inputs<'_>,
-    left: &[i16],
-    shape_a: &[usize],
-    right: &Right,
-) -> Result<(Vec<usize>, Vec<i32>)> {
-    if let Some(weights) = &right.packed {
+pub fn multiply(inputs: &mut Inputs<'_>, lhs: &[i16], shape_a: &[usize], rhs: &Rhs) -> Result<(Vec<usize>, Vec<i32>)> {
+    if let Some(weights) = &rhs.packed {
         let (k, n) = weights.shape();
         let shape = shape_of(shape_a, &[k, n])?;
         let mut out = vec![0; inputs.count(&shape)?];
-        weights.multiply(left, out.len() / n.max(1), &mut out);
+        weights.multiply(lhs, out.len() / n.max(1), &mut out);
         return Ok((shape, out));
     }
-    let (b, zero) = (inputs.contiguous(right.place)?, inputs.optional(right.zero));
+    let (b, zero) = (inputs.contiguous(rhs.place)?, inputs.optional(rhs.zero));
     let shape = shape_of(shape_a, host::shape(&b))?;
     let mut out = vec![0; inputs.count(&shape)?];
     let (matrix_a, matrix_b) = (as_matrix(shape_a, true), as_matrix(host::shape(&b), false));
     let ((batch_a, [m, k]), (batch_b, [_, n])) = (split(&matrix_a), split(&matrix_b));
     let batch = host::broadcast_shape(batch_a, batch_b)?;
     let b = host_view(b, &matrix_b);
-    // Where each matrix of the left factor begins: it has no numbers of its own to ask.
+    // A tensor without data, for the offset of each matrix of the LHS.
     let a = host::tensor::<u8>(&[0], Vec::new());
     let a = a.with_layout(Layout::contiguous(Shape::from(matrix_a.clone())));
-    for (turn, out) in out.chunks_exact_mut((m * n).max(1)).enumerate() {
-        let (a, b_place) = (place_of(&a, batch_a, &batch, turn), place_of(&b, batch_b, &batch, turn));
+    for (index, out) in out.chunks_exact_mut((m * n).max(1)).enumerate() {
+        let (a, b_place) = (place_of(&a, batch_a, &batch, index), place_of(&b, batch_b, &batch, index));
         let one = b.clone().with_layout(Layout::new(Shape::from(vec![k, n]), vec![n as isize, 1], b_place));
         let weights = weights_of(&host::contiguous(one), zero.clone())?;
-        weights.multiply(left.get(a..).unwrap_or_default(), m, out);
+        weights.multiply(lhs.get(a..).unwrap_or_default(), m, out);
     }
     Ok((shape, out))
 }
 
 pub fn matmul_integer(node: &NodeSpec<'_>) -> Prepared {
-    let right = Right::new(node, 1, 3)?;
+    let rhs = Rhs::new(node, 1, 3)?;
     Ok(Box::new(move |inputs| {
         let a = inputs.contiguous(0)?;
-        let left = left(&a, inputs.optional(2))?;
-        let (shape, sums) = multiply(inputs, &left, host::shape(&a), &right)?;
+        let lhs = lhs(&a, inputs.optional(2))?;
+        let (shape, sums) = multiply(inputs, &lhs, host::shape(&a), &rhs)?;
         one(host::tensor(&shape, sums))
     }))
 }
 
 pub fn qlinear_matmul(node: &NodeSpec<'_>) -> Prepared {
-    let right = Right::new(node, 3, 5)?;
+    let rhs = Rhs::new(node, 3, 5)?;
     Ok(Box::new(move |inputs| {
         let a = inputs.contiguous(0)?;
-        let left = left(&a, inputs.optional(2))?;
-        let (shape, sums) = multiply(inputs, &left, host::shape(&a), &right)?;
+        let lhs = lhs(&a, inputs.optional(2))?;
+        let (shape, sums) = multiply(inputs, &lhs, host::shape(&a), &rhs)?;
         let (scale_a, scale_b) = (inputs.floats(1)?, inputs.floats(4)?);
         let (scale, zero) = (inputs.floats(6)?, inputs.take(7)?);
-        // Of one dimension they are for rows on the left, and for columns on the right.
+        // Vectors of scales are for the rows of the LHS, and for the columns of the RHS.
         let scale_a = match *host::shape(&scale_a) {
             [count] if count > 1 => host::reshape(scale_a, &[count, 1]),
             _ => scale_a,

@@ -1,13 +1,13 @@
-//! Which scale belongs to which number.
+//! Broadcasting of quantisation parameters: per tensor, per axis, and per block.
 
 use std::ops::Range;
 
 use super::{axis_of, wrong};
 use crate::error::Result;
 
-/// How scales are spread over a tensor.
-pub struct Spread {
-    /// Numbers before, along and after the dimension that the scales are along.
+/// The broadcast of scales over a tensor.
+pub struct QuantParams {
+    /// The sizes before, along and after the axis of the scales.
     outer: usize,
     along: usize,
     inner: usize,
@@ -15,15 +15,15 @@ pub struct Spread {
 }
 
 enum Kind {
-    /// One for all.
+    /// One scale for the tensor.
     One,
-    /// One for each along the dimension.
+    /// One for each index along the axis.
     Axis,
-    /// One for each block along it, and for each of everything else.
+    /// One for each block along the axis, and each index of the other dimensions.
     Blocks { block: usize, blocks: usize },
 }
 
-impl Spread {
+impl QuantParams {
     /// # Errors
     /// Invalid input: scales of this shape do not fit.
     pub fn new(shape: &[usize], scales: &[usize], axis: i64, block: usize) -> Result<Self> {
@@ -48,11 +48,11 @@ impl Spread {
                 return Ok(split(Kind::Blocks { block, blocks: wanted[axis] }));
             }
         }
-        wrong(format!("scales of the shape {scales:?} do not fit a tensor of the shape {shape:?}"))
+        wrong(format!("the scales have the shape {scales:?}, which does not fit a tensor of the shape {shape:?}"))
     }
 
-    /// Calls `each` with runs of numbers, the place of the first's scale, and whether the others have the scales after
-    /// it or all the same.
+    /// Calls `each` with ranges of elements, the index of the first one's scale, and whether the others have the scales
+    /// after it, or the same one.
     pub fn each(&self, mut each: impl FnMut(Range<usize>, usize, bool)) {
         let Self { outer, along, inner, .. } = *self;
         match self.kind {

@@ -1,16 +1,16 @@
-//! The activations of recurrent cells, by the names that their attributes have.
+//! Activations of recurrent cells, by the names in their attributes.
 
 use super::super::NodeSpec;
 use crate::graph::attributes::Refusal;
 use crate::kernels::exp::{sigmoid, tanh};
 
-/// A function of each number.
+/// An activation. It is a type of its own because recurrent cells have eight that nothing else has.
 #[derive(Clone, Copy)]
 pub enum Activation {
     Sigmoid,
     Tanh,
     Relu,
-    /// Another of these with its alpha and beta.
+    /// One of [`OTHERS`], with its alpha and beta.
     Other(fn(f32, f32, f32) -> f32, f32, f32),
 }
 
@@ -25,7 +25,7 @@ impl Activation {
     }
 }
 
-/// The functions that take numbers of their own, with what those are by default.
+/// The name, the function, and the defaults of alpha and beta; `None` where it has no such parameter.
 type Known = (&'static str, fn(f32, f32, f32) -> f32, Option<f32>, Option<f32>);
 
 /// # Source
@@ -41,17 +41,21 @@ const OTHERS: &[Known] = &[
     ("softplus", |x, _, _| x.max(0.0) + (-x.abs()).exp().ln_1p(), None, None),
 ];
 
-/// The activations of a node: `default`, or as many as it names.
+/// The activations of a node: those that it names, or `default`.
 ///
 /// # Errors
-/// One is not known, or they are not as many as `count`.
+/// One is not supported, or their number is wrong.
 pub fn read(node: &NodeSpec<'_>, default: &[&str], directions: usize) -> Result<Vec<Activation>, Refusal> {
     let mut names = node.attributes.strings("activations")?;
     if names.is_empty() {
         names = (0..directions).flat_map(|_| default.iter().map(|name| name.to_string())).collect();
     }
     if names.len() != default.len() * directions {
-        return Err(format!("it has {} activations, not {}", names.len(), default.len() * directions));
+        return Err(format!(
+            "the attribute activations has {} names, expected {}",
+            names.len(),
+            default.len() * directions
+        ));
     }
     let mut alphas = node.attributes.floats("activation_alpha")?.unwrap_or_default().into_iter();
     let mut betas = node.attributes.floats("activation_beta")?.unwrap_or_default().into_iter();
@@ -61,7 +65,7 @@ pub fn read(node: &NodeSpec<'_>, default: &[&str], directions: usize) -> Result<
         "relu" => Ok(Activation::Relu),
         other => {
             let known = OTHERS.iter().find(|(known, ..)| *known == other);
-            let (_, f, alpha, beta) = known.ok_or_else(|| format!("the activation {name} is not known"))?;
+            let (_, f, alpha, beta) = known.ok_or_else(|| format!("the activation {name} is not supported"))?;
             let alpha = alpha.map(|alpha| alphas.next().unwrap_or(alpha));
             let beta = beta.map(|beta| betas.next().unwrap_or(beta));
             Ok(Activation::Other(*f, alpha.unwrap_or_default(), beta.unwrap_or_default()))

@@ -1,24 +1,24 @@
 //! One direction of a recurrent network.
 
 use super::activation::Activation;
-use crate::kernels::gemm::{Matrix, Product, Start, dot};
+use crate::kernels::gemm::{Gemm, Init, Matrix, dot};
 
-/// Which network it is.
+/// The kind of the network.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Kind {
     Lstm {
-        /// What is let in is what is forgotten.
+        /// Whether the input and forget gates are coupled.
         coupled: bool,
     },
     Gru {
-        /// The reset comes after the product.
+        /// Whether the reset gate is applied after the product.
         linear_before_reset: bool,
     },
     Rnn,
 }
 
 impl Kind {
-    /// The gates, each as large as the state.
+    /// The number of gates, each of the size of the state.
     pub fn gates(self) -> usize {
         match self {
             Self::Lstm { .. } => 4,
@@ -28,7 +28,7 @@ impl Kind {
     }
 }
 
-/// A direction's weights.
+/// The weights of one direction.
 pub struct Cell<'a> {
     pub kind: Kind,
     pub hidden: usize,
@@ -37,20 +37,20 @@ pub struct Cell<'a> {
     pub w: &'a [f32],
     /// `[gates · hidden, hidden]`.
     pub r: &'a [f32],
-    /// `[2 · gates · hidden]`: for the input, then for the state.
+    /// `[2 · gates · hidden]`: the biases of the input, then of the state.
     pub bias: Option<&'a [f32]>,
-    /// `[3 · hidden]`: what the memory adds to the gates in, out and forget.
+    /// `[3 · hidden]`: the peephole weights of the input, output and forget gates.
     pub peepholes: Option<&'a [f32]>,
     pub activations: &'a [Activation],
     pub clip: f32,
 }
 
-/// Rows that are worth a product of matrices.
+/// Rows from which a GEMM is faster than dot products.
 const MANY: usize = 8;
 
 impl Cell<'_> {
-    /// The steps over `x`, `[steps, batch, input]`, backwards or not. `h` and `c` are the states before and after;
-    /// `each` is told of the state after every step.
+    /// Runs over `x`, `[steps, batch, input]`, forwards or backwards. `h` and `c` hold the states before and after. `each`
+    /// gets the state after every step.
     pub fn run(
         &self,
         x: &[f32],
@@ -67,11 +67,11 @@ impl Cell<'_> {
         let wide = self.kind.gates() * hidden;
         let input = self.w.len() / wide.max(1);
         let bias = self.input_bias();
-        // What the input gives at all steps, in one product.
+        // The input part of all steps, in one product.
         let mut gates = vec![0.0; steps * batch * wide];
         let right = Matrix::transposed(self.w, input);
-        let mut product = Product::new((steps * batch, wide, input), Matrix::new(x, input), &right);
-        product.start = Start::Columns(&bias);
+        let mut product = Gemm::new((steps * batch, wide, input), Matrix::new(x, input), &right);
+        product.init = Init::Columns(&bias);
         product.write(&mut gates, wide);
         let mut scratch = vec![0.0; batch * hidden];
         for step in 0..steps {
@@ -100,7 +100,7 @@ impl Cell<'_> {
         }
     }
 
-    /// The sum of both biases, but for the one that is added before the reset.
+    /// The sum of both biases, without that which is added before the reset.
     fn input_bias(&self) -> Vec<f32> {
         let wide = self.kind.gates() * self.hidden;
         let Some(bias) = self.bias else { return vec![0.0; wide] };
@@ -110,14 +110,14 @@ impl Cell<'_> {
         input.iter().zip(state).map(|(input, state)| input + state).collect()
     }
 
-    /// Adds to `out`, whose rows are `stride` apart, what the state gives by way of `rows` of its weights.
+    /// Adds the product of the state with `rows` of its weights to `out`, whose rows are `stride` apart.
     fn recur(&self, h: &[f32], rows: std::ops::Range<usize>, out: &mut [f32], stride: usize) {
         let (hidden, count) = (self.hidden, rows.len());
         let r = &self.r[rows.start * hidden..rows.end * hidden];
         if self.batch >= MANY {
             let right = Matrix::transposed(r, hidden);
-            let mut product = Product::new((self.batch, count, hidden), Matrix::new(h, hidden), &right);
-            product.start = Start::Result;
+            let mut product = Gemm::new((self.batch, count, hidden), Matrix::new(h, hidden), &right);
+            product.init = Init::Output;
             return product.write(out, stride);
         }
         for (h, out) in h.chunks_exact(hidden).zip(out.chunks_mut(stride)) {
@@ -125,7 +125,7 @@ impl Cell<'_> {
         }
     }
 
-    /// The third gate of a GRU, which wants the second.
+    /// The third gate of a GRU, which depends on the second.
     fn reset(&self, h: &[f32], gates: &mut [f32], linear_before_reset: bool, scratch: &mut [f32]) {
         let hidden = self.hidden;
         let wide = 3 * hidden;

@@ -1,19 +1,19 @@
-//! Functions of two or three numbers over tensors that are broadcast to each other.
+//! Broadcasting: elementwise functions over tensors that are broadcast to each other.
 
 use bytemuck::Pod;
 
 use crate::error::Result;
 use crate::graph::host::{self, HostTensor, Number};
 
-/// The loops over the numbers of several tensors: the outer ones by place, the innermost by itself.
+/// A loop nest over several tensors, whose innermost loop is left to the caller.
 pub struct Nest<const N: usize> {
-    /// How many turns each outer loop has.
+    /// The iterations of each outer loop.
     outer: Vec<usize>,
-    /// How far each tensor moves on for each turn of each outer loop.
+    /// The step of each tensor in each outer loop, in elements.
     steps: Vec<[usize; N]>,
-    /// How many turns the innermost loop has.
+    /// The iterations of the innermost loop.
     pub inner: usize,
-    /// How far each tensor moves on for each of its turns: 0 or 1.
+    /// The step of each tensor in the innermost loop: 0 or 1.
     pub inner_steps: [usize; N],
 }
 
@@ -25,7 +25,7 @@ impl<const N: usize> Nest<N> {
             Some(axis) if shapes[tensor][axis] != 1 => own[tensor][axis],
             _ => 0,
         };
-        // Neighbouring dimensions along which every tensor moves evenly are one loop.
+        // Neighbouring dimensions in which every tensor has one even step are joined to one loop.
         let mut loops: Vec<(usize, [usize; N])> = Vec::new();
         for (axis, &size) in shape.iter().enumerate().filter(|(_, size)| **size != 1) {
             let steps = std::array::from_fn(|tensor| step(tensor, axis));
@@ -42,27 +42,27 @@ impl<const N: usize> Nest<N> {
         Self { outer, steps, inner, inner_steps }
     }
 
-    /// Calls `each` with the places at which the innermost loop begins.
+    /// Calls `each` with the offsets at which the innermost loop begins.
     pub fn run(&self, mut each: impl FnMut([usize; N])) {
-        let mut turn = vec![0; self.outer.len()];
+        let mut iteration = vec![0; self.outer.len()];
         let mut places = [0; N];
-        let turns: usize = self.outer.iter().product();
-        for _ in 0..if self.inner == 0 { 0 } else { turns } {
+        let iterations: usize = self.outer.iter().product();
+        for _ in 0..if self.inner == 0 { 0 } else { iterations } {
             each(places);
-            for axis in (0..turn.len()).rev() {
-                turn[axis] += 1;
+            for axis in (0..iteration.len()).rev() {
+                iteration[axis] += 1;
                 (0..N).for_each(|tensor| places[tensor] += self.steps[axis][tensor]);
-                if turn[axis] < self.outer[axis] {
+                if iteration[axis] < self.outer[axis] {
                     break;
                 }
-                (0..N).for_each(|tensor| places[tensor] -= self.steps[axis][tensor] * turn[axis]);
-                turn[axis] = 0;
+                (0..N).for_each(|tensor| places[tensor] -= self.steps[axis][tensor] * iteration[axis]);
+                iteration[axis] = 0;
             }
         }
     }
 }
 
-/// `f` of each pair of numbers of `a` and `b`, which have the type `T` or at least its size, and the shape.
+/// `f` of each pair of elements of `a` and `b`, whose type is `T` or has its size; and the shape.
 ///
 /// # Errors
 /// Invalid input: they cannot be broadcast to each other.
@@ -88,14 +88,14 @@ pub fn zip<T: Pod, R: Copy>(a: &HostTensor, b: &HostTensor, f: impl Fn(T, T) -> 
     Ok((shape, out))
 }
 
-/// `f` of each pair of 32-bit floats, written over `a` where nobody else has it and it has the result's shape.
+/// `f` of each pair of 32-bit floats; in place in `a` where that has no other user and the shape of the result.
 ///
 /// # Errors
 /// Invalid input: they cannot be broadcast to each other.
 pub fn zip_floats(mut a: HostTensor, b: HostTensor, f: impl Fn(f32, f32) -> f32) -> Result<HostTensor> {
     let shape = host::broadcast_shape(host::shape(&a), host::shape(&b))?;
     if host::shape(&a) != shape || !a.is_unique() {
-        // The mirrored case, where `b` could be written over, is rare: exporters put the larger one first.
+        // The mirrored case, in place in `b`, is rare: exporters put the larger operand first.
         let (shape, out) = zip::<f32, f32>(&a, &b, f)?;
         return Ok(host::tensor(&shape, out));
     }
@@ -113,7 +113,7 @@ pub fn zip_floats(mut a: HostTensor, b: HostTensor, f: impl Fn(f32, f32) -> f32)
     Ok(a)
 }
 
-/// `f` of each 32-bit float, written over `x` where nobody else has it.
+/// `f` of each 32-bit float; in place where `x` has no other user.
 pub fn map_floats(x: HostTensor, f: impl Fn(f32) -> f32) -> HostTensor {
     let mut x = host::contiguous(x);
     if let Some(numbers) = x.try_storage_mut::<f32>() {
@@ -124,7 +124,7 @@ pub fn map_floats(x: HostTensor, f: impl Fn(f32) -> f32) -> HostTensor {
     host::tensor(host::shape(&x), out)
 }
 
-/// `a` and `b` where both have 64-bit integers or doubles, whichever holds their type.
+/// `a` and `b` as 64-bit integers or doubles, whichever represents their type.
 pub fn zip_lanes(
     a: &HostTensor,
     b: &HostTensor,

@@ -1,11 +1,11 @@
-//! Interpolation along one axis: which numbers are mixed, and how much of each.
+//! Interpolation along one axis: source indices and weights.
 //!
 //! # Source
 //! The ONNX specification, operator Resize, version 19, and its reference implementation.
 
 use crate::graph::ops::resize::Scaled;
 
-/// Where the places of the result lie in what is resized.
+/// The mapping of output indices to input coordinates.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Coordinates {
     HalfPixel,
@@ -17,8 +17,8 @@ pub enum Coordinates {
 }
 
 impl Coordinates {
-    /// Where the place `at` lies; none where it has to be extrapolated. In 32-bit floats, as onnxruntime has it: at
-    /// exact halves it makes a difference of one place.
+    /// The input coordinate of the output index `at`; `None` where it is extrapolated. In 32-bit floats, as onnxruntime
+    /// computes it: at exact halves that makes a difference of one index.
     pub fn place(self, axis: &Scaled, at: usize) -> Option<f32> {
         let (x, input) = (at as f32, axis.input as f32);
         let output = axis.scale * input;
@@ -41,19 +41,19 @@ impl Coordinates {
     }
 }
 
-/// Which neighbour is the nearest.
+/// The rounding of nearest-neighbour interpolation.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Nearest {
     RoundPreferFloor,
     RoundPreferCeil,
     Floor,
     Ceil,
-    /// As onnxruntime takes it for operator sets before the 11th, which do not say.
+    /// onnxruntime's for operator sets before 11, which do not specify it.
     Before11,
 }
 
 impl Nearest {
-    /// The neighbour of `place`, or the last before an edge.
+    /// The nearest index to `place`, within the input.
     pub fn place(self, place: f32, axis: &Scaled) -> Option<usize> {
         let nearest = match self {
             Self::RoundPreferFloor => (place - 0.5).ceil(),
@@ -67,19 +67,19 @@ impl Nearest {
     }
 }
 
-/// How numbers are mixed.
+/// The interpolation filter.
 #[derive(Clone, Copy)]
 pub struct Filter {
-    /// The coefficient of cubic interpolation; none for linear.
+    /// The coefficient of cubic interpolation; `None` for linear.
     pub cubic: Option<f64>,
-    /// Whether what shrinks is mixed from all numbers that it covers.
+    /// Whether downsampling filters over all covered elements (antialiasing).
     pub antialias: bool,
-    /// Whether what lies beyond the edges counts nothing, not as much as the edge.
+    /// Whether elements outside have the weight 0, instead of repeating the edge.
     pub exclude_outside: bool,
 }
 
 impl Filter {
-    /// The weight of a number at this distance.
+    /// The weight at this distance.
     fn weight(self, distance: f64) -> f64 {
         let x = distance.abs();
         match self.cubic {
@@ -91,16 +91,16 @@ impl Filter {
     }
 }
 
-/// The places and weights of what is mixed for each place of the result, equally many for each.
+/// The source indices and weights of each output index, equally many for each.
 pub struct Taps {
     each: usize,
     taps: Vec<(usize, f32)>,
-    /// Whether a place is extrapolated.
+    /// Whether an output index is extrapolated.
     outside: Vec<bool>,
 }
 
 impl Taps {
-    /// Those along `axis`, which is not empty.
+    /// The indices and weights along `axis`, which is not empty.
     pub fn new(axis: &Scaled, coordinates: Coordinates, filter: Filter) -> Self {
         let scale = if filter.antialias { f64::from(axis.scale).min(1.0) } else { 1.0 };
         let radius = if filter.cubic.is_some() { 2.0 } else { 1.0 };
@@ -123,7 +123,7 @@ impl Taps {
                 *weight = if excluded { 0.0 } else { filter.weight(distance * scale) };
             }
             let sum: f64 = weights.iter().sum();
-            // Nothing is left where all is excluded.
+            // Where all elements are excluded, the sum is zero.
             let sum = if sum == 0.0 { 1.0 } else { sum };
             let tap = |(tap, weight): (usize, &f64)| (neighbour(tap).clamp(0, last) as usize, (weight / sum) as f32);
             taps.extend(weights.iter().enumerate().map(tap));
@@ -131,14 +131,14 @@ impl Taps {
         Self { each, taps, outside }
     }
 
-    /// Mixes along the middle one of three dimensions, `dim` numbers with `inner` behind each.
+    /// Interpolates along the middle one of three dimensions, of the size `dim`, with `inner` elements after it.
     pub fn apply(&self, numbers: &[f32], dim: usize, inner: usize, extrapolation: f32) -> Vec<f32> {
         let outer = numbers.len() / (dim * inner).max(1);
         let mut out = Vec::with_capacity(outer * self.outside.len() * inner);
         let plain = inner == 1 && self.each == 2 && !self.outside.contains(&true);
         for block in numbers.chunks_exact((dim * inner).max(1)) {
             if plain {
-                // The loop of bilinear images: one extension by known length, not one for each number.
+                // The case of bilinear images: one `extend` of known length instead of one per element.
                 let (pairs, _) = self.taps.as_chunks::<2>();
                 out.extend(pairs.iter().map(|[(a, u), (b, v)]| block[*a] * u + block[*b] * v));
                 continue;

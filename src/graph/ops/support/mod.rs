@@ -1,4 +1,4 @@
-//! What several operators share: broadcasting, interpolation, pooling windows.
+//! Helpers that several operators share: broadcasting, interpolation, pooling windows.
 
 pub mod broadcast;
 pub mod interpolation;

@@ -1,4 +1,4 @@
-//! Where the windows of pooling lie.
+//! Pooling windows.
 
 use std::ops::Range;
 
@@ -6,18 +6,18 @@ use crate::error::{Error, Result};
 use crate::graph::attributes::Refusal;
 use crate::graph::ops::{Inputs, NodeSpec, size, wrong};
 
-/// How windows are laid over a tensor of one to three dimensions beside batch and channel.
+/// The attributes of pooling windows over one to three spatial dimensions.
 pub struct Windows {
     kernel: Vec<usize>,
     strides: Vec<usize>,
     dilations: Vec<usize>,
-    /// Those before each dimension, then those after.
+    /// The padding before each dimension, then that after each.
     pads: Vec<usize>,
     auto: Auto,
     ceil: bool,
 }
 
-/// Who says what is added around the tensor.
+/// The attribute auto_pad.
 #[derive(Clone, Copy, PartialEq)]
 enum Auto {
     Explicit,
@@ -30,15 +30,15 @@ enum Auto {
 pub struct Axis {
     /// The dimension.
     pub input: usize,
-    /// How far each window is from the next.
+    /// The distance between windows.
     pub stride: usize,
     /// The windows.
     pub windows: Vec<Window>,
-    /// Those that lie within the tensor as a whole.
+    /// The windows that are entirely within the tensor.
     pub whole: Range<usize>,
 }
 
-/// What of a window lies within the tensor, and how many places it has with what was added around that.
+/// The part of a window within the tensor, and its size with padding.
 pub struct Window {
     first: usize,
     count: usize,
@@ -51,11 +51,11 @@ impl Windows {
         let sizes = |name: &str, least: i64| -> Result<Option<Vec<usize>>, Refusal> {
             let Some(values) = node.attributes.ints(name)? else { return Ok(None) };
             if values.iter().any(|value| *value < least) {
-                return Err(format!("its {name} are {values:?}"));
+                return Err(format!("the attribute {name} is {values:?}, which is out of range"));
             }
             Ok(Some(values.into_iter().map(|value| usize::try_from(value).unwrap_or(usize::MAX)).collect()))
         };
-        let kernel = sizes("kernel_shape", 1)?.ok_or("it has no kernel_shape")?;
+        let kernel = sizes("kernel_shape", 1)?.ok_or("the attribute kernel_shape is missing")?;
         let rank = kernel.len();
         let strides = sizes("strides", 1)?.unwrap_or_else(|| vec![1; rank]);
         let dilations = sizes("dilations", 1)?.unwrap_or_else(|| vec![1; rank]);
@@ -65,19 +65,20 @@ impl Windows {
             "VALID" => Auto::Valid,
             "SAME_UPPER" => Auto::Upper,
             "SAME_LOWER" => Auto::Lower,
-            auto => return Err(format!("its auto_pad {auto} is not known")),
+            auto => return Err(format!("the attribute auto_pad is \'{auto}\', which is not supported")),
         };
         if !(1..=3).contains(&rank) || [strides.len(), dilations.len()] != [rank; 2] || pads.len() != 2 * rank {
-            return Err(format!("its kernel has {rank} dimensions, or strides, dilations and pads have others"));
+            return Err(format!(
+                "the kernel has {rank} dimensions, expected 1 to 3, or strides, dilations and pads do not fit it"
+            ));
         }
         Ok(Self { kernel, strides, dilations, pads, auto, ceil: node.attributes.flag("ceil_mode", false)? })
     }
 
-    /// The windows over a tensor of `shape` along the last three dimensions, missing ones before them, and the shape of
-    /// what gives one number for each.
+    /// The windows over the spatial dimensions of `shape`, right-aligned to three, and the shape of the output.
     ///
     /// # Errors
-    /// Invalid input: there is no room for one, or there are too many.
+    /// Invalid input: no window fits, or there are too many.
     pub fn axes(&self, inputs: &Inputs<'_>, shape: &[usize]) -> Result<([Axis; 3], Vec<usize>)> {
         let rank = self.kernel.len();
         if shape.len() != rank + 2 {
@@ -88,7 +89,9 @@ impl Windows {
         for axis in 0..rank {
             let beyond = || {
                 let (kernel, input) = (self.kernel[axis], shape[axis + 2]);
-                Error::invalid_input(format!("a window of {kernel} does not fit into {input}, even with what is added"))
+                Error::invalid_input(format!(
+                    "a window of the size {kernel} does not fit a dimension of {input} with its padding"
+                ))
             };
             (before[axis], out[axis + 2]) = self.place(axis, shape[axis + 2]).ok_or_else(beyond)?;
         }
@@ -101,7 +104,7 @@ impl Windows {
         Ok((axes, out))
     }
 
-    /// How much comes before a dimension of `input`, and how many windows it has.
+    /// The padding before a dimension of the size `input`, and its number of windows.
     fn place(&self, axis: usize, input: usize) -> Option<(usize, usize)> {
         let (stride, rank) = (self.strides[axis], self.kernel.len());
         let span = (self.kernel[axis] - 1).checked_mul(self.dilations[axis])?.checked_add(1)?;
@@ -117,7 +120,7 @@ impl Windows {
             return Some((before, room / stride + 1));
         }
         let last = room.div_ceil(stride);
-        // No window begins behind the tensor.
+        // No window begins after the end of the tensor.
         let begins = last.checked_mul(stride)? < input + before;
         Some((before, if begins { last + 1 } else { last }))
     }
@@ -129,7 +132,7 @@ impl Windows {
             Auto::Valid => input,
             _ => usize::MAX,
         };
-        // How many places from `start` on, `dilation` apart, lie before `end`.
+        // The number of indices from `start` on, `dilation` apart, before `end`.
         let until = |start: usize, end: usize| end.saturating_sub(start).div_ceil(dilation).min(kernel);
         let window = |at: usize| {
             let start = at * stride;
@@ -144,10 +147,10 @@ impl Windows {
         Axis { input, stride, windows, whole: from..from + whole }
     }
 
-    /// The shape of what gives a tensor of `shape` when it is pooled.
+    /// The shape of a tensor whose pooling has the shape `shape`.
     ///
     /// # Errors
-    /// Invalid input: it has other dimensions, or the result would be too large.
+    /// Invalid input: its dimensions do not fit, or the result would be too large.
     pub fn unpooled(&self, shape: &[usize]) -> Result<Vec<usize>> {
         let rank = self.kernel.len();
         if shape.len() != rank + 2 {
@@ -166,12 +169,12 @@ impl Windows {
 }
 
 impl Axis {
-    /// How many windows there are.
+    /// The number of windows.
     pub fn len(&self) -> usize {
         self.windows.len()
     }
 
-    /// How many numbers each window has, and with what was added around them or without it.
+    /// The number of elements of each window, with padding or without.
     pub fn counts(&self, padded: bool) -> Vec<f32> {
         self.windows.iter().map(|window| if padded { window.padded } else { window.count } as f32).collect()
     }
@@ -180,7 +183,7 @@ impl Axis {
 impl Window {
     const ONE: Self = Self { first: 0, count: 1, dilation: 1, padded: 1 };
 
-    /// The places within the tensor.
+    /// The indices within the tensor.
     pub fn places(&self) -> impl Iterator<Item = usize> + Clone {
         let (first, dilation) = (self.first, self.dilation);
         (0..self.count).map(move |at| first + at * dilation)
@@ -192,15 +195,16 @@ mod tests {
     use super::*;
     use crate::graph::attributes::{Attribute, Attributes};
     use crate::graph::host;
-    use crate::graph::ops::{InputSpec, prepare};
+    use crate::graph::ops::{InputSpec, find, prepare};
     use crate::graph::options::Limits;
 
-    /// The shape of what is pooled, of 1 × 1 × `input`.
+    /// The shape of the pooling of a 1 × 1 × `input` tensor.
     fn pooled(op: &str, input: usize, lists: &[(&str, &[i64])], flags: &[(&str, i64)]) -> Result<Vec<usize>, String> {
         let mut attributes = Attributes::of_ints(flags);
         lists.iter().for_each(|(name, values)| attributes.push(name, Attribute::Ints(values.to_vec())));
         let inputs = [Some(InputSpec { dtype: None, constant: None })];
-        let node = NodeSpec { op, domain: "", opset: 19, attributes: &attributes, inputs: &inputs, outputs: 1 };
+        let op = find("", op).ok_or("no such operator")?;
+        let node = NodeSpec { op, opset: 19, attributes: &attributes, inputs: &inputs, outputs: 1 };
         let (kernel, _) = prepare(&node)?;
         let limits = Limits { max_elements: 1 << 20, ..Limits::default() };
         let tensor = host::tensor(&[1, 1, input], vec![1.0f32; input]);
@@ -229,7 +233,7 @@ mod tests {
             assert_eq!(pooled(op, 5, &wide, &[]).unwrap(), [1, 1, 6], "{op}");
             let far = [("kernel_shape", &[2][..]), ("strides", &[MOST][..])];
             assert_eq!(pooled(op, 5, &far, &[]).unwrap(), [1, 1, 1], "{op}");
-            // The second window would begin behind the numbers.
+            // The second window would begin after the last element.
             let ceil = [("kernel_shape", &[1][..]), ("strides", &[5][..]), ("pads", &[0, 1])];
             assert_eq!(pooled(op, 5, &ceil, &[("ceil_mode", 1)]).unwrap(), [1, 1, 1], "{op}");
         }

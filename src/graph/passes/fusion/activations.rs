@@ -1,8 +1,11 @@
 //! GELU, hard swish and swish from their parts.
 
-use super::{Fused, Operand, Parts, Rule, both_ways, first, pair, standard};
+use super::{Fused, Operand, Parts, Rule, both_ways, first, pair};
 use crate::graph::attributes::{Attribute, Attributes};
+use crate::graph::ops::Op;
+use crate::graph::ops::named::{ADD, CLIP, DIV, ERF, GELU, HARD_SWISH, MUL, POW, SIGMOID, SWISH, TANH};
 use crate::graph::program::{Node, Slot};
+use crate::kernels::gelu::{TANH_CUBE, TANH_FACTOR};
 
 pub const RULES: &[Rule] = &[gelu, tanh_gelu, hard_swish, swish];
 
@@ -10,20 +13,20 @@ const SQRT_2: f32 = std::f32::consts::SQRT_2;
 
 /// `x · 0.5 · (1 + erf(x / √2))`, in any order of the factors.
 fn gelu(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
-    let (x, argument) = halved_product(parts, node, "Erf")?;
+    let (x, argument) = halved_product(parts, node, ERF)?;
     let scaled = parts.any_giver(argument)?;
-    let from = match scaled.op.as_str() {
-        "Div" => pair(scaled).filter(|[_, by]| parts.is(*by, SQRT_2)).map(|[x, _]| x),
-        "Mul" => parts.beside(scaled, 1.0 / SQRT_2),
-        _ => None,
+    let from = if scaled.is(DIV) {
+        pair(scaled).filter(|[_, by]| parts.is(*by, SQRT_2)).map(|[x, _]| x)
+    } else {
+        parts.other_factor(scaled, 1.0 / SQRT_2)
     };
-    (from? == x).then(|| standard("Gelu", Attributes::default(), vec![Operand::Slot(x)]))?
+    (from? == x).then(|| Fused { op: GELU, attributes: Attributes::default(), inputs: vec![Operand::Slot(x)] })
 }
 
 /// `x · 0.5 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))`.
 fn tanh_gelu(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
-    let (x, argument) = halved_product(parts, node, "Tanh")?;
-    let sum = parts.beside(parts.giver(argument, "Mul")?, 0.797_884_6)?;
+    let (x, argument) = halved_product(parts, node, TANH)?;
+    let sum = parts.other_factor(parts.giver(argument, MUL)?, TANH_FACTOR as f32)?;
     let is_cubic = |slot: Slot| {
         let mut factors = Vec::new();
         collect_factors(parts, slot, x, &mut factors, 4);
@@ -31,13 +34,16 @@ fn tanh_gelu(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
             + 3 * factors.iter().filter(|factor| **factor == Factor::Cube).count();
         let numbers: Vec<f32> =
             factors.iter().filter_map(|factor| if let Factor::Number(n) = factor { Some(*n) } else { None }).collect();
-        cubes == 3 && numbers.len() == 1 && (numbers[0] - 0.044_715).abs() < 1e-6 && !factors.contains(&Factor::Other)
+        cubes == 3
+            && numbers.len() == 1
+            && (numbers[0] - TANH_CUBE as f32).abs() < 1e-6
+            && !factors.contains(&Factor::Other)
     };
-    let sum = parts.giver(sum, "Add")?;
+    let sum = parts.giver(sum, ADD)?;
     both_ways(sum).find(|(own, cubic)| *own == x && is_cubic(*cubic))?;
     let mut attributes = Attributes::default();
     attributes.push("approximate", Attribute::String("tanh".to_string()));
-    standard("Gelu", attributes, vec![Operand::Slot(x)])
+    Some(Fused { op: GELU, attributes, inputs: vec![Operand::Slot(x)] })
 }
 
 #[derive(PartialEq)]
@@ -54,9 +60,9 @@ fn collect_factors(parts: &Parts<'_>, slot: Slot, x: Slot, into: &mut Vec<Factor
         into.push(Factor::X);
     } else if let Some(number) = parts.scalar(slot) {
         into.push(Factor::Number(number));
-    } else if let Some(node) = parts.giver(slot, "Mul").filter(|_| depth > 0) {
+    } else if let Some(node) = parts.giver(slot, MUL).filter(|_| depth > 0) {
         node.inputs.iter().flatten().for_each(|slot| collect_factors(parts, *slot, x, into, depth - 1));
-    } else if let Some([base, power]) = parts.giver(slot, "Pow").and_then(pair) {
+    } else if let Some([base, power]) = parts.giver(slot, POW).and_then(pair) {
         into.push(if base == x && parts.is(power, 3.0) { Factor::Cube } else { Factor::Other });
     } else {
         into.push(Factor::Other);
@@ -64,18 +70,18 @@ fn collect_factors(parts: &Parts<'_>, slot: Slot, x: Slot, into: &mut Vec<Factor
 }
 
 /// `x` and `a` of the product `x · 0.5 · (1 + f(a))`.
-fn halved_product(parts: &Parts<'_>, node: &Node, f: &str) -> Option<(Slot, Slot)> {
-    if !node.is("Mul") {
+fn halved_product(parts: &Parts<'_>, node: &Node, f: &'static Op) -> Option<(Slot, Slot)> {
+    if !node.is(MUL) {
         return None;
     }
     let one_plus = |slot: Slot| {
-        let inner = parts.beside(parts.giver(slot, "Add")?, 1.0)?;
+        let inner = parts.other_term(parts.giver(slot, ADD)?, 1.0)?;
         first(parts.giver(inner, f)?)
     };
-    let half_of = |slot: Slot| parts.beside(parts.giver(slot, "Mul")?, 0.5);
+    let half_of = |slot: Slot| parts.other_factor(parts.giver(slot, MUL)?, 0.5);
     // (x · (1 + f)) · 0.5
-    if let Some(product) = parts.beside(node, 0.5) {
-        let product = parts.giver(product, "Mul")?;
+    if let Some(product) = parts.other_factor(node, 0.5) {
+        let product = parts.giver(product, MUL)?;
         return both_ways(product).find_map(|(x, sum)| Some((x, one_plus(sum)?)));
     }
     both_ways(node).find_map(|(a, b)| {
@@ -87,16 +93,14 @@ fn halved_product(parts: &Parts<'_>, node: &Node, f: &str) -> Option<(Slot, Slot
 
 /// `x · clip(x + 3, 0, 6) / 6`.
 fn hard_swish(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
-    let product = match node.op.as_str() {
-        "Div" if node.domain.is_empty() => {
-            pair(node).filter(|[_, by]| parts.is(*by, 6.0)).map(|[product, _]| product)?
-        }
-        "Mul" if node.domain.is_empty() => parts.beside(node, 1.0 / 6.0)?,
-        _ => return None,
+    let product = if node.is(DIV) {
+        pair(node).filter(|[_, by]| parts.is(*by, 6.0)).map(|[product, _]| product)?
+    } else {
+        parts.other_factor(node, 1.0 / 6.0)?
     };
-    let product = parts.giver(product, "Mul")?;
+    let product = parts.giver(product, MUL)?;
     let x = both_ways(product).find_map(|(x, clipped)| {
-        let clip = parts.giver(clipped, "Clip")?;
+        let clip = parts.giver(clipped, CLIP)?;
         let bound = |place: usize, name: &str| match clip.inputs.get(place).copied().flatten() {
             Some(slot) => parts.scalar(slot),
             None => clip.attributes.optional_float(name).ok().flatten(),
@@ -104,17 +108,17 @@ fn hard_swish(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
         if bound(1, "min") != Some(0.0) || bound(2, "max") != Some(6.0) {
             return None;
         }
-        let sum = parts.giver(first(clip)?, "Add")?;
-        (parts.beside(sum, 3.0)? == x).then_some(x)
+        let sum = parts.giver(first(clip)?, ADD)?;
+        (parts.other_term(sum, 3.0)? == x).then_some(x)
     })?;
-    standard("HardSwish", Attributes::default(), vec![Operand::Slot(x)])
+    Some(Fused { op: HARD_SWISH, attributes: Attributes::default(), inputs: vec![Operand::Slot(x)] })
 }
 
 /// `x · sigmoid(x)`.
 fn swish(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
-    if !node.is("Mul") {
+    if !node.is(MUL) {
         return None;
     }
-    let (x, _) = both_ways(node).find(|(x, gate)| parts.giver(*gate, "Sigmoid").and_then(first) == Some(*x))?;
-    standard("Swish", Attributes::default(), vec![Operand::Slot(x)])
+    let (x, _) = both_ways(node).find(|(x, gate)| parts.giver(*gate, SIGMOID).and_then(first) == Some(*x))?;
+    Some(Fused { op: SWISH, attributes: Attributes::default(), inputs: vec![Operand::Slot(x)] })
 }

@@ -2,32 +2,32 @@
 
 use super::{Fused, Operand, Parts, Rule, both_ways, first, pair};
 use crate::graph::attributes::{Attribute, Attributes};
-use crate::graph::ops::OWN_DOMAIN;
+use crate::graph::ops::named::{ADD, DIV, FUSED_ATTENTION, MATMUL, MUL, SOFTMAX, TRANSPOSE};
 use crate::graph::program::{Node, Slot};
 
 pub const RULES: &[Rule] = &[attention];
 
 /// `softmax(q kᵀ · scale + mask) v`, in products that nobody else wants.
 fn attention(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
-    if !node.is("MatMul") {
+    if !node.is(MATMUL) {
         return None;
     }
     let [weights, values] = pair(node)?;
-    let softmax = parts.giver(weights, "Softmax").filter(|softmax| parts.alone(weights) && is_last(softmax))?;
+    let softmax = parts.giver(weights, SOFTMAX).filter(|softmax| parts.alone(weights) && is_last(softmax))?;
     let mut scores = first(softmax)?;
     let mut mask = Operand::Missing;
-    if let Some(sum) = parts.giver(scores, "Add") {
+    if let Some(sum) = parts.giver(scores, ADD) {
         let (product, bias) = both_ways(sum).find(|(product, _)| is_scores(parts, *product))?;
         (scores, mask) = (product, Operand::Slot(bias));
     }
     let (product, scale) = scaled(parts, scores);
-    let product = parts.giver(product, "MatMul").filter(|_| parts.alone(product) && parts.alone(scores))?;
+    let product = parts.giver(product, MATMUL).filter(|_| parts.alone(product) && parts.alone(scores))?;
     let [queries, keys] = pair(product)?;
     let keys = transposed_back(parts, keys)?;
     let mut attributes = Attributes::default();
     attributes.push("scale", Attribute::Float(scale));
     let inputs = vec![Operand::Slot(queries), keys, Operand::Slot(values), mask];
-    Some(Fused { op: "Attention", domain: OWN_DOMAIN, attributes, inputs })
+    Some(Fused { op: FUSED_ATTENTION, attributes, inputs })
 }
 
 fn is_last(softmax: &Node) -> bool {
@@ -38,17 +38,19 @@ fn is_last(softmax: &Node) -> bool {
 
 fn is_scores(parts: &Parts<'_>, slot: Slot) -> bool {
     let (product, _) = scaled(parts, slot);
-    parts.giver(product, "MatMul").is_some()
+    parts.giver(product, MATMUL).is_some()
 }
 
 /// What `slot` is a multiple of, and which.
 fn scaled(parts: &Parts<'_>, slot: Slot) -> (Slot, f32) {
     let multiple = || {
         let node = parts.any_giver(slot)?;
-        match node.op.as_str() {
-            "Mul" => both_ways(node).find_map(|(of, by)| Some((of, parts.scalar(by)?))),
-            "Div" => pair(node).and_then(|[of, by]| Some((of, 1.0 / parts.scalar(by)?))),
-            _ => None,
+        if node.is(MUL) {
+            both_ways(node).find_map(|(of, by)| Some((of, parts.scalar(by)?)))
+        } else if node.is(DIV) {
+            pair(node).and_then(|[of, by]| Some((of, 1.0 / parts.scalar(by)?)))
+        } else {
+            None
         }
     };
     multiple().unwrap_or((slot, 1.0))
@@ -58,14 +60,14 @@ fn scaled(parts: &Parts<'_>, slot: Slot) -> (Slot, f32) {
 fn transposed_back(parts: &Parts<'_>, keys: Slot) -> Option<Operand> {
     // Only a transposition tells that there are four.
     let mut source = keys;
-    if let Some(node) = parts.giver(keys, "Mul") {
-        source = node.inputs.iter().flatten().copied().find(|slot| parts.giver(*slot, "Transpose").is_some())?;
+    if let Some(node) = parts.giver(keys, MUL) {
+        source = node.inputs.iter().flatten().copied().find(|slot| parts.giver(*slot, TRANSPOSE).is_some())?;
     }
-    let perm = parts.giver(source, "Transpose")?.attributes.ints("perm").ok()??;
+    let perm = parts.giver(source, TRANSPOSE)?.attributes.ints("perm").ok()??;
     if perm.len() != 4 || perm[..2] == [2, 3] {
         return None;
     }
     let mut attributes = Attributes::default();
     attributes.push("perm", Attribute::Ints(vec![0, 1, 3, 2]));
-    Some(Operand::Of(Box::new(Fused { op: "Transpose", domain: "", attributes, inputs: vec![Operand::Slot(keys)] })))
+    Some(Operand::Of(Box::new(Fused { op: TRANSPOSE, attributes, inputs: vec![Operand::Slot(keys)] })))
 }

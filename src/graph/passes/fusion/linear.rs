@@ -3,20 +3,24 @@
 use burn::tensor::DType;
 
 use super::{Fused, Operand, Parts, Rule, both_ways, first, pair};
-use crate::graph::attributes::{Attribute, Attributes};
+use crate::graph::attributes::{ACTIVATION, Attributes};
 use crate::graph::host::{self, HostTensor};
-use crate::graph::ops::OWN_DOMAIN;
+use crate::graph::ops::named::{
+    ADD, BATCH_NORMALIZATION, CONV, CONV_ACTIVATION, GELU, HARD_SIGMOID, HARD_SWISH, MATMUL, MATMUL_BIAS, MUL, RELU,
+    SIGMOID, SWISH, TRANSPOSE,
+};
 use crate::graph::program::{Node, Slot};
+use crate::kernels::activation::Activation;
 
 pub const RULES: &[Rule] = &[matmul_bias, product_activation, batch_norm, channel_factor, channel_bias];
 
 /// A product with a constant matrix, and a constant that is added to its rows.
 fn matmul_bias(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
-    if !node.is("Add") {
+    if !node.is(ADD) {
         return None;
     }
     both_ways(node).find_map(|(product, bias)| {
-        let matmul = parts.giver(product, "MatMul").filter(|_| parts.alone(product))?;
+        let matmul = parts.giver(product, MATMUL).filter(|_| parts.alone(product))?;
         let [a, b] = pair(matmul)?;
         let (weights, bias_tensor) = (floats(parts, b)?, floats(parts, bias)?);
         let &[_, columns] = host::shape(weights) else { return None };
@@ -34,51 +38,65 @@ fn matmul_bias(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
             return None;
         }
         let inputs = vec![Operand::Slot(a), Operand::Slot(b), bias];
-        Some(Fused { op: "MatMulBias", domain: OWN_DOMAIN, attributes: Attributes::default(), inputs })
+        Some(Fused { op: MATMUL_BIAS, attributes: Attributes::default(), inputs })
     })
 }
 
 /// Whether what is in `slot` certainly has three dimensions.
 fn rank_is_3(parts: &Parts<'_>, slot: Slot) -> bool {
-    let transposed = || parts.giver(slot, "Transpose")?.attributes.ints("perm").ok()?;
+    let transposed = || parts.giver(slot, TRANSPOSE)?.attributes.ints("perm").ok()?;
     transposed().is_some_and(|perm| perm.len() == 3)
 }
 
 /// A convolution or a product, and the function that follows it.
 fn product_activation(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
-    if !node.domain.is_empty() {
-        return None;
-    }
-    let float = |name, default| node.attributes.float(name, default).ok();
-    let (name, numbers): (&str, Vec<(&str, f32)>) = match node.op.as_str() {
-        "Relu" => ("relu", vec![]),
-        "Sigmoid" => ("sigmoid", vec![]),
-        "Swish" if float("alpha", 1.0)? == 1.0 => ("swish", vec![]),
-        "Gelu" if node.attributes.string("approximate", "none").ok()? == "none" => ("gelu", vec![]),
-        "HardSwish" => ("hard_swish", vec![]),
-        "HardSigmoid" => ("hard_sigmoid", vec![("alpha", float("alpha", 0.2)?), ("beta", float("beta", 0.5)?)]),
-        _ => return None,
-    };
+    let activation = activation(node)?;
     let product = first(node)?;
     let giver = parts.any_giver(product).filter(|_| parts.alone(product))?;
-    let op = match (giver.domain.as_str(), giver.op.as_str()) {
-        ("" | OWN_DOMAIN, "Conv") => "Conv",
-        (OWN_DOMAIN, "MatMulBias") => "MatMulBias",
-        _ => return None,
+    let op = if giver.is(CONV) || giver.is(CONV_ACTIVATION) {
+        CONV_ACTIVATION
+    } else if giver.is(MATMUL_BIAS) {
+        MATMUL_BIAS
+    } else {
+        return None;
     };
-    if giver.attributes.has("activation") {
+    if giver.attributes.has(ACTIVATION) {
         return None;
     }
     let mut attributes = giver.attributes.clone();
-    attributes.push("activation", Attribute::String(name.to_string()));
-    numbers.into_iter().for_each(|(name, value)| attributes.push(name, Attribute::Float(value)));
+    attributes.set_activation(Some(activation));
     let inputs = giver.inputs.iter().map(|slot| slot.map_or(Operand::Missing, Operand::Slot)).collect();
-    Some(Fused { op, domain: OWN_DOMAIN, attributes, inputs })
+    Some(Fused { op, attributes, inputs })
+}
+
+/// The activation that `node` is.
+fn activation(node: &Node) -> Option<Activation> {
+    let float = |name, default| node.attributes.float(name, default).ok();
+    let op = node.op()?;
+    if op.is(RELU) {
+        Some(Activation::Relu)
+    } else if op.is(SIGMOID) {
+        Some(Activation::Sigmoid)
+    } else if op.is(SWISH) {
+        Some(Activation::Swish(float("alpha", 1.0)?))
+    } else if op.is(GELU) {
+        match node.attributes.string("approximate", "none").ok()? {
+            "none" => Some(Activation::Gelu),
+            "tanh" => Some(Activation::GeluTanh),
+            _ => None,
+        }
+    } else if op.is(HARD_SWISH) {
+        Some(Activation::HardSwish(1.0 / 6.0, 0.5))
+    } else if op.is(HARD_SIGMOID) {
+        Some(Activation::HardSigmoid(float("alpha", 0.2)?, float("beta", 0.5)?))
+    } else {
+        None
+    }
 }
 
 /// A convolution, and a batch normalisation of what it gives.
 fn batch_norm(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
-    if !node.is("BatchNormalization") || node.outputs.len() > 1 || node.attributes.flag("training_mode", false).ok()? {
+    if !node.is(BATCH_NORMALIZATION) || node.outputs.len() > 1 || node.attributes.flag("training_mode", false).ok()? {
         return None;
     }
     let &[Some(x), Some(scale), Some(bias), Some(mean), Some(variance)] = &node.inputs[..] else { return None };
@@ -94,7 +112,7 @@ fn batch_norm(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
 
 /// A convolution, and constants that each channel is multiplied by.
 fn channel_factor(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
-    if !node.is("Mul") {
+    if !node.is(MUL) {
         return None;
     }
     both_ways(node).find_map(|(product, by)| {
@@ -107,7 +125,7 @@ fn channel_factor(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
 
 /// A convolution, and constants that are added to each channel.
 fn channel_bias(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
-    if !node.is("Add") {
+    if !node.is(ADD) {
         return None;
     }
     both_ways(node).find_map(|(product, bias)| {
@@ -127,7 +145,7 @@ struct Conv<'a> {
 
 impl<'a> Conv<'a> {
     fn of(parts: &Parts<'a>, slot: Slot) -> Option<Self> {
-        let node = parts.giver(slot, "Conv").filter(|_| parts.alone(slot))?;
+        let node = parts.giver(slot, CONV).filter(|_| parts.alone(slot))?;
         let weights = floats(parts, node.inputs.get(1).copied().flatten()?)?;
         let channels = *host::shape(weights).first()?;
         if let Some(bias) = node.inputs.get(2).copied().flatten() {
@@ -168,7 +186,7 @@ impl<'a> Conv<'a> {
         };
         let bias = Operand::Constant(host::from_f64s(DType::F32, &[self.channels], &shifts));
         let inputs = vec![Operand::Slot(first(self.node)?), weights, bias];
-        super::standard("Conv", self.node.attributes.clone(), inputs)
+        Some(Fused { op: CONV, attributes: self.node.attributes.clone(), inputs })
     }
 }
 

@@ -11,7 +11,8 @@ use std::collections::HashMap;
 
 use crate::graph::attributes::Attributes;
 use crate::graph::host::{self, HostTensor};
-use crate::graph::ops::NEWEST_OPSET;
+use crate::graph::ops::Op;
+use crate::graph::ops::named::{ADD, MUL};
 use crate::graph::options::Fusion;
 use crate::graph::program::{Block, Node, Program, Slot};
 
@@ -39,8 +40,7 @@ type Rule = fn(&Parts<'_>, &Node) -> Option<Fused>;
 
 /// An operator in place of several.
 struct Fused {
-    op: &'static str,
-    domain: &'static str,
+    op: &'static Op,
     attributes: Attributes,
     inputs: Vec<Operand>,
 }
@@ -78,13 +78,7 @@ fn fuse_block(block: &mut Block, program: &mut Program, rules: &[Rule]) {
     let (mut done, mut givers) = (Vec::<Node>::with_capacity(block.nodes.len()), HashMap::new());
     for node in std::mem::take(&mut block.nodes) {
         let parts = Parts { nodes: &done, givers: &givers, wanted: &wanted, constants: &program.constants };
-        let fused = match node.domain == crate::graph::ops::OWN_DOMAIN
-            || node.domain.is_empty()
-            || node.domain == crate::graph::ops::MICROSOFT
-        {
-            true => rules.iter().find_map(|rule| rule(&parts, &node)),
-            false => None,
-        };
+        let fused = rules.iter().find_map(|rule| rule(&parts, &node));
         let node = match fused {
             None => node,
             Some(fused) => {
@@ -92,16 +86,7 @@ fn fuse_block(block: &mut Block, program: &mut Program, rules: &[Rule]) {
                 for operand in fused.inputs {
                     inputs.push(place(operand, &node, program, &mut done, &mut givers));
                 }
-                Node {
-                    name: node.name,
-                    op: fused.op.to_string(),
-                    domain: fused.domain.to_string(),
-                    opset: NEWEST_OPSET,
-                    attributes: fused.attributes,
-                    inputs,
-                    outputs: node.outputs,
-                    blocks: Vec::new(),
-                }
+                Node::new(node.name, fused.op, fused.attributes, inputs, node.outputs)
             }
         };
         node.outputs.iter().flatten().for_each(|slot| {
@@ -128,24 +113,15 @@ fn place(
             let inputs = fused.inputs.into_iter().map(|operand| place(operand, node, program, done, givers)).collect();
             let slot = program.new_slot(Some(burn::tensor::DType::F32));
             givers.insert(slot, done.len());
-            done.push(Node {
-                name: node.name.clone(),
-                op: fused.op.to_string(),
-                domain: fused.domain.to_string(),
-                opset: NEWEST_OPSET,
-                attributes: fused.attributes,
-                inputs,
-                outputs: vec![Some(slot)],
-                blocks: Vec::new(),
-            });
+            done.push(Node::new(node.name.clone(), fused.op, fused.attributes, inputs, vec![Some(slot)]));
             Some(slot)
         }
     }
 }
 
 impl<'a> Parts<'a> {
-    /// The node that gives `slot`, if it is the operator `op` of the default domain.
-    fn giver(&self, slot: Slot, op: &str) -> Option<&'a Node> {
+    /// The node that gives `slot`, if its operator is `op`.
+    fn giver(&self, slot: Slot, op: &'static Op) -> Option<&'a Node> {
         self.any_giver(slot).filter(|node| node.is(op))
     }
 
@@ -177,8 +153,17 @@ impl<'a> Parts<'a> {
         self.scalar(slot).is_some_and(|found| (found - number).abs() <= 1e-6 * number.abs().max(1.0))
     }
 
-    /// The other input of a commutative node, of which one is the constant `number`.
-    fn beside(&self, node: &Node, number: f32) -> Option<Slot> {
+    /// The other factor of a product, of which one is the constant `number`.
+    fn other_factor(&self, node: &Node, number: f32) -> Option<Slot> {
+        if node.is(MUL) { self.other_input(node, number) } else { None }
+    }
+
+    /// The other term of a sum, of which one is the constant `number`.
+    fn other_term(&self, node: &Node, number: f32) -> Option<Slot> {
+        if node.is(ADD) { self.other_input(node, number) } else { None }
+    }
+
+    fn other_input(&self, node: &Node, number: f32) -> Option<Slot> {
         let [a, b] = pair(node)?;
         if self.is(b, number) {
             Some(a)
@@ -206,9 +191,4 @@ fn both_ways(node: &Node) -> impl Iterator<Item = (Slot, Slot)> {
 /// The first input of a node.
 fn first(node: &Node) -> Option<Slot> {
     node.inputs.first().copied().flatten()
-}
-
-/// An operator of the default domain in place of a node.
-fn standard(op: &'static str, attributes: Attributes, inputs: Vec<Operand>) -> Option<Fused> {
-    Some(Fused { op, domain: "", attributes, inputs })
 }

@@ -1,9 +1,11 @@
 //! Layer normalisation from its parts.
 
-use super::{Fused, Operand, Parts, Rule, both_ways, first, pair, standard};
+use super::{Fused, Operand, Parts, Rule, both_ways, first, pair};
 use crate::graph::attributes::{Attribute, Attributes};
 use crate::graph::host;
-use crate::graph::ops::OWN_DOMAIN;
+use crate::graph::ops::named::{
+    ADD, ADD_LAYER_NORMALIZATION, DIV, LAYER_NORMALIZATION, MUL, POW, REDUCE_MEAN, SQRT, SUB,
+};
 use crate::graph::program::{Node, Slot};
 
 pub const RULES: &[Rule] = &[layer_norm];
@@ -12,25 +14,25 @@ pub const RULES_OF_SUMS: &[Rule] = &[layer_norm_of_sum];
 
 /// The layer normalisation of a sum that nobody else wants.
 fn layer_norm_of_sum(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
-    if !node.is("LayerNormalization") || node.outputs.iter().skip(1).any(Option::is_some) {
+    if !node.is(LAYER_NORMALIZATION) || node.outputs.iter().skip(1).any(Option::is_some) {
         return None;
     }
     let sum = first(node)?;
-    let [x, around] = pair(parts.giver(sum, "Add").filter(|_| parts.alone(sum))?)?;
+    let [x, around] = pair(parts.giver(sum, ADD).filter(|_| parts.alone(sum))?)?;
     let rest = node.inputs.iter().skip(1).map(|slot| slot.map_or(Operand::Missing, Operand::Slot));
     let inputs = [x, around].map(Operand::Slot).into_iter().chain(rest).collect();
-    Some(Fused { op: "AddLayerNormalization", domain: OWN_DOMAIN, attributes: node.attributes.clone(), inputs })
+    Some(Fused { op: ADD_LAYER_NORMALIZATION, attributes: node.attributes.clone(), inputs })
 }
 
 /// `(x − mean(x)) / √(mean((x − mean(x))²) + ε) · scale + bias`, the means being over the last axis.
 fn layer_norm(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
-    if !node.is("Add") {
+    if !node.is(ADD) {
         return None;
     }
     both_ways(node).find_map(|(product, bias)| {
         let vector = |slot: Slot| parts.constant(slot).filter(|tensor| host::shape(tensor).len() == 1);
         let bias_tensor = vector(bias)?;
-        both_ways(parts.giver(product, "Mul")?).find_map(|(normal, scale)| {
+        both_ways(parts.giver(product, MUL)?).find_map(|(normal, scale)| {
             let scale_tensor = vector(scale)?;
             if host::shape(scale_tensor) != host::shape(bias_tensor) || host::shape(scale_tensor) == [1] {
                 return None;
@@ -39,36 +41,32 @@ fn layer_norm(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
             let mut attributes = Attributes::of_ints(&[("axis", -1)]);
             attributes.push("epsilon", Attribute::Float(epsilon));
             let inputs = [x, scale, bias].map(Operand::Slot).into();
-            standard("LayerNormalization", attributes, inputs)
+            Some(Fused { op: LAYER_NORMALIZATION, attributes, inputs })
         })
     })
 }
 
 /// `x` and `ε` of `(x − mean(x)) / √(variance(x) + ε)`.
 fn normalised(parts: &Parts<'_>, slot: Slot) -> Option<(Slot, f32)> {
-    let [centred, deviation] = pair(parts.giver(slot, "Div")?)?;
-    let [x, mean] = pair(parts.giver(centred, "Sub")?)?;
+    let [centred, deviation] = pair(parts.giver(slot, DIV)?)?;
+    let [x, mean] = pair(parts.giver(centred, SUB)?)?;
     if mean_of(parts, mean)? != x {
         return None;
     }
-    let sum = parts.giver(first(parts.giver(deviation, "Sqrt")?)?, "Add")?;
+    let sum = parts.giver(first(parts.giver(deviation, SQRT)?)?, ADD)?;
     let (variance, epsilon) =
         both_ways(sum).find_map(|(variance, epsilon)| Some((variance, parts.scalar(epsilon)?)))?;
     let square = parts.any_giver(mean_of(parts, variance)?)?;
     let [base, power] = pair(square)?;
-    let squared = match square.op.as_str() {
-        "Pow" => parts.is(power, 2.0),
-        "Mul" => base == power,
-        _ => false,
-    };
+    let squared = square.is(POW) && parts.is(power, 2.0) || square.is(MUL) && base == power;
     // Some exporters take the mean away once more for the square.
-    let same = base == centred || parts.giver(base, "Sub").and_then(pair) == Some([x, mean]);
+    let same = base == centred || parts.giver(base, SUB).and_then(pair) == Some([x, mean]);
     (squared && same).then_some((x, epsilon))
 }
 
 /// What `slot` is the mean of over the last axis.
 fn mean_of(parts: &Parts<'_>, slot: Slot) -> Option<Slot> {
-    let node = parts.giver(slot, "ReduceMean")?;
+    let node = parts.giver(slot, REDUCE_MEAN)?;
     let axes = match node.inputs.get(1).copied().flatten() {
         Some(axes) => host::to_i64s(parts.constant(axes)?),
         None => node.attributes.ints("axes").ok()??,

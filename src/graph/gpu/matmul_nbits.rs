@@ -1,4 +1,4 @@
-//! Products with weights of 4 bits, which stay packed: they are unpacked on the GPU for each product.
+//! MatMulNBits: products with 4-bit weights, which stay packed and are dequantised on the GPU for each product.
 
 use std::sync::OnceLock;
 
@@ -9,12 +9,12 @@ use burn::tensor::{FloatDType, Shape};
 
 use super::{Call, Floats, Run, one};
 use crate::graph::host::{self, HostTensor};
-use crate::graph::ops::{MICROSOFT, NodeSpec};
+use crate::graph::ops::NodeSpec;
 
 /// # Source
 /// onnxruntime, "Contrib Operators": com.microsoft.MatMulNBits.
-pub fn prepare(node: &NodeSpec<'_>) -> Option<Run> {
-    if (node.domain, node.op) != (MICROSOFT, "MatMulNBits") || node.attributes.int("bits", 4).ok()? != 4 {
+pub fn matmul(node: &NodeSpec<'_>) -> Option<Run> {
+    if node.attributes.int("bits", 4).ok()? != 4 {
         return None;
     }
     let size = |name| usize::try_from(node.attributes.int(name, 0).ok()?).ok().filter(|size| *size > 0);

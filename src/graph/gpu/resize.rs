@@ -1,0 +1,46 @@
+//! Resize.
+
+use burn::backend::Wgpu;
+use burn::backend::ops::{InterpolateMode, InterpolateOptions, ModuleOps};
+
+use super::{Run, Value, one};
+use crate::graph::host;
+use crate::graph::ops::NodeSpec;
+
+/// Nearest neighbour by whole factors, and bilinear interpolation between the centres of pixels.
+pub fn resize(node: &NodeSpec<'_>) -> Option<Run> {
+    let attributes = node.attributes;
+    let string = |name, default| attributes.string(name, default).ok();
+    let mode = string("mode", "nearest")?;
+    let coordinates = string("coordinate_transformation_mode", "half_pixel")?;
+    let rounding = string("nearest_mode", "round_prefer_floor")?;
+    let mode = match (mode, coordinates, rounding) {
+        ("nearest", "asymmetric", "floor") => InterpolateMode::Nearest,
+        ("linear", "half_pixel", _) => InterpolateMode::Bilinear,
+        _ => return None,
+    };
+    if attributes.has("axes") || attributes.flag("antialias", false).ok()? || node.opset < 11 {
+        return None;
+    }
+    let aspect = string("keep_aspect_ratio_policy", "stretch")?;
+    if aspect != "stretch" {
+        return None;
+    }
+    Some(Box::new(move |call| {
+        let (x, shape) = call.floats(0)?;
+        let &[batch, channels, height, width] = shape else { return None };
+        let given = |place: usize| call.value(place).filter(|value| value.shape() == [4]);
+        let scales = match given(2)? {
+            Value::Host(tensor, _) => host::to_f64s(tensor),
+            Value::Gpu(_) => return None,
+        };
+        let whole = |scale: f64| ((1.0..65536.0).contains(&scale) && scale.fract() == 0.0).then_some(scale as usize);
+        if call.value(3).is_some() || scales[..2] != [1.0, 1.0] {
+            return None;
+        }
+        let wanted = [batch, channels, height.checked_mul(whole(scales[2])?)?, width.checked_mul(whole(scales[3])?)?];
+        let options =
+            InterpolateOptions { mode: mode.clone(), align_corners: false, output_size: None, scale_factor: None };
+        call.fits(&wanted).then(|| one(Wgpu::interpolate(x, [wanted[2], wanted[3]], options), &wanted))?
+    }))
+}

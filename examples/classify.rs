@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use pilot_light::tasks::{Classification, RunOptions, RunOutput, Task};
+use pilot_light::tasks::{Classification, Task, TextClassification, TextClassificationOptions};
 use pilot_light::{Device, LoadOptions, folder};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -35,8 +35,6 @@ fn main() -> Result<()> {
 /// The labels of each text, the likeliest first.
 pub fn classify(model: &Path, texts: &[String]) -> Result<Vec<Vec<Classification>>> {
     let classifier = folder::load(model, Task::TextClassification, &Device::cpu(), LoadOptions::default())?;
-    match pollster::block_on(classifier.run(texts, &RunOptions::default()))? {
-        RunOutput::Classifications(labels) => Ok(labels),
-        other => Err(format!("expected classifications, got {other:?}").into()),
-    }
+    let options = TextClassificationOptions { top_k: None };
+    Ok(pollster::block_on(classifier.run::<TextClassification>(texts, &options))?)
 }

@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use pilot_light::tasks::{Features, Pooling, RunOptions, RunOutput, Task};
+use pilot_light::tasks::{FeatureExtraction, FeatureExtractionOptions, Features, Pooling, Task};
 use pilot_light::{Device, LoadOptions, folder};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -31,12 +31,10 @@ fn main() -> Result<()> {
 pub fn embed(model: &Path, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
     let embedder = folder::load(model, Task::FeatureExtraction, &Device::cpu(), LoadOptions::default())?;
     let texts: Vec<String> = texts.iter().map(|text| text.to_string()).collect();
-    let options = RunOptions { pooling: Some(Pooling::Mean), normalize: Some(true), ..RunOptions::default() };
-    match pollster::block_on(embedder.run(&texts, &options))? {
-        // `[texts, hidden size]`, row by row.
-        RunOutput::Features(Features { dims, data }) => Ok(data.chunks(dims[1]).map(<[f32]>::to_vec).collect()),
-        other => Err(format!("expected features, got {other:?}").into()),
-    }
+    let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true };
+    // `[texts, hidden size]`, row by row.
+    let Features { dims, data } = pollster::block_on(embedder.run::<FeatureExtraction>(&texts, &options))?;
+    Ok(data.chunks(dims[1]).map(<[f32]>::to_vec).collect())
 }
 
 /// The cosine of two vectors of length 1.

@@ -37,7 +37,7 @@ pub fn take_out(model: Option<&Path>, text: &str) -> Result<Redaction> {
         None => Vec::new(),
         Some(model) => {
             let finder = folder::load(model, Task::TokenClassification, &Device::cpu(), LoadOptions::default())?;
-            let found = pollster::block_on(finder.personal_data(&[text.to_string()]))?;
+            let found = pollster::block_on(finder.find_pii(&[text.to_string()]))?;
             found.into_iter().flatten().map(Span::from).collect()
         }
     };

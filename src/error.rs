@@ -1,38 +1,52 @@
-//! The one error type of the crate.
+//! The error type of the crate: a kind, a message, and whether a retry may help.
 
 use std::fmt;
 
-/// What went wrong, to be matched on.
+/// The kind of an error, to match on.
+///
+/// `Remote`, `Timeout`, `Cancelled` and `BudgetExhausted` are not made by this crate: they are the kinds of errors that the
+/// JavaScript package adds to these. They are here so that both sides share one list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// What the caller passed makes no sense.
+    /// An argument, an option or an input is invalid.
     InvalidInput,
-    /// A model's file is missing, broken, or is not what it says.
+    /// A file of a model is missing or corrupt, or does not fit the others.
     InvalidArtefact,
-    /// It makes sense, but is not known here: an architecture, a number type, a task.
+    /// Valid, but not supported: an architecture, a number type, a task.
     Unsupported,
-    /// The device that was asked for cannot be had.
+    /// The requested device is not available.
     BackendUnavailable,
     /// The device was lost while it was in use.
     DeviceLost,
-    /// The remote model failed.
+    /// The remote model failed. Made in JavaScript only.
     Remote,
-    /// It took longer than it was allowed to.
+    /// A timeout expired. Made in JavaScript only.
     Timeout,
-    /// The caller aborted it.
+    /// The caller aborted the call. Made in JavaScript only.
     Cancelled,
-    /// A cap on spending was reached.
+    /// A spending cap was reached. Made in JavaScript only.
     BudgetExhausted,
     /// The crate was built without the Cargo feature that this needs.
     FeatureDisabled,
-    /// A fault of this crate.
+    /// A bug in this crate.
     Internal,
 }
 
-/// Every error of this crate: a kind, a message that names what is wrong, and whether a retry may help.
+/// The error of every function in this crate.
+///
+/// The message names what was wrong, what was expected and what was found.
+///
+/// ```
+/// use pilot_light::{ErrorKind, Task};
+///
+/// let error = "poetry".parse::<Task>().unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Unsupported);
+/// assert!(error.to_string().starts_with("unknown task 'poetry'"));
+/// assert!(!error.is_retryable());
+/// ```
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -41,18 +55,25 @@ struct Inner {
     retryable: bool,
 }
 
-/// A result with this crate's error.
+/// A result with the error of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// What went wrong.
+    /// Its kind.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Whether the same call may succeed when it is made again.
+    /// Whether the same call may succeed on a retry.
     pub fn is_retryable(&self) -> bool {
         self.0.retryable
+    }
+
+    /// The same error, with what it is about before its message: `"{what}: {message}"`.
+    #[must_use]
+    pub(crate) fn context(mut self, what: impl fmt::Display) -> Self {
+        self.0.message = format!("{what}: {}", self.0.message);
+        self
     }
 
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {

@@ -1,4 +1,4 @@
-//! Loads a model from a folder of the file system, for the command-line program and the tests.
+//! Models in folders of the file system: loads them, and computes the digests of their files.
 
 use std::fs::File;
 use std::io::{ErrorKind as IoErrorKind, Read};
@@ -11,20 +11,29 @@ use crate::error::{Error, Result};
 use crate::formats::safetensors::{Reader, Tensor};
 use crate::loader::{FileRequest, LoadOptions, Loader};
 use crate::manifest;
-use crate::tasks::{Pipeline, Task};
+use crate::tasks::{Task, TextModel};
 
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Loads the model in `folder` for `task` on `device`.
+/// Loads the model for texts in `folder`, for `task`, on `device`. Files are checked by the digests of `pilot.json`, where
+/// the folder has one.
+///
+/// ```
+/// use pilot_light::{Device, LoadOptions, Task, folder};
+///
+/// let path = "tests/golden/tiny-bert-token".as_ref();
+/// let model = folder::load(path, Task::TokenClassification, &Device::cpu(), LoadOptions::default())?;
+/// assert!(model.labels().contains(&"O".to_string()));
+/// # Ok::<(), pilot_light::Error>(())
+/// ```
 ///
 /// # Errors
-/// Invalid artefact: a file is missing, cannot be read, or is not what it should be. Unsupported: the
-/// model is not one for the task.
-pub fn load(folder: &Path, task: Task, device: &Device, options: LoadOptions) -> Result<Pipeline> {
+/// Invalid artefact: a file is missing, cannot be read, or is invalid. Unsupported: the model is not one for the task.
+pub fn load(folder: &Path, task: Task, device: &Device, options: LoadOptions) -> Result<TextModel> {
     load_with_base(folder, None, task, device, options)
 }
 
-/// Loads a head whose base model is not beside it but in the folder `base`; see [`load`].
+/// Loads a head whose base model is in the folder `base` and not next to the head; see [`load`].
 ///
 /// # Errors
 /// As [`load`].
@@ -34,7 +43,7 @@ pub fn load_with_base(
     task: Task,
     device: &Device,
     options: LoadOptions,
-) -> Result<Pipeline> {
+) -> Result<TextModel> {
     let mut loader = Loader::new(device.clone(), task, options);
     loop {
         let round = loader.wants()?;
@@ -42,12 +51,12 @@ pub fn load_with_base(
             return loader.finish()?.text();
         }
         for request in round {
-            hand_in(&mut loader, &path(folder, base, &request.name), &request)?;
+            supply(&mut loader, &path(folder, base, &request.name), &request)?;
         }
     }
 }
 
-/// Where the file `name` is; a base model's files are asked for as `../<its name>/<file>`.
+/// The path of the file `name`; the files of a base model are requested as `../<its name>/<file>`.
 fn path(folder: &Path, base: Option<&Path>, name: &str) -> PathBuf {
     let of_base = name.strip_prefix("../").and_then(|name| name.split_once('/'));
     match (base, of_base) {
@@ -56,7 +65,7 @@ fn path(folder: &Path, base: Option<&Path>, name: &str) -> PathBuf {
     }
 }
 
-fn hand_in(loader: &mut Loader, path: &Path, request: &FileRequest) -> Result<()> {
+fn supply(loader: &mut Loader, path: &Path, request: &FileRequest) -> Result<()> {
     let unreadable = |error| unreadable(path, error);
     let mut file = match File::open(path) {
         Err(error) if error.kind() == IoErrorKind::NotFound => return loader.missing(&request.name),
@@ -65,7 +74,10 @@ fn hand_in(loader: &mut Loader, path: &Path, request: &FileRequest) -> Result<()
     if let Some(expected) = &request.sha256 {
         let found = digest(&mut file).map_err(unreadable)?;
         if found != expected.to_lowercase() {
-            return Err(Error::invalid_artefact(format!("{} has the digest {found}, not {expected}", path.display())));
+            return Err(Error::invalid_artefact(format!(
+                "{} must have the digest {expected}, got {found}",
+                path.display()
+            )));
         }
         file = File::open(path).map_err(unreadable)?;
     }
@@ -80,7 +92,7 @@ fn hand_in(loader: &mut Loader, path: &Path, request: &FileRequest) -> Result<()
     }
 }
 
-/// What a manifest says of the file at `path`.
+/// The entry of the file at `path` in a manifest: its length and digest.
 ///
 /// # Errors
 /// Invalid artefact: it cannot be read.
@@ -91,10 +103,10 @@ pub fn describe(path: &Path) -> Result<manifest::File> {
     Ok(manifest::File { bytes, sha256: digest(&mut file).map_err(unreadable)? })
 }
 
-/// Gives the tensors of the safetensors file at `path` to `each`, one after another.
+/// Calls `each` with the tensors of the safetensors file at `path`, one after another.
 ///
 /// # Errors
-/// Invalid artefact: it cannot be read, or is no such file; those of `each`.
+/// Invalid artefact: it cannot be read, or is not a safetensors file. Those of `each`.
 pub fn read_weights(path: &Path, each: &mut dyn FnMut(String, Tensor) -> Result<()>) -> Result<()> {
     let unreadable = |error| unreadable(path, error);
     let mut file = File::open(path).map_err(unreadable)?;
@@ -118,7 +130,13 @@ fn unreadable(path: &Path, error: std::io::Error) -> Error {
     Error::invalid_artefact(format!("{} cannot be read: {error}", path.display()))
 }
 
-/// The SHA-256 of what `reader` gives, in hexadecimal.
+/// The SHA-256 of the bytes of `reader`, in hexadecimal.
+///
+/// ```
+/// let digest = pilot_light::folder::digest(&mut &b"abc"[..])?;
+/// assert!(digest.starts_with("ba7816bf"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 /// Those of the reader.

@@ -1,13 +1,61 @@
-//! Pilot Light: small specialised models inside a web page, and a general one for what they are not
-//! sure of.
+//! Pilot Light runs small specialised models on the device, in a web page or in a program, and sends to a general model
+//! only what they are not sure of.
 //!
-//! One way leads through the crate, from left to right; no module calls one on its left:
+//! # Load a model and run it
+//!
+//! A [`Loader`] does no I/O: it names the files that it needs, and the caller supplies them. The same code thus loads a
+//! model in a page, which fetches, and in a program, which reads.
+//!
+//! ```
+//! use pilot_light::tasks::{TextClassification, TextClassificationOptions};
+//! use pilot_light::{Device, LoadOptions, Loader, Task};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = std::path::Path::new("tests/golden/tiny-bert-seq");
+//! let mut loader = Loader::new(Device::cpu(), Task::TextClassification, LoadOptions::default());
+//! loop {
+//!     let wanted = loader.wants()?;
+//!     if wanted.is_empty() {
+//!         break;
+//!     }
+//!     for file in wanted {
+//!         match std::fs::read(folder.join(&file.name)) {
+//!             Ok(bytes) => loader.supply(&file.name, &bytes, true)?,
+//!             Err(_) => loader.missing(&file.name)?,
+//!         }
+//!     }
+//! }
+//! let model = loader.finish()?.text()?;
+//!
+//! let texts = ["The rain has stopped.".to_string()];
+//! let options = TextClassificationOptions { top_k: Some(1) };
+//! let found = pollster::block_on(model.run::<TextClassification>(&texts, &options))?;
+//! println!("{}: {:.3}", found[0][0].label, found[0][0].score);
+//! # assert!(model.labels().contains(&found[0][0].label));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With the cargo feature `folder`, [`folder::load`] is that loop, and checks the digests of the files.
+//!
+//! # Where things are
+//!
+//! | to | see |
+//! | --- | --- |
+//! | run a task, such as classification, embeddings or OCR | [`tasks`] |
+//! | run any ONNX model | [`graph`] |
+//! | redact personal data | [`redaction`] |
+//! | decide which answers to trust | [`calibration`], [`policy`] |
+//! | ask a general model about the others | [`cascade`], [`remote`] |
+//! | count what it costs | [`usage`], [`drift`] |
+//! | read weights, ONNX files and tokenizers | [`formats`], [`tokenizer`] |
+//! | add an architecture | [`models`] |
+//!
+//! Data passes through the modules from left to right, and none uses one on its left:
 //!
 //! ```text
 //! bytes -> formats -> models -> tasks -> cascade -> answer
 //! ```
-//!
-//! A [`Loader`] is handed a model's files and gives a [`tasks::Pipeline`].
 
 pub mod calibration;
 pub mod cascade;
@@ -44,6 +92,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use kernels::parallel::start_threads;
 pub use loader::{DType, FileRequest, LoadOptions, Loaded, Loader};
 pub use manifest::Manifest;
+pub use tasks::{Task, TextModel};
 
 /// The README's Rust code, run as doctests.
 #[cfg(doctest)]

@@ -75,7 +75,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = arguments.report.iter().find(|path| !is(path, "json") && !is(path, "html")) {
         return Err(format!("{} ends neither in .json nor in .html", path.display()).into());
     }
-    let (model, options) = (arguments.model.load()?, arguments.model.options());
+    let (model, options) = (arguments.model.load()?, arguments.model.options()?);
     let (rows, unanswered) = arguments.asking.ask(&model, &options, rows::read(&arguments.data)?)?;
     let found = examples(&model, &options, &rows::known(&rows)?)?;
     let mut order: Vec<usize> = (0..found.len()).collect();

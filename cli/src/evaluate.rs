@@ -57,7 +57,7 @@ const THRESHOLDS: [f64; 7] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
 pub fn run(arguments: &Arguments) -> Result<()> {
     let rows: Vec<Vec<Row>> = arguments.data.iter().map(|path| rows::read(path)).collect::<Result<_>>()?;
     let rows: Vec<Row> = rows.into_iter().flatten().collect();
-    let (model, options, known) = (arguments.model.load()?, arguments.model.options(), rows::known(&rows)?);
+    let (model, options, known) = (arguments.model.load()?, arguments.model.options()?, rows::known(&rows)?);
     let examples = examples(&model, &options, &known)?;
     print_metrics(&examples)?;
     match (arguments.splits, arguments.remote_accuracy) {

@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let texts = texts.collect::<Result<Vec<String>>>()?;
     let mut out = BufWriter::new(stdout().lock());
     for batch in texts.chunks(BATCH) {
-        let found = pollster::block_on(model.personal_data(batch))?;
+        let found = pollster::block_on(model.find_pii(batch))?;
         for (text, found) in batch.iter().zip(found) {
             let redaction = redact(&[(text, found.into_iter().map(Into::into).collect())]);
             let places = redaction.places().iter().flatten().map(|place| (place.start, place.end)).collect();

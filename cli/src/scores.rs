@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pilot_light::calibration::Example;
-use pilot_light::tasks::{AnswerOutput, Pipeline, RunOptions, Task};
+use pilot_light::tasks::{AnswerOutput, RunOptions, Task, TextModel, ZeroShotClassificationOptions};
 use pilot_light::{Device, LoadOptions, folder};
 
 use crate::Result;
@@ -34,7 +34,7 @@ fn task(name: &str) -> std::result::Result<Task, String> {
 
 impl ModelArguments {
     /// The model.
-    pub fn load(&self) -> Result<Pipeline> {
+    pub fn load(&self) -> Result<TextModel> {
         let options = LoadOptions::default();
         let model = folder::load_with_base(&self.model, self.base.as_deref(), self.task, &Device::cpu(), options)?;
         model.check_answers()?;
@@ -42,14 +42,17 @@ impl ModelArguments {
     }
 
     /// How it is run.
-    pub fn options(&self) -> RunOptions {
-        let labels = (self.task == Task::ZeroShotClassification).then(|| self.candidate_labels.clone());
-        RunOptions { candidate_labels: labels, ..RunOptions::default() }
+    pub fn options(&self) -> Result<RunOptions> {
+        if self.task != Task::ZeroShotClassification {
+            return Ok(RunOptions::default());
+        }
+        let candidate_labels = self.candidate_labels.clone();
+        Ok(RunOptions::new(&ZeroShotClassificationOptions { candidate_labels, ..Default::default() })?)
     }
 }
 
 /// How sure `model` is of each text, next to whether its answer is right.
-pub fn examples(model: &Pipeline, options: &RunOptions, known: &[(String, AnswerOutput)]) -> Result<Vec<Example>> {
+pub fn examples(model: &TextModel, options: &RunOptions, known: &[(String, AnswerOutput)]) -> Result<Vec<Example>> {
     let mut found = Vec::with_capacity(known.len());
     for (at, batch) in known.chunks(BATCH).enumerate() {
         let (texts, truths): (Vec<String>, Vec<AnswerOutput>) = batch.iter().cloned().unzip();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use pilot_light::Manifest;
 use pilot_light::formats::safetensors::{self, Array, Tensor};
-use pilot_light::tasks::{Pipeline, Pooling, RunOptions, RunOutput, Task};
+use pilot_light::tasks::{FeatureExtraction, FeatureExtractionOptions, Pooling, Task, TextModel};
 use pilot_light::training::{Examples, L2_GRID, Linear, Scores, choose_l2, fit};
 use pilot_light::{Device, LoadOptions, folder};
 use serde_json::{Value, json};
@@ -115,7 +115,7 @@ impl Embedded {
     }
 }
 
-fn embed(encoder: &Pipeline, rows: &[Row], labels: &[String], path: &Path) -> Result<Embedded> {
+fn embed(encoder: &TextModel, rows: &[Row], labels: &[String], path: &Path) -> Result<Embedded> {
     let mut embedded = Embedded { features: Vec::new(), labels: Vec::new(), groups: Vec::new() };
     let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
     let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
@@ -133,18 +133,17 @@ fn embed(encoder: &Pipeline, rows: &[Row], labels: &[String], path: &Path) -> Re
 }
 
 /// The embedding of each text.
-fn features(encoder: &Pipeline, texts: &[&str], path: &Path) -> Result<Vec<Vec<f32>>> {
-    let options = RunOptions { pooling: Some(Pooling::Mean), normalize: Some(true), ..RunOptions::default() };
+fn features(encoder: &TextModel, texts: &[&str], path: &Path) -> Result<Vec<Vec<f32>>> {
+    let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true };
     // Neighbours in length make full batches.
     let mut order: Vec<usize> = (0..texts.len()).collect();
     order.sort_by_key(|&index| texts[index].len());
     let mut found = vec![Vec::new(); texts.len()];
     for (at, batch) in order.chunks(BATCH).enumerate() {
         let texts: Vec<String> = batch.iter().map(|&index| texts[index].to_string()).collect();
-        if let RunOutput::Features(features) = pollster::block_on(encoder.run(&texts, &options))? {
-            for (&index, embedding) in batch.iter().zip(features.data.chunks_exact(features.data.len() / batch.len())) {
-                found[index] = embedding.to_vec();
-            }
+        let features = pollster::block_on(encoder.run::<FeatureExtraction>(&texts, &options))?;
+        for (&index, embedding) in batch.iter().zip(features.data.chunks_exact(features.data.len() / batch.len())) {
+            found[index] = embedding.to_vec();
         }
         // Now and then, so that a log of it can be read as well.
         if at % 32 == 31 {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use pilot_light::manifest::Manifest;
-use pilot_light::tasks::{AnswerOutput, LocalAnswer, RunOptions, Task};
+use pilot_light::tasks::{AnswerOutput, LocalAnswer, RunOptions, Task, ZeroShotClassificationOptions};
 use pilot_light::{Device, LoadOptions, folder};
 use serde_json::{Value, json};
 
@@ -242,7 +242,8 @@ fn entities_are_right_as_a_set() {
 fn a_calibration_for_made_up_labels_says_which_they_are() {
     let texts: Vec<String> = golden_json("sentences.json");
     let labels = ["the weather", "work", "food", "travel"].map(String::from).to_vec();
-    let options = RunOptions { candidate_labels: Some(labels.clone()), ..RunOptions::default() };
+    let options = ZeroShotClassificationOptions { candidate_labels: labels.clone(), ..Default::default() };
+    let options = RunOptions::new(&options).expect("options");
     let model = load(&minilm(), Task::ZeroShotClassification);
     let answers = pollster::block_on(model.answer(&texts, &options)).expect("answers");
     let mut sorted: Vec<f64> = answers.iter().map(|answer| answer.confidence).collect();

@@ -161,15 +161,15 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       if (this.#task === 'feature-extraction') {
         return { dims: [texts.length, 2], data: Float32Array.from(texts.flatMap((text) => [text.length, 1])) };
       }
-      const { top_k } = /** @type {Wasm.RunOptions} */ (options);
+      const { top_k } = /** @type {Wasm.TextClassificationOptions} */ (options);
       return texts.map((text) => [{ label: text, score: 1 }].slice(0, top_k ?? 1));
     }
     /**
      * The first word of each text is a name.
-     * @type {Wasm.Pipeline['personalData']}
+     * @type {Wasm.Pipeline['findPii']}
      */
-    async personalData(inputs) {
-      log.push(['personalData', this.device.kind, inputs.length]);
+    async findPii(inputs) {
+      log.push(['findPii', this.device.kind, inputs.length]);
       return inputs.map((text) => [{ start: 0, end: text.indexOf(' '), label: 'NAME' }]);
     }
     free() {

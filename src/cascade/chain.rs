@@ -6,17 +6,17 @@ use std::collections::BTreeSet;
 use crate::calibration::Example;
 use crate::error::{Error, Result};
 use crate::policy::{Routing, Tier};
-use crate::tasks::{AnswerOutput, LocalAnswer, Pipeline, RunOptions, Task};
+use crate::tasks::{AnswerOutput, LocalAnswer, RunOptions, Task, TextModel};
 
 /// Local models one behind the other, at least one. They do the same task and tell the same labels apart.
 pub struct Chain {
-    models: Vec<Pipeline>,
+    models: Vec<TextModel>,
     router: Option<Router>,
 }
 
 /// A model that guesses how much better the second general model will do than the first.
 struct Router {
-    model: Pipeline,
+    model: TextModel,
     min_gain: f64,
 }
 
@@ -37,12 +37,11 @@ impl Chain {
     /// # Errors
     /// Invalid input: there are none, or they do not do the same task with the same labels. Unsupported: one of them
     /// does not give one answer for each text.
-    pub fn new(models: Vec<Pipeline>) -> Result<Self> {
+    pub fn new(models: Vec<TextModel>) -> Result<Self> {
         let first = models.first().ok_or_else(|| Error::invalid_input("a cascade needs a local model"))?;
         first.check_answers()?;
-        let labels = |model: &Pipeline| -> BTreeSet<String> {
-            model.answer_labels(&RunOptions::default()).into_iter().collect()
-        };
+        let list = |model: &TextModel| model.answer_labels(&RunOptions::default());
+        let labels = |model: &TextModel| -> Result<BTreeSet<String>> { Ok(BTreeSet::from_iter(list(model)?)) };
         for (index, model) in models.iter().enumerate().skip(1) {
             model.check_answers()?;
             if model.task() != first.task() {
@@ -52,11 +51,11 @@ impl Chain {
                     model.task().name(),
                 )));
             }
-            if labels(model) != labels(first) {
+            if labels(model)? != labels(first)? {
                 return Err(Error::invalid_input(format!(
                     "the models of a chain tell the same labels apart: the first knows {}, and local[{index}] {}",
-                    first.answer_labels(&RunOptions::default()).join(", "),
-                    model.answer_labels(&RunOptions::default()).join(", "),
+                    list(first)?.join(", "),
+                    list(model)?.join(", "),
                 )));
             }
         }
@@ -68,7 +67,7 @@ impl Chain {
     ///
     /// # Errors
     /// Invalid input: the model does not estimate a single number.
-    pub fn with_router(self, model: Pipeline, min_gain: f64) -> Result<Self> {
+    pub fn with_router(self, model: TextModel, min_gain: f64) -> Result<Self> {
         if !model.estimates() {
             return Err(Error::invalid_input(
                 "the router is no model that estimates a gain: 'pilot-light train --router' makes one",
@@ -78,7 +77,7 @@ impl Chain {
     }
 
     /// The models, in their order.
-    pub fn models(&self) -> &[Pipeline] {
+    pub fn models(&self) -> &[TextModel] {
         &self.models
     }
 
@@ -88,7 +87,10 @@ impl Chain {
     }
 
     /// The labels that an answer may have under `options`.
-    pub fn answer_labels(&self, options: &RunOptions) -> Vec<String> {
+    ///
+    /// # Errors
+    /// As [`TextModel::answer_labels`].
+    pub fn answer_labels(&self, options: &RunOptions) -> Result<Vec<String>> {
         self.models[0].answer_labels(options)
     }
 
@@ -97,7 +99,7 @@ impl Chain {
     /// `now_ms` is a clock.
     ///
     /// # Errors
-    /// As [`Pipeline::answer`].
+    /// As [`TextModel::answer`].
     pub async fn look(
         &self,
         texts: &[String],
@@ -134,7 +136,7 @@ impl Chain {
     /// Asks the router, if there is one, about those of `texts` that no local model was sure of when it `looked` at them.
     ///
     /// # Errors
-    /// As [`Pipeline::estimate`].
+    /// As [`TextModel::estimate`].
     pub async fn route(&self, texts: &[String], looked: &mut [Looked], now_ms: impl Fn() -> f64) -> Result<()> {
         let Some(Router { model, min_gain }) = &self.router else { return Ok(()) };
         let (asked, unsure): (Vec<String>, Vec<&mut Looked>) = texts
@@ -156,7 +158,7 @@ impl Chain {
     /// right, by the right answers `truths`: what its calibration is made from.
     ///
     /// # Errors
-    /// Invalid input: there is no such model. Else as [`Pipeline::examples`].
+    /// Invalid input: there is no such model. Else as [`TextModel::examples`].
     pub async fn examples(
         &self,
         tier: usize,

@@ -1,4 +1,4 @@
-//! The files of a model: which are wanted, and what came of those that were handed in.
+//! The files of a model: which are requested, and the content of those that were supplied.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,47 +10,47 @@ use crate::formats::safetensors::Reader;
 use crate::manifest::Manifest;
 use crate::models::Weights;
 
-/// A file that is wanted.
+/// A file that the loader needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct FileRequest {
-    /// Its name, relative to the model's folder; it may lie in a folder beside it.
+    /// Its name, relative to the model's folder; it may be in a folder next to that.
     pub name: String,
-    /// Whether the model can do without it.
+    /// Whether the model works without it.
     pub optional: bool,
-    /// Its length, where the manifest tells it.
+    /// Its length, where the manifest has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub bytes: Option<u64>,
-    /// Its SHA-256 in hexadecimal, where the manifest tells it. Whoever hands the bytes in has checked it.
+    /// Its SHA-256 in hexadecimal, where the manifest has it. The caller checks it before it supplies the bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub sha256: Option<String>,
 }
 
-/// What is made of a file's bytes.
+/// What a file's bytes are parsed as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A text.
     Text,
     /// Tensors, as they arrive.
     Weights,
-    /// Tensors of a head that stands on another folder's model.
+    /// Tensors of a head for another folder's model.
     HeadWeights,
-    /// Nothing: they are kept whole.
+    /// Nothing: they are stored as they are.
     Bytes,
 }
 
-/// Longer texts than this are no configuration.
+/// The longest text; a longer one is not a configuration.
 const MAX_TEXT_BYTES: usize = 64 << 20;
 
 /// The files of a model.
 #[derive(Default)]
 pub(super) struct Files {
-    /// Requests that are still to be answered.
+    /// Requests without an answer so far.
     open: BTreeMap<String, (FileRequest, Kind)>,
-    /// Files being handed in.
-    coming: HashMap<String, Sink>,
+    /// Files that are partly supplied.
+    partial: HashMap<String, Sink>,
     texts: HashMap<String, String>,
     bytes: HashMap<String, Vec<u8>>,
     manifest: Manifest,
@@ -58,7 +58,7 @@ pub(super) struct Files {
     pub(super) head_weights: Weights,
 }
 
-/// Where a file's bytes go.
+/// What the bytes of a file are collected in.
 enum Sink {
     Text(Vec<u8>),
     Weights(Box<Reader>),
@@ -66,13 +66,13 @@ enum Sink {
 }
 
 impl Files {
-    /// Those that are wanted and were neither handed in nor said to be missing.
+    /// The requests that were neither supplied nor reported as missing.
     pub(super) fn open(&self) -> Vec<FileRequest> {
         self.open.values().map(|(request, _)| request.clone()).collect()
     }
 
-    /// Asks for a file, with what the manifest knows of it.
-    pub(super) fn ask(&mut self, name: &str, kind: Kind, optional: bool) {
+    /// Requests a file, with its length and digest from the manifest.
+    pub(super) fn request(&mut self, name: &str, kind: Kind, optional: bool) {
         let known = self.manifest.files.get(name);
         let request = FileRequest {
             name: name.to_string(),
@@ -83,7 +83,7 @@ impl Files {
         self.open.insert(name.to_string(), (request, kind));
     }
 
-    /// Reads what the manifest says, if there is one.
+    /// Reads the manifest, if there is one.
     pub(super) fn read_manifest(&mut self, name: &str) -> Result<()> {
         if let Some(text) = self.texts.remove(name) {
             self.manifest = Manifest::from_json(&text)?;
@@ -91,44 +91,43 @@ impl Files {
         Ok(())
     }
 
-    /// The calibration that the manifest has, if it is one of the weights `name`.
+    /// The calibration in the manifest, which must be one of the weights `name`.
     ///
     /// # Errors
-    /// Invalid artefact: it is another model's, or none at all.
+    /// Invalid artefact: it is another model's, or invalid.
     pub(super) fn calibration(&self, name: &str) -> Result<Option<Calibration>> {
         let Some(calibration) = &self.manifest.calibration else { return Ok(None) };
         calibration.check(self.digest(name).as_deref())?;
         Ok(Some(calibration.clone()))
     }
 
-    /// The SHA-256 of the file `name`, where the manifest tells it.
+    /// The SHA-256 of the file `name`, where the manifest has it.
     pub(super) fn digest(&self, name: &str) -> Option<String> {
         self.manifest.files.get(name).map(|file| file.sha256.clone())
     }
 
-    /// Whether it is worth asking for the weights `name`: a manifest that names weights names all there are.
+    /// Whether the folder may have the weights `name`: a manifest that names weights names all of them.
     pub(super) fn may_have(&self, name: &str, head: &str) -> bool {
         let is_model = |name: &String| name != head && (name.ends_with(".safetensors") || name.ends_with(".onnx"));
         self.manifest.files.contains_key(name) || !self.manifest.files.keys().any(is_model)
     }
 
-    /// Makes room for a file of `bytes` bytes, so that it need not be moved while it grows.
+    /// Reserves memory for a file of `bytes` bytes, so that it is not moved while it grows.
     pub(super) fn expect(&mut self, name: &str, bytes: u64) -> Result<()> {
-        let (_, kind) = self.asked(name)?;
+        let (_, kind) = self.requested(name)?;
         if kind == Kind::Bytes {
             let length = usize::try_from(bytes).map_err(|_| too_large(name))?;
             let mut room = Vec::new();
             room.try_reserve_exact(length).map_err(|_| too_large(name))?;
-            self.coming.insert(name.to_string(), Sink::Bytes(room));
+            self.partial.insert(name.to_string(), Sink::Bytes(room));
         }
         Ok(())
     }
 
-    /// Takes the next bytes of a file; with `last`, there are no more.
+    /// Takes the next bytes of a file; `last` is its end.
     pub(super) fn supply(&mut self, name: &str, bytes: &[u8], last: bool) -> Result<()> {
-        let (_, kind) = self.asked(name)?;
-        let mut sink = self.coming.remove(name).unwrap_or_else(|| Sink::new(kind));
-        let named = |error: Error| Error::new(error.kind(), format!("{name}: {error}"));
+        let (_, kind) = self.requested(name)?;
+        let mut sink = self.partial.remove(name).unwrap_or_else(|| Sink::new(kind));
         match &mut sink {
             Sink::Text(text) if text.len() + bytes.len() > MAX_TEXT_BYTES => {
                 return Err(Error::invalid_artefact(format!("{name} is longer than {MAX_TEXT_BYTES} bytes")));
@@ -144,7 +143,7 @@ impl Files {
                         }
                     })
                     .and(twice)
-                    .map_err(named)?;
+                    .map_err(|error| error.context(name))?;
             }
             Sink::Bytes(whole) => {
                 whole.try_reserve(bytes.len()).map_err(|_| too_large(name))?;
@@ -152,11 +151,11 @@ impl Files {
             }
         }
         if !last {
-            self.coming.insert(name.to_string(), sink);
+            self.partial.insert(name.to_string(), sink);
             return Ok(());
         }
         match sink {
-            Sink::Weights(reader) => reader.finish().map_err(named)?,
+            Sink::Weights(reader) => reader.finish().map_err(|error| error.context(name))?,
             Sink::Text(text) => {
                 let text =
                     String::from_utf8(text).map_err(|_| Error::invalid_artefact(format!("{name} is not UTF-8")))?;
@@ -170,9 +169,9 @@ impl Files {
         Ok(())
     }
 
-    /// Takes note that a file is not there.
+    /// Records that a file does not exist.
     pub(super) fn missing(&mut self, name: &str) -> Result<()> {
-        let (request, _) = self.asked(name)?;
+        let (request, _) = self.requested(name)?;
         if !request.optional {
             return Err(Error::invalid_artefact(format!("the file {name} is missing")));
         }
@@ -180,29 +179,29 @@ impl Files {
         Ok(())
     }
 
-    /// A text that came; none of an optional file that did not.
+    /// A text; `None` for an optional file that does not exist.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         self.texts.remove(name)
     }
 
-    /// A text that was not optional.
+    /// A text of a file that is not optional.
     pub(super) fn take_text(&mut self, name: &str) -> Result<String> {
-        self.text(name).ok_or_else(|| not_kept(name))
+        self.text(name).ok_or_else(|| not_stored(name))
     }
 
-    /// Whether a file's bytes came.
+    /// Whether a file's bytes were supplied.
     pub(super) fn has_bytes(&self, name: &str) -> bool {
         self.bytes.contains_key(name)
     }
 
     /// A file's bytes.
     pub(super) fn take_bytes(&mut self, name: &str) -> Result<Vec<u8>> {
-        self.bytes.remove(name).ok_or_else(|| not_kept(name))
+        self.bytes.remove(name).ok_or_else(|| not_stored(name))
     }
 
-    fn asked(&self, name: &str) -> Result<(&FileRequest, Kind)> {
+    fn requested(&self, name: &str) -> Result<(&FileRequest, Kind)> {
         let found = self.open.get(name).map(|(request, kind)| (request, *kind));
-        found.ok_or_else(|| Error::invalid_input(format!("the file {name} was not asked for")))
+        found.ok_or_else(|| Error::invalid_input(format!("the file {name} was not requested")))
     }
 }
 
@@ -216,16 +215,16 @@ impl Sink {
     }
 }
 
-/// Whether `name` is a file's own name. One that is a path could lead out of the folder, and one with the
-/// marks of an address to another file.
+/// Whether `name` is a plain file name. A path could lead out of the folder, and the special characters of a URL to
+/// another file.
 pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '?', '#', ':', '%'])
 }
 
-fn not_kept(name: &str) -> Error {
-    Error::internal(format!("{name} was not kept"))
+fn not_stored(name: &str) -> Error {
+    Error::internal(format!("{name} was not stored"))
 }
 
 fn too_large(name: &str) -> Error {
-    Error::invalid_artefact(format!("there is no memory for {name}"))
+    Error::invalid_artefact(format!("not enough memory for {name}"))
 }

@@ -1,5 +1,5 @@
-//! Loads a model from a folder without reading one: it says which files it wants, and is handed their
-//! bytes. The page fetches them, the command-line program reads them, tests make them up.
+//! The loader: builds a model from files without I/O. It requests files by name, and the caller supplies their bytes: a
+//! page fetches them, a program reads them, a test makes them up.
 
 mod files;
 mod fixed;
@@ -18,12 +18,12 @@ pub(crate) use text::{CONFIG, INDEX, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, shard
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphOptions};
-use crate::tasks::{FileClassifier, ImageReader, Pipeline, Task, VoiceActivityDetector};
+use crate::tasks::{Source, Task, TaskDefinition, TaskModel, TextModel, with_task};
 use files::{Files, Kind, is_plain};
-use fixed::FixedModel;
-use text::TextModel;
+use fixed::FixedFiles;
+use text::TextFiles;
 
-/// What a folder's files must be.
+/// The file with the lengths and digests of a folder's files.
 pub(crate) const MANIFEST: &str = "pilot.json";
 
 /// Collects a model's files and builds the model.
@@ -36,9 +36,9 @@ pub struct Loader {
 
 /// What is being loaded.
 enum Plan {
-    Text(Box<TextModel>),
-    Fixed(FixedModel),
-    /// A graph by itself, with the files beside it that it names.
+    Text(Box<TextFiles>),
+    Fixed(FixedFiles),
+    /// A graph by itself, with the files of its external data.
     Graph {
         file: String,
         external: BTreeSet<String>,
@@ -49,35 +49,28 @@ enum Plan {
 
 /// What a loader gives.
 pub enum Loaded {
-    /// A model for a task that reads texts.
-    Text(Box<Pipeline>),
-    /// One that tells files apart.
-    File(Box<FileClassifier>),
-    /// One that hears speech.
-    Voice(Box<VoiceActivityDetector>),
-    /// One that reads the text in pictures.
-    Image(Box<ImageReader>),
+    /// A model for a task.
+    Model(TaskModel),
     /// A graph by itself.
     Graph(Box<Graph>),
 }
 
 impl Loader {
-    /// A loader for a model that is to do `task` on `device`.
+    /// A loader for a model that does `task` on `device`.
     pub fn new(device: Device, task: Task, options: LoadOptions) -> Self {
-        let plan = if task.reads_texts() {
-            Plan::Text(Box::new(TextModel::new(task, options.dtype)))
-        } else {
-            Plan::Fixed(FixedModel::new(task, options.dtype))
-        };
+        let plan = with_task!(task, T => match T::source() {
+            Source::Text(output) => Plan::Text(Box::new(TextFiles::new(task, output, options.dtype))),
+            Source::Files { files, .. } => Plan::Fixed(FixedFiles::new(task, files, options.dtype)),
+        });
         Self::with_plan(device, plan)
     }
 
-    /// A loader for the graph in `file`, or in the one beside it that is named for the type asked for. It
-    /// names the files `external` beside itself.
+    /// A loader for the graph in `file`, or in the file next to it for the requested type. Its external data is in the
+    /// files `external` next to it.
     ///
     /// # Errors
-    /// Invalid input: the name of an external file is more than a name, or `file` is not named as ONNX files
-    /// are and a type was asked for.
+    /// Invalid input: the name of an external file is a path, or a type was requested and `file` is not the name of an
+    /// ONNX file.
     pub fn graph(
         device: Device,
         file: &str,
@@ -88,7 +81,7 @@ impl Loader {
         let file = options.dtype.map_or(Ok(file.to_string()), |dtype| dtype.beside(file))?;
         let external = BTreeSet::from_iter(external);
         if let Some(name) = external.iter().find(|name| !is_plain(name) || **name == file) {
-            return Err(Error::invalid_input(format!("'{name}' is not the name of a file beside the model")));
+            return Err(Error::invalid_input(format!("'{name}' is not the name of a file next to the model")));
         }
         Ok(Self::with_plan(device, Plan::Graph { file, external, dtype: options.dtype, options: graph }))
     }
@@ -97,11 +90,11 @@ impl Loader {
         Self { device, files: Files::default(), plan, done: false }
     }
 
-    /// The files wanted next, in any order; none once all are there. Each must be supplied or, if it is
-    /// optional, said to be missing, before the next ones are known.
+    /// The files needed next, in any order; empty once all are there. Each must be supplied or, if it is optional, reported
+    /// as missing, before the next ones are known.
     ///
     /// # Errors
-    /// Those of the files that were handed in, where they are not what they should be.
+    /// Those of the files that were supplied, where they are invalid.
     pub fn wants(&mut self) -> Result<Vec<FileRequest>> {
         loop {
             let open = self.files.open();
@@ -112,18 +105,18 @@ impl Loader {
         }
     }
 
-    /// Says how long the file `name` is, before its first bytes come. It need not be said, but spares memory.
+    /// Announces the length of the file `name` before its first bytes. This is optional, and saves memory.
     ///
     /// # Errors
-    /// Invalid artefact: there is no memory for it. Invalid input: it was not asked for.
+    /// Invalid artefact: there is not enough memory for it. Invalid input: it was not requested.
     pub fn expect(&mut self, name: &str, bytes: u64) -> Result<()> {
         self.files.expect(name, bytes)
     }
 
-    /// Hands in the next bytes of the file `name`; with `last`, there are no more.
+    /// Supplies the next bytes of the file `name`; `last` is its end.
     ///
     /// # Errors
-    /// Invalid artefact: the file is not what it should be. Invalid input: it was not asked for.
+    /// Invalid artefact: the file is invalid. Invalid input: it was not requested.
     pub fn supply(&mut self, name: &str, bytes: &[u8], last: bool) -> Result<()> {
         self.files.supply(name, bytes, last)?;
         match &mut self.plan {
@@ -132,10 +125,10 @@ impl Loader {
         }
     }
 
-    /// Says that the file `name` is not there.
+    /// Reports that the file `name` does not exist.
     ///
     /// # Errors
-    /// Invalid artefact: the model cannot do without it.
+    /// Invalid artefact: it is not optional. Invalid input: it was not requested.
     pub fn missing(&mut self, name: &str) -> Result<()> {
         self.files.missing(name)
     }
@@ -149,32 +142,32 @@ impl Loader {
         }
     }
 
-    /// Builds the model, once nothing is wanted any more.
+    /// Builds the model, once no more files are needed.
     ///
     /// # Errors
     /// Invalid artefact: the files do not fit each other. Unsupported: the model is not one for the task.
-    /// Invalid input: files are still wanted.
+    /// Invalid input: files are missing.
     pub fn finish(mut self) -> Result<Loaded> {
         if let Some(request) = self.wants()?.first() {
-            return Err(Error::invalid_input(format!("the file {} was not handed in", request.name)));
+            return Err(Error::invalid_input(format!("the file {} was not supplied", request.name)));
         }
         let Self { device, mut files, plan, .. } = self;
         match plan {
-            Plan::Text(model) => Ok(Loaded::Text(Box::new(model.finish(&mut files, &device)?))),
-            Plan::Fixed(model) => model.finish(&mut files, &device),
+            Plan::Text(model) => Ok(Loaded::Model(TaskModel::new(model.task(), model.finish(&mut files, &device)?))),
+            Plan::Fixed(model) => Ok(Loaded::Model(model.finish(&mut files, &device)?)),
             Plan::Graph { file, external, options, .. } => {
                 let bytes = files.take_bytes(&file)?;
-                let mut beside = HashMap::new();
+                let mut data = HashMap::new();
                 for name in external {
                     let bytes = files.take_bytes(&name)?;
-                    beside.insert(name, bytes);
+                    data.insert(name, bytes);
                 }
-                Ok(Loaded::Graph(Box::new(Graph::load(bytes, beside, &device, &options)?)))
+                Ok(Loaded::Graph(Box::new(Graph::load(bytes, data, &device, &options)?)))
             }
         }
     }
 
-    /// Reads what the last round brought, and asks for what it shows to be needed; whether that is nothing.
+    /// Reads the files of the last round and requests those of the next. `true` once nothing is needed.
     fn advance(&mut self) -> Result<bool> {
         match &mut self.plan {
             Plan::Text(model) => model.advance(&mut self.files),
@@ -182,7 +175,7 @@ impl Loader {
             Plan::Graph { file, .. } if self.files.has_bytes(file) => Ok(true),
             Plan::Graph { file, external, .. } => {
                 for name in external.iter().chain([&*file]) {
-                    self.files.ask(name, Kind::Bytes, false);
+                    self.files.request(name, Kind::Bytes, false);
                 }
                 Ok(false)
             }
@@ -191,15 +184,23 @@ impl Loader {
 }
 
 impl Loaded {
+    /// The model for a task.
+    ///
+    /// # Errors
+    /// Unsupported: it is a graph by itself.
+    pub fn model(self) -> Result<TaskModel> {
+        match self {
+            Self::Model(model) => Ok(model),
+            Self::Graph(_) => Err(Error::unsupported("expected a model for a task, got a graph by itself")),
+        }
+    }
+
     /// The model for texts.
     ///
     /// # Errors
     /// Unsupported: it reads something else.
-    pub fn text(self) -> Result<Pipeline> {
-        match self {
-            Self::Text(pipeline) => Ok(*pipeline),
-            _ => Err(Error::unsupported("a model that does not read texts cannot be used here")),
-        }
+    pub fn text(self) -> Result<TextModel> {
+        self.model()?.text()
     }
 
     /// The graph.
@@ -209,7 +210,7 @@ impl Loaded {
     pub fn graph(self) -> Result<Graph> {
         match self {
             Self::Graph(graph) => Ok(*graph),
-            _ => Err(Error::unsupported("a model for a task is no graph")),
+            Self::Model(_) => Err(Error::unsupported("expected a graph by itself, got a model for a task")),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Models that read texts: published checkpoints, heads that stand on another folder's encoder, and ONNX
-//! files where a folder has no checkpoint.
+//! Models for texts: published checkpoints, heads for another folder's encoder, and ONNX files where a folder has no
+//! checkpoint.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -11,12 +11,13 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphOptions};
 use crate::models::{
-    Backbone, Config, Encoder, Head, HeadKind, LinearHeadConfig, ModelConfig, Problem, TextConfig, TextGraph,
+    Backbone, Config, Encoder, Head, HeadKind, LinearHeadConfig, ModelConfig, OutputKind, Problem, TextConfig,
+    TextGraph,
 };
-use crate::tasks::{Pipeline, Task};
+use crate::tasks::{Task, TextModel};
 use crate::tokenizer::Tokenizer;
 
-/// A checkpoint in more parts than this is not one for a page.
+/// The most parts of a sharded checkpoint; one with more is too large for a page.
 const MAX_SHARDS: usize = 64;
 
 pub const CONFIG: &str = "config.json";
@@ -26,36 +27,40 @@ pub const WEIGHTS: &str = "model.safetensors";
 pub const INDEX: &str = "model.safetensors.index.json";
 const HEAD: &str = "head.safetensors";
 
-/// A model that reads texts, as far as its files have come.
-pub(super) struct TextModel {
+/// The files of a model for texts, as far as they were supplied.
+pub(super) struct TextFiles {
     task: Task,
-    /// What was asked for.
+    /// What the task needs of the model.
+    output: OutputKind,
+    /// The type that was requested.
     dtype: Option<DType>,
     stage: Stage,
+    /// The head, where the folder holds one for another folder's model.
     head: Option<LinearHeadConfig>,
     text: TextConfig,
+    /// The encoder, where its architecture is one of this crate's.
     encoder: Option<Config>,
+    /// Why `config.json` is not that of an encoder; an ONNX file works without one.
+    config_error: Option<Error>,
     tokenizer: Option<Tokenizer>,
-    /// Why `config.json` is none of an encoder's; an ONNX file does without.
-    refused: Option<Error>,
-    /// ONNX files to be looked for yet.
-    graphs: VecDeque<DType>,
-    /// The one asked for in this round, or taken in the end.
-    graph: Option<DType>,
-    /// Whether weights of 32-bit floats are quantised to 8 bits: asked for, and not in the folder as such.
+    /// The types whose ONNX files are still to be tried.
+    graph_dtypes: VecDeque<DType>,
+    /// The type of the ONNX file that is requested in this round, or was found.
+    graph_dtype: Option<DType>,
+    /// Whether 32-bit floats are quantised to 8 bits: this was requested, and the folder has no such file.
     quantise: bool,
 }
 
-/// What the files of the present round are.
+/// What the files of the current round are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Start,
-    /// What the folder is.
+    /// The folder's configuration.
     Config,
-    /// What the folder is that a head stands on.
-    Base,
-    /// Tokenizer and weights.
-    Model,
+    /// The configuration of the folder that a head is for.
+    BaseConfig,
+    /// The tokenizer and a checkpoint in one file.
+    Checkpoint,
     /// The list of a sharded checkpoint's parts.
     Index,
     Shards,
@@ -64,35 +69,40 @@ enum Stage {
     Done,
 }
 
-impl TextModel {
-    pub(super) fn new(task: Task, dtype: Option<DType>) -> Self {
+impl TextFiles {
+    pub(super) fn new(task: Task, output: OutputKind, dtype: Option<DType>) -> Self {
         Self {
             task,
+            output,
             dtype,
             stage: Stage::Start,
             head: None,
             text: TextConfig::default(),
             encoder: None,
+            config_error: None,
             tokenizer: None,
-            refused: None,
-            graphs: dtype.map_or(DType::PREFERRED.into(), |dtype| [dtype].into()),
-            graph: None,
+            graph_dtypes: dtype.map_or(DType::PREFERRED.into(), |dtype| [dtype].into()),
+            graph_dtype: None,
             quantise: false,
         }
     }
 
+    pub(super) fn task(&self) -> Task {
+        self.task
+    }
+
     /// The type of its weights.
     pub(super) fn dtype(&self, files: &Files) -> DType {
-        let found = self.graph.or_else(|| files.weights.is_quantised().then_some(DType::Int8));
+        let found = self.graph_dtype.or_else(|| files.weights.is_quantised().then_some(DType::Int8));
         self.dtype.filter(|_| self.quantise).or(found).unwrap_or_default()
     }
 
-    /// Reads what the last round brought, and asks for what it shows to be needed; whether that is nothing.
+    /// Reads the files of the last round and requests those of the next. `true` once nothing is needed.
     pub(super) fn advance(&mut self, files: &mut Files) -> Result<bool> {
         match self.stage {
             Stage::Start => {
-                files.ask(CONFIG, Kind::Text, false);
-                files.ask(MANIFEST, Kind::Text, true);
+                files.request(CONFIG, Kind::Text, false);
+                files.request(MANIFEST, Kind::Text, true);
                 self.stage = Stage::Config;
             }
             Stage::Config => {
@@ -100,46 +110,58 @@ impl TextModel {
                 let config = files.take_text(CONFIG)?;
                 match ModelConfig::from_json(&config) {
                     Ok(ModelConfig::LinearHead(head)) => {
-                        files.ask(HEAD, Kind::HeadWeights, false);
-                        files.ask(&format!("../{}/{CONFIG}", head.base_model), Kind::Text, false);
+                        files.request(HEAD, Kind::HeadWeights, false);
+                        files.request(&format!("../{}/{CONFIG}", head.base_model), Kind::Text, false);
                         self.head = Some(head);
-                        self.stage = Stage::Base;
+                        self.stage = Stage::BaseConfig;
                     }
-                    read => self.ask_for_model(&config, read, files)?,
+                    read => self.request_model(&config, read, files)?,
                 }
             }
-            Stage::Base => {
+            Stage::BaseConfig => {
                 let config = files.take_text(&self.base(CONFIG))?;
-                self.ask_for_model(&config, ModelConfig::from_json(&config), files)?;
+                self.request_model(&config, ModelConfig::from_json(&config), files)?;
             }
-            Stage::Model if files.weights.is_empty() => {
-                files.ask(&self.base(INDEX), Kind::Text, true);
-                self.stage = Stage::Index;
+            Stage::Checkpoint => {
+                if files.weights.is_empty() {
+                    files.request(&self.base(INDEX), Kind::Text, true);
+                    self.stage = Stage::Index;
+                } else {
+                    self.complete(files)?;
+                }
             }
             Stage::Index => match files.text(&self.base(INDEX)) {
                 Some(index) => {
                     for shard in shards(&index)? {
-                        files.ask(&self.base(&shard), Kind::Weights, false);
+                        files.request(&self.base(&shard), Kind::Weights, false);
                     }
                     self.stage = Stage::Shards;
                 }
-                None => self.ask_for_graph(files)?,
+                None => self.request_graph(files)?,
             },
-            Stage::Graph if !self.graph.is_some_and(|graph| files.has_bytes(&self.base(&graph.onnx_file()))) => {
-                self.ask_for_graph(files)?;
-            }
-            Stage::Model | Stage::Shards | Stage::Graph | Stage::Done => {
-                if self.dtype == Some(DType::Fp32) && files.weights.is_quantised() {
-                    let refused = format!("the model cannot be had as fp32: {} is of 8 bits", self.base(WEIGHTS));
-                    return Err(Error::unsupported(refused));
-                }
-                self.stage = Stage::Done;
-            }
+            Stage::Shards => self.complete(files)?,
+            Stage::Graph => match self.graph_dtype {
+                Some(dtype) if files.has_bytes(&self.base(&dtype.onnx_file())) => self.complete(files)?,
+                _ => self.request_graph(files)?,
+            },
+            Stage::Done => {}
         }
         Ok(self.stage == Stage::Done)
     }
 
-    /// Makes of the file `name`, which is whole, what can be made of it by itself, while others are on their way.
+    /// Checks that the weights, which are all there, are of the requested type.
+    fn complete(&mut self, files: &Files) -> Result<()> {
+        if self.dtype == Some(DType::Fp32) && files.weights.is_quantised() {
+            let weights = self.base(WEIGHTS);
+            return Err(Error::unsupported(format!(
+                "the model has no weights of the type fp32: {weights} is of 8 bits"
+            )));
+        }
+        self.stage = Stage::Done;
+        Ok(())
+    }
+
+    /// Parses the file `name`, which is complete, if it can be parsed while others are on their way.
     pub(super) fn take(&mut self, name: &str, files: &mut Files) -> Result<()> {
         if name == self.base(TOKENIZER) {
             self.tokenizer = Some(Tokenizer::from_json(&files.take_text(name)?)?);
@@ -148,7 +170,7 @@ impl TextModel {
     }
 
     /// Builds the model.
-    pub(super) fn finish(mut self, files: &mut Files, device: &Device) -> Result<Pipeline> {
+    pub(super) fn finish(mut self, files: &mut Files, device: &Device) -> Result<TextModel> {
         let weights = self.calibrated_weights();
         let (calibration, digest) = (files.calibration(&weights)?, files.digest(&weights));
         let tokenizer_config = files.text(&self.base(TOKENIZER_CONFIG));
@@ -156,31 +178,28 @@ impl TextModel {
         if let Some(config) = tokenizer_config {
             tokenizer.configure(&config)?;
         }
-        let needs_hidden =
-            self.head.is_some() || matches!(self.task, Task::FeatureExtraction | Task::ZeroShotClassification);
-        let name = self.graph.map(|graph| self.base(&graph.onnx_file()));
-        let (backbone, own_head, hidden) = match (name, self.encoder) {
+        let hidden_states = self.head.is_some() || self.output == OutputKind::HiddenStates;
+        let graph = self.graph_dtype.map(|dtype| self.base(&dtype.onnx_file()));
+        let (backbone, own_head) = match (graph, self.encoder) {
             (Some(name), _) => {
                 let bytes = files.take_bytes(&name)?;
                 let options = GraphOptions { int8: self.quantise, ..GraphOptions::default() };
-                let graph = Graph::load(bytes, HashMap::new(), device, &options)
-                    .map_err(|error| Error::new(error.kind(), format!("{name}: {error}")))?;
-                let graph = TextGraph::new(graph, self.text.pad_token_id, needs_hidden)?;
-                let (head, hidden) = (graph.head(), graph.width());
-                (Backbone::Graph(Box::new(graph)), head, hidden)
+                let graph =
+                    Graph::load(bytes, HashMap::new(), device, &options).map_err(|error| error.context(&name))?;
+                let graph = TextGraph::new(graph, self.text.pad_token_id, hidden_states)?;
+                (Backbone::Graph(Box::new(graph)), None)
             }
             (None, Some(config)) => {
-                let own_head = if self.head.is_some() { Head::None } else { Head::new(&config, &mut files.weights)? };
-                let hidden = config.hidden_size;
+                let own_head = if self.head.is_some() { None } else { Head::new(&config, &mut files.weights)? };
                 let encoder = Encoder::new(config, &mut files.weights, device)?;
-                (Backbone::Encoder(Box::new(encoder)), own_head, Some(hidden))
+                (Backbone::Encoder(Box::new(encoder)), own_head)
             }
             (None, None) => return Err(Error::internal("the loader has no configuration")),
         };
         let (head, text, max_length) = match self.head {
             Some(LinearHeadConfig { labels, max_length, problem, .. }) => {
-                let Some(hidden) = hidden else {
-                    return Err(Error::unsupported("a head cannot stand on a graph of unknown width"));
+                let Some(hidden) = backbone.width() else {
+                    return Err(Error::unsupported("a head needs a base model whose hidden states have a known width"));
                 };
                 let head = match problem {
                     Problem::Regression => {
@@ -188,85 +207,88 @@ impl TextModel {
                     }
                     _ => Head::on_embeddings(&mut files.head_weights, labels.len(), hidden)?,
                 };
-                (head, TextConfig { labels: Some(labels), problem, ..self.text }, Some(max_length))
+                (Some(head), TextConfig { labels: Some(labels), problem, ..self.text }, Some(max_length))
             }
             None => (own_head, self.text, None),
         };
-        Ok(Pipeline::new(self.task, tokenizer, backbone, head, text, max_length)?.with_calibration(calibration, digest))
+        let model = TextModel::new(self.task, tokenizer, backbone, head, text, max_length)?;
+        Ok(model.with_calibration(calibration, digest))
     }
 
-    /// The file that makes this model another than all others: of a head, the head's.
+    /// The file that a calibration is for: the head, if the folder holds one.
     fn calibrated_weights(&self) -> String {
-        match (&self.head, self.graph) {
+        match (&self.head, self.graph_dtype) {
             (Some(_), _) => HEAD.to_string(),
-            (None, Some(graph)) => graph.onnx_file(),
+            (None, Some(dtype)) => dtype.onnx_file(),
             (None, None) => WEIGHTS.to_string(),
         }
     }
 
-    /// Asks for what the folder of `config` should have. Where it is not the configuration of an encoder
-    /// that is known here, an ONNX file is all that helps.
-    fn ask_for_model(&mut self, config: &str, read: Result<ModelConfig>, files: &mut Files) -> Result<()> {
+    /// Requests the files of the folder of `config`. Where that is not the configuration of a known encoder, only an ONNX
+    /// file can be the model.
+    fn request_model(&mut self, config: &str, read: Result<ModelConfig>, files: &mut Files) -> Result<()> {
         self.text = TextConfig::from_json(config)?;
         match read {
-            Ok(ModelConfig::LinearHead(_)) => return Err(Error::unsupported("a head cannot stand on another head")),
+            Ok(ModelConfig::LinearHead(_)) => {
+                return Err(Error::unsupported("the base model of a head must not be a head"));
+            }
             Ok(ModelConfig::Encoder(config)) if self.head.is_some() => {
                 self.encoder = Some(Config { head: HeadKind::None, ..config });
             }
             Ok(ModelConfig::Encoder(config)) => self.encoder = Some(config),
-            Err(error) => self.refused = Some(error),
+            Err(error) => self.config_error = Some(error),
         }
-        files.ask(&self.base(TOKENIZER), Kind::Text, false);
-        files.ask(&self.base(TOKENIZER_CONFIG), Kind::Text, true);
-        if matches!(self.dtype, None | Some(DType::Fp32)) && self.ask_for_checkpoint(files) {
+        files.request(&self.base(TOKENIZER), Kind::Text, false);
+        files.request(&self.base(TOKENIZER_CONFIG), Kind::Text, true);
+        if matches!(self.dtype, None | Some(DType::Fp32)) && self.request_checkpoint(files) {
             return Ok(());
         }
-        self.ask_for_graph(files)
+        self.request_graph(files)
     }
 
-    /// Asks for the checkpoint of an encoder that is known here; whether there may be one.
-    fn ask_for_checkpoint(&mut self, files: &mut Files) -> bool {
+    /// Requests the checkpoint of a known encoder. `false` where there cannot be one.
+    fn request_checkpoint(&mut self, files: &mut Files) -> bool {
         let may_be = self.encoder.is_some() && files.may_have(&self.base(WEIGHTS), HEAD);
         if may_be {
-            files.ask(&self.base(WEIGHTS), Kind::Weights, true);
-            self.stage = Stage::Model;
+            files.request(&self.base(WEIGHTS), Kind::Weights, true);
+            self.stage = Stage::Checkpoint;
         }
         may_be
     }
 
-    /// Asks for the next ONNX file that there may be.
-    fn ask_for_graph(&mut self, files: &mut Files) -> Result<()> {
+    /// Requests the next ONNX file that the folder may have.
+    fn request_graph(&mut self, files: &mut Files) -> Result<()> {
         self.stage = Stage::Graph;
-        self.graph = None;
-        while let Some(dtype) = self.graphs.pop_front() {
+        self.graph_dtype = None;
+        while let Some(dtype) = self.graph_dtypes.pop_front() {
             let name = self.base(&dtype.onnx_file());
             if files.may_have(&name, HEAD) {
-                files.ask(&name, Kind::Bytes, true);
-                self.graph = Some(dtype);
+                files.request(&name, Kind::Bytes, true);
+                self.graph_dtype = Some(dtype);
                 return Ok(());
             }
         }
         if matches!(self.dtype, Some(DType::Int8 | DType::Q8)) && !self.quantise {
-            // Nobody has quantised it yet.
+            // The folder has no quantised file: quantise what it has.
             self.quantise = true;
             files.weights.quantise();
-            self.graphs.push_back(DType::Fp32);
-            if self.ask_for_checkpoint(files) {
+            self.graph_dtypes.push_back(DType::Fp32);
+            if self.request_checkpoint(files) {
                 return Ok(());
             }
-            return self.ask_for_graph(files);
+            return self.request_graph(files);
         }
         Err(self.no_weights())
     }
 
     fn no_weights(&mut self) -> Error {
-        match (self.dtype, self.refused.take()) {
+        match (self.dtype, self.config_error.take()) {
             (Some(dtype), _) if dtype != DType::Fp32 => Error::unsupported(format!(
-                "the model cannot be had as {}: there is no {}",
+                "the model has no weights of the type {}: there is no {}",
                 dtype.name(),
                 self.base(&dtype.onnx_file())
             )),
-            (_, Some(refused)) => refused,
+            (_, Some(error)) => error,
             _ => Error::invalid_artefact(format!(
                 "the model's weights are missing: there is no {WEIGHTS}, no {INDEX} and no {}",
                 DType::Fp32.onnx_file()
@@ -283,7 +305,7 @@ impl TextModel {
     }
 }
 
-/// The names of a sharded checkpoint's parts.
+/// The names of the parts of a sharded checkpoint, from its index.
 pub fn shards(index: &str) -> Result<BTreeSet<String>> {
     #[derive(Deserialize)]
     struct Index {
@@ -293,7 +315,7 @@ pub fn shards(index: &str) -> Result<BTreeSet<String>> {
     let index: Index = serde_json::from_str(index).map_err(|error| wrong(error.to_string()))?;
     let shards: BTreeSet<String> = index.weight_map.into_values().collect();
     if shards.is_empty() || shards.len() > MAX_SHARDS {
-        return Err(wrong(format!("it names {} files, not 1 to {MAX_SHARDS}", shards.len())));
+        return Err(wrong(format!("it must name 1 to {MAX_SHARDS} files, got {}", shards.len())));
     }
     match shards.iter().find(|name| !is_plain(name) || !name.ends_with(".safetensors")) {
         Some(name) => Err(wrong(format!("'{name}' is not the name of a part"))),

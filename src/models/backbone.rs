@@ -1,27 +1,44 @@
-//! What turns token ids into hidden states or logits.
+//! The backbone of a model for texts: token ids to hidden states or logits.
 
-use super::encoder::{Encoder, Hidden};
+use super::encoder::Encoder;
+use super::output::{ModelOutput, OutputKind};
 use super::text_graph::TextGraph;
 use crate::error::Result;
 
 /// A model up to its head.
 pub enum Backbone {
-    /// One whose architecture is known here, from a checkpoint.
+    /// An [architecture](super::ARCHITECTURES) of this crate, from a checkpoint.
     Encoder(Box<Encoder>),
     /// Any other, from an ONNX file; its head is part of it.
     Graph(Box<TextGraph>),
 }
 
 impl Backbone {
-    /// What it makes of texts given as token ids, special tokens included. The texts may differ in length;
-    /// the padding that makes them a batch does not change a result.
+    /// Hidden states or logits of texts given as token ids, special tokens included. The texts may differ in length; the
+    /// padding that makes them a batch does not change a result.
     ///
     /// # Errors
-    /// As of [`Encoder::forward`] and [`TextGraph::forward`].
-    pub async fn forward(&self, batch: &[&[u32]]) -> Result<Hidden> {
+    /// As [`Encoder::forward`] and [`TextGraph::forward`].
+    pub async fn forward(&self, batch: &[&[u32]]) -> Result<ModelOutput> {
         match self {
             Self::Encoder(encoder) => encoder.forward(batch).await,
             Self::Graph(graph) => graph.forward(batch).await,
+        }
+    }
+
+    /// What [`Self::forward`] gives.
+    pub fn output(&self) -> OutputKind {
+        match self {
+            Self::Encoder(_) => OutputKind::HiddenStates,
+            Self::Graph(graph) => graph.kind(),
+        }
+    }
+
+    /// Numbers in a row of the output, where they are known.
+    pub fn width(&self) -> Option<usize> {
+        match self {
+            Self::Encoder(encoder) => Some(encoder.config().hidden_size),
+            Self::Graph(graph) => graph.width(),
         }
     }
 
@@ -33,7 +50,7 @@ impl Backbone {
         }
     }
 
-    /// The most tokens that it takes, as far as it tells itself.
+    /// The most tokens of a text, where the model limits them.
     pub fn max_length(&self) -> Option<usize> {
         match self {
             Self::Encoder(encoder) => Some(encoder.config().max_length()),

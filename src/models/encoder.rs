@@ -8,11 +8,11 @@ use burn::tensor::TensorData;
 
 use super::config::{Config, Family};
 use super::embedding::Table;
+use super::output::ModelOutput;
 use super::weights::Weights;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::graph::ComputeCost;
-use crate::graph::{Builder, DType, Graph, GraphOptions, Operand};
+use crate::graph::{Builder, ComputeCost, DType, Graph, GraphOptions, Operand};
 use crate::kernels::Activation;
 use crate::kernels::qlinear::QuantizedWeights;
 
@@ -26,15 +26,6 @@ pub struct Encoder {
     /// From the sum of the embeddings, `[batch, seq, hidden]`, and what is added to the attention scores,
     /// `[batch, 1, 1, seq]`, to the last hidden states.
     layers: Graph,
-}
-
-/// The hidden states of a batch, back from the device; or, from a model that gives those itself, logits.
-pub struct Hidden {
-    /// `[batch, seq, hidden]`, row-major.
-    data: Vec<f32>,
-    seq: usize,
-    hidden: usize,
-    work: ComputeCost,
 }
 
 /// What a token is turned into before the first layer. The tables stay with the CPU: looking rows up
@@ -115,21 +106,21 @@ impl Encoder {
     /// # Errors
     /// Invalid artefact: an id that the table of words has no row for. Invalid input: more tokens than
     /// there are positions for. Device lost: the device failed.
-    pub async fn forward(&self, batch: &[&[u32]]) -> Result<Hidden> {
+    pub async fn forward(&self, batch: &[&[u32]]) -> Result<ModelOutput> {
         let hidden = self.config.hidden_size;
         let seq = batch.iter().map(|ids| ids.len()).max().unwrap_or(0);
         if seq == 0 {
-            return Ok(Hidden { data: Vec::new(), seq, hidden, work: ComputeCost::default() });
+            return Ok(ModelOutput::new(Vec::new(), (seq, hidden), ComputeCost::default()));
         }
         let sum = TensorData::new(self.embed(batch, seq)?, [batch.len(), seq, hidden]);
         let padded =
             |ids: &&[u32]| (0..seq).map(move |key| if key < ids.len() { 0.0 } else { MASKED }).collect::<Vec<_>>();
         let mask = TensorData::new(batch.iter().flat_map(padded).collect(), [batch.len(), 1, 1, seq]);
-        let (outputs, work) =
+        let (outputs, cost) =
             self.layers.run_counted(vec![("sum".to_string(), sum), ("mask".to_string(), mask)]).await?;
         let states = outputs.into_iter().next().and_then(|(_, states)| states.try_into_vec::<f32>().ok());
         let data = states.ok_or_else(|| Error::internal("the layers gave no floats"))?;
-        Ok(Hidden { data, seq, hidden, work })
+        Ok(ModelOutput::new(data, (seq, hidden), cost))
     }
 
     /// The sum of word, position and type, `[batch, seq, hidden]`; padding is zero.
@@ -159,33 +150,6 @@ impl Encoder {
             }
         }
         Ok(sum)
-    }
-}
-
-impl Hidden {
-    /// The states `[batch, seq, hidden]` of a batch. `data` is as long as that makes it, and `hidden` not 0.
-    pub(super) fn new(data: Vec<f32>, (seq, hidden): (usize, usize), work: ComputeCost) -> Self {
-        Self { data, seq, hidden, work }
-    }
-
-    /// What the batch took.
-    pub fn work(&self) -> ComputeCost {
-        self.work
-    }
-
-    /// Tokens of a row, padding included.
-    pub fn seq(&self) -> usize {
-        self.seq
-    }
-
-    /// Numbers in a state.
-    pub fn hidden(&self) -> usize {
-        self.hidden
-    }
-
-    /// The states of the text `index` of the batch, which has `length` tokens: `[length, hidden]`.
-    pub fn states(&self, index: usize, length: usize) -> &[f32] {
-        &self.data[index * self.seq * self.hidden..][..length.min(self.seq) * self.hidden]
     }
 }
 

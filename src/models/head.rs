@@ -1,7 +1,8 @@
-//! What stands on an encoder. A head is a few thousand operations for each text, too few to be worth
-//! a way to the device and back: it runs on the CPU, on the hidden states that come from there.
+//! Classification heads: logits from hidden states. A head is a few thousand operations for each text, too few to be worth
+//! a transfer to the device and back: it runs on the CPU, on the hidden states that come from there.
 
 use super::config::{Config, Family, HeadKind};
+use super::output::OutputKind;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 
@@ -14,35 +15,29 @@ pub struct Linear {
     bias: Vec<f32>,
 }
 
-/// Makes logits out of hidden states.
+/// Logits from hidden states.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Head {
-    /// The hidden states are the result.
-    None,
-    /// On the first token: a layer and its function, then the logits.
+    /// On the first token: a layer and its activation, then the logits of the text.
     Sequence {
         /// `[hidden, hidden]`
         dense: Linear,
-        /// What follows it.
-        squash: Squash,
+        /// What is applied to its outputs.
+        activation: HeadActivation,
         /// `[labels, hidden]`
         classifier: Linear,
     },
     /// On each token: `[labels, hidden]`.
     Token(Linear),
-    /// None: what comes before it gives a text's logits itself.
-    TextLogits,
-    /// None: what comes before it gives each token's logits itself.
-    TokenLogits,
     /// On the embedding of the text, the normalised mean of its hidden states: `[labels, hidden]`.
     Embedding(Linear),
     /// On the embedding and the [`length_feature`]: `[labels, hidden + 1]`.
     EmbeddingAndLength(Linear),
 }
 
-/// A function of a single number.
+/// The activation function of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Squash {
+pub enum HeadActivation {
     /// Hyperbolic tangent.
     Tanh,
     /// max(0, x)
@@ -89,21 +84,42 @@ impl Head {
     ///
     /// # Errors
     /// Invalid artefact: a tensor is missing or has another shape.
-    pub fn new(config: &Config, weights: &mut Weights) -> Result<Self> {
+    pub fn new(config: &Config, weights: &mut Weights) -> Result<Option<Self>> {
         let (hidden, labels) = (config.hidden_size, config.labels.len());
-        let mut sequence = |dense: &str, squash: Squash, classifier: &str| -> Result<Self> {
+        let mut sequence = |dense: &str, activation: HeadActivation, classifier: &str| -> Result<Self> {
             Ok(Self::Sequence {
                 dense: Linear::take(weights, dense, hidden, hidden)?,
-                squash,
+                activation,
                 classifier: Linear::take(weights, classifier, labels, hidden)?,
             })
         };
-        match (config.head, config.family) {
-            (HeadKind::None, _) => Ok(Self::None),
+        let head = match (config.head, config.family) {
+            (HeadKind::None, _) => return Ok(None),
             (HeadKind::Token, _) => Ok(Self::Token(Linear::take(weights, "classifier", labels, hidden)?)),
-            (HeadKind::Sequence, Family::Bert) => sequence("bert.pooler.dense", Squash::Tanh, "classifier"),
-            (HeadKind::Sequence, Family::DistilBert) => sequence("pre_classifier", Squash::Relu, "classifier"),
-            (HeadKind::Sequence, Family::Roberta) => sequence("classifier.dense", Squash::Tanh, "classifier.out_proj"),
+            (HeadKind::Sequence, Family::Bert) => sequence("bert.pooler.dense", HeadActivation::Tanh, "classifier"),
+            (HeadKind::Sequence, Family::DistilBert) => sequence("pre_classifier", HeadActivation::Relu, "classifier"),
+            (HeadKind::Sequence, Family::Roberta) => {
+                sequence("classifier.dense", HeadActivation::Tanh, "classifier.out_proj")
+            }
+        };
+        head.map(Some)
+    }
+
+    /// The labels that it tells apart.
+    pub fn label_count(&self) -> usize {
+        match self {
+            Self::Sequence { classifier: linear, .. }
+            | Self::Token(linear)
+            | Self::Embedding(linear)
+            | Self::EmbeddingAndLength(linear) => linear.bias.len(),
+        }
+    }
+
+    /// What the head gives.
+    pub fn output(&self) -> OutputKind {
+        match self {
+            Self::Token(_) => OutputKind::TokenLogits,
+            Self::Sequence { .. } | Self::Embedding(_) | Self::EmbeddingAndLength(_) => OutputKind::TextLogits,
         }
     }
 
@@ -129,7 +145,7 @@ pub fn length_feature(tokens: usize) -> f32 {
     (tokens as f32).ln_1p()
 }
 
-impl Squash {
+impl HeadActivation {
     /// The function of each number of `x`.
     pub fn apply(self, mut x: Vec<f32>) -> Vec<f32> {
         for number in &mut x {

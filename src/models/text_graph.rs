@@ -2,8 +2,7 @@
 
 use burn::tensor::{DType, TensorData};
 
-use super::encoder::Hidden;
-use super::head::Head;
+use super::output::{ModelOutput, OutputKind};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph, Port, to_floats};
 
@@ -18,7 +17,7 @@ pub struct TextGraph {
     inputs: Vec<Input>,
     /// The name of the output that is read.
     output: String,
-    head: Head,
+    kind: OutputKind,
     /// The size of the output's last dimension, where the file tells it.
     width: Option<usize>,
     pad_token_id: u32,
@@ -62,18 +61,18 @@ impl TextGraph {
                 return Err(Error::unsupported(format!("the model takes {size} texts at once, no more and no fewer")));
             }
         };
-        let (output, head) = output(graph.outputs(), hidden)?;
+        let (output, kind) = output(graph.outputs(), hidden)?;
         let width = output.dims.as_ref().and_then(|dims| match dims.last() {
             Some(Dim::Fixed(size)) => Some(*size),
             _ => None,
         });
         let output = output.name.clone();
-        Ok(Self { inputs, output, head, width, pad_token_id, batches, seq, graph })
+        Ok(Self { inputs, output, kind, width, pad_token_id, batches, seq, graph })
     }
 
     /// What its output is.
-    pub fn head(&self) -> Head {
-        self.head.clone()
+    pub fn kind(&self) -> OutputKind {
+        self.kind
     }
 
     /// Numbers in a hidden state, or labels, where the file tells.
@@ -96,20 +95,20 @@ impl TextGraph {
     ///
     /// # Errors
     /// Those of [`Graph::run_counted`]. Invalid artefact: the output is not of the shape that it should be.
-    pub async fn forward(&self, batch: &[&[u32]]) -> Result<Hidden> {
+    pub async fn forward(&self, batch: &[&[u32]]) -> Result<ModelOutput> {
         let longest = batch.iter().map(|ids| ids.len()).max().unwrap_or(0);
         let seq = self.seq.unwrap_or(longest);
         if longest == 0 || longest > seq {
             return Err(Error::invalid_input(format!("the model takes 1 to {seq} tokens, not {longest}")));
         }
         let feeds = self.inputs.iter().map(|input| (input.name.clone(), self.feed(input, batch, seq))).collect();
-        let (outputs, work) = self.graph.run_counted(feeds).await?;
+        let (outputs, cost) = self.graph.run_counted(feeds).await?;
         let Some((_, data)) = outputs.into_iter().find(|(name, _)| *name == self.output) else {
             return Err(Error::internal(format!("the graph gave no {}", self.output)));
         };
         let shape = data.shape().to_vec();
         let (seq, width) = match *shape.as_slice() {
-            [rows, width] if rows == batch.len() && self.head == Head::TextLogits => (1, width),
+            [rows, width] if rows == batch.len() && self.kind == OutputKind::TextLogits => (1, width),
             [rows, tokens, width] if rows == batch.len() && tokens == seq => (seq, width),
             _ => (seq, 0),
         };
@@ -120,7 +119,7 @@ impl TextGraph {
                 batch.len()
             )));
         }
-        Ok(Hidden::new(to_floats(data), (seq, width), work))
+        Ok(ModelOutput::new(to_floats(data), (seq, width), cost))
     }
 
     /// `[batch, seq]` for one input.
@@ -168,7 +167,7 @@ fn input(port: &Port) -> Result<Input> {
 }
 
 /// The output to be read, and what it is.
-fn output(ports: &[Port], hidden: bool) -> Result<(&Port, Head)> {
+fn output(ports: &[Port], hidden: bool) -> Result<(&Port, OutputKind)> {
     let is_float = |port: &&Port| matches!(port.dtype, DType::F32 | DType::F16 | DType::F64);
     let rank = |port: &Port| port.dims.as_ref().map(Vec::len);
     let floats = || ports.iter().filter(is_float);
@@ -179,18 +178,18 @@ fn output(ports: &[Port], hidden: bool) -> Result<(&Port, Head)> {
     };
     let found = if hidden {
         let other = || floats().find(|port| rank(port) == Some(3) && port.name != LOGITS);
-        states().or_else(other).map(|port| (port, Head::None))
+        states().or_else(other).map(|port| (port, OutputKind::HiddenStates))
     } else {
         let logits = named(LOGITS).or_else(|| match states() {
             Some(_) => None,
             None => floats().find(|port| matches!(rank(port), Some(2 | 3))),
         });
         let logits = logits.and_then(|port| match rank(port) {
-            Some(2) => Some((port, Head::TextLogits)),
-            Some(3) => Some((port, Head::TokenLogits)),
+            Some(2) => Some((port, OutputKind::TextLogits)),
+            Some(3) => Some((port, OutputKind::TokenLogits)),
             _ => None,
         });
-        logits.or_else(|| states().map(|port| (port, Head::None)))
+        logits.or_else(|| states().map(|port| (port, OutputKind::HiddenStates)))
     };
     found.ok_or_else(|| {
         let names = ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>().join(", ");

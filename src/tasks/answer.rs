@@ -1,25 +1,42 @@
-//! The one answer to a text, as a cascade wants it.
+//! The one answer to a text, as a cascade needs it.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::EntityGroup;
+use super::{EntityGroup, TextReading};
 use crate::graph::ComputeCost;
 
-/// One text's answer, and how sure the model is of it.
+/// What the answers of a task in a cascade are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerKind {
+    /// One label of a list.
+    Label,
+    /// The entities of the text.
+    Entities,
+}
+
+/// One text's answer, and the model's confidence in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LocalAnswer {
-    /// What it found.
+    /// The answer.
     pub output: AnswerOutput,
-    /// From 0 to 1, as it comes from the model. For labels, the probability of the likeliest; for labels that the model
-    /// was not trained on, [how far that is ahead](super::ZeroShot::confidence) of the second; for entities, that of the
-    /// least certain token.
+    /// From 0 to 1, before calibration. For labels, the probability of the likeliest; for labels that the model was not
+    /// trained on, [its margin](super::ZeroShot::confidence) over the second; for entities, the probability of the least
+    /// certain token.
     pub confidence: f64,
     /// Whether the model read only the beginning of the text.
     pub truncated: bool,
-    /// What it took; of texts that went through the model together, an equal part.
+    /// What it cost; of texts that went through the model together, an equal part.
     pub work: ComputeCost,
+}
+
+impl LocalAnswer {
+    /// A label.
+    pub(super) fn label(label: String, score: f64, confidence: f64, reading: TextReading) -> Self {
+        let output = AnswerOutput::Label(Answer { label, score: Some(score) });
+        Self { output, confidence, truncated: reading.truncated, work: reading.cost }
+    }
 }
 
 /// What an answer is: a label, or the entities of the text.
@@ -34,12 +51,12 @@ pub enum AnswerOutput {
 }
 
 impl AnswerOutput {
-    /// Whether it is the same answer: the same label, or the same set of entities in the same places. Scores, order and
-    /// what is listed twice do not count.
+    /// Whether it is the same answer: the same label, or the same set of entities at the same offsets. Scores, order and
+    /// repetitions do not count.
     pub fn says_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Label(ours), Self::Label(theirs)) => ours.label == theirs.label,
-            (Self::Entities(ours), Self::Entities(theirs)) => places(ours) == places(theirs),
+            (Self::Entities(ours), Self::Entities(theirs)) => as_set(ours) == as_set(theirs),
             _ => false,
         }
     }
@@ -54,7 +71,7 @@ impl AnswerOutput {
     }
 }
 
-fn places(groups: &[EntityGroup]) -> BTreeSet<(&str, usize, usize)> {
+fn as_set(groups: &[EntityGroup]) -> BTreeSet<(&str, usize, usize)> {
     groups.iter().map(|group| (group.entity_group.as_str(), group.start, group.end)).collect()
 }
 

@@ -1,107 +1,96 @@
-//! Texts into vectors.
+//! `feature-extraction`: embeddings of texts.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pipeline, RunOptions};
+use super::pooling::to_unit_length;
+use super::{Pooling, Source, TaskDefinition, TextModel};
 use crate::error::Result;
-use crate::graph::ComputeCost;
+use crate::models::OutputKind;
 use crate::tokenizer::Encoding;
 
-/// How the vectors of a text's tokens become one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// `feature-extraction`: texts into vectors.
+///
+/// ```
+/// use pilot_light::{Device, LoadOptions, folder};
+/// use pilot_light::tasks::{FeatureExtraction, FeatureExtractionOptions, Pooling, Task};
+///
+/// let path = "tests/golden/tiny-bert-seq".as_ref();
+/// let model = folder::load(path, Task::FeatureExtraction, &Device::cpu(), LoadOptions::default())?;
+/// let texts = ["one".to_string(), "two words".to_string()];
+/// let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true };
+/// let features = pollster::block_on(model.run::<FeatureExtraction>(&texts, &options))?;
+/// assert_eq!(features.dims, [2, 32]);
+/// # Ok::<(), pilot_light::Error>(())
+/// ```
+pub struct FeatureExtraction;
+
+/// Options of `feature-extraction`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
-#[serde(rename_all = "lowercase")]
-pub enum Pooling {
-    /// They do not.
-    #[default]
-    None,
-    /// Their mean, padding left out.
-    Mean,
-    /// The first one's.
-    Cls,
+#[serde(default, deny_unknown_fields)]
+pub struct FeatureExtractionOptions {
+    /// How the vectors of a text's tokens become one; `none` by default, as in transformers.js.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub pooling: Pooling,
+    /// Whether vectors are scaled to length 1.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub normalize: bool,
 }
 
 /// Vectors, row-major.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Features {
-    /// `[batch, hidden]`, or `[batch, seq, hidden]` without pooling, where shorter texts are filled up
-    /// with zeros.
+    /// `[batch, hidden]`, or `[batch, seq, hidden]` without pooling, where shorter texts are filled up with zeros.
     pub dims: Vec<usize>,
     /// The numbers, as many as the product of `dims`.
     pub data: Vec<f32>,
 }
 
-impl Pipeline {
-    pub(super) async fn features(&self, texts: &[String], options: &RunOptions) -> Result<Features> {
-        let inputs = self.encode(texts)?;
-        let normalize = options.normalize.unwrap_or(false);
-        match options.pooling.unwrap_or_default() {
-            Pooling::None => self.token_features(&inputs, normalize).await,
+impl TaskDefinition for FeatureExtraction {
+    const NAME: &'static str = "feature-extraction";
+    type Model = TextModel;
+    type Input = String;
+    type Options = FeatureExtractionOptions;
+    type Output = Features;
+
+    fn source() -> Source<TextModel> {
+        Source::Text(OutputKind::HiddenStates)
+    }
+
+    async fn run(model: &TextModel, texts: &[String], options: &FeatureExtractionOptions) -> Result<Features> {
+        let inputs = model.encode(texts)?;
+        match options.pooling {
+            Pooling::None => token_features(model, &inputs, options.normalize).await,
             pooling => {
-                let (rows, _) = self.pooled(&inputs, pooling, normalize).await?;
+                let (rows, _) = model.pooled(&inputs, pooling, options.normalize).await?;
                 Ok(Features { dims: vec![rows.len(), rows.first().map_or(0, Vec::len)], data: rows.concat() })
             }
         }
     }
 
-    /// One vector for each input, and what it took.
-    pub(super) async fn pooled(
-        &self,
-        inputs: &[Encoding],
-        pooling: Pooling,
-        normalize: bool,
-    ) -> Result<(Vec<Vec<f32>>, Vec<ComputeCost>)> {
-        let mut rows = vec![Vec::new(); inputs.len()];
-        let visit = |index: usize, states: &[f32], hidden: usize| {
-            let mut row = match pooling {
-                Pooling::Mean => mean(states, hidden),
-                Pooling::Cls | Pooling::None => states[..hidden].to_vec(),
-            };
-            if normalize {
-                to_unit_length(&mut row);
-            }
-            rows[index] = row;
-        };
-        let works = self.for_each_output(inputs, visit).await?;
-        Ok((rows, works))
+    fn features(output: &Features) -> Option<&Features> {
+        Some(output)
     }
+}
 
-    async fn token_features(&self, inputs: &[Encoding], normalize: bool) -> Result<Features> {
-        let mut vectors = vec![Vec::new(); inputs.len()];
-        let mut width = 0;
-        self.for_each_output(inputs, |index, states, hidden| {
-            width = hidden;
-            vectors[index] = states.to_vec();
-            if normalize {
-                vectors[index].chunks_exact_mut(hidden).for_each(to_unit_length);
-            }
-        })
-        .await?;
-        let seq = inputs.iter().map(|input| input.input_ids.len()).max().unwrap_or(0);
-        let mut data = Vec::with_capacity(inputs.len() * seq * width);
-        for vectors in vectors {
-            let padding = seq * width - vectors.len();
-            data.extend(vectors);
-            data.resize(data.len() + padding, 0.0);
+/// One vector for each token.
+async fn token_features(model: &TextModel, inputs: &[Encoding], normalize: bool) -> Result<Features> {
+    let mut vectors = vec![Vec::new(); inputs.len()];
+    let mut width = 0;
+    let visit = |index: usize, states: &[f32], hidden: usize| {
+        width = hidden;
+        vectors[index] = states.to_vec();
+        if normalize {
+            vectors[index].chunks_exact_mut(hidden).for_each(to_unit_length);
         }
-        Ok(Features { dims: vec![inputs.len(), seq, width], data })
+    };
+    model.for_each_output(inputs, visit).await?;
+    let seq = inputs.iter().map(|input| input.input_ids.len()).max().unwrap_or(0);
+    let mut data = Vec::with_capacity(inputs.len() * seq * width);
+    for vectors in vectors {
+        let padding = seq * width - vectors.len();
+        data.extend(vectors);
+        data.resize(data.len() + padding, 0.0);
     }
-}
-
-/// The mean of rows of `width` numbers.
-fn mean(rows: &[f32], width: usize) -> Vec<f32> {
-    let mut sum = vec![0.0f64; width];
-    for row in rows.chunks_exact(width) {
-        sum.iter_mut().zip(row).for_each(|(sum, &number)| *sum += f64::from(number));
-    }
-    let count = (rows.len() / width) as f64;
-    sum.into_iter().map(|sum| (sum / count) as f32).collect()
-}
-
-/// Scales `row` to length 1; zeros stay.
-fn to_unit_length(row: &mut [f32]) {
-    let length = row.iter().map(|number| number * number).sum::<f32>().sqrt();
-    if length > 0.0 {
-        row.iter_mut().for_each(|number| *number /= length);
-    }
+    Ok(Features { dims: vec![inputs.len(), seq, width], data })
 }

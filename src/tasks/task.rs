@@ -1,48 +1,26 @@
-//! The tasks, by their names.
+//! What is asked of a task by its value of [`Task`], whatever the task.
 
-use serde::{Deserialize, Serialize};
-
+use super::{AnswerKind, Source, Task, TaskDefinition};
 use crate::error::{Error, Result};
-
-/// What a model is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Task {
-    /// Texts into vectors.
-    FeatureExtraction,
-    /// Texts into labels.
-    TextClassification,
-    /// Tokens into labels: finding names, places, personal data.
-    TokenClassification,
-    /// Texts into labels that the model was not trained on.
-    ZeroShotClassification,
-    /// Files into what they are.
-    FileClassification,
-    /// Sound into the stretches of it in which somebody speaks.
-    VoiceActivityDetection,
-    /// Pictures into the text in them.
-    ImageToText,
-}
+use crate::models::OutputKind;
 
 impl Task {
-    const ALL: [(&'static str, Self); 7] = [
-        ("feature-extraction", Self::FeatureExtraction),
-        ("text-classification", Self::TextClassification),
-        ("token-classification", Self::TokenClassification),
-        ("zero-shot-classification", Self::ZeroShotClassification),
-        ("file-classification", Self::FileClassification),
-        ("voice-activity-detection", Self::VoiceActivityDetection),
-        ("image-to-text", Self::ImageToText),
-    ];
-
-    /// Whether what it is done with is texts.
-    pub fn reads_texts(self) -> bool {
-        !matches!(self, Self::FileClassification | Self::VoiceActivityDetection | Self::ImageToText)
+    /// The name by which the Hugging Face hub knows it.
+    pub fn name(self) -> &'static str {
+        with_task!(self, T => T::NAME)
     }
 
-    /// The name that the hub knows it by.
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, task)| *task == self).map_or("", |(name, _)| name)
+    /// What an answer in a cascade is; `None` where there is no answer that a general model could give as well.
+    pub fn answer_kind(self) -> Option<AnswerKind> {
+        with_task!(self, T => T::ANSWER)
+    }
+
+    /// What the task wants of a model for texts; `None` for a task that reads something else.
+    pub(crate) fn text_output(self) -> Option<OutputKind> {
+        with_task!(self, T => match T::source() {
+            Source::Text(wanted) => Some(wanted),
+            Source::Files { .. } => None,
+        })
     }
 }
 
@@ -50,10 +28,24 @@ impl std::str::FromStr for Task {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let found = Self::ALL.iter().find(|(known, _)| *known == name);
-        found.map(|(_, task)| *task).ok_or_else(|| {
-            let names = Self::ALL.map(|(name, _)| name).join(", ");
-            Error::unsupported(format!("the task '{name}' is not known; known are {names}"))
+        let found = Self::ALL.iter().copied().find(|task| task.name() == name);
+        found.ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|task| task.name()).collect();
+            Error::unsupported(format!("unknown task '{name}'; known tasks are {}", names.join(", ")))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_enum() {
+        for task in Task::ALL {
+            assert_eq!(serde_json::to_value(task).unwrap(), task.name());
+            assert_eq!(task.name().parse::<Task>().unwrap(), *task);
+        }
+        assert!("poetry".parse::<Task>().unwrap_err().to_string().contains("image-to-text"));
     }
 }

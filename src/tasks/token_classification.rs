@@ -1,14 +1,44 @@
-//! Tokens into labels: names, places, personal data, with their places in the text.
+//! `token-classification`: named entities, with their offsets in the text.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pipeline, largest, softmax};
-use crate::error::{Error, Result};
+use super::scores::largest;
+use super::{AnswerKind, AnswerOutput, LocalAnswer, Source, TaskDefinition, TextModel};
+use crate::error::Result;
 use crate::graph::ComputeCost;
-use crate::models::Head;
-use crate::tokenizer::{Encoding, Token};
+use crate::models::OutputKind;
+use crate::tokenizer::Token;
+
+/// `token-classification`: the entities in texts, such as names, places and personal data.
+///
+/// ```
+/// use pilot_light::tasks::{Aggregation, Task, TokenClassification, TokenClassificationOptions, TokenClassificationOutput};
+/// use pilot_light::{Device, LoadOptions, folder};
+///
+/// let path = "tests/golden/tiny-bert-token".as_ref();
+/// let model = folder::load(path, Task::TokenClassification, &Device::cpu(), LoadOptions::default())?;
+/// let texts = ["The café is open.".to_string()];
+/// let options = TokenClassificationOptions { aggregation_strategy: Aggregation::Simple };
+/// let output = pollster::block_on(model.run::<TokenClassification>(&texts, &options))?;
+/// let TokenClassificationOutput::EntityGroups(found) = output else { unreachable!() };
+/// for group in &found[0] {
+///     assert_eq!(group.word, texts[0][group.start..group.end]);
+/// }
+/// # Ok::<(), pilot_light::Error>(())
+/// ```
+pub struct TokenClassification;
+
+/// Options of `token-classification`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenClassificationOptions {
+    /// Whether neighbouring tokens of one entity are joined.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub aggregation_strategy: Aggregation,
+}
 
 /// Whether neighbouring tokens of one entity are joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,10 +48,20 @@ pub enum Aggregation {
     /// They are not.
     #[default]
     None,
-    /// They are, as transformers' strategy of this name does: neighbours with the same label, where a
-    /// label that begins with `B-` begins a new entity. But no entity ends and another of its kind begins in the middle
-    /// of a word: some models say `B-` to every piece of one.
+    /// They are, as with transformers' strategy of this name: neighbours with the same label, where a label that begins
+    /// with `B-` begins a new entity. But no entity ends and another of its kind begins in the middle of a word: some
+    /// models give `B-` to every piece of one.
     Simple,
+}
+
+/// The entities of each text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum TokenClassificationOutput {
+    /// Without aggregation: tokens.
+    Entities(Vec<Vec<Entity>>),
+    /// With it: entities of one or more tokens.
+    EntityGroups(Vec<Vec<EntityGroup>>),
 }
 
 /// A token that is part of an entity.
@@ -32,13 +72,13 @@ pub struct Entity {
     pub entity: String,
     /// The label's probability.
     pub score: f64,
-    /// Its place among the text's tokens, special ones counted.
+    /// Its index among the text's tokens, special ones counted.
     pub index: usize,
     /// The token.
     pub word: String,
-    /// Where it begins: a byte of the text in Rust, a UTF-16 unit in JavaScript.
+    /// The offset of its start: in bytes of the text in Rust, in UTF-16 units in JavaScript.
     pub start: usize,
-    /// Where it ends.
+    /// The offset of its end, exclusive.
     pub end: usize,
 }
 
@@ -54,9 +94,9 @@ pub struct EntityGroup {
     pub score: Option<f64>,
     /// Its words, as the text has them.
     pub word: String,
-    /// Where it begins: a byte of the text in Rust, a UTF-16 unit in JavaScript.
+    /// The offset of its start: in bytes of the text in Rust, in UTF-16 units in JavaScript.
     pub start: usize,
-    /// Where it ends.
+    /// The offset of its end, exclusive.
     pub end: usize,
 }
 
@@ -67,135 +107,101 @@ struct Labelled {
     score: f64,
 }
 
-/// The label of tokens that are part of nothing.
+/// The label of tokens outside of entities.
 pub(super) const OUTSIDE: &str = "O";
-/// Windows of a single text; beyond them a text is refused, since it would keep the device for minutes.
-const MAX_WINDOWS: usize = 64;
 
-impl Pipeline {
-    pub(super) async fn entities(&self, texts: &[String]) -> Result<Vec<Vec<Entity>>> {
-        let first = self.tokenizer.prefix_tokens();
-        let entity = |(index, labelled): (usize, &Labelled)| Entity {
-            entity: self.labels[labelled.label].clone(),
-            score: labelled.score,
-            index: first + index,
-            word: self.tokenizer.token(labelled.token.id),
-            start: labelled.token.start,
-            end: labelled.token.end,
-        };
-        let (found, _) = self.label_tokens(texts).await?;
-        Ok(found
-            .iter()
-            .map(|tokens| {
-                tokens
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, labelled)| self.labels[labelled.label] != OUTSIDE)
-                    .map(entity)
-                    .collect()
-            })
-            .collect())
+impl TaskDefinition for TokenClassification {
+    const NAME: &'static str = "token-classification";
+    const ANSWER: Option<AnswerKind> = Some(AnswerKind::Entities);
+    type Model = TextModel;
+    type Input = String;
+    type Options = TokenClassificationOptions;
+    type Output = TokenClassificationOutput;
+
+    fn source() -> Source<TextModel> {
+        Source::Text(OutputKind::TokenLogits)
     }
 
-    /// The entities of each text, the score of its least certain token, and what it took.
-    pub(super) async fn entity_groups(&self, texts: &[String]) -> Result<Vec<(Vec<EntityGroup>, f64, ComputeCost)>> {
-        let (found, works) = self.label_tokens(texts).await?;
-        Ok(texts
-            .iter()
-            .zip(found)
-            .zip(works)
-            .map(|((text, tokens), work)| {
-                let confidence = tokens.iter().map(|labelled| labelled.score).fold(1.0, f64::min);
-                (group(text, &self.labels, &tokens), confidence, work)
-            })
-            .collect())
-    }
-
-    /// The likeliest label of every token of each text, and what each text took.
-    async fn label_tokens(&self, texts: &[String]) -> Result<(Vec<Vec<Labelled>>, Vec<ComputeCost>)> {
-        let read = |token, odds: &[f64]| {
-            let (label, score) = largest(odds).unwrap_or((0, 0.0));
-            Labelled { token, label, score }
-        };
-        self.read_tokens(texts, read).await
-    }
-
-    /// What `read` makes of every token of each text and the probabilities of its labels. A text that is longer
-    /// than the model takes is read in windows that overlap. And what each text took.
-    pub(super) async fn read_tokens<T>(
-        &self,
-        texts: &[String],
-        read: impl Fn(Token, &[f64]) -> T,
-    ) -> Result<(Vec<Vec<T>>, Vec<ComputeCost>)> {
-        let before = self.tokenizer.prefix_tokens();
-        let room = self.max_length - self.tokenizer.special_tokens();
-        let mut tokens = Vec::with_capacity(texts.len());
-        let mut inputs = Vec::new();
-        let mut windows = Vec::new();
-        for (index, text) in texts.iter().enumerate() {
-            let of_text = self.tokenizer.encode_with_offsets(text)?;
-            for window in plan_windows(of_text.len(), room)? {
-                let ids: Vec<u32> =
-                    of_text[window.start..window.start + window.length].iter().map(|token| token.id).collect();
-                inputs.push(Encoding { input_ids: self.tokenizer.wrap(&ids), truncated: false });
-                windows.push((index, window));
+    async fn run(model: &TextModel, texts: &[String], options: &Self::Options) -> Result<TokenClassificationOutput> {
+        match options.aggregation_strategy {
+            Aggregation::None => Ok(TokenClassificationOutput::Entities(entities(model, texts).await?)),
+            Aggregation::Simple => {
+                let found = entity_groups(model, texts).await?;
+                Ok(TokenClassificationOutput::EntityGroups(found.into_iter().map(|found| found.0).collect()))
             }
-            tokens.push(of_text);
         }
-        // The windows of a text may come in any order, and each keeps tokens that no other does.
-        let mut found: Vec<Vec<Option<T>>> =
-            tokens.iter().map(|of_text| of_text.iter().map(|_| None).collect()).collect();
-        let visit = |input: usize, rows: &[f32], width: usize| {
-            let (index, window) = &windows[input];
-            let rows = rows.chunks_exact(width).skip(before + window.keep.start - window.start);
-            for (place, row) in window.keep.clone().zip(rows) {
-                let odds = match &self.head {
-                    Head::Token(linear) => softmax(&linear.forward(row)),
-                    _ => softmax(row),
-                };
-                found[*index][place] = Some(read(tokens[*index][place], &odds));
+    }
+
+    fn labels(model: &TextModel) -> &[String] {
+        model.labels()
+    }
+
+    fn offsets_to_utf16(texts: &[String], output: &mut TokenClassificationOutput) {
+        match output {
+            TokenClassificationOutput::Entities(found) => {
+                for (text, entities) in texts.iter().zip(found) {
+                    to_utf16(text, entities.iter_mut().flat_map(|entity| [&mut entity.start, &mut entity.end]));
+                }
             }
+            TokenClassificationOutput::EntityGroups(found) => {
+                for (text, groups) in texts.iter().zip(found) {
+                    to_utf16(text, groups.iter_mut().flat_map(|group| [&mut group.start, &mut group.end]));
+                }
+            }
+        }
+    }
+
+    fn answer_labels(model: &TextModel, _: &Self::Options) -> Vec<String> {
+        group_names(&model.labels)
+    }
+
+    async fn answer(model: &TextModel, texts: &[String], _: &Self::Options) -> Result<Vec<LocalAnswer>> {
+        let found = entity_groups(model, texts).await?;
+        let answer = |(groups, confidence, cost)| LocalAnswer {
+            output: AnswerOutput::Entities(groups),
+            confidence,
+            truncated: false,
+            work: cost,
         };
-        let mut works = vec![ComputeCost::default(); texts.len()];
-        let of_windows = self.for_each_output(&inputs, visit).await?;
-        windows.iter().zip(of_windows).for_each(|((index, _), work)| works[*index] += work);
-        let whole = found.into_iter().map(|of_text| of_text.into_iter().collect::<Option<Vec<T>>>());
-        let whole = whole.collect::<Option<_>>().ok_or_else(|| Error::internal("a token of the text was not read"))?;
-        Ok((whole, works))
+        Ok(found.into_iter().map(answer).collect())
     }
 }
 
-/// A part of a text that goes through the model by itself.
-struct Window {
-    start: usize,
-    length: usize,
-    /// The tokens whose labels are taken from it: the others are nearer to the middle of a neighbour.
-    keep: std::ops::Range<usize>,
+async fn entities(model: &TextModel, texts: &[String]) -> Result<Vec<Vec<Entity>>> {
+    let first = model.tokenizer.prefix_tokens();
+    let entity = |(index, labelled): (usize, &Labelled)| Entity {
+        entity: model.labels[labelled.label].clone(),
+        score: labelled.score,
+        index: first + index,
+        word: model.tokenizer.token(labelled.token.id),
+        start: labelled.token.start,
+        end: labelled.token.end,
+    };
+    let is_entity = |(_, labelled): &(usize, &Labelled)| model.labels[labelled.label] != OUTSIDE;
+    let (found, _) = label_tokens(model, texts).await?;
+    Ok(found.iter().map(|tokens| tokens.iter().enumerate().filter(is_entity).map(entity).collect()).collect())
 }
 
-/// Windows of at most `room` tokens over `count`, which overlap by a quarter.
-fn plan_windows(count: usize, room: usize) -> Result<Vec<Window>> {
-    let overlap = room / 4;
-    let step = (room - overlap).max(1);
-    let windows = count.saturating_sub(overlap).div_ceil(step);
-    if windows > MAX_WINDOWS {
-        return Err(Error::invalid_input(format!(
-            "the text has {count} tokens, more than the {} that are read at once; hand it in in parts",
-            MAX_WINDOWS * step + overlap
-        )));
-    }
-    Ok((0..windows.max(usize::from(count > 0)))
-        .map(|index| {
-            let start = index * step;
-            let length = room.min(count - start);
-            let from = if index == 0 { 0 } else { start + overlap / 2 };
-            let to = if start + length == count { count } else { start + step + overlap / 2 };
-            Window { start, length, keep: from..to }
-        })
-        .collect())
+/// The entities of each text, the score of its least certain token, and what it cost.
+async fn entity_groups(model: &TextModel, texts: &[String]) -> Result<Vec<(Vec<EntityGroup>, f64, ComputeCost)>> {
+    let (found, costs) = label_tokens(model, texts).await?;
+    let grouped = texts.iter().zip(found).zip(costs).map(|((text, tokens), cost)| {
+        let confidence = tokens.iter().map(|labelled| labelled.score).fold(1.0, f64::min);
+        (group(text, &model.labels, &tokens), confidence, cost)
+    });
+    Ok(grouped.collect())
 }
 
-/// Joins neighbours of one entity.
+/// The likeliest label of every token of each text, and what each text cost.
+async fn label_tokens(model: &TextModel, texts: &[String]) -> Result<(Vec<Vec<Labelled>>, Vec<ComputeCost>)> {
+    let read = |token, probabilities: &[f64]| {
+        let (label, score) = largest(probabilities).unwrap_or((0, 0.0));
+        Labelled { token, label, score }
+    };
+    model.read_tokens(texts, read).await
+}
+
+/// Joins neighbouring tokens of one entity.
 fn group(text: &str, labels: &[String], tokens: &[Labelled]) -> Vec<EntityGroup> {
     let mut groups: Vec<EntityGroup> = Vec::new();
     let mut scores: Vec<f64> = Vec::new();
@@ -207,7 +213,7 @@ fn group(text: &str, labels: &[String], tokens: &[Labelled]) -> Vec<EntityGroup>
             continue;
         }
         match groups.last_mut() {
-            Some(last) if open == Some(name) && (!begins || goes_on(text, last.end, token.start)) => {
+            Some(last) if open == Some(name) && (!begins || continues(text, last.end, token.start)) => {
                 scores.push(*score);
                 last.end = last.end.max(token.end);
                 last.word = text[last.start..last.end].to_string();
@@ -232,15 +238,15 @@ fn group(text: &str, labels: &[String], tokens: &[Labelled]) -> Vec<EntityGroup>
     groups
 }
 
-/// Whether what ends at `end` goes on at `start` in the middle of a word. Scripts that put no space between
-/// words have no such middle that could be seen.
-fn goes_on(text: &str, end: usize, start: usize) -> bool {
+/// Whether an entity that ends at `end` continues at `start` in the middle of a word. In scripts without spaces between
+/// words that cannot be seen.
+fn continues(text: &str, end: usize, start: usize) -> bool {
     let (before, after) = (text[..end].chars().next_back(), text[start..].chars().next());
     let in_word = |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() && letter < '\u{2e80}');
     end == start && in_word(before) && in_word(after)
 }
 
-/// Whether a label says that an entity begins here, and the entity's own name.
+/// Whether a label marks the start of an entity (`B-`), and the label without its prefix.
 pub(super) fn split_label(label: &str) -> (bool, &str) {
     match (label.strip_prefix("B-"), label.strip_prefix("I-")) {
         (Some(name), _) => (true, name),
@@ -249,16 +255,22 @@ pub(super) fn split_label(label: &str) -> (bool, &str) {
     }
 }
 
-/// The kinds of entities that `labels` tell apart.
-pub fn group_names(labels: &[String]) -> Vec<String> {
+/// The kinds of entities among `labels`.
+fn group_names(labels: &[String]) -> Vec<String> {
     let names: BTreeSet<&str> =
         labels.iter().map(|label| split_label(label).1).filter(|&name| name != OUTSIDE).collect();
     names.into_iter().map(String::from).collect()
 }
 
-/// Turns places counted in bytes of `text` into ones counted in units of UTF-16, as JavaScript counts.
-pub fn to_utf16<'a>(text: &str, places: impl Iterator<Item = &'a mut usize>) {
-    // Every byte of a character but its first stands at the character's end, where no place is.
+/// Converts offsets in bytes of `text` to UTF-16 units, in which JavaScript counts.
+///
+/// ```
+/// let (mut start, mut end) = (5, 9);
+/// pilot_light::tasks::to_utf16("😀 Łódź", [&mut start, &mut end].into_iter());
+/// assert_eq!((start, end), (3, 5));
+/// ```
+pub fn to_utf16<'a>(text: &str, offsets: impl Iterator<Item = &'a mut usize>) {
+    // Every byte of a character but its first is mapped to the character's end; no offset is there.
     let mut units = Vec::with_capacity(text.len() + 1);
     let mut unit = 0;
     for letter in text.chars() {
@@ -267,15 +279,14 @@ pub fn to_utf16<'a>(text: &str, places: impl Iterator<Item = &'a mut usize>) {
         units.resize(units.len() + letter.len_utf8() - 1, unit);
     }
     units.push(unit);
-    for place in places {
-        *place = units.get(*place).copied().unwrap_or(unit);
+    for offset in offsets {
+        *offset = units.get(*offset).copied().unwrap_or(unit);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn neighbours_with_one_label_are_joined() {
@@ -312,19 +323,5 @@ mod tests {
         let token = |start, end, label| Labelled { token: Token { id: 0, start, end }, label, score: 1.0 };
         let groups = group("a b c", &labels, &[token(0, 1, 1), token(2, 3, 0), token(4, 5, 1)]);
         assert_eq!(groups.len(), 2);
-    }
-
-    proptest! {
-        #[test]
-        fn windows_cover_every_token_once(count in 0usize..600, room in 1usize..100) {
-            if let Ok(windows) = plan_windows(count, room) {
-                let kept: Vec<usize> = windows.iter().flat_map(|window| window.keep.clone()).collect();
-                prop_assert_eq!(kept, (0..count).collect::<Vec<_>>());
-                for window in windows {
-                    prop_assert!(window.length <= room && window.start <= window.keep.start);
-                    prop_assert!(window.keep.end <= window.start + window.length);
-                }
-            }
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! Texts into token ids, over the `tokenizers` crate.
+//! Tokenizers: texts into token ids, with the `tokenizers` crate.
 
 mod offsets;
 
@@ -11,38 +11,53 @@ use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
 
 use crate::error::{Error, Result};
 
-/// A tokenizer as `tokenizer.json` describes it. Its own settings for padding and truncation are not
-/// used: texts are padded where they are put into a batch, and cut at what the model can take.
+/// A tokenizer from `tokenizer.json`. Its own settings for padding and truncation are not used: texts are padded when they
+/// are put into a batch, and truncated to what the model takes.
+///
+/// ```
+/// use pilot_light::tokenizer::Tokenizer;
+///
+/// let json = std::fs::read_to_string("tests/golden/tiny-bert-seq/tokenizer.json").unwrap();
+/// let tokenizer = Tokenizer::from_json(&json)?;
+/// let text = "rain and snow";
+/// let encoding = tokenizer.encode(text, 16)?;
+/// assert!(!encoding.truncated);
+///
+/// let tokens = tokenizer.encode_with_offsets(text)?;
+/// assert_eq!(encoding.input_ids.len(), tokens.len() + tokenizer.special_tokens());
+/// assert_eq!(tokens[0].start, 0);
+/// # Ok::<(), pilot_light::Error>(())
+/// ```
 pub struct Tokenizer {
     inner: PipelineTokenizer,
     trim_offsets: bool,
     max_length: Option<usize>,
 }
 
-/// A text as the model takes it.
+/// A text as token ids.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoding {
-    /// The token ids, with the special tokens that the model wants around the text.
+    /// The token ids, with special tokens around the text.
     pub input_ids: Vec<u32>,
-    /// Whether the text had more tokens than the model takes, and only the first ones are here.
+    /// Whether the text had more tokens than this.
     pub truncated: bool,
 }
 
-/// A token and where it stands in the text.
+/// A token and its offsets in the text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Token {
     /// Its id.
     pub id: u32,
-    /// The first byte of the text that it stands for.
+    /// The offset of its first byte.
     pub start: usize,
-    /// The byte behind its last one.
+    /// The offset behind its last byte.
     pub end: usize,
 }
 
 /// The version of `tokenizer.json` that the `tokenizers` crate reads.
 const VERSION: &str = "2.0";
 
-/// What of `tokenizer.json` the `tokenizers` crate does not tell.
+/// The fields of `tokenizer.json` that the `tokenizers` crate does not expose.
 #[derive(Deserialize)]
 struct File<'a> {
     #[serde(borrow, default)]
@@ -65,7 +80,7 @@ struct PostProcessor {
     trim_offsets: bool,
 }
 
-/// The part of `tokenizer_config.json` that is used.
+/// The fields of `tokenizer_config.json` that are used.
 #[derive(Deserialize)]
 struct Config {
     #[serde(default)]
@@ -76,15 +91,15 @@ impl Tokenizer {
     /// Reads `tokenizer.json`.
     ///
     /// # Errors
-    /// Invalid artefact: it is no JSON, or describes what the `tokenizers` crate does not know.
+    /// Invalid artefact: it is not JSON, or the `tokenizers` crate does not support it.
     pub fn from_json(tokenizer: &str) -> Result<Self> {
         let file: File = serde_json::from_str(tokenizer).map_err(|error| wrong("tokenizer.json", &error))?;
-        let of_today = if file.version.as_deref() == Some(VERSION) {
+        let current = if file.version.as_deref() == Some(VERSION) {
             Ok(Cow::Borrowed(tokenizer))
         } else {
             canonical(tokenizer, file.model.and_then(|model| model.vocab)).map(Cow::Owned)
         };
-        let inner = of_today
+        let inner = current
             .map_err(tokenizers::Error::from)
             .and_then(|json| tokenizers::from_json(&json))
             .map_err(|error| wrong("tokenizer.json", &error))?;
@@ -92,19 +107,19 @@ impl Tokenizer {
         Ok(Self { inner, trim_offsets, max_length: None })
     }
 
-    /// Takes from `tokenizer_config.json` how many tokens a model may be given.
+    /// Reads the maximum length from `tokenizer_config.json`.
     ///
     /// # Errors
-    /// Invalid artefact: it is no JSON.
+    /// Invalid artefact: it is not JSON.
     pub fn configure(&mut self, config: &str) -> Result<()> {
         let config: Config = serde_json::from_str(config).map_err(|error| wrong("tokenizer_config.json", &error))?;
-        // Tokenizers without a limit are published with one of 1e30.
+        // Tokenizers without a limit are published with 1e30.
         let max_length = config.model_max_length.filter(|length| (1.0..1e9).contains(length));
         self.max_length = max_length.map(|length| length as usize);
         Ok(())
     }
 
-    /// The most tokens that the tokenizer's publisher wants a model to be given.
+    /// The most tokens of a text, special tokens included, where `tokenizer_config.json` limits them.
     pub fn max_length(&self) -> Option<usize> {
         self.max_length
     }
@@ -114,7 +129,7 @@ impl Tokenizer {
         u32::try_from(id).is_ok_and(|id| self.inner.get_model().id_to_token(id).is_some())
     }
 
-    /// The number of special tokens that are put around a text.
+    /// The number of special tokens around a text.
     pub fn special_tokens(&self) -> usize {
         self.inner.get_post_processor().single.n_special()
     }
@@ -137,7 +152,7 @@ impl Tokenizer {
         Ok(Encoding { input_ids: self.wrap(&ids), truncated: tokens.len() > room })
     }
 
-    /// All tokens of `text`, without special ones around it, each with its place in the text.
+    /// All tokens of `text` with their offsets, without special tokens around it.
     ///
     /// # Errors
     /// As for [`Self::encode`].
@@ -145,7 +160,7 @@ impl Tokenizer {
         offsets::encode(&self.inner, self.trim_offsets, text).map_err(|error| refused(&error))
     }
 
-    /// `ids` with the special tokens that the model wants around a text.
+    /// `ids` with the special tokens around a text.
     pub fn wrap(&self, ids: &[u32]) -> Vec<u32> {
         let template = &self.inner.get_post_processor().single;
         let special = |run: &[(tokenizers::pipeline::PipelineToken, u8)]| {
@@ -154,36 +169,36 @@ impl Tokenizer {
         [special(&template.prefix), ids.to_vec(), special(&template.suffix)].concat()
     }
 
-    /// How many special tokens stand before a text.
+    /// The number of special tokens before a text.
     pub fn prefix_tokens(&self) -> usize {
         self.inner.get_post_processor().single.prefix.len()
     }
 
-    /// The words of token `id`; empty for an id that is none.
+    /// The text of the token `id`; empty for an unknown id.
     pub fn token(&self, id: u32) -> String {
         self.inner.decode_tokens(&[id], false).pop().unwrap_or_default()
     }
 }
 
-/// The file `tokenizer`, which is of before the `tokenizers` crate's version 1, in the form of today. It says nothing else
-/// of the words themselves, most of the file, so these are put aside meanwhile: `vocab` is where they stand in it.
+/// Converts the file `tokenizer` from the form before version 1 of the `tokenizers` crate. The vocabulary, most of the
+/// file, is the same in both forms, so it is cut out meanwhile: `vocab` is a slice of `tokenizer`.
 fn canonical(tokenizer: &str, vocab: Option<&RawValue>) -> std::result::Result<String, ConvertError> {
     let Some(vocab) = vocab.map(RawValue::get).filter(|vocab| vocab.starts_with(['{', '['])) else {
         return tokenizers::canonicalize_str(tokenizer);
     };
-    let nothing = if vocab.starts_with('{') { "{}" } else { "[]" };
-    // Where it stands is known: to look for half a megabyte takes longer than to read it.
+    let empty = if vocab.starts_with('{') { "{}" } else { "[]" };
+    // The offset follows from the addresses: to search for half a megabyte takes longer than to parse it.
     let start = vocab.as_ptr().addr().wrapping_sub(tokenizer.as_ptr().addr());
     let (Some(before), Some(behind)) = (tokenizer.get(..start), tokenizer.get(start.saturating_add(vocab.len())..))
     else {
         return tokenizers::canonicalize_str(tokenizer);
     };
-    let without = [before, nothing, behind].concat();
+    let without = [before, empty, behind].concat();
     let canonical = tokenizers::canonicalize_str(&without)?;
-    // Between quotes these could not stand: a quote in a text is behind a backslash.
-    let place = format!("\"vocab\": {nothing}");
-    match canonical.matches(&place).count() {
-        1 => Ok(canonical.replacen(&place, &format!("\"vocab\": {vocab}"), 1)),
+    // This cannot occur inside a string, where a quote is behind a backslash.
+    let field = format!("\"vocab\": {empty}");
+    match canonical.matches(&field).count() {
+        1 => Ok(canonical.replacen(&field, &format!("\"vocab\": {vocab}"), 1)),
         _ => tokenizers::canonicalize_str(tokenizer),
     }
 }
@@ -193,7 +208,7 @@ fn wrong(name: &str, error: &dyn std::fmt::Display) -> Error {
 }
 
 fn refused(error: &dyn std::fmt::Display) -> Error {
-    Error::invalid_input(format!("the text cannot be tokenised: {error}"))
+    Error::invalid_input(format!("the tokenizer refuses the text: {error}"))
 }
 
 #[cfg(test)]
@@ -203,12 +218,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_before_come_into_the_form_of_today_with_their_words() {
+    fn old_files_are_converted_with_their_vocabulary() {
         for file in [
             include_str!("../../tests/golden/tiny-bert-seq/tokenizer.json"),
             include_str!("../../tests/golden/tiny-roberta-seq/tokenizer.json"),
             include_str!("../../tests/golden/tiny-xlmr-seq/tokenizer.json"),
-            // What looks like the words stands elsewhere, before them and behind them.
+            // What looks like the vocabulary is elsewhere as well, before and behind it.
             r#"{"a": {"vocab": {}}, "model": {"type": "WordLevel", "vocab": {"\"vocab\": {}": 0}, "unk_token": "b"}}"#,
             r#"{"model": {"type": "WordLevel", "vocab": {}, "unk_token": "\"vocab\": {}"}, "normalizer": {"vocab": {}}}"#,
             r#"{"a": {"vocab": {"b": 0}}, "model": {"type": "WordLevel", "vocab": {"b": 0}, "unk_token": "b"}}"#,
@@ -221,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tokenizer_is_refused() {
+    fn other_files_are_refused() {
         for file in ["", "[]", "{}", r#"{"model": 3}"#, r#"{"version": "2.0"}"#, r#"{"model": {"vocab": 1}}"#] {
             assert!(Tokenizer::from_json(file).is_err(), "{file}");
         }

@@ -145,7 +145,7 @@ impl Cascade {
         if !must_stay_local {
             self.chain.route(&inputs, &mut looked, now_ms).await.map_err(to_js_error)?;
         }
-        let (task, labels) = (self.chain.task(), self.chain.answer_labels(&options));
+        let (task, labels) = (self.chain.task(), self.chain.answer_labels(&options).map_err(to_js_error)?);
         let mut delegation = self.delegation.borrow_mut();
         let judge = |(text, looked)| {
             let question = Question { task, labels: labels.clone(), text };
@@ -159,7 +159,7 @@ impl Cascade {
     /// The first step for each of `inputs` of which a general model's answer is wanted as such.
     pub fn consult(&self, inputs: Vec<String>, options: JsRunOptions) -> JsResult<JsJudged> {
         let options: RunOptions = options_from_js("options", options)?;
-        let (task, labels) = (self.chain.task(), self.chain.answer_labels(&options));
+        let (task, labels) = (self.chain.task(), self.chain.answer_labels(&options).map_err(to_js_error)?);
         let mut delegation = self.delegation.borrow_mut();
         let consult = |text| {
             let question = Question { task, labels: labels.clone(), text };

@@ -1,55 +1,35 @@
-//! Values across the border.
+//! Conversions between Rust and JavaScript values.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::error::Error;
-use crate::tasks::{Features, RunOutput, to_utf16};
+use crate::tasks::Features;
 
-/// `value` as plain objects.
+/// `value` as plain objects and arrays.
 pub fn to_js(value: &impl Serialize) -> Result<JsValue, JsValue> {
     let serializer = serde_wasm_bindgen::Serializer::json_compatible();
     value.serialize(&serializer).map_err(|error| to_js_error(Error::internal(error.to_string())))
 }
 
-/// A plain object as a value; `what` names it where it makes no sense.
+/// A plain object as a value; `what` names it in an error.
 pub fn from_js<T: DeserializeOwned>(what: &str, value: impl JsCast) -> Result<T, JsValue> {
     serde_wasm_bindgen::from_value(value.unchecked_into())
         .map_err(|error| to_js_error(Error::invalid_input(format!("the {what} are not right: {error}"))))
 }
 
-/// What a user wrote, as a value. By way of JSON, because serde-wasm-bindgen looks up the fields that it knows and
-/// so passes over a misspelt one.
+/// Options from a user as a value. By way of JSON, because serde-wasm-bindgen looks up only the fields that it knows, and
+/// so ignores a misspelt one.
 pub fn options_from_js<T: DeserializeOwned>(what: &str, value: impl JsCast) -> Result<T, JsValue> {
     let wrong = |why: String| to_js_error(Error::invalid_input(format!("the {what} are not right: {why}")));
     let json =
-        js_sys::JSON::stringify(value.unchecked_ref()).map_err(|_| wrong("they are no plain object".to_string()))?;
+        js_sys::JSON::stringify(value.unchecked_ref()).map_err(|_| wrong("they are not a plain object".to_string()))?;
     serde_json::from_str(&String::from(json)).map_err(|error| wrong(error.to_string()))
 }
 
-/// The results of a run; places in texts are counted as JavaScript counts.
-pub fn output_to_js(texts: &[String], output: RunOutput) -> Result<JsValue, JsValue> {
-    match output {
-        RunOutput::Features(features) => features_to_js(&features),
-        RunOutput::Classifications(found) => to_js(&found),
-        RunOutput::Entities(mut found) => {
-            for (text, entities) in texts.iter().zip(&mut found) {
-                to_utf16(text, entities.iter_mut().flat_map(|entity| [&mut entity.start, &mut entity.end]));
-            }
-            to_js(&found)
-        }
-        RunOutput::EntityGroups(mut found) => {
-            for (text, groups) in texts.iter().zip(&mut found) {
-                to_utf16(text, groups.iter_mut().flat_map(|group| [&mut group.start, &mut group.end]));
-            }
-            to_js(&found)
-        }
-        RunOutput::ZeroShots(found) => to_js(&found),
-    }
-}
-
-fn features_to_js(features: &Features) -> Result<JsValue, JsValue> {
+/// Vectors, with a typed array of their numbers.
+pub fn features_to_js(features: &Features) -> Result<JsValue, JsValue> {
     let object = js_sys::Object::new();
     js_sys::Reflect::set(&object, &"dims".into(), &to_js(&features.dims)?)?;
     js_sys::Reflect::set(&object, &"data".into(), &js_sys::Float32Array::from(features.data.as_slice()))?;

@@ -1,5 +1,5 @@
-//! The JavaScript interface: the crate's types as classes, its values as plain objects, its errors as
-//! errors with a kind. Nothing is decided here.
+//! The JavaScript interface: the crate's types as classes, its values as plain objects, its errors as errors with a kind.
+//! Conversions only: what they mean is decided elsewhere.
 
 mod cascade;
 mod convert;
@@ -30,17 +30,19 @@ extern "C" {
     pub type JsLoadOptions;
     #[wasm_bindgen(typescript_type = "GraphOptions")]
     pub type JsGraphOptions;
-    #[wasm_bindgen(typescript_type = "RunOptions | Partial<SpeechOptions> | Partial<ImageToTextOptions>")]
+    /// The options of a task, which reads them itself and refuses those that it does not have.
+    #[wasm_bindgen(typescript_type = "object")]
     pub type JsRunOptions;
-    #[wasm_bindgen(typescript_type = "RunOutput")]
+    /// The output of a task, in its own shape.
+    #[wasm_bindgen(typescript_type = "unknown")]
     pub type JsRunOutput;
 
-    /// Milliseconds since some moment of this thread's life.
+    /// Milliseconds since the start of this thread.
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
     fn now_ms() -> f64;
 }
 
-/// A panic is told in the console, and to the other threads, before it stops the instance. Every thread comes by here.
+/// A panic is reported in the console and to the other threads before it stops the instance. Every thread calls this.
 #[wasm_bindgen(start)]
 pub fn start() {
     static HOOK: std::sync::Once = std::sync::Once::new();
@@ -92,14 +94,14 @@ pub struct Loader(crate::Loader);
 
 #[wasm_bindgen]
 impl Loader {
-    /// A loader for a model that is to do `task` on `device`.
+    /// A loader for a model that does `task` on `device`.
     #[wasm_bindgen(constructor)]
     pub fn new(device: &Device, task: &str, options: JsLoadOptions) -> JsResult<Self> {
         let task: Task = task.parse().map_err(to_js_error)?;
         Ok(Self(crate::Loader::new(device.0.clone(), task, options_from_js("load options", options)?)))
     }
 
-    /// A loader for the graph in `file`, which names the files `external` beside itself.
+    /// A loader for the graph in `file`, with its external data in the files `external` next to it.
     pub fn graph(
         device: &Device,
         file: &str,
@@ -113,22 +115,22 @@ impl Loader {
         loader.map(Self).map_err(to_js_error)
     }
 
-    /// The files wanted next; none once all are there.
+    /// The files needed next; empty once all are there.
     pub fn wants(&mut self) -> JsResult<FileRequests> {
         Ok(to_js(&self.0.wants().map_err(to_js_error)?)?.unchecked_into())
     }
 
-    /// Says how long a file is, before its first bytes come.
+    /// Announces the length of a file before its first bytes.
     pub fn expect(&mut self, name: &str, bytes: f64) -> JsResult<()> {
         self.0.expect(name, bytes as u64).map_err(to_js_error)
     }
 
-    /// Hands in the next bytes of a file.
+    /// Supplies the next bytes of a file.
     pub fn supply(&mut self, name: &str, bytes: &[u8], last: bool) -> JsResult<()> {
         self.0.supply(name, bytes, last).map_err(to_js_error)
     }
 
-    /// Says that a file is not there.
+    /// Reports that a file does not exist.
     pub fn missing(&mut self, name: &str) -> JsResult<()> {
         self.0.missing(name).map_err(to_js_error)
     }
@@ -141,7 +143,7 @@ impl Loader {
 
     /// Builds the model.
     pub async fn finish(self) -> JsResult<Pipeline> {
-        self.0.finish().map(Pipeline).map_err(to_js_error)
+        self.0.finish().and_then(Loaded::model).map(Pipeline).map_err(to_js_error)
     }
 
     /// Builds the graph.

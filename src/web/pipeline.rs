@@ -1,13 +1,12 @@
-//! A model for a task, whatever it reads.
+//! A model for a task, whatever the task: inputs from JavaScript, the task's own run, and its output to JavaScript.
 
 use wasm_bindgen::prelude::*;
 
-use super::convert::{options_from_js, output_to_js, to_js, to_js_error};
+use super::convert::{features_to_js, options_from_js, to_js, to_js_error};
 use super::{JsResult, JsRunOptions, JsRunOutput};
 use crate::cascade::{MarkedSpan, OffsetUnit};
 use crate::error::Error;
-use crate::loader::Loaded;
-use crate::tasks::{ImageToTextOptions, RunOptions, SpeechOptions};
+use crate::tasks::{Pixels, RunOptions, TaskDefinition, TaskModel, TokenClassification, with_task};
 
 #[wasm_bindgen]
 extern "C" {
@@ -19,7 +18,7 @@ extern "C" {
     #[wasm_bindgen(typescript_type = "MarkedSpan[][]")]
     pub type JsMarkedTexts;
 
-    /// A picture.
+    /// An image.
     #[wasm_bindgen(typescript_type = "Pixels")]
     type JsPixels;
     #[wasm_bindgen(method, getter, structural)]
@@ -31,106 +30,93 @@ extern "C" {
 }
 
 #[wasm_bindgen(typescript_custom_section)]
-const OUTPUTS: &str = r#"
+const TYPES: &str = r#"
 /** Vectors: `dims` is `[batch, hidden]`, or `[batch, seq, hidden]` without pooling. */
 export interface Features {
     dims: number[];
     data: Float32Array;
 }
 
-/** A picture, four bytes for each pixel: red, green, blue and how opaque it is. */
+/** An image, four bytes for each pixel: red, green, blue and opacity. */
 export interface Pixels {
     data: Uint8Array;
     width: number;
     height: number;
 }
-
-/** The results of a run, one for each input, in the shape of its task. */
-export type RunOutput =
-    | Features
-    | Classification[][]
-    | Entity[][]
-    | EntityGroup[][]
-    | ZeroShot[]
-    | FileClassification[]
-    | SpeechSegment[][]
-    | ImageText[];
 "#;
 
 /// A model loaded for a task.
 #[wasm_bindgen]
-pub struct Pipeline(pub(super) Loaded);
+pub struct Pipeline(pub(super) TaskModel);
 
 #[wasm_bindgen]
 impl Pipeline {
     /// The labels that it tells apart; empty where it has none.
     #[wasm_bindgen(getter)]
     pub fn labels(&self) -> Vec<String> {
-        match &self.0 {
-            Loaded::Text(model) => model.labels().to_vec(),
-            Loaded::File(model) => model.labels().to_vec(),
-            Loaded::Voice(_) | Loaded::Image(_) | Loaded::Graph(_) => Vec::new(),
-        }
+        self.0.labels().to_vec()
     }
 
-    /// The places in each of `inputs` that may be personal data, for a cascade that redacts.
-    #[wasm_bindgen(js_name = personalData)]
-    pub async fn personal_data(&self, inputs: Vec<String>) -> JsResult<JsMarkedTexts> {
-        let Loaded::Text(model) = &self.0 else {
-            return Err(to_js_error(Error::unsupported("a redactor needs a model for token-classification")));
-        };
-        let found = model.personal_data(&inputs).await.map_err(to_js_error)?;
+    /// The spans in each of `inputs` that may be personal data, for a cascade that redacts.
+    #[wasm_bindgen(js_name = findPii)]
+    pub async fn find_pii(&self, inputs: Vec<String>) -> JsResult<JsMarkedTexts> {
+        let model = self.0.get::<TokenClassification>();
+        let model = model.map_err(|_| Error::unsupported("a redactor needs a model for token-classification"));
+        let found = model.map_err(to_js_error)?.find_pii(&inputs).await.map_err(to_js_error)?;
         let marked = inputs.iter().zip(found).map(|(text, found)| MarkedSpan::all(text, found, OffsetUnit::Utf16));
         Ok(to_js(&marked.collect::<Vec<_>>())?.unchecked_into())
     }
 
-    /// The result of the task for each of `inputs`.
+    /// The results of the task for `inputs`, in the shape of the task.
     pub async fn run(&self, inputs: JsInputs, options: JsRunOptions) -> JsResult<JsRunOutput> {
         let inputs: js_sys::Array = inputs.unchecked_into();
-        let output = match &self.0 {
-            Loaded::Text(model) => {
-                let options: RunOptions = options_from_js("options", options)?;
-                let texts = inputs.iter().map(text).collect::<JsResult<Vec<_>>>()?;
-                let output = model.run(&texts, &options).await.map_err(to_js_error)?;
-                output_to_js(&texts, output)?
-            }
-            Loaded::File(model) => {
-                let RunOptions { top_k, .. } = options_from_js("options", options)?;
-                let mut found = Vec::new();
-                for bytes in inputs.iter() {
-                    let bytes = js_sys::Uint8Array::new(&bytes).to_vec();
-                    found.push(model.classify(&bytes, top_k).await.map_err(to_js_error)?);
-                }
-                to_js(&found)?
-            }
-            Loaded::Voice(model) => {
-                let options: SpeechOptions = options_from_js("options", options)?;
-                let mut found = Vec::new();
-                for samples in inputs.iter() {
-                    let samples = js_sys::Float32Array::new(&samples).to_vec();
-                    found.push(model.detect(&samples, SAMPLE_RATE, &options).await.map_err(to_js_error)?);
-                }
-                to_js(&found)?
-            }
-            Loaded::Image(model) => {
-                let options: ImageToTextOptions = options_from_js("options", options)?;
-                let mut found = Vec::new();
-                for picture in inputs.iter() {
-                    let picture: JsPixels = picture.unchecked_into();
-                    let (width, height) = (picture.width() as usize, picture.height() as usize);
-                    found.push(model.read(&picture.data(), width, height, &options).await.map_err(to_js_error)?);
-                }
-                to_js(&found)?
-            }
-            Loaded::Graph(_) => return Err(to_js_error(Error::internal("a graph by itself is for no task"))),
-        };
+        let options: RunOptions = options_from_js("options", options)?;
+        let output = with_task!(self.0.task(), T => run::<T>(&self.0, &inputs, &options).await)?;
         Ok(output.unchecked_into())
     }
 }
 
-/// Samples in a second, as the page decodes sound.
-const SAMPLE_RATE: usize = 16_000;
+async fn run<T>(model: &TaskModel, inputs: &js_sys::Array, options: &RunOptions) -> JsResult<JsValue>
+where
+    T: TaskDefinition<Input: FromJs>,
+{
+    let options: T::Options = options.read().map_err(to_js_error)?;
+    let inputs = inputs.iter().map(T::Input::from_js).collect::<JsResult<Vec<_>>>()?;
+    let model = model.get::<T>().map_err(to_js_error)?;
+    let mut output = T::run(model, &inputs, &options).await.map_err(to_js_error)?;
+    T::offsets_to_utf16(&inputs, &mut output);
+    match T::features(&output) {
+        Some(features) => features_to_js(features),
+        None => to_js(&output),
+    }
+}
 
-fn text(value: JsValue) -> JsResult<String> {
-    value.as_string().ok_or_else(|| to_js_error(Error::invalid_input("an input is no string")))
+/// An input of a task, from JavaScript.
+trait FromJs: Sized {
+    fn from_js(value: JsValue) -> JsResult<Self>;
+}
+
+impl FromJs for String {
+    fn from_js(value: JsValue) -> JsResult<Self> {
+        value.as_string().ok_or_else(|| to_js_error(Error::invalid_input("an input must be a string")))
+    }
+}
+
+impl FromJs for Vec<u8> {
+    fn from_js(value: JsValue) -> JsResult<Self> {
+        Ok(js_sys::Uint8Array::new(&value).to_vec())
+    }
+}
+
+impl FromJs for Vec<f32> {
+    fn from_js(value: JsValue) -> JsResult<Self> {
+        Ok(js_sys::Float32Array::new(&value).to_vec())
+    }
+}
+
+impl FromJs for Pixels {
+    fn from_js(value: JsValue) -> JsResult<Self> {
+        let image: JsPixels = value.unchecked_into();
+        Ok(Self { data: image.data(), width: image.width() as usize, height: image.height() as usize })
+    }
 }

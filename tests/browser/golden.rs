@@ -2,7 +2,9 @@
 
 pub mod sessions;
 
-use pilot_light::tasks::{Pipeline, RunOptions, RunOutput, Task};
+use pilot_light::tasks::{
+    FeatureExtraction, Task, TextClassification, TextModel, TokenClassification, TokenClassificationOutput,
+};
 use pilot_light::{Device, LoadOptions, Loaded, Loader};
 use serde::Deserialize;
 
@@ -33,7 +35,7 @@ struct Golden {
 
 const TOLERANCE: f64 = 1e-3;
 
-fn load(files: &[File], task: Task, device: &Device) -> Pipeline {
+fn load(files: &[File], task: Task, device: &Device) -> TextModel {
     let mut loader = Loader::new(device.clone(), task, LoadOptions::default());
     loop {
         let round = loader.wants().expect("files that are right");
@@ -78,8 +80,8 @@ pub async fn sequence_heads(device: &Device) {
         let golden = golden(&files);
         let logits: Vec<Vec<f64>> = serde_json::from_value(golden.logits).expect("logits");
         let model = load(&files, Task::TextClassification, device);
-        let output = model.run(&golden.texts, &RunOptions::default()).await.expect("a result");
-        let RunOutput::Classifications(found) = output else { panic!("no labels") };
+        let found = model.run::<TextClassification>(&golden.texts, &Default::default()).await.expect("a result");
+        assert_eq!(found.len(), logits.len());
         for (found, logits) in found.iter().zip(&logits) {
             let sigmoid = |logit: &f64| 1.0 / (1.0 + (-logit).exp());
             let scores = if multi_label { logits.iter().map(sigmoid).collect() } else { softmax(logits) };
@@ -89,8 +91,7 @@ pub async fn sequence_heads(device: &Device) {
             }
         }
         let bare = load(&files, Task::FeatureExtraction, device);
-        let output = bare.run(&golden.texts[..1], &RunOptions::default()).await.expect("a result");
-        let RunOutput::Features(features) = output else { panic!("no features") };
+        let features = bare.run::<FeatureExtraction>(&golden.texts[..1], &Default::default()).await.expect("a result");
         assert_eq!(features.data.len(), golden.last_hidden_state.len());
         for (ours, theirs) in features.data.iter().zip(&golden.last_hidden_state) {
             assert!(f64::from((ours - theirs).abs()) < TOLERANCE, "{ours} for {theirs}");
@@ -110,8 +111,9 @@ pub async fn token_heads(device: &Device) {
         let golden = golden(&files);
         let logits: Vec<Vec<Vec<f64>>> = serde_json::from_value(golden.logits).expect("logits");
         let model = load(&files, Task::TokenClassification, device);
-        let output = model.run(&golden.texts, &RunOptions::default()).await.expect("a result");
-        let RunOutput::Entities(found) = output else { panic!("no entities") };
+        let output = model.run::<TokenClassification>(&golden.texts, &Default::default()).await.expect("a result");
+        let TokenClassificationOutput::Entities(found) = output else { panic!("no entities") };
+        assert_eq!(found.len(), logits.len());
         assert!(found.iter().any(|entities| !entities.is_empty()));
         for (found, logits) in found.iter().zip(&logits) {
             for entity in found {

@@ -4,23 +4,21 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use pilot_light::formats::safetensors::{self, Array, Tensor};
-use pilot_light::tasks::{Pipeline, Pooling, RunOptions, RunOutput, Task};
+use pilot_light::tasks::{FeatureExtraction, FeatureExtractionOptions, Pooling, Task, TextModel};
 use pilot_light::{DType, Device, ErrorKind, LoadOptions, convert, folder};
 
 use crate::support::folder::Folder;
 use crate::support::{cosine, golden_json, load, minilm};
 
-fn load_int8(folder: &Path, task: Task) -> Pipeline {
+fn load_int8(folder: &Path, task: Task) -> TextModel {
     let options = LoadOptions { dtype: Some(DType::Int8) };
     folder::load(folder, task, &Device::cpu(), options).expect("the model")
 }
 
-fn embed(model: &Pipeline, texts: &[String]) -> Vec<Vec<f32>> {
-    let options = RunOptions { pooling: Some(Pooling::Mean), normalize: Some(true), ..RunOptions::default() };
-    match pollster::block_on(model.run(texts, &options)).expect("a result") {
-        RunOutput::Features(features) => features.data.chunks_exact(features.dims[1]).map(<[f32]>::to_vec).collect(),
-        other => panic!("no features: {other:?}"),
-    }
+fn embed(model: &TextModel, texts: &[String]) -> Vec<Vec<f32>> {
+    let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true };
+    let features = pollster::block_on(model.run::<FeatureExtraction>(texts, &options)).expect("a result");
+    features.data.chunks_exact(features.dims[1]).map(<[f32]>::to_vec).collect()
 }
 
 #[test]

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use pilot_light::formats::safetensors::{Array, Reader, Tensor};
 use pilot_light::graph::ComputeCost;
-use pilot_light::tasks::{Features, Pipeline, Pooling, RunOptions, RunOutput, Task};
+use pilot_light::tasks::{
+    FeatureExtraction, FeatureExtractionOptions, Features, Pooling, RunOptions, Task, TextModel,
+    ZeroShotClassification, ZeroShotClassificationOptions,
+};
 
 use crate::support::{cosine, golden, golden_json, load, minilm};
 
-fn embed(model: &Pipeline, texts: &[String]) -> Features {
-    let options = RunOptions { pooling: Some(Pooling::Mean), normalize: Some(true), ..RunOptions::default() };
-    match pollster::block_on(model.run(texts, &options)).expect("a result") {
-        RunOutput::Features(features) => features,
-        other => panic!("no features: {other:?}"),
-    }
+fn embed(model: &TextModel, texts: &[String]) -> Features {
+    let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true };
+    pollster::block_on(model.run::<FeatureExtraction>(texts, &options)).expect("a result")
 }
 
 fn reference() -> Array {
@@ -62,7 +62,11 @@ fn by_hand(s: u64) -> ComputeCost {
 fn the_work_is_what_a_count_by_hand_says() {
     let model = load(&minilm(), Task::ZeroShotClassification);
     let text = "The referee blew the whistle and the crowd went silent.".to_string();
-    let options = RunOptions { candidate_labels: Some(vec!["sport".to_string()]), ..RunOptions::default() };
+    let options = RunOptions::new(&ZeroShotClassificationOptions {
+        candidate_labels: vec!["sport".to_string()],
+        ..Default::default()
+    })
+    .expect("options");
     let answers = pollster::block_on(model.answer(std::slice::from_ref(&text), &options)).expect("an answer");
     let [of_text, of_label] =
         [text.as_str(), "This example is sport."].map(|text| by_hand(model.count_tokens(text).expect("tokens") as u64));
@@ -74,14 +78,12 @@ fn the_work_is_what_a_count_by_hand_says() {
 fn labels_are_found_by_similarity() {
     let model = load(&minilm(), Task::ZeroShotClassification);
     let labels = ["cooking", "football", "politics"].map(String::from).to_vec();
-    let options = RunOptions { candidate_labels: Some(labels), ..RunOptions::default() };
+    let options = ZeroShotClassificationOptions { candidate_labels: labels, ..Default::default() };
     let texts = [
         "Simmer the onions in butter until they are soft.".to_string(),
         "The striker scored in the last minute.".to_string(),
     ];
-    let RunOutput::ZeroShots(found) = pollster::block_on(model.run(&texts, &options)).expect("a result") else {
-        panic!("no labels")
-    };
+    let found = pollster::block_on(model.run::<ZeroShotClassification>(&texts, &options)).expect("a result");
     assert_eq!(found.iter().map(|found| found.labels[0].as_str()).collect::<Vec<_>>(), ["cooking", "football"]);
     for found in found {
         assert!((found.scores.iter().sum::<f64>() - 1.0).abs() < 1e-9);

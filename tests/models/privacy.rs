@@ -23,7 +23,7 @@ const TEXTS: [(&str, &[&str]); 4] = [
 fn no_value_is_left_and_all_come_back() {
     let model = load(&fetched("models/rampart"), Task::TokenClassification);
     let texts = TEXTS.map(|(text, _)| text.to_string());
-    let found = pollster::block_on(model.personal_data(&texts)).expect("the model runs");
+    let found = pollster::block_on(model.find_pii(&texts)).expect("the model runs");
     for ((text, values), found) in TEXTS.iter().zip(found) {
         let redaction = redact(&[(*text, found.into_iter().map(Into::into).collect())]);
         let redacted = &redaction.texts()[0];
@@ -41,7 +41,7 @@ fn a_long_text_is_looked_through_to_its_end() {
     let model = load(&fetched("models/rampart"), Task::TokenClassification);
     let filler = "The weather was as it mostly is at this time of the year. ".repeat(120);
     let text = format!("{filler}I am Jane Doe and live in Springfield.");
-    let found = pollster::block_on(model.personal_data(std::slice::from_ref(&text))).expect("the model runs");
+    let found = pollster::block_on(model.find_pii(std::slice::from_ref(&text))).expect("the model runs");
     let found: Vec<&str> = found[0].iter().map(|data| &text[data.place.clone()]).collect();
     assert!(["Jane", "Doe", "Springfield"].iter().all(|value| found.contains(value)), "{found:?}");
 }
@@ -49,5 +49,5 @@ fn a_long_text_is_looked_through_to_its_end() {
 #[test]
 fn a_model_that_finds_no_tokens_is_no_redactor() {
     let model = load(&minilm(), Task::FeatureExtraction);
-    assert!(pollster::block_on(model.personal_data(&["Jane".to_string()])).is_err());
+    assert!(pollster::block_on(model.find_pii(&["Jane".to_string()])).is_err());
 }

@@ -6,8 +6,9 @@ use std::f64::consts::PI;
 
 use pilot_light::graph::{Graph, GraphOptions};
 use pilot_light::tasks::{
-    Aggregation, EntityGroup, FileClassifier, ImageReader, ImageToTextOptions, RunOptions, RunOutput, SpeechEvent,
-    SpeechOptions, SpeechStream, Task, VoiceActivityDetector,
+    Aggregation, EntityGroup, FileClassifier, ImageReader, ImageToTextOptions, SpeechEvent, SpeechOptions,
+    SpeechStream, Task, TokenClassification, TokenClassificationOptions, TokenClassificationOutput,
+    VoiceActivityDetector,
 };
 use pilot_light::{Device, ErrorKind};
 use pollster::block_on;
@@ -35,10 +36,9 @@ fn personal_data_is_found_where_onnxruntime_finds_it() {
     let model = load(&fetched("models/rampart"), Task::TokenClassification);
     let golden: Vec<Personal> = golden_json("tasks/personal_data.json");
     let texts: Vec<String> = golden.iter().map(|case| case.text.clone()).collect();
-    let options = RunOptions { aggregation_strategy: Some(Aggregation::Simple), ..RunOptions::default() };
-    let RunOutput::EntityGroups(found) = block_on(model.run(&texts, &options)).expect("entities") else {
-        panic!("no groups")
-    };
+    let options = TokenClassificationOptions { aggregation_strategy: Aggregation::Simple };
+    let output = block_on(model.run::<TokenClassification>(&texts, &options)).expect("entities");
+    let TokenClassificationOutput::EntityGroups(found) = output else { panic!("no groups") };
     let mut worst = 0.0f64;
     for (found, case) in found.into_iter().zip(golden) {
         let bare = |group: &EntityGroup| EntityGroup { score: None, ..group.clone() };

@@ -1,6 +1,9 @@
 //! Every family with every head, against the transformers library.
 
-use pilot_light::tasks::{Aggregation, RunOptions, RunOutput, Task};
+use pilot_light::tasks::{
+    Aggregation, FeatureExtraction, Task, TextClassification, TokenClassification, TokenClassificationOptions,
+    TokenClassificationOutput,
+};
 use serde::Deserialize;
 
 use crate::support::{golden, golden_json, load};
@@ -33,8 +36,8 @@ fn sequence_heads_give_the_reference_scores() {
         let folder = format!("tiny-{family}-seq");
         let expected: SequenceGolden = golden_json(&format!("{folder}/golden.json"));
         let model = load(&golden(&folder), Task::TextClassification);
-        let output = pollster::block_on(model.run(&expected.texts, &RunOptions::default())).expect("a result");
-        let RunOutput::Classifications(found) = output else { panic!("no labels") };
+        let found = pollster::block_on(model.run::<TextClassification>(&expected.texts, &Default::default()));
+        let found = found.expect("a result");
         for ((text, found), logits) in expected.texts.iter().zip(&found).zip(&expected.logits) {
             // The one multi-label model among them.
             let scores = if family == "roberta" {
@@ -58,8 +61,8 @@ fn bare_encoders_give_the_reference_states() {
         let folder = format!("tiny-{family}-seq");
         let expected: SequenceGolden = golden_json(&format!("{folder}/golden.json"));
         let model = load(&golden(&folder), Task::FeatureExtraction);
-        let output = pollster::block_on(model.run(&expected.texts[..1], &RunOptions::default())).expect("a result");
-        let RunOutput::Features(features) = output else { panic!("no features") };
+        let features = pollster::block_on(model.run::<FeatureExtraction>(&expected.texts[..1], &Default::default()));
+        let features = features.expect("a result");
         assert_eq!(features.dims[1..], expected.last_hidden_state_shape);
         for (ours, theirs) in features.data.iter().zip(&expected.last_hidden_state) {
             assert!((ours - theirs).abs() < TOLERANCE as f32, "{folder}: {ours} for {theirs}");
@@ -73,8 +76,8 @@ fn token_heads_give_the_reference_labels_and_places() {
         let folder = format!("tiny-{family}-token");
         let expected: TokenGolden = golden_json(&format!("{folder}/golden.json"));
         let model = load(&golden(&folder), Task::TokenClassification);
-        let output = pollster::block_on(model.run(&expected.texts, &RunOptions::default())).expect("a result");
-        let RunOutput::Entities(found) = output else { panic!("no entities") };
+        let output = pollster::block_on(model.run::<TokenClassification>(&expected.texts, &Default::default()));
+        let TokenClassificationOutput::Entities(found) = output.expect("a result") else { panic!("no entities") };
         for (text, found) in found.iter().enumerate() {
             let theirs = expected.logits[text].iter().zip(&expected.offsets[text]).enumerate();
             // The special token at each end has no place in the text.
@@ -103,12 +106,11 @@ fn token_heads_give_the_reference_labels_and_places() {
 fn groups_are_pieces_of_the_text() {
     let expected: TokenGolden = golden_json("tiny-bert-token/golden.json");
     let model = load(&golden("tiny-bert-token"), Task::TokenClassification);
-    let options = RunOptions { aggregation_strategy: Some(Aggregation::Simple), ..RunOptions::default() };
+    let options = TokenClassificationOptions { aggregation_strategy: Aggregation::Simple };
     // Longer than the 40 positions of the model, so that it is read in windows.
     let texts = vec![expected.texts.join(" ").repeat(4)];
-    let RunOutput::EntityGroups(found) = pollster::block_on(model.run(&texts, &options)).expect("a result") else {
-        panic!("no groups")
-    };
+    let output = pollster::block_on(model.run::<TokenClassification>(&texts, &options)).expect("a result");
+    let TokenClassificationOutput::EntityGroups(found) = output else { panic!("no groups") };
     assert!(!found[0].is_empty());
     for group in &found[0] {
         assert_eq!(group.word, texts[0][group.start..group.end]);

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use pilot_light::tasks::{Pooling, RunOptions, RunOutput, Task};
+use pilot_light::tasks::{
+    FeatureExtraction, FeatureExtractionOptions, Pooling, Task, TextClassification, TokenClassification,
+};
 use pilot_light::{Device, Error, ErrorKind, LoadOptions};
 
 use crate::support::folder::Folder;
@@ -88,13 +90,11 @@ fn a_tokenizer_may_put_nothing_around_a_text() {
     folder.write("tokenizer.json", json.to_string());
     let texts = ["", "👍🏽 é", "a\u{a0}b"].map(String::from);
     let finder = crate::support::load(&folder.0, Task::TokenClassification);
-    assert!(pollster::block_on(finder.run(&texts, &RunOptions::default())).is_ok());
+    assert!(pollster::block_on(finder.run::<TokenClassification>(&texts, &Default::default())).is_ok());
     let encoder = crate::support::load(&folder.0, Task::FeatureExtraction);
     for pooling in [Pooling::None, Pooling::Mean, Pooling::Cls] {
-        let options = RunOptions { pooling: Some(pooling), ..RunOptions::default() };
-        let RunOutput::Features(features) = pollster::block_on(encoder.run(&texts, &options)).expect("features") else {
-            panic!("no features")
-        };
+        let options = FeatureExtractionOptions { pooling, normalize: false };
+        let features = pollster::block_on(encoder.run::<FeatureExtraction>(&texts, &options)).expect("features");
         assert!(features.data.iter().all(|number| number.is_finite()));
     }
 }
@@ -161,10 +161,11 @@ fn odd_texts_have_a_result() {
         ["", " ", "\u{0}", "\u{fffd}", "a\u{301}\u{200d}👩‍👩‍👧", &"x".repeat(1_000_000), &"word ".repeat(200_000)]
             .map(String::from)
             .into();
-    assert!(pollster::block_on(model.run(&texts, &RunOptions::default())).is_ok());
-    assert!(pollster::block_on(model.run(&[], &RunOptions::default())).is_ok());
+    assert!(pollster::block_on(model.run::<TextClassification>(&texts, &Default::default())).is_ok());
+    assert!(pollster::block_on(model.run::<TextClassification>(&[], &Default::default())).is_ok());
     let finder = crate::support::load(&golden("tiny-bert-token"), Task::TokenClassification);
+    let long = ["word ".repeat(200_000)];
     let error =
-        pollster::block_on(finder.run(&["word ".repeat(200_000)], &RunOptions::default())).expect_err("too long");
+        pollster::block_on(finder.run::<TokenClassification>(&long, &Default::default())).expect_err("too long");
     says(&error, ErrorKind::InvalidInput, "in parts");
 }

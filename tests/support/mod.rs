@@ -8,7 +8,7 @@ pub mod tokens;
 
 use std::path::{Path, PathBuf};
 
-use pilot_light::tasks::{Pipeline, Task};
+use pilot_light::tasks::{Task, TextModel};
 use pilot_light::{Device, LoadOptions};
 use serde::de::DeserializeOwned;
 
@@ -50,7 +50,7 @@ pub fn minilm() -> PathBuf {
 }
 
 /// A model on the CPU.
-pub fn load(folder: &Path, task: Task) -> Pipeline {
+pub fn load(folder: &Path, task: Task) -> TextModel {
     pilot_light::folder::load(folder, task, &Device::cpu(), LoadOptions::default()).expect("the model")
 }
 

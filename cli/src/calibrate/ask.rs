@@ -11,7 +11,7 @@ use pilot_light::cascade::{CascadeConfig, Delegation, Envelope, Marked, MarkedSp
 use pilot_light::device::DeviceReport;
 use pilot_light::policy::{Policy, Privacy, Reason};
 use pilot_light::remote::Question;
-use pilot_light::tasks::{Pipeline, RunOptions, Task};
+use pilot_light::tasks::{RunOptions, Task, TextModel};
 use pilot_light::transport::{Http, answer, moment};
 use pilot_light::{Device, LoadOptions, folder};
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ impl Asking {
 
     /// `rows` with the labels that a general model gave to those that had none, and how many it did not answer, which
     /// are left out.
-    pub fn ask(&self, model: &Pipeline, options: &RunOptions, rows: Vec<Row>) -> Result<(Vec<Row>, usize)> {
+    pub fn ask(&self, model: &TextModel, options: &RunOptions, rows: Vec<Row>) -> Result<(Vec<Row>, usize)> {
         let Some(path) = &self.labels_from_remote else { return Ok((rows, 0)) };
         let mut kept = Kept::open(path)?;
         let mut asker = self.asker(path)?;
@@ -70,7 +70,7 @@ impl Asking {
             } else if let Some(known) = kept.rows.get(&row.text) {
                 labelled.push(known.clone());
             } else {
-                let labels = model.answer_labels(options);
+                let labels = model.answer_labels(options)?;
                 let envelope = asker.ask(Question { task: model.task(), labels, text: row.text.clone() })?;
                 if envelope.route == Route::Remote {
                     let row = row.labelled(envelope.output, asker.name.clone());
@@ -142,7 +142,7 @@ struct Asker {
     delegation: Delegation,
     transport: Http,
     name: String,
-    redactor: Option<Pipeline>,
+    redactor: Option<TextModel>,
     /// Where what was spent is kept: the cap of a day holds however often one begins.
     spending: PathBuf,
 }
@@ -173,9 +173,9 @@ impl Asker {
 }
 
 /// The personal data in `text`.
-fn find(redactor: &Pipeline, text: &str) -> Result<Marked> {
+fn find(redactor: &TextModel, text: &str) -> Result<Marked> {
     let started = Instant::now();
-    let found = pollster::block_on(redactor.personal_data(&[text.to_string()]))?;
+    let found = pollster::block_on(redactor.find_pii(&[text.to_string()]))?;
     let spans = MarkedSpan::all(text, found.into_iter().flatten().collect(), OffsetUnit::Bytes);
     Ok(Marked { spans, elapsed_ms: started.elapsed().as_secs_f64() * 1000.0 })
 }

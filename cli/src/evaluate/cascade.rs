@@ -11,7 +11,7 @@ use pilot_light::cascade::{CascadeConfig, Delegation, Envelope, Looked, Moment, 
 use pilot_light::device::DeviceReport;
 use pilot_light::policy::{LocalConfig, Policy, Privacy};
 use pilot_light::remote::{Question, RemoteEvent, RemoteRequest};
-use pilot_light::tasks::{AnswerOutput, LocalAnswer, Pipeline, RunOptions};
+use pilot_light::tasks::{AnswerOutput, LocalAnswer, RunOptions, TextModel};
 use pilot_light::training::shuffle;
 use pilot_light::transport::{Transport, answer};
 use pilot_light::usage::energy::Joules;
@@ -78,13 +78,13 @@ enum Way<'a> {
 /// Prints what the ways bring and cost, and writes it as JSON where that is wanted.
 pub fn run(
     arguments: &Arguments,
-    model: &Pipeline,
+    model: &TextModel,
     options: &RunOptions,
     known: &[(String, AnswerOutput)],
     accuracy: f64,
 ) -> Result<()> {
     let calibration = model.calibration().ok_or("the model is not calibrated: pilot-light calibrate does that")?;
-    let remote = Simulated::new(known, &model.answer_labels(options), accuracy, arguments.seed)?;
+    let remote = Simulated::new(known, &model.answer_labels(options)?, accuracy, arguments.seed)?;
     let texts: Vec<String> = known.iter().map(|(text, _)| text.clone()).collect();
     let started = Instant::now();
     let local = pollster::block_on(model.answer(&texts, options))?;
@@ -101,7 +101,7 @@ pub fn run(
         let mut delegation = way.delegation(arguments)?;
         let mut sums = Sums::default();
         for ((text, truth), answered) in known.iter().zip(&local) {
-            let question = Question { task: model.task(), labels: model.answer_labels(options), text: text.clone() };
+            let question = Question { task: model.task(), labels: model.answer_labels(options)?, text: text.clone() };
             let started = Instant::now();
             let first = match way {
                 Way::RemoteOnly => delegation.consult(question, NOW)?,

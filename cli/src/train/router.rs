@@ -8,7 +8,7 @@ use std::path::Path;
 
 use pilot_light::calibration::routing::{Outcome, accuracies, apgr, calls_needed};
 use pilot_light::models::length_feature;
-use pilot_light::tasks::{Pipeline, Task};
+use pilot_light::tasks::{Task, TextModel};
 use pilot_light::training::ridge::{Targets, fit};
 use pilot_light::training::{Linear, shuffle};
 use pilot_light::{Device, LoadOptions, folder};
@@ -91,7 +91,7 @@ fn read(path: &Path) -> Result<Vec<Pair>> {
 }
 
 /// The features and outcomes of each benchmark, and how many features there are.
-fn look(encoder: &Pipeline, pairs: &[Pair], path: &Path) -> Result<(BTreeMap<String, Seen>, usize)> {
+fn look(encoder: &TextModel, pairs: &[Pair], path: &Path) -> Result<(BTreeMap<String, Seen>, usize)> {
     let prompts: Vec<&str> = pairs.iter().map(|pair| pair.prompt.as_str()).collect();
     let found = features(encoder, &prompts, path)?;
     let mut all: BTreeMap<String, Seen> = BTreeMap::new();

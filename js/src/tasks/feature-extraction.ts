@@ -1,11 +1,11 @@
 // feature-extraction: embeddings of texts.
 import type { Disposable } from '../page/handle.js';
 import type { Tensor } from '../page/tensor.js';
-import type { Features, RunOptions } from '../types.js';
+import type { FeatureExtractionOptions as Options, Features } from '../types.js';
 import type { CallOptions, TextTaskAdapter } from './adapter.js';
 
 /** Options of `feature-extraction`. */
-export type FeatureExtractionOptions = CallOptions & Pick<RunOptions, 'pooling' | 'normalize'>;
+export type FeatureExtractionOptions = CallOptions & Options;
 
 /** Turns texts into vectors. */
 export interface FeatureExtractionPipeline extends Disposable {

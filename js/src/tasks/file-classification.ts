@@ -1,11 +1,11 @@
 // file-classification: the type of a file's content.
 import { type FileInput, toBytes } from '../io/media.js';
 import type { Disposable } from '../page/handle.js';
-import type { Classification, FileClassification, RunOptions } from '../types.js';
+import type { Classification, FileClassification, FileClassificationOptions as Options } from '../types.js';
 import { type CallOptions, type MediaTaskAdapter, perInput } from './adapter.js';
 
 /** Options of `file-classification`; `top_k` is 1 by default, and null gives all labels. */
-export type FileClassificationOptions = CallOptions & Pick<RunOptions, 'top_k'>;
+export type FileClassificationOptions = CallOptions & Options;
 
 /**
  * Tells the types of files. With the default `top_k` of 1 that is the answer, one for each file: `txt` or `unknown`

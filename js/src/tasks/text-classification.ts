@@ -1,10 +1,10 @@
 // text-classification: labels of texts.
 import type { Disposable } from '../page/handle.js';
-import type { Classification, RunOptions } from '../types.js';
+import type { Classification, TextClassificationOptions as Options } from '../types.js';
 import { type CallOptions, perInput, type TextTaskAdapter } from './adapter.js';
 
 /** Options of `text-classification`; `top_k` is 1 by default, and null gives all labels. */
-export type TextClassificationOptions = CallOptions & Pick<RunOptions, 'top_k'>;
+export type TextClassificationOptions = CallOptions & Options;
 
 /** Gives texts labels. With the default `top_k` of 1, one for each text. */
 export interface TextClassificationPipeline extends Disposable {

@@ -1,10 +1,10 @@
 // token-classification: entities in texts.
 import type { Disposable } from '../page/handle.js';
-import type { Entity, EntityGroup, RunOptions } from '../types.js';
+import type { Entity, EntityGroup, TokenClassificationOptions as Options } from '../types.js';
 import { type CallOptions, perInput, type TextTaskAdapter } from './adapter.js';
 
 /** Options of `token-classification`. */
-export type TokenClassificationOptions = CallOptions & Pick<RunOptions, 'aggregation_strategy'>;
+export type TokenClassificationOptions = CallOptions & Options;
 
 /** Finds entities in texts; offsets are in UTF-16 code units, as in JavaScript's strings. */
 export interface TokenClassificationPipeline extends Disposable {

@@ -2,11 +2,11 @@
 import type { Disposable } from '../page/handle.js';
 import { describe } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
-import type { RunOptions, ZeroShot } from '../types.js';
+import type { ZeroShot, ZeroShotClassificationOptions } from '../types.js';
 import { type CallOptions, perInput, type TextTaskAdapter } from './adapter.js';
 
 /** Options of `zero-shot-classification`. */
-export type ZeroShotOptions = CallOptions & Pick<RunOptions, 'hypothesis_template' | 'multi_label'>;
+export type ZeroShotOptions = CallOptions & Omit<ZeroShotClassificationOptions, 'candidate_labels'>;
 
 /** Gives texts labels that the model was not trained on. */
 export interface ZeroShotClassificationPipeline extends Disposable {

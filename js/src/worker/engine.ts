@@ -68,7 +68,7 @@ export class Engine {
     run: ({ key, inputs, options }, { signal }) =>
       this.exclusive(async () => {
         const { pipeline } = this.model(key, 'pipeline');
-        const run = (batch: Inputs[number][]): Promise<RunOutput> => pipeline.run(batch as Inputs, options);
+        const run = (batch: Inputs[number][]) => pipeline.run(batch as Inputs, options) as Promise<RunOutput>;
         const parts = await this.batches<Inputs[number], RunOutput>(inputs, signal, run);
         return parts.every(isFeatures) ? concatFeatures(parts) : (parts.flat() as RunOutput);
       }),
@@ -83,7 +83,7 @@ export class Engine {
     findPii: ({ key, inputs }, { signal }) =>
       this.exclusive(async () => {
         const { pipeline } = this.model(key, 'pipeline');
-        return (await this.batches(inputs, signal, (batch) => pipeline.personalData(batch))).flat();
+        return (await this.batches(inputs, signal, (batch) => pipeline.findPii(batch))).flat();
       }),
 
     dispose: ({ key }) =>

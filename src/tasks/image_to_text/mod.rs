@@ -1,4 +1,5 @@
-//! The text in pictures: where it is, which way up it is, and what it says, by the models of PP-OCRv4.
+//! `image-to-text`: OCR with the models of PP-OCRv4. The first finds lines of text, the second tells whether they are
+//! upside down, and the third reads them.
 //!
 //! # Source
 //! Du et al. 2020, "PP-OCR: A Practical Ultra Lightweight OCR System"; the package rapidocr-onnxruntime 1.4.4, whose
@@ -22,25 +23,26 @@ use self::lines::{DIRECTION_WIDTH, batches, characters, decode, likeliest, line_
 use self::picture::Picture;
 use self::prepare::prepare;
 use super::graph_io::{expect_input, run_one};
+use super::{ModelFile, ModelFiles, Source, TaskDefinition};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 
-/// How sure the direction model has to be that a line is upside down.
+/// The minimum score of the direction model for a line that is turned.
 const UPSIDE_DOWN: f32 = 0.9;
 
-/// What counts as text.
+/// Options of `image-to-text`: what counts as text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageToTextOptions {
-    /// The score from which a line is kept; 0.5 by default.
+    /// The minimum score of a line; 0.5 by default.
     pub text_score: f64,
-    /// The score from which a box is looked at; 0.5 by default.
+    /// The minimum score of a box; 0.5 by default.
     pub box_threshold: f64,
-    /// How much boxes grow: this times their area over their outline; 1.6 by default.
+    /// How much boxes grow: by this times their area over their perimeter; 1.6 by default.
     pub unclip_ratio: f64,
-    /// The shorter side at which text is looked for, in pixels; 736 by default. Half of it is four times as fast, and
-    /// misses small print.
+    /// The shorter side of the image that the detection model gets, in pixels; 736 by default. Half of it is four times as
+    /// fast, and misses small print.
     pub limit_side_len: usize,
 }
 
@@ -53,20 +55,26 @@ impl Default for ImageToTextOptions {
 impl ImageToTextOptions {
     fn check(&self) -> Result<()> {
         let scores = [("text_score", self.text_score), ("box_threshold", self.box_threshold)];
-        if let Some((name, _)) = scores.into_iter().find(|(_, score)| !(0.0..=1.0).contains(score)) {
-            return Err(Error::invalid_input(format!("{name} is not between 0 and 1")));
+        if let Some((name, value)) = scores.into_iter().find(|(_, score)| !(0.0..=1.0).contains(score)) {
+            return Err(Error::invalid_input(format!("{name} must be between 0 and 1, got {value}")));
         }
         if !(0.0..=10.0).contains(&self.unclip_ratio) {
-            return Err(Error::invalid_input("unclip_ratio is not between 0 and 10"));
+            return Err(Error::invalid_input(format!(
+                "unclip_ratio must be between 0 and 10, got {}",
+                self.unclip_ratio
+            )));
         }
         if !(32..=1536).contains(&self.limit_side_len) {
-            return Err(Error::invalid_input("limit_side_len is not between 32 and 1536"));
+            return Err(Error::invalid_input(format!(
+                "limit_side_len must be between 32 and 1536, got {}",
+                self.limit_side_len
+            )));
         }
         Ok(())
     }
 }
 
-/// The text of a picture.
+/// The text of an image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct ImageText {
@@ -84,12 +92,23 @@ pub struct TextLine {
     pub text: String,
     /// The mean probability of its characters.
     pub score: f64,
-    /// The corners of the box around it, in pixels, x and y, from the upper left one to the right.
+    /// The corners of the box around it in pixels, `[x, y]`, clockwise from the upper left one.
     #[serde(rename = "box")]
     pub corners: [[f32; 2]; 4],
 }
 
-/// Models that find and read text.
+/// An image, four bytes for each pixel: red, green, blue and opacity, as a canvas gives them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pixels {
+    /// Row by row, `[height, width, 4]`.
+    pub data: Vec<u8>,
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
+
+/// `image-to-text`, and its models.
 pub struct ImageReader {
     detection: Graph,
     direction: Option<Graph>,
@@ -98,11 +117,11 @@ pub struct ImageReader {
 }
 
 impl ImageReader {
-    /// Puts the models together: the one that finds text, the one that tells which way up it is (without it, every
-    /// line is taken to stand upright), and the one that reads.
+    /// Puts the models together: one that detects text, one that recognises its direction (without it, every line is taken
+    /// to be upright), and one that recognises characters.
     ///
     /// # Errors
-    /// Invalid artefact: a model is not one for its part, or the one that reads names no characters.
+    /// Invalid artefact: a model has other inputs than it should, or the recognition model lists no characters.
     pub fn new(detection: Graph, direction: Option<Graph>, recognition: Graph) -> Result<Self> {
         expect_input(&detection, "the detection model", &[0, 3, 0, 0])?;
         if let Some(direction) = &direction {
@@ -115,10 +134,10 @@ impl ImageReader {
         Ok(Self { detection, direction, recognition, characters })
     }
 
-    /// The text in a picture of RGBA pixels, as a canvas gives them.
+    /// The text in an image of RGBA pixels, as a canvas gives them.
     ///
     /// # Errors
-    /// Invalid input: there are not four bytes for each pixel, no pixels, a picture too narrow to hold text, or an
+    /// Invalid input: there are not four bytes for each pixel, no pixels, an image too narrow to hold text, or an
     /// option that makes no sense. Device lost.
     pub async fn read(
         &self,
@@ -133,7 +152,10 @@ impl ImageReader {
         let (planes, dims) = detection_input(picture, options.limit_side_len);
         let map = run_one(&self.detection, planes, &dims).await?;
         if map.dims != [1, 1, dims[2], dims[3]] {
-            return Err(Error::invalid_artefact(format!("the detection model gives {:?} for {dims:?}", map.dims)));
+            return Err(Error::invalid_artefact(format!(
+                "the detection model gives {:?} for an input of {dims:?}",
+                map.dims
+            )));
         }
         let found = boxes_in_map(&map.data, dims[3], (picture.width, picture.height), options);
         drop(map);
@@ -164,7 +186,11 @@ impl ImageReader {
         let (planes, dims) = line_input(lines, DIRECTION_WIDTH);
         let scores = run_one(direction, planes, &dims).await?;
         if scores.dims != [lines.len(), 2] {
-            return Err(Error::invalid_artefact(format!("the direction model gives {:?}", scores.dims)));
+            return Err(Error::invalid_artefact(format!(
+                "the direction model must give {:?}, got {:?}",
+                [lines.len(), 2],
+                scores.dims
+            )));
         }
         for (line, scores) in lines.iter_mut().zip(scores.data.chunks_exact(2)) {
             if matches!(likeliest(scores), (1, score) if score > UPSIDE_DOWN) {
@@ -192,4 +218,35 @@ impl ImageReader {
         texts.resize(lines.len(), (String::new(), 0.0));
         Ok(texts)
     }
+}
+
+const DETECTION: &str = "det.onnx";
+const DIRECTION: &str = "cls.onnx";
+const RECOGNITION: &str = "rec.onnx";
+
+impl TaskDefinition for ImageReader {
+    const NAME: &'static str = "image-to-text";
+    type Model = Self;
+    type Input = Pixels;
+    type Options = ImageToTextOptions;
+    type Output = Vec<ImageText>;
+
+    fn source() -> Source<Self> {
+        const FILES: &[ModelFile] =
+            &[ModelFile::graph(DETECTION), ModelFile::graph(RECOGNITION), ModelFile::graph(DIRECTION).optional()];
+        Source::Files { files: FILES, build }
+    }
+
+    async fn run(model: &Self, images: &[Pixels], options: &ImageToTextOptions) -> Result<Vec<ImageText>> {
+        let mut found = Vec::with_capacity(images.len());
+        for Pixels { data, width, height } in images {
+            found.push(model.read(data, *width, *height, options).await?);
+        }
+        Ok(found)
+    }
+}
+
+fn build(files: &mut ModelFiles<'_>) -> Result<ImageReader> {
+    let direction = files.optional_graph(DIRECTION)?;
+    ImageReader::new(files.graph(DETECTION)?, direction, files.graph(RECOGNITION)?)
 }

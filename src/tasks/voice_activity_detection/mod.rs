@@ -1,7 +1,7 @@
-//! Where somebody speaks, by Silero's model for whole sequences of frames at 16 kHz.
+//! `voice-activity-detection`: the stretches of speech in a sound, with Silero's model for sequences of frames at 16 kHz.
 //!
 //! # Source
-//! The package silero-vad 6.2.3: `silero_vad_16k_sequence.onnx`, and what stands around it in `sequence_vad.py` and
+//! The package silero-vad 6.2.3: `silero_vad_16k_sequence.onnx`, and the code around it in `sequence_vad.py` and
 //! `utils_vad.py`.
 
 mod options;
@@ -19,18 +19,19 @@ pub use resample::resample;
 pub use stream::{SpeechEvent, SpeechStream, SpeechUpdate};
 
 use self::segments::speech_spans;
-use super::graph_io::Numbers;
+use super::graph_io::FloatTensor;
+use super::{ModelFile, ModelFiles, Source, TaskDefinition};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph};
 
-/// The samples in a second that the model knows.
-pub const SAMPLE_RATE: usize = 16_000;
-/// The samples that one probability is for.
-pub const FRAME: usize = 512;
-/// The samples before a frame that the model is given with it.
+/// Samples in a second, as the model was trained on.
+const SAMPLE_RATE: usize = 16_000;
+/// Samples of a frame, for which the model gives one probability.
+const FRAME: usize = 512;
+/// Samples before a frame that the model is given with it.
 const CONTEXT: usize = 64;
-/// The numbers in each of the model's two memories.
-const MEMORY: usize = 128;
+/// Numbers in each of the model's two LSTM states.
+const STATE: usize = 128;
 /// Frames in one run of the model, 16 seconds.
 const MAX_FRAMES: usize = 512;
 
@@ -46,12 +47,12 @@ pub struct SpeechSegment {
     pub confidence: f64,
 }
 
-/// A model that hears speech.
+/// `voice-activity-detection`, and its model.
 pub struct VoiceActivityDetector {
     graph: Graph,
 }
 
-/// What the model remembers between frames.
+/// The LSTM state between frames.
 #[derive(Clone, Debug, PartialEq)]
 struct State {
     context: Vec<f32>,
@@ -59,17 +60,41 @@ struct State {
     cell: Vec<f32>,
 }
 
+impl TaskDefinition for VoiceActivityDetector {
+    const NAME: &'static str = "voice-activity-detection";
+    type Model = Self;
+    /// Samples of one channel, from -1 to 1, at 16 kHz.
+    type Input = Vec<f32>;
+    type Options = SpeechOptions;
+    /// The stretches of speech in each sound.
+    type Output = Vec<Vec<SpeechSegment>>;
+
+    fn source() -> Source<Self> {
+        const MODEL: &str = "silero_vad_16k_sequence.onnx";
+        let build = |files: &mut ModelFiles<'_>| Self::new(files.graph(MODEL)?);
+        Source::Files { files: const { &[ModelFile::graph(MODEL)] }, build }
+    }
+
+    async fn run(model: &Self, sounds: &[Vec<f32>], options: &SpeechOptions) -> Result<Vec<Vec<SpeechSegment>>> {
+        let mut found = Vec::with_capacity(sounds.len());
+        for samples in sounds {
+            found.push(model.detect(samples, SAMPLE_RATE, options).await?);
+        }
+        Ok(found)
+    }
+}
+
 impl Default for State {
     fn default() -> Self {
-        Self { context: vec![0.0; CONTEXT], hidden: vec![0.0; MEMORY], cell: vec![0.0; MEMORY] }
+        Self { context: vec![0.0; CONTEXT], hidden: vec![0.0; STATE], cell: vec![0.0; STATE] }
     }
 }
 
 impl VoiceActivityDetector {
-    /// Takes the model.
+    /// Checks the inputs and outputs of the graph.
     ///
     /// # Errors
-    /// Invalid artefact: it is not Silero's for sequences at 16 kHz.
+    /// Invalid artefact: it is not Silero's model for sequences at 16 kHz.
     pub fn new(graph: Graph) -> Result<Self> {
         let takes = |name: &str, width: usize| {
             let port = graph.inputs().iter().find(|port| port.name == name);
@@ -77,22 +102,22 @@ impl VoiceActivityDetector {
             last == Some(&Dim::Fixed(width))
         };
         let gives = |name: &str| graph.outputs().iter().any(|port| port.name == name);
-        let fits = takes("input", CONTEXT + FRAME) && takes("h", MEMORY) && takes("c", MEMORY);
+        let fits = takes("input", CONTEXT + FRAME) && takes("h", STATE) && takes("c", STATE);
         if graph.inputs().len() != 3 || !fits || !["speech_probs", "hn", "cn"].into_iter().all(gives) {
             return Err(Error::invalid_artefact("the model is not silero_vad_16k_sequence.onnx, or one like it"));
         }
         Ok(Self { graph })
     }
 
-    /// The stretches of speech in `samples`, one channel from -1 to 1 at 16 kHz. [`resample`] makes such samples of
-    /// others.
+    /// The stretches of speech in `samples`, one channel from -1 to 1 at 16 kHz. [`resample`] converts other
+    /// rates.
     ///
     /// # Errors
-    /// Invalid input: a sample is no number, or an option makes no sense. Unsupported: another rate. Device lost.
+    /// Invalid input: a sample is not finite, or an option makes no sense. Unsupported: another rate. Device lost.
     pub async fn detect(&self, samples: &[f32], rate: usize, options: &SpeechOptions) -> Result<Vec<SpeechSegment>> {
         if rate != SAMPLE_RATE {
             return Err(Error::unsupported(format!(
-                "the model knows {SAMPLE_RATE} samples a second, not {rate}; resample the sound first"
+                "the sample rate must be {SAMPLE_RATE} Hz, got {rate}; resample the sound first"
             )));
         }
         options.check()?;
@@ -123,37 +148,38 @@ impl VoiceActivityDetector {
         Ok(probabilities)
     }
 
-    /// The probabilities of whole frames that follow on what `state` remembers.
+    /// The probabilities of whole frames that continue the sound of `state`.
     async fn frames(&self, state: &mut State, samples: &[f32]) -> Result<Vec<f32>> {
         let mut probabilities = Vec::with_capacity(samples.len() / FRAME);
         for block in samples.chunks(MAX_FRAMES * FRAME) {
             let count = block.len() / FRAME;
-            let memory = |numbers: &[f32]| TensorData::new(numbers.to_vec(), vec![1, 1, MEMORY]);
+            let lstm_state = |numbers: &[f32]| TensorData::new(numbers.to_vec(), vec![1, 1, STATE]);
             let inputs = vec![
                 (
                     "input".to_string(),
                     TensorData::new(with_context(&state.context, block), vec![count, CONTEXT + FRAME]),
                 ),
-                ("h".to_string(), memory(&state.hidden)),
-                ("c".to_string(), memory(&state.cell)),
+                ("h".to_string(), lstm_state(&state.hidden)),
+                ("c".to_string(), lstm_state(&state.cell)),
             ];
             let outputs = self.graph.run(inputs).await?;
             let output = |name: &str, count: usize| {
                 let found = outputs.iter().find(|output| output.0 == name);
-                let numbers = found.map(|output| Numbers::of(&output.1)).transpose()?.map(|numbers| numbers.data);
+                let numbers =
+                    found.map(|output| FloatTensor::try_from(&output.1)).transpose()?.map(|tensor| tensor.data);
                 numbers.filter(|numbers| numbers.len() == count).ok_or_else(|| {
                     Error::invalid_artefact(format!("the model does not give {count} numbers as {name}"))
                 })
             };
             probabilities.extend(output("speech_probs", count)?);
             let context = block[block.len() - CONTEXT..].to_vec();
-            *state = State { context, hidden: output("hn", MEMORY)?, cell: output("cn", MEMORY)? };
+            *state = State { context, hidden: output("hn", STATE)?, cell: output("cn", STATE)? };
         }
         Ok(probabilities)
     }
 }
 
-/// Whole frames, each with the samples before it.
+/// Whole frames, each after its context: `[frames, CONTEXT + FRAME]`.
 fn with_context(context: &[f32], samples: &[f32]) -> Vec<f32> {
     let mut frames = Vec::with_capacity(samples.len() / FRAME * (CONTEXT + FRAME));
     let mut context = context;
@@ -167,12 +193,12 @@ fn with_context(context: &[f32], samples: &[f32]) -> Vec<f32> {
 
 fn check_samples(samples: &[f32]) -> Result<()> {
     match samples.iter().position(|sample| !sample.is_finite()) {
-        Some(index) => Err(Error::invalid_input(format!("sample {index} is no number: {}", samples[index]))),
+        Some(index) => Err(Error::invalid_input(format!("sample {index} must be finite, got {}", samples[index]))),
         None => Ok(()),
     }
 }
 
-/// Where a sample stands, in seconds.
+/// The time of a sample in seconds.
 fn seconds(sample: usize) -> f64 {
     sample as f64 / SAMPLE_RATE as f64
 }

@@ -1,72 +1,71 @@
-//! Words that may be personal data: a classifier of tokens, read with caution. A likeliest label says what a word most
-//! probably is; here a word counts as found where it may well be anything else than nothing, because what is found
-//! wrongly costs a placeholder, and what is missed leaves the device.
+//! PII detection: a token classifier read with low thresholds. Its likeliest label is what a word most probably is. Here
+//! a word is found as soon as `O` is not nearly certain, because a false positive costs a placeholder, and a false
+//! negative leaves the device.
 
 use std::ops::Range;
 
-use super::Pipeline;
+use super::TextModel;
 use super::token_classification::{OUTSIDE, split_label};
 use crate::error::{Error, Result};
 
-/// A place in a text that may be personal data.
+/// A span of a text that may be personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersonalData {
     /// What it most probably is, as the model calls it, without `B-` or `I-`.
     pub label: String,
-    /// The bytes of the text: whole words.
+    /// The bytes of the text; whole words.
     pub place: Range<usize>,
 }
 
-/// The probability of being no nothing from which on a word is found, chosen on sentences of templates and people
-/// that `cargo xtask eval privacy` does not measure on.
-const MAY_BE: f64 = 0.005;
-/// The same for a word in small letters, in a text that has capitals: names and addresses mostly begin with one.
-const SMALL_MAY_BE: f64 = 0.05;
-/// The same for one beside a word that was found, unless it is in small letters.
-const BESIDE_MAY_BE: f64 = 0.001;
+/// The minimum non-`O` probability of a word that is found, chosen on sentences of templates and people that
+/// `cargo xtask eval privacy` does not measure on.
+const THRESHOLD: f64 = 0.005;
+/// The same for a word in lower case, in a text that has capitals: names and addresses mostly begin with one.
+const LOWER_CASE_THRESHOLD: f64 = 0.05;
+/// The same for a word next to one that was found, unless it is in lower case.
+const NEIGHBOUR_THRESHOLD: f64 = 0.001;
 
-/// The labels of parts of an address. A word that nothing speaks for is of the address where it stands before one.
+/// The labels of parts of an address. A word below all thresholds belongs to the address when such a part follows it.
 const ADDRESS: [&str; 6] = ["BUILDING_NUMBER", "STREET_NAME", "SECONDARY_ADDRESS", "CITY", "STATE", "ZIP_CODE"];
 
-/// What may stand between two words of one value.
+/// Characters between two words of one value.
 const JOINTS: &[char] = &[' ', '.', '\'', '’', '-', '/'];
-/// What may stand between two parts of an address beside that.
+/// Further characters between two parts of an address.
 const BREAKS: &[char] = &[',', '\n', '#', '('];
 
-/// A word, the likeliest of the model's kinds for it, and the probability that it is of any.
+/// A word, the likeliest of the model's kinds for it, and the probability of any kind.
 struct Word {
     place: Range<usize>,
     kind: usize,
     probability: f64,
-    /// In small letters, where there are capitals elsewhere.
-    small: bool,
+    /// In lower case, in a text that has capitals.
+    lower_case: bool,
 }
 
-impl Pipeline {
-    /// Finds out whether the model can say of words that they are nothing, as [`Self::personal_data`] wants.
+impl TextModel {
+    /// Checks that the model has a label for words outside of entities, as [`Self::find_pii`] needs.
     ///
     /// # Errors
-    /// Unsupported: it cannot.
-    pub fn check_personal_data(&self) -> Result<()> {
+    /// Unsupported: it has none.
+    pub fn check_finds_pii(&self) -> Result<()> {
         match self.labels.iter().any(|label| label == OUTSIDE) {
             true => Ok(()),
             false => Err(Error::unsupported("a redactor needs a classifier of tokens with a label 'O' for nothing")),
         }
     }
 
-    /// The places in each of `texts` that may be personal data, in their order and not over each other.
+    /// The spans of each of `texts` that may be personal data, in their order, without overlap.
     ///
     /// # Errors
-    /// As [`Self::check_personal_data`]. Invalid input: a text that is too long. Device lost: the device failed.
-    pub async fn personal_data(&self, texts: &[String]) -> Result<Vec<Vec<PersonalData>>> {
-        self.check_personal_data()?;
+    /// As [`Self::check_finds_pii`]. Invalid input: a text that is too long. Device lost: the device failed.
+    pub async fn find_pii(&self, texts: &[String]) -> Result<Vec<Vec<PersonalData>>> {
+        self.check_finds_pii()?;
         let (kinds, kind_of_label) = self.kinds();
-        // By the number of the kind; of what is nothing, no number.
-        let read = |token: crate::tokenizer::Token, odds: &[f64]| {
+        let read = |token: crate::tokenizer::Token, probabilities: &[f64]| {
             let mut of_kinds = vec![0.0; kinds.len()];
-            for (odds, kind) in odds.iter().zip(&kind_of_label) {
+            for (probability, kind) in probabilities.iter().zip(&kind_of_label) {
                 if let Some(kind) = kind {
-                    of_kinds[*kind] += odds;
+                    of_kinds[*kind] += probability;
                 }
             }
             (token.start..token.end, of_kinds)
@@ -75,7 +74,7 @@ impl Pipeline {
         Ok(texts.iter().zip(&tokens).map(|(text, tokens)| found(text, &kinds, tokens)).collect())
     }
 
-    /// The kinds of data that the labels tell apart, and which of them each label is of.
+    /// The kinds of data among the labels, and the kind of each label; `None` for the `O` label.
     fn kinds(&self) -> (Vec<&str>, Vec<Option<usize>>) {
         let mut kinds: Vec<&str> = Vec::new();
         let of_labels = self.labels.iter().map(|label| split_label(label).1).map(|name| {
@@ -91,22 +90,24 @@ impl Pipeline {
     }
 }
 
-/// The places in `text` whose words are found, those of one kind joined.
+/// The spans of `text` whose words are found; neighbours of one kind are joined.
 fn found(text: &str, kinds: &[&str], tokens: &[(Range<usize>, Vec<f64>)]) -> Vec<PersonalData> {
     let mut words = words(text, tokens);
-    let mut is_found: Vec<bool> =
-        words.iter().map(|word| word.probability > if word.small { SMALL_MAY_BE } else { MAY_BE }).collect();
+    let mut is_found: Vec<bool> = words
+        .iter()
+        .map(|word| word.probability > if word.lower_case { LOWER_CASE_THRESHOLD } else { THRESHOLD })
+        .collect();
     let before = is_found.clone();
     for at in 0..words.len() {
-        let beside = (at > 0 && before[at - 1]) || before.get(at + 1) == Some(&true);
-        is_found[at] |= beside && !words[at].small && words[at].probability > BESIDE_MAY_BE;
+        let neighbour = (at > 0 && before[at - 1]) || before.get(at + 1) == Some(&true);
+        is_found[at] |= neighbour && !words[at].lower_case && words[at].probability > NEIGHBOUR_THRESHOLD;
     }
     let before = is_found.clone();
     for at in 1..words.len().saturating_sub(1) {
         let close = |a: usize, b: usize| joined(text, &words[a].place, &words[b].place, &[JOINTS, BREAKS].concat());
         let among = before[at - 1] && before[at + 1] && close(at - 1, at) && close(at, at + 1);
         let behind = words[at + 1].kind;
-        if !before[at] && among && (!words[at].small || ADDRESS.contains(&kinds[behind])) {
+        if !before[at] && among && (!words[at].lower_case || ADDRESS.contains(&kinds[behind])) {
             (is_found[at], words[at].kind) = (true, behind);
         }
     }
@@ -123,39 +124,39 @@ fn found(text: &str, kinds: &[&str], tokens: &[(Range<usize>, Vec<f64>)]) -> Vec
     all
 }
 
-/// Whether nothing but `joints` stands between two words.
+/// Whether there are only `joints` between two words.
 fn joined(text: &str, before: &Range<usize>, behind: &Range<usize>, joints: &[char]) -> bool {
     text[before.end..behind.start].chars().all(|char| joints.contains(&char))
 }
 
-/// The words of `text`, with what the tokens that have a part in them say.
+/// The words of `text`, with the probabilities of the tokens that overlap them.
 fn words(text: &str, tokens: &[(Range<usize>, Vec<f64>)]) -> Vec<Word> {
     let has_capitals = text.chars().any(char::is_uppercase);
     let mut words = Vec::new();
     let mut first = 0;
-    for place in word_places(text) {
+    for place in word_spans(text) {
         first += tokens[first..].iter().take_while(|(token, _)| token.end <= place.start).count();
         let within = tokens[first..].iter().take_while(|(token, _)| token.start < place.end);
         let (mut kind, mut highest, mut probability) = (0, 0.0, 0.0);
-        for (_, odds) in within {
-            probability = f64::max(probability, odds.iter().sum());
-            for (of_kind, odds) in odds.iter().enumerate().filter(|(_, odds)| **odds > 0.0) {
-                if *odds > highest {
-                    (kind, highest) = (of_kind, *odds);
+        for (_, probabilities) in within {
+            probability = f64::max(probability, probabilities.iter().sum());
+            for (of_kind, of_token) in probabilities.iter().enumerate().filter(|(_, of_token)| **of_token > 0.0) {
+                if *of_token > highest {
+                    (kind, highest) = (of_kind, *of_token);
                 }
             }
         }
         let word = &text[place.clone()];
-        let small = has_capitals
+        let lower_case = has_capitals
             && word.chars().any(char::is_lowercase)
             && !word.chars().any(|char| char.is_uppercase() || char.is_numeric());
-        words.push(Word { place, kind, probability, small });
+        words.push(Word { place, kind, probability, lower_case });
     }
     words
 }
 
-/// Runs of letters and digits. In scripts that put no space between words each character is one.
-fn word_places(text: &str) -> Vec<Range<usize>> {
+/// Runs of letters and digits. In scripts without spaces between words each character is a word.
+fn word_spans(text: &str) -> Vec<Range<usize>> {
     const UNSPACED: char = '\u{2e80}';
     let mut places: Vec<Range<usize>> = Vec::new();
     let mut open = false;
@@ -180,7 +181,7 @@ mod tests {
 
     const KINDS: [&str; 3] = ["GIVEN_NAME", "STREET_NAME", "CITY"];
 
-    /// What is found in `text`, whose words have these probabilities of being of these kinds; of others, none.
+    /// What is found in `text`, whose words have these probabilities of these kinds, and 0 of others.
     fn found_in(text: &str, odds: &[(&str, usize, f64)]) -> Vec<(String, String)> {
         let token = |place: Range<usize>| {
             let word = &text[place.clone()];
@@ -190,7 +191,7 @@ mod tests {
             }
             (place, of_kinds)
         };
-        let tokens: Vec<_> = word_places(text).into_iter().map(token).collect();
+        let tokens: Vec<_> = word_spans(text).into_iter().map(token).collect();
         let found = found(text, &KINDS, &tokens);
         found.into_iter().map(|data| (data.label, text[data.place].to_string())).collect()
     }
@@ -203,19 +204,19 @@ mod tests {
     fn a_little_doubt_is_enough_for_a_word_with_a_capital() {
         let odds = [("Ann", 0, 0.006), ("rose", 0, 0.04), ("Bob", 0, 0.004), ("lily", 0, 0.06), ("7", 1, 0.006)];
         assert_eq!(words_found("Ann or rose, or Bob; or lily: or 7", &odds), ["Ann", "lily", "7"]);
-        // Where there are no capitals, small letters say nothing.
+        // In a text without capitals, lower case means nothing.
         assert_eq!(words_found("or rose", &odds), ["rose"]);
     }
 
     #[test]
-    fn less_is_enough_beside_a_word_that_was_found() {
+    fn less_is_enough_next_to_a_word_that_was_found() {
         let odds = [("Ann", 0, 0.9), ("Lee", 0, 0.002), ("Bo", 0, 0.002), ("of", 0, 0.002)];
         assert_eq!(words_found("Ann Lee Bo, of", &odds), ["Ann Lee"]);
         assert_eq!(words_found("Ann of Lee", &odds), ["Ann"]);
     }
 
     #[test]
-    fn what_stands_in_an_address_is_of_it() {
+    fn a_word_inside_an_address_belongs_to_it() {
         let odds = [("Oak", 1, 0.9), ("Rome", 2, 0.9), ("Elm", 1, 0.9), ("Ann", 0, 0.9), ("Bob", 0, 0.9)];
         let found = |text| words_found(text, &odds);
         assert_eq!(found("Oak Xyz\nRome"), ["Oak", "Xyz", "Rome"]);
@@ -245,7 +246,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn places_are_whole_words_in_their_order(
+        fn spans_are_whole_words_in_their_order(
             text in "(\\PC|Ann|and|, |\n){0,40}",
             tokens in prop::collection::vec((0_usize..90, 0_usize..9, 0.0_f64..0.4, 0.0_f64..0.02), 0..30),
         ) {
@@ -263,7 +264,7 @@ mod tests {
     #[test]
     fn words_of_any_script() {
         let text = "Zoë\u{301} l'été 7b 王小 и";
-        let words: Vec<&str> = word_places(text).into_iter().map(|place| &text[place]).collect();
+        let words: Vec<&str> = word_spans(text).into_iter().map(|place| &text[place]).collect();
         assert_eq!(words, ["Zoë\u{301}", "l", "été", "7b", "王", "小", "и"]);
     }
 }

@@ -1,6 +1,6 @@
-//! Turns the folder of a checkpoint into one whose weights are of 8 bits, which is loaded as it is.
+//! Conversion of a checkpoint to weights of 8 bits.
 //!
-//! What is large is quantised as `dtype: 'int8'` does it while loading, so results are the same to the last bit. The rest
+//! Large matrices are quantised as `dtype: 'int8'` does while loading, so the results are the same to the last bit. The rest
 //! (norms, biases, positions, heads) stays in 32-bit floats.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::loader::{CONFIG, INDEX, MANIFEST, TOKENIZER, TOKENIZER_CONFIG, WEIGHT
 use crate::manifest::Manifest;
 use crate::models::{ModelConfig, Weights};
 
-/// How many bytes the weights had, and how many they have now.
+/// The sizes of the weights in bytes, before and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Converted {
     /// Of the files that were read.
@@ -26,17 +26,20 @@ pub struct Converted {
 }
 
 /// Writes the encoder in the folder `from` with weights of 8 bits into the folder `to`, with a manifest of digests. A
-/// calibration is not taken along: it is one of other weights.
+/// calibration is not copied: it is one of other weights.
 ///
 /// # Errors
-/// Invalid artefact: a file cannot be read, or is not what it should be. Unsupported: it is no encoder that is known
-/// here, or it is of 8 bits already. Invalid input: `to` is not empty, or cannot be written to.
+/// Invalid artefact: a file cannot be read, or is invalid. Unsupported: the architecture is unknown, or the weights are of
+/// 8 bits already. Invalid input: `to` is not empty, or cannot be written to.
 pub fn to_int8(from: &Path, to: &Path) -> Result<Converted> {
     let config = read(&from.join(CONFIG))?;
-    if let ModelConfig::LinearHead(head) = ModelConfig::from_json(&config)? {
-        let base = head.base_model;
-        return Err(Error::unsupported(format!("a head has nothing to be quantised: convert its base model {base}")));
-    }
+    let architecture = match ModelConfig::from_json(&config)? {
+        ModelConfig::Checkpoint(architecture, _) => architecture,
+        ModelConfig::LinearHead(head) => {
+            let base = head.base_model;
+            return Err(Error::unsupported(format!("a head has nothing to quantise: convert its base model {base}")));
+        }
+    };
     let manifest = match fs::exists(from.join(MANIFEST)) {
         Ok(true) => Manifest::from_json(&read(&from.join(MANIFEST))?)?,
         _ => Manifest::default(),
@@ -45,13 +48,11 @@ pub fn to_int8(from: &Path, to: &Path) -> Result<Converted> {
         true => [WEIGHTS.to_string()].into(),
         false if from.join(INDEX).is_file() => shards(&read(&from.join(INDEX))?)?,
         false => {
-            return Err(Error::unsupported(format!(
-                "there is neither {WEIGHTS} nor {INDEX}, and nothing else is converted"
-            )));
+            return Err(Error::unsupported(format!("expected {WEIGHTS} or {INDEX}, and the folder has neither")));
         }
     };
     let mut weights = Weights::default();
-    weights.quantise();
+    weights.quantise(architecture.quantisation);
     let mut sources = BTreeMap::new();
     for name in names {
         let described = describe(&from.join(&name))?;
@@ -59,7 +60,7 @@ pub fn to_int8(from: &Path, to: &Path) -> Result<Converted> {
             manifest.files.get(&name).filter(|known| !known.sha256.eq_ignore_ascii_case(&described.sha256))
         {
             let (found, wanted) = (&described.sha256, &known.sha256);
-            return Err(Error::invalid_artefact(format!("{name} has the digest {found}, not {wanted}")));
+            return Err(Error::invalid_artefact(format!("{name} must have the digest {wanted}, got {found}")));
         }
         let mut was_quantised = false;
         read_weights(&from.join(&name), &mut |name, tensor| {
@@ -72,7 +73,7 @@ pub fn to_int8(from: &Path, to: &Path) -> Result<Converted> {
         sources.insert(name, described);
     }
     if !weights.is_quantised() {
-        return Err(Error::invalid_artefact("there are no layers among the weights".to_string()));
+        return Err(Error::invalid_artefact("the weights have no layer that can be quantised".to_string()));
     }
 
     let unwritable = |error: std::io::Error| Error::invalid_input(format!("{}: {error}", to.display()));

@@ -11,8 +11,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphOptions};
 use crate::models::{
-    Backbone, Config, Encoder, Head, HeadKind, LinearHeadConfig, ModelConfig, OutputKind, Problem, TextConfig,
-    TextGraph,
+    Architecture, Backbone, Checkpoint, Head, LinearHeadConfig, ModelConfig, OutputKind, Problem, TextConfig, TextGraph,
 };
 use crate::tasks::{Task, TextModel};
 use crate::tokenizer::Tokenizer;
@@ -38,9 +37,9 @@ pub(super) struct TextFiles {
     /// The head, where the folder holds one for another folder's model.
     head: Option<LinearHeadConfig>,
     text: TextConfig,
-    /// The encoder, where its architecture is one of this crate's.
-    encoder: Option<Config>,
-    /// Why `config.json` is not that of an encoder; an ONNX file works without one.
+    /// The checkpoint, where its architecture is one of this crate's.
+    checkpoint: Option<(&'static Architecture, Box<dyn Checkpoint>)>,
+    /// Why `config.json` is not that of a known architecture; an ONNX file works without one.
     config_error: Option<Error>,
     tokenizer: Option<Tokenizer>,
     /// The types whose ONNX files are still to be tried.
@@ -78,7 +77,7 @@ impl TextFiles {
             stage: Stage::Start,
             head: None,
             text: TextConfig::default(),
-            encoder: None,
+            checkpoint: None,
             config_error: None,
             tokenizer: None,
             graph_dtypes: dtype.map_or(DType::PREFERRED.into(), |dtype| [dtype].into()),
@@ -180,7 +179,7 @@ impl TextFiles {
         }
         let hidden_states = self.head.is_some() || self.output == OutputKind::HiddenStates;
         let graph = self.graph_dtype.map(|dtype| self.base(&dtype.onnx_file()));
-        let (backbone, own_head) = match (graph, self.encoder) {
+        let (backbone, own_head) = match (graph, self.checkpoint) {
             (Some(name), _) => {
                 let bytes = files.take_bytes(&name)?;
                 let options = GraphOptions { int8: self.quantise, ..GraphOptions::default() };
@@ -189,9 +188,9 @@ impl TextFiles {
                 let graph = TextGraph::new(graph, self.text.pad_token_id, hidden_states)?;
                 (Backbone::Graph(Box::new(graph)), None)
             }
-            (None, Some(config)) => {
-                let own_head = if self.head.is_some() { None } else { Head::new(&config, &mut files.weights)? };
-                let encoder = Encoder::new(config, &mut files.weights, device)?;
+            (None, Some((_, checkpoint))) => {
+                let own_head = if self.head.is_some() { None } else { checkpoint.head(&mut files.weights)? };
+                let encoder = checkpoint.encoder(&mut files.weights, device)?;
                 (Backbone::Encoder(Box::new(encoder)), own_head)
             }
             (None, None) => return Err(Error::internal("the loader has no configuration")),
@@ -232,10 +231,9 @@ impl TextFiles {
             Ok(ModelConfig::LinearHead(_)) => {
                 return Err(Error::unsupported("the base model of a head must not be a head"));
             }
-            Ok(ModelConfig::Encoder(config)) if self.head.is_some() => {
-                self.encoder = Some(Config { head: HeadKind::None, ..config });
+            Ok(ModelConfig::Checkpoint(architecture, checkpoint)) => {
+                self.checkpoint = Some((architecture, checkpoint));
             }
-            Ok(ModelConfig::Encoder(config)) => self.encoder = Some(config),
             Err(error) => self.config_error = Some(error),
         }
         files.request(&self.base(TOKENIZER), Kind::Text, false);
@@ -248,7 +246,7 @@ impl TextFiles {
 
     /// Requests the checkpoint of a known encoder. `false` where there cannot be one.
     fn request_checkpoint(&mut self, files: &mut Files) -> bool {
-        let may_be = self.encoder.is_some() && files.may_have(&self.base(WEIGHTS), HEAD);
+        let may_be = self.checkpoint.is_some() && files.may_have(&self.base(WEIGHTS), HEAD);
         if may_be {
             files.request(&self.base(WEIGHTS), Kind::Weights, true);
             self.stage = Stage::Checkpoint;
@@ -271,7 +269,9 @@ impl TextFiles {
         if matches!(self.dtype, Some(DType::Int8 | DType::Q8)) && !self.quantise {
             // The folder has no quantised file: quantise what it has.
             self.quantise = true;
-            files.weights.quantise();
+            if let Some((architecture, _)) = &self.checkpoint {
+                files.weights.quantise(architecture.quantisation);
+            }
             self.graph_dtypes.push_back(DType::Fp32);
             if self.request_checkpoint(files) {
                 return Ok(());

@@ -37,7 +37,7 @@ impl Backbone {
     /// Numbers in a row of the output, where they are known.
     pub fn width(&self) -> Option<usize> {
         match self {
-            Self::Encoder(encoder) => Some(encoder.config().hidden_size),
+            Self::Encoder(encoder) => Some(encoder.hidden_size),
             Self::Graph(graph) => graph.width(),
         }
     }
@@ -53,7 +53,7 @@ impl Backbone {
     /// The most tokens of a text, where the model limits them.
     pub fn max_length(&self) -> Option<usize> {
         match self {
-            Self::Encoder(encoder) => Some(encoder.config().max_length()),
+            Self::Encoder(encoder) => Some(encoder.max_length),
             Self::Graph(graph) => graph.max_length(),
         }
     }

@@ -1,15 +1,20 @@
-//! Which texts go through the model together.
+//! Length bucketing: which texts go through the model as one batch.
 
 use crate::sort::order_by;
 
-/// Tokens, padding included, that go through the model at once: enough to keep its kernels busy, few
-/// enough that the attention scores of a batch stay small.
+/// The most tokens of a batch, padding included: enough to keep the kernels busy, few enough that the attention scores of
+/// a batch stay small.
 const MAX_BATCH_TOKENS: usize = 2048;
-/// Of a batch's tokens, the part that may be padding.
+/// The part of a batch's tokens that may be padding.
 const MAX_PADDING: f64 = 0.125;
 
-/// Groups texts of `lengths` tokens into batches of about the same length: a list of indices each.
-/// Every index is in exactly one of them.
+/// Groups texts of `lengths` tokens into batches of similar length, as lists of indices. Every index is in exactly one.
+///
+/// ```
+/// use pilot_light::models::plan_batches;
+///
+/// assert_eq!(plan_batches(&[7, 100, 7, 100]), [[0, 2], [1, 3]]);
+/// ```
 pub fn plan_batches(lengths: &[usize]) -> Vec<Vec<usize>> {
     let order = order_by(lengths.len(), &|a, b| lengths[a].cmp(&lengths[b]));
     let mut batches: Vec<Vec<usize>> = Vec::new();
@@ -30,7 +35,7 @@ pub fn plan_batches(lengths: &[usize]) -> Vec<Vec<usize>> {
     batches
 }
 
-/// Whether a text of `length` tokens, the longest so far, joins `count` texts that have `tokens` together.
+/// Whether a text of `length` tokens, the longest so far, fits into a batch of `count` texts with `tokens` in all.
 fn fits(count: usize, tokens: usize, length: usize) -> bool {
     let padded = (count + 1) * length;
     let padding = padded - tokens - length;

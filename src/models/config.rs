@@ -1,32 +1,22 @@
-//! `config.json`, in the forms that the BERT family is published in.
+//! `config.json`: the fields that all architectures share, and heads for another folder's model.
 
 mod text;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 pub use text::TextConfig;
 
+use super::ARCHITECTURES;
+use super::architecture::{Architecture, Checkpoint};
 use crate::error::{Error, Result};
-use crate::kernels::Activation;
 
-/// The architectures that are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Devlin et al. 2018 (1810.04805).
-    Bert,
-    /// Sanh et al. 2019 (1910.01108): BERT without token types and pooler.
-    DistilBert,
-    /// Liu et al. 2019 (1907.11692), and XLM-R, Conneau et al. 2019 (1911.02116): BERT whose positions
-    /// begin behind the padding token's id.
-    Roberta,
-}
-
-/// What stands on the encoder.
+/// The kind of head on an encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadKind {
-    /// Nothing: the hidden states are the result.
+    /// None: the hidden states are the result.
     None,
     /// Logits for a text.
     Sequence,
@@ -46,73 +36,31 @@ pub enum Problem {
     Regression,
 }
 
-/// An encoder's dimensions and what its checkpoint holds.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// Its architecture.
-    pub family: Family,
-    /// What stands on it.
-    pub head: HeadKind,
-    /// Numbers in a hidden state.
-    pub hidden_size: usize,
-    /// Transformer layers.
-    pub num_layers: usize,
-    /// Attention heads of a layer.
-    pub num_heads: usize,
-    /// Numbers between the two layers of a feed-forward block.
-    pub intermediate_size: usize,
-    /// Rows of the table of words.
-    pub vocab_size: usize,
-    /// Rows of the table of positions.
-    pub max_position_embeddings: usize,
-    /// Rows of the table of token types; 0 where there is none.
-    pub type_vocab_size: usize,
-    /// What keeps layer normalisation from dividing by zero.
-    pub layer_norm_eps: f64,
-    /// The activation between the two layers of a feed-forward block.
-    pub activation: Activation,
-    /// The padding token.
-    pub pad_token_id: u32,
-    /// The labels of the head, by index.
-    pub labels: Vec<String>,
-    /// How the head's logits become scores.
-    pub problem: Problem,
-}
-
 /// The configuration of a head that was trained on another model's embeddings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearHeadConfig {
-    /// The folder of the model that makes the embeddings, beside this one's.
+    /// The folder of the model that makes the embeddings, next to this one's.
     pub base_model: String,
     /// The most tokens that the embeddings are made of.
     pub max_length: usize,
     /// The labels, by index.
     pub labels: Vec<String>,
-    /// How logits become scores. One that estimates a number sees the length of the text, too.
+    /// How logits become scores. A head that estimates a number sees the length of the text, too.
     pub problem: Problem,
 }
 
-/// The keys of `config.json`, each family's names for the same thing as aliases.
-#[derive(Deserialize)]
-struct File {
-    model_type: Option<String>,
-    #[serde(default)]
+/// A `config.json`: the fields that do not depend on the architecture, and its text, of which an architecture
+/// [parses](Self::parse) its own.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct ConfigFile {
+    #[serde(skip)]
+    json: String,
+    /// The name of the architecture.
+    pub model_type: Option<String>,
     architectures: Vec<String>,
-    #[serde(alias = "dim")]
-    hidden_size: Option<usize>,
-    #[serde(alias = "n_layers")]
-    num_hidden_layers: Option<usize>,
-    #[serde(alias = "n_heads")]
-    num_attention_heads: Option<usize>,
-    #[serde(alias = "hidden_dim")]
-    intermediate_size: Option<usize>,
     vocab_size: Option<usize>,
     max_position_embeddings: Option<usize>,
-    type_vocab_size: Option<usize>,
-    layer_norm_eps: Option<f64>,
-    #[serde(alias = "activation")]
-    hidden_act: Option<String>,
-    position_embedding_type: Option<String>,
     pad_token_id: Option<u32>,
     id2label: Option<BTreeMap<String, String>>,
     num_labels: Option<usize>,
@@ -123,99 +71,72 @@ struct File {
 
 /// Beyond every published encoder; keeps a file from asking for memory without bound.
 const MAX_DIMENSION: usize = 1 << 21;
-const MAX_LAYERS: usize = 256;
+/// The `model_type` of a head for another folder's model.
+const LINEAR_HEAD: &str = "linear-head";
 
-/// What a folder is, by its `config.json`.
-#[derive(Clone, Debug, PartialEq)]
+/// What a folder holds, by its `config.json`.
 pub enum ModelConfig {
-    /// A model of its own.
-    Encoder(Config),
-    /// A head on another folder's model.
+    /// A checkpoint of an architecture.
+    Checkpoint(&'static Architecture, Box<dyn Checkpoint>),
+    /// A head for another folder's model.
     LinearHead(LinearHeadConfig),
 }
 
 impl ModelConfig {
     /// Reads `config.json`.
     ///
+    /// ```
+    /// use pilot_light::models::ModelConfig;
+    ///
+    /// let json = std::fs::read_to_string("tests/golden/tiny-bert-seq/config.json").unwrap();
+    /// let ModelConfig::Checkpoint(architecture, _) = ModelConfig::from_json(&json)? else { unreachable!() };
+    /// assert!(architecture.model_types.contains(&"bert"));
+    /// # Ok::<(), pilot_light::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// Invalid artefact: no JSON, or a size that is missing or impossible. Unsupported: an architecture
-    /// or a function that is not known here.
+    /// Invalid artefact: not JSON, or a size that is missing or impossible. Unsupported: an architecture or an activation
+    /// that is not known here.
     pub fn from_json(json: &str) -> Result<Self> {
-        let file = File::from_json(json)?;
-        match file.model_type.as_deref() {
-            Some("linear-head") => Ok(Self::LinearHead(file.linear_head()?)),
-            _ => Ok(Self::Encoder(file.encoder()?)),
+        let file = ConfigFile::from_json(json)?;
+        let Some(model_type) = file.model_type.as_deref() else {
+            return Err(Error::invalid_artefact("config.json has no model_type"));
+        };
+        if model_type == LINEAR_HEAD {
+            return Ok(Self::LinearHead(file.linear_head()?));
+        }
+        match ARCHITECTURES.iter().find(|known| known.model_types.contains(&model_type)) {
+            Some(architecture) => Ok(Self::Checkpoint(architecture, (architecture.read_config)(&file)?)),
+            None => {
+                let known: Vec<&str> = ARCHITECTURES.iter().flat_map(|known| known.model_types).copied().collect();
+                Err(unsupported("model_type", model_type, &format!("{} and {LINEAR_HEAD}", known.join(", "))))
+            }
         }
     }
 }
 
-impl File {
-    fn from_json(json: &str) -> Result<Self> {
-        serde_json::from_str(json)
-            .map_err(|error| Error::invalid_artefact(format!("config.json is not right: {error}")))
+impl ConfigFile {
+    /// Reads the fields that all architectures share.
+    ///
+    /// # Errors
+    /// Invalid artefact: not JSON, or a field of another type.
+    pub fn from_json(json: &str) -> Result<Self> {
+        let file: Self = parse(json)?;
+        Ok(Self { json: json.to_string(), ..file })
     }
 
-    fn encoder(&self) -> Result<Config> {
-        let family = match self.model_type.as_deref() {
-            Some("bert") => Family::Bert,
-            Some("distilbert") => Family::DistilBert,
-            Some("roberta" | "xlm-roberta") => Family::Roberta,
-            Some(other) => {
-                return Err(unsupported("model_type", other, "bert, distilbert, roberta, xlm-roberta and linear-head"));
-            }
-            None => return Err(Error::invalid_artefact("config.json has no model_type")),
-        };
-        if let Some(kind) = self.position_embedding_type.as_deref().filter(|&kind| kind != "absolute") {
-            return Err(unsupported("position_embedding_type", kind, "absolute"));
-        }
-        let activation = match self.hidden_act.as_deref().unwrap_or("gelu") {
-            "gelu" => Activation::Gelu,
-            "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" => Activation::GeluTanh,
-            "relu" => Activation::Relu,
-            other => return Err(unsupported("hidden_act", other, "gelu, gelu_new, gelu_pytorch_tanh and relu")),
-        };
-        let config = Config {
-            family,
-            head: self.head(),
-            hidden_size: dimension("hidden_size", self.hidden_size)?,
-            num_layers: dimension("num_hidden_layers", self.num_hidden_layers)?,
-            num_heads: dimension("num_attention_heads", self.num_attention_heads)?,
-            intermediate_size: dimension("intermediate_size", self.intermediate_size)?,
-            vocab_size: dimension("vocab_size", self.vocab_size)?,
-            max_position_embeddings: dimension("max_position_embeddings", self.max_position_embeddings)?,
-            type_vocab_size: if family == Family::DistilBert {
-                0
-            } else {
-                dimension("type_vocab_size", self.type_vocab_size.or(Some(2)))?
-            },
-            layer_norm_eps: self.layer_norm_eps.unwrap_or(1e-12),
-            activation,
-            pad_token_id: self.pad_token(),
-            labels: self.labels()?,
-            problem: self.problem(),
-        };
-        if !config.hidden_size.is_multiple_of(config.num_heads) {
-            return Err(Error::invalid_artefact(format!(
-                "config.json: hidden_size {} is no multiple of num_attention_heads {}",
-                config.hidden_size, config.num_heads
-            )));
-        }
-        if config.num_layers > MAX_LAYERS {
-            return Err(Error::invalid_artefact(format!(
-                "config.json: num_hidden_layers {} is more than {MAX_LAYERS}",
-                config.num_layers
-            )));
-        }
-        if config.max_length() == 0 {
-            return Err(Error::invalid_artefact("config.json: max_position_embeddings leaves no room for a token"));
-        }
-        Ok(config)
+    /// The fields that an architecture needs.
+    ///
+    /// # Errors
+    /// Invalid artefact: a field of another type.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+        parse(&self.json)
     }
 
     fn linear_head(&self) -> Result<LinearHeadConfig> {
         let base_model =
             self.base_model.clone().ok_or_else(|| Error::invalid_artefact("config.json has no base_model"))?;
-        // The name becomes part of an address: it must stay a name.
+        // The name becomes part of a URL: it must not be a path.
         if base_model.is_empty() || base_model.contains(['/', '\\', '?', '#', ':']) || base_model.starts_with('.') {
             return Err(Error::invalid_artefact(format!(
                 "config.json: base_model must be the name of a folder, not '{base_model}'"
@@ -230,7 +151,8 @@ impl File {
         Ok(LinearHeadConfig { base_model, max_length: dimension("max_length", self.max_length)?, labels, problem })
     }
 
-    fn head(&self) -> HeadKind {
+    /// The kind of head, by the names of transformers' classes.
+    pub fn head(&self) -> HeadKind {
         let named = |suffix: &str| self.architectures.iter().any(|name| name.ends_with(suffix));
         if named("ForSequenceClassification") {
             HeadKind::Sequence
@@ -245,8 +167,11 @@ impl File {
         self.id2label.as_ref().map(BTreeMap::len).or(self.num_labels)
     }
 
-    /// The labels by index; `LABEL_0` and so on where the file names none, as transformers has it.
-    fn labels(&self) -> Result<Vec<String>> {
+    /// The labels by index; `LABEL_0` and so on where the file names none, as in transformers.
+    ///
+    /// # Errors
+    /// Invalid artefact: the labels are not numbered from 0.
+    pub fn labels(&self) -> Result<Vec<String>> {
         let Some(map) = &self.id2label else {
             return Ok((0..self.num_labels.unwrap_or(2).min(MAX_DIMENSION))
                 .map(|index| format!("LABEL_{index}"))
@@ -256,7 +181,7 @@ impl File {
             .map(|index| {
                 map.get(&index.to_string()).cloned().ok_or_else(|| {
                     Error::invalid_artefact(format!(
-                        "config.json: id2label has {} labels and none for {index}",
+                        "config.json: id2label has {} labels, but not one for {index}",
                         map.len()
                     ))
                 })
@@ -265,33 +190,23 @@ impl File {
     }
 }
 
-impl Config {
-    /// The position of a text's first token.
-    pub fn first_position(&self) -> usize {
-        match self.family {
-            Family::Roberta => self.pad_token_id as usize + 1,
-            Family::Bert | Family::DistilBert => 0,
-        }
-    }
-
-    /// The most tokens that there are positions for.
-    pub fn max_length(&self) -> usize {
-        self.max_position_embeddings.saturating_sub(self.first_position())
-    }
-}
-
-fn dimension(name: &str, size: Option<usize>) -> Result<usize> {
+/// A dimension that must be there and within bounds.
+pub(super) fn dimension(name: &str, size: Option<usize>) -> Result<usize> {
     match size {
         Some(size) if (1..=MAX_DIMENSION).contains(&size) => Ok(size),
-        Some(size) => Err(Error::invalid_artefact(format!(
-            "config.json: {name} is {size}, which is not from 1 to {MAX_DIMENSION}"
-        ))),
+        Some(size) => {
+            Err(Error::invalid_artefact(format!("config.json: {name} must be from 1 to {MAX_DIMENSION}, got {size}")))
+        }
         None => Err(Error::invalid_artefact(format!("config.json has no {name}"))),
     }
 }
 
-fn unsupported(key: &str, value: &str, known: &str) -> Error {
+pub(super) fn unsupported(key: &str, value: &str, known: &str) -> Error {
     Error::unsupported(format!("config.json: the {key} '{value}' is not known; known are {known}"))
+}
+
+fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(|error| Error::invalid_artefact(format!("config.json is not right: {error}")))
 }
 
 #[cfg(test)]
@@ -303,17 +218,7 @@ mod tests {
         "n_heads":4,"hidden_dim":64,"vocab_size":100,"max_position_embeddings":40,"activation":"gelu","id2label":{"0":"no","1":"yes"}}"#;
 
     fn refusal(json: &str) -> Error {
-        ModelConfig::from_json(json).unwrap_err()
-    }
-
-    #[test]
-    fn the_names_of_distilbert_are_read() {
-        let ModelConfig::Encoder(config) = ModelConfig::from_json(DISTILBERT).unwrap() else { panic!("no encoder") };
-        assert_eq!(
-            (config.hidden_size, config.num_layers, config.intermediate_size, config.type_vocab_size),
-            (32, 2, 64, 0)
-        );
-        assert_eq!((config.head, config.labels), (HeadKind::Sequence, vec!["no".to_string(), "yes".to_string()]));
+        ModelConfig::from_json(json).err().unwrap()
     }
 
     #[test]

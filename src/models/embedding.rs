@@ -1,25 +1,25 @@
-//! A table of embeddings, of floats or of 8 bits.
+//! Embedding tables, of floats or of 8 bits.
 
 use crate::formats::safetensors::Array;
 
-/// Largest number of 8 bits.
+/// The largest quantised number.
 const LARGEST: f32 = 127.0;
 
-/// Rows of the same width, one after another.
+/// An embedding table, `[rows, width]`.
 pub(super) enum Table {
-    /// As they are.
+    /// Floats.
     Floats(Vec<f32>),
-    /// Quantised, with a scale for each row.
+    /// Quantised to 8 bits, with a scale for each row.
     Bytes {
         /// The numbers.
         numbers: Vec<i8>,
-        /// What those of a row are multiplied by.
+        /// The factor of each row.
         scales: Vec<f32>,
     },
 }
 
 impl Table {
-    /// Puts the row `at` into `row`, which is as long as each; none where there is no such row.
+    /// Copies the row `at` into `row`, which is as wide as the table; `None` where there is no such row.
     pub(super) fn read(&self, at: usize, row: &mut [f32]) -> Option<()> {
         match self {
             Self::Floats(numbers) => row.copy_from_slice(numbers.chunks_exact(row.len()).nth(at)?),
@@ -37,7 +37,7 @@ pub(super) fn quantise(table: &Array) -> (Array<i8>, Array) {
     let rows = || table.data.chunks_exact(table.shape[1].max(1));
     let largest = |row: &[f32]| row.iter().fold(0f32, |largest, x| largest.max(x.abs()));
     let scales: Vec<f32> = rows().map(|row| largest(row) / LARGEST).collect();
-    // Where all of a row are nought this is no number, which becomes nought.
+    // A row of zeros has the scale 0: its numbers are NaN here, which the conversion makes 0.
     let number = |x: f32, scale: f32| (x / scale).round_ties_even() as i8;
     let numbers = rows().zip(&scales).flat_map(|(row, scale)| row.iter().map(move |x| number(*x, *scale))).collect();
     let numbers = Array { shape: table.shape.clone(), data: numbers };

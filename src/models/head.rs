@@ -1,10 +1,10 @@
 //! Classification heads: logits from hidden states. A head is a few thousand operations for each text, too few to be worth
 //! a transfer to the device and back: it runs on the CPU, on the hidden states that come from there.
 
-use super::config::{Config, Family, HeadKind};
 use super::output::OutputKind;
 use super::weights::Weights;
 use crate::error::{Error, Result};
+use crate::kernels::Activation;
 
 /// A layer `y = x Wᵀ + b`.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub enum Head {
         /// `[hidden, hidden]`
         dense: Linear,
         /// What is applied to its outputs.
-        activation: HeadActivation,
+        activation: Activation,
         /// `[labels, hidden]`
         classifier: Linear,
     },
@@ -33,15 +33,6 @@ pub enum Head {
     Embedding(Linear),
     /// On the embedding and the [`length_feature`]: `[labels, hidden + 1]`.
     EmbeddingAndLength(Linear),
-}
-
-/// The activation function of a head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadActivation {
-    /// Hyperbolic tangent.
-    Tanh,
-    /// max(0, x)
-    Relu,
 }
 
 impl Linear {
@@ -71,40 +62,16 @@ impl Linear {
             .collect()
     }
 
-    fn take(weights: &mut Weights, name: &str, outputs: usize, inputs: usize) -> Result<Self> {
+    /// Takes the tensors `{name}.weight`, `[outputs, inputs]`, and `{name}.bias`, `[outputs]`, out of `weights`.
+    pub(super) fn take(weights: &mut Weights, name: &str, outputs: usize, inputs: usize) -> Result<Self> {
         Self::new(
-            weights.take_as(&format!("{name}.weight"), &[outputs, inputs])?,
-            weights.take_as(&format!("{name}.bias"), &[outputs])?,
+            weights.take(&format!("{name}.weight"), &[outputs, inputs])?,
+            weights.take(&format!("{name}.bias"), &[outputs])?,
         )
     }
 }
 
 impl Head {
-    /// The head that `config` names, out of a checkpoint's tensors.
-    ///
-    /// # Errors
-    /// Invalid artefact: a tensor is missing or has another shape.
-    pub fn new(config: &Config, weights: &mut Weights) -> Result<Option<Self>> {
-        let (hidden, labels) = (config.hidden_size, config.labels.len());
-        let mut sequence = |dense: &str, activation: HeadActivation, classifier: &str| -> Result<Self> {
-            Ok(Self::Sequence {
-                dense: Linear::take(weights, dense, hidden, hidden)?,
-                activation,
-                classifier: Linear::take(weights, classifier, labels, hidden)?,
-            })
-        };
-        let head = match (config.head, config.family) {
-            (HeadKind::None, _) => return Ok(None),
-            (HeadKind::Token, _) => Ok(Self::Token(Linear::take(weights, "classifier", labels, hidden)?)),
-            (HeadKind::Sequence, Family::Bert) => sequence("bert.pooler.dense", HeadActivation::Tanh, "classifier"),
-            (HeadKind::Sequence, Family::DistilBert) => sequence("pre_classifier", HeadActivation::Relu, "classifier"),
-            (HeadKind::Sequence, Family::Roberta) => {
-                sequence("classifier.dense", HeadActivation::Tanh, "classifier.out_proj")
-            }
-        };
-        head.map(Some)
-    }
-
     /// The labels that it tells apart.
     pub fn label_count(&self) -> usize {
         match self {
@@ -143,17 +110,4 @@ impl Head {
 /// What a head sees of the length of a text of so many tokens: ln(1 + tokens). The embedding alone says little of it.
 pub fn length_feature(tokens: usize) -> f32 {
     (tokens as f32).ln_1p()
-}
-
-impl HeadActivation {
-    /// The function of each number of `x`.
-    pub fn apply(self, mut x: Vec<f32>) -> Vec<f32> {
-        for number in &mut x {
-            *number = match self {
-                Self::Tanh => number.tanh(),
-                Self::Relu => number.max(0.0),
-            };
-        }
-        x
-    }
 }

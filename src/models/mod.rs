@@ -1,5 +1,18 @@
-//! Models: what `config.json` says of them, their weights, and their equations.
+//! Models for texts: their architectures, configuration, weights, heads and batches.
+//!
+//! # Architectures
+//!
+//! An architecture is one file, such as `bert.rs`, with everything that is particular to it: the fields of `config.json`,
+//! the names of its tensors, which of them may be quantised, its heads, and its equations as a graph. It is one row of
+//! [`ARCHITECTURES`]; the loader and the conversion to 8 bits ask nothing else. A model of any other architecture runs from
+//! its ONNX file, as a [`TextGraph`].
 
+mod bert;
+
+/// The architectures of which checkpoints are loaded.
+pub const ARCHITECTURES: &[Architecture] = &[bert::ARCHITECTURE];
+
+mod architecture;
 mod backbone;
 mod bucketing;
 mod config;
@@ -11,14 +24,13 @@ mod packed_linear;
 mod text_graph;
 mod weights;
 
+pub use architecture::{Architecture, Checkpoint};
 pub use backbone::Backbone;
 pub use bucketing::plan_batches;
-pub use config::{Config, Family, HeadKind, LinearHeadConfig, ModelConfig, Problem, TextConfig};
-pub use encoder::Encoder;
-pub use head::{Head, HeadActivation, Linear, length_feature};
+pub use config::{ConfigFile, HeadKind, LinearHeadConfig, ModelConfig, Problem, TextConfig};
+pub use encoder::{Encoder, EncoderInputs};
+pub use head::{Head, Linear, length_feature};
 pub use output::{ModelOutput, OutputKind};
 pub use packed_linear::PackedLinear;
 pub use text_graph::TextGraph;
-pub use weights::Weights;
-
-pub use crate::kernels::Activation;
+pub use weights::{Quantisation, Weights};

@@ -1,4 +1,4 @@
-//! An ONNX graph that reads token ids, with the inputs and outputs that exporters give such models.
+//! ONNX graphs for texts, with the inputs and outputs that exporters name.
 
 use burn::tensor::{DType, TensorData};
 
@@ -13,12 +13,12 @@ const LOGITS: &str = "logits";
 /// A model for texts from an ONNX file.
 pub struct TextGraph {
     graph: Graph,
-    /// What each input takes.
+    /// What each input is fed.
     inputs: Vec<Input>,
     /// The name of the output that is read.
     output: String,
     kind: OutputKind,
-    /// The size of the output's last dimension, where the file tells it.
+    /// The size of the output's last dimension, where the file fixes it.
     width: Option<usize>,
     pad_token_id: u32,
     /// Whether it takes several texts at once.
@@ -27,7 +27,7 @@ pub struct TextGraph {
     seq: Option<usize>,
 }
 
-/// An input, and what it is given for a token and for padding.
+/// An input, and what it is fed for a token and for padding.
 struct Input {
     name: String,
     dtype: DType,
@@ -42,10 +42,11 @@ enum Role {
 }
 
 impl TextGraph {
-    /// Finds the inputs and the output of `graph`: hidden states where `hidden` says so, else what it has.
+    /// Finds the inputs and the output of `graph`: hidden states if `hidden`, else logits, or hidden states where it has no
+    /// logits.
     ///
     /// # Errors
-    /// Unsupported: an input that is not known here, or no such output.
+    /// Unsupported: an unknown input, or no such output.
     pub fn new(graph: Graph, pad_token_id: u32, hidden: bool) -> Result<Self> {
         let inputs = graph.inputs().iter().map(input).collect::<Result<Vec<_>>>()?;
         let fixed = |dim: usize| {
@@ -58,7 +59,9 @@ impl TextGraph {
             (None, seq) => (true, seq),
             (Some(1), seq) => (false, seq),
             (Some(size), _) => {
-                return Err(Error::unsupported(format!("the model takes {size} texts at once, no more and no fewer")));
+                return Err(Error::unsupported(format!(
+                    "the model takes batches of exactly {size} texts, which is not supported"
+                )));
             }
         };
         let (output, kind) = output(graph.outputs(), hidden)?;
@@ -75,7 +78,7 @@ impl TextGraph {
         self.kind
     }
 
-    /// Numbers in a hidden state, or labels, where the file tells.
+    /// Numbers in a hidden state, or labels, where the file fixes it.
     pub fn width(&self) -> Option<usize> {
         self.width
     }
@@ -85,26 +88,26 @@ impl TextGraph {
         self.batches
     }
 
-    /// The most tokens that it takes, where the file tells.
+    /// The most tokens of a text, where the file fixes it.
     pub fn max_length(&self) -> Option<usize> {
         self.seq
     }
 
-    /// What it makes of texts given as token ids, special tokens included: a row for each token or, of a
-    /// classifier of texts, one for each text.
+    /// The output for texts given as token ids, special tokens included: a row for each token or, of a classifier of texts,
+    /// one for each text.
     ///
     /// # Errors
-    /// Those of [`Graph::run_counted`]. Invalid artefact: the output is not of the shape that it should be.
+    /// Those of [`Graph::run_counted`]. Invalid artefact: the output has another shape than it should.
     pub async fn forward(&self, batch: &[&[u32]]) -> Result<ModelOutput> {
         let longest = batch.iter().map(|ids| ids.len()).max().unwrap_or(0);
         let seq = self.seq.unwrap_or(longest);
         if longest == 0 || longest > seq {
-            return Err(Error::invalid_input(format!("the model takes 1 to {seq} tokens, not {longest}")));
+            return Err(Error::invalid_input(format!("the model takes 1 to {seq} tokens, got {longest}")));
         }
         let feeds = self.inputs.iter().map(|input| (input.name.clone(), self.feed(input, batch, seq))).collect();
         let (outputs, cost) = self.graph.run_counted(feeds).await?;
         let Some((_, data)) = outputs.into_iter().find(|(name, _)| *name == self.output) else {
-            return Err(Error::internal(format!("the graph gave no {}", self.output)));
+            return Err(Error::internal(format!("the graph has no output {}", self.output)));
         };
         let shape = data.shape().to_vec();
         let (seq, width) = match *shape.as_slice() {
@@ -112,7 +115,7 @@ impl TextGraph {
             [rows, tokens, width] if rows == batch.len() && tokens == seq => (seq, width),
             _ => (seq, 0),
         };
-        if width == 0 || self.width.is_some_and(|told| told != width) {
+        if width == 0 || self.width.is_some_and(|known| known != width) {
             return Err(Error::invalid_artefact(format!(
                 "the output {} has the shape {shape:?} for {} texts of {seq} tokens",
                 self.output,
@@ -153,20 +156,20 @@ fn input(port: &Port) -> Result<Input> {
         "token_type_ids" => Role::Types,
         other => {
             return Err(Error::unsupported(format!(
-                "the model takes '{other}'; known are input_ids, attention_mask and token_type_ids"
+                "unknown input '{other}' of the model; known are input_ids, attention_mask and token_type_ids"
             )));
         }
     };
     if !matches!(port.dtype, DType::I64 | DType::I32) {
-        return Err(Error::unsupported(format!("the model takes {} as {:?}, not as integers", port.name, port.dtype)));
+        return Err(Error::unsupported(format!("the input {} must be of integers, got {:?}", port.name, port.dtype)));
     }
     if port.dims.as_ref().is_some_and(|dims| dims.len() != 2) {
-        return Err(Error::unsupported(format!("the model takes {} in another shape than [batch, seq]", port.name)));
+        return Err(Error::unsupported(format!("the input {} must have the shape [batch, seq]", port.name)));
     }
     Ok(Input { name: port.name.clone(), dtype: port.dtype, role })
 }
 
-/// The output to be read, and what it is.
+/// The output that is read, and what it is.
 fn output(ports: &[Port], hidden: bool) -> Result<(&Port, OutputKind)> {
     let is_float = |port: &&Port| matches!(port.dtype, DType::F32 | DType::F16 | DType::F64);
     let rank = |port: &Port| port.dims.as_ref().map(Vec::len);
@@ -194,6 +197,6 @@ fn output(ports: &[Port], hidden: bool) -> Result<(&Port, OutputKind)> {
     found.ok_or_else(|| {
         let names = ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>().join(", ");
         let wanted = if hidden { "hidden states" } else { "logits" };
-        Error::unsupported(format!("the model gives no {wanted}; its outputs are {names}"))
+        Error::unsupported(format!("the model has no output of {wanted}; its outputs are {names}"))
     })
 }

@@ -94,8 +94,9 @@ async fn classify(
     let costs = match &model.head {
         Some(Head::Sequence { dense, activation, classifier }) => {
             let visit = |index: usize, states: &[f32], hidden: usize| {
-                let first = dense.forward(&states[..hidden]);
-                logits[index] = classifier.forward(&activation.apply(first));
+                let mut first = dense.forward(&states[..hidden]);
+                activation.apply(&mut first);
+                logits[index] = classifier.forward(&first);
             };
             model.for_each_output(&inputs, visit).await?
         }

@@ -1,10 +1,9 @@
-//! What of `config.json` has nothing to do with an architecture.
+//! The part of `config.json` that every model for texts needs, also one of an unknown architecture from an ONNX file.
 
-use super::{File, Problem};
+use super::{ConfigFile, Problem};
 use crate::error::Result;
 
-/// What of `config.json` every model for texts needs, whatever its architecture: one that comes as a graph
-/// brings that itself.
+/// What every model for texts needs of `config.json`, whatever its architecture.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TextConfig {
     /// The labels by index, where the file names them.
@@ -13,9 +12,9 @@ pub struct TextConfig {
     pub problem: Problem,
     /// The padding token.
     pub pad_token_id: u32,
-    /// Rows of the table of words, where the file tells.
+    /// Rows of the table of words, where the file has it.
     pub vocab_size: Option<usize>,
-    /// The most tokens that there are positions for, where the file tells.
+    /// The most tokens that there are positions for, where the file has it.
     pub max_length: Option<usize>,
 }
 
@@ -23,9 +22,9 @@ impl TextConfig {
     /// Reads `config.json`.
     ///
     /// # Errors
-    /// Invalid artefact: no JSON, or labels that are not numbered.
+    /// Invalid artefact: not JSON, or labels that are not numbered.
     pub fn from_json(json: &str) -> Result<Self> {
-        let file = File::from_json(json)?;
+        let file = ConfigFile::from_json(json)?;
         let first = if file.skips_positions() { (file.pad_token() as usize).saturating_add(1) } else { 0 };
         Ok(Self {
             labels: file.id2label.as_ref().map(|_| file.labels()).transpose()?,
@@ -37,8 +36,8 @@ impl TextConfig {
     }
 }
 
-impl File {
-    /// Whether positions begin behind the padding token's id, as in RoBERTa and what descends from it.
+impl ConfigFile {
+    /// Whether positions begin behind the padding token's id, as in RoBERTa and its descendants.
     fn skips_positions(&self) -> bool {
         matches!(
             self.model_type.as_deref(),
@@ -46,11 +45,12 @@ impl File {
         )
     }
 
-    pub(super) fn pad_token(&self) -> u32 {
+    /// The padding token.
+    pub fn pad_token(&self) -> u32 {
         self.pad_token_id.unwrap_or(u32::from(self.skips_positions()))
     }
 
-    /// What transformers does: with one label the logit stands for itself.
+    /// As in transformers: a single label is a label by itself.
     pub(super) fn problem(&self) -> Problem {
         match self.problem_type.as_deref() {
             Some("multi_label_classification") => Problem::MultiLabel,

@@ -1,4 +1,4 @@
-//! Trains a linear head: logistic regression on features that are given, such as the embeddings of texts.
+//! Logistic regression: trains a linear head on features, such as the embeddings of texts.
 //!
 //! The head's logits are `x Wᵀ + b`, one row of `W` per class, and their softmax is the answer. Training minimises
 //!
@@ -42,7 +42,7 @@ pub struct Examples<'a> {
     /// How many classes there are.
     pub classes: usize,
     /// Rows with the same number here depend on one another (parts of one document, near duplicates) and stay on one
-    /// side of a split. Without it every row stands for itself.
+    /// side of a split. Without it every row is a group.
     pub groups: Option<&'a [usize]>,
 }
 
@@ -66,12 +66,12 @@ pub struct Scores {
     pub log_loss: f64,
 }
 
-/// What the held-out part said about one strength of the penalty.
+/// The scores of one strength of the penalty on held-out rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trial {
     /// The strength.
     pub l2: f64,
-    /// What the held-out rows said.
+    /// The scores on the held-out rows.
     pub held_out: Scores,
 }
 
@@ -85,6 +85,17 @@ pub struct Choice {
 }
 
 /// Trains a head on all of the examples.
+///
+/// ```
+/// use pilot_light::training::{Examples, fit};
+///
+/// let (features, labels) = ([0.0, 0.1, 0.9, 1.0], [0, 0, 1, 1]);
+/// let examples = Examples { features: &features, width: 1, labels: &labels, classes: 2, groups: None };
+/// let head = fit(&examples, 0.001)?;
+/// let logits = head.forward(&[0.95]);
+/// assert!(logits[1] > logits[0]);
+/// # Ok::<(), pilot_light::Error>(())
+/// ```
 ///
 /// # Errors
 /// Invalid input: sizes that do not fit together, a value that is not finite, a class without an example, a strength
@@ -148,11 +159,12 @@ impl Linear {
         let weight: Vec<f64> = self.weight.iter().map(|&w| f64::from(w)).collect();
         let bias: Vec<f64> = self.bias.iter().map(|&b| f64::from(b)).collect();
         let (mut right, mut loss) = (0, 0.0);
-        let mut odds = vec![0.0; bias.len()];
+        let mut probabilities = vec![0.0; bias.len()];
         for &row in rows {
             let label = examples.labels[row];
-            loss += softmax_loss(&weight, &bias, examples.row(row), label, &mut odds);
-            let likeliest = (0..odds.len()).rev().max_by(|&a, &b| odds[a].total_cmp(&odds[b]));
+            loss += softmax_loss(&weight, &bias, examples.row(row), label, &mut probabilities);
+            let likeliest =
+                (0..probabilities.len()).rev().max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
             right += usize::from(likeliest == Some(label));
         }
         let count = rows.len();
@@ -247,7 +259,7 @@ struct Solution {
 impl<'a> Problem<'a> {
     fn new(examples: &'a Examples, rows: &'a [usize], l2: f64) -> Result<Self> {
         if !(l2.is_finite() && l2 > 0.0) {
-            return Err(Error::invalid_input(format!("the strength of the penalty is {l2}, and must be positive")));
+            return Err(Error::invalid_input(format!("the strength of the penalty must be positive, got {l2}")));
         }
         let mut counts = vec![0_usize; examples.classes];
         for &row in rows {
@@ -298,12 +310,14 @@ impl<'a> Problem<'a> {
 
         // The gradient on plain features: the error of each class's probability times the features.
         let mut value = 0.0;
-        let mut odds = vec![0.0; bias.len()];
+        let mut probabilities = vec![0.0; bias.len()];
         for &row in self.rows {
             let (features, label) = (self.examples.row(row), self.examples.labels[row]);
-            value += softmax_loss(&weight, &bias, features, label, &mut odds);
-            odds[label] -= 1.0;
-            for (error, (by_weight, by_bias)) in odds.iter().zip(by_weight.chunks_exact_mut(width).zip(&mut *by_bias)) {
+            value += softmax_loss(&weight, &bias, features, label, &mut probabilities);
+            probabilities[label] -= 1.0;
+            for (error, (by_weight, by_bias)) in
+                probabilities.iter().zip(by_weight.chunks_exact_mut(width).zip(&mut *by_bias))
+            {
                 *by_bias += error;
                 for (slot, &x) in by_weight.iter_mut().zip(features) {
                     *slot += error * f64::from(x);
@@ -327,20 +341,20 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// Writes the probability of each class to `odds` and gives `−ln` of the label's.
-fn softmax_loss(weight: &[f64], bias: &[f64], features: &[f32], label: usize, odds: &mut [f64]) -> f64 {
-    for (logit, (row, bias)) in odds.iter_mut().zip(weight.chunks_exact(features.len()).zip(bias)) {
+/// Writes the probability of each class to `probabilities` and gives `−ln` of the label's.
+fn softmax_loss(weight: &[f64], bias: &[f64], features: &[f32], label: usize, probabilities: &mut [f64]) -> f64 {
+    for (logit, (row, bias)) in probabilities.iter_mut().zip(weight.chunks_exact(features.len()).zip(bias)) {
         *logit = bias + row.iter().zip(features).map(|(w, &x)| w * f64::from(x)).sum::<f64>();
     }
-    let greatest = odds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let label_logit = odds[label];
+    let greatest = probabilities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let label_logit = probabilities[label];
     let mut total = 0.0;
-    for odd in odds.iter_mut() {
-        *odd = (*odd - greatest).exp();
-        total += *odd;
+    for probability in probabilities.iter_mut() {
+        *probability = (*probability - greatest).exp();
+        total += *probability;
     }
-    for odd in odds.iter_mut() {
-        *odd /= total;
+    for probability in probabilities.iter_mut() {
+        *probability /= total;
     }
     total.ln() + greatest - label_logit
 }

@@ -27,6 +27,20 @@ use text::TextFiles;
 pub(crate) const MANIFEST: &str = "pilot.json";
 
 /// Collects a model's files and builds the model.
+///
+/// ```
+/// use pilot_light::{Device, LoadOptions, Loader, Task};
+///
+/// let mut loader = Loader::new(Device::cpu(), Task::ImageToText, LoadOptions::default());
+/// let wanted = loader.wants()?;
+/// assert_eq!(wanted[0].name, "pilot.json");
+/// assert!(wanted[0].optional);
+/// loader.missing("pilot.json")?;
+///
+/// let names: Vec<String> = loader.wants()?.into_iter().map(|file| file.name).collect();
+/// assert_eq!(names, ["cls.onnx", "det.onnx", "rec.onnx"]);
+/// # Ok::<(), pilot_light::Error>(())
+/// ```
 pub struct Loader {
     device: Device,
     files: Files,
@@ -78,7 +92,7 @@ impl Loader {
         options: LoadOptions,
         graph: GraphOptions,
     ) -> Result<Self> {
-        let file = options.dtype.map_or(Ok(file.to_string()), |dtype| dtype.beside(file))?;
+        let file = options.dtype.map_or(Ok(file.to_string()), |dtype| dtype.file_next_to(file))?;
         let external = BTreeSet::from_iter(external);
         if let Some(name) = external.iter().find(|name| !is_plain(name) || **name == file) {
             return Err(Error::invalid_input(format!("'{name}' is not the name of a file next to the model")));

@@ -1,23 +1,29 @@
-//! How a model is loaded.
+//! Options of loading: which type of weights.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// How a model is loaded.
+/// Options of loading a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(deny_unknown_fields)]
 pub struct LoadOptions {
-    /// Which of its files is taken; without it, the first that is found of `model.safetensors` and, under
-    /// `onnx/`, those for `fp32`, `q8`, `q4` and `fp16`. Where `q8` or `int8` is asked for and there is no file of
-    /// that kind, 32-bit floats are quantised while they are loaded.
+    /// The type of the weights. By default, that of the first file that exists of `model.safetensors` and, under `onnx/`,
+    /// those for `fp32`, `q8`, `q4` and `fp16`. Where `q8` or `int8` is requested and the folder has no such file, 32-bit
+    /// floats are quantised while they are loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub dtype: Option<DType>,
 }
 
-/// A type of number that weights are published in, as transformers.js names it.
+/// A type of weights, as transformers.js names it.
+///
+/// ```
+/// use pilot_light::DType;
+///
+/// assert_eq!(DType::Q4.onnx_file(), "onnx/model_q4.onnx");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(rename_all = "lowercase")]
@@ -27,22 +33,22 @@ pub enum DType {
     Fp32,
     /// 16-bit floats.
     Fp16,
-    /// 8-bit integers, as the exporter chose them.
+    /// 8-bit integers, signed or not as the exporter chose.
     Q8,
-    /// 8-bit integers with a sign.
+    /// Signed 8-bit integers.
     Int8,
-    /// 8-bit integers without one.
+    /// Unsigned 8-bit integers.
     Uint8,
     /// 4-bit integers in blocks.
     Q4,
     /// 4-bit integers in blocks, the rest in 16-bit floats.
     Q4f16,
-    /// The 4-bit numbers of bitsandbytes.
+    /// The 4-bit floats of bitsandbytes.
     Bnb4,
 }
 
 impl DType {
-    /// Those that are looked for where none is asked for, in this order.
+    /// The types that are tried where none is requested, in this order.
     pub(super) const PREFERRED: [Self; 4] = [Self::Fp32, Self::Q8, Self::Q4, Self::Fp16];
 
     /// Its name.
@@ -64,16 +70,13 @@ impl DType {
         format!("onnx/model{}.onnx", self.suffix())
     }
 
-    /// The file beside `file`, an ONNX file, that has its weights in this type: itself where it is named so.
+    /// The file next to the ONNX file `file` with weights of this type; `file` itself if its name says so.
     ///
     /// # Errors
     /// Invalid input: the name is not that of an ONNX file.
-    pub(super) fn beside(self, file: &str) -> Result<String> {
+    pub(super) fn file_next_to(self, file: &str) -> Result<String> {
         let (stem, query) = file.split_once(".onnx").ok_or_else(|| {
-            Error::invalid_input(format!(
-                "a dtype chooses among files like model{}.onnx, and not of {file}",
-                self.suffix()
-            ))
+            Error::invalid_input(format!("a dtype needs a file name like model{}.onnx, got {file}", self.suffix()))
         })?;
         let suffix = if stem.ends_with(self.suffix()) { "" } else { self.suffix() };
         Ok(format!("{stem}{suffix}.onnx{query}"))

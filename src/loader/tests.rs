@@ -1,4 +1,4 @@
-//! Which files are asked for, round after round.
+//! Which files are requested, round after round.
 
 use proptest::prelude::*;
 
@@ -23,11 +23,11 @@ fn rounds(task: Task, dtype: Option<DType>, files: &[(&str, &str)]) -> (Vec<Vec<
         };
         rounds.push(wanted.iter().map(|request| request.name.clone()).collect());
         for request in wanted {
-            let handed_in = match files.iter().find(|(name, _)| *name == request.name) {
+            let supplied = match files.iter().find(|(name, _)| *name == request.name) {
                 Some((_, content)) => loader.supply(&request.name, content.as_bytes(), true),
                 None => loader.missing(&request.name),
             };
-            if let Err(error) = handed_in {
+            if let Err(error) = supplied {
                 return (rounds, Err(error));
             }
         }
@@ -120,7 +120,7 @@ fn tasks_with_models_of_their_own_ask_for_their_files() {
 }
 
 #[test]
-fn a_graph_is_asked_for_with_the_files_beside_it() {
+fn a_graph_is_requested_with_its_external_data() {
     let graph = |file: &str, external: &[&str], dtype| {
         let external = external.iter().map(|name| (*name).to_string()).collect();
         Loader::graph(Device::cpu(), file, external, LoadOptions { dtype }, GraphOptions::default())

@@ -13,8 +13,7 @@ use crate::models::OutputKind;
 
 /// A task: its name, its options, what its models are made of, and what they make of their inputs.
 ///
-/// Each task implements this in a file of its own. The one other place that knows of it is its line in the table in
-/// `tasks/mod.rs`.
+/// Each task implements this in a file of its own. Nothing else knows it but its line of the table in `tasks/mod.rs`.
 pub trait TaskDefinition {
     /// The name by which the Hugging Face hub knows the task.
     const NAME: &'static str;
@@ -78,7 +77,7 @@ pub trait TaskDefinition {
     /// The sentences that a text is compared with, one for each label; none for a model that was trained on its labels.
     ///
     /// # Errors
-    /// Invalid input: there are no labels, or the template has no place for them.
+    /// Invalid input: there are no labels, or the template lacks `{}`.
     fn hypotheses(_options: &Self::Options) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
@@ -192,7 +191,7 @@ fn not_a_file(name: &str) -> Error {
 /// with_task!(task, T => T::NAME)
 /// ```
 ///
-/// `$` is handed in because a macro that makes a macro cannot write it.
+/// `$` is an argument because a macro that defines a macro cannot write it.
 macro_rules! tasks {
     ($d:tt $($(#[$doc:meta])* $variant:ident: $module:ident::$definition:ident,)+) => {
         $(pub use $module::*;)+

@@ -35,7 +35,7 @@ const BREAKS: &[char] = &[',', '\n', '#', '('];
 
 /// A word, the likeliest of the model's kinds for it, and the probability of any kind.
 struct Word {
-    place: Range<usize>,
+    span: Range<usize>,
     kind: usize,
     probability: f64,
     /// In lower case, in a text that has capitals.
@@ -104,7 +104,7 @@ fn found(text: &str, kinds: &[&str], tokens: &[(Range<usize>, Vec<f64>)]) -> Vec
     }
     let before = is_found.clone();
     for at in 1..words.len().saturating_sub(1) {
-        let close = |a: usize, b: usize| joined(text, &words[a].place, &words[b].place, &[JOINTS, BREAKS].concat());
+        let close = |a: usize, b: usize| joined(text, &words[a].span, &words[b].span, &[JOINTS, BREAKS].concat());
         let among = before[at - 1] && before[at + 1] && close(at - 1, at) && close(at, at + 1);
         let behind = words[at + 1].kind;
         if !before[at] && among && (!words[at].lower_case || ADDRESS.contains(&kinds[behind])) {
@@ -115,10 +115,10 @@ fn found(text: &str, kinds: &[&str], tokens: &[(Range<usize>, Vec<f64>)]) -> Vec
     for (word, _) in words.into_iter().zip(is_found).filter(|(_, found)| *found) {
         let label = kinds[word.kind];
         match all.last_mut() {
-            Some(last) if last.label == label && joined(text, &last.place, &word.place, JOINTS) => {
-                last.place.end = word.place.end;
+            Some(last) if last.label == label && joined(text, &last.place, &word.span, JOINTS) => {
+                last.place.end = word.span.end;
             }
-            _ => all.push(PersonalData { label: label.to_string(), place: word.place }),
+            _ => all.push(PersonalData { label: label.to_string(), place: word.span }),
         }
     }
     all
@@ -134,9 +134,9 @@ fn words(text: &str, tokens: &[(Range<usize>, Vec<f64>)]) -> Vec<Word> {
     let has_capitals = text.chars().any(char::is_uppercase);
     let mut words = Vec::new();
     let mut first = 0;
-    for place in word_spans(text) {
-        first += tokens[first..].iter().take_while(|(token, _)| token.end <= place.start).count();
-        let within = tokens[first..].iter().take_while(|(token, _)| token.start < place.end);
+    for span in word_spans(text) {
+        first += tokens[first..].iter().take_while(|(token, _)| token.end <= span.start).count();
+        let within = tokens[first..].iter().take_while(|(token, _)| token.start < span.end);
         let (mut kind, mut highest, mut probability) = (0, 0.0, 0.0);
         for (_, probabilities) in within {
             probability = f64::max(probability, probabilities.iter().sum());
@@ -146,11 +146,11 @@ fn words(text: &str, tokens: &[(Range<usize>, Vec<f64>)]) -> Vec<Word> {
                 }
             }
         }
-        let word = &text[place.clone()];
+        let word = &text[span.clone()];
         let lower_case = has_capitals
             && word.chars().any(char::is_lowercase)
             && !word.chars().any(|char| char.is_uppercase() || char.is_numeric());
-        words.push(Word { place, kind, probability, lower_case });
+        words.push(Word { span, kind, probability, lower_case });
     }
     words
 }
@@ -158,19 +158,19 @@ fn words(text: &str, tokens: &[(Range<usize>, Vec<f64>)]) -> Vec<Word> {
 /// Runs of letters and digits. In scripts without spaces between words each character is a word.
 fn word_spans(text: &str) -> Vec<Range<usize>> {
     const UNSPACED: char = '\u{2e80}';
-    let mut places: Vec<Range<usize>> = Vec::new();
+    let mut spans: Vec<Range<usize>> = Vec::new();
     let mut open = false;
     for (at, char) in text.char_indices() {
         let end = at + char.len_utf8();
         let of_word = char.is_alphanumeric() || (open && ('\u{300}'..='\u{36f}').contains(&char));
-        match places.last_mut() {
+        match spans.last_mut() {
             Some(last) if of_word && open && char < UNSPACED => last.end = end,
-            _ if of_word => places.push(at..end),
+            _ if of_word => spans.push(at..end),
             _ => {}
         }
         open = of_word && char < UNSPACED;
     }
-    places
+    spans
 }
 
 #[cfg(test)]
@@ -183,13 +183,13 @@ mod tests {
 
     /// What is found in `text`, whose words have these probabilities of these kinds, and 0 of others.
     fn found_in(text: &str, odds: &[(&str, usize, f64)]) -> Vec<(String, String)> {
-        let token = |place: Range<usize>| {
-            let word = &text[place.clone()];
+        let token = |span: Range<usize>| {
+            let word = &text[span.clone()];
             let mut of_kinds = vec![0.0; KINDS.len()];
             for (_, kind, odds) in odds.iter().filter(|(known, ..)| *known == word) {
                 of_kinds[*kind] = *odds;
             }
-            (place, of_kinds)
+            (span, of_kinds)
         };
         let tokens: Vec<_> = word_spans(text).into_iter().map(token).collect();
         let found = found(text, &KINDS, &tokens);
@@ -252,11 +252,11 @@ mod tests {
         ) {
             let token = |(start, length, high, low)| (start..start + length, vec![low, high, low]);
             let mut end = 0;
-            for PersonalData { place, .. } in found(&text, &KINDS, &tokens.into_iter().map(token).collect::<Vec<_>>()) {
-                prop_assert!(end <= place.start && place.start < place.end);
-                let word = text.get(place.clone()).unwrap_or_default();
+            for PersonalData { place: span, .. } in found(&text, &KINDS, &tokens.into_iter().map(token).collect::<Vec<_>>()) {
+                prop_assert!(end <= span.start && span.start < span.end);
+                let word = text.get(span.clone()).unwrap_or_default();
                 prop_assert!(word.starts_with(char::is_alphanumeric), "{:?}", word);
-                end = place.end;
+                end = span.end;
             }
         }
     }
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn words_of_any_script() {
         let text = "Zoë\u{301} l'été 7b 王小 и";
-        let words: Vec<&str> = word_spans(text).into_iter().map(|place| &text[place]).collect();
+        let words: Vec<&str> = word_spans(text).into_iter().map(|span| &text[span]).collect();
         assert_eq!(words, ["Zoë\u{301}", "l", "été", "7b", "王", "小", "и"]);
     }
 }

@@ -161,6 +161,17 @@ impl TextModel {
 
     /// The one answer for each of `texts`, with the model's confidence.
     ///
+    /// ```
+    /// use pilot_light::tasks::{RunOptions, Task};
+    /// use pilot_light::{Device, LoadOptions, folder};
+    ///
+    /// let path = "tests/golden/tiny-bert-seq".as_ref();
+    /// let model = folder::load(path, Task::TextClassification, &Device::cpu(), LoadOptions::default())?;
+    /// let answers = pollster::block_on(model.answer(&["It rains.".to_string()], &RunOptions::default()))?;
+    /// assert!((0.0..=1.0).contains(&answers[0].confidence));
+    /// # Ok::<(), pilot_light::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Self::run`]; unsupported for a task or an option without a single answer.
     pub async fn answer(&self, texts: &[String], options: &RunOptions) -> Result<Vec<LocalAnswer>> {
@@ -188,7 +199,7 @@ impl TextModel {
     /// its labels.
     ///
     /// # Errors
-    /// Invalid input: there are no labels, the template has no place for them, or the task does not have the options.
+    /// Invalid input: there are no labels, the template lacks `{}`, or the task does not have the options.
     pub fn hypotheses(&self, options: &RunOptions) -> Result<Vec<String>> {
         with_task!(self.task, T => T::hypotheses(&options.read()?))
     }

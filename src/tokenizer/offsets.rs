@@ -1,9 +1,8 @@
-//! Where tokens stand in their text.
+//! Token offsets: the spans of tokens in their text.
 //!
-//! The `tokenizers` crate 1.0.0-rc.3 gives ids alone. Its stages are public, so that the ids are made
-//! here by the same ones, and each token is found again in the text that the model saw; that text is
-//! aligned with the original by normalising it in small pieces. The golden tests compare both with
-//! what a release of the crate that has offsets gives.
+//! The `tokenizers` crate 1.0.0-rc.3 gives ids only. Its stages are public, so the ids are made here by the same stages, and
+//! each token is located in the normalised text, which is aligned with the original by normalising it in small pieces. The
+//! golden tests compare both with a release of the crate that has offsets. A release without this gap replaces this module.
 
 use std::ops::Range;
 
@@ -14,17 +13,17 @@ use tokenizers::pipeline::{
 
 use super::Token;
 
-/// What SentencePiece writes for a space.
+/// A space in SentencePiece's tokens.
 const META_SPACE: &str = "\u{2581}";
-/// What byte-level BPE writes for a space.
+/// A space in the tokens of byte-level BPE.
 const BYTE_SPACE: char = '\u{120}';
-/// What WordPiece puts before a token that continues a word.
+/// WordPiece's prefix of a token that continues a word.
 const CONTINUATION: &str = "##";
 
 type Result<T> = std::result::Result<T, tokenizers::Error>;
 
-/// The tokens of `text`. With `trim`, spaces that byte-level BPE keeps in its tokens are not part of
-/// their place, as RoBERTa's post-processor has it.
+/// The tokens of `text`. With `trim`, the spaces in the tokens of byte-level BPE are not part of their spans, as with
+/// RoBERTa's post-processor.
 pub fn encode(tokenizer: &PipelineTokenizer, trim: bool, text: &str) -> Result<Vec<Token>> {
     let added = tokenizer.get_added_vocabulary();
     let mut tokens = Vec::new();
@@ -45,16 +44,16 @@ pub fn encode(tokenizer: &PipelineTokenizer, trim: bool, text: &str) -> Result<V
     Ok(tokens)
 }
 
-/// The bytes that the added token `id` took at the start of `text`; it may have taken spaces beside it.
+/// The length of the added token `id` at the start of `text`; spaces around it may belong to it.
 fn special_length(tokenizer: &PipelineTokenizer, id: u32, text: &str) -> usize {
     let words = tokenizer.decode_tokens(&[id], false).pop().unwrap_or_default();
     let start = text.len() - text.trim_start().len();
-    // One that is matched in its normal form may be of another length than its name.
+    // A token that is matched in its normal form may have another length than its name.
     let end = if text[start..].starts_with(&words) { start + words.len() } else { words.len() };
     text.ceil_char_boundary(end)
 }
 
-/// A piece of text that no added token is in before it is normalised.
+/// The tokens of a piece of text that has no added token before normalisation.
 fn chunk_tokens(
     tokenizer: &PipelineTokenizer,
     trim: bool,
@@ -63,28 +62,33 @@ fn chunk_tokens(
     tokens: &mut Vec<Token>,
 ) -> Result<()> {
     let normalized = normalize_all(tokenizer.get_normalizers(), chunk, offset)?;
-    let places = align(tokenizer, chunk, offset, &normalized)?;
+    let alignment = align(tokenizer, chunk, offset, &normalized)?;
     let mut at = 0;
     for segment in SpecialSegmentIterator::new(&normalized, tokenizer.get_added_vocabulary(), true, false) {
         match segment {
             Segment::SpecialToken(id) => {
                 let end = at + special_length(tokenizer, id, &normalized[at..]);
-                let place = places.of(at..end);
-                tokens.push(Token { id, start: place.start, end: place.end });
+                let span = alignment.of(at..end);
+                tokens.push(Token { id, start: span.start, end: span.end });
                 at = end;
             }
             Segment::Text { text, input_offset } => {
                 let mut spans = Vec::new();
                 tokenizer.get_pre_tokenizer().pre_tokenize(text, &mut PreTokenizerScratch::default(), &mut spans)?;
-                let mut words =
-                    Words { model: tokenizer.get_model(), trim, normalized: &normalized, places: &places, tokens };
+                let mut words = Words {
+                    model: tokenizer.get_model(),
+                    trim,
+                    normalized: &normalized,
+                    alignment: &alignment,
+                    tokens,
+                };
                 let mut scratch = words.model.init_scratch();
                 let mut ids = Vec::new();
                 for span in spans {
                     let span = span.range();
                     ids.clear();
                     words.model.tokenize_pipeline(&text[span.clone()], &mut scratch, &mut ids)?;
-                    words.place(input_offset + span.start..input_offset + span.end, &ids);
+                    words.locate(input_offset + span.start..input_offset + span.end, &ids);
                 }
                 at = input_offset + text.len();
             }
@@ -93,18 +97,18 @@ fn chunk_tokens(
     Ok(())
 }
 
-/// Puts the tokens of one word after another into their places.
+/// Locates the tokens of one word after another.
 struct Words<'a> {
     model: &'a PipelineModel,
     trim: bool,
     normalized: &'a str,
-    places: &'a Places<'a>,
+    alignment: &'a Alignment<'a>,
     tokens: &'a mut Vec<Token>,
 }
 
 impl Words<'_> {
-    /// The tokens `ids` of the word that lies at `span` of the normalised text.
-    fn place(&mut self, span: Range<usize>, ids: &[PipelineToken]) {
+    /// Adds the tokens `ids` of the word at `span` of the normalised text.
+    fn locate(&mut self, span: Range<usize>, ids: &[PipelineToken]) {
         let byte_level = matches!(self.model, PipelineModel::BPE(bpe) if bpe.is_byte_level());
         let mut at = span.start;
         for (index, id) in ids.iter().enumerate() {
@@ -116,8 +120,8 @@ impl Words<'_> {
                 span.end.min(at + token.chars().count())
             } else {
                 match self.found(&token, index, at, &span) {
-                    Some(place) => place.end,
-                    // An unknown token: all up to where the next known one begins.
+                    Some(span) => span.end,
+                    // An unknown token: up to the start of the next known one.
                     None => ids[index + 1..]
                         .iter()
                         .find_map(|next| {
@@ -126,21 +130,21 @@ impl Words<'_> {
                         .unwrap_or(span.end),
                 }
             };
-            let place =
+            let span =
                 if byte_level && self.trim { self.trimmed(&token, start..at) } else { self.whole(start..at, &span) };
-            self.tokens.push(Token { id, start: place.start, end: place.end });
+            self.tokens.push(Token { id, start: span.start, end: span.end });
         }
     }
 
-    /// `token`, where it stands at `at`.
+    /// The span of `token`, if it is at `at`.
     fn found(&self, token: &str, index: usize, at: usize, span: &Range<usize>) -> Option<Range<usize>> {
         let rest = &self.normalized[at..span.end];
-        let stands = |words: &str| (!words.is_empty() && rest.starts_with(words)).then(|| at..at + words.len());
+        let span_of = |words: &str| (!words.is_empty() && rest.starts_with(words)).then(|| at..at + words.len());
         let continued = (index > 0).then(|| token.strip_prefix(CONTINUATION)).flatten();
-        continued.and_then(stands).or_else(|| stands(token))
+        continued.and_then(span_of).or_else(|| span_of(token))
     }
 
-    /// Where `token` stands behind `at`; it is not looked for at `at` itself, where something else is.
+    /// The start of `token` behind `at`; the character at `at` is another token's.
     fn next_at(&self, token: &str, at: usize, span: &Range<usize>) -> Option<usize> {
         let rest = &self.normalized[at..span.end];
         let first = rest.chars().next()?.len_utf8();
@@ -148,48 +152,48 @@ impl Words<'_> {
         rest[first..].find(words).map(|found| at + first + found)
     }
 
-    /// The place of a whole token. What stands for the space before a word counts as its first letter.
+    /// The span of a whole token. The mark for the space before a word belongs to its first letter.
     fn whole(&self, range: Range<usize>, span: &Range<usize>) -> Range<usize> {
         // As bytes: a token of byte-level BPE may end inside a character.
         if !self.normalized.as_bytes()[range.clone()].starts_with(META_SPACE.as_bytes()) {
-            return self.places.of(range);
+            return self.alignment.of(range);
         }
         let letter = range.start + META_SPACE.len();
         let next = self.normalized[letter..].chars().next().map_or(0, char::len_utf8);
         if letter < span.end || next > 0 && range.end == letter {
-            return self.places.of(letter..range.end.max(letter + next));
+            return self.alignment.of(letter..range.end.max(letter + next));
         }
-        self.places.of(range)
+        self.alignment.of(range)
     }
 
-    /// The place of a byte-level token without the spaces at its ends.
+    /// The span of a byte-level token without the spaces at its ends.
     fn trimmed(&self, token: &str, range: Range<usize>) -> Range<usize> {
         let is_space = |letter: &char| *letter == BYTE_SPACE || letter.is_whitespace();
         let leading = token.chars().take_while(is_space).count();
         let trailing = token.chars().rev().take_while(is_space).count();
-        let place = self.places.of(range);
-        // A space may come from a wider one, of which no part is cut off.
-        let start = self.places.ceil(place.start + leading).min(place.end);
-        start..self.places.floor(place.end.saturating_sub(trailing)).max(start)
+        let span = self.alignment.of(range);
+        // A space may come from a wider one, which is not cut.
+        let start = self.alignment.ceil(span.start + leading).min(span.end);
+        start..self.alignment.floor(span.end.saturating_sub(trailing)).max(start)
     }
 }
 
-/// Which bytes of the original the bytes of a normalised text came from.
-struct Places<'a> {
+/// The alignment of a normalised text with the original.
+struct Alignment<'a> {
     chunk: &'a str,
-    /// Where `chunk` lies in the text that offsets count from.
+    /// The offset of `chunk` in the text.
     offset: usize,
-    /// For each byte of the normal form; none where the chunk is its own.
+    /// The original range of each byte of the normal form; `None` where the chunk is normal already.
     ranges: Option<Vec<(u32, u32)>>,
 }
 
-impl Places<'_> {
-    /// The first place from `at` on where a character of the text begins.
+impl Alignment<'_> {
+    /// The first character boundary of the text from `at` on.
     fn ceil(&self, at: usize) -> usize {
         self.offset + self.chunk.ceil_char_boundary(at.saturating_sub(self.offset))
     }
 
-    /// The last place up to `at` where a character of the text begins.
+    /// The last character boundary of the text up to `at`.
     fn floor(&self, at: usize) -> usize {
         self.offset + self.chunk.floor_char_boundary(at.saturating_sub(self.offset))
     }
@@ -208,10 +212,10 @@ impl Places<'_> {
     }
 }
 
-/// Aligns `normalized` with `chunk`, which lies at `offset` of the text.
-fn align<'a>(tokenizer: &PipelineTokenizer, chunk: &'a str, offset: usize, normalized: &str) -> Result<Places<'a>> {
+/// Aligns `normalized` with `chunk`, which is at `offset` of the text.
+fn align<'a>(tokenizer: &PipelineTokenizer, chunk: &'a str, offset: usize, normalized: &str) -> Result<Alignment<'a>> {
     if normalized == chunk {
-        return Ok(Places { chunk, offset, ranges: None });
+        return Ok(Alignment { chunk, offset, ranges: None });
     }
     let mut ranges: Vec<(u32, u32)> = Vec::with_capacity(normalized.len());
     // Not at the start of the text, where some normalisers put a space before it.
@@ -220,7 +224,7 @@ fn align<'a>(tokenizer: &PipelineTokenizer, chunk: &'a str, offset: usize, norma
     };
     for piece in pieces(chunk) {
         let whole = alone(&piece)?;
-        // A mark that is taken out has no place; one that is joined with its letter shares the letter's.
+        // A mark that is removed has no range; one that is composed with its letter shares the letter's.
         let letters = chunk[piece.clone()]
             .char_indices()
             .map(|(at, letter)| piece.start + at..piece.start + at + letter.len_utf8());
@@ -231,18 +235,18 @@ fn align<'a>(tokenizer: &PipelineTokenizer, chunk: &'a str, offset: usize, norma
             ranges.resize(ranges.len() + length, (range.start as u32, range.end as u32));
         }
     }
-    // Whatever was added at the end belongs to the last letter.
+    // Anything added at the end belongs to the last letter.
     let last = ranges.last().copied().unwrap_or((0, chunk.len() as u32));
     ranges.resize(normalized.len(), last);
-    Ok(Places { chunk, offset, ranges: Some(ranges) })
+    Ok(Alignment { chunk, offset, ranges: Some(ranges) })
 }
 
-/// How many bytes at the start of `rest` a piece made whose normal form by itself is `alone`.
+/// The length at the start of `rest` of a piece whose normal form by itself is `alone`.
 fn matched(rest: &str, alone: &str) -> usize {
     if rest.starts_with(alone) {
         return alone.len();
     }
-    // A mark for the start of a word that only one of both has.
+    // Only one of both has the mark for the start of a word.
     let bare = alone.strip_prefix(META_SPACE).unwrap_or(alone);
     if !bare.is_empty() && rest.starts_with(bare) {
         return bare.len();
@@ -253,7 +257,7 @@ fn matched(rest: &str, alone: &str) -> usize {
     {
         return META_SPACE.len() + bare.len();
     }
-    // It was taken out: a space at an end, one of several spaces.
+    // It was removed: a space at an end, one of several spaces.
     0
 }
 

@@ -1,4 +1,4 @@
-//! Minimises a smooth convex function by L-BFGS.
+//! L-BFGS: minimises a smooth convex function.
 //!
 //! # Source
 //! Nocedal and Wright, *Numerical Optimization* (2nd edition, 2006): the direction is algorithm 7.4 with the scaling
@@ -9,11 +9,11 @@ use super::dot;
 use std::collections::VecDeque;
 
 const MEMORY: usize = 10;
-const MOST_STEPS: usize = 1000;
+const MAX_ITERATIONS: usize = 1000;
 /// Done when no component of the gradient is greater.
 const TOLERANCE: f64 = 1e-8;
 const SUFFICIENT_DECREASE: f64 = 1e-4;
-const MOST_HALVINGS: usize = 50;
+const MAX_HALVINGS: usize = 50;
 
 /// A step and the change of the gradient along it.
 struct Pair {
@@ -29,7 +29,7 @@ pub fn minimise(mut point: Vec<f64>, mut evaluate: impl FnMut(&[f64], &mut [f64]
     let mut pairs = VecDeque::with_capacity(MEMORY);
     let mut next_gradient = gradient.clone();
 
-    for _ in 0..MOST_STEPS {
+    for _ in 0..MAX_ITERATIONS {
         if gradient.iter().all(|component| component.abs() <= TOLERANCE) {
             break;
         }
@@ -37,7 +37,7 @@ pub fn minimise(mut point: Vec<f64>, mut evaluate: impl FnMut(&[f64], &mut [f64]
         let slope = dot(&direction, &gradient);
         let mut length = 1.0;
         let mut accepted = None;
-        for _ in 0..MOST_HALVINGS {
+        for _ in 0..MAX_HALVINGS {
             let next: Vec<f64> = point.iter().zip(&direction).map(|(x, d)| x + length * d).collect();
             let next_value = evaluate(&next, &mut next_gradient);
             if next_value <= value + SUFFICIENT_DECREASE * length * slope {
@@ -65,7 +65,7 @@ pub fn minimise(mut point: Vec<f64>, mut evaluate: impl FnMut(&[f64], &mut [f64]
     point
 }
 
-/// Minus the gradient times the approximate inverse of the Hessian that the pairs, oldest first, tell of.
+/// Minus the gradient times the approximate inverse of the Hessian that the pairs, oldest first, give.
 fn direction(gradient: &[f64], pairs: &VecDeque<Pair>) -> Vec<f64> {
     let mut q: Vec<f64> = gradient.iter().map(|component| -component).collect();
     let mut factors = Vec::with_capacity(pairs.len());

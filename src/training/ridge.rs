@@ -1,4 +1,4 @@
-//! Trains a linear estimate of a number: ridge regression on features that are given, such as the embeddings of texts.
+//! Ridge regression: a linear estimate of a number from features, such as the embeddings of texts.
 //!
 //! The estimate is `x·w + b`. Training minimises
 //!
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gradient_is_nought_at_the_solution() {
+    fn the_gradient_is_zero_at_the_solution() {
         let (a, b, c) = (noise(60, 2), noise(60, 3), noise(60, 4));
         let features: Vec<f32> =
             (0..60).flat_map(|row| [a[row], a[row] + 0.3 * b[row], 5.0 * c[row]].map(|x| x as f32)).collect();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_learnt_from_is_refused() {
+    fn invalid_targets_are_refused() {
         for (features, width, numbers) in [
             (vec![1.0; 4], 1, vec![1.0; 4]),
             (vec![1.0; 9], 2, vec![1.0; 5]),

@@ -1,4 +1,4 @@
-//! A graph by itself: its inputs and outputs described, and tensors across the border as plain objects.
+//! A graph by itself: its inputs and outputs, and tensors as plain objects.
 
 use burn::tensor::{BoolStore, DType, TensorData};
 use wasm_bindgen::prelude::*;
@@ -62,13 +62,13 @@ pub struct Graph(pub(super) crate::graph::Graph);
 
 #[wasm_bindgen]
 impl Graph {
-    /// What it takes.
+    /// Its inputs.
     #[wasm_bindgen(getter)]
     pub fn inputs(&self) -> JsResult<JsPorts> {
         ports_to_js(self.0.inputs())
     }
 
-    /// What it gives.
+    /// Its outputs.
     #[wasm_bindgen(getter)]
     pub fn outputs(&self) -> JsResult<JsPorts> {
         ports_to_js(self.0.outputs())
@@ -103,7 +103,7 @@ const TYPES: [(&str, DType); 12] = [
 ];
 
 fn type_name(dtype: DType) -> JsResult<&'static str> {
-    // However its truths are kept, they are truths.
+    // All storage types of booleans are `bool`.
     let dtype = if matches!(dtype, DType::Bool(_)) { DType::Bool(BoolStore::Native) } else { dtype };
     let found = TYPES.iter().find(|(_, known)| *known == dtype);
     found
@@ -132,7 +132,7 @@ fn ports_to_js(ports: &[Port]) -> JsResult<JsPorts> {
 fn tensor_from_js(tensor: &JsTensor) -> Result<(String, TensorData)> {
     let (name, type_name) = (tensor.name(), tensor.dtype());
     let Some((_, dtype)) = TYPES.iter().find(|(known, _)| *known == type_name) else {
-        return Err(Error::invalid_input(format!("{name} has the type '{type_name}', which is none")));
+        return Err(Error::invalid_input(format!("{name} has the unknown type '{type_name}'")));
     };
     let dims: Vec<usize> = tensor.dims().into_iter().map(|dim| dim as usize).collect();
     let mut bytes = tensor.bytes();
@@ -146,10 +146,10 @@ fn tensor_from_js(tensor: &JsTensor) -> Result<(String, TensorData)> {
 
 fn tensor_to_js(name: &str, data: &TensorData) -> JsResult<JsValue> {
     let bytes = match data.dtype() {
-        // In JavaScript a truth takes a byte.
+        // In JavaScript a boolean is a byte.
         DType::Bool(BoolStore::U32) => {
-            let truths: Vec<u8> = data.as_bytes().chunks_exact(4).map(|truth| u8::from(truth != [0; 4])).collect();
-            js_sys::Uint8Array::from(truths.as_slice())
+            let bools: Vec<u8> = data.as_bytes().chunks_exact(4).map(|word| u8::from(word != [0; 4])).collect();
+            js_sys::Uint8Array::from(bools.as_slice())
         }
         _ => js_sys::Uint8Array::from(data.as_bytes()),
     };

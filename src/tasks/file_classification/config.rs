@@ -1,4 +1,4 @@
-//! What `config.min.json` says of a model of Magika's.
+//! `config.min.json` of a Magika model: how files become features, and scores an answer.
 
 use std::collections::HashMap;
 
@@ -10,48 +10,48 @@ use crate::error::{Error, Result};
 use crate::sort::sort_by;
 use crate::tasks::Classification;
 
-/// The label of a file without bytes.
+/// The label of an empty file.
 const EMPTY: &str = "empty";
-/// The label of text of which no more is known.
+/// The label of text of an unknown type.
 const TEXT: &str = "txt";
-/// The label of bytes of which no more is known.
+/// The label of binary data of an unknown type.
 const UNKNOWN: &str = "unknown";
-/// What is read of each end of a file at the most.
+/// The most bytes that are read of each end of a file.
 const MAX_BLOCK: usize = 1 << 20;
 
-/// What a file's bytes say by themselves.
+/// How a file is classified.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {
-    /// There is too little to ask the model about: this label.
+    /// It is too short for the model: this label.
     Known(&'static str),
-    /// What the model is to be given.
+    /// By the model, from these features.
     Features(Vec<i32>),
 }
 
-/// How files are read for a model, and when its answer is believed.
+/// The features of a model, and the thresholds of its labels.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct MagikaConfig {
     /// Bytes from the beginning.
     beg_size: usize,
-    /// Bytes from the middle; no model has any.
+    /// Bytes from the middle; 0 for all models.
     mid_size: usize,
     /// Bytes from the end.
     end_size: usize,
-    /// Whether bytes at certain places are read as well; no model has them.
+    /// Whether bytes at fixed offsets are features as well; false for all models.
     use_inputs_at_offsets: bool,
-    /// The score from which a label is believed that has no threshold of its own.
+    /// The threshold of labels without their own.
     medium_confidence_threshold: f64,
-    /// Below so many bytes the model is not asked.
+    /// A shorter file is classified without the model.
     min_file_size_for_dl: usize,
-    /// What stands where a file has no bytes.
+    /// The feature where a file has no byte.
     padding_token: i32,
-    /// White space is stripped from so many bytes of each end.
+    /// White space is stripped from this many bytes of each end.
     block_size: usize,
     /// The labels, in the order of the model's output.
     target_labels_space: Vec<String>,
-    /// The score from which a label is believed.
+    /// The minimum score of a label for it to be the answer.
     thresholds: HashMap<String, f64>,
-    /// Labels that stand for others.
+    /// Labels that are replaced in an answer.
     overwrite_map: HashMap<String, String>,
 }
 
@@ -59,13 +59,14 @@ impl MagikaConfig {
     /// Reads `config.min.json`.
     ///
     /// # Errors
-    /// Invalid artefact: it is no JSON, or its sizes make no sense. Unsupported: it wants features that no
-    /// published model has.
+    /// Invalid artefact: it is not JSON, or its sizes make no sense. Unsupported: features that no published model has.
     pub fn parse(json: &str) -> Result<Self> {
         let wrong = |why: &str| Error::invalid_artefact(format!("config.min.json is not right: {why}"));
         let config: Self = serde_json::from_str(json).map_err(|error| wrong(&error.to_string()))?;
         if config.mid_size != 0 || config.use_inputs_at_offsets {
-            return Err(Error::unsupported("a file model that reads the middle of a file, or bytes at fixed places"));
+            return Err(Error::unsupported(
+                "config.min.json has features from the middle of a file, or at fixed offsets",
+            ));
         }
         if config.block_size > MAX_BLOCK || config.beg_size.max(config.end_size) >= config.block_size {
             return Err(wrong("block_size is too large, or not larger than beg_size and end_size"));
@@ -79,7 +80,7 @@ impl MagikaConfig {
         Ok(config)
     }
 
-    /// How many numbers stand for a file.
+    /// The number of features.
     pub fn width(&self) -> usize {
         self.beg_size + self.end_size
     }
@@ -89,7 +90,7 @@ impl MagikaConfig {
         &self.target_labels_space
     }
 
-    /// What a file's bytes say by themselves, or what the model is to be given of them.
+    /// The features of a file, or its label where it is too short for the model.
     pub fn read(&self, bytes: &[u8]) -> Reading {
         if bytes.is_empty() {
             return Reading::Known(EMPTY);
@@ -98,22 +99,22 @@ impl MagikaConfig {
         let tail = &bytes[bytes.len() - head.len()..];
         let beginning = trim_start(head);
         if bytes.len() < self.min_file_size_for_dl || beginning.len() < self.min_file_size_for_dl {
-            // What is cut off within a character counts as no text, as it does for Magika.
+            // A text that is cut off inside a character is not UTF-8, as for Magika.
             return Reading::Known(if std::str::from_utf8(head).is_ok() { TEXT } else { UNKNOWN });
         }
         let beginning = &beginning[..beginning.len().min(self.beg_size)];
         let end = trim_end(tail);
         let end = &end[end.len().saturating_sub(self.end_size)..];
         let mut features = vec![self.padding_token; self.width()];
-        let put = |places: &mut [i32], bytes: &[u8]| {
-            places.iter_mut().zip(bytes).for_each(|(place, &byte)| *place = i32::from(byte));
+        let put = |features: &mut [i32], bytes: &[u8]| {
+            features.iter_mut().zip(bytes).for_each(|(feature, &byte)| *feature = i32::from(byte));
         };
         put(&mut features, beginning);
         put(&mut features[self.width() - end.len()..], end);
         Reading::Features(features)
     }
 
-    /// The answer where the model was not asked.
+    /// The answer for a file that is too short for the model.
     pub fn known(label: &str) -> FileClassification {
         FileClassification {
             label: label.to_string(),
@@ -126,13 +127,13 @@ impl MagikaConfig {
     /// The answer from the model's probabilities.
     ///
     /// # Errors
-    /// Invalid artefact: they are not one for each label.
+    /// Invalid artefact: there is not one for each label, or one is NaN.
     pub fn answer(&self, probabilities: &[f32], top_k: Option<usize>) -> Result<FileClassification> {
         if probabilities.len() != self.target_labels_space.len() || probabilities.iter().any(|number| number.is_nan()) {
             return Err(Error::invalid_artefact(format!(
-                "the model gives {} numbers where config.min.json has {} labels",
-                probabilities.len(),
-                self.target_labels_space.len()
+                "the file model must give {} scores without NaN, one for each label of config.min.json, got {}",
+                self.target_labels_space.len(),
+                probabilities.len()
             )));
         }
         let scored = self.target_labels_space.iter().zip(probabilities);
@@ -146,8 +147,8 @@ impl MagikaConfig {
         Ok(FileClassification { label, score, is_text, labels })
     }
 
-    /// The label that is answered for the model's likeliest, as Magika does by default: itself or what stands
-    /// for it where it is sure enough, else only whether it is text.
+    /// The answer for the model's likeliest label, as in Magika by default: the label or its replacement where the score
+    /// reaches the threshold, else only whether it is text.
     pub fn believed<'a>(&'a self, label: &'a str, score: f64) -> &'a str {
         let threshold = self.thresholds.get(label).copied().unwrap_or(self.medium_confidence_threshold);
         let meant = self.overwrite_map.get(label).map_or(label, String::as_str);
@@ -159,7 +160,7 @@ impl MagikaConfig {
     }
 }
 
-/// White space as Python's `bytes.strip` knows it.
+/// White space as in Python's `bytes.strip`.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }

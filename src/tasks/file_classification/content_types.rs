@@ -1,4 +1,4 @@
-//! Which of Magika's labels are text.
+//! The labels of Magika that are text.
 
 /// Whether files of this label are text.
 pub fn is_text(label: &str) -> bool {

@@ -1,25 +1,25 @@
-//! Boxes out of a picture, straightened.
+//! Cropping: the image in a quadrilateral, rectified by a perspective transform with bicubic interpolation.
 
 use super::detect::distance;
 use super::geometry::Quad;
 use super::picture::Picture;
 
-/// A pixel is parted into so many places that can be told apart, so that what lies on pixels is copied.
+/// Coordinates are rounded to this fraction of a pixel, so that those on a pixel are copied.
 const PARTS: f64 = 65_536.0;
 
-/// What is in the box with these corners, as seen from above, with the text lying: what is half as high again as it is
-/// wide is turned to the left.
+/// The image in the box with these corners, as a rectangle with horizontal text: a box that is at least 1.5 times as high
+/// as wide is rotated counterclockwise.
 ///
 /// # Source
 /// `get_rotate_crop_image` of rapidocr-onnxruntime 1.4.4; OpenCV's `warpPerspective` with `INTER_CUBIC` and
 /// `BORDER_REPLICATE`.
 pub fn crop(picture: &Picture, corners: &Quad) -> Picture {
     let (width, height) = sides(picture, corners);
-    let place = perspective(corners, width, height);
+    let source = perspective(corners, width, height);
     let mut bgr = Vec::with_capacity(width * height * 3);
     for y in 0..height {
         for x in 0..width {
-            let [px, py] = place(x as f64, y as f64).map(|place| (place * PARTS).round());
+            let [px, py] = source(x as f64, y as f64).map(|coordinate| (coordinate * PARTS).round());
             let ([x, part_x], [y, part_y]) = (split(px), split(py));
             if part_x == 0.0 && part_y == 0.0 {
                 bgr.extend_from_slice(pixel(picture, x as i64, y as i64));
@@ -29,33 +29,33 @@ pub fn crop(picture: &Picture, corners: &Quad) -> Picture {
         }
     }
     let cropped = Picture { width, height, bgr };
-    if stands(width, height) { cropped.turned_left() } else { cropped }
+    if is_upright(width, height) { cropped.turned_left() } else { cropped }
 }
 
 /// The size that [`crop`] gives.
 pub fn crop_size(picture: &Picture, corners: &Quad) -> (usize, usize) {
     let (width, height) = sides(picture, corners);
-    if stands(width, height) { (height, width) } else { (width, height) }
+    if is_upright(width, height) { (height, width) } else { (width, height) }
 }
 
-/// The longer of each two sides that face each other.
+/// The longer of each two opposite sides.
 fn sides(picture: &Picture, [a, b, c, d]: &Quad) -> (usize, usize) {
     let longer = |first: f32, second: f32| (first.max(second) as usize).clamp(1, 2 * (picture.width + picture.height));
     (longer(distance(*a, *b), distance(*c, *d)), longer(distance(*a, *d), distance(*b, *c)))
 }
 
-fn stands(width: usize, height: usize) -> bool {
+fn is_upright(width: usize, height: usize) -> bool {
     2 * height >= 3 * width
 }
 
-/// The pixel at a place, or the nearest one where it lies outside.
+/// The pixel at `x`, `y`, or the nearest one of the image.
 fn pixel(picture: &Picture, x: i64, y: i64) -> &[u8] {
     let x = x.clamp(0, picture.width as i64 - 1) as usize;
     let y = y.clamp(0, picture.height as i64 - 1) as usize;
     &picture.bgr[(y * picture.width + x) * 3..][..3]
 }
 
-/// The four by four pixels around a place, weighed.
+/// The weighted sum of the 4 × 4 pixels around `x`, `y`.
 fn mix(picture: &Picture, x: i64, y: i64, across: &[f32; 4], down: &[f32; 4]) -> [u8; 3] {
     let mut sums = [0.0f32; 3];
     for (row, down) in (y - 1..).zip(down) {
@@ -69,16 +69,16 @@ fn mix(picture: &Picture, x: i64, y: i64, across: &[f32; 4], down: &[f32; 4]) ->
     sums.map(|sum| sum.round_ties_even().clamp(0.0, 255.0) as u8)
 }
 
-/// A place in parts of pixels, as a pixel and what is over.
-fn split(place: f64) -> [f64; 2] {
-    let pixel = (place / PARTS).floor();
-    [pixel, place / PARTS - pixel]
+/// A coordinate in fractions of a pixel as a pixel and the rest.
+fn split(coordinate: f64) -> [f64; 2] {
+    let pixel = (coordinate / PARTS).floor();
+    [pixel, coordinate / PARTS - pixel]
 }
 
-/// The weights of the four neighbours of a place that is `x` behind the second of them.
+/// The weights of the four neighbours of a coordinate that is `x` behind the second of them.
 ///
 /// # Source
-/// Keys 1981, "Cubic convolution interpolation", with a of -0.75 as OpenCV has it.
+/// Keys 1981, "Cubic convolution interpolation", with a = -0.75 as in OpenCV.
 fn cubic_weights(x: f64) -> [f32; 4] {
     const A: f32 = -0.75;
     let x = x as f32;
@@ -88,7 +88,7 @@ fn cubic_weights(x: f64) -> [f32; 4] {
     [first, second, third, 1.0 - first - second - third]
 }
 
-/// From places in a rectangle of `width` × `height` to those in the quadrilateral with these corners.
+/// Maps points of a rectangle of `width` × `height` to points of the quadrilateral with these corners.
 ///
 /// # Source
 /// Heckbert 1989, "Fundamentals of texture mapping and image warping", section 2.2.3.
@@ -110,8 +110,8 @@ fn perspective(corners: &Quad, width: usize, height: usize) -> impl Fn(f64, f64)
         let (u, v) = (x / width, y / height);
         let depth = g * u + h * v + 1.0;
         rows.map(|row| {
-            let place = (row[0] * u + row[1] * v + row[2]) / depth;
-            if place.is_finite() { place.clamp(-1e6, 1e6) } else { 0.0 }
+            let coordinate = (row[0] * u + row[1] * v + row[2]) / depth;
+            if coordinate.is_finite() { coordinate.clamp(-1e6, 1e6) } else { 0.0 }
         })
     }
 }

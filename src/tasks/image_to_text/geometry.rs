@@ -1,14 +1,14 @@
-//! Hulls, rectangles and offsets.
+//! Plane geometry: convex hulls, rectangles of least area, polygon offsets.
 
 use crate::sort::sort_by;
 use std::f64::consts::{PI, TAU};
 
-/// A place in a picture, x and y.
+/// A point of an image, `[x, y]`.
 pub type Point = [f32; 2];
-/// Four corners, one after the other around.
+/// The corners of a quadrilateral, in order around it.
 pub type Quad = [Point; 4];
 
-/// The corners of the convex hull of `points`, in the order in which the area is positive; no three of them lie on a
+/// The corners of the convex hull of `points`, in the order that makes the area positive; no three of them are on a
 /// line.
 ///
 /// # Source
@@ -21,8 +21,8 @@ pub fn convex_hull(points: &[[i32; 2]]) -> Vec<[i32; 2]> {
         return sorted;
     }
     let mut hull: Vec<[i32; 2]> = Vec::with_capacity(sorted.len() + 1);
-    let mut add = |point: [i32; 2], kept: usize| {
-        while hull.len() > kept && cross(hull[hull.len() - 2], hull[hull.len() - 1], point) <= 0 {
+    let mut add = |point: [i32; 2], least: usize| {
+        while hull.len() > least && cross(hull[hull.len() - 2], hull[hull.len() - 1], point) <= 0 {
             hull.pop();
         }
         hull.push(point);
@@ -39,8 +39,8 @@ fn cross(origin: [i32; 2], a: [i32; 2], b: [i32; 2]) -> i64 {
     from(a, 0) * from(b, 1) - from(a, 1) * from(b, 0)
 }
 
-/// The rectangle of least area around the convex polygon `hull`, and the lengths of its sides. One of its sides lies
-/// on one of the polygon's.
+/// The rectangle of least area around the convex polygon `hull`, and the lengths of its sides. One of its sides is on
+/// one of the polygon's.
 ///
 /// # Source
 /// Freeman and Shapira 1975; found by rotating calipers, Toussaint 1983.
@@ -48,10 +48,10 @@ pub fn min_area_rect(hull: &[[i32; 2]]) -> Option<(Quad, [f32; 2])> {
     let count = hull.len();
     let point = |index: usize| hull[index % count].map(f64::from);
     let dot = |a: [f64; 2], b: [f64; 2]| a[0] * b[0] + a[1] * b[1];
-    let flat = |point: [f64; 2]| point.map(|place| place as f32);
+    let flat = |point: [f64; 2]| point.map(|coordinate| coordinate as f32);
     match hull {
         [] => return None,
-        [only] => return Some(([only.map(|place| place as f32); 4], [0.0; 2])),
+        [only] => return Some(([only.map(|coordinate| coordinate as f32); 4], [0.0; 2])),
         [a, b] => {
             let (a, b) = (a.map(f64::from), b.map(f64::from));
             let length = (a[0] - b[0]).hypot(a[1] - b[1]) as f32;
@@ -60,7 +60,7 @@ pub fn min_area_rect(hull: &[[i32; 2]]) -> Option<(Quad, [f32; 2])> {
         _ => {}
     }
     let mut best: Option<(f64, [[f64; 2]; 4], [f64; 2])> = None;
-    // The corners that lie farthest along the side, across it, and against it.
+    // The corners that are farthest along the side, across it, and against it.
     let (mut along, mut across, mut against) = (1, 1, 1);
     for index in 0..count {
         let (from, to) = (point(index), point(index + 1));
@@ -87,19 +87,19 @@ pub fn min_area_rect(hull: &[[i32; 2]]) -> Option<(Quad, [f32; 2])> {
     best.map(|(_, corners, sides)| (corners.map(flat), sides.map(|side| side as f32)))
 }
 
-/// The area and the length of the outline of `quad`.
-pub fn area_and_outline(quad: &Quad) -> (f64, f64) {
-    let (mut area, mut outline) = (0.0, 0.0);
+/// The area and the perimeter of `quad`.
+pub fn area_and_perimeter(quad: &Quad) -> (f64, f64) {
+    let (mut area, mut perimeter) = (0.0, 0.0);
     for (index, a) in quad.iter().enumerate() {
         let ([ax, ay], [bx, by]) = (a.map(f64::from), quad[(index + 1) % 4].map(f64::from));
         area += ax * by - ay * bx;
-        outline += (bx - ax).hypot(by - ay);
+        perimeter += (bx - ax).hypot(by - ay);
     }
-    (area.abs() / 2.0, outline)
+    (area.abs() / 2.0, perimeter)
 }
 
 /// The corners of the convex polygon `hull` grown by `distance` on all sides, with round corners, on whole pixels.
-/// No curve is crossed on the way, as the polygon is convex, so nothing needs to be clipped afterwards.
+/// The outline of a convex polygon does not cross itself, so nothing needs to be clipped afterwards.
 ///
 /// # Source
 /// `ClipperOffset` of the Clipper library, for `jtRound` and its arc tolerance of a quarter of a pixel.
@@ -118,10 +118,10 @@ pub fn grow(hull: &[[i32; 2]], distance: f64) -> Vec<[i32; 2]> {
     let mut grown = Vec::new();
     for (index, corner) in hull.iter().enumerate() {
         let (before, after) = (normal(index + count - 1), normal(index));
-        let turn = (before[0] * after[1] - after[0] * before[1]).atan2(before[0] * after[0] + before[1] * after[1]);
-        let count = ((steps / TAU * turn.abs()).round()).clamp(1.0, 1e4) as usize;
+        let angle = (before[0] * after[1] - after[0] * before[1]).atan2(before[0] * after[0] + before[1] * after[1]);
+        let count = ((steps / TAU * angle.abs()).round()).clamp(1.0, 1e4) as usize;
         let mut put = |[x, y]: [f64; 2]| {
-            let at = |place: i32, part: f64| (f64::from(place) + part * distance).round() as i32;
+            let at = |coordinate: i32, part: f64| (f64::from(coordinate) + part * distance).round() as i32;
             grown.push([at(corner[0], x), at(corner[1], y)]);
         };
         let (sin, cos) = (TAU / steps).sin_cos();
@@ -135,13 +135,13 @@ pub fn grow(hull: &[[i32; 2]], distance: f64) -> Vec<[i32; 2]> {
     grown
 }
 
-/// For each row that `quad` touches, the first and the last of its pixels, borders included. Corners are taken at
-/// the whole pixels below them.
+/// For each row that `quad` touches, the row and its first and last pixel, borders included. Corners are rounded down to
+/// whole pixels.
 ///
 /// # Source
-/// What OpenCV's `fillPoly` fills of a convex polygon.
+/// The pixels that OpenCV's `fillPoly` fills for a convex polygon.
 pub fn rows_within(quad: &Quad) -> Vec<(i32, i32, i32)> {
-    let corners = quad.map(|point| point.map(|place| place as i32));
+    let corners = quad.map(|point| point.map(|coordinate| coordinate as i32));
     let ys = corners.map(|corner| corner[1]);
     let (top, bottom) = (ys.into_iter().min().unwrap_or(0), ys.into_iter().max().unwrap_or(0));
     (top..=bottom)

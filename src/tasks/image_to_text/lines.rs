@@ -1,22 +1,22 @@
-//! Lines of text: what the models are given of them, and what they say.
+//! Text recognition: the inputs of the line models, and CTC decoding of their output.
 
 use super::picture::Picture;
 use crate::error::{Error, Result};
 use crate::sort::order_by;
 
-/// Rows of a line as the models are given it.
+/// Rows of a line in the input of the models.
 const LINE_HEIGHT: usize = 48;
-/// Columns of a line for the model that tells which way up it is.
+/// Columns of a line in the input of the direction model.
 pub const DIRECTION_WIDTH: usize = 192;
-/// Lines in one run of a model.
+/// The most lines of a batch.
 const BATCH: usize = 6;
-/// Columns for the model that reads, at the least.
+/// The fewest columns in the input of the recognition model.
 const MIN_WIDTH: usize = 320;
-/// A line that is longer than so many times its height is squeezed.
+/// A line of a larger aspect ratio is squeezed.
 const MAX_RATIO: f64 = 100.0;
 
-/// Indexes of lines of these ratios of width to height, the shortest first, in batches; lines of about one length
-/// need little padding.
+/// The indices of lines of these aspect ratios, the shortest first, in batches; lines of similar length need little
+/// padding.
 pub fn batches(ratios: &[f64]) -> Vec<Vec<usize>> {
     let indexes = order_by(ratios.len(), &|a, b| ratios[a].total_cmp(&ratios[b]));
     indexes.chunks(BATCH).map(<[usize]>::to_vec).collect()
@@ -26,13 +26,13 @@ fn ratio(line: &Picture) -> f64 {
     line.width as f64 / line.height as f64
 }
 
-/// How many columns lines that are read together are given.
+/// The columns of a batch of lines.
 pub fn reading_width(lines: &[Picture]) -> usize {
     let longest = lines.iter().map(ratio).fold(MIN_WIDTH as f64 / LINE_HEIGHT as f64, f64::max).min(MAX_RATIO);
     (LINE_HEIGHT as f64 * longest) as usize
 }
 
-/// Lines at the models' height, at the left of `width` columns; the rest is zeros.
+/// Lines at the models' height, at the left of `width` columns, and the shape; the rest is zeros.
 pub fn line_input(lines: &[Picture], width: usize) -> (Vec<f32>, [usize; 4]) {
     let size = 3 * LINE_HEIGHT * width;
     let mut planes = vec![0.0; size * lines.len()];
@@ -43,7 +43,7 @@ pub fn line_input(lines: &[Picture], width: usize) -> (Vec<f32>, [usize; 4]) {
     (planes, [lines.len(), 3, LINE_HEIGHT, width])
 }
 
-/// The characters that a model reads: the blank, those of its metadata, and the space.
+/// The characters of a model: the blank, those of its metadata, and the space.
 pub fn characters(metadata: &str) -> Vec<&str> {
     let listed = metadata.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
     let mut characters: Vec<&str> = std::iter::once("").chain(listed).collect();
@@ -61,13 +61,13 @@ pub fn characters(metadata: &str) -> Vec<&str> {
 /// Graves et al. 2006, "Connectionist temporal classification", best path decoding.
 ///
 /// # Errors
-/// Invalid artefact: a step has not one probability for each.
+/// Invalid artefact: a step does not have one probability for each character.
 pub fn decode<S: AsRef<str>>(steps: &[f32], characters: &[S]) -> Result<(String, f64)> {
     if characters.is_empty() || !steps.len().is_multiple_of(characters.len()) {
         return Err(Error::invalid_artefact(format!(
-            "the model gives {} numbers for a line where it knows {} characters",
-            steps.len(),
-            characters.len()
+            "the recognition model must give a multiple of {} numbers for a line, got {}",
+            characters.len(),
+            steps.len()
         )));
     }
     let (mut text, mut sum, mut count) = (String::new(), 0.0, 0);
@@ -84,7 +84,7 @@ pub fn decode<S: AsRef<str>>(steps: &[f32], characters: &[S]) -> Result<(String,
     Ok((text, if count == 0 { 0.0 } else { sum / f64::from(count) }))
 }
 
-/// The first of the largest numbers.
+/// The index and value of the first of the largest numbers.
 pub fn likeliest(numbers: &[f32]) -> (usize, f32) {
     let first = (0, numbers.first().copied().unwrap_or(0.0));
     numbers.iter().copied().enumerate().fold(first, |best, next| if next.1 > best.1 { next } else { best })

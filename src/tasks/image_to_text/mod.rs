@@ -180,7 +180,7 @@ impl ImageReader {
         Ok(ImageText { generated_text: texts.join("\n"), lines })
     }
 
-    /// Turns the lines that are upside down.
+    /// Rotates the lines that are upside down.
     async fn turn_upright(&self, lines: &mut [Picture]) -> Result<()> {
         let Some(direction) = &self.direction else { return Ok(()) };
         let (planes, dims) = line_input(lines, DIRECTION_WIDTH);
@@ -200,7 +200,7 @@ impl ImageReader {
         Ok(())
     }
 
-    /// The text of each line, and its score.
+    /// The text of each line and its score.
     async fn recognise(&self, lines: &[Picture]) -> Result<Vec<(String, f64)>> {
         let (planes, dims) = line_input(lines, reading_width(lines));
         let steps = run_one(&self.recognition, planes, &dims).await?;

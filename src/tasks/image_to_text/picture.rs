@@ -1,8 +1,8 @@
-//! Pictures: what a page hands in, and how they are made smaller and larger.
+//! Images in BGR, as the models were trained on, and bilinear resizing with the rounding of OpenCV.
 
 use crate::error::{Error, Result};
 
-/// A picture, three bytes a pixel in the order that the models were trained with: blue, green, red.
+/// An image, three bytes for each pixel in the order that the models were trained on: blue, green, red.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     /// Pixels in a row.
@@ -13,21 +13,21 @@ pub struct Picture {
     pub bgr: Vec<u8>,
 }
 
-/// Weights of two neighbours are whole numbers that sum to this.
+/// The sum of the integer weights of two neighbours.
 const ONE: f32 = 2048.0;
 
 impl Picture {
-    /// Takes RGBA as a canvas gives it. What is transparent lies on white.
+    /// An image of RGBA as a canvas gives it, with white behind what is transparent.
     ///
     /// # Errors
     /// Invalid input: it has no pixels, or not four bytes for each.
     pub fn from_rgba(rgba: &[u8], width: usize, height: usize) -> Result<Self> {
         if width == 0 || height == 0 {
-            return Err(Error::invalid_input(format!("a picture of {width} × {height} pixels is none")));
+            return Err(Error::invalid_input(format!("an image must have pixels, got {width} × {height}")));
         }
         if width.checked_mul(height).and_then(|pixels| pixels.checked_mul(4)) != Some(rgba.len()) {
             return Err(Error::invalid_input(format!(
-                "a picture of {width} × {height} pixels has four bytes for each, not {} in all",
+                "an image of {width} × {height} pixels must have four bytes for each, got {} in all",
                 rgba.len()
             )));
         }
@@ -40,12 +40,12 @@ impl Picture {
         Ok(Self { width, height, bgr })
     }
 
-    /// A black one.
+    /// A black image.
     pub fn black(width: usize, height: usize) -> Self {
         Self { width, height, bgr: vec![0; width * height * 3] }
     }
 
-    /// The same with black around it.
+    /// The same image with a black border.
     pub fn padded(&self, horizontal: usize, vertical: usize) -> Self {
         let mut padded = Self::black(self.width + 2 * horizontal, self.height + 2 * vertical);
         let rows = padded.bgr.chunks_exact_mut((self.width + 2 * horizontal) * 3).skip(vertical);
@@ -55,14 +55,14 @@ impl Picture {
         padded
     }
 
-    /// The same at another size.
+    /// The same image at another size.
     pub fn resized(&self, width: usize, height: usize) -> Self {
         let mut bgr = Vec::with_capacity(width * height * 3);
         self.resize(width, height, |_, row| bgr.extend_from_slice(row));
         Self { width, height, bgr }
     }
 
-    /// Turned to the left by a quarter.
+    /// The image rotated by 90° counterclockwise.
     pub fn turned_left(&self) -> Self {
         let mut bgr = Vec::with_capacity(self.bgr.len());
         for x in (0..self.width).rev() {
@@ -73,14 +73,14 @@ impl Picture {
         Self { width: self.height, height: self.width, bgr }
     }
 
-    /// Turned upside down.
+    /// The image rotated by 180°.
     pub fn turned_over(&self) -> Self {
         let bgr = self.bgr.rchunks_exact(3).flatten().copied().collect();
         Self { bgr, ..*self }
     }
 
-    /// Puts it at the size `width` × `height` into the left of `planes`, three of `height` rows, with numbers
-    /// from -1 to 1.
+    /// Writes the image, resized to `width` × `height`, into the left of `planes`, `[3, height, stride]`, with numbers from
+    /// -1 to 1.
     pub fn write_planes(&self, width: usize, height: usize, planes: &mut [f32]) {
         let numbers: [f32; 256] = std::array::from_fn(|value| (value as f32 / 255.0 - 0.5) / 0.5);
         let plane = planes.len() / 3;
@@ -88,13 +88,13 @@ impl Picture {
         self.resize(width, height, |y, row| {
             for (channel, plane) in planes.chunks_exact_mut(plane).enumerate() {
                 let values = row.iter().skip(channel).step_by(3);
-                let places = &mut plane[y * stride..][..width];
-                places.iter_mut().zip(values).for_each(|(place, &value)| *place = numbers[usize::from(value)]);
+                let row = &mut plane[y * stride..][..width];
+                row.iter_mut().zip(values).for_each(|(number, &value)| *number = numbers[usize::from(value)]);
             }
         });
     }
 
-    /// Gives the rows of it at another size to `put`: each pixel from its four nearest, in whole numbers.
+    /// Calls `put` with the rows of the resized image: each pixel from its four nearest, in integers.
     ///
     /// # Source
     /// OpenCV's `resize` with `INTER_LINEAR`.
@@ -106,12 +106,12 @@ impl Picture {
             if rows[1].0 == at.first {
                 rows.swap(0, 1);
             }
-            for (kept, wanted) in rows.iter_mut().zip([at.first, at.second]) {
-                if kept.0 != wanted {
+            for (cached, wanted) in rows.iter_mut().zip([at.first, at.second]) {
+                if cached.0 != wanted {
                     let from = &self.bgr[wanted * self.width * 3..][..self.width * 3];
-                    kept.0 = wanted;
-                    kept.1.resize(width * 3, 0);
-                    for (to, at) in kept.1.chunks_exact_mut(3).zip(&columns) {
+                    cached.0 = wanted;
+                    cached.1.resize(width * 3, 0);
+                    for (to, at) in cached.1.chunks_exact_mut(3).zip(&columns) {
                         let (first, second) = (&from[at.first * 3..][..3], &from[at.second * 3..][..3]);
                         for ((to, &first), &second) in to.iter_mut().zip(first).zip(second) {
                             *to = i32::from(first) * at.weights[0] + i32::from(second) * at.weights[1];
@@ -121,7 +121,7 @@ impl Picture {
             }
             let pairs = rows[0].1.iter().zip(&rows[1].1);
             for (value, (first, second)) in row.iter_mut().zip(pairs) {
-                // Cut off where OpenCV's vector code cuts off, so that the bytes are the same.
+                // Truncated where OpenCV's vector code truncates, so that the bytes are the same.
                 let sum = (((first >> 4) * at.weights[0]) >> 16) + (((second >> 4) * at.weights[1]) >> 16);
                 *value = ((sum + 2) >> 2) as u8;
             }
@@ -130,7 +130,7 @@ impl Picture {
     }
 }
 
-/// The two old places that a new one lies between, and their weights.
+/// The two source pixels around a target pixel, and their weights.
 struct Neighbours {
     first: usize,
     second: usize,
@@ -141,9 +141,9 @@ fn neighbours(old: usize, new: usize) -> Vec<Neighbours> {
     let last = old - 1;
     let scale = old as f64 / new as f64;
     let at = |index: usize| {
-        let place = ((index as f64 + 0.5) * scale - 0.5) as f32;
-        let first = place.floor();
-        let part = place - first;
+        let source = ((index as f64 + 0.5) * scale - 0.5) as f32;
+        let first = source.floor();
+        let part = source - first;
         if first < 0.0 || first as usize >= last {
             let edge = if first < 0.0 { 0 } else { last };
             return Neighbours { first: edge, second: edge, weights: [ONE as i32, 0] };

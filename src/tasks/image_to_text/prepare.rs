@@ -1,44 +1,44 @@
-//! Pictures of any size as ones that text can be found in.
+//! Preparation of an image for detection: resizing, and a black border around long strips.
 
 use super::detect::to_32;
 use super::geometry::Quad;
 use super::picture::Picture;
 use crate::error::{Error, Result};
 
-/// What is longer is made smaller.
+/// A longer image is made smaller.
 const MAX_SIDE: usize = 2000;
-/// What is shorter is made larger.
+/// A shorter image is made larger.
 const MIN_SIDE: usize = 30;
-/// What is this many times as long as it is wide gets black around it.
+/// An image of this aspect ratio gets a black border.
 const STRIP: usize = 8;
-/// What is this many times as long as it is wide holds no text.
+/// An image of a larger aspect ratio holds no text.
 const MAX_RATIO: usize = 100;
 
-/// A picture as the models are to see it, and how to get back from it.
+/// An image for the models, and the transform back.
 pub struct Prepared {
-    /// The picture.
+    /// The image.
     pub picture: Picture,
-    /// The black on the left and above.
+    /// The width of the border on the left and above.
     padding: [f32; 2],
-    /// The picture's own size for each pixel of it.
+    /// Original pixels for each prepared one.
     ratio: [f32; 2],
-    /// The picture's own size.
+    /// The size of the original.
     size: [f32; 2],
 }
 
-/// Makes `picture` neither too small nor too large, and puts black around what is very long.
+/// Resizes an image that is too small or too large, and adds a border to a very long one.
 ///
 /// # Source
-/// `preprocess` and `maybe_add_letterbox` of rapidocr-onnxruntime 1.4.4, which lets strips that stand upright grow
-/// without bound; they are treated like lying ones here.
+/// `preprocess` and `maybe_add_letterbox` of rapidocr-onnxruntime 1.4.4, which lets upright strips grow
+/// without bound; they are treated like horizontal ones here.
 ///
 /// # Errors
-/// Invalid input: the picture is so narrow that making it larger would take memory without bound.
+/// Invalid input: the image is so narrow that making it larger would take memory without bound.
 pub fn prepare(picture: Picture) -> Result<Prepared> {
     let (width, height) = (picture.width, picture.height);
     let (longer, shorter) = (width.max(height), width.min(height));
     if longer / shorter > MAX_RATIO {
-        return Err(Error::invalid_input(format!("a picture of {width} × {height} pixels is too narrow to hold text")));
+        return Err(Error::invalid_input(format!("an image of {width} × {height} pixels is too narrow to hold text")));
     }
     let scale = if longer > MAX_SIDE {
         MAX_SIDE as f64 / longer as f64
@@ -55,7 +55,7 @@ pub fn prepare(picture: Picture) -> Result<Prepared> {
     };
     let ratio = [width as f32 / picture.width as f32, height as f32 / picture.height as f32];
     let [horizontal, vertical] = [
-        // Without the check for height alone, which only lying strips need.
+        // Without the check for height alone, which only horizontal strips need.
         if picture.height > picture.width * STRIP { padding(picture.width, picture.height) } else { 0 },
         if picture.height <= MIN_SIDE || picture.width > picture.height * STRIP {
             padding(picture.height, picture.width)
@@ -68,13 +68,13 @@ pub fn prepare(picture: Picture) -> Result<Prepared> {
     Ok(Prepared { picture, padding, ratio, size: [width as f32, height as f32] })
 }
 
-/// The black on each side of what is `shorter` across and `longer` along.
+/// The border on each long side of a strip.
 fn padding(shorter: usize, longer: usize) -> usize {
     ((longer / STRIP).max(MIN_SIDE) * 2).abs_diff(shorter) / 2
 }
 
 impl Prepared {
-    /// A box of the prepared picture in the original one.
+    /// A box of the prepared image in the original.
     pub fn to_original(&self, corners: Quad) -> Quad {
         corners.map(|corner| {
             [0, 1].map(|axis| ((corner[axis] - self.padding[axis]) * self.ratio[axis]).clamp(0.0, self.size[axis]))

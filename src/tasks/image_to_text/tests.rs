@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::contours::follow_borders;
 use super::crop::{crop, crop_size};
 use super::detect::{TextBox, boxes_in_map, detection_input, detection_size, reading_order};
-use super::geometry::{Quad, area_and_outline, convex_hull, grow, min_area_rect, rows_within};
+use super::geometry::{Quad, area_and_perimeter, convex_hull, grow, min_area_rect, rows_within};
 use super::lines::{DIRECTION_WIDTH, batches, characters, decode, likeliest, line_input, reading_width};
 use super::picture::Picture;
 use super::prepare::prepare;
@@ -301,7 +301,7 @@ proptest! {
     fn no_rectangle_around_points_is_smaller(points in any_points()) {
         let hull = convex_hull(&points);
         if let Some((rect, sides)) = min_area_rect(&hull) {
-            let (area, outline) = area_and_outline(&rect);
+            let (area, outline) = area_and_perimeter(&rect);
             prop_assert!((area - f64::from(sides[0]) * f64::from(sides[1])).abs() < 0.05);
             prop_assert!((outline - 2.0 * f64::from(sides[0] + sides[1])).abs() < 0.01);
             for degree in 0..90 {

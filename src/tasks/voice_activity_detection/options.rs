@@ -1,32 +1,32 @@
-//! When probabilities of speech make a stretch of it.
+//! Options of `voice-activity-detection`: the thresholds between speech and silence.
 
 use serde::{Deserialize, Serialize};
 
 use super::SAMPLE_RATE;
 use crate::error::{Error, Result};
 
-/// When probabilities of speech make a stretch of it; names, meanings and defaults are silero-vad's.
+/// Options of `voice-activity-detection`; names, meanings and defaults are those of silero-vad.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default, deny_unknown_fields)]
 pub struct SpeechOptions {
-    /// The probability from which speech begins.
+    /// The minimum probability at which speech begins.
     pub threshold: f64,
-    /// The probability below which it ends; 0.15 below `threshold` without it.
+    /// The probability below which speech ends; by default 0.15 below `threshold`.
     #[cfg_attr(feature = "web", tsify(optional, type = "number | null"))]
     pub neg_threshold: Option<f64>,
-    /// What is shorter is no speech.
+    /// Shorter speech is ignored.
     pub min_speech_duration_ms: f64,
-    /// What is longer is parted at its longest pause; nothing is without it.
+    /// Longer speech is split at its longest pause; by default it is not split.
     #[cfg_attr(feature = "web", tsify(optional, type = "number | null"))]
     pub max_speech_duration_s: Option<f64>,
-    /// Silence that is shorter does not end speech.
+    /// Shorter silence does not end speech.
     pub min_silence_duration_ms: f64,
-    /// What is added at both ends.
+    /// Padding at both ends.
     pub speech_pad_ms: f64,
-    /// Silence, in milliseconds, at which speech that is too long may be parted.
+    /// The minimum silence, in milliseconds, at which speech that is too long may be split.
     pub min_silence_at_max_speech: f64,
-    /// Whether speech that is too long is parted at the longest such silence, not the last.
+    /// Whether speech that is too long is split at the longest such silence, and not at the last.
     pub use_max_poss_sil_at_max_speech: bool,
 }
 
@@ -46,15 +46,15 @@ impl Default for SpeechOptions {
 }
 
 impl SpeechOptions {
-    /// Checks that they make sense.
+    /// Checks the ranges.
     ///
     /// # Errors
-    /// Invalid input: a threshold is not between 0 and 1, or a duration is negative or no number.
+    /// Invalid input: a threshold is not between 0 and 1, or a duration is negative or NaN.
     pub fn check(&self) -> Result<()> {
         let thresholds = [("threshold", Some(self.threshold)), ("neg_threshold", self.neg_threshold)];
         for (name, threshold) in thresholds {
-            if threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
-                return Err(Error::invalid_input(format!("{name} is not between 0 and 1")));
+            if let Some(threshold) = threshold.filter(|threshold| !(0.0..=1.0).contains(threshold)) {
+                return Err(Error::invalid_input(format!("{name} must be between 0 and 1, got {threshold}")));
             }
         }
         let durations = [
@@ -67,7 +67,7 @@ impl SpeechOptions {
         for (name, duration) in durations {
             let longest = if name == "max_speech_duration_s" { f64::INFINITY } else { f64::MAX };
             if !(0.0..=longest).contains(&duration) {
-                return Err(Error::invalid_input(format!("{name} is no duration")));
+                return Err(Error::invalid_input(format!("{name} must be a duration, got {duration}")));
             }
         }
         Ok(())
@@ -82,7 +82,7 @@ impl SpeechOptions {
     }
 }
 
-/// Milliseconds as samples, which need not be whole.
+/// Milliseconds as samples, not rounded.
 pub(super) fn samples(milliseconds: f64) -> f64 {
     SAMPLE_RATE as f64 * milliseconds / 1000.0
 }

@@ -1,4 +1,4 @@
-//! Probabilities into stretches of speech.
+//! Stretches of speech from the probabilities of frames.
 
 use super::options::{SpeechOptions, samples};
 use super::{FRAME, SAMPLE_RATE};
@@ -29,7 +29,7 @@ pub fn speech_spans(probabilities: &[f32], length: usize, options: &SpeechOption
     padded.into_iter().zip(confidences).map(|((start, end), confidence)| Span { start, end, confidence }).collect()
 }
 
-/// What has been heard so far.
+/// The state of the search.
 struct Finder {
     threshold: f64,
     end_threshold: f64,
@@ -39,13 +39,13 @@ struct Finder {
     min_pause: f64,
     at_longest_pause: bool,
     found: Vec<(usize, usize)>,
-    /// Where the speech that goes on began.
+    /// The start of the current speech.
     start: Option<usize>,
-    /// Since when it has been silent in it.
+    /// The start of the current silence in it.
     silent_since: Option<usize>,
-    /// Its pauses that were long enough to part it: where each began, and how long it was.
+    /// Its pauses that were long enough to split it: start and length of each.
     pauses: Vec<(usize, usize)>,
-    /// Where the last of them began and speech went on, 0 where there was none; for parting at the last one.
+    /// The start of the last of them and the end, 0 without one; for splitting at the last one.
     last_pause: usize,
     resumed: usize,
 }
@@ -70,7 +70,7 @@ impl Finder {
         }
     }
 
-    /// Takes the frame that begins at `now` in.
+    /// Processes the frame that begins at `now`.
     fn step(&mut self, now: usize, probability: f64) {
         let is_speech = probability >= self.threshold;
         if is_speech && let Some(since) = self.silent_since.take() {
@@ -85,7 +85,7 @@ impl Finder {
             self.start = is_speech.then_some(now);
             return;
         };
-        if (now - start) as f64 > self.max_speech && self.part(start, now) {
+        if (now - start) as f64 > self.max_speech && self.split(start, now) {
             return;
         }
         let Some(start) = self.start else { return };
@@ -98,35 +98,35 @@ impl Finder {
                 if (since - start) as f64 > self.min_speech {
                     self.found.push((start, since));
                 }
-                self.go_on_from(None);
+                self.continue_from(None);
             }
         }
     }
 
-    /// Parts speech that is too long; says whether it was at `now`, for want of a pause.
-    fn part(&mut self, start: usize, now: usize) -> bool {
+    /// Splits speech that is too long. `true` if that is at `now`, for lack of a pause.
+    fn split(&mut self, start: usize, now: usize) -> bool {
         // The first of the longest.
         let longest = self.pauses.iter().copied().rev().max_by_key(|pause| pause.1);
         match longest {
             Some((end, pause)) if self.at_longest_pause => {
                 self.found.push((start, end));
-                self.go_on_from(Some(end + pause));
+                self.continue_from(Some(end + pause));
                 false
             }
             _ if self.last_pause > 0 => {
                 self.found.push((start, self.last_pause));
-                self.go_on_from((self.resumed >= self.last_pause).then_some(self.resumed));
+                self.continue_from((self.resumed >= self.last_pause).then_some(self.resumed));
                 false
             }
             _ => {
                 self.found.push((start, now));
-                self.go_on_from(None);
+                self.continue_from(None);
                 true
             }
         }
     }
 
-    fn go_on_from(&mut self, start: Option<usize>) {
+    fn continue_from(&mut self, start: Option<usize>) {
         self.start = start;
         self.silent_since = None;
         self.pauses.clear();
@@ -149,10 +149,10 @@ fn mean(probabilities: &[f32], start: usize, end: usize) -> f64 {
     frames.iter().map(|&probability| f64::from(probability)).sum::<f64>() / frames.len().max(1) as f64
 }
 
-/// Adds `pad` at both ends of each; neighbours share what is between them where that is less.
+/// Adds `pad` at both ends of each; neighbours share the gap between them where that is shorter than both pads.
 fn pad(mut spans: Vec<(usize, usize)>, length: usize, pad: f64) -> Vec<(usize, usize)> {
-    let earlier = |place: usize| (place as f64 - pad).max(0.0) as usize;
-    let later = |place: usize| (place as f64 + pad).min(length as f64) as usize;
+    let earlier = |sample: usize| (sample as f64 - pad).max(0.0) as usize;
+    let later = |sample: usize| (sample as f64 + pad).min(length as f64) as usize;
     if let Some(first) = spans.first_mut() {
         first.0 = earlier(first.0);
     }

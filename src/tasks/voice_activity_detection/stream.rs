@@ -1,4 +1,4 @@
-//! Speech as it is heard.
+//! Streaming detection: events as soon as they are certain.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::options::{SpeechOptions, samples};
 use super::{FRAME, State, VoiceActivityDetector, check_samples, seconds};
 use crate::error::Result;
 
-/// What is heard the moment that it is sure.
+/// An event in a stream, as soon as it is certain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(tag = "type", rename_all = "lowercase")]
@@ -25,13 +25,13 @@ pub enum SpeechEvent {
     },
 }
 
-/// What a piece of sound told.
+/// The result of a piece of sound.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct SpeechUpdate {
-    /// The probability of speech in each frame of 32 ms that has become whole.
+    /// The probability of speech in each frame of 32 ms that is complete.
     pub probabilities: Vec<f32>,
-    /// What began and ended in them.
+    /// The events in them.
     pub events: Vec<SpeechEvent>,
 }
 
@@ -40,23 +40,23 @@ pub struct SpeechStream {
     state: State,
     /// Samples that do not fill a frame yet.
     pending: Vec<f32>,
-    listener: Listener,
+    tracker: Tracker,
 }
 
 impl SpeechStream {
-    /// A stream that nothing has been heard of.
+    /// An empty stream.
     ///
     /// # Errors
     /// Invalid input: the options make no sense.
     pub fn new(options: &SpeechOptions) -> Result<Self> {
         options.check()?;
-        Ok(Self { state: State::default(), pending: Vec::new(), listener: Listener::new(options) })
+        Ok(Self { state: State::default(), pending: Vec::new(), tracker: Tracker::new(options) })
     }
 
-    /// Takes the next `samples` in, at 16 kHz.
+    /// Adds the next `samples`, at 16 kHz.
     ///
     /// # Errors
-    /// Invalid input: a sample is no number; nothing of the piece has been taken in then. Device lost.
+    /// Invalid input: a sample is not finite; nothing of the piece is added then. Device lost.
     pub async fn push(&mut self, detector: &VoiceActivityDetector, samples: &[f32]) -> Result<SpeechUpdate> {
         check_samples(samples)?;
         self.pending.extend_from_slice(samples);
@@ -64,11 +64,11 @@ impl SpeechStream {
         let rest = self.pending.split_off(whole);
         let frames = std::mem::replace(&mut self.pending, rest);
         let probabilities = detector.frames(&mut self.state, &frames).await?;
-        let events = probabilities.iter().filter_map(|&probability| self.listener.step(f64::from(probability)));
+        let events = probabilities.iter().filter_map(|&probability| self.tracker.step(f64::from(probability)));
         Ok(SpeechUpdate { events: events.collect(), probabilities })
     }
 
-    /// Ends the stream; what is left of it is filled up with silence.
+    /// Ends the stream; an incomplete frame is filled up with silence.
     ///
     /// # Errors
     /// Device lost.
@@ -78,31 +78,31 @@ impl SpeechStream {
         if left > 0 {
             update = self.push(detector, &vec![0.0; FRAME - left]).await?;
         }
-        let length = self.listener.heard - if left > 0 { FRAME - left } else { 0 };
-        update.events.extend(self.listener.finish(length));
+        let length = self.tracker.heard - if left > 0 { FRAME - left } else { 0 };
+        update.events.extend(self.tracker.finish(length));
         Ok(update)
     }
 }
 
-/// Probabilities into events.
+/// Events from probabilities.
 ///
 /// # Source
 /// `VADIterator` of silero-vad 6.2.3.
-pub struct Listener {
+pub struct Tracker {
     threshold: f64,
     end_threshold: f64,
     min_silence: f64,
     pad: f64,
-    /// How many samples have been heard.
+    /// Samples so far.
     heard: usize,
-    /// Whether somebody speaks: the sum of the probabilities since, and their number.
+    /// While somebody speaks: the sum of the probabilities since the start, and their number.
     speaking: Option<(f64, usize)>,
-    /// Since when it has been silent.
+    /// The start of the current silence.
     silent_since: Option<usize>,
 }
 
-impl Listener {
-    /// One that has heard nothing.
+impl Tracker {
+    /// At the beginning of a stream.
     pub fn new(options: &SpeechOptions) -> Self {
         Self {
             threshold: options.threshold,
@@ -115,7 +115,7 @@ impl Listener {
         }
     }
 
-    /// What the next frame tells.
+    /// Processes the probability of the next frame.
     pub fn step(&mut self, probability: f64) -> Option<SpeechEvent> {
         self.heard += FRAME;
         if probability >= self.threshold {
@@ -143,7 +143,7 @@ impl Listener {
         self.end(end as usize)
     }
 
-    /// The end of what goes on when the stream ends at `length`.
+    /// The end of the current speech, where the stream ends at `length`.
     pub fn finish(mut self, length: usize) -> Option<SpeechEvent> {
         self.end(length)
     }

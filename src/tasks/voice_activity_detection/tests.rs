@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::segments::speech_spans;
-use super::stream::Listener;
+use super::stream::Tracker;
 use super::{CONTEXT, FRAME, SpeechEvent, SpeechOptions, SpeechStream, check_samples, resample, with_context};
 use crate::error::ErrorKind;
 
@@ -46,8 +46,8 @@ fn speech_is_where_silero_finds_it() {
         assert_eq!(case.spans.len(), golden.sounds.len());
         for (name, expected) in &case.spans {
             let spans = speech_spans(&golden.sounds[name], golden.lengths[name], &case.options);
-            let places: Vec<_> = spans.iter().map(|span| (span.start, span.end)).collect();
-            assert_eq!(&places, expected, "{name} with {:?}", case.options);
+            let ours: Vec<_> = spans.iter().map(|span| (span.start, span.end)).collect();
+            assert_eq!(&ours, expected, "{name} with {:?}", case.options);
             assert!(spans.iter().all(|span| (0.0..=1.0).contains(&span.confidence)));
             found += spans.len();
         }
@@ -60,8 +60,8 @@ fn events_come_when_silero_gives_them() {
     let golden = golden();
     for stream in &golden.streams {
         for (name, expected) in &stream.events {
-            let mut listener = Listener::new(&stream.options);
-            let events = golden.sounds[name].iter().filter_map(|&probability| listener.step(f64::from(probability)));
+            let mut tracker = Tracker::new(&stream.options);
+            let events = golden.sounds[name].iter().filter_map(|&probability| tracker.step(f64::from(probability)));
             let events: Vec<_> = events
                 .map(|event| match event {
                     SpeechEvent::Start { time } => ("start".to_string(), (time * 16000.0).round() as usize),
@@ -176,8 +176,8 @@ proptest! {
             prop_assert!(before <= span.start && span.start <= span.end && span.end <= length, "{span:?} of {length}");
             before = span.end;
         }
-        let mut listener = Listener::new(&options);
-        let events = probabilities.iter().filter_map(|&probability| listener.step(f64::from(probability))).count();
+        let mut tracker = Tracker::new(&options);
+        let events = probabilities.iter().filter_map(|&probability| tracker.step(f64::from(probability))).count();
         prop_assert!(events <= probabilities.len());
     }
 

@@ -10,9 +10,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::tensor::{DType, TensorData};
 use pilot_light::Device;
-use pilot_light::graph::{Dim, Graph, GraphOptions, Port};
+use pilot_light::graph::{DType, Dim, Graph, GraphOptions, Port, TensorData};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

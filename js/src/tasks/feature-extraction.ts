@@ -1,7 +1,7 @@
 // feature-extraction: embeddings of texts.
 import type { Disposable } from '../page/handle.js';
 import type { Tensor } from '../page/tensor.js';
-import type { FeatureExtractionOptions as Options, Features } from '../types.js';
+import type { Features, FeatureExtractionOptions as Options } from '../types.js';
 import type { CallOptions, TextTaskAdapter } from './adapter.js';
 
 /** Options of `feature-extraction`. */

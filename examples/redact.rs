@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use pilot_light::redaction::{Redaction, Span, redact};
+use pilot_light::redaction::{PiiSpan, Redaction, redact};
 use pilot_light::tasks::Task;
 use pilot_light::{Device, LoadOptions, Result, folder};
 
@@ -33,12 +33,12 @@ fn main() -> Result<()> {
 
 /// `text` without what `model`, if there is one, and the recognisers find in it.
 pub fn take_out(model: Option<&Path>, text: &str) -> Result<Redaction> {
-    let spans: Vec<Span> = match model {
+    let spans: Vec<PiiSpan> = match model {
         None => Vec::new(),
         Some(model) => {
             let finder = folder::load(model, Task::TokenClassification, &Device::cpu(), LoadOptions::default())?;
             let found = pollster::block_on(finder.find_pii(&[text.to_string()]))?;
-            found.into_iter().flatten().map(Span::from).collect()
+            found.into_iter().flatten().collect()
         }
     };
     Ok(redact(&[(text, spans)]))

@@ -1,5 +1,5 @@
-//! Whether the model's confidences are still what they were when it was calibrated. If not, the promise of its threshold,
-//! which is about texts like the examples, has become doubtful.
+//! Drift: whether the model's confidences are still what they were when it was calibrated. If not, the guarantee of its
+//! threshold, which is about texts like the examples, has become doubtful.
 //!
 //! The examples' quantiles cut the range of confidences into parts. While nothing has changed, a new confidence is as
 //! likely to fall between any two of the n examples as between any other two, and earlier answers count like examples:
@@ -48,7 +48,7 @@ struct Mark {
 /// How confidences compare with those at calibration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
-pub struct Watch {
+pub struct DriftReport {
     /// How many answers were compared.
     pub answers: u64,
     /// How strong the evidence of a change is, at its strongest so far. While nothing has changed, it exceeds a number x
@@ -119,7 +119,7 @@ impl Cuts {
 
     /// What is to be said of answers, of which `spans` has for each span of time how many were in each part. A span is a
     /// minute that was doubled `doublings` times.
-    pub fn watch(&self, spans: &[&[u64]], doublings: u32) -> Watch {
+    pub fn report(&self, spans: &[&[u64]], doublings: u32) -> DriftReport {
         let mut sums = vec![0u64; self.parts()];
         spans.iter().for_each(|counts| sums.iter_mut().zip(*counts).for_each(|(sum, count)| *sum += count));
         let answers: u64 = sums.iter().sum();
@@ -136,7 +136,7 @@ impl Cuts {
         };
         let evidence = self.evidence(spans, doublings);
         let below = self.threshold.map_or(0, |place| place + 1);
-        Watch {
+        DriftReport {
             answers,
             evidence,
             doubtful: evidence >= ALARM,

@@ -1,9 +1,10 @@
-//! Asking general models natively. What the page's `js/src/transport.ts` is for the browser this is for programs:
-//! the same [`Transport`] under the same machine, which says what to send and is told what came of it.
+//! Native transport: asks remote models over HTTP. It is for programs what `js/src/cascade/transport.ts` is for the
+//! page: the same [`Transport`] under the same [`Cascade`], which says what to send and is given the result.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io::{self, Read};
+use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -11,25 +12,25 @@ use ureq::http::HeaderMap;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
-use crate::cascade::{Delegation, Envelope, Marked, Moment, Step, Turn};
+use crate::cascade::{Cascade, Clock, Consultation, Envelope, Now, PiiFindings, Step, Turn};
 use crate::error::{Error, Result};
-use crate::remote::{RemoteEvent, RemoteFault, RemoteRequest};
+use crate::remote::{HttpRequest, Payload, RemoteEvent, RemoteFault, RemoteRequest};
 
 /// A reply to a classification is short; a longer one than this is not one.
 const MAX_REPLY_BYTES: u64 = 1 << 20;
-/// In pieces it has a frame around each word, and comments that keep the connection open.
+/// A reply in pieces has a frame around each word, and comments that keep the connection open.
 const MAX_STREAM_BYTES: u64 = 8 << 20;
 /// Bytes of a stream that are read at once.
 const PIECE: usize = 16 << 10;
 
-/// A way to a general model.
+/// A way to a remote model.
 pub trait Transport {
-    /// Makes one attempt, and tells what came of it; whatever goes wrong is an event. A reply in pieces goes to `feed`
-    /// piece by piece, with `true` once there are no more, until that says that it has enough.
+    /// Makes one attempt, and returns its result; whatever goes wrong is an event. A reply in pieces goes to `feed`
+    /// piece by piece, with `true` once there are no more, until it returns that it has enough.
     fn attempt(&self, request: &RemoteRequest, feed: &mut dyn FnMut(&[u8], bool) -> bool) -> RemoteEvent;
 }
 
-/// The way to an OpenAI-compatible server by HTTP.
+/// The transport to a server by HTTP.
 pub struct Http {
     base_url: String,
     key: Option<String>,
@@ -37,17 +38,17 @@ pub struct Http {
 }
 
 impl Http {
-    /// The way to the server whose `/chat/completions` is under `base_url`, with `key` as a bearer token.
+    /// The transport to the server at `base_url`, with `key` in the header that the protocol has for it.
     ///
     /// # Errors
-    /// Invalid input: the address is none of http or https, or has a user in it.
+    /// Invalid input: the address is not one of http or https, or has a user in it.
     pub fn new(base_url: &str, key: Option<String>) -> Result<Self> {
         let uri: Option<ureq::http::Uri> = base_url.parse().ok();
         let host = uri.as_ref().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
-        // Not repeated in words: what is in there is a secret, or may be one.
+        // The address is not repeated in the message: a part of it may be a secret.
         if host.and_then(|uri| uri.authority()).is_none_or(|authority| authority.as_str().contains('@')) {
             return Err(Error::invalid_input(
-                "the general model's address must be one of http or https, without a user",
+                "the remote model's address must be one of http or https, without a user",
             ));
         }
         // The system's certificates, so that a company's own are known.
@@ -61,17 +62,21 @@ impl Http {
         Ok(Self { base_url: base_url.trim_end_matches('/').to_string(), key, agent: config.new_agent() })
     }
 
-    fn ask(&self, request: &RemoteRequest, feed: &mut dyn FnMut(&[u8], bool) -> bool) -> Result<Reply, ureq::Error> {
-        let mut asked = self
-            .agent
-            .post(format!("{}{}", self.base_url, request.path))
-            .header("accept", "application/json")
-            .header("content-type", "application/json");
+    fn post(
+        &self,
+        http: &HttpRequest,
+        request: &RemoteRequest,
+        feed: &mut dyn FnMut(&[u8], bool) -> bool,
+    ) -> Result<Reply, ureq::Error> {
+        let mut post = self.agent.post(format!("{}{}", self.base_url, http.path));
+        for (name, value) in &http.headers {
+            post = post.header(name, value);
+        }
         if let Some(key) = &self.key {
-            asked = asked.header("authorization", format!("Bearer {key}"));
+            post = post.header(&http.key_header.name, format!("{}{key}", http.key_header.prefix));
         }
         let deadline = Duration::from_secs_f64(request.deadline_ms.max(0.0) / 1000.0);
-        let response = asked.config().timeout_global(Some(deadline)).build().send(request.body.as_str())?;
+        let response = post.config().timeout_global(Some(deadline)).build().send(http.body.as_str())?;
         let (parts, body) = response.into_parts();
         let content_type = header(&parts.headers, "content-type");
         let is_stream = content_type.as_deref().is_some_and(|value| value.starts_with("text/event-stream"));
@@ -101,10 +106,14 @@ enum Reply {
 
 impl Transport for Http {
     fn attempt(&self, request: &RemoteRequest, feed: &mut dyn FnMut(&[u8], bool) -> bool) -> RemoteEvent {
+        let Payload::Http(http) = &request.payload else {
+            let message = "the protocol makes no HTTP request".to_string();
+            return RemoteEvent::Fault { fault: RemoteFault::Unavailable, message, elapsed_ms: 0.0 };
+        };
         let started = Instant::now();
-        let asked = self.ask(request, feed);
+        let reply = self.post(http, request, feed);
         let elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
-        match asked {
+        match reply {
             Ok(Reply::Streamed) => RemoteEvent::Streamed { elapsed_ms },
             Ok(Reply::Whole { status, retry_after, content_type, body }) => {
                 RemoteEvent::Response { status, retry_after, content_type, body, elapsed_ms }
@@ -138,7 +147,7 @@ fn fault_of(error: &ureq::Error) -> RemoteFault {
         ureq::Error::Timeout(_) => RemoteFault::Timeout,
         ureq::Error::BodyExceedsLimit(_) => RemoteFault::TooLarge,
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => RemoteFault::Timeout,
-        // An error that went through a reader comes wrapped in one of it.
+        // An error that went through a reader is wrapped in one of it.
         ureq::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>()) {
             Some(inner) => fault_of(inner),
             None => RemoteFault::Network,
@@ -147,34 +156,69 @@ fn fault_of(error: &ureq::Error) -> RemoteFault {
     }
 }
 
-/// Goes from step to step until the answer is there; `transports` are those of the general models, in their order.
-/// `marked` is the personal data that was found in the text. `stream` is given the general model's words as they come,
-/// where they are wanted. It blocks while it waits.
+/// Performs the steps of a question, from its `first` one, until its answer is there; `transports` are those of the
+/// remote models, in their order. `found` is the personal data in the text. `stream` receives the words of the remote
+/// model as they arrive, where they are wanted. It blocks while it waits.
 ///
 /// # Errors
-/// Invalid input: the step is another delegation's, or a general model has no transport.
+/// Invalid input: the step is another cascade's, or of a question without a local answer; a remote model has no transport.
 pub fn answer(
-    delegation: &mut Delegation,
+    cascade: &Cascade,
     first: Step,
-    marked: Option<&Marked>,
+    found: Option<&PiiFindings>,
+    transports: &[&dyn Transport],
+    stream: Option<&mut dyn FnMut(&str)>,
+) -> Result<Envelope> {
+    match perform(cascade, first, found, transports, stream)? {
+        Step::Done(envelope) => Ok(*envelope),
+        _ => Err(Error::invalid_input("the question has no local answer: it was one to the remote models alone")),
+    }
+}
+
+/// The same for a question to the remote models alone.
+///
+/// # Errors
+/// Invalid input: the step is another cascade's, or of a question with a local answer; a remote model has no transport.
+pub fn consult(
+    cascade: &Cascade,
+    first: Step,
+    found: Option<&PiiFindings>,
+    transports: &[&dyn Transport],
+) -> Result<Consultation> {
+    match perform(cascade, first, found, transports, None)? {
+        Step::Consulted(consultation) => Ok(*consultation),
+        _ => Err(Error::invalid_input("the question has a local answer: it was not one to the remote models alone")),
+    }
+}
+
+/// The last step.
+fn perform(
+    cascade: &Cascade,
+    first: Step,
+    found: Option<&PiiFindings>,
     transports: &[&dyn Transport],
     mut stream: Option<&mut dyn FnMut(&str)>,
-) -> Result<Envelope> {
+) -> Result<Step> {
     let mut step = first;
     loop {
         let turn: Turn = match step {
-            Step::Done(envelope) => return Ok(*envelope),
-            Step::Delegate { call, .. } => delegation.begin(call, stream.is_some(), marked, moment())?,
+            Step::Done(_) | Step::Consulted(_) => return Ok(step),
+            Step::Delegate { call, .. } => cascade.enqueue(call, stream.is_some(), found)?,
             Step::Wait { call, for_ms } => {
                 pause(for_ms);
-                delegation.begin(call, stream.is_some(), marked, moment())?
+                cascade.resume(call)?
             }
             Step::Send(request) => {
-                let transport = transports
-                    .get(request.remote)
-                    .ok_or_else(|| Error::invalid_input(format!("there is no way to remote {}", request.remote)))?;
+                let transport = transports.get(request.remote);
+                let transport = transport.ok_or_else(|| {
+                    Error::invalid_input(format!(
+                        "remote {} has no transport among {}",
+                        request.remote,
+                        transports.len()
+                    ))
+                })?;
                 pause(request.delay_ms);
-                let mut feed = |bytes: &[u8], last: bool| match delegation.feed(request.call, bytes, last, moment()) {
+                let mut feed = |bytes: &[u8], last: bool| match cascade.feed(request.call, bytes, last) {
                     Ok(fed) => {
                         if let Some(stream) = stream.as_deref_mut().filter(|_| !fed.text.is_empty()) {
                             stream(&fed.text);
@@ -184,7 +228,7 @@ pub fn answer(
                     Err(_) => true,
                 };
                 let event = transport.attempt(&request, &mut feed);
-                delegation.resume(request.call, &event, moment())?
+                cascade.receive(request.call, &event)?
             }
         };
         step = turn.step;
@@ -195,9 +239,19 @@ fn pause(ms: f64) {
     thread::sleep(Duration::from_secs_f64(ms.max(0.0) / 1000.0));
 }
 
+/// The clocks of this computer.
+pub fn clock() -> Clock {
+    Clock { now, monotonic_ms }
+}
+
 /// The time, and a number that is random enough to spread retries.
-pub fn moment() -> Moment {
+fn now() -> Now {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let random = RandomState::new().hash_one(now) >> 11;
-    Moment { now_ms: now.as_secs_f64() * 1000.0, random: random as f64 / (1_u64 << 53) as f64 }
+    Now { now_ms: now.as_secs_f64() * 1000.0, random: random as f64 / (1_u64 << 53) as f64 }
+}
+
+fn monotonic_ms() -> f64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed().as_secs_f64() * 1000.0
 }

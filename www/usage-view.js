@@ -55,7 +55,7 @@ export class UsageView {
     $('usage-routes-words').textContent = words;
   }
 
-  #energy({ total, without, basis }) {
+  #energy({ total, counterfactual, basis }) {
     const { local, remote, checks } = total;
     const here = sum(local.energy_j.local, remote.energy_j.local);
     const there = sum(local.energy_j.remote, remote.energy_j.remote, checks.energy_j.remote);
@@ -69,7 +69,7 @@ export class UsageView {
     const rows = [
       row('stayed', 'With both, here', here),
       row('left', 'With both, elsewhere', there),
-      ...(without ? [row('unsure', 'If all were asked elsewhere', without.energy_j)] : []),
+      ...(counterfactual ? [row('unsure', 'If all were asked elsewhere', counterfactual.energy_j)] : []),
     ];
     const chart = $('usage-energy');
     chart.toggleAttribute('hidden', here.high === 0);
@@ -79,7 +79,7 @@ export class UsageView {
         rows,
         unit: joules,
       });
-    $('usage-energy-words').textContent = costWords(total, without);
+    $('usage-energy-words').textContent = costWords(total, counterfactual);
     $('usage-local').textContent = `Here: ${basis.local.boundary}. From ${basis.local.source}.`;
     $('usage-remote').textContent = `Elsewhere: ${basis.remote.boundary}. From ${basis.remote.source}.`;
   }
@@ -142,29 +142,29 @@ function joules(power) {
   return `${10 ** (power - divisor)} ${unit}`;
 }
 
-function costWords({ local, remote, checks }, without) {
+function costWords({ local, remote, checks }, counterfactual) {
   const tallies = [local, remote, checks].map(({ tally }) => tally);
   const tokens = tallies.reduce((sum, { total_tokens }) => sum + total_tokens, 0);
   const usd = tallies.reduce((sum, tally) => sum + tally.usd, 0);
-  if (without === undefined)
+  if (counterfactual === undefined)
     return 'No answer from elsewhere has reported its tokens yet, so there is nothing to compare with.';
   const cost = usd > 0 ? `${tokens} tokens and $${usd.toFixed(4)}` : `${count(tokens)} tokens`;
-  const all = without.usd ? ` and $${without.usd.toFixed(4)}` : '';
-  const factor = without.answers / without.from;
-  return `${cost} elsewhere. Had all ${many(without.answers, 'answer')} been asked there, about ${count(tokens * factor)} tokens${all}: an estimate, from ${many(without.from, 'answer')}.`;
+  const all = counterfactual.usd ? ` and $${counterfactual.usd.toFixed(4)}` : '';
+  const factor = counterfactual.answers / counterfactual.from;
+  return `${cost} elsewhere. Had all ${many(counterfactual.answers, 'answer')} been asked there, about ${count(tokens * factor)} tokens${all}: an estimate, from ${many(counterfactual.from, 'answer')}.`;
 }
 
 /** The drift report, and how often the remote agrees. */
-function driftWords({ watch, agreement }) {
+function driftWords({ drift, agreement }) {
   const agreed =
     agreement === undefined
       ? ''
       : ` The remote agreed with ${count(agreement.agreed)} of ${count(agreement.checked)} sure answers that it was asked about (95%: ${percent(agreement.low)} to ${percent(agreement.high)}).`;
-  if (watch === undefined)
+  if (drift === undefined)
     return `This model was not calibrated, so there are no examples to compare your texts with.${agreed}`;
-  if (watch.answers === 0) return `No answer yet to compare with the calibration.${agreed}`;
-  const rates = `${percent(watch.deferral_rate)} of ${many(watch.answers, 'answer')} were below the threshold, ${percent(watch.expected_deferral_rate)} were expected`;
-  const verdict = watch.doubtful
+  if (drift.answers === 0) return `No answer yet to compare with the calibration.${agreed}`;
+  const rates = `${percent(drift.deferral_rate)} of ${many(drift.answers, 'answer')} were below the threshold, ${percent(drift.expected_deferral_rate)} were expected`;
+  const verdict = drift.doubtful
     ? 'Your texts differ from those of the calibration: the guarantee of its threshold is doubtful.'
     : 'No sign that your texts differ from those of the calibration.';
   return `${verdict} ${rates}.${agreed}`;

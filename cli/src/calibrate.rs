@@ -5,10 +5,11 @@ mod page;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pilot_light::calibration::risk_control::{Choice, Guarantee};
-use pilot_light::calibration::{Calibration, Example, Labels, Report, Source, calibrate};
+use pilot_light::calibration::{Calibration, Choice, Example, Guarantee, Labels, Report, Source, calibrate};
+use pilot_light::cascade::LocalModels;
 use pilot_light::manifest::{self, Manifest};
 use pilot_light::{folder, training};
 
@@ -75,9 +76,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = arguments.report.iter().find(|path| !is(path, "json") && !is(path, "html")) {
         return Err(format!("{} ends neither in .json nor in .html", path.display()).into());
     }
-    let (model, options) = (arguments.model.load()?, arguments.model.options()?);
-    let (rows, unanswered) = arguments.asking.ask(&model, &options, rows::read(&arguments.data)?)?;
-    let found = examples(&model, &options, &rows::known(&rows)?)?;
+    let (models, options) = (Rc::new(LocalModels::new(vec![arguments.model.load()?])?), arguments.model.options()?);
+    let (rows, unanswered) = arguments.asking.ask(&models, &options, rows::read(&arguments.data)?)?;
+    let model = &models.models()[0];
+    let found = examples(model, &options, &rows::known(&rows)?)?;
     let mut order: Vec<usize> = (0..found.len()).collect();
     training::shuffle(&mut order, arguments.seed);
     let Arguments { alpha, delta, .. } = *arguments;

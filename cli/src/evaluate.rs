@@ -38,7 +38,7 @@ pub struct Arguments {
     /// Draws the examples, or the texts that the simulated model is right on
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Simulate a general model that is right on this part of the texts, and measure what the model's cascade brings and
+    /// Simulate a remote model that is right on this part of the texts, and measure what the model's cascade brings and
     /// costs, compared with others
     #[arg(long, conflicts_with = "splits")]
     remote_accuracy: Option<f64>,
@@ -63,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     match (arguments.splits, arguments.remote_accuracy) {
         (Some(splits), _) => splits::run(arguments, splits, &examples),
         (None, Some(accuracy)) if (0.0..=1.0).contains(&accuracy) => {
-            cascade::run(arguments, &model, &options, &known, accuracy)
+            cascade::run(arguments, model, &options, &known, accuracy)
         }
         (None, Some(accuracy)) => Err(format!("--remote-accuracy must be from 0 to 1, not {accuracy}").into()),
         (None, None) => Ok(()),

@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for batch in texts.chunks(BATCH) {
         let found = pollster::block_on(model.find_pii(batch))?;
         for (text, found) in batch.iter().zip(found) {
-            let redaction = redact(&[(text, found.into_iter().map(Into::into).collect())]);
+            let redaction = redact(&[(text, found)]);
             let places = redaction.places().iter().flatten().map(|place| (place.start, place.end)).collect();
             let redacted = Redacted { redacted: &redaction.texts()[0], places, replaced: redaction.replaced() };
             serde_json::to_writer(&mut out, &redacted)?;

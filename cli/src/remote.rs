@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::Result;
 
-/// The general model `name` with the settings in the JSON file at `path`: what a cascade's remote may have.
+/// The remote model `name` with the settings in the JSON file at `path`: what a cascade's remote may have.
 pub fn settings(path: Option<&Path>, name: &str) -> Result<RemoteConfig> {
     let mut settings: Map<String, Value> = match path {
         Some(path) => {

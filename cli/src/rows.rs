@@ -20,7 +20,7 @@ pub struct Row {
     /// Its entities, all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entities: Option<Vec<Entity>>,
-    /// The general model that said so.
+    /// The remote model that said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labelled_by: Option<String>,
     /// What it has in common with rows that depend on it.
@@ -61,7 +61,7 @@ impl Row {
         }
     }
 
-    /// The same text with the answer of the general model `model`.
+    /// The same text with the answer of the remote model `model`.
     pub fn labelled(&self, truth: AnswerOutput, model: String) -> Self {
         let mut row = Self { labelled_by: Some(model), ..self.clone() };
         match truth {

@@ -30,6 +30,7 @@ export type {
   Decision,
   DeviceChoice,
   DeviceReport,
+  DriftReport,
   DType,
   Entity,
   EntityGroup,
@@ -39,7 +40,7 @@ export type {
   ImageText,
   ImageToTextOptions,
   Labels,
-  MarkedSpan,
+  PiiSpan,
   Port,
   Reason,
   RemoteConfig,
@@ -48,6 +49,5 @@ export type {
   SpeechSegment,
   TensorType,
   TextLine,
-  Watch,
   ZeroShot,
 } from './types.js';

@@ -50,18 +50,18 @@ test('a remote answer that is wanted as such asks no local model', async () => {
   );
 });
 
-test('a question is begun with the spending of all tabs, fed, resumed or declined', async () => {
+test('a question is enqueued with the spending of all tabs, fed, answered or declined', async () => {
   const { ask } = await started();
   const { steps, generation } = await ask('decide', { ...QUESTION, inputs: ['hard 0', 'hard 1'] });
   const [first, second] = steps.map(({ delegate }) => ({ ...QUESTION, inputs: [''], call: delegate.call, generation }));
-  const begun = await ask('begin', { ...first, stream: true, spend_logs: ['a', null] });
-  assert.deepEqual([begun.turn.step.send.stream, begun.spend_logs], [true, ['a+']]);
+  const enqueued = await ask('enqueue', { ...first, stream: true, spend_logs: ['a', null] });
+  assert.deepEqual([enqueued.turn.step.send.stream, enqueued.spend_logs], [true, ['a+']]);
   const piece = { call: first.call, bytes: new Uint8Array(3), last: false };
   assert.deepEqual(await ask('feed', { ...piece, generation }), { text: 'hard 0 3', over: false });
   await assert.rejects(ask('feed', { ...piece, generation: 7 }), { kind: 'internal', message: /middle of a reply/ });
   const event = { type: 'streamed', elapsed_ms: 1 };
-  const resumed = await ask('resume', { ...first, stream: true, event });
-  assert.deepEqual([resumed.turn.step.done.output, resumed.spend_logs], ['hard 0', undefined]);
+  const received = await ask('receive', { ...first, stream: true, event });
+  assert.deepEqual([received.turn.step.done.output, received.spend_logs], ['hard 0', undefined]);
   const declined = await ask('decline', { ...second, stream: false, reason: 'redactor-unavailable', detail: 'why' });
   const { output, reason, detail } = declined.turn.step.done;
   assert.deepEqual([output, reason, detail], ['hard 1', 'redactor-unavailable', 'why']);
@@ -70,11 +70,22 @@ test('a question is begun with the spending of all tabs, fed, resumed or decline
 test('a check of an engine that is gone is given up, and a question decided again', async () => {
   const { ask, log } = await started();
   const old = { ...QUESTION, call: 99, generation: 0, stream: false };
-  await assert.rejects(ask('begin', { ...old, inputs: ['check'], check: true }), { kind: 'internal' });
-  const { turn, record } = await ask('begin', { ...old, inputs: ['check'] });
+  await assert.rejects(ask('enqueue', { ...old, inputs: ['check'], check: true }), { kind: 'internal' });
+  const { turn, record } = await ask('enqueue', { ...old, inputs: ['check'] });
   assert.deepEqual([turn.step.done.output, record], ['check', '["check"]']);
   assert.equal(log.filter(([what]) => what === 'abandon').length, 1, 'its check is not made a second time');
   assert.deepEqual(await ask('abandon', { call: 1, generation: 0 }), { started: undefined });
+});
+
+test('a question that waited is resumed, and enqueued by an engine that does not know it', async () => {
+  const { ask, log } = await started();
+  const { steps, generation } = await ask('decide', { ...QUESTION, inputs: ['hard'] });
+  const question = { ...QUESTION, inputs: ['hard'], call: steps[0].delegate.call, stream: true };
+  const resumed = () => log.filter(([what]) => what === 'resume').length;
+  await ask('resume', { ...question, generation });
+  assert.equal(resumed(), 1);
+  const { turn } = await ask('resume', { ...question, generation: 0 });
+  assert.deepEqual([resumed(), turn.step.send.stream], [1, true]);
 });
 
 test('examples are scored batch by batch, each with its truths', async () => {
@@ -84,10 +95,10 @@ test('examples are scored batch by batch, each with its truths', async () => {
   const examples = await ask('scoreExamples', { tier: 0, inputs, truths, options: {} });
   assert.deepEqual([examples.length, examples.findIndex(({ correct }) => !correct)], [40, 39]);
   assert.deepEqual(
-    log.filter(([what]) => what === 'examples'),
+    log.filter(([what]) => what === 'scoreExamples'),
     [
-      ['examples', 0, 32, 32],
-      ['examples', 0, 8, 8],
+      ['scoreExamples', 0, 32, 32],
+      ['scoreExamples', 0, 8, 8],
     ],
   );
   const args = { tier: 0, examples, labels: {}, promise: {}, source: {}, options: {} };

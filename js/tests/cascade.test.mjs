@@ -56,8 +56,17 @@ after(() => {
 const request = {
   call: 1,
   remote: 0,
-  path: '/chat/completions',
-  body: '{"a":1}',
+  payload: {
+    http: {
+      path: '/chat/completions',
+      headers: [
+        ['accept', 'application/json'],
+        ['content-type', 'application/json'],
+      ],
+      key_header: { name: 'authorization', prefix: 'Bearer ' },
+      body: '{"a":1}',
+    },
+  },
   stream: false,
   delay_ms: 0,
   deadline_ms: 30_000,
@@ -138,15 +147,13 @@ test('an abort by the caller rejects, before the request and in it', async () =>
   await assert.rejects(pausing, { kind: 'cancelled' });
 });
 
-test("the browser's own model answers as a server does", async (t) => {
-  const body = JSON.stringify({
-    messages: [
-      { role: 'system', content: 's' },
-      { role: 'user', content: 'u' },
-    ],
-    response_format: { json_schema: { schema: { type: 'object' } } },
-  });
-  const reachBuiltIn = (stream, feed) => attempt(builtInTransport, { ...request, body, stream }, hooks(feed));
+test("the browser's own model is asked with a prompt and answers with words", async (t) => {
+  const [system, user] = [
+    { role: 'system', content: 's' },
+    { role: 'user', content: 'u' },
+  ];
+  const payload = { prompt: { messages: [system, user], name: 'any', schema: { type: 'object' } } };
+  const reachBuiltIn = (stream, feed) => attempt(builtInTransport, { ...request, payload, stream }, hooks(feed));
   assert.equal((await reachBuiltIn(false)).fault, 'unavailable');
   const log = [];
   let availability = 'downloadable';
@@ -164,21 +171,32 @@ test("the browser's own model answers as a server does", async (t) => {
   assert.equal((await reachBuiltIn(false)).fault, 'unavailable');
   availability = 'available';
   const event = await reachBuiltIn(false);
-  assert.deepEqual([event.status, JSON.parse(event.body).choices[0].message.content], [200, '{"label":"a"}']);
-  assert.deepEqual(log, [
-    [[{ role: 'system', content: 's' }], [{ role: 'user', content: 'u' }], { type: 'object' }],
-    'destroyed',
-  ]);
-  let events = '';
-  const streamed = await reachBuiltIn(true, async (bytes) => ((events += new TextDecoder().decode(bytes)), false));
-  assert.equal(streamed.type, 'streamed');
-  const words = events
-    .trim()
-    .split('\n\n')
-    .map((line) => JSON.parse(line.slice('data: '.length)).choices[0]);
+  assert.deepEqual([event.type, event.text], ['text', '{"label":"a"}']);
+  assert.deepEqual(log, [[[system], [user], { type: 'object' }], 'destroyed']);
+  const pieces = [];
+  const feed = async (bytes, last) => (pieces.push([new TextDecoder().decode(bytes), last]), false);
+  const streamed = await reachBuiltIn(true, feed);
   assert.deepEqual(
-    [words.map(({ delta }) => delta.content ?? '').join(''), words.at(-1).finish_reason],
-    ['{"label":"a"}', 'stop'],
+    [streamed.type, pieces.map(([words]) => words).join(''), pieces.at(-1)],
+    ['streamed', '{"label":"a"}', ['', true]],
+  );
+  const enough = [];
+  await reachBuiltIn(true, async (_bytes, last) => enough.push(last) > 0);
+  assert.deepEqual(enough, [false, true]);
+  // A request for a server is not for it, nor a prompt for a server.
+  assert.equal((await attempt(builtInTransport, request, hooks())).fault, 'unavailable');
+  assert.equal((await reach('/ok', {}, { payload })).fault, 'unavailable');
+});
+
+test('the protocol names the header of the key', async () => {
+  const { http } = request.payload;
+  const key_header = { name: 'x-api-key', prefix: '' };
+  const headers = [['anthropic-version', '2023-06-01']];
+  await reach('/ok', { getToken: () => 'secret' }, { payload: { http: { ...http, headers, key_header } } });
+  const seenHeaders = seen.at(-1).headers;
+  assert.deepEqual(
+    [seenHeaders['x-api-key'], seenHeaders['anthropic-version'], seenHeaders.authorization],
+    ['secret', '2023-06-01', undefined],
   );
 });
 
@@ -245,16 +263,19 @@ function fakeHandle({ redact = false, width = Infinity, checks = [] } = {}) {
             record: JSON.stringify(args.inputs),
           };
         case 'readUsage':
-          return { merged: '', strange: [], spans: [], summary: { records: args.records } };
-        case 'begin':
+          return { merged: '', invalid_records: [], spans: [], summary: { records: args.records } };
+        case 'enqueue':
           if (underWay === width) return (queue.push(args.call), turn({ wait: { call: args.call, for_ms: 60_000 } }));
+          underWay += 1;
+          return turn(send(args.call));
+        case 'resume':
           underWay += 1;
           return turn(send(args.call));
         case 'decline':
           return turn({ done: { output: args.inputs[0], reason: args.reason, detail: args.detail } });
         default:
           underWay -= 1;
-          return turn({ done: { output: args.inputs[0], marked: args.marked, event: args.event } }, queue.shift());
+          return turn({ done: { output: args.inputs[0], found: args.found, event: args.event } }, queue.shift());
       }
     },
   };
@@ -406,9 +427,9 @@ test('an abort abandons every call that is under way', async () => {
 
 test('a text to be redacted goes through the redactor, or nowhere', async () => {
   const span = { start: 0, end: 4, label: 'NAME' };
-  const { marked } = await loaded(fakeHandle({ redact: true }), '/ok', async () => [span])('hard');
-  assert.deepEqual(marked.spans, [span]);
-  assert.ok(marked.elapsed_ms >= 0);
+  const { found } = await loaded(fakeHandle({ redact: true }), '/ok', async () => [span])('hard');
+  assert.deepEqual(found.spans, [span]);
+  assert.ok(found.elapsed_ms >= 0);
   const count = seen.length;
   const without = await loaded(fakeHandle({ redact: true }), '/ok')('hard');
   const broken = await loaded(fakeHandle({ redact: true }), '/ok', () => Promise.reject(new Error('no model')))('hard');
@@ -432,7 +453,7 @@ test('questions that wait in an engine that died go on in the next one', async (
   const { request: answer } = handle;
   let dies = true;
   handle.request = async (op, args) => {
-    if (op !== 'resume' || !dies) return answer(op, args);
+    if (op !== 'receive' || !dies) return answer(op, args);
     dies = false;
     await answer(op, args);
     throw new Error('the engine died');
@@ -445,7 +466,7 @@ test('questions that wait in an engine that died go on in the next one', async (
 test('request_callback receives what leaves the device', async () => {
   const reported = [];
   await loaded(fakeHandle(), '/ok')(['easy', 'hard'], { request_callback: (sent) => reported.push(sent) });
-  assert.deepEqual(reported, [{ url: `${baseURL}/ok/chat/completions`, body: request.body, index: 1 }]);
+  assert.deepEqual(reported, [{ url: `${baseURL}/ok/chat/completions`, body: request.payload.http.body, index: 1 }]);
   // A request that does not leave is not reported.
   const ask = new Cascade(
     fakeHandle(),

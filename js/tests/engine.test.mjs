@@ -291,7 +291,7 @@ test('a question of an engine that is gone is decided again and gets the same ev
   const { call } = steps[0].delegate;
   const {
     turn: { step },
-  } = await supervisor.request(model, 'resume', { ...question, call, generation, stream: false, event });
+  } = await supervisor.request(model, 'receive', { ...question, call, generation, stream: false, event });
   assert.deepEqual([step.done.output, step.done.route], ['hard', 'remote']);
 });
 

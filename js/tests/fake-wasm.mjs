@@ -219,18 +219,24 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       this.#texts.set(++calls, text);
       return { step: { delegate: { call: calls, redact: false } } };
     }
-    /** @type {Wasm.Cascade['begin']} */
-    begin(call, stream) {
+    /** @type {Wasm.Cascade['enqueue']} */
+    enqueue(call, stream) {
       const body = JSON.stringify({ text: this.#text(call) });
-      const request = { call, remote: 0, path: '/chat/completions', body, stream };
-      return { step: { send: { ...request, delay_ms: 0, deadline_ms: 1000 } } };
+      const key_header = { name: 'authorization', prefix: 'Bearer ' };
+      const payload = { http: { path: '/chat/completions', headers: [], key_header, body } };
+      return { step: { send: { call, remote: 0, payload, stream, delay_ms: 0, deadline_ms: 1000 } } };
+    }
+    /** @type {Wasm.Cascade['resume']} */
+    resume(call) {
+      log.push(['resume', call]);
+      return this.enqueue(call, false, undefined);
     }
     /** @type {Wasm.Cascade['feed']} */
     feed(call, bytes, last) {
       return { text: `${this.#text(call)} ${bytes.length}`, over: last };
     }
-    /** @type {Wasm.Cascade['resume']} */
-    resume(call, event) {
+    /** @type {Wasm.Cascade['receive']} */
+    receive(call, event) {
       const output = this.#text(call);
       this.#texts.delete(call);
       return done({ output, route: event.type === 'response' ? 'remote' : 'local', event });
@@ -241,9 +247,9 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       this.#texts.delete(call);
       return done({ output, route: 'local', reason, detail });
     }
-    /** @type {Wasm.Cascade['examples']} */
-    async examples(tier, inputs, truths) {
-      log.push(['examples', tier, inputs.length, truths.length]);
+    /** @type {Wasm.Cascade['scoreExamples']} */
+    async scoreExamples(tier, inputs, truths) {
+      log.push(['scoreExamples', tier, inputs.length, truths.length]);
       return truths.map((truth, i) => ({ confidence: i, correct: 'label' in truth && truth.label === inputs[i] }));
     }
     /** @type {Wasm.Cascade['calibrate']} */
@@ -260,13 +266,24 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       if (text === undefined) throw new KindError('internal', `call ${call} is not known`);
       return text;
     }
-    record() {
+    /** @type {Wasm.Cascade['startLabelling']} */
+    startLabelling(texts, batch) {
+      return this.advanceLabelling(partial({ texts, batch, next: 0 }), []);
+    }
+    /** @type {Wasm.Cascade['advanceLabelling']} */
+    advanceLabelling(state) {
+      const next = Math.min(state.texts, state.next + state.batch);
+      const asked = Array.from({ length: next - state.next }, (_, i) => state.next + i);
+      const step = asked.length === 0 ? /** @type {const} */ ('done') : { ask: { texts: asked, delay_ms: 0 } };
+      return { state: { ...state, next }, step };
+    }
+    takeRecord() {
       return this.#added.length === 0 ? undefined : JSON.stringify(this.#added.splice(0));
     }
-    /** @type {Wasm.Cascade['ledger']} */
-    ledger(records) {
+    /** @type {Wasm.Cascade['readUsage']} */
+    readUsage(records) {
       const merged = JSON.stringify(records.flatMap((record) => JSON.parse(record)));
-      return { merged, strange: [], summary: partial({}) };
+      return { merged, invalid_records: [], summary: partial({}) };
     }
     /** @type {Wasm.Cascade['absorb']} */
     absorb(remote, json) {

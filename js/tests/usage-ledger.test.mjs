@@ -16,7 +16,7 @@ const none = {
   prompt_tokens: 0,
   completion_tokens: 0,
   total_tokens: 0,
-  untold: 0,
+  missing_usage: 0,
   usd: 0,
   unpriced: 0,
 };
@@ -25,9 +25,9 @@ const nothing = { tally: none, energy_j: { local: { low: 0, high: 0 } } };
 /** An engine that can read every record except 'broken'. */
 const read = async (records) => ({
   summary: { records: records },
-  watch: undefined,
+  drift: undefined,
   merged: records.join(),
-  strange: records.flatMap((record, i) => (record === 'broken' ? [i] : [])),
+  invalid_records: records.flatMap((record, i) => (record === 'broken' ? [i] : [])),
 });
 
 test('without a database the records live as long as the page, and the summary says so', async () => {

@@ -1,6 +1,6 @@
 //! P-values for "the mean loss is above alpha": small ones speak against it.
 
-use std::f64::consts::{E, TAU};
+use std::f64::consts::TAU;
 
 /// The p-value of a mean loss above `alpha`, from `n` independent losses of 0 or 1 of which `wrong` are 1: the chance
 /// of so few if the mean were `alpha`. For such losses it is the Hoeffding–Bentkus p-value, and exact: Bentkus's
@@ -12,28 +12,17 @@ pub fn p_value(wrong: usize, n: usize, alpha: f64) -> f64 {
     binomial_cdf(wrong, n, alpha)
 }
 
-/// The p-value of a mean loss above `alpha`, from `n` independent losses anywhere from 0 to 1 with the sum `losses`.
-/// It is for graded losses, such as one minus the overlap of two spans; [`p_value`] is smaller where it applies.
-///
-/// # Source
-/// The Hoeffding–Bentkus inequality of Bates et al. 2021 (2101.02703), as the p-value of Angelopoulos et al. 2021
-/// (2110.01052): min(exp(−n·h₁(min(R̂, α), α)), e·P(Binomial(n, α) ≤ ⌈n·R̂⌉)).
-pub fn hoeffding_bentkus(losses: f64, n: usize, alpha: f64) -> f64 {
-    if n == 0 {
-        return 1.0;
-    }
-    let mean = losses / n as f64;
-    let hoeffding = (-(n as f64) * relative_entropy(mean.min(alpha), alpha)).exp();
-    let bentkus = E * binomial_cdf(losses.ceil() as usize, n, alpha);
-    hoeffding.min(bentkus)
-}
-
 /// How many right answers in a row, and no wrong one, are needed for a p-value of at most `delta`.
 pub fn least_count(alpha: f64, delta: f64) -> usize {
     (delta.ln() / (-alpha).ln_1p()).ceil() as usize
 }
 
-/// Within which a share lies with a certainty of at least 1 − `delta`, if `k` of `n` independent draws had it.
+/// The interval in which a share lies with a certainty of at least 1 − `delta`, if `k` of `n` independent draws had it.
+///
+/// ```
+/// let (low, high) = pilot_light::calibration::interval(90, 100, 0.05);
+/// assert!((low - 0.824).abs() < 1e-3 && (high - 0.951).abs() < 1e-3);
+/// ```
 ///
 /// # Source
 /// Clopper and Pearson 1934: the shares of which neither so many nor so few would be too much of a chance.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Labelled, check_examples, mean};
+use super::{Example, check_examples, mean};
 use crate::error::{Error, Result};
 use crate::sort::sort_by;
 
@@ -104,46 +104,4 @@ pub fn brier(examples: &[Example]) -> Result<f64> {
     check_examples(examples)?;
     let squares = examples.iter().map(|example| (example.confidence - f64::from(u8::from(example.correct))).powi(2));
     Ok(mean(squares, examples.len()))
-}
-
-/// The Brier score over all classes, from 0 to 2: the mean over the rows of Σₖ (pₖ − yₖ)², where y is 1 for the right
-/// class and 0 for the others. With two classes it is twice that of one of them.
-///
-/// # Errors
-/// Invalid input: sizes that do not fit together, a label that is no class, rows that are not probabilities.
-///
-/// # Source
-/// Brier, *Verification of forecasts expressed in terms of probability* (1950).
-pub fn multiclass_brier(probabilities: &Labelled) -> Result<f64> {
-    check_probabilities(probabilities)?;
-    let squares = |(row, label): (&[f64], usize)| {
-        let truth = (0..row.len()).map(|class| f64::from(u8::from(class == label)));
-        row.iter().zip(truth).map(|(p, y)| (p - y).powi(2)).sum::<f64>()
-    };
-    Ok(mean(probabilities.iter().map(squares), probabilities.labels.len()))
-}
-
-/// The negative log-likelihood in nats: the mean of −ln p of the right class. It is infinite where the model gave the
-/// right class no chance at all.
-///
-/// # Errors
-/// Invalid input: as for [`multiclass_brier`].
-///
-/// # Source
-/// Guo et al. 2017 (1706.04599), section 2: −Σᵢ ln p̂(yᵢ | xᵢ), here as a mean.
-pub fn nll(probabilities: &Labelled) -> Result<f64> {
-    check_probabilities(probabilities)?;
-    Ok(mean(probabilities.iter().map(|(row, label)| -row[label].ln()), probabilities.labels.len()))
-}
-
-/// How far a row's sum may be from 1: probabilities that were computed in 32 bits pass.
-const SUM_TOLERANCE: f64 = 1e-4;
-
-fn check_probabilities(probabilities: &Labelled) -> Result<()> {
-    probabilities.check()?;
-    let wrong = |row: &[f64]| row.iter().any(|p| *p < 0.0) || (row.iter().sum::<f64>() - 1.0).abs() > SUM_TOLERANCE;
-    match probabilities.iter().position(|(row, _)| wrong(row)) {
-        Some(at) => Err(Error::invalid_input(format!("row {at} is no probabilities that sum to 1: are they logits?"))),
-        None => Ok(()),
-    }
 }

@@ -1,14 +1,12 @@
-//! How far the local model may be trusted: its confidence made honest, measured, and turned into a threshold that
-//! promises something.
+//! Calibration of a local model: its confidence is scaled, measured, and turned into a threshold with a guarantee.
 //!
-//! | room | what is in it |
+//! | item | what it is |
 //! | --- | --- |
 //! | [`Temperature`] | turns logits into probabilities that mean what they say |
-//! | [`metrics`] | how well they do: reliability, ECE, Brier score, log loss |
+//! | [`metrics`] | how well they do: reliability, ECE, Brier score |
 //! | [`coverage`] | what a threshold costs and brings: the risk-coverage curve, AURC, AUGRC |
-//! | [`length_normalised_likelihood`] | how sure a model is of a text that it wrote |
 //! | [`p_value`] | tests of "the error is above alpha" |
-//! | [`risk`] | the threshold that keeps a promise about the error, with the most coverage |
+//! | [`risk_control`] | the threshold that keeps a promise about the error, with the most coverage |
 //! | [`routing`] | how well a choice between a weak and a strong model does |
 //! | [`calibrate`] | all of it, from labelled examples to a report |
 //! | [`Calibration`] | what of that travels with the model |
@@ -17,7 +15,6 @@
 
 mod binomial;
 pub mod coverage;
-mod likelihood;
 pub mod metrics;
 mod record;
 mod report;
@@ -31,19 +28,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-pub use binomial::{hoeffding_bentkus, interval, p_value};
-pub use likelihood::length_normalised_likelihood;
+pub use binomial::{interval, p_value};
 pub use record::{Calibrated, Calibration, Gate, Labels, Source};
 pub use report::{Honesty, PILOT, Report, calibrate};
+pub use risk_control::{Choice, Guarantee};
 pub use temperature::Temperature;
 
-/// An answer of which is known how sure the model was and whether it was right.
+/// A labelled answer: the confidence of the model, and whether the answer is right.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct Example {
-    /// How sure the model was, from 0 to 1.
+    /// The confidence of the model, in [0, 1].
     pub confidence: f64,
-    /// Whether its answer was the right one.
+    /// Whether its answer is right.
     pub correct: bool,
 }
 
@@ -67,20 +64,23 @@ impl<'a> Labelled<'a> {
     fn check(&self) -> Result<()> {
         let Self { rows, classes, labels } = *self;
         if labels.is_empty() {
-            return Err(Error::invalid_input("there are no examples"));
+            return Err(Error::invalid_input("there must be at least one example, got none"));
         }
         if classes < 2 {
-            return Err(Error::invalid_input(format!("{classes} classes leave nothing to choose between")));
+            return Err(Error::invalid_input(format!("there must be at least 2 classes, got {classes} classes")));
         }
         if rows.len() != labels.len() * classes {
-            let message = format!("{} numbers are not {} rows of {classes} classes", rows.len(), labels.len());
+            let message =
+                format!("there must be {} rows of {classes} classes, got {} numbers", labels.len(), rows.len());
             return Err(Error::invalid_input(message));
         }
         if let Some(label) = labels.iter().find(|label| **label >= classes) {
-            return Err(Error::invalid_input(format!("label {label} is none of {classes} classes")));
+            return Err(Error::invalid_input(format!("a label must be below {classes}, got label {label}")));
         }
         match rows.iter().position(|value| !value.is_finite()) {
-            Some(at) => Err(Error::invalid_input(format!("row {} holds {}", at / classes, rows[at]))),
+            Some(at) => {
+                Err(Error::invalid_input(format!("row {} must have finite numbers, got {}", at / classes, rows[at])))
+            }
             None => Ok(()),
         }
     }
@@ -88,16 +88,14 @@ impl<'a> Labelled<'a> {
 
 fn check_examples(examples: &[Example]) -> Result<()> {
     if examples.is_empty() {
-        return Err(Error::invalid_input("there are no examples"));
+        return Err(Error::invalid_input("there must be at least one example, got none"));
     }
     check_confidences(examples.iter().map(|example| example.confidence))
 }
 
 fn check_confidences(mut confidences: impl Iterator<Item = f64>) -> Result<()> {
     match confidences.find(|confidence| !(0.0..=1.0).contains(confidence)) {
-        Some(confidence) => {
-            Err(Error::invalid_input(format!("a confidence is {confidence}, which is not from 0 to 1")))
-        }
+        Some(confidence) => Err(Error::invalid_input(format!("a confidence must be in [0, 1], got {confidence}"))),
         None => Ok(()),
     }
 }

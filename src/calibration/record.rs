@@ -69,13 +69,13 @@ pub struct Gate {
 pub struct Labels {
     /// Examples that came with their label.
     pub given: usize,
-    /// Examples whose label is what a general model answered: to agree with it is not to be right.
+    /// Examples whose label is what a remote model answered: to agree with it is not to be right.
     #[serde(default)]
     pub asked: usize,
-    /// Texts that were left out because no general model answered.
+    /// Texts that were left out because no remote model answered.
     #[serde(default)]
     pub unanswered: usize,
-    /// The names of the general models whose answers these are.
+    /// The names of the remote models whose answers these are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
 }
@@ -101,7 +101,7 @@ impl fmt::Display for Labels {
 pub struct Calibrated {
     /// What the examples say.
     pub report: Report,
-    /// What of that is kept with the model; none where no threshold holds.
+    /// What of that is stored with the model; absent where no threshold holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub calibration: Option<Calibration>,
@@ -129,7 +129,7 @@ pub struct Source {
 }
 
 impl Calibration {
-    /// What is kept of a report; none where no threshold holds.
+    /// What is stored of a report; `None` where no threshold holds.
     pub fn of(report: &Report, source: Source) -> Option<Self> {
         let Choice::Holds { threshold, coverage, n, .. } = report.choice else { return None };
         let Source { data_sha256, weights_sha256, behind, hypotheses, date } = source;

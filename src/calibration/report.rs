@@ -14,9 +14,9 @@ use crate::sort::sort_by;
 pub const PILOT: usize = 5;
 /// Bins of the calibration error, as papers report it.
 const BINS: usize = 15;
-/// Points of the curve that are kept: more cannot be told apart in a plot.
+/// Points of the curve that are stored: more cannot be distinguished in a plot.
 const POINTS: usize = 200;
-/// Steps between the quantiles that are kept.
+/// Steps between the quantiles that are stored.
 const QUANTILES: usize = 20;
 
 /// What labelled examples say of a model.
@@ -31,7 +31,7 @@ pub struct Report {
     pub pilot: usize,
     /// The temperature.
     pub temperature: f64,
-    /// The threshold, by confidences at this temperature; or why there is none.
+    /// The threshold, for confidences at this temperature; or why no threshold holds.
     pub choice: Choice,
     /// The part of the tested examples that the model is right on.
     pub accuracy: f64,
@@ -62,14 +62,31 @@ pub struct Honesty {
 }
 
 /// Finds a temperature and a threshold from labelled examples, whose confidences are those that come from the model. The
-/// order of the examples should mean nothing.
+/// order of the examples must mean nothing.
+///
+/// ```
+/// use pilot_light::calibration::{Choice, Example, Guarantee, calibrate};
+///
+/// // Of 1000 answers, the confident ones are nearly always right, and two of three others.
+/// let example = |i: usize| match i % 2 {
+///     0 => Example { confidence: 0.95, correct: i % 100 != 0 },
+///     _ => Example { confidence: 0.6, correct: i % 3 != 0 },
+/// };
+/// let examples: Vec<Example> = (0..1000).map(example).collect();
+/// let report = calibrate(&examples, Guarantee::LearnThenTest { alpha: 0.05, delta: 0.1 })?;
+/// assert!(matches!(report.choice, Choice::Holds { coverage, .. } if coverage > 0.4));
+/// # Ok::<(), pilot_light::Error>(())
+/// ```
 ///
 /// # Errors
 /// Invalid input: as [`Temperature::fit_binary`] and [`choose`]; fewer examples than [`PILOT`].
 pub fn calibrate(examples: &[Example], promise: Guarantee) -> Result<Report> {
     check_examples(examples)?;
     if examples.len() < PILOT {
-        let message = format!("{} examples are too few: a few hundred are a beginning", examples.len());
+        let message = format!(
+            "there must be at least {PILOT} examples, got {}: too few; a few hundred are a beginning",
+            examples.len()
+        );
         return Err(Error::invalid_input(message));
     }
     let (pilot, before): (Vec<_>, Vec<_>) = examples.iter().enumerate().partition(|(row, _)| row % PILOT == 0);

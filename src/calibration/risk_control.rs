@@ -125,7 +125,8 @@ pub fn choose(examples: &[Example], pilot: &[f64], promise: Guarantee) -> Result
     let tallies = tallies(examples);
     let last = match promise {
         Guarantee::LearnThenTest { .. } if pilot.is_empty() => {
-            let message = "there is no pilot to say where to begin: hold out the confidences of some examples";
+            let message =
+                "the pilot must have at least one confidence, to say where to begin: hold out those of some examples";
             return Err(Error::invalid_input(message));
         }
         Guarantee::LearnThenTest { alpha, delta } => last_passed(&tallies, alpha, &beginnings(pilot, n, alpha, delta)),
@@ -133,7 +134,7 @@ pub fn choose(examples: &[Example], pilot: &[f64], promise: Guarantee) -> Result
             tallies.iter().take_while(|tally| tally.is_controlled(n, alpha)).last()
         }
     };
-    // With no local answer a promise is easily kept and worth nothing.
+    // With no local answer a guarantee holds and is worth nothing.
     let Some(&Tally { threshold, local, wrong }) = last.filter(|tally| tally.local > 0) else {
         return Ok(Choice::NoneHolds { more: more(n, |total| would_do(&tallies, pilot, promise, n, total)), n });
     };

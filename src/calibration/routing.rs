@@ -20,13 +20,13 @@ pub struct Outcome {
 /// to (1, 1), a point for each gain that occurs.
 ///
 /// # Errors
-/// Invalid input: no questions, a gain that is no number, or a strong model that is right no more often than the weak.
+/// Invalid input: no questions, a gain of NaN, or a strong model that is right no more often than the weak.
 ///
 /// # Source
 /// Ong et al. 2024, *RouteLLM* (2406.18665), section 3: the performance gap recovered.
 pub fn gap_recovered(outcomes: &[Outcome]) -> Result<Vec<(f64, f64)>> {
     if outcomes.iter().any(|outcome| outcome.gain.is_nan()) {
-        return Err(Error::invalid_input("a gain is no number"));
+        return Err(Error::invalid_input("a gain must be a number, got NaN"));
     }
     let gap: f64 = outcomes.iter().map(|outcome| outcome.ahead()).sum();
     if gap <= 0.0 {

@@ -8,6 +8,15 @@ use crate::error::{Error, Result};
 /// What logits are divided by before they become probabilities: above 1 where the model is too sure of itself, below
 /// where it is not sure enough. The order of the classes stays.
 ///
+/// ```
+/// use pilot_light::calibration::Temperature;
+///
+/// // Odds of 9 to 1 become 3 to 1 at a temperature of 2.
+/// let temperature = Temperature::new(2.0)?;
+/// assert!((temperature.confidence(0.9) - 0.75).abs() < 1e-12);
+/// # Ok::<(), pilot_light::Error>(())
+/// ```
+///
 /// # Source
 /// Guo et al. 2017 (1706.04599), equation 9: q = max over k of softmax(z / T)ₖ.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +37,7 @@ impl Temperature {
         if value.is_finite() && value > 0.0 {
             Ok(Self(value))
         } else {
-            Err(Error::invalid_input(format!("a temperature must be a positive number, not {value}")))
+            Err(Error::invalid_input(format!("a temperature must be a positive number, got {value}")))
         }
     }
 
@@ -41,7 +50,7 @@ impl Temperature {
     /// on, of which it is surer than it has reason to be.
     ///
     /// # Errors
-    /// Invalid input: sizes that do not fit together, a label that is no class, a value that is no number, labels of
+    /// Invalid input: sizes that do not fit together, a label that is not a class, a value that is not finite, labels of
     /// one class only; logits that are all right, or right no more often than chance, for which no temperature is best.
     pub fn fit(logits: &Labelled) -> Result<Self> {
         logits.check()?;

@@ -1,43 +1,45 @@
-//! What came of one attempt: for the attempts that may follow, for the limits, and for the caller.
+//! The result of one attempt: what it means for further attempts, for the limits, and for the answer.
 
 use crate::policy::Reason;
 use crate::remote::attempts::Event;
 use crate::remote::limits::Outcome;
-use crate::remote::stream::StreamReader;
-use crate::remote::{
-    Completion, Failure, Question, RemoteEvent, RemoteFault, Unread, quote, read_answer, read_completion,
-};
+use crate::remote::protocols::{Completion, Protocol, Reply, ReplyStream};
+use crate::remote::{Failure, Question, RemoteEvent, RemoteFault, Unread, quote, read_answer};
 use crate::tasks::AnswerOutput;
 
-/// What came of one attempt.
-pub(super) struct Heard<'a> {
-    /// For the attempts that may follow.
+/// The result of one attempt.
+pub(super) struct AttemptResult<'a> {
+    /// What happened, for the attempts that may follow.
     pub event: Event<'a>,
-    /// For the limits.
+    /// What happened, for the limits.
     pub outcome: Outcome,
-    /// The answer, or why there is none.
+    /// The answer, or why the attempt has no answer.
     pub answer: Result<AnswerOutput, (Reason, String)>,
-    /// What the model said where that was not as asked for.
-    pub unfit: Option<String>,
-    /// Whether it shows how fast the server is.
-    pub tells_pace: bool,
+    /// The words of the model, where they do not keep to the schema.
+    pub invalid: Option<String>,
+    /// Whether the time that it took says how fast the server is.
+    pub is_timing: bool,
 }
 
-impl<'a> Heard<'a> {
-    /// What `event` brings for `question`; `reader` has what was fed of a reply in pieces.
+impl<'a> AttemptResult<'a> {
+    /// The result of `event` for `question`, read by `protocol`; `stream` has what was fed of a reply in pieces, and
+    /// `restore` puts personal data back into a string.
     pub fn new(
         question: &Question,
         restore: impl Fn(&str) -> String,
         event: &'a RemoteEvent,
-        reader: Option<StreamReader>,
+        protocol: &dyn Protocol,
+        stream: Option<Box<dyn ReplyStream>>,
     ) -> Self {
         let (completion, retry_after) = match event {
             RemoteEvent::Fault { fault, message, .. } => return Self::of_fault(*fault, message),
             RemoteEvent::Response { status, retry_after, content_type, body, .. } => {
-                (read_completion(*status, content_type.as_deref(), body), retry_after.as_deref())
+                let reply = Reply::Http { status: *status, content_type: content_type.as_deref(), body };
+                (protocol.read(reply), retry_after.as_deref())
             }
-            RemoteEvent::Streamed { .. } => match reader {
-                Some(reader) => (reader.finish(), None),
+            RemoteEvent::Text { text, .. } => (protocol.read(Reply::Text(text)), None),
+            RemoteEvent::Streamed { .. } => match stream {
+                Some(stream) => (stream.finish(), None),
                 None => (Err(Failure::Invalid("the reply came in pieces, unasked".to_string())), None),
             },
         };
@@ -50,18 +52,15 @@ impl<'a> Heard<'a> {
     fn of_completion(question: &Question, restore: impl Fn(&str) -> String, completion: Completion) -> Self {
         let outcome = Outcome::Answered(completion.usage);
         match read_answer(question, &completion, restore) {
-            Ok(output) => Self { event: Event::Answered, outcome, answer: Ok(output), unfit: None, tells_pace: true },
+            Ok(output) => Self { event: Event::Answered, outcome, answer: Ok(output), invalid: None, is_timing: true },
             Err(Unread::Unfit(words)) => {
                 let answer = Err((Reason::RemoteInvalid, words));
-                Self { event: Event::Unfit, outcome, answer, unfit: Some(completion.content), tells_pace: true }
+                Self { event: Event::Unfit, outcome, answer, invalid: Some(completion.content), is_timing: true }
             }
-            Err(Unread::Invalid(words)) => Self {
-                event: Event::Invalid,
-                outcome,
-                answer: Err((Reason::RemoteInvalid, words)),
-                unfit: None,
-                tells_pace: true,
-            },
+            Err(Unread::Invalid(words)) => {
+                let answer = Err((Reason::RemoteInvalid, words));
+                Self { event: Event::Invalid, outcome, answer, invalid: None, is_timing: true }
+            }
         }
     }
 
@@ -70,7 +69,7 @@ impl<'a> Heard<'a> {
             Failure::Unreachable(words) => {
                 (Event::Faulted(RemoteFault::Network), Outcome::Failed, Reason::RemoteUnreachable, words)
             }
-            // One that says 200 and that it failed may have been paid for.
+            // A reply that says 200 and that it failed may have been paid for.
             Failure::Refused { status, words } if (200..300).contains(&status) => {
                 (Event::Refused { status, retry_after }, Outcome::Failed, Reason::RemoteRefused, words)
             }
@@ -79,7 +78,7 @@ impl<'a> Heard<'a> {
             }
             Failure::Invalid(words) => (Event::Invalid, Outcome::Failed, Reason::RemoteInvalid, words),
         };
-        Self { event, outcome, answer: Err((reason, words)), unfit: None, tells_pace: true }
+        Self { event, outcome, answer: Err((reason, words)), invalid: None, is_timing: true }
     }
 
     fn of_fault(fault: RemoteFault, message: &str) -> Self {
@@ -97,8 +96,8 @@ impl<'a> Heard<'a> {
             event: Event::Faulted(fault),
             outcome,
             answer: Err((reason, quote(message))),
-            unfit: None,
-            tells_pace: fault == RemoteFault::Timeout,
+            invalid: None,
+            is_timing: fault == RemoteFault::Timeout,
         }
     }
 }

@@ -1,74 +1,96 @@
-//! One question that the local model is not sure of, on its way to its one answer.
+//! One question to the remote models, from when it is enqueued to its one result.
 
-use super::attempt_result::Heard;
-use super::config::General;
-use super::envelope::{Envelope, Route};
-use super::{Fed, Moment};
-use crate::policy::{Budget, Left, Offer, Reason};
+use super::attempt_result::AttemptResult;
+use super::config::RemoteModel;
+use super::envelope::{Consultation, Fallback};
+use super::{Fed, Now};
+use crate::policy::{Budget, Offer, Reason, Remaining};
 use crate::redaction::{Redaction, Restorer};
 use crate::remote::attempts::{Attempts, Event, GiveUp, Next, Terms};
-use crate::remote::limits::{Denied, Limits, Outcome, Pass, Sending, estimate};
-use crate::remote::stream::StreamReader;
-use crate::remote::{Question, RemoteEvent, RemoteFault, RemoteRequest, Usage, request_body};
+use crate::remote::limits::{Denied, Limits, Outcome, Permit, Sending, estimate};
+use crate::remote::protocols::ReplyStream;
+use crate::remote::{Payload, Prompt, Question, RemoteEvent, RemoteFault, RemoteRequest, Usage};
 use crate::tasks::AnswerOutput;
 use crate::usage::energy;
 
-/// What is put behind the address of a general model.
-const PATH: &str = "/chat/completions";
+/// What the result of a question is for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// To answer it; the local answer is the answer if no remote model gives one.
+    Answer(Fallback),
+    /// To know what the remote models say, such as for a label.
+    Consult,
+    /// To compare with the local answer, which was given at `since_ms`.
+    Check { given: AnswerOutput, since_ms: f64 },
+}
 
 /// A question on its way.
 pub(super) struct Call {
     number: u32,
     /// As it was asked.
-    question: Question,
+    pub question: Question,
+    pub purpose: Purpose,
     /// As it is sent.
     sendable: Question,
     redaction: Option<Redaction>,
     stream: bool,
-    /// For all general models together.
+    /// For all remote models together.
     budget: Option<Budget>,
     begun_ms: f64,
     end_ms: f64,
-    /// Which of the general models is asked; none with this number once all were.
+    /// The index of the remote model that is asked; past the last one when all were.
     remote: usize,
     /// Those that may be asked after it.
     next: std::vec::IntoIter<usize>,
     attempts: Attempts,
-    /// The leave for the attempt that is under way, and when it is sent.
-    pass: Option<(Pass, f64)>,
-    reader: Option<StreamReader>,
+    /// The permit of the attempt that is under way, and when it is sent.
+    permit: Option<(Permit, f64)>,
+    reader: Option<Box<dyn ReplyStream>>,
     restorer: Option<Restorer>,
-    /// The answer that was not as asked for.
-    unfit: Option<String>,
+    /// The words of an earlier reply that did not keep to the schema.
+    invalid: Option<String>,
     failure: Option<(Reason, String)>,
-    answer: Envelope,
+    result: Consultation,
+}
+
+/// How a question is sent.
+pub(super) struct Sendable {
+    /// What is replaced in its text, where that is wanted.
+    pub redaction: Option<Redaction>,
+    /// Whether the reply is wanted in pieces.
+    pub stream: bool,
+    /// How long all of it may take.
+    pub deadline_ms: f64,
+    /// For all remote models together.
+    pub budget: Option<Budget>,
 }
 
 /// What is to be done for a question.
-pub(super) enum Onward {
+pub(super) enum NextAction {
     /// This is to be sent.
     Send(RemoteRequest),
-    /// Nothing: this is the answer, in bytes.
-    Done(Box<Envelope>),
+    /// Nothing: it has ended.
+    End,
 }
 
 impl Call {
-    /// `question`, which may be sent without what `redaction` takes out; `fallback` is the answer if nothing comes.
+    /// The call of `question`; `result` is its result as long as nothing was sent.
     pub fn new(
         number: u32,
         question: Question,
-        redaction: Option<Redaction>,
-        fallback: Envelope,
-        stream: bool,
-        (now_ms, deadline_ms): (f64, f64),
-        budget: Option<Budget>,
+        purpose: Purpose,
+        result: Consultation,
+        sendable: Sendable,
+        now_ms: f64,
     ) -> Self {
-        let mut next = fallback.decision.order().into_iter();
+        let Sendable { redaction, stream, deadline_ms, budget } = sendable;
+        let mut next = result.decision.order().into_iter();
         let text = redaction.as_ref().and_then(|redaction| redaction.texts().first());
         let sendable = Question { text: text.unwrap_or(&question.text).clone(), ..question.clone() };
         Self {
             number,
             question,
+            purpose,
             sendable,
             redaction,
             stream,
@@ -78,12 +100,12 @@ impl Call {
             remote: next.next().unwrap_or(usize::MAX),
             next,
             attempts: Attempts::new(Terms::default(), now_ms),
-            pass: None,
+            permit: None,
             reader: None,
             restorer: None,
-            unfit: None,
+            invalid: None,
             failure: None,
-            answer: fallback,
+            result,
         }
     }
 
@@ -92,83 +114,67 @@ impl Call {
         (self.end_ms - now_ms).max(0.0)
     }
 
-    /// Whether something was sent of which nothing has been heard yet.
-    pub fn is_under_way(&self) -> bool {
-        self.pass.is_some()
-    }
-
-    /// The first attempt at the first general model from here on that lets itself be asked.
-    pub fn start(&mut self, generals: &mut [General], now_ms: f64) -> Onward {
-        let budget = self.budget_left(generals, now_ms);
-        while let Some(general) = generals.get_mut(self.remote) {
-            self.attempts = Attempts::new(general.terms(self.end_ms - self.begun_ms), self.begun_ms);
-            self.unfit = None;
-            let (body, mut pass) = (self.body(general), None);
-            let (remote, offers) = (self.remote, &mut self.answer.decision.offers);
-            let gate = |sending| admit((remote, general), &body, sending, budget, offers, &mut pass);
-            let next = self.attempts.start(now_ms, gate);
-            match next {
-                Some(Next::Send { delay_ms, deadline_ms }) => {
-                    return self.send(body, pass, now_ms, (delay_ms, deadline_ms));
+    /// The first attempt at the first of the remaining remote models whose limits permit one.
+    pub fn start(&mut self, remotes: &mut [RemoteModel], now_ms: f64) -> NextAction {
+        while let Some(remote) = remotes.get(self.remote) {
+            self.attempts = Attempts::new(remote.terms(self.end_ms - self.begun_ms), self.begun_ms);
+            self.invalid = None;
+            match self.attempt(remotes, now_ms, |attempts, gate| attempts.start(now_ms, gate)) {
+                (Some(Next::Send { delay_ms, deadline_ms }), payload) => {
+                    return self.send(payload, remotes, delay_ms, deadline_ms);
                 }
-                Some(Next::GiveUp(why)) => self.give_up(why),
-                Some(Next::Done) | None => {}
+                (Some(Next::GiveUp(why)), _) => self.give_up(why),
+                (Some(Next::Done) | None, _) => {}
             }
-            self.pass_on();
+            self.remote = self.next.next().unwrap_or(usize::MAX);
         }
-        self.end(now_ms)
+        NextAction::End
     }
 
-    /// Turns to the next of the general models.
-    fn pass_on(&mut self) {
-        self.remote = self.next.next().unwrap_or(usize::MAX);
-    }
-
-    /// The next step, after `event` came of the attempt that is under way.
-    pub fn hear(&mut self, event: &RemoteEvent, generals: &mut [General], moment: Moment) -> Onward {
-        let Moment { now_ms, random } = moment;
+    /// What follows from the result `event` of the attempt that is under way.
+    pub fn receive(&mut self, event: &RemoteEvent, remotes: &mut [RemoteModel], now: Now) -> NextAction {
+        let Now { now_ms, random } = now;
         let (RemoteEvent::Response { elapsed_ms, .. }
+        | RemoteEvent::Text { elapsed_ms, .. }
         | RemoteEvent::Streamed { elapsed_ms }
         | RemoteEvent::Fault { elapsed_ms, .. }) = event;
-        self.answer.remote_latency_ms = Some(self.answer.remote_latency_ms.unwrap_or(0.0) + elapsed_ms);
+        self.result.remote_latency_ms = Some(self.result.remote_latency_ms.unwrap_or(0.0) + elapsed_ms);
+        let Some(remote) = remotes.get_mut(self.remote) else { return NextAction::End };
         let redaction = self.redaction.as_ref();
         let restore = |text: &str| redaction.map_or_else(|| text.to_string(), |redaction| redaction.restore(text));
-        let heard = Heard::new(&self.question, restore, event, self.reader.take());
-        let Some(general) = generals.get_mut(self.remote) else { return self.end(now_ms) };
-        if heard.tells_pace {
-            general.limits.pace.heard(*elapsed_ms, now_ms);
+        let result = AttemptResult::new(&self.question, restore, event, remote.protocol, self.reader.take());
+        if result.is_timing {
+            remote.limits.latency.record(*elapsed_ms, now_ms);
         }
-        if let Outcome::Answered(Some(usage)) = heard.outcome {
-            self.charge(general, usage);
+        if let Outcome::Answered(Some(usage)) = result.outcome {
+            self.charge(remote, usage);
         }
-        self.settle(&mut general.limits, heard.outcome, now_ms);
-        match heard.answer {
-            Ok(output) => self.succeed(general, output),
-            // That there is no such model here says less than what another one said before.
-            Err(_) if heard.event == Event::Faulted(RemoteFault::Unavailable) && self.failure.is_some() => {}
+        self.settle(&mut remote.limits, result.outcome, now_ms);
+        match result.answer {
+            Ok(output) => {
+                self.failure = None;
+                self.result.output = Some(output);
+                self.result.model = Some(remote.config.model.clone());
+            }
+            // That a model is not available here says less than how an earlier one failed.
+            Err(_) if result.event == Event::Faulted(RemoteFault::Unavailable) && self.failure.is_some() => {}
             Err(failure) => self.failure = Some(failure),
         }
-        self.unfit = heard.unfit;
-        let budget = self.budget_left(generals, now_ms);
-        let Some(general) = generals.get_mut(self.remote) else { return self.end(now_ms) };
-        let (body, mut pass) = (self.body(general), None);
-        let (remote, offers) = (self.remote, &mut self.answer.decision.offers);
-        let gate = |sending| admit((remote, general), &body, sending, budget, offers, &mut pass);
-        let next = self.attempts.on(heard.event, now_ms, random, gate);
-        match next {
-            Some(Next::Send { delay_ms, deadline_ms }) => self.send(body, pass, now_ms, (delay_ms, deadline_ms)),
-            // What was seen of an answer is not followed by another model's.
-            Some(Next::Done | Next::GiveUp(GiveUp::Streamed | GiveUp::Aborted)) | None => self.end(now_ms),
-            Some(Next::GiveUp(why)) => {
+        self.invalid = result.invalid;
+        match self.attempt(remotes, now_ms, |attempts, gate| attempts.on(result.event, now_ms, random, gate)) {
+            (Some(Next::Send { delay_ms, deadline_ms }), payload) => self.send(payload, remotes, delay_ms, deadline_ms),
+            // Where a part of an answer was shown, no other model is asked.
+            (Some(Next::Done | Next::GiveUp(GiveUp::Streamed | GiveUp::Aborted)) | None, _) => NextAction::End,
+            (Some(Next::GiveUp(why)), _) => {
                 self.give_up(why);
-                self.pass_on();
-                self.start(generals, now_ms)
+                self.remote = self.next.next().unwrap_or(usize::MAX);
+                self.start(remotes, now_ms)
             }
         }
     }
 
-    /// What the next `bytes` of a reply in pieces bring; `last` says that there are no more.
-    pub fn feed(&mut self, bytes: &[u8], last: bool, moment: Moment) -> Fed {
+    /// The words that the next `bytes` of a reply in pieces bring; `last` says that there are no more.
+    pub fn feed(&mut self, bytes: &[u8], last: bool, now: Now) -> Fed {
         let Some(reader) = &mut self.reader else { return Fed { text: String::new(), over: true } };
         let words = reader.feed(bytes);
         let over = reader.is_over();
@@ -180,78 +186,96 @@ impl Call {
             text.push_str(&self.restorer.take().map(Restorer::end).unwrap_or_default());
         }
         if !text.is_empty() {
-            self.attempts.on(Event::Streamed, moment.now_ms, moment.random, |_| Ok(()));
+            self.attempts.on(Event::Streamed, now.now_ms, now.random, |_| Ok(()));
         }
         Fed { text, over }
     }
 
-    /// Takes back the leave of the attempt that is under way; nobody waits for it any more.
-    pub fn abort(&mut self, generals: &mut [General], now_ms: f64) {
-        if let (Some(general), Some((_, at_ms))) = (generals.get_mut(self.remote), &self.pass) {
+    /// Returns the permit of the attempt that is under way: its result is not waited for any more.
+    pub fn abort(&mut self, remotes: &mut [RemoteModel], now_ms: f64) {
+        if let (Some(remote), Some((_, at_ms))) = (remotes.get_mut(self.remote), &self.permit) {
             let outcome = if now_ms < *at_ms { Outcome::Unsent } else { Outcome::Aborted };
-            self.settle(&mut general.limits, outcome, now_ms);
+            self.settle(&mut remote.limits, outcome, now_ms);
         }
     }
 
-    /// The local answer, for this reason.
-    pub fn fail(mut self, reason: Reason, detail: String, now_ms: f64) -> Envelope {
+    /// Ends it without an answer, for this reason.
+    pub fn fail(&mut self, reason: Reason, detail: String) {
         self.failure = Some((reason, detail));
-        self.end(now_ms);
-        self.answer
     }
 
-    /// What the budget leaves after what was spent on all of them.
-    fn budget_left(&self, generals: &[General], now_ms: f64) -> Left {
-        let today = generals.iter().map(|general| general.limits.spending.today(now_ms)).sum();
-        self.budget.map_or_else(Left::default, |budget| budget.left(today))
+    /// Its result, when it has ended.
+    pub fn into_result(mut self, now_ms: f64) -> (Question, Purpose, Consultation) {
+        if let Some((reason, detail)) = self.failure.take() {
+            self.result.reason = reason;
+            self.result.detail = Some(detail).filter(|detail| !detail.is_empty());
+        }
+        let waited_ms = (now_ms - self.begun_ms).max(self.result.remote_latency_ms.unwrap_or(0.0));
+        self.result.latency_ms = waited_ms + self.result.redaction_latency_ms.unwrap_or(0.0);
+        (self.question, self.purpose, self.result)
     }
 
-    fn body(&self, general: &General) -> String {
-        request_body(general.chat_options(self.stream, self.unfit.as_deref()), &self.sendable)
+    /// What `advance` makes of the attempts, whose gate is the limits of the current remote model; and the payload that
+    /// would be sent.
+    fn attempt(
+        &mut self,
+        remotes: &mut [RemoteModel],
+        now_ms: f64,
+        advance: impl FnOnce(&mut Attempts, &mut dyn FnMut(Sending) -> Result<(), Denied>) -> Option<Next>,
+    ) -> (Option<Next>, Option<Payload>) {
+        let today = remotes.iter().map(|remote| remote.limits.spending.today(now_ms)).sum();
+        let budget = self.budget.map_or_else(Remaining::default, |budget| budget.left(today));
+        let Some(remote) = remotes.get_mut(self.remote) else { return (None, None) };
+        let options = remote.request_options(self.stream);
+        let payload = remote.protocol.request(&options, Prompt::new(&self.sendable, self.invalid.as_deref()));
+        let estimate = estimate(payload.bytes(), remote.protocol.max_tokens(&options));
+        let Self { remote: index, attempts, permit, result, .. } = self;
+        // The numbers that the limits decide from are part of the decision.
+        let mut gate = |sending: Sending| {
+            let left = remote.limits.spending.left(sending.now_ms).and(budget);
+            let cost = remote.limits.cost(sending.now_ms, estimate);
+            let admitted = remote.limits.admit(sending, estimate, left);
+            let blocked = admitted.as_ref().err().filter(|denied| !matches!(denied, Denied::Over(_)));
+            let blocked = blocked.map(|denied| (*denied).into());
+            result.decision.offers.push(Offer { remote: *index, cost, left, blocked });
+            *permit = Some((admitted?, sending.at_ms));
+            Ok(())
+        };
+        (advance(attempts, &mut gate), Some(payload))
     }
 
-    fn send(&mut self, body: String, pass: Option<Pass>, now_ms: f64, (delay_ms, deadline_ms): (f64, f64)) -> Onward {
-        self.pass = pass.map(|pass| (pass, now_ms + delay_ms));
-        self.reader = self.stream.then(StreamReader::default);
+    fn send(
+        &mut self,
+        payload: Option<Payload>,
+        remotes: &[RemoteModel],
+        delay_ms: f64,
+        deadline_ms: f64,
+    ) -> NextAction {
+        let (Some(payload), Some(remote)) = (payload, remotes.get(self.remote)) else { return NextAction::End };
+        self.reader = self.stream.then(|| remote.protocol.stream());
         self.restorer = self.redaction.as_ref().map(Redaction::restorer);
-        self.answer.attempts += 1;
-        self.answer.replaced = self.redaction.as_ref().map(|redaction| redaction.replaced().to_vec());
-        let (call, remote) = (self.number, self.remote);
-        Onward::Send(RemoteRequest {
-            call,
-            remote,
-            path: PATH.to_string(),
-            body,
-            stream: self.stream,
-            delay_ms,
-            deadline_ms,
-        })
+        self.result.attempts += 1;
+        self.result.replaced = self.redaction.as_ref().map(|redaction| redaction.replaced().to_vec());
+        let (call, remote, stream) = (self.number, self.remote, self.stream);
+        NextAction::Send(RemoteRequest { call, remote, payload, stream, delay_ms, deadline_ms })
     }
 
     fn settle(&mut self, limits: &mut Limits, outcome: Outcome, now_ms: f64) {
-        if let Some((pass, _)) = self.pass.take() {
-            limits.settle(pass, outcome, now_ms);
+        if let Some((permit, _)) = self.permit.take() {
+            limits.settle(permit, outcome, now_ms);
         }
     }
 
-    fn charge(&mut self, general: &General, usage: Usage) {
-        let all = self.answer.usage.unwrap_or_default().plus(usage);
-        self.answer.usage = Some(all);
+    fn charge(&mut self, remote: &RemoteModel, usage: Usage) {
+        let all = self.result.usage.unwrap_or_default().plus(usage);
+        self.result.usage = Some(all);
         let [prompt, completion, total] = [all.prompt_tokens, all.completion_tokens, all.total_tokens].map(u64::from);
-        self.answer.energy_j.remote = Some(energy::of_tokens(prompt, completion, total));
-        if let Some(price) = &general.config.price {
+        self.result.energy_j = Some(energy::of_tokens(prompt, completion, total));
+        if let Some(price) = &remote.config.price {
             let usd = price.nano_usd(usage) as f64 / 1e9;
-            self.answer.cost_usd = Some(self.answer.cost_usd.unwrap_or(0.0) + usd);
-            self.answer.prices_as_of = Some(price.as_of.clone());
+            self.result.cost_usd = Some(self.result.cost_usd.unwrap_or(0.0) + usd);
+            self.result.prices_as_of = Some(price.as_of.clone());
         }
-    }
-
-    fn succeed(&mut self, general: &General, output: AnswerOutput) {
-        self.failure = None;
-        self.answer.output = output;
-        self.answer.route = Route::Remote;
-        self.answer.degraded = false;
-        self.answer.model = Some(general.config.model.clone());
     }
 
     fn give_up(&mut self, why: GiveUp) {
@@ -265,38 +289,4 @@ impl Call {
             (_, before) => before,
         };
     }
-
-    fn end(&mut self, now_ms: f64) -> Onward {
-        if let Some((reason, detail)) = self.failure.take() {
-            self.answer.reason = reason;
-            self.answer.detail = Some(detail).filter(|detail| !detail.is_empty());
-        }
-        let waited_ms = (now_ms - self.begun_ms).max(self.answer.remote_latency_ms.unwrap_or(0.0));
-        let redaction_ms = self.answer.redaction_latency_ms.unwrap_or(0.0);
-        self.answer.latency_ms = self.answer.local_latency_ms + redaction_ms + waited_ms;
-        Onward::Done(Box::new(self.answer.clone()))
-    }
-
-    /// The text of the question, for places in it.
-    pub fn text(&self) -> &str {
-        &self.question.text
-    }
-}
-
-/// Asks the limits for leave to send `body`, and enters into `offers` what they decide from.
-fn admit(
-    (remote, general): (usize, &mut General),
-    body: &str,
-    sending: Sending,
-    budget: Left,
-    offers: &mut Vec<Offer>,
-    pass: &mut Option<Pass>,
-) -> Result<(), Denied> {
-    let estimate = estimate(body.len(), general.most_tokens());
-    let left = general.limits.spending.left(sending.now_ms).and(budget);
-    let cost = general.limits.cost(sending.now_ms, estimate);
-    let admitted = general.limits.admit(sending, estimate, left);
-    let blocked = admitted.as_ref().err().filter(|denied| !matches!(denied, Denied::Over(_)));
-    offers.push(Offer { remote, cost, left, blocked: blocked.map(|denied| (*denied).into()) });
-    admitted.map(|admitted| *pass = Some(admitted))
 }

@@ -1,13 +1,14 @@
-//! An envelope in words: what it was decided from, and what came of it.
+//! Explanation of an envelope in words: what it was decided from, and the result.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Energy, Envelope, Route};
+use super::{Envelope, Route};
 use crate::policy::{Decision, Reason};
+use crate::usage::energy::Energy;
 
-/// What of an envelope explains it: no text, and no answer.
+/// The fields of an envelope that explain it: no text, and no output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct DecidedAnswer {
     route: Route,
     tier: usize,
     reason: Reason,
@@ -24,7 +25,7 @@ pub struct Outcome {
     decision: Decision,
 }
 
-impl From<&Envelope> for Outcome {
+impl From<&Envelope> for DecidedAnswer {
     fn from(envelope: &Envelope) -> Self {
         Self {
             route: envelope.route,
@@ -42,13 +43,13 @@ impl From<&Envelope> for Outcome {
     }
 }
 
-impl Outcome {
-    /// The numbers, and in words what was decided from them and what came of it, a line for each step.
+impl DecidedAnswer {
+    /// The numbers, what was decided from them, and the result: a line for each step.
     pub fn explain(&self) -> String {
         let Self { tier, reason, attempts, latency_ms, .. } = self;
         let who = match (self.route, self.degraded) {
-            (Route::Remote, _) => format!("general model '{}'", self.model.as_deref().unwrap_or_default()),
-            (Route::Local, true) => format!("local model {tier}, which is not sure: {reason}"),
+            (Route::Remote, _) => format!("remote model '{}'", self.model.as_deref().unwrap_or_default()),
+            (Route::Local, true) => format!("local model {tier}, which is not confident: {reason}"),
             (Route::Local, false) => format!("local model {tier}"),
         };
         let detail = self.detail.as_ref().map_or_else(String::new, |detail| format!(" ({detail})"));
@@ -66,7 +67,7 @@ impl Outcome {
     }
 }
 
-/// An energy with as many digits as anybody wants of an estimate.
+/// An energy with as many digits as an estimate deserves.
 fn energy(joules: f64) -> String {
     if joules >= 1.0 { format!("{joules:.0} J") } else { format!("{:.2} mJ", joules * 1e3) }
 }

@@ -1,79 +1,85 @@
-//! From a local answer to the one answer that the caller gets: at once, or by way of a general model.
-//! Without I/O: it says what to send and is told what came of it.
+//! Cascade: local models in front of remote ones. A confident local answer is the answer; other questions go to a
+//! remote model, within a policy and a budget.
 //!
-//! A question goes through [`Delegation::judge`]; if the local model is not sure of it, through
-//! [`begin`](Delegation::begin), and then through [`resume`](Delegation::resume) as often as something is sent.
-//! At any moment it can be given up by [`abandon`](Delegation::abandon). It is answered once.
+//! A [`Cascade`] does no I/O. It says what to do next, as a [`Step`], and is given the result: the page, the
+//! command-line program and the tests drive the same type.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | `local_models` | the local models, one behind the other, and the router |
+//! | `machine` | the questions that are under way, and the phase of each |
+//! | `call` | one question to the remote models |
+//! | `envelope` | the answer with how it was found |
+//! | [`labelling`] | which texts to ask remote models about for their labels, and when to stop |
 
 mod attempt_result;
 mod call;
-mod chain;
 mod config;
 mod envelope;
 mod explain;
+pub mod labelling;
+mod local_models;
+mod machine;
 mod offsets;
 mod usage_entry;
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-pub use chain::{Chain, Looked};
 pub use config::{CascadeConfig, RemoteConfig, RouterConfig};
-pub use envelope::{Envelope, Route};
-pub use explain::Outcome;
-pub use offsets::{Marked, MarkedSpan, OffsetUnit, truth_in_bytes};
+pub use envelope::{Consultation, Envelope, Route};
+pub use explain::DecidedAnswer;
+pub use local_models::{LocalModels, LocalResult};
+pub use offsets::{OffsetUnit, PiiFindings, to_unit};
 
-use call::{Call, Onward};
-use config::General;
+use machine::{Machine, no_tier};
 
-use crate::calibration::{Calibration, Gate};
+use crate::calibration::{self, Calibrated, Calibration, Example, Guarantee, Labels, Report, Source};
 use crate::device::DeviceReport;
-use crate::drift::{Cuts, Watch};
+use crate::drift::DriftReport;
 use crate::error::{Error, Result};
-use crate::graph::ComputeCost;
-use crate::policy::{Allowed, Decision, LocalConfig, Policy, Privacy, Reason, Tier, Trust, Verdict};
-use crate::redaction::redact;
-use crate::remote::limits::{Denied, Entered, Queue};
+use crate::policy::{LocalConfig, Reason, Tier};
 use crate::remote::{Question, RemoteEvent, RemoteRequest};
-use crate::tasks::{AnswerOutput, LocalAnswer};
-use crate::usage::energy;
-use crate::usage::energy::Energy;
+use crate::tasks::{AnswerOutput, LocalAnswer, RunOptions, TextModel};
 use crate::usage::ledger::Ledger;
+use crate::usage::summary::{Summary, summary};
 
-/// What is to be done next.
+/// What is to be done next for a question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
     /// Nothing: this is the answer.
     Done(Box<Envelope>),
-    /// The question is for a general model: [`Delegation::begin`] is to be called for it.
+    /// Nothing: this is what the remote models say, where only that was asked for.
+    Consulted(Box<Consultation>),
+    /// The question goes to a remote model: call [`Cascade::enqueue`].
     Delegate {
-        /// The number by which it is known from here on.
+        /// Its number from here on.
         call: u32,
-        /// Whether the personal data in its text is to be found first.
+        /// Whether the personal data in its text must be looked for first.
         redact: bool,
     },
-    /// Others come first: `begin` is to be called again when [`Turn::started`] names the call, or when
-    /// this time is over.
+    /// Others come first: call [`Cascade::resume`] when [`Turn::started`] has this number, or after this time.
     Wait {
-        /// The question.
+        /// The number of the question.
         call: u32,
-        /// Until when at the latest, in milliseconds from now.
+        /// How long to wait at most, in milliseconds.
         for_ms: f64,
     },
-    /// This is to be sent, and [`Delegation::resume`] to be told what came of it.
+    /// Send this, and give the result to [`Cascade::receive`].
     Send(RemoteRequest),
 }
 
-/// A step, and whom it lets go on.
+/// A step, and another question that may go on because of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct Turn {
     /// What is to be done next for the question.
     pub step: Step,
-    /// Another one, which was told to wait, and whose turn it is now.
+    /// The number of a question that waited, and whose turn it is now.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub started: Option<u32>,
@@ -83,387 +89,332 @@ pub struct Turn {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct Fed {
-    /// The words that can be shown, with the values in the place of their placeholders.
+    /// The words that can be shown, with personal data restored.
     pub text: String,
-    /// Whether there is nothing more to read.
+    /// Whether nothing more need be read.
     pub over: bool,
 }
 
-/// A question that was answered and is asked about all the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// A confident local answer that a remote model is asked about as well, to see whether it agrees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct Check {
-    /// The number by which it is known.
+    /// The number of the question.
     pub call: u32,
-    /// Whether the personal data in its text is to be found first.
+    /// Whether the personal data in its text must be looked for first.
     pub redact: bool,
 }
 
-/// What a machine without a clock and without luck is told of both.
+/// The first step for a text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Decided {
+    /// What is to be done next for it.
+    pub step: Step,
+    /// Present where the step is an answer that was drawn to be checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub check: Option<Check>,
+}
+
+/// What usage records say together.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct LedgerView {
+    /// Sums over time.
+    pub summary: Summary,
+    /// How confidences compare with those at calibration; absent for a model that was not calibrated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub drift: Option<DriftReport>,
+    /// All records as one.
+    pub merged: String,
+    /// The indices of the records that are invalid or of another version. They are skipped.
+    pub invalid_records: Vec<usize>,
+}
+
+/// The injected time and random number.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moment {
+pub struct Now {
     /// The time since 1970 in milliseconds.
     pub now_ms: f64,
-    /// A random number from 0 to below 1.
+    /// A random number in [0, 1).
     pub random: f64,
 }
 
-/// Turns local answers into answers, and remembers what is under way.
-pub struct Delegation {
-    policy: Policy,
-    /// Of the local models, in their order; at least one.
-    trusts: Vec<Trust>,
-    generals: Vec<General>,
-    device: DeviceReport,
-    unit: OffsetUnit,
-    queue: Queue,
-    /// Judged, and not begun: the question, and the local answer.
-    judged: HashMap<u32, (Question, Envelope)>,
-    calls: HashMap<u32, Call>,
-    last_call: u32,
-    /// Questions that were answered here and are asked about all the same, with the answer and when it was given.
-    checks: HashMap<u32, (AnswerOutput, f64)>,
-    /// The one that was drawn last.
-    drawn: Option<Check>,
-    /// What was answered since it was asked for last.
-    added: Ledger,
+/// The clocks of a cascade, which reads none itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// The time that all tabs share, since they count their spending by it, and a random number.
+    pub now: fn() -> Now,
+    /// A monotonic clock in milliseconds, to measure latencies.
+    pub monotonic_ms: fn() -> f64,
 }
 
-impl Delegation {
-    /// Delegates by `config` what a model on `device` is not sure of; places are given and taken in `unit`.
+/// Local models in front of remote ones.
+///
+/// ```no_run
+/// use pilot_light::cascade::{Cascade, CascadeConfig, Clock, LocalModels, OffsetUnit, Step};
+/// use pilot_light::device::DeviceReport;
+/// use pilot_light::tasks::{TextModel, RunOptions};
+///
+/// async fn classify(model: TextModel, clock: Clock, texts: &[String]) -> Result<(), pilot_light::Error> {
+///     let (models, config) = (LocalModels::new(vec![model])?, CascadeConfig::default());
+///     let cascade = Cascade::new(models, config, DeviceReport::processor(), OffsetUnit::Bytes, clock)?;
+///     for decided in cascade.decide(texts, &RunOptions::default(), false).await? {
+///         match decided.step {
+///             Step::Done(envelope) => println!("{:?} ({:?})", envelope.output, envelope.reason),
+///             step => println!("a remote model is to be asked: {step:?}"),
+///         }
+///     }
+///     Ok(())
+/// }
+/// ```
+///
+/// Only [`decide`](Self::decide) and [`score_examples`](Self::score_examples) wait for a model; everything else can be
+/// called while they do.
+pub struct Cascade {
+    models: Rc<LocalModels>,
+    machine: RefCell<Machine>,
+    clock: Clock,
+}
+
+impl Cascade {
+    /// The cascade of `models`, one behind the other, which run on the device of `report`. Offsets are taken and returned
+    /// in `unit`.
     ///
     /// # Errors
-    /// Invalid input: a policy or a general model that makes no sense. Invalid artefact: a calibration that makes none.
-    pub fn new(config: CascadeConfig, device: DeviceReport, unit: OffsetUnit) -> Result<Self> {
-        let CascadeConfig { local, remotes, router, policy, tab } = config;
-        let policy = policy.checked()?;
-        router.map(|router| router.checked(remotes.len())).transpose()?;
-        let local = if local.is_empty() { vec![LocalConfig::default()] } else { local };
-        let trusts = local.into_iter().map(|local| Trust::new(local, policy.threshold)).collect::<Result<_>>()?;
-        let generals = remotes.into_iter().map(|remote| General::new(remote, tab)).collect::<Result<Vec<_>>>()?;
-        let is_money = policy.budget.is_some_and(|budget| budget.usd_per_day.is_some());
-        if is_money && !generals.iter().all(|general| general.limits.spending.has_price()) {
-            return Err(Error::invalid_input("a budget of money needs the price of each remote's tokens"));
+    /// Invalid input: the settings of the policy or of a remote model. Invalid artefact: a calibration.
+    pub fn new(
+        models: impl Into<Rc<LocalModels>>,
+        mut config: CascadeConfig,
+        report: DeviceReport,
+        unit: OffsetUnit,
+        clock: Clock,
+    ) -> Result<Self> {
+        let models = models.into();
+        config.local.resize_with(models.models().len(), LocalConfig::default);
+        for (local, model) in config.local.iter_mut().zip(models.models()) {
+            local.calibration = local.calibration.take().or_else(|| model.calibration().cloned());
+            local.weights_sha256 = model.weights_sha256().cloned();
         }
-        let queue = Queue::new(policy.max_concurrent as usize, policy.max_waiting as usize);
-        let (judged, calls, checks) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let (last_call, drawn, added) = (0, None, Ledger::default());
-        Ok(Self { policy, trusts, generals, device, unit, queue, judged, calls, last_call, checks, drawn, added })
+        Ok(Self { models, machine: RefCell::new(Machine::new(config, report, unit)?), clock })
     }
 
-    /// The confidence from which on the answer of each local model is the answer.
+    /// The same of `models`; where the settings have a router, the last of them is it.
+    ///
+    /// # Errors
+    /// As [`LocalModels::new`], [`LocalModels::with_router`] and [`new`](Self::new).
+    pub fn from_models(
+        mut models: Vec<TextModel>,
+        config: CascadeConfig,
+        report: DeviceReport,
+        unit: OffsetUnit,
+        clock: Clock,
+    ) -> Result<Self> {
+        let router = config.router.and_then(|router| Some((models.pop()?, router.min_gain)));
+        let mut models = LocalModels::new(models)?;
+        if let Some((model, min_gain)) = router {
+            models = models.with_router(model, min_gain)?;
+        }
+        Self::new(models, config, report, unit, clock)
+    }
+
+    /// The local models.
+    pub fn models(&self) -> &LocalModels {
+        &self.models
+    }
+
+    /// The confidence at which the answer of each local model is accepted.
     pub fn thresholds(&self) -> Vec<f64> {
-        self.trusts.iter().map(Trust::threshold).collect()
+        self.machine.borrow().thresholds()
     }
 
-    /// How far each local model may be trusted, where that is known.
-    pub fn calibrations(&self) -> Vec<Option<&Calibration>> {
-        self.trusts.iter().map(Trust::calibration).collect()
+    /// The calibration of each local model, where it has one.
+    pub fn calibrations(&self) -> Vec<Option<Calibration>> {
+        self.machine.borrow().calibrations()
     }
 
     /// Sets the thresholds, one for each local model.
     ///
     /// # Errors
-    /// Invalid input: there are more or fewer, or one is not from 0 to 1.
-    pub fn set_thresholds(&mut self, thresholds: &[f64]) -> Result<()> {
-        if thresholds.len() != self.trusts.len() {
-            let message = format!("{} thresholds are not one for each of {}", thresholds.len(), self.trusts.len());
-            return Err(Error::invalid_input(message));
+    /// Invalid input: there are more or fewer, or one is not in [0, 1].
+    pub fn set_thresholds(&self, thresholds: &[f64]) -> Result<()> {
+        self.machine.borrow_mut().set_thresholds(thresholds)
+    }
+
+    /// The first step for each of `texts`. With `must_stay_local` nothing leaves the device.
+    ///
+    /// # Errors
+    /// As [`TextModel::answer`] and [`TextModel::estimate`].
+    pub async fn decide(&self, texts: &[String], options: &RunOptions, must_stay_local: bool) -> Result<Vec<Decided>> {
+        let count = self.models.models().len();
+        let clock = self.clock.monotonic_ms;
+        let mut results = self.models.run(texts, options, count, self.weigh(options)?, clock).await?;
+        if !must_stay_local {
+            self.models.route(texts, &mut results, clock).await?;
         }
-        self.trusts.iter_mut().zip(thresholds).try_for_each(|(trust, threshold)| trust.set_threshold(*threshold))
-    }
-
-    /// Trusts the local model number `tier` as `calibration` says, from the next question on.
-    ///
-    /// # Errors
-    /// Invalid input: there is no such model. Invalid artefact: the calibration makes no sense.
-    pub fn calibrate(&mut self, tier: usize, calibration: Calibration) -> Result<()> {
-        self.trusts.get_mut(tier).ok_or_else(|| no_tier(tier))?.calibrate(calibration)
-    }
-
-    /// The local models before the one with the number `tier`, for its calibration.
-    pub fn gates(&self, tier: usize) -> Vec<Gate> {
-        self.trusts.iter().take(tier).map(Trust::gate).collect()
-    }
-
-    /// What `answer`, which the local model number `tier` gave in `latency_ms`, comes to; an answer of no model that is
-    /// known is trusted as one of the last.
-    pub fn weigh(&self, tier: usize, answer: &LocalAnswer, latency_ms: f64) -> Tier {
-        let (before, trust) = self.trusts.split_at(tier.min(self.trusts.len() - 1));
-        trust[0].weigh(before, answer.confidence, latency_ms, answer.work)
-    }
-
-    /// Whether what was calibrated of the local model number `tier` is for a choice between `hypotheses`, where it was not
-    /// trained on labels.
-    pub fn is_for(&self, tier: usize, hypotheses: &[String]) -> bool {
-        self.trusts.get(tier).is_some_and(|trust| trust.is_for(hypotheses))
-    }
-
-    /// The first step for `question`, of which the local models made what they `looked` at it. If it `must_stay_local`,
-    /// it does.
-    ///
-    /// # Errors
-    /// Invalid input: no local model looked at it.
-    pub fn judge(&mut self, question: Question, looked: Looked, must_stay_local: bool, moment: Moment) -> Result<Step> {
-        let Looked { answer: local, tiers, routing } = looked;
-        let Some(last) = tiers.last().copied() else {
-            return Err(Error::invalid_input("no local model has looked at the question"));
+        let questions = self.questions(texts, options)?;
+        let mut machine = self.machine.borrow_mut();
+        let decide = |(question, result)| {
+            let step = machine.decide(question, result, must_stay_local, (self.clock.now)())?;
+            Ok(Decided { step, check: machine.take_check() })
         };
-        let allowed = Allowed {
-            privacy: self.policy.privacy,
-            must_stay_local,
-            remotes: self.generals.len(),
-            bytes: question.text.len(),
+        questions.into_iter().zip(results).map(decide).collect()
+    }
+
+    /// The first step for each of `texts` where the answer of a remote model is wanted as such, for example as a label to
+    /// calibrate a local model with. No local model is asked. Policy, redaction and caps hold as always.
+    ///
+    /// # Errors
+    /// Invalid input: options that the task does not have.
+    pub fn consult(&self, texts: &[String], options: &RunOptions) -> Result<Vec<Decided>> {
+        let questions = self.questions(texts, options)?;
+        let mut machine = self.machine.borrow_mut();
+        let mut first_step = |question| machine.consult(question, (self.clock.now)());
+        Ok(questions.into_iter().map(|question| Decided { step: first_step(question), check: None }).collect())
+    }
+
+    /// The confidence of the local model number `tier` in its answers to those of `texts` that reach it, and whether they
+    /// are right by `truths`: the examples for its calibration.
+    ///
+    /// # Errors
+    /// Invalid input: there is no such model. Else as [`TextModel::examples`].
+    pub async fn score_examples(
+        &self,
+        tier: usize,
+        texts: &[String],
+        truths: Vec<AnswerOutput>,
+        options: &RunOptions,
+    ) -> Result<Vec<Example>> {
+        let unit = self.machine.borrow().unit();
+        let truths = texts.iter().zip(truths).map(|(text, truth)| offsets::truth_in_bytes(text, truth, unit));
+        let truths: Vec<AnswerOutput> = truths.collect();
+        self.models.examples(tier, texts, &truths, options, self.weigh(options)?).await
+    }
+
+    /// Calibrates the local model number `tier` on `examples`, which it gave under `options`. From then on its threshold
+    /// is the calibrated one, if a threshold keeps the guarantee.
+    ///
+    /// # Errors
+    /// Invalid input: there is no such model. Else as [`calibration::calibrate`].
+    pub fn calibrate(
+        &self,
+        tier: usize,
+        examples: &[Example],
+        labels: Labels,
+        promise: Guarantee,
+        source: Source,
+        options: &RunOptions,
+    ) -> Result<Calibrated> {
+        let model = self.models.models().get(tier);
+        let model = model.ok_or_else(|| Error::invalid_input(no_tier(tier, self.models.models().len())))?;
+        let mut machine = self.machine.borrow_mut();
+        let source = Source {
+            weights_sha256: model.weights_sha256().cloned(),
+            behind: machine.gates_before(tier),
+            hypotheses: model.hypotheses(options)?,
+            ..source
         };
-        let decision = Decision { tiers, allowed, routing, offers: Vec::new() };
-        let verdict = decision.verdict();
-        let reason = match verdict {
-            Verdict::Stays(reason) => reason,
-            Verdict::Asks => Reason::Unsure,
-        };
-        let looks = decision.tiers.iter().map(|tier| (tier.work, tier.latency_ms));
-        let looks = looks.chain(routing.map(|routing| (routing.work, routing.latency_ms)));
-        let (work, local_latency_ms) =
-            looks.fold((ComputeCost::default(), 0.0), |(work, ms), (more, more_ms)| (work + more, ms + more_ms));
-        let envelope = Envelope {
-            output: local.output,
-            route: Route::Local,
-            tier: decision.tiers.len() - 1,
-            confidence: last.confidence,
-            threshold: last.threshold,
-            calibrated: last.calibrated,
-            reason,
-            detail: None,
-            degraded: !last.is_sure(),
-            truncated: local.truncated,
-            device: self.device.clone(),
-            latency_ms: local_latency_ms,
-            local_latency_ms,
-            redaction_latency_ms: None,
-            remote_latency_ms: None,
-            attempts: 0,
-            model: None,
-            usage: None,
-            cost_usd: None,
-            work,
-            energy_j: Energy { local: energy::of_work(work.operations, work.bytes), remote: None },
-            prices_as_of: None,
-            replaced: None,
-            decision,
-        };
-        if verdict == Verdict::Asks {
-            let call = self.keep(question, envelope);
-            return Ok(Step::Delegate { call, redact: self.policy.privacy == Privacy::Redact });
+        let report = Report { labels, ..calibration::calibrate(examples, promise)? };
+        let calibration = Calibration::of(&report, source);
+        if let Some(calibration) = &calibration {
+            machine.calibrate(tier, calibration.clone())?;
         }
-        self.added.enter(&usage_entry::of_answer(&envelope, self.trusts.first(), moment.now_ms));
-        self.draw(&question, &envelope, moment);
-        Ok(Step::Done(Box::new(self.in_unit(&question.text, envelope))))
+        Ok(Calibrated { report, calibration })
     }
 
-    /// Remembers a question that may be sent; gives its number.
-    fn keep(&mut self, question: Question, fallback: Envelope) -> u32 {
-        self.last_call = self.last_call.wrapping_add(1);
-        self.judged.insert(self.last_call, (question, fallback));
-        self.last_call
-    }
-
-    /// Has a question that was answered here checked, if that is its lot. One at a time, so that checks take no turn from
-    /// a question that somebody waits for.
-    fn draw(&mut self, question: &Question, answer: &Envelope, Moment { now_ms, random }: Moment) {
-        if random >= self.policy.check_rate {
-            return;
-        }
-        // One that nobody went on with is given up.
-        let lost = |at_ms: f64| now_ms - at_ms > 2.0 * self.policy.deadline_ms;
-        let lost: Vec<u32> = self.checks.iter().filter(|(_, check)| lost(check.1)).map(|(call, _)| *call).collect();
-        for call in lost {
-            self.abandon(call, Moment { now_ms, random });
-        }
-        // Would it be asked about if no local model were sure of it?
-        let asks = Decision { tiers: Vec::new(), ..answer.decision.clone() }.verdict() == Verdict::Asks;
-        if answer.reason == Reason::Confident && asks && self.checks.is_empty() {
-            let call = self.keep(question.clone(), answer.clone());
-            self.checks.insert(call, (answer.output.clone(), now_ms));
-            self.drawn = Some(Check { call, redact: self.policy.privacy == Privacy::Redact });
-        }
-    }
-
-    /// The question that was drawn for a check since it was asked last: it goes on through [`begin`](Self::begin) as one
-    /// does that the local model is not sure of, and what comes of it is nobody's answer, but goes into the ledger.
-    pub fn take_check(&mut self) -> Option<Check> {
-        self.drawn.take()
-    }
-
-    /// What was answered since it was asked for last, as a record; none if nothing was.
-    pub fn take_record(&mut self) -> Option<String> {
-        let added = std::mem::take(&mut self.added);
-        (!added.is_empty()).then(|| added.save())
-    }
-
-    /// How the confidences of the first local model, which alone sees all texts, compare with those at its calibration,
-    /// by `ledger`; none where it was not calibrated.
-    pub fn watch(&self, ledger: &Ledger) -> Option<Watch> {
-        let cuts = Cuts::of(self.trusts.first()?.calibration()?);
-        let spans: Vec<&[u64]> = ledger.spans().filter_map(|(_, span)| span.counts(cuts.name())).collect();
-        Some(cuts.watch(&spans, ledger.doublings()))
-    }
-
-    /// The first step for `question` where a general model's answer is wanted as such, such as for a label to calibrate
-    /// a local model by; those are not asked. Policy, redaction and caps hold as always.
+    /// Enqueues the question `call` of a [`Step::Delegate`]. `found` is the personal data in its text, which must be given
+    /// if the step says so: without it the question is not sent. With `stream` the reply is wanted in pieces.
     ///
     /// # Errors
-    /// As [`judge`](Self::judge).
-    pub fn consult(&mut self, question: Question, moment: Moment) -> Result<Step> {
-        // Of what is no number nobody is sure, at no threshold.
-        let (output, work) = (AnswerOutput::Entities(Vec::new()), ComputeCost::default());
-        let none = LocalAnswer { output, confidence: f64::NAN, truncated: false, work };
-        let tiers = vec![self.weigh(0, &none, 0.0)];
-        self.judge(question, Looked { answer: none, tiers, routing: None }, false, moment)
+    /// Invalid input: there is no such question, or it was enqueued already.
+    pub fn enqueue(&self, call: u32, stream: bool, found: Option<&PiiFindings>) -> Result<Turn> {
+        self.machine.borrow_mut().enqueue(call, stream, found, (self.clock.now)())
     }
 
-    /// Sends the question `call`, when its turn comes. `marked` is the personal data that a model has found in its
-    /// text; what has a form is found here. Without it a question that is to be redacted is not sent.
-    /// With `stream` the reply is to come in pieces. When it is called again, for a question that waited,
-    /// both are passed over.
+    /// The next step for the question `call`, after a [`Step::Wait`].
     ///
     /// # Errors
-    /// Invalid input: there is no such question, or it was sent already.
-    pub fn begin(&mut self, call: u32, stream: bool, marked: Option<&Marked>, moment: Moment) -> Result<Turn> {
-        if let Some((question, mut fallback)) = self.judged.remove(&call) {
-            let times = (moment.now_ms, self.policy.longest_ms());
-            let redaction = match (self.policy.privacy, marked) {
-                (Privacy::Allow, _) => None,
-                (_, Some(marked)) => {
-                    fallback.redaction_latency_ms = Some(marked.elapsed_ms);
-                    let spans = offsets::in_bytes(&question.text, &marked.spans, self.unit);
-                    Some(redact(&[(question.text.as_str(), spans)]))
-                }
-                (_, None) => {
-                    self.judged.insert(call, (question, fallback));
-                    return self.decline(call, Reason::RedactorUnavailable, String::new(), moment);
-                }
-            };
-            let budget = self.policy.budget;
-            self.calls.insert(call, Call::new(call, question, redaction, fallback, stream, times, budget));
-            if !self.checks.contains_key(&call) && self.queue.enter(call) == Entered::Full {
-                return self.decline(call, Denied::QueueFull.into(), Denied::QueueFull.to_string(), moment);
-            }
-        }
-        if self.calls.get(&call).is_some_and(Call::is_under_way) {
-            return Err(unknown(call));
-        }
-        let mut known = self.take(call)?;
-        let for_ms = known.left_ms(moment.now_ms);
-        let started = self.queue.has_started(call) || self.checks.contains_key(&call);
-        if !started && for_ms > 0.0 {
-            self.calls.insert(call, known);
-            return Ok(Turn { step: Step::Wait { call, for_ms }, started: None });
-        }
-        let onward = known.start(&mut self.generals, moment.now_ms);
-        Ok(self.go_on(call, known, onward, moment.now_ms))
+    /// Invalid input: no such question waits.
+    pub fn resume(&self, call: u32) -> Result<Turn> {
+        self.machine.borrow_mut().resume(call, (self.clock.now)())
     }
 
-    /// What `bytes` bring of the reply to `call` that comes in pieces; `last` says that there are no more of them.
+    /// What `bytes` bring of the reply to `call` that arrives in pieces; `last` says that there are no more of them.
     ///
     /// # Errors
-    /// Invalid input: no such request is under way.
-    pub fn feed(&mut self, call: u32, bytes: &[u8], last: bool, moment: Moment) -> Result<Fed> {
-        let known = self.calls.get_mut(&call).ok_or_else(|| unknown(call))?;
-        Ok(known.feed(bytes, last, moment))
+    /// Invalid input: no request was sent for such a question.
+    pub fn feed(&self, call: u32, bytes: &[u8], last: bool) -> Result<Fed> {
+        self.machine.borrow_mut().feed(call, bytes, last, (self.clock.now)())
     }
 
-    /// The next step, after `event` came of the request that was sent for `call`.
+    /// The next step for the question `call`, after `event` came of a [`Step::Send`].
     ///
     /// # Errors
-    /// Invalid input: no such request is under way.
-    pub fn resume(&mut self, call: u32, event: &RemoteEvent, moment: Moment) -> Result<Turn> {
-        if !self.calls.get(&call).is_some_and(Call::is_under_way) {
-            return Err(unknown(call));
-        }
-        let mut known = self.take(call)?;
-        let onward = known.hear(event, &mut self.generals, moment);
-        Ok(self.go_on(call, known, onward, moment.now_ms))
+    /// Invalid input: no request was sent for such a question.
+    pub fn receive(&self, call: u32, event: &RemoteEvent) -> Result<Turn> {
+        self.machine.borrow_mut().receive(call, event, (self.clock.now)())
     }
 
-    /// Answers `call` with the local answer, for a `reason` that its caller knows.
+    /// Ends the question `call` without a remote answer, for a `reason` that the caller knows.
     ///
     /// # Errors
     /// Invalid input: there is no such question.
-    pub fn decline(&mut self, call: u32, reason: Reason, detail: String, moment: Moment) -> Result<Turn> {
-        let Moment { now_ms, .. } = moment;
-        let known = match self.judged.remove(&call) {
-            Some((question, fallback)) => Call::new(call, question, None, fallback, false, (now_ms, 0.0), None),
-            None => {
-                let mut known = self.take(call)?;
-                known.abort(&mut self.generals, now_ms);
-                known
+    pub fn decline(&self, call: u32, reason: Reason, detail: String) -> Result<Turn> {
+        self.machine.borrow_mut().decline(call, reason, detail, (self.clock.now)())
+    }
+
+    /// Forgets the question `call`; returns the number of the one whose turn it is now, if any.
+    pub fn abandon(&self, call: u32) -> Option<u32> {
+        self.machine.borrow_mut().abandon(call, (self.clock.now)())
+    }
+
+    /// What was answered since the last call, as a usage record; `None` if nothing was.
+    pub fn take_record(&self) -> Option<String> {
+        self.machine.borrow_mut().take_record()
+    }
+
+    /// What `records` say together.
+    pub fn read_usage(&self, records: &[String]) -> LedgerView {
+        let (mut all, mut invalid_records) = (Ledger::default(), Vec::new());
+        for (index, record) in records.iter().enumerate() {
+            match Ledger::read(record) {
+                Ok(ledger) => all.merge(ledger),
+                Err(_) => invalid_records.push(index),
             }
-        };
-        let text = known.text().to_string();
-        let envelope = known.fail(reason, detail, now_ms);
-        Ok(self.end(call, &text, envelope, now_ms))
-    }
-
-    /// Forgets the question `call`, which nobody waits for any more. Another one, whose turn it is now.
-    pub fn abandon(&mut self, call: u32, moment: Moment) -> Option<u32> {
-        self.judged.remove(&call);
-        self.checks.remove(&call);
-        if let Some(mut known) = self.calls.remove(&call) {
-            known.abort(&mut self.generals, moment.now_ms);
         }
-        self.queue.leave(call)
+        let drift = self.machine.borrow().drift(&all);
+        LedgerView { summary: summary(&all), drift, merged: all.save(), invalid_records }
     }
 
-    /// Takes over what others of the origin have spent on the general model number `remote`: what their
-    /// [`spending`](Self::spending) gave. What is no such thing is passed over.
-    pub fn absorb(&mut self, remote: usize, json: &str) {
-        if let Some(general) = self.generals.get_mut(remote) {
-            // A record that is broken tells nothing; what this cascade has spent it still knows.
-            let _ = general.limits.spending.absorb(json);
-        }
+    /// Merges a spend log of another cascade of the origin for the remote model number `remote`. An invalid one is
+    /// skipped.
+    pub fn absorb(&self, remote: usize, log: &str) {
+        self.machine.borrow_mut().absorb(remote, log);
     }
 
-    /// What is known to have been spent on each of the general models, to be kept and told to the others.
-    pub fn spending(&mut self, now_ms: f64) -> Vec<String> {
-        self.generals.iter_mut().map(|general| general.limits.spending.save(now_ms)).collect()
+    /// The spend log of each remote model, to be stored and given to other cascades.
+    pub fn spending(&self) -> Vec<String> {
+        self.machine.borrow_mut().spending((self.clock.now)().now_ms)
     }
 
-    fn take(&mut self, call: u32) -> Result<Call> {
-        self.calls.remove(&call).ok_or_else(|| unknown(call))
+    fn questions(&self, texts: &[String], options: &RunOptions) -> Result<Vec<Question>> {
+        let (task, labels) = (self.models.task(), self.models.answer_labels(options)?);
+        let question = |text: &String| Question { task, labels: labels.clone(), text: text.clone() };
+        Ok(texts.iter().map(question).collect())
     }
 
-    fn go_on(&mut self, call: u32, known: Call, onward: Onward, now_ms: f64) -> Turn {
-        match onward {
-            Onward::Send(request) => {
-                self.calls.insert(call, known);
-                Turn { step: Step::Send(request), started: None }
-            }
-            Onward::Done(envelope) => self.end(call, known.text(), *envelope, now_ms),
-        }
+    /// The tier of an answer of the local models under `options`.
+    fn weigh(&self, options: &RunOptions) -> Result<impl Fn(usize, &LocalAnswer, f64) -> Tier> {
+        let hypotheses = self.models.models().iter().map(|model| model.hypotheses(options));
+        let hypotheses: Vec<Vec<String>> = hypotheses.collect::<Result<_>>()?;
+        Ok(move |number: usize, answer: &LocalAnswer, latency_ms| {
+            let machine = self.machine.borrow();
+            let tier = machine.weigh(number, answer, latency_ms);
+            Tier { calibrated: tier.calibrated && machine.is_for(number, &hypotheses[number]), ..tier }
+        })
     }
-
-    /// Gives the answer to `call` out, and enters it.
-    fn end(&mut self, call: u32, text: &str, envelope: Envelope, now_ms: f64) -> Turn {
-        let entry = match self.checks.remove(&call) {
-            Some((here, _)) => usage_entry::of_check(&envelope, &here, now_ms),
-            None => usage_entry::of_answer(&envelope, self.trusts.first(), now_ms),
-        };
-        self.added.enter(&entry);
-        let step = Step::Done(Box::new(self.in_unit(text, envelope)));
-        Turn { step, started: self.queue.leave(call) }
-    }
-
-    fn in_unit(&self, text: &str, envelope: Envelope) -> Envelope {
-        Envelope { output: offsets::in_unit(text, envelope.output, self.unit), ..envelope }
-    }
-}
-
-fn no_tier(tier: usize) -> Error {
-    Error::invalid_input(format!("there is no local[{tier}]"))
-}
-
-fn unknown(call: u32) -> Error {
-    Error::invalid_input(format!("the question {call} is not at this point"))
 }
 
 #[cfg(all(test, not(target_family = "wasm")))]

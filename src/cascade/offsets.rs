@@ -1,13 +1,11 @@
-//! Places in a text: bytes in here, and whatever the caller counts in outside.
-
-use std::ops::Range;
+//! Offsets in a text: bytes of UTF-8 inside, and the unit of the caller outside.
 
 use serde::{Deserialize, Serialize};
 
-use crate::redaction::{Kind, Span};
-use crate::tasks::{AnswerOutput, PersonalData, to_utf16};
+use crate::redaction::PiiSpan;
+use crate::tasks::{AnswerOutput, to_utf16};
 
-/// What places in a text are counted in.
+/// What offsets in a text count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OffsetUnit {
     /// Bytes of UTF-8, as in Rust.
@@ -16,42 +14,26 @@ pub enum OffsetUnit {
     Utf16,
 }
 
-/// Personal data that a model has found in a text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "web", derive(tsify::Tsify))]
-pub struct MarkedSpan {
-    /// Where it begins.
-    pub start: usize,
-    /// Where it ends.
-    pub end: usize,
-    /// What it is.
-    pub label: String,
-}
-
-/// What was found of a text's personal data.
+/// The personal data that a model found in a text.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
-pub struct Marked {
+pub struct PiiFindings {
     /// Where it is.
-    pub spans: Vec<MarkedSpan>,
-    /// How long it took to find.
+    pub spans: Vec<PiiSpan>,
+    /// How long the search took, in milliseconds.
     pub elapsed_ms: f64,
 }
 
-impl MarkedSpan {
-    /// What a model has `found` in `text`, with places in `unit`.
-    pub fn all(text: &str, found: Vec<PersonalData>, unit: OffsetUnit) -> Vec<Self> {
-        let marked =
-            found.into_iter().map(|PersonalData { label, place: Range { start, end } }| Self { start, end, label });
-        let mut marked: Vec<Self> = marked.collect();
-        if unit == OffsetUnit::Utf16 {
-            to_utf16(text, marked.iter_mut().flat_map(|span| [&mut span.start, &mut span.end]));
-        }
-        marked
+/// `spans` of `text`, whose offsets count bytes, with offsets in `unit`.
+pub fn to_unit(text: &str, mut spans: Vec<PiiSpan>, unit: OffsetUnit) -> Vec<PiiSpan> {
+    if unit == OffsetUnit::Utf16 {
+        to_utf16(text, spans.iter_mut().flat_map(|span| [&mut span.start, &mut span.end]));
     }
+    spans
 }
 
-/// The byte at which each unit begins, where that is not a byte itself; the second unit of a pair begins with the first.
+/// The byte at which each unit of the text begins; empty for bytes. The second unit of a surrogate pair begins with the
+/// first.
 fn bytes_of_units(text: &str, unit: OffsetUnit) -> Vec<usize> {
     match unit {
         OffsetUnit::Bytes => Vec::new(),
@@ -61,24 +43,27 @@ fn bytes_of_units(text: &str, unit: OffsetUnit) -> Vec<usize> {
     }
 }
 
-/// `spans` as they are wanted for redaction. Those that do not fit the text are made to.
-pub(super) fn in_bytes(text: &str, spans: &[MarkedSpan], unit: OffsetUnit) -> Vec<Span> {
+/// `spans`, whose offsets are in `unit`, with offsets that count bytes. Offsets past the end become the end.
+pub(super) fn in_bytes(text: &str, spans: &[PiiSpan], unit: OffsetUnit) -> Vec<PiiSpan> {
     let bytes = bytes_of_units(text, unit);
-    let byte = |place: usize, behind: usize| match unit {
-        OffsetUnit::Bytes => place,
-        // An end within a character is its end, so that no half of one stays.
-        OffsetUnit::Utf16 if behind > 0 && place > 0 => {
-            bytes.get(place - 1).map_or(text.len(), |at| at + text[*at..].chars().next().map_or(0, char::len_utf8))
+    let start = |offset: usize| match unit {
+        OffsetUnit::Bytes => offset,
+        OffsetUnit::Utf16 => bytes.get(offset).copied().unwrap_or(text.len()),
+    };
+    // An end within a character becomes its end, so that no half of it stays.
+    let end = |offset: usize| match (unit, offset.checked_sub(1)) {
+        (OffsetUnit::Utf16, Some(last)) => {
+            bytes.get(last).map_or(text.len(), |at| at + text[*at..].chars().next().map_or(0, char::len_utf8))
         }
-        OffsetUnit::Utf16 => bytes.get(place).copied().unwrap_or(text.len()),
+        _ => start(offset),
     };
     spans
         .iter()
-        .map(|span| Span { start: byte(span.start, 0), end: byte(span.end, 1), kind: Kind::of_label(&span.label) })
+        .map(|span| PiiSpan { start: start(span.start), end: end(span.end), label: span.label.clone() })
         .collect()
 }
 
-/// `output`, whose places count bytes of `text`, with places in `unit`.
+/// `output`, whose offsets count bytes of `text`, with offsets in `unit`.
 pub(super) fn in_unit(text: &str, output: AnswerOutput, unit: OffsetUnit) -> AnswerOutput {
     match (unit, output) {
         (OffsetUnit::Utf16, AnswerOutput::Entities(mut groups)) => {
@@ -89,13 +74,13 @@ pub(super) fn in_unit(text: &str, output: AnswerOutput, unit: OffsetUnit) -> Ans
     }
 }
 
-/// The right answer to `text`, whose places are in `unit`, with places that count bytes, as local answers have them.
-pub fn truth_in_bytes(text: &str, truth: AnswerOutput, unit: OffsetUnit) -> AnswerOutput {
+/// The right answer to `text`, whose offsets are in `unit`, with offsets that count bytes, as local answers have them.
+pub(super) fn truth_in_bytes(text: &str, truth: AnswerOutput, unit: OffsetUnit) -> AnswerOutput {
     match (unit, truth) {
         (OffsetUnit::Utf16, AnswerOutput::Entities(mut groups)) => {
             let bytes = bytes_of_units(text, unit);
-            for place in groups.iter_mut().flat_map(|group| [&mut group.start, &mut group.end]) {
-                *place = bytes.get(*place).copied().unwrap_or(text.len());
+            for offset in groups.iter_mut().flat_map(|group| [&mut group.start, &mut group.end]) {
+                *offset = bytes.get(*offset).copied().unwrap_or(text.len());
             }
             AnswerOutput::Entities(groups)
         }
@@ -106,20 +91,21 @@ pub fn truth_in_bytes(text: &str, truth: AnswerOutput, unit: OffsetUnit) -> Answ
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redaction::PiiLabel;
     use crate::tasks::EntityGroup;
 
     #[test]
-    fn places_of_javascript_are_found() {
+    fn offsets_of_javascript_are_converted() {
         let text = "😀 Łódź, ok";
-        let places = |start, end| {
-            let span = MarkedSpan { start, end, label: "city".to_string() };
-            let found = in_bytes(text, &[span], OffsetUnit::Utf16).remove(0);
+        let span = |start, end| PiiSpan { start, end, label: PiiLabel::from_label("city") };
+        let bytes = |start, end| {
+            let found = in_bytes(text, &[span(start, end)], OffsetUnit::Utf16).remove(0);
             (found.start, found.end)
         };
-        assert_eq!(&text[places(3, 7).0..places(3, 7).1], "Łódź");
-        // Halves of a pair are all of it, and what is behind the text is its end.
-        assert_eq!((places(1, 2), places(0, 1), places(9, 99)), ((0, 4), (0, 4), (text.len() - 2, text.len())));
-        assert_eq!(places(0, 0), (0, 0));
+        assert_eq!(&text[bytes(3, 7).0..bytes(3, 7).1], "Łódź");
+        // Half of a surrogate pair becomes all of it, and offsets past the text become its end.
+        assert_eq!((bytes(1, 2), bytes(0, 1), bytes(9, 99)), ((0, 4), (0, 4), (text.len() - 2, text.len())));
+        assert_eq!(bytes(0, 0), (0, 0));
         let group = |start, end| EntityGroup {
             entity_group: "city".to_string(),
             score: None,
@@ -130,9 +116,7 @@ mod tests {
         let truth = AnswerOutput::Entities(vec![group(3, 7)]);
         assert_eq!(truth_in_bytes(text, truth.clone(), OffsetUnit::Utf16), AnswerOutput::Entities(vec![group(5, 12)]));
         assert_eq!(truth_in_bytes(text, truth.clone(), OffsetUnit::Bytes), truth);
-        let found = vec![PersonalData { label: "city".to_string(), place: 5..12 }];
-        let marked = MarkedSpan::all(text, found.clone(), OffsetUnit::Utf16);
-        assert_eq!((marked[0].start, marked[0].end), (3, 7));
-        assert_eq!(MarkedSpan::all(text, found, OffsetUnit::Bytes)[0].end, 12);
+        assert_eq!(to_unit(text, vec![span(5, 12)], OffsetUnit::Utf16), [span(3, 7)]);
+        assert_eq!(to_unit(text, vec![span(5, 12)], OffsetUnit::Bytes), [span(5, 12)]);
     }
 }

@@ -1,18 +1,20 @@
-//! Whatever happens: each question is answered once, and nothing is sent after an abort, a deadline or a cap.
+//! Properties of the state machine, whatever happens: each question is answered once, and nothing is sent after an abort,
+//! a deadline or a cap.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::tests::{allow, completion, delegated, delegation, judge, local, question, remote, response};
+use super::machine::Machine;
+use super::tests::{allow, completion, decide, delegated, local, machine, question, remote, response};
 use super::*;
-use crate::policy::{Budget, Offer};
+use crate::policy::{Budget, Decision, Offer, Policy, Verdict};
 use crate::remote::RemoteFault;
 use crate::remote::limits::Caps;
 
 const DEADLINE_MS: f64 = 5_000.0;
 const CAP: u32 = 12;
-/// Of requests a day, to both general models together.
+/// Of requests a day, to both remote models together.
 const BUDGET: u32 = 20;
 
 #[derive(Clone, Debug)]
@@ -60,7 +62,7 @@ enum State {
 }
 
 struct World {
-    delegation: Delegation,
+    machine: Machine,
     now_ms: f64,
     random: f64,
     questions: BTreeMap<u32, (State, f64)>,
@@ -69,8 +71,8 @@ struct World {
 }
 
 impl World {
-    fn moment(&self) -> Moment {
-        Moment { now_ms: self.now_ms, random: self.random }
+    fn now(&self) -> Now {
+        Now { now_ms: self.now_ms, random: self.random }
     }
 
     fn pick(&self, state: &State, which: usize) -> Option<u32> {
@@ -112,10 +114,10 @@ impl World {
                 self.sent.push((at_ms, call));
                 State::Sent
             }
-            Step::Delegate { .. } => panic!("it was delegated before"),
+            Step::Delegate { .. } | Step::Consulted(_) => panic!("it was delegated before, with a local answer"),
         };
         if let Some(started) = turn.started {
-            self.begin(started);
+            self.resume(started);
         }
     }
 
@@ -128,30 +130,31 @@ impl World {
         }
     }
 
-    fn begin(&mut self, call: u32) {
-        let stream = call.is_multiple_of(3);
-        let turn = self.delegation.begin(call, stream, None, self.moment()).expect("it waits");
+    fn resume(&mut self, call: u32) {
+        let turn = self.machine.resume(call, self.now()).expect("it waits");
         self.take(call, turn);
     }
 
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Asked => {
-                let call = delegated(judge(&mut self.delegation, question("a"), local(0.1), 1.0));
+                let call = delegated(decide(&mut self.machine, question("a"), local(0.1), 1.0));
                 self.questions.insert(call, (State::Waits, self.now_ms + DEADLINE_MS));
-                self.begin(call);
+                let stream = call.is_multiple_of(3);
+                let turn = self.machine.enqueue(call, stream, None, self.now()).expect("it was decided");
+                self.take(call, turn);
             }
             Happening::Heard(which, event) => {
                 let Some(call) = self.pick(&State::Sent, which) else { return };
                 if matches!(event, RemoteEvent::Fault { fault: RemoteFault::Token | RemoteFault::Unavailable, .. }) {
                     self.unsend(call, f64::MIN);
                 }
-                let turn = self.delegation.resume(call, &event, self.moment()).expect("it was sent");
+                let turn = self.machine.receive(call, &event, self.now()).expect("it was sent");
                 self.take(call, turn);
             }
             Happening::Woken(which) => {
                 let Some(call) = self.pick(&State::Waits, which) else { return };
-                self.begin(call);
+                self.resume(call);
             }
             Happening::Aborted(which) => {
                 let open: Vec<u32> = self
@@ -163,12 +166,13 @@ impl World {
                 let Some(call) = open.get(which % open.len().max(1)).copied() else { return };
                 // Between two attempts nothing of the second one has left.
                 self.unsend(call, self.now_ms);
-                let started = self.delegation.abandon(call, self.moment());
+                let started = self.machine.abandon(call, self.now());
                 self.questions.insert(call, (State::Over, 0.0));
-                assert!(self.delegation.begin(call, false, None, self.moment()).is_err());
-                assert!(self.delegation.resume(call, &response(500, ""), self.moment()).is_err());
+                assert!(self.machine.enqueue(call, false, None, self.now()).is_err());
+                assert!(self.machine.resume(call, self.now()).is_err());
+                assert!(self.machine.receive(call, &response(500, ""), self.now()).is_err());
                 if let Some(started) = started {
-                    self.begin(started);
+                    self.resume(started);
                 }
             }
         }
@@ -188,7 +192,7 @@ proptest! {
         let budget = Budget { requests_per_day: Some(BUDGET), ..Budget::default() };
         let policy = Policy { budget: Some(budget), max_concurrent: 2, max_waiting: 3, deadline_ms: DEADLINE_MS, ..allow() };
         let mut world = World {
-            delegation: delegation(remotes, policy),
+            machine: machine(remotes, policy),
             now_ms: 1_795_478_400_000.0,
             random: 0.0,
             questions: BTreeMap::new(),
@@ -209,15 +213,14 @@ proptest! {
         // What is still open can be ended, and nothing is left then.
         world.now_ms += DEADLINE_MS;
         while let Some(call) = world.pick(&State::Waits, 0) {
-            world.begin(call);
+            world.resume(call);
         }
         while let Some(call) = world.pick(&State::Sent, 0) {
             let fault = RemoteEvent::Fault { fault: RemoteFault::Timeout, message: String::new(), elapsed_ms: 1.0 };
-            let turn = world.delegation.resume(call, &fault, world.moment()).unwrap();
+            let turn = world.machine.receive(call, &fault, world.now()).unwrap();
             world.take(call, turn);
         }
         prop_assert!(world.questions.values().all(|(state, _)| *state == State::Over));
-        prop_assert!(world.delegation.calls.is_empty() && world.delegation.judged.is_empty());
-        prop_assert_eq!(world.delegation.queue.counts(), (0, 0));
+        prop_assert_eq!(world.machine.counts(), (0, (0, 0)));
     }
 }

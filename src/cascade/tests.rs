@@ -1,14 +1,17 @@
 use serde_json::{Map, json};
 
+use super::machine::Machine;
 use super::*;
 use crate::graph::ComputeCost;
-use crate::policy::{Budget, Routing};
+use crate::policy::{Budget, Policy, Privacy, Routing};
+use crate::redaction::{PiiLabel, PiiSpan};
 use crate::remote::limits::{BreakerOptions, Caps, Price};
-use crate::remote::{RemoteFault, Usage};
+use crate::remote::protocols::default_protocol;
+use crate::remote::{Payload, RemoteFault, Usage};
 use crate::tasks::{Answer, AnswerOutput, EntityGroup, Task};
 use crate::usage::energy;
 
-pub(super) const NOW: Moment = Moment { now_ms: 1_795_478_400_000.0, random: 0.5 };
+pub(super) const NOW: Now = Now { now_ms: 1_795_478_400_000.0, random: 0.5 };
 
 pub(super) fn device() -> DeviceReport {
     DeviceReport::processor()
@@ -17,6 +20,7 @@ pub(super) fn device() -> DeviceReport {
 pub(super) fn remote(model: &str) -> RemoteConfig {
     RemoteConfig {
         model: model.to_string(),
+        protocol: default_protocol(),
         timeout_ms: 50.0,
         retries: 0,
         max_tokens: 100,
@@ -31,8 +35,8 @@ pub(super) fn allow() -> Policy {
     Policy { privacy: Privacy::Allow, ..Policy::default() }
 }
 
-pub(super) fn delegation(remotes: Vec<RemoteConfig>, policy: Policy) -> Delegation {
-    Delegation::new(CascadeConfig { remotes, policy, ..CascadeConfig::default() }, device(), OffsetUnit::Utf16).unwrap()
+pub(super) fn machine(remotes: Vec<RemoteConfig>, policy: Policy) -> Machine {
+    Machine::new(CascadeConfig { remotes, policy, ..CascadeConfig::default() }, device(), OffsetUnit::Utf16).unwrap()
 }
 
 pub(super) fn question(text: &str) -> Question {
@@ -50,9 +54,9 @@ pub(super) fn local(confidence: f64) -> LocalAnswer {
 }
 
 /// What becomes of `question` if one local model looked at it.
-pub(super) fn judge(delegation: &mut Delegation, question: Question, local: LocalAnswer, latency_ms: f64) -> Step {
-    let tiers = vec![delegation.weigh(0, &local, latency_ms)];
-    delegation.judge(question, Looked { answer: local, tiers, routing: None }, false, NOW).unwrap()
+pub(super) fn decide(machine: &mut Machine, question: Question, local: LocalAnswer, latency_ms: f64) -> Step {
+    let tiers = vec![machine.weigh(0, &local, latency_ms)];
+    machine.decide(question, LocalResult { answer: local, tiers, routing: None }, false, NOW).unwrap()
 }
 
 pub(super) fn done(step: Step) -> Envelope {
@@ -76,9 +80,24 @@ pub(super) fn delegated(step: Step) -> u32 {
     }
 }
 
-fn asked(delegation: &mut Delegation, text: &str) -> RemoteRequest {
-    let call = delegated(judge(delegation, question(text), local(0.6), 2.0));
-    sent(delegation.begin(call, false, None, NOW).unwrap().step)
+pub(super) fn consulted(step: Step) -> Consultation {
+    match step {
+        Step::Consulted(consultation) => *consultation,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The body of an HTTP request.
+fn body(request: &RemoteRequest) -> &str {
+    match &request.payload {
+        Payload::Http(http) => &http.body,
+        Payload::Prompt(_) => panic!("a prompt"),
+    }
+}
+
+fn asked(machine: &mut Machine, text: &str) -> RemoteRequest {
+    let call = delegated(decide(machine, question(text), local(0.6), 2.0));
+    sent(machine.enqueue(call, false, None, NOW).unwrap().step)
 }
 
 pub(super) fn response(status: u16, body: &str) -> RemoteEvent {
@@ -94,7 +113,7 @@ const SPAM: &str = r#"{"label":"spam"}"#;
 
 #[test]
 fn what_the_model_is_sure_of_stays() {
-    let envelope = done(judge(&mut delegation(vec![remote("any")], allow()), question("a"), local(0.9), 2.0));
+    let envelope = done(decide(&mut machine(vec![remote("any")], allow()), question("a"), local(0.9), 2.0));
     assert_eq!((envelope.route, envelope.reason, envelope.degraded), (Route::Local, Reason::Confident, false));
     assert_eq!((envelope.latency_ms, envelope.attempts), (2.0, 0));
     assert_eq!((envelope.work, envelope.energy_j.remote), (local(0.9).work, None));
@@ -103,18 +122,20 @@ fn what_the_model_is_sure_of_stays() {
 
 #[test]
 fn what_it_is_not_sure_of_goes_and_comes_back() {
-    let mut delegation = delegation(vec![remote("any")], allow());
-    let request = asked(&mut delegation, "a");
-    assert_eq!((request.path.as_str(), request.deadline_ms, request.remote), ("/chat/completions", 50.0, 0));
-    let envelope = done(delegation.resume(request.call, &completion(SPAM), NOW).unwrap().step);
+    let mut machine = machine(vec![remote("any")], allow());
+    let request = asked(&mut machine, "a");
+    assert_eq!((request.deadline_ms, request.remote), (50.0, 0));
+    let Payload::Http(http) = &request.payload else { panic!("a prompt") };
+    assert_eq!((http.path.as_str(), http.key_header.prefix.as_str()), ("/chat/completions", "Bearer "));
+    let envelope = done(machine.receive(request.call, &completion(SPAM), NOW).unwrap().step);
     assert_eq!((envelope.route, envelope.reason, envelope.degraded), (Route::Remote, Reason::Unsure, false));
     assert_eq!(envelope.output, AnswerOutput::Label(Answer { label: "spam".to_string(), score: None }));
     assert_eq!((envelope.latency_ms, envelope.confidence, envelope.attempts), (32.0, 0.6, 1));
     assert_eq!((envelope.model.as_deref(), envelope.usage.map(|usage| usage.total_tokens)), (Some("any"), Some(7)));
     assert_eq!(envelope.energy_j.remote, Some(energy::of_tokens(0, 0, 7)));
     assert_eq!(envelope.work, local(0.6).work);
-    assert!(delegation.resume(request.call, &completion(SPAM), NOW).is_err(), "a question is answered once");
-    assert!(delegation.begin(request.call, false, None, NOW).is_err());
+    assert!(machine.receive(request.call, &completion(SPAM), NOW).is_err(), "a question is answered once");
+    assert!(machine.enqueue(request.call, false, None, NOW).is_err());
 }
 
 #[test]
@@ -129,9 +150,9 @@ fn a_remote_that_fails_leaves_the_local_answer_flagged() {
         (fault(RemoteFault::Redirect), Reason::RemoteRefused),
     ];
     for (event, reason) in outcomes {
-        let mut delegation = delegation(vec![remote("any")], allow());
-        let request = asked(&mut delegation, "a");
-        let envelope = done(delegation.resume(request.call, &event, NOW).unwrap().step);
+        let mut machine = machine(vec![remote("any")], allow());
+        let request = asked(&mut machine, "a");
+        let envelope = done(machine.receive(request.call, &event, NOW).unwrap().step);
         assert_eq!((envelope.route, envelope.reason, envelope.degraded), (Route::Local, reason, true));
         assert_eq!((envelope.detail.as_deref(), envelope.latency_ms), (Some("words"), 11.0));
     }
@@ -140,7 +161,7 @@ fn a_remote_that_fails_leaves_the_local_answer_flagged() {
 #[test]
 fn nothing_is_sent_where_nothing_may_be() {
     let judged =
-        |remotes, policy, text: &str| done(judge(&mut delegation(remotes, policy), question(text), local(0.2), 1.0));
+        |remotes, policy, text: &str| done(decide(&mut machine(remotes, policy), question(text), local(0.2), 1.0));
     let local_only = Policy { privacy: Privacy::LocalOnly, ..Policy::default() };
     let long = "a".repeat((64 << 10) + 1);
     for (envelope, reason) in [
@@ -154,18 +175,18 @@ fn nothing_is_sent_where_nothing_may_be() {
 
 #[test]
 fn what_must_stay_local_stays() {
-    let mut delegation = delegation(vec![remote("any")], allow());
+    let mut machine = machine(vec![remote("any")], allow());
     let mut judged = |confidence| {
         let answer = local(confidence);
-        let tiers = vec![delegation.weigh(0, &answer, 1.0)];
-        done(delegation.judge(question("a"), Looked { answer, tiers, routing: None }, true, NOW).unwrap())
+        let tiers = vec![machine.weigh(0, &answer, 1.0)];
+        done(machine.decide(question("a"), LocalResult { answer, tiers, routing: None }, true, NOW).unwrap())
     };
     let (unsure, sure) = (judged(0.2), judged(0.95));
     assert_eq!((unsure.reason, unsure.degraded), (Reason::MustStayLocal, true));
     assert_eq!((sure.reason, sure.degraded), (Reason::Confident, false));
     assert!(unsure.decision.allowed.must_stay_local);
-    let unseen = Looked { answer: local(0.2), tiers: vec![], routing: None };
-    assert!(delegation.judge(question("a"), unseen, false, NOW).is_err(), "no model has looked");
+    let unseen = LocalResult { answer: local(0.2), tiers: vec![], routing: None };
+    assert!(machine.decide(question("a"), unseen, false, NOW).is_err(), "no model has looked");
 }
 
 #[test]
@@ -173,13 +194,18 @@ fn the_last_of_a_chain_that_looked_answers() {
     let models = vec![LocalConfig { threshold: Some(0.95), ..LocalConfig::default() }, LocalConfig::default()];
     let config =
         CascadeConfig { local: models, remotes: vec![remote("any")], policy: allow(), ..CascadeConfig::default() };
-    let mut chain = Delegation::new(config, device(), OffsetUnit::Utf16).unwrap();
+    let mut chain = Machine::new(config, device(), OffsetUnit::Utf16).unwrap();
     assert_eq!(chain.thresholds(), [0.95, 0.9]);
     let mut judged = |scores: &[f64]| {
         let weighed = |(tier, score): (usize, &f64)| chain.weigh(tier, &local(*score), 2.0);
         let tiers = scores.iter().enumerate().map(weighed).collect();
         chain
-            .judge(question("a"), Looked { answer: local(scores[scores.len() - 1]), tiers, routing: None }, false, NOW)
+            .decide(
+                question("a"),
+                LocalResult { answer: local(scores[scores.len() - 1]), tiers, routing: None },
+                false,
+                NOW,
+            )
             .unwrap()
     };
     let envelope = done(judged(&[0.94, 0.92]));
@@ -192,10 +218,10 @@ fn the_last_of_a_chain_that_looked_answers() {
     assert!(matches!(judged(&[0.94, 0.5]), Step::Delegate { .. }));
 }
 
-fn routed(gain: f64) -> Looked {
+fn routed(gain: f64) -> LocalResult {
     let work = ComputeCost { operations: 500, bytes: 10 };
     let routing = Some(Routing { gain, min_gain: 0.25, latency_ms: 3.0, work });
-    Looked { answer: local(0.5), tiers: vec![], routing }
+    LocalResult { answer: local(0.5), tiers: vec![], routing }
 }
 
 #[test]
@@ -206,15 +232,15 @@ fn a_router_says_who_is_asked_first_and_the_other_is_asked_next() {
         policy: allow(),
         ..CascadeConfig::default()
     };
-    let mut delegation = Delegation::new(config, device(), OffsetUnit::Utf16).unwrap();
+    let mut machine = Machine::new(config, device(), OffsetUnit::Utf16).unwrap();
     let unreachable = RemoteEvent::Fault { fault: RemoteFault::Network, message: String::new(), elapsed_ms: 1.0 };
     for (gain, order) in [(0.25, [1, 0, 2]), (0.24, [0, 1, 2]), (f64::NAN, [0, 1, 2])] {
-        let looked = Looked { tiers: vec![delegation.weigh(0, &local(0.5), 2.0)], ..routed(gain) };
-        let call = delegated(delegation.judge(question("a"), looked, false, NOW).unwrap());
-        let mut step = delegation.begin(call, false, None, NOW).unwrap().step;
+        let looked = LocalResult { tiers: vec![machine.weigh(0, &local(0.5), 2.0)], ..routed(gain) };
+        let call = delegated(machine.decide(question("a"), looked, false, NOW).unwrap());
+        let mut step = machine.enqueue(call, false, None, NOW).unwrap().step;
         let asked = order.map(|_| {
             let request = sent(step.clone());
-            step = delegation.resume(call, &unreachable, NOW).unwrap().step;
+            step = machine.receive(call, &unreachable, NOW).unwrap().step;
             request.remote
         });
         assert_eq!(asked, order, "{gain}");
@@ -230,27 +256,29 @@ fn a_router_needs_two_general_models_and_a_gain() {
     for (remotes, min_gain) in [(vec![], 0.1), (vec![remote("a")], 0.1), (vec![remote("a"), remote("b")], f64::NAN)] {
         let router = Some(RouterConfig { min_gain });
         let config = CascadeConfig { remotes, router, ..CascadeConfig::default() };
-        assert!(Delegation::new(config, device(), OffsetUnit::Utf16).is_err(), "{min_gain}");
+        assert!(Machine::new(config, device(), OffsetUnit::Utf16).is_err(), "{min_gain}");
     }
 }
 
 #[test]
 fn a_general_model_can_be_consulted_whatever_the_threshold() {
     let never = Policy { threshold: Some(0.0), ..allow() };
-    let mut open = delegation(vec![remote("any")], never);
-    let call = delegated(open.consult(question("a"), NOW).unwrap());
-    let request = sent(open.begin(call, false, None, NOW).unwrap().step);
-    let envelope = done(open.resume(request.call, &completion(SPAM), NOW).unwrap().step);
+    let mut open = machine(vec![remote("any")], never);
+    let call = delegated(open.consult(question("a"), NOW));
+    let request = sent(open.enqueue(call, false, None, NOW).unwrap().step);
+    let result = consulted(open.receive(request.call, &completion(SPAM), NOW).unwrap().step);
     let spam = Answer { label: "spam".to_string(), score: None };
-    assert_eq!((envelope.route, envelope.output), (Route::Remote, AnswerOutput::Label(spam)));
-    let mut closed = delegation(vec![remote("any")], Policy { privacy: Privacy::LocalOnly, ..never });
-    let envelope = done(closed.consult(question("a"), NOW).unwrap());
-    assert_eq!((envelope.route, envelope.reason), (Route::Local, Reason::LocalOnly));
+    assert_eq!((result.output, result.model.as_deref()), (Some(AnswerOutput::Label(spam)), Some("any")));
+    assert_eq!((result.decision.tiers.len(), result.attempts, result.latency_ms), (0, 1, 30.0));
+    let mut closed = machine(vec![remote("any")], Policy { privacy: Privacy::LocalOnly, ..never });
+    let result = consulted(closed.consult(question("a"), NOW));
+    assert_eq!((result.output, result.reason, result.attempts), (None, Reason::LocalOnly, 0));
+    assert_eq!(closed.take_record(), None, "nothing was asked");
 }
 
 #[test]
 fn personal_data_does_not_leave() {
-    let mut delegation = delegation(vec![remote("any")], Policy::default());
+    let mut machine = machine(vec![remote("any")], Policy::default());
     let text = "😀 Ann: ann@example.com";
     let question =
         Question { task: Task::TokenClassification, labels: vec!["NAME".to_string()], text: text.to_string() };
@@ -260,15 +288,15 @@ fn personal_data_does_not_leave() {
         truncated: false,
         work: ComputeCost::default(),
     };
-    let step = judge(&mut delegation, question, answer, 1.0);
+    let step = decide(&mut machine, question, answer, 1.0);
     assert!(matches!(step, Step::Delegate { redact: true, .. }));
-    let span = MarkedSpan { start: 3, end: 6, label: "GIVEN_NAME".to_string() };
-    let marked = Marked { spans: vec![span], elapsed_ms: 7.0 };
-    let request = sent(delegation.begin(delegated(step), false, Some(&marked), NOW).unwrap().step);
-    assert!(request.body.contains("😀 [GIVEN_NAME_1]: [EMAIL_1]"), "{}", request.body);
-    assert!(!request.body.contains("Ann") && !request.body.contains("example.com"));
+    let span = PiiSpan { start: 3, end: 6, label: PiiLabel::from_label("GIVEN_NAME") };
+    let found = PiiFindings { spans: vec![span], elapsed_ms: 7.0 };
+    let request = sent(machine.enqueue(delegated(step), false, Some(&found), NOW).unwrap().step);
+    assert!(body(&request).contains("😀 [GIVEN_NAME_1]: [EMAIL_1]"), "{}", body(&request));
+    assert!(!body(&request).contains("Ann") && !body(&request).contains("example.com"));
     let event = completion(r#"{"entities":[{"label":"NAME","text":"[GIVEN_NAME_1]"}]}"#);
-    let envelope = done(delegation.resume(request.call, &event, NOW).unwrap().step);
+    let envelope = done(machine.receive(request.call, &event, NOW).unwrap().step);
     assert_eq!((envelope.redaction_latency_ms, envelope.latency_ms >= 1.0 + 7.0), (Some(7.0), true));
     let AnswerOutput::Entities(groups) = envelope.output else { panic!("a label") };
     assert_eq!((groups[0].word.as_str(), groups[0].start, groups[0].end), ("Ann", 3, 6));
@@ -278,27 +306,27 @@ fn personal_data_does_not_leave() {
 
 #[test]
 fn without_a_redactor_nothing_is_sent() {
-    let mut delegation = delegation(vec![remote("any")], Policy::default());
-    let call = delegated(judge(&mut delegation, question("Ann"), local(0.2), 1.0));
-    let envelope = done(delegation.begin(call, false, None, NOW).unwrap().step);
+    let mut machine = machine(vec![remote("any")], Policy::default());
+    let call = delegated(decide(&mut machine, question("Ann"), local(0.2), 1.0));
+    let envelope = done(machine.enqueue(call, false, None, NOW).unwrap().step);
     assert_eq!((envelope.reason, envelope.degraded, envelope.attempts), (Reason::RedactorUnavailable, true, 0));
-    let call = delegated(judge(&mut delegation, question("Ann"), local(0.2), 1.0));
-    let turn = delegation.decline(call, Reason::RedactorUnavailable, "its model is missing".to_string(), NOW).unwrap();
+    let call = delegated(decide(&mut machine, question("Ann"), local(0.2), 1.0));
+    let turn = machine.decline(call, Reason::RedactorUnavailable, "its model is missing".to_string(), NOW).unwrap();
     assert_eq!(done(turn.step).detail.as_deref(), Some("its model is missing"));
 }
 
 #[test]
 fn what_is_not_as_asked_for_is_repaired_once() {
-    let mut delegation = delegation(vec![remote("any")], allow());
-    let first = asked(&mut delegation, "a");
-    let second = sent(delegation.resume(first.call, &completion("I say: spam"), NOW).unwrap().step);
-    assert!(!first.body.contains("I say") && second.body.contains("I say: spam"));
-    let envelope = done(delegation.resume(first.call, &completion(SPAM), NOW).unwrap().step);
+    let mut machine = machine(vec![remote("any")], allow());
+    let first = asked(&mut machine, "a");
+    let second = sent(machine.receive(first.call, &completion("I say: spam"), NOW).unwrap().step);
+    assert!(!body(&first).contains("I say") && body(&second).contains("I say: spam"));
+    let envelope = done(machine.receive(first.call, &completion(SPAM), NOW).unwrap().step);
     assert_eq!((envelope.route, envelope.attempts), (Route::Remote, 2));
     assert_eq!(envelope.usage, Some(Usage { total_tokens: 14, ..Usage::default() }));
-    let first = asked(&mut delegation, "a");
-    sent(delegation.resume(first.call, &completion("eggs"), NOW).unwrap().step);
-    let envelope = done(delegation.resume(first.call, &completion("eggs"), NOW).unwrap().step);
+    let first = asked(&mut machine, "a");
+    sent(machine.receive(first.call, &completion("eggs"), NOW).unwrap().step);
+    let envelope = done(machine.receive(first.call, &completion("eggs"), NOW).unwrap().step);
     assert_eq!((envelope.route, envelope.reason), (Route::Local, Reason::RemoteInvalid));
 }
 
@@ -306,71 +334,71 @@ fn what_is_not_as_asked_for_is_repaired_once() {
 fn the_next_general_model_is_asked_where_one_fails() {
     let unavailable =
         RemoteEvent::Fault { fault: RemoteFault::Unavailable, message: "not here".to_string(), elapsed_ms: 1.0 };
-    let mut delegation = delegation(vec![remote("first"), remote("second")], allow());
-    let first = asked(&mut delegation, "a");
-    let second = sent(delegation.resume(first.call, &response(500, ""), NOW).unwrap().step);
+    let mut machine = machine(vec![remote("first"), remote("second")], allow());
+    let first = asked(&mut machine, "a");
+    let second = sent(machine.receive(first.call, &response(500, ""), NOW).unwrap().step);
     assert_eq!((first.remote, second.remote, second.call), (0, 1, first.call));
-    assert!(second.body.contains("\"second\""));
-    let envelope = done(delegation.resume(first.call, &completion(SPAM), NOW).unwrap().step);
+    assert!(body(&second).contains("\"second\""));
+    let envelope = done(machine.receive(first.call, &completion(SPAM), NOW).unwrap().step);
     assert_eq!((envelope.route, envelope.model.as_deref(), envelope.attempts), (Route::Remote, Some("second"), 2));
     // Of two that fail, the one tells why that was there.
-    let first = asked(&mut delegation, "a");
-    sent(delegation.resume(first.call, &response(500, ""), NOW).unwrap().step);
-    let envelope = done(delegation.resume(first.call, &unavailable, NOW).unwrap().step);
+    let first = asked(&mut machine, "a");
+    sent(machine.receive(first.call, &response(500, ""), NOW).unwrap().step);
+    let envelope = done(machine.receive(first.call, &unavailable, NOW).unwrap().step);
     assert_eq!((envelope.reason, envelope.degraded), (Reason::RemoteRefused, true));
 }
 
 #[test]
 fn questions_wait_for_their_turn_and_no_longer_than_their_deadline() {
     let policy = Policy { max_concurrent: 1, max_waiting: 1, deadline_ms: 1000.0, ..allow() };
-    let mut delegation = delegation(vec![remote("any")], policy);
-    let first = asked(&mut delegation, "a");
-    let judged = |delegation: &mut Delegation| delegated(judge(delegation, question("b"), local(0.1), 1.0));
-    let second = judged(&mut delegation);
+    let mut machine = machine(vec![remote("any")], policy);
+    let first = asked(&mut machine, "a");
+    let judged = |machine: &mut Machine| delegated(decide(machine, question("b"), local(0.1), 1.0));
+    let second = judged(&mut machine);
     let waits = Turn { step: Step::Wait { call: second, for_ms: 1000.0 }, started: None };
-    assert_eq!(delegation.begin(second, false, None, NOW).unwrap(), waits);
-    let third = judged(&mut delegation);
-    assert_eq!(done(delegation.begin(third, false, None, NOW).unwrap().step).reason, Reason::QueueFull);
-    let turn = delegation.resume(first.call, &completion(SPAM), NOW).unwrap();
+    assert_eq!(machine.enqueue(second, false, None, NOW).unwrap(), waits);
+    let third = judged(&mut machine);
+    assert_eq!(done(machine.enqueue(third, false, None, NOW).unwrap().step).reason, Reason::QueueFull);
+    let turn = machine.receive(first.call, &completion(SPAM), NOW).unwrap();
     assert_eq!((turn.started, done(turn.step).route), (Some(second), Route::Remote));
-    assert!(delegation.resume(second, &completion(SPAM), NOW).is_err(), "nothing was sent for it yet");
-    sent(delegation.begin(second, false, None, NOW).unwrap().step);
-    let fourth = judged(&mut delegation);
-    delegation.begin(fourth, false, None, NOW).unwrap();
-    let late = Moment { now_ms: NOW.now_ms + 1000.0, ..NOW };
-    assert_eq!(done(delegation.begin(fourth, false, None, late).unwrap().step).reason, Reason::RemoteTimeout);
-    assert_eq!(delegation.abandon(second, late), None);
+    assert!(machine.receive(second, &completion(SPAM), NOW).is_err(), "nothing was sent for it yet");
+    assert!(machine.enqueue(second, false, None, NOW).is_err(), "it is in the queue already");
+    sent(machine.resume(second, NOW).unwrap().step);
+    let fourth = judged(&mut machine);
+    machine.enqueue(fourth, false, None, NOW).unwrap();
+    let late = Now { now_ms: NOW.now_ms + 1000.0, ..NOW };
+    assert_eq!(done(machine.resume(fourth, late).unwrap().step).reason, Reason::RemoteTimeout);
+    assert_eq!(machine.abandon(second, late), None);
 }
 
 #[test]
 fn over_a_cap_the_answer_is_local_and_says_so() {
     let caps = Caps { requests_per_minute: Some(1), ..Caps::default() };
-    let limited = || delegation(vec![RemoteConfig { caps, ..remote("any") }], allow());
+    let limited = || machine(vec![RemoteConfig { caps, ..remote("any") }], allow());
     let (mut one, mut other) = (limited(), limited());
     asked(&mut one, "a");
-    let call = delegated(judge(&mut one, question("b"), local(0.1), 1.0));
-    let envelope = done(one.begin(call, false, None, NOW).unwrap().step);
+    let call = delegated(decide(&mut one, question("b"), local(0.1), 1.0));
+    let envelope = done(one.enqueue(call, false, None, NOW).unwrap().step);
     assert_eq!((envelope.reason, envelope.degraded), (Reason::RequestsPerMinute, true));
     // What one has spent, the other knows once it is told.
     other.absorb(0, &one.spending(NOW.now_ms)[0]);
     other.absorb(0, "rubbish");
     other.absorb(7, "rubbish");
-    let call = delegated(judge(&mut other, question("b"), local(0.1), 1.0));
-    assert_eq!(done(other.begin(call, false, None, NOW).unwrap().step).reason, Reason::RequestsPerMinute);
+    let call = delegated(decide(&mut other, question("b"), local(0.1), 1.0));
+    assert_eq!(done(other.enqueue(call, false, None, NOW).unwrap().step).reason, Reason::RequestsPerMinute);
 }
 
-/// What becomes of questions under `budget`, one after the other; of two general models the first one refuses.
+/// What becomes of questions under `budget`, one after the other; of two remote models the first one refuses.
 fn under(budget: Budget, questions: usize) -> Vec<Envelope> {
     let price = Price { prompt_usd_per_million: 1.0, completion_usd_per_million: 1.0, as_of: "2026-11-25".to_string() };
     let priced = |model| RemoteConfig { price: Some(price.clone()), ..remote(model) };
-    let mut delegation =
-        delegation(vec![priced("first"), priced("second")], Policy { budget: Some(budget), ..allow() });
+    let mut machine = machine(vec![priced("first"), priced("second")], Policy { budget: Some(budget), ..allow() });
     let ask = |_| {
-        let call = delegated(judge(&mut delegation, question("a"), local(0.1), 1.0));
-        let mut step = delegation.begin(call, false, None, NOW).unwrap().step;
+        let call = delegated(decide(&mut machine, question("a"), local(0.1), 1.0));
+        let mut step = machine.enqueue(call, false, None, NOW).unwrap().step;
         while let Step::Send(request) = step {
             let event = if request.remote == 0 { response(400, "") } else { completion(SPAM) };
-            step = delegation.resume(call, &event, NOW).unwrap().step;
+            step = machine.receive(call, &event, NOW).unwrap().step;
         }
         done(step)
     };
@@ -399,16 +427,16 @@ fn a_budget_is_one_for_all_general_models_and_hard() {
 #[test]
 fn a_general_model_that_was_slow_of_late_is_not_asked_for_a_while() {
     let budget = Budget { latency_ms: Some(200.0), ..Budget::default() };
-    let mut delegation = delegation(vec![remote("any")], Policy { budget: Some(budget), ..allow() });
+    let mut machine = machine(vec![remote("any")], Policy { budget: Some(budget), ..allow() });
     let mut ask = |elapsed_ms, now_ms| {
-        let moment = Moment { now_ms, ..NOW };
-        let call = delegated(judge(&mut delegation, question("a"), local(0.1), 1.0));
-        let mut step = delegation.begin(call, false, None, moment).unwrap().step;
+        let moment = Now { now_ms, ..NOW };
+        let call = delegated(decide(&mut machine, question("a"), local(0.1), 1.0));
+        let mut step = machine.enqueue(call, false, None, moment).unwrap().step;
         if let Step::Send(request) = step {
             assert!(request.deadline_ms <= 200.0);
             let RemoteEvent::Response { body, .. } = completion(SPAM) else { panic!("a response") };
             let event = RemoteEvent::Response { status: 200, retry_after: None, content_type: None, body, elapsed_ms };
-            step = delegation.resume(call, &event, moment).unwrap().step;
+            step = machine.receive(call, &event, moment).unwrap().step;
         }
         done(step).reason
     };
@@ -424,75 +452,75 @@ fn a_budget_of_money_needs_prices() {
     let budget = Budget { usd_per_day: Some(1.0), ..Budget::default() };
     let policy = Policy { budget: Some(budget), ..allow() };
     let config = CascadeConfig { remotes: vec![remote("any")], policy, ..CascadeConfig::default() };
-    assert!(Delegation::new(config, device(), OffsetUnit::Bytes).is_err());
+    assert!(Machine::new(config, device(), OffsetUnit::Bytes).is_err());
 }
 
 #[test]
 fn an_answer_is_explained_by_its_numbers() {
     let budget = Budget { requests_per_day: Some(5), joules_per_day: Some(1e6), ..Budget::default() };
     let [remote_answer] = under(budget, 1).try_into().unwrap();
-    let words = Outcome::from(&remote_answer).explain();
+    let words = DecidedAnswer::from(&remote_answer).explain();
     let lines: Vec<&str> = words.lines().collect();
     assert_eq!(lines.len(), 6, "{words}");
     assert!(lines[0].contains("confidence of 0.1000, below the threshold of 0.9000 (not calibrated"), "{words}");
     assert!(lines[1].starts_with("The policy lets texts leave as they are."), "{words}");
     assert!(lines[2].contains("left are 5 requests today, 1000000 J today: asked."), "{words}");
-    assert!(lines[3].contains("General model 1") && lines[3].contains("left are 4 requests today"), "{words}");
-    assert_eq!(lines[4], "Decided: a general model is asked.");
-    assert!(lines[5].starts_with("Answered by general model 'second' after 2 requests, in"), "{words}");
-    let sure = done(judge(&mut delegation(vec![], allow()), question("a"), local(0.95), 2.0));
-    let words = Outcome::from(&sure).explain();
+    assert!(lines[3].contains("Remote model 1") && lines[3].contains("left are 4 requests today"), "{words}");
+    assert_eq!(lines[4], "Decided: a remote model is asked.");
+    assert!(lines[5].starts_with("Answered by remote model 'second' after 2 requests, in"), "{words}");
+    let sure = done(decide(&mut machine(vec![], allow()), question("a"), local(0.95), 2.0));
+    let words = DecidedAnswer::from(&sure).explain();
     assert_eq!(words.lines().count(), 3, "{words}");
-    assert!(words.contains("because the local model is sure.\nAnswered by local model 0, in 2.0 ms"), "{words}");
-    let unsure = done(judge(&mut delegation(vec![], allow()), question("a"), local(0.5), 2.0));
-    let words = Outcome::from(&unsure).explain();
-    assert!(words.contains("Answered by local model 0, which is not sure: there is no remote, in"), "{words}");
+    assert!(words.contains("because the local model is confident.\nAnswered by local model 0, in 2.0 ms"), "{words}");
+    let unsure = done(decide(&mut machine(vec![], allow()), question("a"), local(0.5), 2.0));
+    let words = DecidedAnswer::from(&unsure).explain();
+    assert!(words.contains("Answered by local model 0, which is not confident: there is no remote, in"), "{words}");
 }
 
 #[test]
 fn a_stream_is_restored_and_read() {
-    let mut delegation = delegation(vec![RemoteConfig { retries: 1, ..remote("any") }], Policy::default());
-    let call = delegated(judge(&mut delegation, question("to ann@example.com"), local(0.1), 1.0));
-    let request = sent(delegation.begin(call, true, Some(&Marked::default()), NOW).unwrap().step);
-    assert!(request.stream && request.body.contains("\"stream\":true"));
+    let mut machine = machine(vec![RemoteConfig { retries: 1, ..remote("any") }], Policy::default());
+    let call = delegated(decide(&mut machine, question("to ann@example.com"), local(0.1), 1.0));
+    let request = sent(machine.enqueue(call, true, Some(&PiiFindings::default()), NOW).unwrap().step);
+    assert!(request.stream && body(&request).contains("\"stream\":true"));
     let piece = |words: &str| format!("data: {}\n\n", json!({ "choices": [{ "delta": { "content": words } }] }));
-    let mut feed = |words: &str, last| delegation.feed(call, words.as_bytes(), last, NOW).unwrap();
+    let mut feed = |words: &str, last| machine.feed(call, words.as_bytes(), last, NOW).unwrap();
     assert_eq!(feed(&piece("{\"label\": [EMA"), false).text, "{\"label\": ");
     assert_eq!(feed(&piece("IL_1] [EM"), false).text, "ann@example.com ");
     assert_eq!(feed("", true), Fed { text: "[EM".to_string(), over: false });
     // Its words were seen, so that it is not asked again.
-    let turn = delegation.resume(call, &RemoteEvent::Streamed { elapsed_ms: 1.0 }, NOW).unwrap();
+    let turn = machine.receive(call, &RemoteEvent::Streamed { elapsed_ms: 1.0 }, NOW).unwrap();
     assert_eq!(done(turn.step).reason, Reason::RemoteUnreachable);
-    assert!(delegation.feed(call, b"", true, NOW).is_err());
+    assert!(machine.feed(call, b"", true, NOW).is_err());
 }
 
 #[test]
 fn a_stream_that_breaks_before_its_first_word_is_asked_for_again() {
-    let mut delegation = delegation(vec![RemoteConfig { retries: 1, ..remote("any") }], allow());
-    let call = delegated(judge(&mut delegation, question("a"), local(0.1), 1.0));
-    sent(delegation.begin(call, true, None, NOW).unwrap().step);
-    assert_eq!(delegation.feed(call, b"data: {\"choices\":[]}\n\n", true, NOW).unwrap().text, "");
-    sent(delegation.resume(call, &RemoteEvent::Streamed { elapsed_ms: 1.0 }, NOW).unwrap().step);
+    let mut machine = machine(vec![RemoteConfig { retries: 1, ..remote("any") }], allow());
+    let call = delegated(decide(&mut machine, question("a"), local(0.1), 1.0));
+    sent(machine.enqueue(call, true, None, NOW).unwrap().step);
+    assert_eq!(machine.feed(call, b"data: {\"choices\":[]}\n\n", true, NOW).unwrap().text, "");
+    sent(machine.receive(call, &RemoteEvent::Streamed { elapsed_ms: 1.0 }, NOW).unwrap().step);
     let words = json!({ "choices": [{ "delta": { "content": SPAM }, "finish_reason": "stop" }] });
-    let fed = delegation.feed(call, format!("data: {words}\n\ndata: [DONE]\n\n").as_bytes(), false, NOW).unwrap();
+    let fed = machine.feed(call, format!("data: {words}\n\ndata: [DONE]\n\n").as_bytes(), false, NOW).unwrap();
     assert_eq!(fed, Fed { text: SPAM.to_string(), over: true });
-    let envelope = done(delegation.resume(call, &RemoteEvent::Streamed { elapsed_ms: 1.0 }, NOW).unwrap().step);
+    let envelope = done(machine.receive(call, &RemoteEvent::Streamed { elapsed_ms: 1.0 }, NOW).unwrap().step);
     assert_eq!((envelope.route, envelope.attempts), (Route::Remote, 2));
 }
 
 #[test]
 fn what_is_abandoned_is_forgotten_and_makes_room() {
-    let mut delegation = delegation(vec![remote("any")], Policy { max_concurrent: 1, ..allow() });
-    let request = asked(&mut delegation, "a");
-    let second = delegated(judge(&mut delegation, question("b"), local(0.1), 1.0));
-    delegation.begin(second, false, None, NOW).unwrap();
-    assert_eq!(delegation.abandon(request.call, NOW), Some(second));
-    assert!(delegation.resume(request.call, &completion(SPAM), NOW).is_err());
-    assert_eq!(delegation.abandon(99, NOW), None);
+    let mut machine = machine(vec![remote("any")], Policy { max_concurrent: 1, ..allow() });
+    let request = asked(&mut machine, "a");
+    let second = delegated(decide(&mut machine, question("b"), local(0.1), 1.0));
+    machine.enqueue(second, false, None, NOW).unwrap();
+    assert_eq!(machine.abandon(request.call, NOW), Some(second));
+    assert!(machine.receive(request.call, &completion(SPAM), NOW).is_err());
+    assert_eq!(machine.abandon(99, NOW), None);
 }
 
 #[test]
-fn places_count_as_asked_for() {
+fn offsets_are_in_the_unit_that_was_asked_for() {
     let group = EntityGroup { entity_group: "LOC".into(), score: Some(0.9), word: "Łódź".into(), start: 5, end: 12 };
     let answer = LocalAnswer {
         output: AnswerOutput::Entities(vec![group]),
@@ -501,7 +529,7 @@ fn places_count_as_asked_for() {
         work: ComputeCost::default(),
     };
     let question = Question { task: Task::TokenClassification, text: "😀 Łódź".into(), ..question("") };
-    let step = judge(&mut delegation(vec![remote("any")], allow()), question, answer, 1.0);
+    let step = decide(&mut machine(vec![remote("any")], allow()), question, answer, 1.0);
     let AnswerOutput::Entities(groups) = done(step).output else { panic!("a label") };
     assert_eq!((groups[0].start, groups[0].end), (3, 7));
 }
@@ -514,14 +542,38 @@ fn settings_that_make_no_sense_are_refused() {
         RemoteConfig { timeout_ms: f64::NAN, ..remote("a") },
         RemoteConfig { retries: 11, ..remote("a") },
         RemoteConfig { max_tokens: 0, ..remote("a") },
+        RemoteConfig { protocol: "carrier-pigeon".to_string(), ..remote("a") },
         RemoteConfig { extra_body, ..remote("a") },
         RemoteConfig { breaker: BreakerOptions { failures: 0, rest_ms: 1.0 }, ..remote("a") },
         RemoteConfig { caps: Caps { usd_per_day: Some(1.0), ..Caps::default() }, ..remote("a") },
     ] {
         let config = CascadeConfig { remotes: vec![remote], ..CascadeConfig::default() };
-        assert!(Delegation::new(config, device(), OffsetUnit::Bytes).is_err());
+        assert!(Machine::new(config, device(), OffsetUnit::Bytes).is_err());
     }
     for thresholds in [vec![], vec![0.5, 0.5], vec![2.0], vec![f64::NAN]] {
-        assert!(delegation(vec![], allow()).set_thresholds(&thresholds).is_err(), "{thresholds:?}");
+        assert!(machine(vec![], allow()).set_thresholds(&thresholds).is_err(), "{thresholds:?}");
     }
+}
+
+#[test]
+fn a_model_without_a_server_is_asked_by_its_own_protocol() {
+    let built_in = RemoteConfig { protocol: "built-in".to_string(), ..remote("built-in") };
+    let mut machine = machine(vec![built_in], allow());
+    let request = asked(&mut machine, "a");
+    let Payload::Prompt(prompt) = &request.payload else { panic!("an HTTP request") };
+    assert_eq!((prompt.messages[1].role.as_str(), prompt.messages[1].content.as_str()), ("user", "a"));
+    assert_eq!(prompt.schema["properties"]["label"]["enum"], json!(["ham", "spam"]));
+    let event = RemoteEvent::Text { text: SPAM.to_string(), elapsed_ms: 30.0 };
+    let envelope = done(machine.receive(request.call, &event, NOW).unwrap().step);
+    assert_eq!((envelope.route, envelope.model.as_deref(), envelope.usage), (Route::Remote, Some("built-in"), None));
+    // In pieces its words are shown as they come.
+    let call = delegated(decide(&mut machine, question("a"), local(0.1), 1.0));
+    sent(machine.enqueue(call, true, None, NOW).unwrap().step);
+    let (first, rest) = SPAM.split_at(4);
+    let fed: Vec<String> = [(first, false), (rest, true)]
+        .map(|(words, last)| machine.feed(call, words.as_bytes(), last, NOW).unwrap().text)
+        .to_vec();
+    assert_eq!(fed, [first, rest]);
+    let envelope = done(machine.receive(call, &RemoteEvent::Streamed { elapsed_ms: 1.0 }, NOW).unwrap().step);
+    assert_eq!((envelope.route, envelope.reason), (Route::Remote, Reason::Unsure));
 }

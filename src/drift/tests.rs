@@ -62,7 +62,7 @@ fn the_parts_are_those_of_the_quantiles_and_of_the_threshold() {
     assert_eq!((cuts.part(0.0), cuts.part(1.0)), (0, 20));
     let mut counts = vec![0; cuts.parts()];
     examples.iter().for_each(|confidence| counts[cuts.part(*confidence)] += 1);
-    let watch = cuts.watch(&[&counts], 0);
+    let watch = cuts.report(&[&counts], 0);
     assert!((watch.deferral_rate - 0.1).abs() < 1e-9 && (watch.expected_deferral_rate - 0.1).abs() < 1e-3);
     let sum: f64 = watch.parts.iter().map(|part| part.expected).sum();
     assert!((sum - 1.0).abs() < 1e-12);
@@ -79,7 +79,7 @@ fn confidences_that_are_all_alike_are_compared_only_where_they_differ() {
     let spans = counts(&cuts, 40, 50, |_| saturated[(random.next() * 1000.0) as usize]);
     assert!(evidence(&cuts, &spans) < ALARM);
     let cuts = Cuts::of(&calibration(vec![0.5; 100]));
-    assert_eq!((cuts.parts(), cuts.watch(&[&[7]], 0).doubtful), (1, false));
+    assert_eq!((cuts.parts(), cuts.report(&[&[7]], 0).doubtful), (1, false));
 }
 
 /// All ways in which four answers can fall into the parts, each with its chance by the urn: the mean wealth is what was

@@ -1,4 +1,4 @@
-//! Hard caps: what a request may cost at most, what is left for it, and whether it may be made.
+//! Budget: hard caps, what they leave, and whether a request of a given cost may be made.
 
 use std::cmp::Ordering;
 use std::iter::Sum;
@@ -8,7 +8,18 @@ use serde::{Deserialize, Serialize};
 use super::Reason;
 use crate::error::{Error, Result};
 
-/// The most that may be spent on all general models together, by all tabs of an origin. What is not given is not capped.
+/// The most that may be spent on all remote models together, by all tabs of an origin. A field that is absent is not
+/// capped.
+///
+/// ```
+/// use pilot_light::policy::{Budget, Cap, Cost, Today};
+///
+/// let budget = Budget { usd_per_day: Some(1.0), ..Budget::default() }.checked()?;
+/// let left = budget.left(Today { usd: 0.75, ..Today::default() });
+/// assert_eq!(left.forbids(&Cost { usd: 0.25, ..Cost::default() }), None);
+/// assert_eq!(left.forbids(&Cost { usd: 0.3, ..Cost::default() }), Some(Cap::UsdPerDay));
+/// # Ok::<(), pilot_light::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default, deny_unknown_fields)]
@@ -17,16 +28,16 @@ pub struct Budget {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub requests_per_day: Option<u32>,
-    /// US dollars on any day, UTC; the general models must have prices.
+    /// US dollars on any day, UTC; the remote models must have prices.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub usd_per_day: Option<f64>,
-    /// Joules that the general models take on any day, UTC; of the range that is known, the most.
+    /// Joules that the remote models take on any day, UTC: the upper end of the estimated range.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub joules_per_day: Option<f64>,
-    /// How long one question may take once it is to be sent. A general model whose latest replies took longer is not
-    /// asked, and one that is still silent then is not waited for.
+    /// How long one question may take once it is to be sent, in milliseconds. A remote model whose latest replies took
+    /// longer is not asked, and one that has not replied by then is not waited for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub latency_ms: Option<f64>,
@@ -39,7 +50,7 @@ pub struct Today {
     pub requests: u64,
     /// US dollars.
     pub usd: f64,
-    /// Joules, of the range that is known the most.
+    /// Joules: the upper end of the estimated range.
     pub joules: f64,
 }
 
@@ -59,21 +70,21 @@ impl Sum for Today {
 pub struct Cost {
     /// Tokens of its question and its answer, at most.
     pub tokens: u64,
-    /// US dollars, at most; nothing where there is no price.
+    /// US dollars, at most; 0 where there is no price.
     pub usd: f64,
     /// Joules, at most.
     pub joules: f64,
-    /// How long the latest replies took on average, where there were any of late.
+    /// How long the latest replies took on average, where there were any recently.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub latency_ms: Option<f64>,
 }
 
-/// What the caps leave for a request; what is not there is not capped.
+/// What the caps leave for a request; a field that is absent is not capped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default)]
-pub struct Left {
+pub struct Remaining {
     /// Requests in this minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
@@ -118,10 +129,10 @@ pub enum Cap {
 }
 
 impl Budget {
-    /// The same budget, found to make sense.
+    /// The same budget, checked.
     ///
     /// # Errors
-    /// Invalid input: it caps nothing, or leaves nothing, or is no number.
+    /// Invalid input: it caps nothing, or a cap is not a number above 0.
     pub fn checked(self) -> Result<Self> {
         let Self { requests_per_day, usd_per_day, joules_per_day, latency_ms } = self;
         let caps = [
@@ -141,31 +152,31 @@ impl Budget {
     }
 
     /// What it leaves after what was spent `today`.
-    pub fn left(&self, today: Today) -> Left {
-        Left {
+    pub fn left(&self, today: Today) -> Remaining {
+        Remaining {
             requests_per_day: self.requests_per_day.map(|cap| f64::from(cap) - today.requests as f64),
             usd_per_day: self.usd_per_day.map(|cap| cap - today.usd),
             joules_per_day: self.joules_per_day.map(|cap| cap - today.joules),
             latency_ms: self.latency_ms,
-            ..Left::default()
+            ..Remaining::default()
         }
     }
 }
 
-/// Finds out whether `cap` is one.
+/// Checks a cap.
 ///
 /// # Errors
-/// Invalid input: it is no number, or leaves nothing.
+/// Invalid input: it is not a number above 0.
 pub fn check_cap(name: &str, cap: Option<f64>) -> Result<()> {
     match cap {
         Some(cap) if !(cap > 0.0 && cap <= 1e12) => Err(Error::invalid_input(format!(
-            "{name} is {cap}, which is no cap: it must be above 0, and with the privacy 'local-only' nothing is sent"
+            "{name} must be above 0 and at most 1e12, got {cap}; with the privacy 'local-only' nothing is sent"
         ))),
         _ => Ok(()),
     }
 }
 
-impl Left {
+impl Remaining {
     /// What both leave.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -191,10 +202,10 @@ impl Left {
             (Cap::RequestsPerDay, self.requests_per_day, 1.0),
             (Cap::UsdPerDay, self.usd_per_day, cost.usd),
             (Cap::JoulesPerDay, self.joules_per_day, cost.joules),
-            // Nothing is known of one that was not asked of late: it is, to find out.
+            // A model without recent replies is asked, to find out.
             (Cap::Latency, self.latency_ms, cost.latency_ms.unwrap_or(0.0)),
         ];
-        // What is no number is not within a cap.
+        // NaN is not within a cap.
         let breaks = |left: f64, cost: f64| cost.partial_cmp(&left).is_none_or(Ordering::is_gt);
         let broken = |(_, left, cost): &&(Cap, Option<f64>, f64)| left.is_some_and(|left| breaks(left, *cost));
         needs.iter().find(broken).map(|(cap, ..)| *cap)
@@ -221,7 +232,7 @@ mod tests {
     #[test]
     fn each_cap_forbids_what_is_above_it() {
         let cost = Cost { tokens: 100, usd: 0.01, joules: 50.0, latency_ms: Some(300.0) };
-        let all = |factor: f64| Left {
+        let all = |factor: f64| Remaining {
             requests_per_minute: Some(factor),
             tokens_per_minute: Some(100.0 * factor),
             requests_per_day: Some(factor),
@@ -229,19 +240,19 @@ mod tests {
             joules_per_day: Some(50.0 * factor),
             latency_ms: Some(300.0 * factor),
         };
-        assert_eq!((all(1.0).forbids(&cost), Left::default().forbids(&cost)), (None, None));
+        assert_eq!((all(1.0).forbids(&cost), Remaining::default().forbids(&cost)), (None, None));
         let (enough, less) = (all(1.0), all(0.99));
         for (left, cap) in [
-            (Left { requests_per_minute: less.requests_per_minute, ..enough }, Cap::RequestsPerMinute),
-            (Left { tokens_per_minute: less.tokens_per_minute, ..enough }, Cap::TokensPerMinute),
-            (Left { requests_per_day: less.requests_per_day, ..enough }, Cap::RequestsPerDay),
-            (Left { usd_per_day: less.usd_per_day, ..enough }, Cap::UsdPerDay),
-            (Left { joules_per_day: less.joules_per_day, ..enough }, Cap::JoulesPerDay),
-            (Left { latency_ms: less.latency_ms, ..enough }, Cap::Latency),
+            (Remaining { requests_per_minute: less.requests_per_minute, ..enough }, Cap::RequestsPerMinute),
+            (Remaining { tokens_per_minute: less.tokens_per_minute, ..enough }, Cap::TokensPerMinute),
+            (Remaining { requests_per_day: less.requests_per_day, ..enough }, Cap::RequestsPerDay),
+            (Remaining { usd_per_day: less.usd_per_day, ..enough }, Cap::UsdPerDay),
+            (Remaining { joules_per_day: less.joules_per_day, ..enough }, Cap::JoulesPerDay),
+            (Remaining { latency_ms: less.latency_ms, ..enough }, Cap::Latency),
         ] {
             assert_eq!(left.forbids(&cost), Some(cap));
             assert_eq!(enough.and(left).forbids(&cost), Some(cap), "the tighter of two holds");
-            assert_eq!(Left::default().and(left), left);
+            assert_eq!(Remaining::default().and(left), left);
         }
         assert_eq!(less.forbids(&Cost { usd: f64::NAN, ..Cost::default() }), Some(Cap::RequestsPerMinute));
         let unknown = Cost { usd: f64::NAN, latency_ms: None, ..cost };
@@ -266,7 +277,10 @@ mod tests {
     fn an_empty_budget_is_refused() {
         let refused = |budget: Budget| budget.checked().unwrap_err().to_string();
         assert!(refused(Budget::default()).contains("caps nothing"));
-        assert!(refused(Budget { requests_per_day: Some(0), ..Budget::default() }).contains("requests_per_day is 0"));
+        assert!(
+            refused(Budget { requests_per_day: Some(0), ..Budget::default() })
+                .contains("requests_per_day must be above 0")
+        );
         for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             refused(Budget { usd_per_day: Some(wrong), ..Budget::default() });
             refused(Budget { joules_per_day: Some(wrong), ..Budget::default() });

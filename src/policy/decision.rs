@@ -1,128 +1,141 @@
-//! What becomes of a question, as a pure function of numbers.
+//! Decisions: whether a question stays local, as a pure function of numbers.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cost, Left, Privacy, Reason};
+use super::{Cost, Privacy, Reason, Remaining};
 use crate::graph::ComputeCost;
 
-/// Longer texts are not sent: what they would cost would come as a surprise.
+/// Longer texts are not sent: their cost would be a surprise.
 const MAX_REMOTE_BYTES: usize = 64 << 10;
 
-/// All that a question's way was decided from: numbers, never text. Whoever has it can decide again by
-/// [`verdict`](Self::verdict), and comes to the same.
+/// All that was decided from: numbers, never text. [`verdict`](Self::verdict) decides again from a stored record, and
+/// gives the same result.
+///
+/// ```
+/// use pilot_light::policy::{Allowed, Decision, Privacy, Reason, Verdict};
+///
+/// // No local model was asked, and texts may leave as they are.
+/// let allowed = Allowed { privacy: Privacy::Allow, must_stay_local: false, remotes: 1, bytes: 20 };
+/// let decision = Decision { tiers: vec![], allowed, routing: None, offers: vec![] };
+/// assert_eq!(decision.verdict(), Verdict::Asks);
+///
+/// let allowed = Allowed { privacy: Privacy::LocalOnly, ..allowed };
+/// let decision = Decision { allowed, ..decision };
+/// assert_eq!(decision.verdict(), Verdict::Stays(Reason::LocalOnly));
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct Decision {
-    /// The local models that looked at the text, in their order; the last one's answer is the local answer.
+    /// The local models that were asked, in their order; the last one's answer is the local answer.
     pub tiers: Vec<Tier>,
-    /// What stands against sending it.
+    /// What may prevent that it is sent.
     pub allowed: Allowed,
-    /// What a router expects of the general models, where there is one.
+    /// The estimate of the router, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub routing: Option<Routing>,
-    /// The requests that were to be made, in their order: one for each general model, and for each retry.
+    /// The requests that were considered, in their order: one for each remote model, and for each retry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub offers: Vec<Offer>,
 }
 
-/// What one local model made of a text.
+/// The result of one local model for a text.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct Tier {
-    /// How sure it is of its answer, from 0 to 1, as it comes from the model.
+    /// Its confidence in its answer, in [0, 1], as it comes from the model.
     pub score: f64,
     /// What its logits are divided by; 1 where it was not calibrated.
     pub temperature: f64,
-    /// How sure it is at that temperature.
+    /// The confidence at that temperature.
     pub confidence: f64,
-    /// The confidence from which on its answer is the answer.
+    /// The confidence at which its answer is accepted.
     pub threshold: f64,
-    /// Whether the threshold comes from a calibration, and so promises anything.
+    /// Whether the threshold comes from a calibration, and so keeps a guarantee.
     pub calibrated: bool,
-    /// How long it took; its texts' mean where several went through it together.
+    /// How long it took, in milliseconds; the mean of the texts that were run together.
     pub latency_ms: f64,
     /// What it computed.
     pub work: ComputeCost,
 }
 
-/// What stands against sending a text.
+/// What may prevent that a text is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct Allowed {
     /// What the policy lets leave the device.
     pub privacy: Privacy,
-    /// Whether whoever asked said that this text must not leave it.
+    /// Whether the caller said that this text must not leave it.
     pub must_stay_local: bool,
-    /// How many general models there are.
+    /// How many remote models there are.
     pub remotes: usize,
-    /// How long the text is.
+    /// The length of the text in bytes.
     pub bytes: usize,
 }
 
-/// What a router expects of the first two general models for a text.
+/// The estimate of a router for the first two remote models.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct Routing {
-    /// How much better the second will do than the first, from -1 to 1.
+    /// How much better the second will do than the first, in [-1, 1].
     pub gain: f64,
-    /// The gain from which on the second is asked first.
+    /// The gain at which the second is asked first.
     pub min_gain: f64,
-    /// How long the router took; its texts' mean where several went through it together.
+    /// How long the router took, in milliseconds; the mean of the texts that were run together.
     pub latency_ms: f64,
     /// What it computed.
     pub work: ComputeCost,
 }
 
-/// A request that is to be made.
+/// A request that was considered.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct Offer {
-    /// The number of the general model.
+    /// The number of the remote model.
     pub remote: usize,
     /// What it may cost.
     pub cost: Cost,
     /// What caps and budget leave for it.
-    pub left: Left,
-    /// What else stands against it: the server is left alone for a while, or there were too many retries.
+    pub left: Remaining,
+    /// What else prevents it: the circuit breaker is open, or there were too many retries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub blocked: Option<Reason>,
 }
 
-/// What becomes of a question.
+/// The result of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The local answer is the answer, for this reason.
     Stays(Reason),
-    /// A general model is asked: the first one of [`Decision::order`], or that of the last offer.
+    /// A remote model is asked: the first one of [`Decision::order`], or that of the last offer.
     Asks,
 }
 
 impl Tier {
-    /// Whether its answer is good enough; of a confidence that is no number it is not.
+    /// Whether its confidence is at or above the threshold; NaN is not.
     pub fn is_sure(&self) -> bool {
         self.confidence >= self.threshold
     }
 }
 
 impl Routing {
-    /// Whether the second general model is asked first; of a gain that is no number it is not.
+    /// Whether the second remote model is asked first; with a gain of NaN it is not.
     pub fn is_worth_it(&self) -> bool {
         self.gain >= self.min_gain
     }
 }
 
 impl Offer {
-    /// Why it is not made, if it is not.
+    /// Why it is refused, if it is.
     pub fn refusal(&self) -> Option<Reason> {
         self.left.forbids(&self.cost).map(Reason::from).or(self.blocked)
     }
 }
 
 impl Decision {
-    /// The general models by their numbers, in the order in which they are asked: the next one where one fails.
+    /// The remote models by their numbers, in the order in which they are asked: the next one where one fails.
     pub fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.allowed.remotes).collect();
         if order.len() > 1 && self.routing.as_ref().is_some_and(Routing::is_worth_it) {
@@ -131,7 +144,7 @@ impl Decision {
         order
     }
 
-    /// What becomes of the question.
+    /// Whether a remote model is asked, or why not.
     pub fn verdict(&self) -> Verdict {
         let Allowed { privacy, must_stay_local, remotes, bytes } = self.allowed;
         match privacy {
@@ -182,7 +195,7 @@ mod tests {
         let amount = || prop_oneof![Just(0.0), Just(1.0), 0.0..1000.0_f64];
         let cost = (0..1000_u64, amount(), amount(), prop::option::of(amount()))
             .prop_map(|(tokens, usd, joules, latency_ms)| Cost { tokens, usd, joules, latency_ms });
-        let left = prop::collection::vec(prop::option::of(amount()), 6).prop_map(|left| Left {
+        let left = prop::collection::vec(prop::option::of(amount()), 6).prop_map(|left| Remaining {
             requests_per_minute: left[0],
             tokens_per_minute: left[1],
             requests_per_day: left[2],
@@ -218,13 +231,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_record_that_was_kept_gives_the_same_verdict_and_the_same_words(decision in any_decision()) {
-            let kept = serde_json::to_string(&decision).unwrap();
-            let read: Decision = serde_json::from_str(&kept).unwrap();
+        fn a_stored_record_gives_the_same_verdict_and_the_same_words(decision in any_decision()) {
+            let stored = serde_json::to_string(&decision).unwrap();
+            let read: Decision = serde_json::from_str(&stored).unwrap();
             prop_assert_eq!(&read, &decision);
             prop_assert_eq!(read.verdict(), decision.verdict());
             prop_assert_eq!(read.explain(), decision.explain());
-            prop_assert_eq!(serde_json::to_string(&read).unwrap(), kept);
+            prop_assert_eq!(serde_json::to_string(&read).unwrap(), stored);
         }
 
         #[test]
@@ -258,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_confidence_that_is_no_number_is_not_enough() {
+    fn a_confidence_of_nan_is_not_enough() {
         let tier = Tier {
             score: f64::NAN,
             temperature: 1.0,

@@ -1,11 +1,11 @@
-//! A decision in words: the numbers that it was made from, a sentence for each step.
+//! Explanation of a decision in words: the numbers that it was made from, a sentence for each step.
 
 use std::fmt::Write;
 
-use super::{Allowed, Cost, Decision, Left, Offer, Privacy, Routing, Tier, Verdict};
+use super::{Allowed, Cost, Decision, Offer, Privacy, Remaining, Routing, Tier, Verdict};
 
 impl Decision {
-    /// The numbers that it was made from and what follows from them, a line for each step.
+    /// The numbers that it was made from and what follows from them: a line for each step.
     pub fn explain(&self) -> String {
         let mut lines: Vec<String> = self.tiers.iter().enumerate().map(|(index, tier)| tier.explain(index)).collect();
         if !self.tiers.last().is_some_and(Tier::is_sure) {
@@ -15,7 +15,7 @@ impl Decision {
         lines.extend(self.offers.iter().map(Offer::explain));
         lines.push(match self.verdict() {
             Verdict::Stays(reason) => format!("Decided: the local answer is given, because {reason}."),
-            Verdict::Asks => "Decided: a general model is asked.".to_string(),
+            Verdict::Asks => "Decided: a remote model is asked.".to_string(),
         });
         lines.join("\n")
     }
@@ -25,7 +25,7 @@ impl Tier {
     fn explain(&self, index: usize) -> String {
         let Self { score, temperature, confidence, threshold, calibrated, latency_ms, .. } = self;
         let against = if self.is_sure() { "at least" } else { "below" };
-        let promise = if *calibrated { "calibrated" } else { "not calibrated, which promises nothing" };
+        let promise = if *calibrated { "calibrated" } else { "not calibrated, which guarantees nothing" };
         format!(
             "Local model {index}: a score of {score:.4} at the temperature {temperature:.3} is a confidence of \
              {confidence:.4}, {against} the threshold of {threshold:.4} ({promise}), after {latency_ms:.1} ms."
@@ -42,7 +42,7 @@ impl Allowed {
             Privacy::Allow => "texts leave as they are",
         };
         let stays = if *must_stay_local { " This one must stay local." } else { "" };
-        format!("The policy lets {leave}.{stays} The text has {bytes} bytes; general models: {remotes}.")
+        format!("The policy lets {leave}.{stays} The text has {bytes} bytes; remote models: {remotes}.")
     }
 }
 
@@ -51,7 +51,7 @@ impl Routing {
         let Self { gain, min_gain, latency_ms, .. } = self;
         let (against, first) = if self.is_worth_it() { ("at least", 1) } else { ("below", 0) };
         format!(
-            "Router: general model 1 is expected to gain {gain:.4} on general model 0, {against} {min_gain:.4}, so that {first} \
+            "Router: remote model 1 is expected to gain {gain:.4} on remote model 0, {against} {min_gain:.4}, so that {first} \
              is asked first, after {latency_ms:.1} ms."
         )
     }
@@ -64,19 +64,19 @@ impl Offer {
             Some(reason) => format!("not asked, because {reason}"),
             None => "asked".to_string(),
         };
-        format!("General model {remote}: a request of {}; {}: {fate}.", cost.explain(), left.explain())
+        format!("Remote model {remote}: a request of {}; {}: {fate}.", cost.explain(), left.explain())
     }
 }
 
 impl Cost {
     fn explain(&self) -> String {
         let Self { tokens, usd, joules, latency_ms } = self;
-        let pace = latency_ms.map_or_else(String::new, |ms| format!(", and about {ms:.0} ms by its latest replies"));
-        format!("at most {tokens} tokens, {usd:.6} US dollars and {joules:.0} J{pace}")
+        let latency = latency_ms.map_or_else(String::new, |ms| format!(", and about {ms:.0} ms by its latest replies"));
+        format!("at most {tokens} tokens, {usd:.6} US dollars and {joules:.0} J{latency}")
     }
 }
 
-impl Left {
+impl Remaining {
     fn explain(&self) -> String {
         let mut words = String::new();
         for (left, unit) in [
@@ -89,7 +89,7 @@ impl Left {
         ] {
             if let Some(left) = left {
                 let comma = if words.is_empty() { "left are " } else { ", " };
-                // Without what a difference of fractions leaves behind. Writing to a string cannot fail.
+                // Rounded: a difference of fractions has digits that mean nothing. Writing to a string cannot fail.
                 let _ = write!(words, "{comma}{} {unit}", (left * 1e6).round() / 1e6);
             }
         }

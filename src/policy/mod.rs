@@ -1,16 +1,12 @@
-//! Whether an answer stays local. Sees scores, costs and policies, never text.
+//! Policy: whether an answer stays local. It sees scores, costs and settings, never text.
 //!
-//! | room | what is in it |
+//! | type | what it is |
 //! | --- | --- |
-//! | [`Policy`] | when general models are asked, and what may leave |
-//! | [`Trust`] | how far one local model is trusted, and so what becomes of a score |
+//! | [`Policy`] | when remote models are asked, and what may leave |
+//! | [`ModelGate`] | the calibration and threshold of one local model |
 //! | [`Budget`] | hard caps, what they leave, and what a request may cost |
-//! | [`Decision`] | all that a question's way was decided from, and the pure function that decides it |
+//! | [`Decision`] | all that was decided from, and the pure function that decides |
 //! | [`Reason`] | why the answer is this one |
-//! | [`energy`] | what an answer costs in joules: a range, with where it comes from |
-//! | [`ledger`] | what answers have taken, added up over time |
-//! | [`summary`] | what that says: sums, energy, and what it would have cost otherwise |
-//! | [`watch`] | whether confidences are still what they were at calibration |
 //!
 //! A [`Decision`] holds numbers alone. The same record gives the same [`Verdict`], today and when it is read again.
 
@@ -21,10 +17,10 @@ mod gate;
 mod reason;
 mod rules;
 
-pub use budget::{Budget, Cap, Cost, Left, Today, check_cap};
+pub use budget::{Budget, Cap, Cost, Remaining, Today, check_cap};
 pub use decision::{Allowed, Decision, Offer, Routing, Tier, Verdict};
 #[cfg(test)]
 pub(crate) use gate::tests::calibration;
-pub use gate::{LocalConfig, Trust};
+pub use gate::{LocalConfig, ModelGate};
 pub use reason::Reason;
 pub use rules::{Policy, Privacy};

@@ -1,63 +1,104 @@
-//! Why the answer is this one.
+//! Reasons: why an answer is a local or a remote one.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why it is this answer.
+/// Why the answer is this one. All reasons but `Confident` are of a question whose local answer is below the threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// The local model is sure.
+    /// The confidence of the local model is at or above its threshold.
     Confident,
-    /// It is not, and the remote answered.
+    /// The confidence is below the threshold, and a remote model answered.
     Unsure,
-    /// It is not, and there is no remote.
+    /// There is no remote model.
     NoRemote,
-    /// It is not, and whoever asked said that this text must not leave the device.
+    /// The caller said that this text must not leave the device.
     MustStayLocal,
-    /// It is not, and the policy lets nothing leave.
+    /// The policy lets nothing leave the device.
     LocalOnly,
-    /// It is not, and personal data could not be looked for, so that nothing was sent.
+    /// Personal data could not be looked for, so that nothing was sent.
     RedactorUnavailable,
-    /// It is not, and the text is too long to be sent.
+    /// The text is too long to be sent.
     TooLong,
-    /// It is not, and the remote could not be reached.
+    /// The remote model could not be reached.
     RemoteUnreachable,
-    /// It is not, and the remote took too long.
+    /// The remote model took too long.
     RemoteTimeout,
-    /// It is not, and the remote refused.
+    /// The remote model refused.
     RemoteRefused,
-    /// It is not, and the remote's reply is no answer.
+    /// The reply of the remote model is not an answer.
     RemoteInvalid,
-    /// It is not, and the remote is left alone because it failed too often.
+    /// The remote model failed too often in a row, and is not asked for a while.
     BreakerOpen,
-    /// It is not, and too many attempts of late were second ones.
+    /// Too many recent attempts were retries.
     RetryBudget,
-    /// It is not, and too many questions wait already.
+    /// Too many questions wait already.
     QueueFull,
-    /// It is not, and the cap on requests a minute is reached.
+    /// The cap on requests a minute is reached.
     RequestsPerMinute,
-    /// It is not, and the cap on tokens a minute is reached.
+    /// The cap on tokens a minute is reached.
     TokensPerMinute,
-    /// It is not, and the budget of requests a day is spent.
+    /// The budget of requests a day is spent.
     RequestsPerDay,
-    /// It is not, and the cap on money a day is reached.
+    /// The cap on money a day is reached.
     UsdPerDay,
-    /// It is not, and the budget of energy a day is spent.
+    /// The budget of energy a day is spent.
     JoulesPerDay,
-    /// It is not, and the general models are likely to take longer than the budget allows.
+    /// The remote models are likely to take longer than the budget allows.
     Latency,
-    /// It is not, and what was spent under a cap cannot be looked up.
+    /// What was spent under a cap cannot be looked up.
     SpendingUnknown,
+}
+
+impl Reason {
+    /// Whether a cap was reached, or may have been: the caller's budget is spent, and the remote model has not failed.
+    ///
+    /// ```
+    /// use pilot_light::policy::Reason;
+    ///
+    /// assert!(Reason::UsdPerDay.is_cap() && !Reason::RemoteTimeout.is_cap());
+    /// ```
+    pub fn is_cap(self) -> bool {
+        match self {
+            Self::RequestsPerMinute
+            | Self::TokensPerMinute
+            | Self::RequestsPerDay
+            | Self::UsdPerDay
+            | Self::JoulesPerDay
+            | Self::Latency
+            // What a cap still allows cannot be known.
+            | Self::SpendingUnknown => true,
+            Self::Confident
+            | Self::Unsure
+            | Self::NoRemote
+            | Self::MustStayLocal
+            | Self::LocalOnly
+            | Self::RedactorUnavailable
+            | Self::TooLong
+            | Self::RemoteUnreachable
+            | Self::RemoteTimeout
+            | Self::RemoteRefused
+            | Self::RemoteInvalid
+            | Self::BreakerOpen
+            | Self::RetryBudget
+            | Self::QueueFull => false,
+        }
+    }
+
+    /// Whether a cap was reached that is free again within a minute.
+    pub fn is_cap_on_minute(self) -> bool {
+        matches!(self, Self::RequestsPerMinute | Self::TokensPerMinute)
+    }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Confident => "the local model is sure",
-            Self::Unsure => "the local model is not sure, and the remote answered",
+            Self::Confident => "the local model is confident",
+            Self::Unsure => "the local model is not confident, and the remote answered",
             Self::NoRemote => "there is no remote",
             Self::MustStayLocal => "this text must stay local",
             Self::LocalOnly => "the policy lets nothing leave the device",
@@ -66,9 +107,9 @@ impl fmt::Display for Reason {
             Self::RemoteUnreachable => "the remote could not be reached",
             Self::RemoteTimeout => "the remote took too long",
             Self::RemoteRefused => "the remote refused",
-            Self::RemoteInvalid => "the remote's reply is no answer",
-            Self::BreakerOpen => "the remote failed too often in a row and is left alone for a while",
-            Self::RetryBudget => "too many attempts of late were retries",
+            Self::RemoteInvalid => "the remote's reply is not an answer",
+            Self::BreakerOpen => "the remote failed too often in a row and is not asked for a while",
+            Self::RetryBudget => "too many recent attempts were retries",
             Self::QueueFull => "too many requests wait for the remote",
             Self::RequestsPerMinute => "the cap on requests a minute is reached",
             Self::TokensPerMinute => "the cap on tokens a minute is reached",

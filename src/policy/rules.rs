@@ -1,17 +1,17 @@
-//! When general models are asked, and what may leave the device.
+//! Policy: when remote models are asked, and what may leave the device.
 
 use serde::{Deserialize, Serialize};
 
 use super::Budget;
 use crate::error::{Error, Result};
 
-/// When the general model is asked.
+/// When remote models are asked, and what may leave the device.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// The confidence, from 0 to 1, from which on the local answer is the answer. Without it, that of the model's
-    /// calibration, and 0.9 of a model that has none.
+    /// The confidence, in [0, 1], at which the local answer is accepted. By default that of the model's calibration, and
+    /// 0.9 for a model without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub threshold: Option<f64>,
@@ -19,15 +19,16 @@ pub struct Policy {
     #[serde(default)]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub privacy: Privacy,
-    /// The most that may be spent on all general models together, and the longest that they may take.
+    /// The most that may be spent on all remote models together, and the longest that they may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub budget: Option<Budget>,
-    /// How long a question may take from when it is to be sent, waiting, retries and further models included.
+    /// How long a question may take from when it is to be sent, in milliseconds: waiting, retries and further models
+    /// included.
     #[serde(default = "default_deadline_ms")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub deadline_ms: f64,
-    /// How many questions are with the general models at once.
+    /// How many questions are with the remote models at the same time.
     #[serde(default = "default_max_concurrent")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub max_concurrent: u32,
@@ -35,8 +36,8 @@ pub struct Policy {
     #[serde(default = "default_max_waiting")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub max_waiting: u32,
-    /// The part, from 0 to 1, of the sure local answers that a general model is asked about as well, to see how often it
-    /// agrees; none by default. It is drawn by chance. Whoever asked has the answer by then, and it stays as it is.
+    /// The part, in [0, 1], of the confident local answers that a remote model is asked about as well, to measure how often
+    /// it agrees; 0 by default. It is drawn at random. The caller has the answer by then, and it stays as it is.
     #[serde(default)]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub check_rate: f64,
@@ -56,7 +57,7 @@ pub enum Privacy {
     Allow,
 }
 
-/// As long as somebody waits who knows that the answer is being looked for.
+/// As long as a person waits for an answer that is known to take a while.
 fn default_deadline_ms() -> f64 {
     45_000.0
 }
@@ -86,18 +87,19 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The same policy, found to make sense.
+    /// The same policy, checked.
     ///
     /// # Errors
-    /// Invalid input: a budget of nothing, a deadline that a browser's timer cannot wait for, a rate that is not from 0 to 1.
+    /// Invalid input: an empty budget, a deadline that a browser's timer cannot wait for, a rate that is not in [0, 1].
     pub fn checked(self) -> Result<Self> {
         if !(self.deadline_ms > 0.0 && self.deadline_ms <= f64::from(i32::MAX)) {
-            let wrong = format!("the policy's deadline_ms is {}, which is no time to wait", self.deadline_ms);
+            let (most, got) = (i32::MAX, self.deadline_ms);
+            let wrong = format!("the policy's deadline_ms must be above 0 and at most {most}, got {got}");
             return Err(Error::invalid_input(wrong));
         }
         self.budget.map(Budget::checked).transpose()?;
         if !(0.0..=1.0).contains(&self.check_rate) {
-            let wrong = format!("the policy's check_rate is {}, which is no part from 0 to 1", self.check_rate);
+            let wrong = format!("the policy's check_rate must be in [0, 1], got {}", self.check_rate);
             return Err(Error::invalid_input(wrong));
         }
         Ok(self)
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_settings_are_refused() {
         for deadline_ms in [0.0, -1.0, f64::NAN, 3e9] {
             assert!(Policy { deadline_ms, ..Policy::default() }.checked().is_err());
         }

@@ -1,9 +1,9 @@
-//! A text with one byte for each character, so that recognisers need to know ASCII alone: spaces, hyphens,
+//! ASCII folding: a text with one byte for each character, so that recognisers need to know ASCII only: spaces, hyphens,
 //! quotes, digits and wide letters of other alphabets become the plain ones, invisible characters go.
 
 use std::ops::Range;
 
-use super::{Kind, Span};
+use super::{PiiLabel, PiiSpan};
 
 /// Any letter that is not of ASCII.
 pub const LETTER: u8 = 0x80;
@@ -20,8 +20,8 @@ pub struct Folded<'a> {
 impl<'a> Folded<'a> {
     /// Folds `text`.
     pub fn new(text: &'a str) -> Self {
-        let kept = text.char_indices().filter_map(|(place, char)| Some((fold(char)?, place)));
-        let (bytes, places) = kept.unzip();
+        let visible = text.char_indices().filter_map(|(place, char)| Some((fold(char)?, place)));
+        let (bytes, places) = visible.unzip();
         Self { text, bytes, places }
     }
 
@@ -31,10 +31,10 @@ impl<'a> Folded<'a> {
     }
 
     /// Where `range`, which is not empty, stands in the text.
-    pub fn span(&self, range: Range<usize>, kind: Kind) -> Span {
+    pub fn span(&self, range: Range<usize>, label: PiiLabel) -> PiiSpan {
         let (start, last) = (self.places[range.start], self.places[range.end - 1]);
         let end = last + self.text[last..].chars().next().map_or(0, char::len_utf8);
-        Span { start, end, kind }
+        PiiSpan { start, end, label }
     }
 }
 
@@ -76,7 +76,7 @@ pub fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == LETTER
 }
 
-/// Whether the byte, beside a value, makes it part of something longer: a letter or a digit of ASCII. Letters
+/// Whether the byte, next to a value, makes it part of something longer: a letter or a digit of ASCII. Letters
 /// of other alphabets do not, as some are written without spaces.
 pub fn joins(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
@@ -92,14 +92,14 @@ pub fn byte_at(text: &[u8], at: usize) -> u8 {
     text.get(at).copied().unwrap_or(b' ')
 }
 
-/// Where the bytes from `at` on that are `kept` end; `at` where there are none.
-pub fn run_end(text: &[u8], at: usize, kept: impl Fn(u8) -> bool) -> usize {
-    at + text.iter().skip(at).take_while(|byte| kept(**byte)).count()
+/// The end of the run of bytes from `at` on that `accepts` accepts; `at` where the run is empty.
+pub fn run_end(text: &[u8], at: usize, accepts: impl Fn(u8) -> bool) -> usize {
+    at + text.iter().skip(at).take_while(|byte| accepts(**byte)).count()
 }
 
-/// Where the bytes before `at`, from `from` on, that are `kept` start.
-pub fn run_start(text: &[u8], from: usize, at: usize, kept: impl Fn(u8) -> bool) -> usize {
-    text[from..at].iter().rposition(|byte| !kept(*byte)).map_or(from, |place| from + place + 1)
+/// The start of the run of bytes before `at`, not before `from`, that `accepts` accepts.
+pub fn run_start(text: &[u8], from: usize, at: usize, accepts: impl Fn(u8) -> bool) -> usize {
+    text[from..at].iter().rposition(|byte| !accepts(*byte)).map_or(from, |place| from + place + 1)
 }
 
 /// Where `words` are next, from `from` on.
@@ -116,9 +116,9 @@ mod tests {
         let text = "ａｎｎ＠x\u{200B}.de\u{A0}٠٣‑é…🙂「";
         let folded = Folded::new(text);
         assert_eq!(folded.bytes(), [b"ann@x.de 03-", &[LETTER, OTHER, OTHER, OTHER][..]].concat());
-        let span = folded.span(0..8, Kind::EMAIL);
+        let span = folded.span(0..8, PiiLabel::new("EMAIL"));
         assert_eq!(&text[span.start..span.end], "ａｎｎ＠x\u{200B}.de");
-        let span = folded.span(14..15, Kind::EMAIL);
+        let span = folded.span(14..15, PiiLabel::new("EMAIL"));
         assert_eq!(&text[span.start..span.end], "🙂");
     }
 

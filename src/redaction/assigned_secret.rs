@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::ascii_fold::{before, byte_at, find, is_word, run_end};
+use super::{PiiLabel, Recogniser};
 
 /// Words, small and without hyphens, that end in one of these name a secret.
 const NAMES: [&str; 20] = [
@@ -37,6 +38,14 @@ const MAX_NAME: usize = 48;
 const MAX_GAP: usize = 8;
 /// The longest secret in quotes.
 const MAX_QUOTED: usize = 512;
+
+/// A key, a token or a password that the words before it name.
+pub const ASSIGNED_SECRET: Recogniser = Recogniser {
+    label: PiiLabel::new("SECRET"),
+    find: secrets,
+    #[cfg(all(test, not(target_family = "wasm")))]
+    valid: None,
+};
 
 /// Every secret in `text` that the words before it name and that looks like one.
 pub fn secrets(text: &[u8]) -> Vec<Range<usize>> {
@@ -107,11 +116,11 @@ fn value_end(text: &[u8], at: usize, quote: Option<u8>, is_query: bool) -> usize
     at + last.map_or(0, |last| last + 1)
 }
 
-/// Whether it is no word of a language: long enough, of more than one sort of characters, and of enough
+/// Whether it is not a word of a language: long enough, of more than one sort of characters, and of enough
 /// different ones, which stands for a measure of its entropy.
 fn looks_secret(value: &[u8]) -> bool {
     const SHORTEST: usize = 8;
-    // An exclamation is of the sentence as well as of a password; an address or a path is none.
+    // An exclamation is of the sentence as well as of a password; an address or a path is not one.
     let value = value.strip_suffix(b"!").unwrap_or(value);
     if find(value, 0, b"://").is_some() || value.starts_with(b"~/") {
         return false;

@@ -6,9 +6,18 @@
 use std::ops::Range;
 
 use super::ascii_fold::{before, byte_at};
+use super::{PiiLabel, Recogniser};
 
 const SHORTEST: usize = 12;
 const LONGEST: usize = 19;
+
+/// The number of a payment card.
+pub const CARD: Recogniser = Recogniser {
+    label: PiiLabel::new("CARD"),
+    find: cards,
+    #[cfg(all(test, not(target_family = "wasm")))]
+    valid: Some(valid::card),
+};
 
 /// Every card number in `text`, its digits in one or with a space or a hyphen between groups.
 pub fn cards(text: &[u8]) -> Vec<Range<usize>> {
@@ -73,6 +82,51 @@ fn luhn(digits: &[u8]) -> bool {
         .map(|(i, digit)| u32::from(if i % 2 == 0 { *digit } else { doubled(*digit) }))
         .sum();
     sum.is_multiple_of(10)
+}
+
+/// Valid values, made at random.
+#[cfg(all(test, not(target_family = "wasm")))]
+mod valid {
+    use proptest::prelude::*;
+
+    use super::super::valid_values::{digits, grouped};
+
+    /// The digits with the one behind them that makes them pass Luhn's check.
+    fn with_luhn(digits: &str) -> String {
+        let sum: u32 = digits
+            .bytes()
+            .rev()
+            .enumerate()
+            .map(|(place, byte)| match (u32::from(byte - b'0'), place % 2) {
+                (digit, 0) => digit * 2 / 10 + digit * 2 % 10,
+                (digit, _) => digit,
+            })
+            .sum();
+        format!("{digits}{}", (10 - sum % 10) % 10)
+    }
+
+    pub fn card() -> BoxedStrategy<String> {
+        let issuers = vec![
+            ("4", 16),
+            ("4", 13),
+            ("4", 19),
+            ("52", 16),
+            ("2300", 16),
+            ("34", 15),
+            ("37", 15),
+            ("6011", 16),
+            ("36", 14),
+            ("3530", 16),
+            ("62", 17),
+            ("6759", 12),
+        ];
+        (prop::sample::select(issuers), digits(19), prop::sample::select(vec!["", " ", "-"]))
+            .prop_map(|((issuer, length), digits, separator)| {
+                let number = with_luhn(&format!("{issuer}{}", &digits[..length - 1 - issuer.len()]));
+                grouped(&number, 4, separator)
+            })
+            .boxed()
+    }
 }
 
 #[cfg(test)]

@@ -7,11 +7,20 @@
 use std::ops::Range;
 
 use super::ascii_fold::{LETTER, byte_at, find, is_word, run_end, run_start};
+use super::{PiiLabel, Recogniser};
 
 /// The longest local part in quotes that is looked for.
 const MAX_QUOTED: usize = 66;
 /// The longest address in brackets.
 const MAX_LITERAL: usize = 48;
+
+/// An email address.
+pub const EMAIL: Recogniser = Recogniser {
+    label: PiiLabel::new("EMAIL"),
+    find: emails,
+    #[cfg(all(test, not(target_family = "wasm")))]
+    valid: Some(valid::email),
+};
 
 /// Every address in `text`.
 pub fn emails(text: &[u8]) -> Vec<Range<usize>> {
@@ -73,6 +82,16 @@ fn domain_end(text: &[u8], at: usize) -> Option<usize> {
             return end;
         }
         label = label_end + 1;
+    }
+}
+
+/// Valid values, made at random.
+#[cfg(all(test, not(target_family = "wasm")))]
+mod valid {
+    use proptest::prelude::*;
+
+    pub fn email() -> BoxedStrategy<String> {
+        "[a-zA-Z0-9_+]([a-zA-Z0-9._+-]{0,12}[a-zA-Z0-9])?@([a-zA-Z0-9]([a-zA-Z0-9-]{0,8}[a-zA-Z0-9])?\\.){1,3}[a-z]{2,6}".boxed()
     }
 }
 

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::ascii_fold::{before, byte_at, joins};
+use super::{PiiLabel, Recogniser};
 
 /// Each country with the length of its IBANs.
 const LENGTHS: &str = "\
@@ -15,6 +16,14 @@ FR27GB22GE22GF27GG22GI23GL18GP27GR27GT28HN28HR21HU28IE22IL23IM22IQ23IS26IT27JE22
 LV21LY25MC27MD24ME22MF27MK19MN20MQ27MR27MT31MU30NC27NI28NL18NO15OM23PF27PK24PL28PM27PS29PT25QA29RE27RO24RS22RU33\
 SA24SC31SD18SE24SI19SK24SM27SO23ST25SV28TF27TL23TN24TR26UA29VA22VG24WF27XK20YE30YT27\
 AO25BF28BJ28CF27CG27CI28CM27CV25DZ26GA27GQ27GW25IR26KM27MA28MG27ML28MZ25NE28SN28TD27TG28";
+
+/// An international bank account number.
+pub const IBAN: Recogniser = Recogniser {
+    label: PiiLabel::new("IBAN"),
+    find: ibans,
+    #[cfg(all(test, not(target_family = "wasm")))]
+    valid: Some(valid::iban),
+};
 
 /// Every IBAN in `text`, in one or with a space or a hyphen between groups.
 pub fn ibans(text: &[u8]) -> Vec<Range<usize>> {
@@ -69,6 +78,31 @@ fn mod_97(characters: &[u8]) -> u32 {
         Some(value) if value > 9 => (rest * 100 + value) % 97,
         value => (rest * 10 + value.unwrap_or(0)) % 97,
     })
+}
+
+/// Valid values, made at random.
+#[cfg(all(test, not(target_family = "wasm")))]
+mod valid {
+    use proptest::prelude::*;
+
+    use super::super::valid_values::{digits, grouped};
+
+    /// The account first, then the country and 00, letters as numbers: 98 minus the rest by 97 is the check.
+    pub fn iban() -> BoxedStrategy<String> {
+        let countries =
+            vec![("NO", 11), ("DE", 18), ("GB", 18), ("FR", 23), ("MT", 27), ("LC", 28), ("RU", 29), ("PL", 24)];
+        (prop::sample::select(countries), digits(30), "[A-Z]{8}", prop::sample::select(vec!["", " "]), any::<bool>())
+            .prop_map(|((country, length), digits, letters, separator, small)| {
+                let account: String = letters[..length / 4].chars().chain(digits.chars()).take(length).collect();
+                let values = format!("{account}{country}00")
+                    .chars()
+                    .filter_map(|char| char.to_digit(36))
+                    .fold(0, |rest, value| (if value > 9 { rest * 100 + value } else { rest * 10 + value }) % 97);
+                let iban = grouped(&format!("{country}{:02}{account}", 98 - values), 4, separator);
+                if small { iban.to_lowercase() } else { iban }
+            })
+            .boxed()
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,31 @@ use std::net::Ipv6Addr;
 use std::ops::Range;
 
 use super::ascii_fold::{before, byte_at, joins, run_end};
+use super::{PiiLabel, Recogniser};
+
+/// An IPv4 address.
+pub const IPV4: Recogniser = Recogniser {
+    label: PiiLabel::new("IP"),
+    find: ipv4s,
+    #[cfg(all(test, not(target_family = "wasm")))]
+    valid: Some(valid::ipv4),
+};
+
+/// An IPv6 address.
+pub const IPV6: Recogniser = Recogniser {
+    label: PiiLabel::new("IP"),
+    find: ipv6s,
+    #[cfg(all(test, not(target_family = "wasm")))]
+    valid: Some(valid::ipv6),
+};
+
+/// A MAC address.
+pub const MAC: Recogniser = Recogniser {
+    label: PiiLabel::new("MAC"),
+    find: macs,
+    #[cfg(all(test, not(target_family = "wasm")))]
+    valid: Some(valid::mac),
+};
 
 /// Every address of version 4 in `text`.
 pub fn ipv4s(text: &[u8]) -> Vec<Range<usize>> {
@@ -91,6 +116,30 @@ fn runs(text: &[u8], part: impl Fn(u8) -> bool) -> impl Iterator<Item = Range<us
         from = run_end(text, start, &part).max(start + 1);
         Some(start..from)
     })
+}
+
+/// Valid values, made at random.
+#[cfg(all(test, not(target_family = "wasm")))]
+mod valid {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use proptest::prelude::*;
+
+    pub fn ipv4() -> BoxedStrategy<String> {
+        any::<[u8; 4]>().prop_map(|parts| Ipv4Addr::from(parts).to_string()).boxed()
+    }
+
+    pub fn ipv6() -> BoxedStrategy<String> {
+        let address = any::<[u16; 8]>()
+            .prop_map(|parts| Ipv6Addr::from(parts.map(|part| if part % 3 == 0 { 0 } else { part })).to_string());
+        address.prop_filter("the unspecified address", |address| address != "::").boxed()
+    }
+
+    pub fn mac() -> BoxedStrategy<String> {
+        (any::<[u8; 6]>(), prop::sample::select(vec![":", "-"]))
+            .prop_map(|(bytes, separator)| bytes.map(|byte| format!("{byte:02x}")).join(separator))
+            .boxed()
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::repeats::Repeats;
 use super::restore::{Restorer, Values};
 use super::spans::merged;
-use super::{Kind, Replaced, Span, recognise};
+use super::{PiiLabel, PiiSpan, Replaced, recognise};
 
 /// Texts without what must not leave, and what is needed to undo that. The values never leave it but by way
 /// of [`restore`](Self::restore).
@@ -61,8 +61,8 @@ impl Redaction {
 ///
 /// The spans are a model's, with the places of bytes; they may overlap and need not fit. All texts of a
 /// request are to be given at once, so that no placeholder is taken for one that a text has already.
-pub fn redact(texts: &[(&str, Vec<Span>)]) -> Redaction {
-    let found: Vec<Vec<Span>> = texts
+pub fn redact(texts: &[(&str, Vec<PiiSpan>)]) -> Redaction {
+    let found: Vec<Vec<PiiSpan>> = texts
         .iter()
         .map(|(text, spans)| {
             let mut all = recognise(text);
@@ -72,9 +72,9 @@ pub fn redact(texts: &[(&str, Vec<Span>)]) -> Redaction {
         .collect();
     let mut values: BTreeMap<&str, Value<'_>> = BTreeMap::new();
     for ((text, _), spans) in texts.iter().zip(&found) {
-        for Span { start, end, kind } in spans {
-            let first = Value { kind, has_form: false, name: None };
-            values.entry(&text[*start..*end]).or_insert(first).has_form |= kind.has_form();
+        for PiiSpan { start, end, label } in spans {
+            let first = Value { label, has_form: false, name: None };
+            values.entry(&text[*start..*end]).or_insert(first).has_form |= label.has_form();
         }
     }
     let repeated = Repeats::new(values.iter().map(|(value, Value { has_form, .. })| (*value, *has_form)));
@@ -105,8 +105,8 @@ pub fn redact(texts: &[(&str, Vec<Span>)]) -> Redaction {
 
 /// What is known of one value.
 struct Value<'a> {
-    /// The kind that it has in its first place.
-    kind: &'a Kind,
+    /// The label of its first occurrence.
+    label: &'a PiiLabel,
     /// Whether it is known by its form in any place.
     has_form: bool,
     /// Its placeholder, when it has been met.
@@ -118,7 +118,7 @@ struct Names<'a> {
     values: BTreeMap<&'a str, Value<'a>>,
     /// What looks like a placeholder in the texts themselves.
     taken: BTreeSet<&'a str>,
-    counts: BTreeMap<&'a Kind, Count>,
+    counts: BTreeMap<&'a PiiLabel, Count>,
 }
 
 #[derive(Default)]
@@ -133,14 +133,14 @@ impl<'a> Names<'a> {
     /// The placeholder of `value`, which is one of those that were found. Were it none, a word that stands
     /// for nothing would still be better than the value.
     fn name(&mut self, value: &str) -> &str {
-        let Some(Value { kind, name, .. }) = self.values.get_mut(value) else { return "[VALUE]" };
-        let count = self.counts.entry(*kind).or_default();
+        let Some(Value { label, name, .. }) = self.values.get_mut(value) else { return "[VALUE]" };
+        let count = self.counts.entry(*label).or_default();
         count.places += 1;
         name.get_or_insert_with(|| {
             count.values += 1;
             loop {
                 count.last += 1;
-                let name = format!("[{kind}_{}]", count.last);
+                let name = format!("[{label}_{}]", count.last);
                 if !self.taken.contains(name.as_str()) {
                     return name;
                 }
@@ -152,7 +152,7 @@ impl<'a> Names<'a> {
         let named = self.values.into_iter().filter_map(|(value, Value { name, .. })| Some((name?, value.to_string())));
         let counts = self.counts.into_iter();
         let replaced =
-            counts.map(|(kind, Count { values, places, .. })| Replaced { kind: kind.clone(), values, places });
+            counts.map(|(label, Count { values, places, .. })| Replaced { kind: label.clone(), values, places });
         (Arc::new(named.collect()), replaced.collect())
     }
 }
@@ -168,7 +168,7 @@ mod tests {
     use super::super::spans::span;
     use super::*;
 
-    fn once(text: &str, spans: Vec<Span>) -> Redaction {
+    fn once(text: &str, spans: Vec<PiiSpan>) -> Redaction {
         redact(&[(text, spans)])
     }
 
@@ -188,7 +188,7 @@ mod tests {
         );
         let counts: Vec<_> = redaction.replaced().iter().map(|one| (one.kind.name(), one.values, one.places)).collect();
         assert_eq!(counts, [("EMAIL", 2, 3), ("FIRST_NAME", 2, 4)]);
-        assert_eq!(redaction.restore("Dear [FIRST_NAME_2] <[EMAIL_2]>, [EMAIL_3]"), "Dear Bob <bob@x.de>, [EMAIL_3]");
+        assert_eq!(redaction.restore("To [FIRST_NAME_2] <[EMAIL_2]>, [EMAIL_3]"), "To Bob <bob@x.de>, [EMAIL_3]");
         let debug = format!("{redaction:?}");
         assert!(debug.contains("EMAIL") && !debug.contains("ann@x.de") && !debug.contains("Bob"), "{debug}");
     }

@@ -33,7 +33,7 @@ impl<'a> Repeats<'a> {
         found
     }
 
-    /// Where the longest value that starts at `at` ends. The values that go on like the text are beside each
+    /// Where the longest value that starts at `at` ends. The values that go on like the text are next to each
     /// other, and become fewer with each byte.
     fn longest_at(&self, text: &str, at: usize, until: usize) -> Option<usize> {
         let bytes = &text.as_bytes()[at..until];

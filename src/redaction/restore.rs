@@ -1,4 +1,4 @@
-//! Putting values back where their placeholders stand, also in a reply that comes in pieces.
+//! Restoring values in place of their placeholders, also in a reply that arrives in pieces.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,6 +9,15 @@ use std::sync::Arc;
 pub type Values = Arc<BTreeMap<String, String>>;
 
 /// Restores one reply, piece by piece. A placeholder that it does not know is left as it is.
+///
+/// ```
+/// use pilot_light::redaction::redact;
+///
+/// let mut restorer = redact(&[("ann@example.com", vec![])]).restorer();
+/// assert_eq!(restorer.feed("to [EMA"), "to ");
+/// assert_eq!(restorer.feed("IL_1], [EMAIL_2]"), "ann@example.com, [EMAIL_2]");
+/// assert_eq!(restorer.end(), "");
+/// ```
 pub struct Restorer {
     values: Values,
     /// The beginning of what may become a placeholder; never longer than one.

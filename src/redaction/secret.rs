@@ -6,8 +6,9 @@
 use std::ops::Range;
 
 use super::ascii_fold::{before, find, joins, run_end};
+use super::{PiiLabel, Recogniser};
 
-/// How a token begins: those of general models, of code and packages, of clouds, of money, of messages.
+/// How a token begins: those of remote models, of code and packages, of clouds, of money, of messages.
 const PREFIXES: &str = "\
     sk- gsk_ xai- pplx- hf_ r8_ nvapi- fw_ \
     ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- gldt- glrt- glptt- glcbt- ATATT3 ATBB \
@@ -20,6 +21,14 @@ const LEAST: usize = 16;
 
 /// How an access key of Amazon's begins; 16 capitals and digits follow.
 const AMAZON: [&str; 6] = ["AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA"];
+
+/// A key or a token with a prefix that is known.
+pub const TOKEN: Recogniser = Recogniser {
+    label: PiiLabel::new("SECRET"),
+    find: tokens,
+    #[cfg(all(test, not(target_family = "wasm")))]
+    valid: Some(valid::token),
+};
 
 /// Every token in `text`.
 pub fn tokens(text: &[u8]) -> Vec<Range<usize>> {
@@ -61,7 +70,7 @@ fn is_prefixed(token: &[u8], prefixes: &[&str]) -> bool {
     body.is_some_and(|body| body.len() >= LEAST && is_mixed(body))
 }
 
-/// Words with hyphens between them are no token.
+/// Words with hyphens between them are not a token.
 fn is_mixed(body: &[u8]) -> bool {
     let has = |kind: fn(&u8) -> bool| body.iter().any(kind);
     has(u8::is_ascii_digit) || (has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase))
@@ -80,6 +89,14 @@ fn is_jwt(token: &[u8]) -> bool {
     token.starts_with(b"eyJ") && is_long(10) && is_long(4)
 }
 
+/// A private key in PEM.
+pub const PRIVATE_KEY: Recogniser = Recogniser {
+    label: PiiLabel::new("SECRET"),
+    find: private_keys,
+    #[cfg(all(test, not(target_family = "wasm")))]
+    valid: None,
+};
+
 /// Every private key in `text`, from its first line to its last, or to the end where that is missing.
 pub fn private_keys(text: &[u8]) -> Vec<Range<usize>> {
     const BEGIN: &[u8] = b"-----BEGIN ";
@@ -97,6 +114,19 @@ pub fn private_keys(text: &[u8]) -> Vec<Range<usize>> {
         found.push(start..from);
     }
     found
+}
+
+/// Valid values, made at random.
+#[cfg(all(test, not(target_family = "wasm")))]
+mod valid {
+    use proptest::prelude::*;
+
+    pub fn token() -> BoxedStrategy<String> {
+        let prefixes = vec!["sk-", "sk-proj-", "ghp_", "glpat-", "hf_", "npm_", "xoxb-", "AIza"];
+        (prop::sample::select(prefixes), "[A-Za-z]{10}[0-9][A-Za-z0-9_-]{15,40}[a-zA-Z0-9]")
+            .prop_map(|(prefix, body)| format!("{prefix}{body}"))
+            .boxed()
+    }
 }
 
 #[cfg(test)]

@@ -1,29 +1,24 @@
 //! Spans from several finders, made into spans that do not touch each other.
 
-use super::{Kind, Span};
+#[cfg(test)]
+use super::PiiLabel;
+use super::PiiSpan;
 use crate::sort::sort_by;
-use crate::tasks::PersonalData;
-
-impl From<PersonalData> for Span {
-    fn from(PersonalData { label, place }: PersonalData) -> Self {
-        Self { start: place.start, end: place.end, kind: Kind::of_label(&label) }
-    }
-}
 
 /// `spans` within `text` in order. Those that overlap become one over all of them, of the kind of the
 /// longest; a model's that end inside a character take all of it, and none begins or ends with a space.
-pub fn merged(text: &str, spans: Vec<Span>) -> Vec<Span> {
-    let mut spans: Vec<Span> = spans.into_iter().filter_map(|span| fitted(text, span)).collect();
+pub fn merged(text: &str, spans: Vec<PiiSpan>) -> Vec<PiiSpan> {
+    let mut spans: Vec<PiiSpan> = spans.into_iter().filter_map(|span| fitted(text, span)).collect();
     // A stable sort: of spans with the same place, the first stays the first.
     sort_by(&mut spans, |a, b| a.start.cmp(&b.start));
-    let mut merged: Vec<(Span, usize)> = Vec::new();
+    let mut merged: Vec<(PiiSpan, usize)> = Vec::new();
     for span in spans {
         let length = span.end - span.start;
         match merged.last_mut() {
             Some((last, longest)) if span.start < last.end => {
                 last.end = last.end.max(span.end);
                 if length > *longest {
-                    (last.kind, *longest) = (span.kind, length);
+                    (last.label, *longest) = (span.label, length);
                 }
             }
             _ => merged.push((span, length)),
@@ -33,7 +28,7 @@ pub fn merged(text: &str, spans: Vec<Span>) -> Vec<Span> {
 }
 
 /// The part of a span that is in the text, in whole characters; `None` where nothing is.
-fn fitted(text: &str, Span { start, end, kind }: Span) -> Option<Span> {
+fn fitted(text: &str, PiiSpan { start, end, label }: PiiSpan) -> Option<PiiSpan> {
     if start >= end {
         return None;
     }
@@ -42,13 +37,13 @@ fn fitted(text: &str, Span { start, end, kind }: Span) -> Option<Span> {
     let words = text.get(start..end)?;
     let start = start + (words.len() - words.trim_start().len());
     let end = start + words.trim().len();
-    (start < end).then_some(Span { start, end, kind })
+    (start < end).then_some(PiiSpan { start, end, label })
 }
 
 /// A span that a model marks.
 #[cfg(test)]
-pub fn span(start: usize, end: usize, label: &str) -> Span {
-    Span { start, end, kind: Kind::of_label(label) }
+pub fn span(start: usize, end: usize, label: &str) -> PiiSpan {
+    PiiSpan { start, end, label: PiiLabel::from_label(label) }
 }
 
 #[cfg(test)]

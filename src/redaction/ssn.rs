@@ -7,9 +7,18 @@
 use std::ops::Range;
 
 use super::ascii_fold::{before, byte_at, joins, run_end, run_start};
+use super::{PiiLabel, Recogniser};
 
 /// How far before a bare number its name may stand.
 const NAME_WITHIN: usize = 40;
+
+/// A social security number of the USA.
+pub const SSN: Recogniser = Recogniser {
+    label: PiiLabel::new("SSN"),
+    find: ssns,
+    #[cfg(all(test, not(target_family = "wasm")))]
+    valid: Some(valid::ssn),
+};
 
 /// Every such number in `text` with hyphens, spaces or dots; in one where the text says before what it is.
 pub fn ssns(text: &[u8]) -> Vec<Range<usize>> {
@@ -63,6 +72,21 @@ fn is_named(text: &[u8], at: usize) -> bool {
     [&b"ssn"[..], b"social security", b"social sec"]
         .iter()
         .any(|name| words.windows(name.len()).any(|window| window == *name))
+}
+
+/// Valid values, made at random.
+#[cfg(all(test, not(target_family = "wasm")))]
+mod valid {
+    use proptest::prelude::*;
+
+    pub fn ssn() -> BoxedStrategy<String> {
+        let area = (1_u32..900).prop_filter("no such area", |area| *area != 666);
+        (area, 1..100_u32, 1..10_000_u32, prop::sample::select(vec!["-", " "]))
+            .prop_map(|(area, group, serial, separator)| {
+                format!("{area:03}{separator}{group:02}{separator}{serial:04}")
+            })
+            .boxed()
+    }
 }
 
 #[cfg(test)]

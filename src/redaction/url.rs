@@ -6,6 +6,15 @@
 use std::ops::Range;
 
 use super::ascii_fold::{LETTER, OTHER, find, is_word, run_end, run_start};
+use super::{PiiLabel, Recogniser};
+
+/// A URL that has a user name or a password in it.
+pub const URL: Recogniser = Recogniser {
+    label: PiiLabel::new("URL"),
+    find: urls_with_credentials,
+    #[cfg(all(test, not(target_family = "wasm")))]
+    valid: None,
+};
 
 /// Every such address in `text`, whole: what goes with a password in front of it may be one as well.
 pub fn urls_with_credentials(text: &[u8]) -> Vec<Range<usize>> {

@@ -1,19 +1,20 @@
-//! Whether what a model said is an answer to the question, checked against the schema that it was asked to keep.
+//! Reading an answer: the words of a model, checked against the schema that it was asked to keep.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::Question;
 use super::error_text::quote;
-use super::{Completion, Question};
+use super::protocols::Completion;
 use crate::sort::sort_by;
 use crate::tasks::{Answer, AnswerOutput, EntityGroup, Task};
 
-/// Why it is none.
+/// Why words are not an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unread {
-    /// It is not as asked for, and may be if it is asked for once more.
+    /// They do not keep to the schema, and may if the question is repeated.
     Unfit(String),
-    /// There is none, and asking again would not help.
+    /// There is no answer, and asking again would not help.
     Invalid(String),
 }
 
@@ -33,11 +34,11 @@ struct FoundEntity {
     text: String,
 }
 
-/// The answer to `question` in `completion`; places count bytes. Where the model was given placeholders,
-/// `restore` puts the values back into a string. Fields that were not asked for are passed over.
+/// The answer to `question` in `completion`; offsets count bytes. Where the model was given placeholders, `restore` puts
+/// the values back into a string. Fields that were not asked for are ignored.
 ///
 /// # Errors
-/// Why it is none.
+/// Why the words are not an answer.
 pub fn read_answer(
     question: &Question,
     completion: &Completion,
@@ -57,7 +58,7 @@ pub fn read_answer(
     };
     let known = |label: &str| match question.labels.iter().any(|known| known == label) {
         true => Ok(()),
-        false => Err(Unread::Unfit(format!("the answer '{}' is none of the labels", quote(label)))),
+        false => Err(Unread::Unfit(format!("the answer must be one of the labels, got '{}'", quote(label)))),
     };
     // serde would also read the fields of a struct from an array.
     let content: Map<String, Value> = serde_json::from_str(content).map_err(unfit)?;
@@ -76,8 +77,8 @@ pub fn read_answer(
         // In the order of the text; one that was listed out of order is looked for from the start.
         let start = question.text[from..].find(&text).map(|at| from + at).or_else(|| question.text.find(&text));
         let start = start.filter(|_| !text.is_empty());
-        let start =
-            start.ok_or_else(|| Unread::Unfit(format!("the text does not have the words '{}'", quote(&text))))?;
+        let start = start
+            .ok_or_else(|| Unread::Unfit(format!("an entity must be words of the text, got '{}'", quote(&text))))?;
         from = start + text.len();
         groups.push(EntityGroup { entity_group: label, score: None, word: text, start, end: from });
     }

@@ -1,70 +1,70 @@
-//! The life of one request: which attempts are made for it, when, and how it ends. It ends once.
+//! Retries: which attempts are made for one question, when, and how it ends. It ends once.
 //!
 //! # Source
 //! Which statuses are worth another attempt, how many there are and how the pauses grow: the official
 //! `openai` client. Pauses with full jitter: M. Brooker, "Exponential Backoff And Jitter", AWS, 2015.
 
-use super::RemoteFault;
 use super::limits::{Denied, Sending};
 use super::retry_after::retry_after_ms;
+use super::{RemoteFault, is_transient};
 use crate::error::{Error, Result};
 
-/// How patient a request is.
+/// The timeouts and retries of a question.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Terms {
-    /// How long one attempt may take.
+    /// How long one attempt may take, in milliseconds.
     pub attempt_ms: f64,
     /// How long all of it may take, waiting and queueing included.
     pub total_ms: f64,
-    /// How many attempts may follow one that failed for a reason that may pass.
+    /// How many attempts may follow one that failed for a transient reason.
     pub retries: u32,
-    /// How many may follow an answer that was not as asked for.
+    /// How many may follow a reply that does not keep to the schema.
     pub repairs: u32,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        // Long enough for a general model to read a page of text, short enough for somebody who waits.
+        // Long enough for a large model to read a page of text, short enough for a person who waits.
         Self { attempt_ms: 20_000.0, total_ms: 45_000.0, retries: 2, repairs: 1 }
     }
 }
 
 impl Terms {
-    /// The same, found to make sense.
+    /// The same, checked.
     ///
     /// # Errors
     /// Invalid input: a time that a browser's timer cannot wait for.
     pub fn checked(self) -> Result<Self> {
         for (name, ms) in [("attempt_ms", self.attempt_ms), ("total_ms", self.total_ms)] {
             if !(ms > 0.0 && ms <= f64::from(i32::MAX)) {
-                return Err(Error::invalid_input(format!("{name} is {ms}, which is no time to wait")));
+                return Err(Error::invalid_input(format!("{name} must be above 0 and at most {}, got {ms}", i32::MAX)));
             }
         }
         Ok(self)
     }
 }
 
-/// What happened to the request.
+/// What happened to a question.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event<'a> {
-    /// The server's answer is there, whole and as asked for.
+    /// The answer is there, whole and as asked for.
     Answered,
-    /// It is there, but not as asked for.
+    /// A reply is there that does not keep to the schema.
     Unfit,
-    /// The first words of an answer were handed on; what was seen cannot be taken back.
+    /// The first words of an answer were shown; they cannot be taken back.
     Streamed,
-    /// The server replied with a status that is no success.
+    /// The server replied with a status that is not a success.
     Refused {
         /// The status.
         status: u16,
         /// The header `Retry-After`.
         retry_after: Option<&'a str>,
     },
-    /// It replied with something that is no answer, and would do so again.
+    /// It replied with something that is not an answer, and would do so again.
     Invalid,
     /// There was no reply.
     Faulted(RemoteFault),
-    /// Nobody waits for it any more.
+    /// It is not waited for any more.
     Aborted,
 }
 
@@ -78,26 +78,26 @@ pub enum Next {
         /// How long it may take, from when it is sent.
         deadline_ms: f64,
     },
-    /// The answer is the answer.
+    /// The question is answered.
     Done,
-    /// There will be none.
+    /// There will be no answer.
     GiveUp(GiveUp),
 }
 
 /// Why there will be no answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum GiveUp {
-    /// It failed for a reason that does not pass.
+    /// It failed for a permanent reason.
     Final,
     /// It failed as often as it may.
     Exhausted,
     /// It failed, and no time is left for another attempt.
     Deadline,
-    /// It failed when a part of the answer had been handed on.
+    /// It failed when a part of the answer had been shown.
     Streamed,
     /// A limit forbids the attempt.
     Denied(Denied),
-    /// Nobody waits for it.
+    /// It is not waited for.
     Aborted,
 }
 
@@ -105,12 +105,12 @@ pub enum GiveUp {
 const BACKOFF_MS: f64 = 500.0;
 /// No pause is longer, unless the server asks for it.
 const BACKOFF_CAP_MS: f64 = 8_000.0;
-/// What a server can ask for.
+/// The longest pause that a server can ask for.
 const RETRY_AFTER_CAP_MS: f64 = 60_000.0;
-/// An attempt with less time than this would be paid for and not be waited for.
+/// An attempt with less time than this would cost money and give no answer.
 const MIN_ATTEMPT_MS: f64 = 100.0;
 
-/// One request, from its question to its end.
+/// The attempts of one question.
 ///
 /// Each method takes the time since 1970 in milliseconds, by a clock that is not set back, and a random
 /// number from 0 to below 1. It asks `gate` before it says [`Next::Send`], and only then.
@@ -132,7 +132,7 @@ enum Phase {
 }
 
 impl Attempts {
-    /// A request that is wanted from `now_ms` on. It may have to queue before it starts.
+    /// The attempts of a question that is asked at `now_ms`. It may have to queue before it starts.
     pub fn new(terms: Terms, now_ms: f64) -> Self {
         Self { terms, end_ms: now_ms + terms.total_ms, retries: 0, repairs: 0, streamed: false, phase: Phase::New }
     }
@@ -176,7 +176,7 @@ impl Attempts {
             }
             Event::Invalid => (false, None),
             Event::Refused { status, retry_after } => {
-                (may_pass(status), retry_after.and_then(|value| retry_after_ms(value, now_ms)))
+                (is_transient(status), retry_after.and_then(|value| retry_after_ms(value, now_ms)))
             }
             Event::Faulted(fault) => (matches!(fault, RemoteFault::Network | RemoteFault::Timeout), None),
         };
@@ -189,7 +189,7 @@ impl Attempts {
         if self.retries == self.terms.retries {
             return Some(self.give_up(GiveUp::Exhausted));
         }
-        // Never sooner than the server asks, and never all at once with others that it asked the same.
+        // Never sooner than the server asks, and not at the same time as other clients that it asked the same.
         let asked_ms = asked_ms.unwrap_or(0.0).min(RETRY_AFTER_CAP_MS);
         let delay_ms = backoff_ms(self.retries, random).max(asked_ms);
         self.retries += 1;
@@ -222,11 +222,6 @@ impl Attempts {
         self.phase = Phase::Over;
         Next::GiveUp(why)
     }
-}
-
-/// Whether what this status says may have passed when it is asked again.
-pub fn may_pass(status: u16) -> bool {
-    matches!(status, 408 | 409 | 429 | 500..=599)
 }
 
 /// The pause before retry number `retry`, from 0.

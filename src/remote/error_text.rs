@@ -1,14 +1,14 @@
-//! A server's own words, in a form that can be shown: short, and without what should not be repeated.
+//! Error messages of servers, in a form that can be shown: short, and with personal data and secrets masked.
 
 use serde_json::Value;
 
 use crate::redaction;
 
-/// How much of them is passed on.
+/// How much of a message is passed on.
 const MAX_CHARS: usize = 200;
 
-/// The beginning of `words`. A server may repeat the key or the text that it was sent, so whatever has
-/// the form of personal data or of a secret is masked; what has none is for its callers to keep out.
+/// The beginning of `words`. A server may repeat the key or the text that it was sent, so everything with the form of
+/// personal data or of a secret is masked; its callers must keep out what has no such form.
 pub fn quote(words: &str) -> String {
     let words = redaction::mask(words.trim());
     match words.char_indices().nth(MAX_CHARS) {
@@ -17,7 +17,7 @@ pub fn quote(words: &str) -> String {
     }
 }
 
-/// What a body says of an error: the `message` of its `error`, or all of it.
+/// The message in the body of an error: the `message` of its `error`, or all of it.
 pub fn error_words(body: &str) -> String {
     let Ok(value) = serde_json::from_str::<Value>(body) else { return body.to_string() };
     let error = value.get("error").unwrap_or(&value);

@@ -1,37 +1,40 @@
-//! Asking a general model, without I/O: what to send, and what to make of a reply. No module here reads
-//! a clock, draws a random number or knows a network.
+//! Asking a remote model, without I/O: what to send, and how a reply is read. No module here reads a clock, draws a
+//! random number or opens a connection.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`protocols`] | how a prompt becomes a request and a reply becomes words, one file for each protocol |
+//! | [`attempts`] | retries: which attempts are made for one question, when, and how it ends |
+//! | [`limits`] | caps, prices, the circuit breaker, the retry budget and the queue |
+//! | [`sse`] | server-sent events |
 
 mod answer;
 pub mod attempts;
-mod chat;
-mod completion;
 mod error_text;
 pub mod limits;
+mod prompt;
+pub mod protocols;
 mod retry_after;
 pub mod sse;
-pub mod stream;
 
 use serde::{Deserialize, Serialize};
 
 pub use answer::{Unread, read_answer};
-pub use chat::{ChatOptions, Question, request_body};
-pub use completion::{Completion, Usage, read_completion};
 pub(crate) use error_text::quote;
+pub use prompt::{Message, Prompt, Question, RequestOptions};
 pub use retry_after::retry_after_ms;
 
 /// One attempt for the transport to make.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct RemoteRequest {
-    /// Which question it belongs to.
+    /// The number of the question that it belongs to.
     pub call: u32,
-    /// Which of the general models it is for, by its place in their order.
+    /// The index of the remote model that it is for.
     pub remote: usize,
-    /// What is put behind the address of the general model.
-    pub path: String,
-    /// The body, JSON.
-    pub body: String,
-    /// Whether the reply is to be fed in pieces, where it comes as events.
+    /// What is sent.
+    pub payload: Payload,
+    /// Whether the reply is to be fed in pieces, where it arrives in pieces.
     pub stream: bool,
     /// How long to wait before it is sent, in milliseconds.
     pub delay_ms: f64,
@@ -39,7 +42,81 @@ pub struct RemoteRequest {
     pub deadline_ms: f64,
 }
 
-/// What came of an attempt.
+/// What is sent to a remote model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(rename_all = "lowercase")]
+pub enum Payload {
+    /// To a server.
+    Http(HttpRequest),
+    /// To a model that takes the prompt as it is.
+    Prompt(Prompt),
+}
+
+/// A POST request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct HttpRequest {
+    /// Appended to the base address of the server.
+    pub path: String,
+    /// The headers by their names, without that of the key.
+    pub headers: Vec<(String, String)>,
+    /// The header that carries the key; only the transport knows the key.
+    pub key_header: KeyHeader,
+    /// The body.
+    pub body: String,
+}
+
+/// How a request carries a key, where there is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct KeyHeader {
+    /// The name of the header.
+    pub name: String,
+    /// What is before the key in its value.
+    pub prefix: String,
+}
+
+impl Payload {
+    /// How many bytes of text are sent: an estimate of tokens rests on it.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Http(request) => request.body.len(),
+            Self::Prompt(Prompt { messages, schema, .. }) => {
+                let words: usize = messages.iter().map(|message| message.content.len()).sum();
+                words + schema.to_string().len()
+            }
+        }
+    }
+}
+
+/// Tokens that a remote model used, as its server reports them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Usage {
+    /// Tokens of the question.
+    #[serde(default)]
+    pub prompt_tokens: u32,
+    /// Tokens of the answer.
+    #[serde(default)]
+    pub completion_tokens: u32,
+    /// Tokens of both.
+    #[serde(default)]
+    pub total_tokens: u32,
+}
+
+impl Usage {
+    /// The sum of both.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            prompt_tokens: self.prompt_tokens.saturating_add(other.prompt_tokens),
+            completion_tokens: self.completion_tokens.saturating_add(other.completion_tokens),
+            total_tokens: self.total_tokens.saturating_add(other.total_tokens),
+        }
+    }
+}
+
+/// The result of an attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
@@ -61,16 +138,23 @@ pub enum RemoteEvent {
         /// How long the attempt took.
         elapsed_ms: f64,
     },
-    /// The server replied in pieces, which were fed, and which have ended.
+    /// A model that is not behind a server replied.
+    Text {
+        /// Its words.
+        text: String,
+        /// How long the attempt took.
+        elapsed_ms: f64,
+    },
+    /// The reply arrived in pieces, which were fed, and has ended.
     Streamed {
         /// How long the attempt took.
         elapsed_ms: f64,
     },
-    /// It did not.
+    /// There was no reply.
     Fault {
         /// What failed.
         fault: RemoteFault,
-        /// In words.
+        /// A message about it.
         message: String,
         /// How long the attempt took.
         elapsed_ms: f64,
@@ -86,28 +170,36 @@ pub enum RemoteFault {
     Network,
     /// It took too long.
     Timeout,
-    /// The page could not give a token.
+    /// The page could not provide a token.
     Token,
     /// The reply is longer than an answer can be.
     TooLarge,
-    /// The server sends elsewhere. That is not followed: the text and the token are for the address that was named.
+    /// The server redirects. That is not followed: the text and the token are for the address that was named.
     Redirect,
-    /// The model is not to be had here.
+    /// The model is not available here.
     Unavailable,
 }
 
-/// Why a reply is no completion.
+/// Why a reply is not a completion.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Failure {
     /// It broke off.
     Unreachable(String),
-    /// The server says that it failed, with a status of HTTP or, where it was cheerful about that, in the reply.
+    /// The server says that it failed: by its HTTP status, or in a reply whose status is a success.
     Refused {
         /// The status.
         status: u16,
-        /// In words.
+        /// The server's message.
         words: String,
     },
-    /// It is something else, or of no use.
+    /// It is not a reply of the protocol, or has no answer.
     Invalid(String),
+}
+
+/// Whether a request that was refused with this status may succeed when it is made again.
+///
+/// # Source
+/// The official `openai` client.
+pub fn is_transient(status: u16) -> bool {
+    matches!(status, 408 | 409 | 429 | 500..=599)
 }

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_header() {
+    fn other_values_are_ignored() {
         let values = [
             "",
             "-1",

@@ -1,4 +1,4 @@
-//! Server-sent events, from bytes in pieces of any size.
+//! Parser of server-sent events, from bytes in pieces of any size.
 //!
 //! # Source
 //! WHATWG HTML, 9.2.5 "Parsing an event stream" and 9.2.6 "Interpreting an event stream",
@@ -13,11 +13,9 @@ pub struct Event {
     pub event: String,
     /// Its data, lines joined by LF.
     pub data: String,
-    /// The identifier that the stream named last.
-    pub id: String,
 }
 
-/// An event is longer than it may be. The stream is of no use from here on.
+/// An event is longer than allowed. The stream cannot be read any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong {
     /// How many bytes it may have.
@@ -32,7 +30,18 @@ impl fmt::Display for TooLong {
 
 impl std::error::Error for TooLong {}
 
-/// Makes events of bytes. What it keeps in between is bounded by its limit.
+/// Parses events from bytes. What it buffers is bounded by its limit.
+///
+/// ```
+/// use pilot_light::remote::sse::Parser;
+///
+/// let (mut parser, mut events) = (Parser::new(1 << 16), Vec::new());
+/// parser.feed(b"data: hel", &mut events)?;
+/// assert!(events.is_empty());
+/// parser.feed(b"lo\n\n", &mut events)?;
+/// assert_eq!((events[0].event.as_str(), events[0].data.as_str()), ("message", "hello"));
+/// # Ok::<(), pilot_light::remote::sse::TooLong>(())
+/// ```
 #[derive(Debug)]
 pub struct Parser {
     limit: usize,
@@ -44,8 +53,6 @@ pub struct Parser {
     too_long: bool,
     event: String,
     data: String,
-    id: String,
-    retry_ms: Option<u64>,
 }
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
@@ -61,18 +68,11 @@ impl Parser {
             too_long: false,
             event: String::new(),
             data: String::new(),
-            id: String::new(),
-            retry_ms: None,
         }
     }
 
-    /// How long the stream asks to wait before it is opened again.
-    pub fn retry_ms(&self) -> Option<u64> {
-        self.retry_ms
-    }
-
     /// Puts the events that end within `bytes` behind `events`. Where the pieces begin and end makes no
-    /// difference to them. An event without its blank line, at the end of the stream, is none.
+    /// difference to them. An event without its blank line, at the end of the stream, is dropped.
     ///
     /// # Errors
     /// An event is too long; the ones before it are in `events`, and every later call fails as well.
@@ -93,7 +93,7 @@ impl Parser {
     }
 
     fn hold(&mut self, part: &[u8]) -> Result<(), TooLong> {
-        let held = self.line.len() + self.event.len() + self.data.len() + self.id.len();
+        let held = self.line.len() + self.event.len() + self.data.len();
         self.too_long |= held + part.len() > self.limit;
         if self.too_long {
             self.line = Vec::new();
@@ -125,11 +125,7 @@ impl Parser {
                 self.data.push_str(value);
                 self.data.push('\n');
             }
-            "id" if !value.contains('\0') => self.id = value.to_string(),
-            // A number that is too large for the type is no time that anybody would wait.
-            "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                self.retry_ms = value.parse().ok().or(self.retry_ms);
-            }
+            // `id` and `retry` are for a stream that is opened again, which a reply never is.
             _ => {}
         }
     }
@@ -140,7 +136,7 @@ impl Parser {
         // One LF behind each line of data, of which the last is not part of it. Without any, no event.
         if data.pop().is_some() {
             let event = if event.is_empty() { "message".to_string() } else { event };
-            events.push(Event { event, data, id: self.id.clone() });
+            events.push(Event { event, data });
         }
     }
 }
@@ -190,28 +186,19 @@ mod tests {
     }
 
     #[test]
-    fn types_and_identifiers() {
-        let events = parse(b"event:a\nid:1\ndata:x\n\ndata:y\n\nid\ndata:z\n\nid:4\0\nid\t:5\ndata:w\n\n");
-        let seen: Vec<_> = events.iter().map(|event| (event.event.as_str(), event.id.as_str())).collect();
-        assert_eq!(seen, [("a", "1"), ("message", "1"), ("message", ""), ("message", "")]);
+    fn types() {
+        let events = parse(b"event:a\nid:1\ndata:x\n\ndata:y\n\nid\nretry:7\ndata:z\n\nevent\t:b\ndata:w\n\n");
+        let seen: Vec<_> = events.iter().map(|event| (event.event.as_str(), event.data.as_str())).collect();
+        assert_eq!(seen, [("a", "x"), ("message", "y"), ("message", "z"), ("message", "w")]);
     }
 
     #[test]
-    fn the_time_to_wait() {
-        let mut parser = Parser::new(1 << 10);
-        for (line, ms) in [("retry:3000", 3000), ("retry:1000x", 3000), ("retry", 3000), ("retry: 7", 7)] {
-            parser.feed(format!("{line}\n").as_bytes(), &mut Vec::new()).unwrap();
-            assert_eq!(parser.retry_ms(), Some(ms), "{line}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_utf_8_is_replaced() {
+    fn invalid_utf_8_is_replaced() {
         assert_eq!(parse(b"data:a\xE2\x80\ndata:\xFF\n\n")[0].data, "a\u{FFFD}\n\u{FFFD}");
     }
 
     #[test]
-    fn an_event_without_end_is_given_up_and_not_kept() {
+    fn an_event_without_end_is_given_up_and_not_stored() {
         for piece in [&b"data:aaaa"[..], b":comment", b"data:a\n", b"event:aaaaaaaaaaaaa\ndata:a\n"] {
             let mut parser = Parser::new(1 << 10);
             let mut events = Vec::new();
@@ -256,7 +243,6 @@ mod tests {
             proptest::prop_assert_eq!(&whole, &single);
             proptest::prop_assert_eq!(outcome.err(), cut_outcome.and_then(Result::err));
             proptest::prop_assert_eq!(outcome.err(), byte_outcome.and_then(Result::err));
-            proptest::prop_assert_eq!(parser.retry_ms(), byte_parser.retry_ms());
         }
 
         #[test]

@@ -47,7 +47,6 @@ pub(crate) use with_task;
 pub use answer::{Answer, AnswerKind, AnswerOutput, LocalAnswer};
 pub use definition::{FileKind, ModelFile, ModelFiles, Source, TaskDefinition};
 pub use options::RunOptions;
-pub use pii::PersonalData;
 pub use pooling::Pooling;
 pub use task_model::TaskModel;
 pub use text_model::TextModel;

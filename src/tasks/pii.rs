@@ -7,15 +7,7 @@ use std::ops::Range;
 use super::TextModel;
 use super::token_classification::{OUTSIDE, split_label};
 use crate::error::{Error, Result};
-
-/// A span of a text that may be personal data.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PersonalData {
-    /// What it most probably is, as the model calls it, without `B-` or `I-`.
-    pub label: String,
-    /// The bytes of the text; whole words.
-    pub place: Range<usize>,
-}
+use crate::redaction::{PiiLabel, PiiSpan};
 
 /// The minimum non-`O` probability of a word that is found, chosen on sentences of templates and people that
 /// `cargo xtask eval privacy` does not measure on.
@@ -58,7 +50,7 @@ impl TextModel {
     ///
     /// # Errors
     /// As [`Self::check_finds_pii`]. Invalid input: a text that is too long. Device lost: the device failed.
-    pub async fn find_pii(&self, texts: &[String]) -> Result<Vec<Vec<PersonalData>>> {
+    pub async fn find_pii(&self, texts: &[String]) -> Result<Vec<Vec<PiiSpan>>> {
         self.check_finds_pii()?;
         let (kinds, kind_of_label) = self.kinds();
         let read = |token: crate::tokenizer::Token, probabilities: &[f64]| {
@@ -91,7 +83,7 @@ impl TextModel {
 }
 
 /// The spans of `text` whose words are found; neighbours of one kind are joined.
-fn found(text: &str, kinds: &[&str], tokens: &[(Range<usize>, Vec<f64>)]) -> Vec<PersonalData> {
+fn found(text: &str, kinds: &[&str], tokens: &[(Range<usize>, Vec<f64>)]) -> Vec<PiiSpan> {
     let mut words = words(text, tokens);
     let mut is_found: Vec<bool> = words
         .iter()
@@ -104,29 +96,28 @@ fn found(text: &str, kinds: &[&str], tokens: &[(Range<usize>, Vec<f64>)]) -> Vec
     }
     let before = is_found.clone();
     for at in 1..words.len().saturating_sub(1) {
-        let close = |a: usize, b: usize| joined(text, &words[a].span, &words[b].span, &[JOINTS, BREAKS].concat());
+        let close =
+            |a: usize, b: usize| joined(text, words[a].span.end, words[b].span.start, &[JOINTS, BREAKS].concat());
         let among = before[at - 1] && before[at + 1] && close(at - 1, at) && close(at, at + 1);
         let behind = words[at + 1].kind;
         if !before[at] && among && (!words[at].lower_case || ADDRESS.contains(&kinds[behind])) {
             (is_found[at], words[at].kind) = (true, behind);
         }
     }
-    let mut all: Vec<PersonalData> = Vec::new();
+    let mut all: Vec<PiiSpan> = Vec::new();
     for (word, _) in words.into_iter().zip(is_found).filter(|(_, found)| *found) {
-        let label = kinds[word.kind];
+        let (label, Range { start, end }) = (PiiLabel::from_label(kinds[word.kind]), word.span);
         match all.last_mut() {
-            Some(last) if last.label == label && joined(text, &last.place, &word.span, JOINTS) => {
-                last.place.end = word.span.end;
-            }
-            _ => all.push(PersonalData { label: label.to_string(), place: word.span }),
+            Some(last) if last.label == label && joined(text, last.end, start, JOINTS) => last.end = end,
+            _ => all.push(PiiSpan { start, end, label }),
         }
     }
     all
 }
 
 /// Whether there are only `joints` between two words.
-fn joined(text: &str, before: &Range<usize>, behind: &Range<usize>, joints: &[char]) -> bool {
-    text[before.end..behind.start].chars().all(|char| joints.contains(&char))
+fn joined(text: &str, end: usize, start: usize, joints: &[char]) -> bool {
+    text[end..start].chars().all(|char| joints.contains(&char))
 }
 
 /// The words of `text`, with the probabilities of the tokens that overlap them.
@@ -193,7 +184,7 @@ mod tests {
         };
         let tokens: Vec<_> = word_spans(text).into_iter().map(token).collect();
         let found = found(text, &KINDS, &tokens);
-        found.into_iter().map(|data| (data.label, text[data.place].to_string())).collect()
+        found.into_iter().map(|span| (span.label.name().to_string(), text[span.start..span.end].to_string())).collect()
     }
 
     fn words_found(text: &str, odds: &[(&str, usize, f64)]) -> Vec<String> {
@@ -239,7 +230,8 @@ mod tests {
     fn a_word_is_found_whole() {
         let text = "xSpringfield.";
         let tokens = [(1..7, vec![0.0, 0.0, 0.0]), (7..12, vec![0.0, 0.3, 0.4])];
-        assert_eq!(found(text, &KINDS, &tokens)[0].place, 0..12);
+        let span = &found(text, &KINDS, &tokens)[0];
+        assert_eq!((span.start, span.end), (0, 12));
         assert!(found("", &KINDS, &[]).is_empty());
         assert!(found(text, &KINDS, &[]).is_empty());
     }
@@ -252,11 +244,11 @@ mod tests {
         ) {
             let token = |(start, length, high, low)| (start..start + length, vec![low, high, low]);
             let mut end = 0;
-            for PersonalData { place: span, .. } in found(&text, &KINDS, &tokens.into_iter().map(token).collect::<Vec<_>>()) {
-                prop_assert!(end <= span.start && span.start < span.end);
-                let word = text.get(span.clone()).unwrap_or_default();
+            for PiiSpan { start, end: behind, .. } in found(&text, &KINDS, &tokens.into_iter().map(token).collect::<Vec<_>>()) {
+                prop_assert!(end <= start && start < behind);
+                let word = text.get(start..behind).unwrap_or_default();
                 prop_assert!(word.starts_with(char::is_alphanumeric), "{:?}", word);
-                end = span.end;
+                end = behind;
             }
         }
     }

@@ -1,6 +1,5 @@
-//! What an answer costs in energy: always a range, with what it counts in and where the figures come from.
-//! No page can read a meter, and the published figures differ by what they count and by the machine; one number would
-//! only hide that.
+//! Energy of an answer: always a range, with its boundary and the source of its figures. No page can read a meter, and the
+//! published figures differ by what they count and by the machine; one number would hide that.
 
 use std::iter::Sum;
 use std::ops::Add;
@@ -23,7 +22,7 @@ pub struct Joules {
 pub struct Energy {
     /// On this device.
     pub local: Joules,
-    /// For the tokens that the general models say they used; none where they say nothing.
+    /// For the tokens that the remote models say they used; none where they say nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub remote: Option<Joules>,
@@ -88,7 +87,15 @@ impl Sum for Joules {
     }
 }
 
-/// What `operations` on numbers and the `bytes` that they read and write cost on the user's own device.
+/// The energy of `operations` on numbers, and of the `bytes` that they read and write, on the user's own device.
+///
+/// ```
+/// use pilot_light::usage::energy::{of_tokens, of_work};
+///
+/// // A local answer of 128 tokens of a small encoder, and a question of 100 tokens to a large model elsewhere.
+/// let (local, remote) = (of_work(128 * 21_000_000, 43_000_000), of_tokens(100, 5, 105));
+/// assert!(local.low < local.high && local.high < remote.low);
+/// ```
 ///
 /// # Boundary
 /// [`LOCAL`]: the processor and its memory.
@@ -103,7 +110,7 @@ pub fn of_work(operations: u64, bytes: u64) -> Joules {
     OPERATION_J.times(operations as f64) + BYTE_J.times(bytes as f64)
 }
 
-/// What a general model costs somewhere else, for a question and an answer of so many tokens.
+/// What a remote model costs somewhere else, for a question and an answer of so many tokens.
 ///
 /// # Boundary
 /// [`REMOTE`]: the data centre as a whole.

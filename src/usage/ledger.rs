@@ -1,23 +1,23 @@
-//! What answers have taken, added up: numbers, never text.
+//! Usage ledger: the sums of what answers took. Numbers, never text.
 //!
-//! Each tab writes down what it added, and whoever reads joins what all have written: [`Ledger::merge`] gives the same in
-//! any order. Time is cut into spans of the same length, which doubles when there are too many, so that a ledger stays
-//! small however long it is kept.
+//! Each tab stores what it added, and a reader merges what all tabs stored: [`Ledger::merge`] gives the same in any order.
+//! Time is divided into spans of the same length, which doubles when there are too many, so that a ledger stays small
+//! over any time.
 
 use serde::{Deserialize, Serialize};
 
 use super::energy::{self, Joules};
 use crate::error::{Error, Result};
 
-/// The form of a record. One of another form is passed over.
-const VERSION: u32 = 1;
+/// The version of a record. A record of another version is skipped.
+const VERSION: u32 = 2;
 /// The first length of a span.
 const MINUTE_MS: f64 = 60_000.0;
 /// More spans than these are joined in pairs.
 const MOST_SPANS: usize = 128;
-/// A minute doubled so often is longer than anybody lives.
+/// 2^26 minutes are about 128 years.
 const MOST_DOUBLINGS: u32 = 26;
-/// More calibrations than these nobody makes in a span; a record that names more is no record.
+/// More calibrations than are made in one span; a record with more of them is invalid.
 const MOST_CALIBRATIONS: usize = 64;
 /// Parts that confidences are sorted into, at most.
 const MOST_PARTS: usize = 64;
@@ -35,13 +35,13 @@ pub struct Tally {
     pub latency_ms: f64,
     /// How much of it the local models took.
     pub local_ms: f64,
-    /// How much of it the general models took.
+    /// How much of it the remote models took.
     pub remote_ms: f64,
     /// Operations of the local models.
     pub operations: u64,
     /// Bytes that these read and wrote.
     pub bytes: u64,
-    /// Requests to general models.
+    /// Requests to remote models.
     pub attempts: u64,
     /// Tokens of their questions.
     pub prompt_tokens: u64,
@@ -49,16 +49,16 @@ pub struct Tally {
     pub completion_tokens: u64,
     /// Tokens of both.
     pub total_tokens: u64,
-    /// Answers for which something was sent and no server told how many tokens that was: their tokens, money and energy
-    /// are missing here.
-    pub untold: u64,
+    /// Answers for which something was sent and no server reported the tokens: their tokens, money and energy are not
+    /// counted.
+    pub missing_usage: u64,
     /// US dollars, where the price is known.
     pub usd: f64,
     /// Answers with tokens that have no price.
     pub unpriced: u64,
 }
 
-/// Local answers that a general model was asked about as well.
+/// Local answers that a remote model was asked about as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(deny_unknown_fields)]
@@ -75,7 +75,7 @@ pub struct Checks {
 pub struct Span {
     /// Local answers.
     pub local: Tally,
-    /// General models' answers.
+    /// Remote models' answers.
     pub remote: Tally,
     /// Local answers that were checked.
     pub checks: Checks,
@@ -103,9 +103,9 @@ pub enum Kind {
     /// The local models'.
     #[default]
     Local,
-    /// A general model's.
+    /// A remote model's.
     Remote,
-    /// A general model's to a question that was answered already, and whether it is the same.
+    /// A remote model's to a question that was answered already, and whether it is the same.
     Check {
         /// Whether it is.
         agrees: bool,
@@ -113,6 +113,22 @@ pub enum Kind {
 }
 
 /// What answers have taken, over time.
+///
+/// ```
+/// use pilot_light::usage::ledger::{Entry, Ledger};
+/// use pilot_light::usage::summary::summary;
+///
+/// // Two tabs store what they added; a reader merges both.
+/// let (mut one, mut two) = (Ledger::default(), Ledger::default());
+/// let mut entry = Entry::default();
+/// entry.tally.answers = 3;
+/// one.enter(&entry);
+/// two.enter(&entry);
+/// let mut all = Ledger::read(&one.save())?;
+/// all.merge(two);
+/// assert_eq!(summary(&all).total.local.tally.answers, 6);
+/// # Ok::<(), pilot_light::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
@@ -133,12 +149,12 @@ impl Ledger {
     /// Reads what [`save`](Self::save) gave.
     ///
     /// # Errors
-    /// Invalid input: it is no such record, or one of another version.
+    /// Invalid input: it is not a record, or one of another version.
     pub fn read(json: &str) -> Result<Self> {
-        let wrong = |why: String| Error::invalid_input(format!("this is no record of a ledger: {why}"));
+        let wrong = |why: String| Error::invalid_input(format!("this is not a usage record: {why}"));
         let ledger: Self = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
         if ledger.version != VERSION {
-            return Err(wrong(format!("its version is {}, not {VERSION}", ledger.version)));
+            return Err(wrong(format!("its version must be {VERSION}, got {}", ledger.version)));
         }
         if ledger.doublings > MOST_DOUBLINGS
             || ledger.spans.len() > MOST_SPANS
@@ -244,7 +260,7 @@ impl Tally {
             (&mut self.prompt_tokens, other.prompt_tokens),
             (&mut self.completion_tokens, other.completion_tokens),
             (&mut self.total_tokens, other.total_tokens),
-            (&mut self.untold, other.untold),
+            (&mut self.missing_usage, other.missing_usage),
             (&mut self.unpriced, other.unpriced),
         ];
         whole.into_iter().for_each(|(sum, more)| *sum = sum.saturating_add(more));
@@ -367,7 +383,7 @@ mod tests {
             "{}",
             "[1, 2]",
             &good[..good.len() - 5],
-            &good.replace("\"version\":1", "\"version\":2"),
+            &good.replace("\"version\":2", "\"version\":1"),
             &good.replace("\"doublings\":0", "\"doublings\":4000000000"),
             &good.replace("\"usd\":0.25", "\"usd\":-1.0"),
             &good.replace("\"usd\":0.25", "\"usd\":1e999"),

@@ -1,4 +1,4 @@
-//! What a ledger says: sums, what they come to in energy, and what asking a general model every time would have cost.
+//! Summary of a usage ledger: sums, their energy, and the counterfactual cost of asking a remote model every time.
 
 use serde::Serialize;
 
@@ -17,11 +17,11 @@ pub struct Summary {
     pub total: Routes,
     /// The spans of time in which there was anything, the earliest first.
     pub spans: Vec<SpanRoutes>,
-    /// What it would have cost to ask a general model every time; none where none has told its tokens yet.
+    /// What it would have cost to ask a remote model every time; absent where no remote model has reported tokens yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
-    pub without: Option<Without>,
-    /// How often a general model agreed with the local answers that it was asked about as well; none where it was not.
+    pub counterfactual: Option<Counterfactual>,
+    /// How often a remote model agreed with the local answers that it was asked about as well; absent where it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub agreement: Option<Agreement>,
@@ -35,7 +35,7 @@ pub struct Summary {
 pub struct Routes {
     /// The local models' answers.
     pub local: Account,
-    /// The general models' answers.
+    /// The remote models' answers.
     pub remote: Account,
     /// Asking about local answers that were given out already.
     pub checks: Account,
@@ -63,15 +63,15 @@ pub struct SpanRoutes {
     pub routes: Routes,
 }
 
-/// An estimate: what it would have cost if every answer had cost what those of general models did on average.
+/// An estimate: what it would have cost if every answer had cost what those of remote models did on average.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
-pub struct Without {
+pub struct Counterfactual {
     /// How many answers there were.
     pub answers: u64,
-    /// From how many general models' answers, whose tokens are known, the average is.
+    /// From how many remote models' answers, whose tokens are known, the average is.
     pub from: u64,
-    /// In US dollars; none where a price is missing.
+    /// In US dollars; absent where a price is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub usd: Option<f64>,
@@ -116,7 +116,8 @@ pub fn summary(ledger: &Ledger) -> Summary {
     }
     let total = routes(&Span { local, remote, checks, ..Span::default() });
     let basis = Bases { local: energy::LOCAL, remote: energy::REMOTE };
-    Summary { total, spans, without: without(&local, &remote, &checks.tally), agreement: agreement(&checks), basis }
+    let counterfactual = counterfactual(&local, &remote, &checks.tally);
+    Summary { total, spans, counterfactual, agreement: agreement(&checks), basis }
 }
 
 fn routes(span: &Span) -> Routes {
@@ -129,17 +130,17 @@ fn account(tally: &Tally) -> Account {
     Account { tally: *tally, energy_j }
 }
 
-fn without(local: &Tally, remote: &Tally, checks: &Tally) -> Option<Without> {
+fn counterfactual(local: &Tally, remote: &Tally, checks: &Tally) -> Option<Counterfactual> {
     let mut asked = *remote;
     asked.add(checks);
-    let from = asked.answers.saturating_sub(asked.untold);
+    let from = asked.answers.saturating_sub(asked.missing_usage);
     if from == 0 || asked.total_tokens == 0 {
         return None;
     }
     let answers = local.answers + remote.answers;
     let factor = answers as f64 / from as f64;
     let usd = (asked.unpriced == 0).then_some(asked.usd * factor);
-    Some(Without { answers, from, usd, energy_j: asked.remote_j().times(factor) })
+    Some(Counterfactual { answers, from, usd, energy_j: asked.remote_j().times(factor) })
 }
 
 fn agreement(checks: &Checks) -> Option<Agreement> {
@@ -173,7 +174,7 @@ mod tests {
     fn without_the_cascade_every_answer_would_have_cost_what_a_remote_one_does() {
         let all = [(0.0, Kind::Local, local()), (0.0, Kind::Local, local()), (70_000.0, Kind::Remote, remote(0.01))];
         let told = summary(&ledger(&all));
-        let without = told.without.expect("an estimate");
+        let without = told.counterfactual.expect("an estimate");
         assert_eq!((without.answers, without.from, without.usd), (3, 1, Some(0.03)));
         assert_eq!(without.energy_j, remote(0.0).remote_j().times(3.0));
         assert_eq!(told.total.remote.energy_j.remote, Some(remote(0.0).remote_j()));
@@ -187,20 +188,20 @@ mod tests {
 
     #[test]
     fn what_nobody_told_is_not_made_up() {
-        assert_eq!(summary(&Ledger::default()).without, None);
-        assert_eq!(summary(&ledger(&[(0.0, Kind::Local, local())])).without, None);
-        let untold = Tally { answers: 1, attempts: 1, untold: 1, ..Tally::default() };
-        let told = summary(&ledger(&[(0.0, Kind::Remote, untold)]));
-        assert_eq!((told.without, told.total.remote.energy_j.remote), (None, None));
+        assert_eq!(summary(&Ledger::default()).counterfactual, None);
+        assert_eq!(summary(&ledger(&[(0.0, Kind::Local, local())])).counterfactual, None);
+        let missing_usage = Tally { answers: 1, attempts: 1, missing_usage: 1, ..Tally::default() };
+        let told = summary(&ledger(&[(0.0, Kind::Remote, missing_usage)]));
+        assert_eq!((told.counterfactual, told.total.remote.energy_j.remote), (None, None));
         let unpriced = Tally { unpriced: 1, ..remote(0.0) };
         let told = summary(&ledger(&[(0.0, Kind::Remote, unpriced)]));
-        assert_eq!(told.without.expect("of energy").usd, None);
+        assert_eq!(told.counterfactual.expect("of energy").usd, None);
     }
 
     #[test]
     fn agreement_is_told_with_its_interval() {
         assert_eq!(summary(&Ledger::default()).agreement, None);
-        let failed = (0.0, Kind::Check { agrees: false }, Tally { attempts: 2, untold: 1, ..Tally::default() });
+        let failed = (0.0, Kind::Check { agrees: false }, Tally { attempts: 2, missing_usage: 1, ..Tally::default() });
         assert_eq!(summary(&ledger(&[failed])).agreement, None);
         let check = |agrees| (0.0, Kind::Check { agrees }, remote(0.0));
         let all = [vec![check(true); 38], vec![check(false); 2], vec![failed]].concat();

@@ -4,7 +4,7 @@ use wasm_bindgen::prelude::*;
 
 use super::convert::{features_to_js, options_from_js, to_js, to_js_error};
 use super::{JsResult, JsRunOptions, JsRunOutput};
-use crate::cascade::{MarkedSpan, OffsetUnit};
+use crate::cascade::{OffsetUnit, to_unit};
 use crate::error::Error;
 use crate::tasks::{Pixels, RunOptions, TaskDefinition, TaskModel, TokenClassification, with_task};
 
@@ -15,8 +15,8 @@ extern "C" {
     pub type JsInputs;
 
     /// The personal data of each text.
-    #[wasm_bindgen(typescript_type = "MarkedSpan[][]")]
-    pub type JsMarkedTexts;
+    #[wasm_bindgen(typescript_type = "PiiSpan[][]")]
+    pub type JsPiiSpans;
 
     /// An image.
     #[wasm_bindgen(typescript_type = "Pixels")]
@@ -59,12 +59,12 @@ impl Pipeline {
 
     /// The spans in each of `inputs` that may be personal data, for a cascade that redacts.
     #[wasm_bindgen(js_name = findPii)]
-    pub async fn find_pii(&self, inputs: Vec<String>) -> JsResult<JsMarkedTexts> {
+    pub async fn find_pii(&self, inputs: Vec<String>) -> JsResult<JsPiiSpans> {
         let model = self.0.get::<TokenClassification>();
         let model = model.map_err(|_| Error::unsupported("a redactor needs a model for token-classification"));
         let found = model.map_err(to_js_error)?.find_pii(&inputs).await.map_err(to_js_error)?;
-        let marked = inputs.iter().zip(found).map(|(text, found)| MarkedSpan::all(text, found, OffsetUnit::Utf16));
-        Ok(to_js(&marked.collect::<Vec<_>>())?.unchecked_into())
+        let found = inputs.iter().zip(found).map(|(text, found)| to_unit(text, found, OffsetUnit::Utf16));
+        Ok(to_js(&found.collect::<Vec<_>>())?.unchecked_into())
     }
 
     /// The results of the task for `inputs`, in the shape of the task.

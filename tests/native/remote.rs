@@ -1,14 +1,14 @@
-//! The native way to a general model, against a server of a few lines over real TCP.
+//! The native transport, against a server of a few lines over real TCP.
 
 use std::net::TcpListener;
 
-use pilot_light::cascade::{CascadeConfig, Delegation, Envelope, Looked, Moment, OffsetUnit, RemoteConfig, Route};
+use pilot_light::cascade::{Cascade, CascadeConfig, Envelope, LocalModels, OffsetUnit, RemoteConfig, Route};
 use pilot_light::device::DeviceReport;
-use pilot_light::graph::ComputeCost;
 use pilot_light::policy::{Policy, Privacy, Reason};
-use pilot_light::remote::Question;
-use pilot_light::tasks::{Answer, AnswerOutput, LocalAnswer, Task};
-use pilot_light::transport::{Http, Transport, answer};
+use pilot_light::tasks::{RunOptions, Task};
+use pilot_light::transport::{Http, Transport, answer, clock};
+
+use crate::support::{golden, load};
 
 use crate::support::server::{reply, serve};
 
@@ -19,23 +19,17 @@ const STREAM: &str = concat!(
 );
 
 fn ask(transport: &dyn Transport, timeout_ms: f64, stream: Option<&mut dyn FnMut(&str)>) -> Envelope {
-    let device = DeviceReport::processor();
     let remote: RemoteConfig =
         serde_json::from_str(&format!(r#"{{"model":"any","timeout_ms":{timeout_ms},"retries":1}}"#)).unwrap();
-    let policy = Policy { privacy: Privacy::Allow, ..Policy::default() };
+    // No confidence is above 1, so that every text is delegated.
+    let policy = Policy { privacy: Privacy::Allow, threshold: Some(1.0), ..Policy::default() };
     let config = CascadeConfig { remotes: vec![remote], policy, ..CascadeConfig::default() };
-    let mut delegation = Delegation::new(config, device, OffsetUnit::Bytes).unwrap();
-    let question = Question {
-        task: Task::TextClassification,
-        labels: vec!["ham".to_string(), "spam".to_string()],
-        text: "Łódź".to_string(),
-    };
-    let output = AnswerOutput::Label(Answer { label: "ham".to_string(), score: Some(0.5) });
-    let answer_here = LocalAnswer { output, confidence: 0.5, truncated: false, work: ComputeCost::default() };
-    let tiers = vec![delegation.weigh(0, &answer_here, 1.0)];
-    let now = Moment { now_ms: 0.0, random: 0.5 };
-    let step = delegation.judge(question, Looked { answer: answer_here, tiers, routing: None }, false, now).unwrap();
-    answer(&mut delegation, step, None, &[transport], stream).unwrap()
+    let models = LocalModels::new(vec![load(&golden("tiny-distilbert-seq"), Task::TextClassification)]).unwrap();
+    let cascade = Cascade::new(models, config, DeviceReport::processor(), OffsetUnit::Bytes, clock()).unwrap();
+    let texts = ["Łódź".to_string()];
+    let [decided] =
+        pollster::block_on(cascade.decide(&texts, &RunOptions::default(), false)).unwrap().try_into().unwrap();
+    answer(&cascade, decided.step, None, &[transport], stream).unwrap()
 }
 
 #[test]

@@ -68,7 +68,7 @@ for (const worker of [true, false]) {
         assert.ok(looks.every(({ latency_ms, threshold, calibrated }, tier) => latency_ms >= 0 && threshold === chain.thresholds[tier] && !calibrated));
         tiers.add(`${answer.route} ${answer.tier}`);
         assert.equal(chain.words[i].match(/^Local model/gm).length, looks.length);
-        assert.match(chain.words[i], answer.route === 'local' ? /because the local model is sure\./ : /a general model is asked\.\nAnswered by general model 'chain'/);
+        assert.match(chain.words[i], answer.route === 'local' ? /because the local model is confident\./ : /a remote model is asked\.\nAnswered by remote model 'chain'/);
       });
       assert.deepEqual([...tiers].sort(), ['local 0', 'local 1', 'remote 1']);
     });

@@ -65,7 +65,7 @@ for (const worker of [true, false]) {
 
     test('every answer is recorded with its cost, and the records survive a reload', async () => {
       const here = await ask(page, texts(3), { threshold: 0 });
-      assert.deepEqual([here.summary.total.local.tally.answers, here.summary.total.remote.tally.answers, here.summary.without], [3, 0, undefined]);
+      assert.deepEqual([here.summary.total.local.tally.answers, here.summary.total.remote.tally.answers, here.summary.counterfactual], [3, 0, undefined]);
       const { answers, summary } = await ask(page, texts(2), { threshold: 1 });
       assert.deepEqual(answers.map(({ route }) => route), ['remote', 'remote']);
 
@@ -76,8 +76,8 @@ for (const worker of [true, false]) {
       assert.ok(Math.abs(there.tally.usd - sum(answers.map(({ cost_usd }) => cost_usd))) < 1e-12);
       assert.equal(local.tally.operations, sum(here.answers.map(({ work }) => work.operations)));
       for (const { low, high } of [local.energy_j.local, there.energy_j.local, there.energy_j.remote, here.answers[0].energy_j.local, answers[0].energy_j.remote]) assert.ok(low > 0 && low < high);
-      assert.deepEqual([summary.without.answers, summary.without.from], [5, 2]);
-      assert.ok(Math.abs(summary.without.usd - there.tally.usd * 2.5) < 1e-12);
+      assert.deepEqual([summary.counterfactual.answers, summary.counterfactual.from], [5, 2]);
+      assert.ok(Math.abs(summary.counterfactual.usd - there.tally.usd * 2.5) < 1e-12);
       assert.match(summary.basis.local.boundary, /processor/);
       assert.match(summary.basis.remote.source, /ML\.ENERGY/);
       assert.deepEqual([summary.persisted, summary.skipped_records], [true, 0]);
@@ -151,11 +151,11 @@ for (const worker of [true, false]) {
     test('drift from the examples is detected', async () => {
       const quantiles = Array.from({ length: 21 }, (_, step) => step / 20);
       const calibration = { promise: { method: 'learn-then-test', alpha: 0.05, delta: 0.1 }, temperature: 1, threshold: 0.91, coverage: 0.09, n: 100, data_sha256: 'a'.repeat(64), labels: { given: 100 }, quantiles, date: '2026-11-25' };
-      const { watch } = (await ask(page, texts(200), {}, { calibration, remote: [] })).summary;
-      assert.deepEqual([watch.answers, watch.parts.length], [200, 21]);
-      assert.ok(watch.evidence > 100 && watch.doubtful, JSON.stringify(watch));
-      assert.ok(Math.abs(watch.expected_deferral_rate - 0.91) < 0.01);
-      assert.equal((await page.evaluate(() => summaryOf())).watch, undefined, 'without a calibration there is no drift report');
+      const { drift } = (await ask(page, texts(200), {}, { calibration, remote: [] })).summary;
+      assert.deepEqual([drift.answers, drift.parts.length], [200, 21]);
+      assert.ok(drift.evidence > 100 && drift.doubtful, JSON.stringify(drift));
+      assert.ok(Math.abs(drift.expected_deferral_rate - 0.91) < 0.01);
+      assert.equal((await page.evaluate(() => summaryOf())).drift, undefined, 'without a calibration there is no drift report');
     });
   });
 }

@@ -1,18 +1,19 @@
-//! Labels from a general model for texts that have none, each kept as it comes, so that nothing is paid for twice.
+//! Labels from a remote model for texts that have none. Each is stored as it comes, so that nothing is paid for twice.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use pilot_light::cascade::{CascadeConfig, Delegation, Envelope, Marked, MarkedSpan, OffsetUnit, Route, Step};
+use pilot_light::cascade::labelling::{Labelling, LabellingOutcome, LabellingStep};
+use pilot_light::cascade::{Cascade, CascadeConfig, Consultation, LocalModels, OffsetUnit, PiiFindings, Step};
 use pilot_light::device::DeviceReport;
 use pilot_light::policy::{Policy, Privacy, Reason};
-use pilot_light::remote::Question;
 use pilot_light::tasks::{RunOptions, Task, TextModel};
-use pilot_light::transport::{Http, answer, moment};
+use pilot_light::transport::{Http, clock, consult};
 use pilot_light::{Device, LoadOptions, folder};
 use serde_json::{Value, json};
 
@@ -20,15 +21,15 @@ use crate::Result;
 use crate::remote::settings;
 use crate::rows::{self, Row};
 
-/// Which model to ask for labels, and how.
+/// Which remote model to ask for labels, and how.
 #[derive(clap::Args)]
 pub struct Asking {
-    /// Ask a general model for the labels that are missing, at PILOT_LIGHT_REMOTE_URL (as in https://example.org/v1),
-    /// with PILOT_LIGHT_REMOTE_KEY as a bearer token, for PILOT_LIGHT_REMOTE_MODEL. What it answers is appended to this
-    /// file; the same command again goes on from there
+    /// Ask a remote model for the labels that are missing, at PILOT_LIGHT_REMOTE_URL (as in https://example.org/v1), with
+    /// PILOT_LIGHT_REMOTE_KEY as its key, for PILOT_LIGHT_REMOTE_MODEL. Its answers are appended to this file; the same
+    /// command again goes on from there
     #[arg(long, value_name = "FILE")]
     labels_from_remote: Option<PathBuf>,
-    /// A JSON file of what else a cascade's remote may have, such as {"caps": {"usd_per_day": 1}, "price": …}
+    /// A JSON file of further settings of a cascade's remote, such as {"caps": {"usd_per_day": 1}, "price": …}
     #[arg(long, value_name = "FILE", requires = "labels_from_remote")]
     remote: Option<PathBuf>,
     /// What may leave: redact, allow or local-only
@@ -43,11 +44,6 @@ fn privacy(word: &str) -> std::result::Result<Privacy, String> {
     serde_json::from_value(Value::from(word)).map_err(|error| error.to_string())
 }
 
-/// After so many texts in a row without an answer something is wrong that asking further does not mend.
-const MOST_IN_VAIN: usize = 5;
-/// A cap on a minute is waited for, a bit longer than that.
-const MOST_WAITS: usize = 62;
-const WAIT: Duration = Duration::from_secs(1);
 /// Texts between two reports of progress.
 const STEP: usize = 20;
 
@@ -57,55 +53,75 @@ impl Asking {
         self.labels_from_remote.as_ref()
     }
 
-    /// `rows` with the labels that a general model gave to those that had none, and how many it did not answer, which
-    /// are left out.
-    pub fn ask(&self, model: &TextModel, options: &RunOptions, rows: Vec<Row>) -> Result<(Vec<Row>, usize)> {
+    /// `rows` with the labels that a remote model gave to those that had none, and how many it did not answer, which are
+    /// left out.
+    pub fn ask(&self, models: &Rc<LocalModels>, options: &RunOptions, rows: Vec<Row>) -> Result<(Vec<Row>, usize)> {
         let Some(path) = &self.labels_from_remote else { return Ok((rows, 0)) };
-        let mut kept = Kept::open(path)?;
-        let mut asker = self.asker(path)?;
-        let (all, mut labelled, mut unanswered, mut in_vain) = (rows.len(), Vec::new(), 0, 0);
-        for (at, row) in rows.into_iter().enumerate() {
-            if row.truth()?.is_some() {
-                labelled.push(row);
-            } else if let Some(known) = kept.rows.get(&row.text) {
-                labelled.push(known.clone());
-            } else {
-                let labels = model.answer_labels(options)?;
-                let envelope = asker.ask(Question { task: model.task(), labels, text: row.text.clone() })?;
-                if envelope.route == Route::Remote {
-                    let row = row.labelled(envelope.output, asker.name.clone());
-                    kept.add(&row)?;
-                    labelled.push(row);
-                    in_vain = 0;
-                } else {
-                    unanswered += 1;
-                    in_vain += 1;
-                    let why = envelope.detail.unwrap_or_else(|| json!(envelope.reason).to_string());
-                    eprintln!("text {} is left out: {why}", at + 1);
-                    if envelope.reason == Reason::UsdPerDay
-                        || is_of_a_minute(envelope.reason)
-                        || in_vain == MOST_IN_VAIN
-                    {
-                        let (there, path) = (labelled.len(), path.display());
-                        return Err(format!(
-                            "stopped with {there} of {all} texts labelled, because {why}. {path} keeps what was answered, \
-                             and the same command goes on from there"
-                        )
-                        .into());
-                    }
-                }
-            }
-            if (at + 1) % STEP == 0 {
-                eprintln!("{} of {all} texts labelled", labelled.len());
+        let (mut store, asker) = (LabelStore::open(path)?, self.asker(models, path)?);
+        let mut missing = Vec::new();
+        for (index, row) in rows.iter().enumerate() {
+            if row.truth()?.is_none() && !store.rows.contains_key(&row.text) {
+                missing.push(index);
             }
         }
+        let labelled = |store: &LabelStore| -> Result<Vec<Row>> {
+            let known = |row: &Row| match row.truth()? {
+                Some(_) => Ok(Some(row.clone())),
+                None => Ok(store.rows.get(&row.text).cloned()),
+            };
+            rows.iter().filter_map(|row| known(row).transpose()).collect()
+        };
+        let all = rows.len();
+        // It asks one text at a time, because the transport blocks.
+        let (mut labelling, mut outcomes) = (Labelling::new(missing.len(), 1), Vec::new());
+        loop {
+            let (asked, delay_ms) = match labelling.advance(&outcomes) {
+                LabellingStep::Done => break,
+                LabellingStep::Ask { texts, delay_ms } => (texts, delay_ms),
+                LabellingStep::Stop { reason, detail, .. } => {
+                    let (count, path) = (labelled(&store)?.len(), path.display());
+                    let why = why(reason, detail.as_deref());
+                    return Err(format!(
+                        "stopped with {count} of {all} texts labelled, because {why}. {path} has what was answered, and \
+                         the same command goes on from there"
+                    )
+                    .into());
+                }
+            };
+            thread::sleep(Duration::from_secs_f64(delay_ms / 1000.0));
+            outcomes.clear();
+            for index in asked {
+                let row = &rows[missing[index]];
+                let outcome = match store.rows.contains_key(&row.text) {
+                    // The same text twice is asked about once.
+                    true => None,
+                    false => Some(asker.ask(&row.text, options)?),
+                };
+                match &outcome {
+                    Some(Consultation { output: Some(output), .. }) => {
+                        store.add(&row.labelled(output.clone(), asker.name.clone()))?;
+                    }
+                    Some(Consultation { reason, detail, .. }) => {
+                        let why = why(*reason, detail.as_deref());
+                        eprintln!("text {} has no answer: {why}", missing[index] + 1);
+                    }
+                    None => {}
+                }
+                outcomes.push(outcome.as_ref().map_or_else(answered, LabellingOutcome::from));
+                if (index + 1) % STEP == 0 {
+                    eprintln!("{} of {} texts asked about", index + 1, missing.len());
+                }
+            }
+        }
+        let labelled = labelled(&store)?;
+        let unanswered = all - labelled.len();
         Ok((labelled, unanswered))
     }
 
-    fn asker(&self, labels: &Path) -> Result<Asker> {
+    fn asker(&self, models: &Rc<LocalModels>, labels: &Path) -> Result<Asker> {
         let variable =
             |name: &str| env::var(format!("PILOT_LIGHT_REMOTE_{name}")).ok().filter(|value| !value.is_empty());
-        let url = variable("URL").ok_or("PILOT_LIGHT_REMOTE_URL must name the general model's server")?;
+        let url = variable("URL").ok_or("PILOT_LIGHT_REMOTE_URL must name the remote model's server")?;
         let name = variable("MODEL").unwrap_or_else(|| "default".to_string());
         let redactor = match (self.privacy, &self.redactor) {
             (Privacy::Redact, None) => {
@@ -123,70 +139,65 @@ impl Asking {
             policy: Policy { privacy: self.privacy, ..Policy::default() },
             ..CascadeConfig::default()
         };
-        let mut delegation = Delegation::new(config, DeviceReport::processor(), OffsetUnit::Bytes)?;
+        let report = DeviceReport::processor();
+        let cascade = Cascade::new(Rc::clone(models), config, report, OffsetUnit::Bytes, clock())?;
         let spending = labels.with_added_extension("spending");
         if let Ok(json) = fs::read_to_string(&spending) {
-            delegation.absorb(0, &json);
+            cascade.absorb(0, &json);
         }
-        Ok(Asker { delegation, transport: Http::new(&url, variable("KEY"))?, name, redactor, spending })
+        Ok(Asker { cascade, transport: Http::new(&url, variable("KEY"))?, name, redactor, spending })
     }
 }
 
-/// A cap per minute. If a single question exceeds it, waiting does not help.
-fn is_of_a_minute(reason: Reason) -> bool {
-    matches!(reason, Reason::RequestsPerMinute | Reason::TokensPerMinute)
+/// The reason with a message: its own, or a more detailed one.
+fn why(reason: Reason, detail: Option<&str>) -> String {
+    let name = json!(reason);
+    format!("{} ({})", detail.map_or_else(|| reason.to_string(), String::from), name.as_str().unwrap_or_default())
 }
 
-/// The way to one general model, and what it may cost.
+/// The outcome of a text that has an answer already.
+fn answered() -> LabellingOutcome {
+    LabellingOutcome { answered: true, reason: Reason::Unsure, detail: None }
+}
+
+/// A cascade with one remote model, and the transport to it.
 struct Asker {
-    delegation: Delegation,
+    cascade: Cascade,
     transport: Http,
     name: String,
     redactor: Option<TextModel>,
-    /// Where what was spent is kept: the cap of a day holds however often one begins.
+    /// Where the spend log is stored: a cap of a day holds however often the command is started.
     spending: PathBuf,
 }
 
 impl Asker {
-    fn ask(&mut self, question: Question) -> Result<Envelope> {
-        let mut envelope = self.ask_once(&question)?;
-        for _ in 0..MOST_WAITS {
-            if !is_of_a_minute(envelope.reason) {
-                break;
-            }
-            thread::sleep(WAIT);
-            envelope = self.ask_once(&question)?;
-        }
-        Ok(envelope)
-    }
-
-    fn ask_once(&mut self, question: &Question) -> Result<Envelope> {
-        let first = self.delegation.consult(question.clone(), moment())?;
-        let marked = match (&self.redactor, &first) {
-            (Some(redactor), Step::Delegate { redact: true, .. }) => Some(find(redactor, &question.text)?),
+    fn ask(&self, text: &str, options: &RunOptions) -> Result<Consultation> {
+        let [decided] = <[_; 1]>::try_from(self.cascade.consult(&[text.to_string()], options)?)
+            .map_err(|_| "one text has one first step")?;
+        let found = match (&self.redactor, &decided.step) {
+            (Some(redactor), Step::Delegate { redact: true, .. }) => Some(find(redactor, text)?),
             _ => None,
         };
-        let envelope = answer(&mut self.delegation, first, marked.as_ref(), &[&self.transport], None)?;
-        fs::write(&self.spending, self.delegation.spending(moment().now_ms).concat())?;
-        Ok(envelope)
+        let result = consult(&self.cascade, decided.step, found.as_ref(), &[&self.transport])?;
+        fs::write(&self.spending, self.cascade.spending().concat())?;
+        Ok(result)
     }
 }
 
 /// The personal data in `text`.
-fn find(redactor: &TextModel, text: &str) -> Result<Marked> {
+fn find(redactor: &TextModel, text: &str) -> Result<PiiFindings> {
     let started = Instant::now();
-    let found = pollster::block_on(redactor.find_pii(&[text.to_string()]))?;
-    let spans = MarkedSpan::all(text, found.into_iter().flatten().collect(), OffsetUnit::Bytes);
-    Ok(Marked { spans, elapsed_ms: started.elapsed().as_secs_f64() * 1000.0 })
+    let spans = pollster::block_on(redactor.find_pii(&[text.to_string()]))?.into_iter().flatten().collect();
+    Ok(PiiFindings { spans, elapsed_ms: started.elapsed().as_secs_f64() * 1000.0 })
 }
 
-/// The file of the labels that are there already.
-struct Kept {
+/// The file of the labels, which is appended to.
+struct LabelStore {
     rows: HashMap<String, Row>,
     file: File,
 }
 
-impl Kept {
+impl LabelStore {
     fn open(path: &Path) -> Result<Self> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -195,7 +206,7 @@ impl Kept {
         };
         let file = OpenOptions::new().create(true).append(true).open(path);
         let file = file.map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
-        // An interrupted run may have left half a line.
+        // An earlier run that was interrupted may have left half a line.
         file.set_len(text.rfind('\n').map_or(0, |end| end + 1) as u64)?;
         let rows = rows::read(path)?.into_iter().map(|row| (row.text.clone(), row)).collect();
         Ok(Self { rows, file })

@@ -4,8 +4,8 @@ import type { Handle } from '../page/handle.js';
 import { describe, splitSignal } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
 import type { CallOptions } from '../tasks/adapter.js';
-import type { AnswerOutput, Calibrated, Envelope, Example, Guarantee, RunOptions } from '../types.js';
-import { checkExamples, type LabelledText, label, truthOf } from './labels.js';
+import type { AnswerOutput, Calibrated, Consultation, Example, Guarantee, RunOptions } from '../types.js';
+import { checkExamples, type LabelledText, type LabellingRules, label, truthOf } from './labels.js';
 
 /** How far a calibration is. */
 export interface CalibrateProgress {
@@ -42,7 +42,7 @@ export interface CalibrateOptions extends CallOptions, RunOptions {
 }
 
 /** Asks remote models about texts as such; the local models are not asked. */
-type ConsultWith = (texts: string[], options: RunOptions, signal: AbortSignal | undefined) => Promise<Envelope[]>;
+type ConsultWith = (texts: string[], options: RunOptions, signal: AbortSignal | undefined) => Promise<Consultation[]>;
 
 /** Texts between two reports of progress, and between two moments at which an abort is noticed. */
 const STEP = 32;
@@ -71,8 +71,12 @@ export async function calibrate(
   return handle.call(signal, async () => {
     const report = (step: CalibrateProgress['step'], total: number) => (done: number) =>
       progress_callback?.({ step, done, total });
-    const ask = (batch: string[]): Promise<Envelope[]> => consult(batch, runOptions, signal);
-    const { examples, labels } = await label(given, labelled, ask, report('labels', given.length));
+    const ask = (batch: string[]): Promise<Consultation[]> => consult(batch, runOptions, signal);
+    const rules: LabellingRules = {
+      start: (texts, batch) => handle.request('startLabelling', { texts, batch }),
+      advance: (state, outcomes) => handle.request('advanceLabelling', { state, outcomes }),
+    };
+    const { examples, labels } = await label(given, labelled, ask, report('labels', given.length), rules, signal);
     const scored: Example[] = [];
     const reportScores = report('scores', examples.length);
     for (let at = 0; at < examples.length; at += STEP) {

@@ -6,12 +6,12 @@ import { withController } from '../shared/abort.js';
 import { checkFinite, describe, splitSignal, toTexts } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
 import type { TextTask } from '../tasks/index.js';
-import type { Calibrated, Calibration, CascadeConfig, Envelope } from '../types.js';
+import type { Calibrated, Calibration, CascadeConfig, Consultation, Envelope } from '../types.js';
 import { type CalibrateOptions, calibrate } from './calibrate.js';
 import { readLocalModels, readRouter } from './local-models.js';
 import type { CascadeCallOptions, CascadeOptions, CascadePipeline } from './options.js';
 import { prepareRedactor, type Redactor } from './redactor.js';
-import { type CascadeCallbacks, RemoteDriver } from './remote-driver.js';
+import { type Answered, type CascadeCallbacks, RemoteDriver } from './remote-driver.js';
 import { type PreparedRemote, prepareRemotes } from './remotes.js';
 import { UsageLedger } from './usage-ledger.js';
 
@@ -122,7 +122,8 @@ export class Cascade {
     }
     return this.handle.call(signal, async () => {
       if (inputs.length === 0) return [];
-      const envelopes = await this.#answer(inputs, { options: runOptions, must_stay_local }, callbacks, signal);
+      const asked = { options: runOptions, must_stay_local };
+      const envelopes = await this.#answer<Envelope>(inputs, asked, callbacks, signal);
       return Array.isArray(texts) ? envelopes : (envelopes[0] as Envelope);
     });
   }
@@ -141,7 +142,7 @@ export class Cascade {
 
   async #calibrate(examples: unknown, options: CalibrateOptions | undefined): Promise<Calibrated> {
     const found = await calibrate(this.handle, examples, options, (texts, options, signal) =>
-      this.#answer(texts, { options, must_stay_local: false, consult: true }, {}, signal),
+      this.#answer<Consultation>(texts, { options, must_stay_local: false, consult: true }, {}, signal),
     );
     const { calibration } = found;
     if (calibration !== undefined) {
@@ -152,12 +153,13 @@ export class Cascade {
     return found;
   }
 
-  async #answer(
+  /** The results of `inputs`: envelopes, or consultations where those are asked for. */
+  async #answer<T extends Answered>(
     inputs: string[],
     asked: Omit<DecideArgs, 'inputs' | 'thresholds'>,
     callbacks: CascadeCallbacks,
     signal: AbortSignal | undefined,
-  ): Promise<Envelope[]> {
+  ): Promise<T[]> {
     const question = { ...asked, thresholds: this.#thresholds };
     const { steps, checks, generation, record } = await this.handle.request('decide', { inputs, ...question }, signal);
     this.#ledger.add(record);
@@ -168,7 +170,7 @@ export class Cascade {
         this.#driver.answer(step, one(index), generation, { ...callbacks, index }, controller.signal),
       );
       try {
-        return await Promise.all(answers);
+        return (await Promise.all(answers)) as T[];
       } catch (thrown) {
         controller.abort(thrown);
         await Promise.allSettled(answers);

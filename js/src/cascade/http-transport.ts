@@ -1,13 +1,13 @@
 // HTTP transport: asks an OpenAI-compatible server by `fetch`.
 import { invalidInput } from '../shared/errors.js';
-import type { RemoteRequest } from '../types.js';
+import type { HttpRequest } from '../types.js';
 import { type AttemptHooks, Fault, type Feed, faulty, type Reply, type Transport } from './transport.js';
 
 /** A server, and how requests to it are authorised. */
 export interface Server {
   /** The address that `/chat/completions` is under, e.g. `'/v1'`. */
   baseURL: string;
-  /** Gives the bearer token of a request. Called for each one, in the page; the worker never sees it. */
+  /** Gives the token of a request. Called for each one, in the page; the worker never sees it. */
   getToken?: () => string | undefined | Promise<string | undefined>;
 }
 
@@ -37,12 +37,14 @@ export function serverAddress(baseURL: unknown, base: string | undefined): strin
 
 /** The transport to a server. */
 export function httpTransport({ baseURL, getToken }: Server): Transport {
-  return async (request, hooks, signal) => {
+  return async ({ payload, stream }, hooks, signal) => {
+    if (!('http' in payload)) throw new Fault('unavailable', 'the protocol makes no HTTP request');
+    const { http } = payload;
     const token = (await faulty('token', async () => getToken?.())) || undefined;
     // A server, or the browser, may repeat the token; nobody else is to read it.
     const scrub = (text: string): string => (token === undefined ? text : text.replaceAll(token, '[TOKEN]'));
     try {
-      const reply = await faulty('network', () => post(baseURL + request.path, token, request, hooks, signal));
+      const reply = await faulty('network', () => post(baseURL, http, token, stream, hooks, signal));
       return reply.type === 'response' ? { ...reply, body: scrub(reply.body) } : reply;
     } catch (thrown) {
       throw thrown instanceof Fault ? new Fault(thrown.fault, scrub(thrown.message)) : thrown;
@@ -51,19 +53,20 @@ export function httpTransport({ baseURL, getToken }: Server): Transport {
 }
 
 async function post(
-  url: string,
+  baseURL: string,
+  { path, headers, key_header, body }: HttpRequest,
   token: string | undefined,
-  { body, stream }: RemoteRequest,
+  stream: boolean,
   { leaving, feed }: AttemptHooks,
   signal: AbortSignal,
 ): Promise<Reply> {
   // The token may have come too late.
   signal.throwIfAborted();
   leaving();
-  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const response = await fetch(url, {
+  const key = token === undefined ? [] : [[key_header.name, key_header.prefix + token] as [string, string]];
+  const response = await fetch(baseURL + path, {
     method: 'POST',
-    headers: { accept: 'application/json', 'content-type': 'application/json', ...authorization },
+    headers: [...headers, ...key],
     body,
     signal,
     credentials: 'same-origin',

@@ -1,8 +1,16 @@
 // Labels for calibration: checks labelled examples, and asks the remote models about those without a label.
+import { pause } from '../shared/abort.js';
 import { describe } from '../shared/check.js';
 import { invalidInput, PilotLightError } from '../shared/errors.js';
-import type { AnswerOutput, EntityGroup, Envelope, Labels } from '../types.js';
-import { isCap } from './reasons.js';
+import type {
+  AnswerOutput,
+  Consultation,
+  EntityGroup,
+  Labelling,
+  LabellingOutcome,
+  LabellingTurn,
+  Labels,
+} from '../types.js';
 
 /** An entity, with offsets in UTF-16 code units as in JavaScript's strings. */
 export type LabelledEntity = Pick<EntityGroup, 'entity_group' | 'start' | 'end'>;
@@ -19,9 +27,15 @@ export interface LabelledText {
 }
 
 /** Asks the remote models about each of the texts. */
-export type Consult = (texts: string[]) => Promise<Envelope[]>;
+export type Consult = (texts: string[]) => Promise<Consultation[]>;
 
-/** Texts that are asked about together; between two batches the answers are stored, and an abort is noticed. */
+/** The engine's rules of labelling: which texts to ask about next, and when to stop. */
+export interface LabellingRules {
+  start(texts: number, batch: number): Promise<LabellingTurn>;
+  advance(state: Labelling, outcomes: LabellingOutcome[]): Promise<LabellingTurn>;
+}
+
+/** Texts that are asked about together; between two batches the answers are kept, and an abort is noticed. */
 const BATCH = 8;
 
 /** `texts`, each found to be a text with at most one answer, whose entities are in it. */
@@ -68,22 +82,26 @@ export async function label(
   labelled: LabelledText[],
   consult: Consult,
   report: (done: number) => void,
+  rules: LabellingRules,
+  signal?: AbortSignal,
 ): Promise<{ examples: LabelledText[]; labels: Labels }> {
   const known = new Map(labelled.map((example) => [example.text, example]));
   const hasAnswer = (example: LabelledText): boolean => truthOf(example) !== undefined || known.has(example.text);
   const missing = [...new Set(texts.filter((example) => !hasAnswer(example)).map(({ text }) => text))];
-  for (let at = 0; at < missing.length; at += BATCH) {
-    const batch = missing.slice(at, at + BATCH);
-    const envelopes = await consult(batch);
-    for (const [i, { route, output, model }] of envelopes.entries()) {
-      if (route !== 'remote') continue;
+  for (let turn = await rules.start(missing.length, BATCH); turn.step !== 'done'; ) {
+    if ('stop' in turn.step) throw stopped(turn.step.stop, labelled.length);
+    const { texts: asked, delay_ms } = turn.step.ask;
+    await pause(delay_ms, signal);
+    const batch = asked.map((index) => missing[index] as string);
+    const results = await consult(batch);
+    for (const [i, { output, model }] of results.entries()) {
+      if (output === undefined) continue;
       const example = { text: batch[i] as string, ...answerOf(output), labelled_by: model ?? '' };
       labelled.push(example);
       known.set(example.text, example);
     }
     report(texts.filter(hasAnswer).length);
-    const stop = reasonToStop(envelopes);
-    if (stop !== undefined) throw stopped(stop, labelled.length);
+    turn = await rules.advance(turn.state, results.map(outcomeOf));
   }
   const examples = texts.flatMap((text) => (truthOf(text) === undefined ? (known.get(text.text) ?? []) : text));
   const models = [...new Set(examples.flatMap(({ labelled_by }) => labelled_by ?? []))].sort();
@@ -92,21 +110,21 @@ export async function label(
   return { examples, labels };
 }
 
+function outcomeOf({ output, reason, detail }: Consultation): LabellingOutcome {
+  return { answered: output !== undefined, reason, ...(detail !== undefined && { detail }) };
+}
+
 function answerOf(output: AnswerOutput): Pick<LabelledText, 'label' | 'entities'> {
   if (!Array.isArray(output)) return { label: output.label };
   return { entities: output.map(({ entity_group, start, end }) => ({ entity_group, start, end })) };
 }
 
-/** The envelope for whose reason asking further is useless, if there is one. */
-function reasonToStop(envelopes: Envelope[]): Envelope | undefined {
-  const stop = envelopes.find(({ reason }) => isCap(reason) || reason === 'breaker-open');
-  return stop ?? (envelopes.every(({ route }) => route === 'local') ? envelopes[0] : undefined);
-}
+type Stop = Extract<LabellingTurn['step'], { stop: object }>['stop'];
 
-function stopped({ reason, detail }: Envelope, count: number): PilotLightError {
+function stopped({ kind, reason, detail }: Stop, count: number): PilotLightError {
   const why = detail === undefined ? reason : `${reason} (${detail})`;
   const message =
     `The remote models were asked no further, because of ${why}. ` +
     `The ${count} texts in labelled keep their labels: pass it again to go on from there.`;
-  return new PilotLightError(isCap(reason) ? 'budget-exhausted' : 'remote', message, { retryable: true });
+  return new PilotLightError(kind, message, { retryable: true });
 }

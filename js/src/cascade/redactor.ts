@@ -4,10 +4,10 @@ import { type PipelineOptions, taskModel } from '../page/load-options.js';
 import { within } from '../shared/abort.js';
 import { invalidInput, PilotLightError } from '../shared/errors.js';
 import { type Lease, SharedMap } from '../shared/shared-map.js';
-import type { MarkedSpan } from '../types.js';
+import type { PiiSpan } from '../types.js';
 
 /** Finds the personal data of a text that has no fixed form, such as names; what has one is found without it. */
-export type Redactor = (text: string, signal: AbortSignal | undefined) => Promise<MarkedSpan[]>;
+export type Redactor = (text: string, signal: AbortSignal | undefined) => Promise<PiiSpan[]>;
 
 /** A model that finds personal data, loaded as by `pipeline`. */
 export type RedactorModel = { model: string } & PipelineOptions;
@@ -65,7 +65,7 @@ class ModelRedactor implements PreparedRedactor {
     // The load serves other texts as well: an abort of this one ends the waiting, not the load.
     const handle = await within(LOAD_WAIT_MS, signal, () => this.#load(), late);
     const [spans] = await handle.request('findPii', { inputs: [text] }, signal);
-    return spans as MarkedSpan[];
+    return spans as PiiSpan[];
   };
 
   async release(): Promise<void> {

@@ -4,7 +4,16 @@ import type { AdvanceArgs, AdvanceResult, DecideArgs } from '../protocol/request
 import { throwIfAborted, within } from '../shared/abort.js';
 import { messageOf } from '../shared/errors.js';
 import { callListener } from '../shared/listener.js';
-import type { CascadeConfig, Envelope, MarkedSpan, Reason, RemoteEvent, RemoteRequest, Step } from '../types.js';
+import type {
+  CascadeConfig,
+  Consultation,
+  Envelope,
+  PiiSpan,
+  Reason,
+  RemoteEvent,
+  RemoteRequest,
+  Step,
+} from '../types.js';
 import type { Redactor } from './redactor.js';
 import type { PreparedRemote } from './remotes.js';
 import { Spending, SpendingUnknown } from './spending.js';
@@ -27,6 +36,22 @@ type Asked = Omit<AdvanceArgs, 'event' | 'reason' | 'detail' | 'spend_logs'>;
 
 /** A step, and the question that it belongs to. */
 type Advanced = AdvanceResult & { asked: Asked };
+
+/** The result of a question: an answer, or what the remote models say where only that was asked for. */
+export type Answered = Envelope | Consultation;
+
+/** A step after which there are more. */
+type OpenStep = Exclude<Step, { done: object } | { consulted: object }>;
+
+/** The result in a question's last step. */
+function resultOf(step: Step): Answered | undefined {
+  return 'done' in step ? step.done : 'consulted' in step ? step.consulted : undefined;
+}
+
+/** The number of the question in a step that is not its last. */
+function callOf(step: OpenStep): number {
+  return ('wait' in step ? step.wait : 'send' in step ? step.send : step.delegate).call;
+}
 
 /** Takes questions to the remote models, for one cascade. */
 export class RemoteDriver {
@@ -56,20 +81,21 @@ export class RemoteDriver {
     generation: number,
     callbacks: TextCallbacks,
     signal: AbortSignal,
-  ): Promise<Envelope> {
-    if (!('delegate' in first)) return (first as Extract<Step, { done: Envelope }>).done;
-    const { call, redact } = first.delegate;
+  ): Promise<Answered> {
+    const answered = resultOf(first);
+    if (answered !== undefined) return answered;
+    const { call, redact } = (first as Extract<Step, { delegate: object }>).delegate;
     let asked: Asked = { ...question, call, generation, stream: callbacks.stream_callback !== undefined };
     try {
-      let result = await this.#begin(asked, redact, signal);
-      while (!('done' in result.turn.step)) {
+      let result = await this.#enqueue(asked, redact, signal);
+      for (;;) {
+        const ended = resultOf(result.turn.step);
+        if (ended !== undefined) return ended;
+        const step = result.turn.step as OpenStep;
         // In a fresh engine the question has another number.
-        const { step } = result.turn;
-        const { call } = 'wait' in step ? step.wait : 'send' in step ? step.send : step.delegate;
-        asked = { ...result.asked, call, generation: result.generation };
+        asked = { ...result.asked, call: callOf(step), generation: result.generation };
         result = await this.#perform(step, asked, callbacks, signal);
       }
-      return result.turn.step.done;
     } catch (thrown) {
       // The engine may have died, and with it the queue that others wait in: they ask again for their turn.
       if (!signal.aborted) this.#waiters.wakeAll();
@@ -82,30 +108,31 @@ export class RemoteDriver {
   }
 
   /** The first step, with the personal data of the text where that is to be redacted. */
-  async #begin(asked: Asked, redact: boolean, signal: AbortSignal): Promise<Advanced> {
-    if (!redact) return this.#advance('begin', asked);
+  async #enqueue(asked: Asked, redact: boolean, signal: AbortSignal): Promise<Advanced> {
+    if (!redact) return this.#advance('enqueue', asked);
     const started = performance.now();
-    let spans: MarkedSpan[];
+    let spans: PiiSpan[];
     try {
       // It gets as much time as everything that comes after it.
       const late = (): Error => new Error(`The redactor gave no answer within ${this.#deadlineMs} ms.`);
-      const find = (signal: AbortSignal): Promise<MarkedSpan[]> => this.redactor(asked.inputs[0] as string, signal);
+      const find = (signal: AbortSignal): Promise<PiiSpan[]> => this.redactor(asked.inputs[0] as string, signal);
       spans = await within(this.#deadlineMs, signal, find, late);
     } catch (thrown) {
       throwIfAborted(signal);
       return this.#decline(asked, 'redactor-unavailable', messageOf(thrown));
     }
-    return this.#advance('begin', { ...asked, marked: { spans, elapsed_ms: performance.now() - started } });
+    return this.#advance('enqueue', { ...asked, found: { spans, elapsed_ms: performance.now() - started } });
   }
 
   /** Performs `step`, and asks the engine for the next one. */
-  async #perform(step: Step, asked: Asked, callbacks: TextCallbacks, signal: AbortSignal): Promise<Advanced> {
+  async #perform(step: OpenStep, asked: Asked, callbacks: TextCallbacks, signal: AbortSignal): Promise<Advanced> {
     if ('send' in step) {
       const event = await this.#send(step.send, asked, callbacks, signal);
-      return this.#advance('resume', asked, { event });
+      return this.#advance('receive', asked, { event });
     }
-    if ('wait' in step) await this.#waiters.wait(asked.generation, asked.call, step.wait.for_ms, signal);
-    return this.#advance('begin', asked);
+    if (!('wait' in step)) return this.#advance('enqueue', asked);
+    await this.#waiters.wait(asked.generation, asked.call, step.wait.for_ms, signal);
+    return this.#advance('resume', asked);
   }
 
   /** Makes the attempt that the engine asks for. */
@@ -121,13 +148,21 @@ export class RemoteDriver {
       if (text !== '' && !signal.aborted) callListener(() => stream_callback?.(text, index));
       return over;
     };
-    const leaving = (): void =>
-      callListener(() => request_callback?.({ url: url && url + request.path, body: request.body, index }));
+    const { payload } = request;
+    const sent =
+      'http' in payload
+        ? { url: url && url + payload.http.path, body: payload.http.body }
+        : { url: undefined, body: JSON.stringify(payload.prompt) };
+    const leaving = (): void => callListener(() => request_callback?.({ ...sent, index }));
     return attempt(transport, request, { leaving, feed }, signal);
   }
 
   /** Asks the engine for the next step; where there are caps, with the spending of all tabs and under their lock. */
-  async #advance(op: 'begin' | 'resume', asked: Asked, more: { event?: RemoteEvent } = {}): Promise<Advanced> {
+  async #advance(
+    op: 'enqueue' | 'resume' | 'receive',
+    asked: Asked,
+    more: { event?: RemoteEvent } = {},
+  ): Promise<Advanced> {
     if (this.#spending === undefined) return this.#request(op, { ...asked, ...more });
     let result: Advanced | undefined;
     try {
@@ -138,8 +173,8 @@ export class RemoteDriver {
     } catch (thrown) {
       if (!(thrown instanceof SpendingUnknown)) throw thrown;
       // An answer that was paid for is an answer; but nothing more is sent.
-      if (op === 'resume') result ??= await this.#request(op, { ...asked, ...more });
-      if (result !== undefined && 'done' in result.turn.step) return result;
+      if (op === 'receive') result ??= await this.#request(op, { ...asked, ...more });
+      if (result !== undefined && resultOf(result.turn.step) !== undefined) return result;
       return this.#decline(asked, 'spending-unknown', thrown.message);
     }
   }
@@ -149,7 +184,7 @@ export class RemoteDriver {
   }
 
   /** One request to the engine, which is never aborted: its answer may let others go on. */
-  async #request(op: 'begin' | 'resume' | 'decline', args: AdvanceArgs): Promise<Advanced> {
+  async #request(op: 'enqueue' | 'resume' | 'receive' | 'decline', args: AdvanceArgs): Promise<Advanced> {
     const result = await this.handle.request(op, args);
     this.record(result.record);
     if (result.generation > this.#generation) {

@@ -40,6 +40,7 @@ export interface PreparedRemote {
 
 const CONFIG_NAMES = complete<keyof RemoteConfig>()([
   'model',
+  'protocol',
   'timeout_ms',
   'retries',
   'max_tokens',
@@ -77,7 +78,13 @@ function prepareBuiltIn(remote: BuiltInRemote): PreparedRemote {
     completion_usd_per_million: 0,
     as_of: new Date().toISOString().slice(0, 10),
   };
-  const config = { model: 'built-in', retries: 0, price, ...(timeout_ms !== undefined && { timeout_ms }) };
+  const config = {
+    model: 'built-in',
+    protocol: 'built-in',
+    retries: 0,
+    price,
+    ...(timeout_ms !== undefined && { timeout_ms }),
+  };
   return { config, transport: builtInTransport, url: undefined };
 }
 

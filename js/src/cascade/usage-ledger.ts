@@ -1,5 +1,5 @@
 // Usage ledger: what the answers of a cascade took, summed up over all tabs of this origin.
-import type { Account, LedgerView, Summary, Watch } from '../types.js';
+import type { Account, DriftReport, LedgerView, Summary } from '../types.js';
 import { UsageRecords } from './usage-records.js';
 
 /** More records than these are merged into one. */
@@ -8,7 +8,7 @@ const MAX_RECORDS = 64;
 /** The sums of a ledger. */
 export interface LedgerSummary extends Summary {
   /** How the local model's confidences compare with those at its calibration; undefined where it has none. */
-  watch: Watch | undefined;
+  drift: DriftReport | undefined;
   /** Whether the records outlive the page; if not, `fault` says why. */
   persisted: boolean;
   fault?: string;
@@ -61,12 +61,13 @@ export class UsageLedger implements Ledger {
   async summary(): Promise<LedgerSummary> {
     await this.#writing;
     const { keys, records } = await this.#records.all();
-    const { summary, watch, merged, strange } = await this.read(records);
-    const readable = keys.filter((_, i) => !strange.includes(i));
+    const { summary, drift, merged, invalid_records } = await this.read(records);
+    const readable = keys.filter((_, i) => !invalid_records.includes(i));
     if (readable.length > MAX_RECORDS) await this.#records.replace(readable, merged);
     const { fault } = this.#records;
     const persisted = fault === undefined;
-    return { ...summary, watch, persisted, ...(fault !== undefined && { fault }), skipped_records: strange.length };
+    const skipped_records = invalid_records.length;
+    return { ...summary, drift, persisted, ...(fault !== undefined && { fault }), skipped_records };
   }
 
   async toCSV(): Promise<string> {
@@ -95,7 +96,7 @@ const COUNTS = [
   'prompt_tokens',
   'completion_tokens',
   'total_tokens',
-  'untold',
+  'missing_usage',
   'usd',
   'unpriced',
 ] as const satisfies (keyof Account['tally'])[];

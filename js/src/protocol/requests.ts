@@ -17,11 +17,14 @@ import type {
   GraphOptions,
   Guarantee,
   Inputs,
+  Labelling,
+  LabellingOutcome,
+  LabellingTurn,
   Labels,
   LedgerView,
   LoadOptions,
-  Marked,
-  MarkedSpan,
+  PiiFindings,
+  PiiSpan,
   Pipeline,
   Port,
   RawTensor,
@@ -119,7 +122,7 @@ export interface AdvanceArgs extends DecideArgs {
   /** Whether the remote model's answer is wanted in pieces. */
   stream: boolean;
   /** The personal data in the text, where it was looked for. */
-  marked?: Marked;
+  found?: PiiFindings;
   /** Whether the text was answered already, and is only checked. */
   check?: boolean;
   /** The spend log of each remote, as all tabs know it; where there are caps. */
@@ -157,7 +160,7 @@ export interface Ops {
   load: { args: LoadArgs; result: LoadResult };
   run: { args: { inputs: Inputs; options: PipelineRunOptions }; result: RunOutput };
   runGraph: { args: { inputs: RawTensor[] }; result: RawTensor[] };
-  findPii: { args: { inputs: string[] }; result: MarkedSpan[][] };
+  findPii: { args: { inputs: string[] }; result: PiiSpan[][] };
   decide: { args: DecideArgs; result: DecideResult };
   readUsage: { args: { records: string[] }; result: LedgerView };
   scoreExamples: {
@@ -166,9 +169,12 @@ export interface Ops {
   };
   calibrate: { args: CalibrateArgs; result: Calibrated };
   explain: { args: { envelope: Envelope }; result: string };
-  begin: { args: AdvanceArgs; result: AdvanceResult };
+  startLabelling: { args: { texts: number; batch: number }; result: LabellingTurn };
+  advanceLabelling: { args: { state: Labelling; outcomes: LabellingOutcome[] }; result: LabellingTurn };
+  enqueue: { args: AdvanceArgs; result: AdvanceResult };
   feed: { args: { call: number; generation: number; bytes: Uint8Array; last: boolean }; result: Fed };
   resume: { args: AdvanceArgs; result: AdvanceResult };
+  receive: { args: AdvanceArgs; result: AdvanceResult };
   decline: { args: AdvanceArgs; result: AdvanceResult };
   abandon: { args: { call: number; generation: number }; result: { started: number | undefined } };
   dispose: { args: object; result: undefined };

@@ -1,20 +1,23 @@
 // Requests about cascades: decisions on texts, the steps of a question to a remote model, calibration and usage.
 import type { Args, Op, Result } from '../protocol/requests.js';
 import { PilotLightError } from '../shared/errors.js';
-import type { Cascade, Judged, Reason, RemoteEvent, Turn } from '../types.js';
+import type { Cascade, Decided, Reason, RemoteEvent, Turn } from '../types.js';
 import { trapped } from './builds.js';
 import type { Engine, Handlers } from './engine.js';
 
 type CascadeOp = Extract<
   Op,
   | 'decide'
-  | 'begin'
+  | 'enqueue'
   | 'feed'
   | 'resume'
+  | 'receive'
   | 'decline'
   | 'abandon'
   | 'scoreExamples'
   | 'calibrate'
+  | 'startLabelling'
+  | 'advanceLabelling'
   | 'explain'
   | 'readUsage'
 >;
@@ -27,13 +30,13 @@ export function cascadeHandlers(engine: Engine): Pick<Handlers, CascadeOp> {
     engine.exclusive(async () => {
       const { key, inputs, options, thresholds, must_stay_local, consult } = args;
       const cascade = cascadeOf(key);
-      const decideBatch = async (batch: string[]): Promise<Judged[]> =>
+      const decideBatch = async (batch: string[]): Promise<Decided[]> =>
         consult
           ? cascade.consult(batch, options)
           : cascade.decide(batch, options, Float64Array.from(thresholds), must_stay_local);
-      const judged = (await engine.batches(inputs, signal, decideBatch)).flat();
-      const checks = judged.flatMap(({ check }, index) => (check === undefined ? [] : [{ ...check, index }]));
-      return { steps: judged.map(({ step }) => step), checks, generation: engine.generation, ...newRecord(cascade) };
+      const decided = (await engine.batches(inputs, signal, decideBatch)).flat();
+      const checks = decided.flatMap(({ check }, index) => (check === undefined ? [] : [{ ...check, index }]));
+      return { steps: decided.map(({ step }) => step), checks, generation: engine.generation, ...newRecord(cascade) };
     });
 
   const abandon: Handlers['abandon'] = ({ key, call, generation }) =>
@@ -43,8 +46,11 @@ export function cascadeHandlers(engine: Engine): Pick<Handlers, CascadeOp> {
     });
 
   /** One step of a question to a remote model. In a fresh engine, which does not know it, it is decided again first. */
-  async function advance(args: Args<'begin'>, act: (cascade: Cascade, call: number) => Turn): Promise<Result<'begin'>> {
-    if (args.generation === engine.generation) return step(args, args.call, act);
+  async function advance(
+    args: Args<'enqueue'>,
+    act: (cascade: Cascade, call: number) => Turn,
+  ): Promise<Result<'enqueue'>> {
+    if (isKnown(args)) return step(args, args.call, act);
     if (args.check) {
       throw new PilotLightError('internal', 'The engine was replaced, and with it what was to be checked.');
     }
@@ -59,10 +65,10 @@ export function cascadeHandlers(engine: Engine): Pick<Handlers, CascadeOp> {
   }
 
   function step(
-    { key, spend_logs }: Args<'begin'>,
+    { key, spend_logs }: Args<'enqueue'>,
     call: number,
     act: (cascade: Cascade, call: number) => Turn,
-  ): Promise<Result<'begin'>> {
+  ): Promise<Result<'enqueue'>> {
     return engine.now(async () => {
       const cascade = cascadeOf(key);
       for (const [remote, log] of (spend_logs ?? []).entries()) if (log !== null) cascade.absorb(remote, log);
@@ -72,18 +78,25 @@ export function cascadeHandlers(engine: Engine): Pick<Handlers, CascadeOp> {
     });
   }
 
+  const isKnown = ({ generation }: Args<'enqueue'>): boolean => generation === engine.generation;
+  const enqueue = (cascade: Cascade, call: number, { stream, found }: Args<'enqueue'>): Turn =>
+    cascade.enqueue(call, stream, found);
+
   return {
     decide,
     abandon,
 
-    begin: (args) => advance(args, (cascade, call) => cascade.begin(call, args.stream, args.marked)),
+    enqueue: (args) => advance(args, (cascade, call) => enqueue(cascade, call, args)),
+
+    // A fresh engine does not know that the question waited.
+    resume: (args) =>
+      advance(args, (cascade, call) => (isKnown(args) ? cascade.resume(call) : enqueue(cascade, call, args))),
 
     // In a fresh engine the attempt that was made counts for the question's first one.
-    resume: (args) =>
+    receive: (args) =>
       advance(args, (cascade, call) => {
-        const known = args.generation === engine.generation;
-        const turn = known ? undefined : cascade.begin(call, args.stream, args.marked);
-        return turn === undefined || 'send' in turn.step ? cascade.resume(call, args.event as RemoteEvent) : turn;
+        const turn = isKnown(args) ? undefined : enqueue(cascade, call, args);
+        return turn === undefined || 'send' in turn.step ? cascade.receive(call, args.event as RemoteEvent) : turn;
       }),
 
     decline: (args) =>
@@ -102,7 +115,7 @@ export function cascadeHandlers(engine: Engine): Pick<Handlers, CascadeOp> {
         const parts = await engine.batches(inputs, signal, (batch) => {
           const from = done;
           done += batch.length;
-          return cascadeOf(key).examples(tier, batch, truths.slice(from, done), options);
+          return cascadeOf(key).scoreExamples(tier, batch, truths.slice(from, done), options);
         });
         return parts.flat();
       }),
@@ -110,14 +123,19 @@ export function cascadeHandlers(engine: Engine): Pick<Handlers, CascadeOp> {
     calibrate: ({ key, tier, examples, labels, promise, source, options }) =>
       engine.now(() => trapped(async () => cascadeOf(key).calibrate(tier, examples, labels, promise, source, options))),
 
+    startLabelling: ({ key, texts, batch }) => engine.now(async () => cascadeOf(key).startLabelling(texts, batch)),
+
+    advanceLabelling: ({ key, state, outcomes }) =>
+      engine.now(async () => cascadeOf(key).advanceLabelling(state, outcomes)),
+
     explain: ({ key, envelope }) => engine.now(async () => cascadeOf(key).explain(envelope)),
 
-    readUsage: ({ key, records }) => engine.now(() => trapped(async () => cascadeOf(key).ledger(records))),
+    readUsage: ({ key, records }) => engine.now(() => trapped(async () => cascadeOf(key).readUsage(records))),
   };
 }
 
 /** What was answered since the last call, for the usage ledger. */
 function newRecord(cascade: Cascade): { record?: string } {
-  const record = cascade.record();
+  const record = cascade.takeRecord();
   return record === undefined ? {} : { record };
 }

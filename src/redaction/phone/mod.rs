@@ -9,12 +9,21 @@ mod groups;
 use std::ops::Range;
 
 use super::ascii_fold::{before, byte_at, is_word, joins, run_end};
+use super::{PiiLabel, Recogniser};
 use groups::Groups;
 
 /// Where the number that these digits start with ends, if it is one of that form.
 type Form = fn(&Groups) -> Option<usize>;
 
 const FORMS: [Form; 6] = [international, north_american, mobile_of_india, with_trunk_zero, grouped, called];
+
+/// A telephone number.
+pub const PHONE: Recogniser = Recogniser {
+    label: PiiLabel::new("PHONE"),
+    find: phones,
+    #[cfg(all(test, not(target_family = "wasm")))]
+    valid: Some(valid::phone),
+};
 
 /// Every telephone number in `text`, with its extension.
 pub fn phones(text: &[u8]) -> Vec<Range<usize>> {
@@ -116,7 +125,7 @@ fn grouped(groups: &Groups) -> Option<usize> {
     groups.end_of(count).filter(|_| matches!(groups.gap(count), 0 | b' '))
 }
 
-/// Whether a bare number is no part of a name, a path or a sum of money.
+/// Whether a bare number is not part of a name, a path or a sum of money.
 fn stands_alone(groups: &Groups, end: usize) -> bool {
     let Groups { text, at, .. } = *groups;
     let follows = match before(text, at) {
@@ -158,7 +167,7 @@ fn called(groups: &Groups) -> Option<usize> {
     named.then_some(end)
 }
 
-/// Where the extension behind a number ends: `x123`, `ext. 123`; the number's own end where there is none.
+/// Where the extension behind a number ends: `x123`, `ext. 123`; the number's own end without one.
 fn extension_end(text: &[u8], end: usize) -> usize {
     let skip = |at: usize, byte: u8| at + usize::from(byte_at(text, at) == byte);
     let name = skip(skip(end, b','), b' ');
@@ -170,6 +179,40 @@ fn extension_end(text: &[u8], end: usize) -> usize {
     let digits = skip(skip(name_end, b'.'), b' ');
     let digits_end = run_end(text, digits, |byte| byte.is_ascii_digit());
     if (1..=7).contains(&(digits_end - digits)) { digits_end } else { end }
+}
+
+/// Valid values, made at random.
+#[cfg(all(test, not(target_family = "wasm")))]
+mod valid {
+    use proptest::prelude::*;
+
+    use super::super::valid_values::{digits, grouped};
+
+    pub fn phone() -> BoxedStrategy<String> {
+        let forms = vec![
+            "+1 AAA-EEE-NNNN",
+            "(AAA) EEE-NNNN",
+            "AAA-EEE-NNNN",
+            "AAA.EEE.NNNN",
+            "AAA EEE NNNN",
+            "AAAEEENNNN",
+            "1-AAA-EEE-NNNN x12",
+            "001-AAA-EEE-NNNN",
+        ];
+        let national = (prop::sample::select(forms), 200..1000_u32, 200..1000_u32, digits(4)).prop_map(
+            |(form, area, exchange, line)| {
+                let area = if area / 10 % 10 == 9 { area - 10 } else { area };
+                form.replace("AAA", &area.to_string()).replace("EEE", &exchange.to_string()).replace("NNNN", &line)
+            },
+        );
+        let international =
+            (1..100_u32, digits(12), 6_usize..12, prop::sample::select(vec!["", " ", "-", "."]), 2_usize..5).prop_map(
+                |(country, digits, count, separator, size)| {
+                    format!("+{country}{separator}{}", grouped(&digits[..count], size, separator))
+                },
+            );
+        prop_oneof![national, international].boxed()
+    }
 }
 
 #[cfg(test)]

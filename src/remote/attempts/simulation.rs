@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::remote::Usage;
-use crate::remote::limits::{BreakerOptions, Caps, Entered, Limits, Outcome, Pass, Queue, Spending};
+use crate::remote::limits::{BreakerOptions, Caps, Entered, Limits, Outcome, Permit, Queue, Spending};
 
 const REQUESTS: u32 = 10_000;
 const WIDTH: usize = 4;
@@ -24,7 +24,7 @@ struct World {
     seed: u64,
     limits: Limits,
     queue: Queue,
-    requests: BTreeMap<u32, (Attempts, Option<Pass>)>,
+    requests: BTreeMap<u32, (Attempts, Option<Permit>)>,
     /// By the time in microseconds.
     agenda: BTreeSet<(u64, u32, u32)>,
     happenings: Vec<Happening>,
@@ -82,7 +82,7 @@ impl World {
         self.go_on(call, next, None);
     }
 
-    fn go_on(&mut self, call: u32, next: Option<Next>, pass: Option<Pass>) {
+    fn go_on(&mut self, call: u32, next: Option<Next>, pass: Option<Permit>) {
         match next {
             Some(Next::Send { delay_ms, deadline_ms }) => {
                 self.requests.get_mut(&call).expect("it is under way").1 = pass;
@@ -102,7 +102,7 @@ impl World {
     }
 }
 
-fn admit(limits: &mut Limits, sending: Sending, pass: &mut Option<Pass>) -> Result<(), Denied> {
+fn admit(limits: &mut Limits, sending: Sending, pass: &mut Option<Permit>) -> Result<(), Denied> {
     limits.admit(sending, Usage::default(), limits.spending.left(sending.now_ms)).map(|admitted| *pass = Some(admitted))
 }
 

@@ -1,4 +1,4 @@
-//! A breaker: a server that keeps failing is left alone for a while, then tried with one request.
+//! Circuit breaker: a server that keeps failing is not asked for a while, then probed with one request.
 //!
 //! It counts failures in a row, not their share: one user never makes as many requests as a share needs.
 //!
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Denied;
 use crate::error::{Error, Result};
 
-/// When a server is left alone, and for how long.
+/// When a server is not asked any more, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default, deny_unknown_fields)]
@@ -18,7 +18,8 @@ pub struct BreakerOptions {
     /// Failures in a row that open it.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub failures: u32,
-    /// How long the server is left alone at first; twice as long after each probe that fails, up to ten times.
+    /// How long the server is not asked at first, in milliseconds; twice as long after each probe that fails, up to ten
+    /// times.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub rest_ms: f64,
 }
@@ -30,13 +31,16 @@ impl Default for BreakerOptions {
 }
 
 impl BreakerOptions {
-    /// The same, found to make sense.
+    /// The same, checked.
     ///
     /// # Errors
-    /// Invalid input: it opens by itself, or rests for no time.
+    /// Invalid input: it needs no failure to open, or its time is not above 0.
     pub fn checked(self) -> Result<Self> {
         if self.failures == 0 || !(self.rest_ms > 0.0 && self.rest_ms.is_finite()) {
-            return Err(Error::invalid_input("the breaker needs at least one failure and some time to rest"));
+            return Err(Error::invalid_input(format!(
+                "the breaker must have failures of at least 1 and rest_ms above 0, got {} and {}",
+                self.failures, self.rest_ms
+            )));
         }
         Ok(self)
     }
@@ -96,14 +100,14 @@ impl Breaker {
         Ok(true)
     }
 
-    /// Hears that a request succeeded. Once it is open, only a probe's word counts: others were sent before.
+    /// A request succeeded. Once the breaker is open, only a probe counts: other requests were sent before.
     pub fn succeeded(&mut self, probe: bool) {
         if probe || matches!(self.state, State::Closed { .. }) {
             self.state = State::default();
         }
     }
 
-    /// Hears that one failed.
+    /// A request failed.
     pub fn failed(&mut self, probe: bool, now_ms: f64) {
         let BreakerOptions { failures: most, rest_ms: first_ms } = self.options;
         self.state = match self.state {
@@ -116,8 +120,8 @@ impl Breaker {
         };
     }
 
-    /// Hears that one told nothing, because it was aborted: the next one may find out.
-    pub fn told_nothing(&mut self, probe: bool, now_ms: f64) {
+    /// A request was aborted, which says nothing of the server: the next one may be the probe.
+    pub fn aborted(&mut self, probe: bool, now_ms: f64) {
         if let State::Probing { rest_ms, .. } = self.state
             && probe
         {
@@ -173,7 +177,7 @@ mod tests {
     fn a_probe_that_is_aborted_or_lost_leaves_room_for_another() {
         let mut breaker = open_at(0.0);
         assert_eq!(breaker.admit(REST_MS, REST_MS + 100.0), Ok(true));
-        breaker.told_nothing(true, REST_MS + 50.0);
+        breaker.aborted(true, REST_MS + 50.0);
         assert_eq!(breaker.admit(REST_MS + 50.0, REST_MS + 150.0), Ok(true));
         assert_eq!(breaker.admit(REST_MS + 151.0, 1e9), Ok(true));
     }
@@ -217,7 +221,7 @@ mod tests {
                     },
                     (2, _) => breaker.succeeded(under_way.swap_remove(0).0),
                     (3, _) => breaker.failed(under_way.swap_remove(0).0, now_ms),
-                    _ => breaker.told_nothing(under_way.swap_remove(0).0, now_ms),
+                    _ => breaker.aborted(under_way.swap_remove(0).0, now_ms),
                 }
                 proptest::prop_assert!(under_way.iter().filter(|(probe, _)| *probe).count() <= 1);
             }

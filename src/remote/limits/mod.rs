@@ -1,6 +1,6 @@
-//! What may be sent at all: not too much, not too often, not to a server that is down.
+//! Limits of requests: caps on spending, a retry budget and a circuit breaker.
 //!
-//! A [`Limits`] belongs to one general model. It is asked before every attempt, and told what came of it.
+//! A [`Limits`] belongs to one remote model. It is asked before every attempt, and given the outcome.
 
 mod breaker;
 mod latency;
@@ -13,23 +13,21 @@ mod spending;
 use std::fmt;
 
 pub use breaker::{Breaker, BreakerOptions};
-pub use latency::Pace;
+pub use latency::Latency;
 pub use price::{Price, estimate};
 pub use queue::{Entered, Queue};
 pub use retry_budget::RetryBudget;
-pub use spend_log::Ledger;
-pub use spending::{Caps, Charge, Spending, Spent};
+pub use spending::{Caps, Charge, Spending};
 
-use super::Usage;
-use super::attempts::may_pass;
-use crate::policy::{Cap, Cost, Left, Reason};
+use super::{Usage, is_transient};
+use crate::policy::{Cap, Cost, Reason, Remaining};
 
 /// Why an attempt may not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
-    /// The server failed too often in a row, and is left alone for a while.
+    /// The server failed too often in a row, and is not asked for a while.
     BreakerOpen,
-    /// Too many attempts of late were second ones.
+    /// Too many recent attempts were retries.
     RetryBudget,
     /// Too many requests wait already.
     QueueFull,
@@ -54,23 +52,23 @@ impl fmt::Display for Denied {
     }
 }
 
-/// An attempt that somebody wants to make.
+/// An attempt that is to be made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sending {
     /// Now, in milliseconds since 1970.
     pub now_ms: f64,
     /// When it is to be sent.
     pub at_ms: f64,
-    /// When it is over at the latest.
+    /// When it ends at the latest.
     pub until_ms: f64,
-    /// Whether it is a second one for the same question.
+    /// Whether it is a retry.
     pub retry: bool,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
-    /// The server answered, and may have said what it cost.
+    /// The server answered, and may have reported the tokens.
     Answered(Option<Usage>),
     /// It replied with this status, which costs nothing.
     Refused(u16),
@@ -82,16 +80,16 @@ pub enum Outcome {
     Unsent,
 }
 
-/// The leave to make one attempt, to be handed back with what came of it. One that is not leaves the
-/// estimate of its cost charged, which errs on the side of the purse.
+/// A permit for one attempt, to be [settled](Limits::settle) with its outcome. If it never is, its estimated cost stays
+/// charged, so that a cap is never exceeded.
 #[must_use]
 #[derive(Debug)]
-pub struct Pass {
+pub struct Permit {
     probe: bool,
     charge: Charge,
 }
 
-/// All that limits the requests to one general model.
+/// All that limits the requests to one remote model.
 #[derive(Debug)]
 pub struct Limits {
     /// Whether the server is up.
@@ -100,26 +98,26 @@ pub struct Limits {
     pub retries: RetryBudget,
     /// What was spent.
     pub spending: Spending,
-    /// How fast the server is of late.
-    pub pace: Pace,
+    /// How fast the server replied recently.
+    pub latency: Latency,
 }
 
 impl Limits {
-    /// Limits that nothing has been taken from, but for what `spending` knows of.
+    /// Fresh limits, with what `spending` knows to have been spent.
     pub fn new(breaker: BreakerOptions, spending: Spending) -> Self {
-        Self { breaker: Breaker::new(breaker), retries: RetryBudget::default(), spending, pace: Pace::default() }
+        Self { breaker: Breaker::new(breaker), retries: RetryBudget::default(), spending, latency: Latency::default() }
     }
 
     /// What a request that uses `estimate` may cost.
     pub fn cost(&self, now_ms: f64, estimate: Usage) -> Cost {
-        Cost { latency_ms: self.pace.expected_ms(now_ms), ..self.spending.cost(estimate) }
+        Cost { latency_ms: self.latency.expected_ms(now_ms), ..self.spending.cost(estimate) }
     }
 
-    /// Leave to send what uses `estimate`, if its [`cost`](Self::cost) is within what is `left`.
+    /// A permit for a request that uses `estimate`, if its [`cost`](Self::cost) is within what is `left`.
     ///
     /// # Errors
     /// Which limit forbids it; nothing is taken from the others then.
-    pub fn admit(&mut self, sending: Sending, estimate: Usage, left: Left) -> Result<Pass, Denied> {
+    pub fn admit(&mut self, sending: Sending, estimate: Usage, left: Remaining) -> Result<Permit, Denied> {
         if let Some(cap) = left.forbids(&self.cost(sending.now_ms, estimate)) {
             return Err(Denied::Over(cap));
         }
@@ -130,18 +128,18 @@ impl Limits {
         if sending.retry {
             self.retries.take(sending.now_ms);
         }
-        Ok(Pass { probe, charge: self.spending.charge(sending.now_ms, sending.at_ms, estimate) })
+        Ok(Permit { probe, charge: self.spending.charge(sending.now_ms, sending.at_ms, estimate) })
     }
 
-    /// Takes a leave back.
-    pub fn settle(&mut self, pass: Pass, outcome: Outcome, now_ms: f64) {
-        let Pass { probe, charge } = pass;
+    /// Takes back a permit, with the outcome of its attempt.
+    pub fn settle(&mut self, permit: Permit, outcome: Outcome, now_ms: f64) {
+        let Permit { probe, charge } = permit;
         match outcome {
             Outcome::Answered(_) => self.breaker.succeeded(probe),
             // A server that says what it does not like is up.
-            Outcome::Refused(status) if !may_pass(status) => self.breaker.succeeded(probe),
+            Outcome::Refused(status) if !is_transient(status) => self.breaker.succeeded(probe),
             Outcome::Refused(_) | Outcome::Failed => self.breaker.failed(probe, now_ms),
-            Outcome::Aborted | Outcome::Unsent => self.breaker.told_nothing(probe, now_ms),
+            Outcome::Aborted | Outcome::Unsent => self.breaker.aborted(probe, now_ms),
         }
         match outcome {
             Outcome::Answered(Some(usage)) => self.spending.correct(charge, usage, now_ms),
@@ -163,7 +161,7 @@ mod tests {
         Limits::new(BreakerOptions::default(), Spending::new(caps, None, 0).unwrap())
     }
 
-    fn admit(limits: &mut Limits, sending: Sending) -> Result<Pass, Denied> {
+    fn admit(limits: &mut Limits, sending: Sending) -> Result<Permit, Denied> {
         limits.admit(sending, Usage::default(), limits.spending.left(sending.now_ms))
     }
 

@@ -1,12 +1,12 @@
-//! What tokens cost. Prices are the caller's data, with the date at which they were true: none are built in,
-//! because they would be wrong before long and nobody would see it.
+//! Prices of tokens. They are the caller's data, with the date at which they were true: no prices are built in, because
+//! they would soon be wrong, and that would not be noticed.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::remote::Usage;
 
-/// What a model's tokens cost, in US dollars.
+/// The price of a model's tokens, in US dollars.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(deny_unknown_fields)]
@@ -20,25 +20,30 @@ pub struct Price {
 }
 
 impl Price {
-    /// The same, found to make sense.
+    /// The same, checked.
     ///
     /// # Errors
-    /// Invalid input: a price below nothing, a day that is none.
+    /// Invalid input: a price that is not in [0, 1e6], a day that is not YYYY-MM-DD.
     pub fn checked(self) -> Result<Self> {
         for usd in [self.prompt_usd_per_million, self.completion_usd_per_million] {
             if !(0.0..=1e6).contains(&usd) {
-                return Err(Error::invalid_input(format!("{usd} US dollars a million tokens is no price")));
+                return Err(Error::invalid_input(format!(
+                    "a price in US dollars a million tokens must be in [0, 1e6], got {usd}"
+                )));
             }
         }
         let form: String = self.as_of.chars().map(|char| if char.is_ascii_digit() { '0' } else { char }).collect();
         if form != "0000-00-00" {
-            return Err(Error::invalid_input(format!("the day of the prices is '{}', not YYYY-MM-DD", self.as_of)));
+            return Err(Error::invalid_input(format!(
+                "the day of the prices must be YYYY-MM-DD, got '{}'",
+                self.as_of
+            )));
         }
         Ok(self)
     }
 
-    /// The price of `usage`, in billionths of a dollar, rounded up. Tokens of the total of which the server does not say
-    /// what they were have the higher of the two prices.
+    /// The price of `usage`, in billionths of a dollar, rounded up. Tokens of the total that the server attributes neither
+    /// to the question nor to the answer have the higher of the two prices.
     pub fn nano_usd(&self, usage: Usage) -> u64 {
         let Usage { prompt_tokens, completion_tokens, total_tokens } = usage;
         let other = total_tokens.saturating_sub(prompt_tokens.saturating_add(completion_tokens));
@@ -49,9 +54,9 @@ impl Price {
     }
 }
 
-/// What a request with a body of `bytes` may use at most: no token is shorter than a byte, and the server
-/// was told to cut the answer at `completion_tokens`. What people write has two to four bytes a token; the
-/// server's own count takes the place of this one when it is there.
+/// The tokens that a request with a body of `bytes` uses at most: no token is shorter than a byte, and the request asks
+/// the server to stop the answer at `completion_tokens`. Natural language has two to four bytes a token; the server's
+/// own count replaces this one when it is there.
 pub fn estimate(bytes: usize, completion_tokens: u32) -> Usage {
     let prompt_tokens = u32::try_from(bytes).unwrap_or(u32::MAX);
     Usage { prompt_tokens, completion_tokens, total_tokens: prompt_tokens.saturating_add(completion_tokens) }

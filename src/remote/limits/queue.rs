@@ -1,4 +1,4 @@
-//! A cap on requests under way; the others wait for their turn, in the order in which they came.
+//! Queue: a cap on requests under way; the others wait, first come first served.
 
 use std::collections::{BTreeSet, VecDeque};
 

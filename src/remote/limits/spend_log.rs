@@ -1,5 +1,5 @@
-//! What the tabs of one origin have spent. Each tab writes its own record and reads all of them; of two
-//! versions of a record the newer one holds, so ledgers can be merged in any order, any number of times.
+//! Spend log: what the tabs of one origin have spent. Each tab writes its own record and reads all of them. Of two
+//! versions of a record the newer one holds, so logs can be merged in any order, any number of times (a CRDT).
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 
 /// The records of all tabs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ledger {
+pub struct SpendLog {
     tabs: BTreeMap<u32, Record>,
 }
 
@@ -54,9 +54,9 @@ pub struct Sum {
 }
 
 const MINUTE_SECONDS: u64 = 60;
-/// More tabs than anybody has open; beyond it the one that spent least is forgotten.
+/// More tabs than a person has open; beyond it the one that spent least is forgotten.
 const MAX_TABS: usize = 256;
-/// What a browser may store of it without anybody minding.
+/// More than a log of that many tabs needs.
 const MAX_JSON_BYTES: usize = 1 << 20;
 
 /// The day of a time.
@@ -76,27 +76,30 @@ fn window(now_ms: f64) -> RangeInclusive<u64> {
     now.saturating_sub(MINUTE_SECONDS)..=now.saturating_add(MINUTE_SECONDS)
 }
 
-impl Ledger {
+impl SpendLog {
     /// What [`to_json`](Self::to_json) wrote.
     ///
     /// # Errors
-    /// Invalid input: it is none, or too long.
+    /// Invalid input: it is not a spend log, or too long.
     pub fn from_json(json: &str) -> Result<Self> {
         if json.len() > MAX_JSON_BYTES {
-            return Err(Error::invalid_input("the ledger is too long"));
+            return Err(Error::invalid_input(format!(
+                "a spend log must have at most {MAX_JSON_BYTES} bytes, got {}",
+                json.len()
+            )));
         }
-        let mut ledger: Self = serde_json::from_str(json)
-            .map_err(|error| Error::invalid_input(format!("the ledger is broken: {error}")))?;
-        ledger.forget_poorest();
-        Ok(ledger)
+        let mut log: Self = serde_json::from_str(json)
+            .map_err(|error| Error::invalid_input(format!("the spend log is invalid: {error}")))?;
+        log.forget_poorest();
+        Ok(log)
     }
 
-    /// Itself, to be kept.
+    /// The log as JSON, to be stored.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Takes over what `other` knows better.
+    /// Merges `other`: of each tab the newer record holds.
     pub fn merge(&mut self, other: Self) {
         for (tab, record) in other.tabs {
             let known = self.tabs.entry(tab).or_default();
@@ -107,7 +110,7 @@ impl Ledger {
         self.forget_poorest();
     }
 
-    /// Forgets the tabs, other than `own`, of which nothing counts any more.
+    /// Removes the tabs, other than `own`, whose records do not count any more.
     pub fn prune(&mut self, own: u32, now_ms: f64) {
         let (today, window) = (day_of(now_ms), window(now_ms));
         self.tabs.retain(|tab, record| {
@@ -189,22 +192,22 @@ mod tests {
     }
 
     /// Requests and tokens of the minute, requests, money and energy of the day.
-    fn spent(ledger: &Ledger, now_ms: f64) -> [u64; 5] {
-        let (minute, day) = (ledger.minute(now_ms), ledger.day(now_ms));
+    fn spent(log: &SpendLog, now_ms: f64) -> [u64; 5] {
+        let (minute, day) = (log.minute(now_ms), log.day(now_ms));
         [minute.requests, minute.tokens, day.requests, day.nano_usd, day.milli_j]
     }
 
-    fn with(entries: &[(u32, f64, Sum)]) -> Ledger {
-        let mut ledger = Ledger::default();
+    fn with(entries: &[(u32, f64, Sum)]) -> SpendLog {
+        let mut log = SpendLog::default();
         for (tab, at_ms, entered) in entries {
-            ledger.enter(*tab, (second_of(*at_ms), day_of(*at_ms)), Sum::default(), *entered, *at_ms);
+            log.enter(*tab, (second_of(*at_ms), day_of(*at_ms)), Sum::default(), *entered, *at_ms);
         }
-        ledger
+        log
     }
 
     #[test]
     fn a_minute_and_a_day_go_by() {
-        let ledger = with(&[(1, NOW_MS, sum(1, 10, 100)), (2, NOW_MS + 500.0, sum(1, 20, 200))]);
+        let log = with(&[(1, NOW_MS, sum(1, 10, 100)), (2, NOW_MS + 500.0, sum(1, 20, 200))]);
         for (after_ms, expected) in [
             (600.0, [2, 30, 2, 300, 2100]),
             (60_999.0, [2, 30, 2, 300, 2100]),
@@ -214,18 +217,18 @@ mod tests {
             // A clock that was set back: what lies ahead does not count for long.
             (-61_000.0, [0; 5]),
         ] {
-            assert_eq!(spent(&ledger, NOW_MS + after_ms), expected, "{after_ms}");
+            assert_eq!(spent(&log, NOW_MS + after_ms), expected, "{after_ms}");
         }
     }
 
     #[test]
     fn what_does_not_count_is_forgotten() {
-        let mut ledger = with(&[(1, NOW_MS, sum(1, 1, 1)), (2, NOW_MS, sum(1, 1, 1))]);
-        ledger.prune(1, NOW_MS + 9e7);
-        assert_eq!(ledger.tabs.keys().copied().collect::<Vec<_>>(), [1]);
+        let mut log = with(&[(1, NOW_MS, sum(1, 1, 1)), (2, NOW_MS, sum(1, 1, 1))]);
+        log.prune(1, NOW_MS + 9e7);
+        assert_eq!(log.tabs.keys().copied().collect::<Vec<_>>(), [1]);
         let many: Vec<_> = (0..1000).map(|tab| (tab, NOW_MS, sum(1, 1, u64::from(tab)))).collect();
-        ledger.merge(with(&many));
-        assert_eq!((ledger.tabs.len(), ledger.tabs.contains_key(&999)), (MAX_TABS, true));
+        log.merge(with(&many));
+        assert_eq!((log.tabs.len(), log.tabs.contains_key(&999)), (MAX_TABS, true));
         // One tab's seconds are bounded by the two minutes that count.
         let times: Vec<_> = (0..10_000).map(|i| (1, NOW_MS + f64::from(i) * 1000.0, sum(1, 1, 1))).collect();
         assert_eq!(with(&times).tabs[&1].seconds.len(), 61);
@@ -233,11 +236,11 @@ mod tests {
 
     #[test]
     fn it_is_kept_and_read_again() {
-        let ledger = with(&[(7, NOW_MS, sum(1, 10, 100))]);
-        assert_eq!(Ledger::from_json(&ledger.to_json()).unwrap(), ledger);
+        let log = with(&[(7, NOW_MS, sum(1, 10, 100))]);
+        assert_eq!(SpendLog::from_json(&log.to_json()).unwrap(), log);
         let long = " ".repeat(MAX_JSON_BYTES + 1);
         for broken in ["", "{}", "null", r#"{"tabs":{"a":{}}}"#, r#"{"tabs":{"1":{"version":-1}}}"#, &long] {
-            assert!(Ledger::from_json(broken).is_err(), "{broken}");
+            assert!(SpendLog::from_json(broken).is_err(), "{broken}");
         }
     }
 
@@ -255,7 +258,7 @@ mod tests {
         use super::*;
         use proptest::prelude::*;
 
-        fn any_ledger() -> impl Strategy<Value = Ledger> {
+        fn any_ledger() -> impl Strategy<Value = SpendLog> {
             let entry = (0_u32..4, 0.0..100_000.0, (0_u64..3, 0_u64..50, 0_u64..50));
             prop::collection::vec(entry, 0..12).prop_map(|entries| {
                 let entries: Vec<_> =
@@ -264,7 +267,7 @@ mod tests {
             })
         }
 
-        fn merged(mut a: Ledger, b: &Ledger) -> Ledger {
+        fn merged(mut a: SpendLog, b: &SpendLog) -> SpendLog {
             a.merge(b.clone());
             a
         }
@@ -279,7 +282,7 @@ mod tests {
 
             #[test]
             fn tabs_that_tell_each_other_know_the_sum(entries in prop::collection::vec((0_u32..3, 0_u64..5, 0_u64..50, 0_u64..50), 0..30)) {
-                let mut tabs = vec![Ledger::default(); 3];
+                let mut tabs = vec![SpendLog::default(); 3];
                 let mut total = Sum::default();
                 for (tab, requests, tokens, nano_usd) in entries {
                     let place = (second_of(NOW_MS), day_of(NOW_MS));

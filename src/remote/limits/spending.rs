@@ -1,16 +1,16 @@
-//! Caps on what is spent. What a request may cost at most is charged before it is sent, and corrected when
-//! the server has told what it did cost.
+//! Caps on spending. The largest possible cost of a request is charged before it is sent, and corrected when the server
+//! has reported the tokens.
 
 use serde::{Deserialize, Serialize};
 
 use super::Price;
-use super::spend_log::{Ledger, Sum, day_of, second_of};
+use super::spend_log::{SpendLog, Sum, day_of, second_of};
 use crate::error::{Error, Result};
-use crate::policy::{Cost, Left, Today, check_cap};
+use crate::policy::{Cost, Remaining, Today, check_cap};
 use crate::remote::Usage;
 use crate::usage::energy;
 
-/// The most that may be spent; what is not given is not capped.
+/// The most that may be spent on one remote model; a field that is absent is not capped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default, deny_unknown_fields)]
@@ -29,22 +29,6 @@ pub struct Caps {
     pub usd_per_day: Option<f64>,
 }
 
-/// What all tabs of the origin have spent, as far as this one knows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "web", derive(tsify::Tsify))]
-pub struct Spent {
-    /// Requests in the last minute.
-    pub requests: u64,
-    /// Tokens in the last minute.
-    pub tokens: u64,
-    /// US dollars today, UTC; nothing where there is no price.
-    pub usd: f64,
-    /// The day of the prices that this is counted with.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "web", tsify(optional))]
-    pub prices_as_of: Option<String>,
-}
-
 /// What was charged for one attempt.
 #[derive(Debug)]
 pub struct Charge {
@@ -58,14 +42,14 @@ pub struct Spending {
     caps: Caps,
     price: Option<Price>,
     tab: u32,
-    ledger: Ledger,
+    log: SpendLog,
 }
 
 impl Spending {
-    /// Caps for the tab that is known to the others as `tab`. No other open tab may have the same number.
+    /// Caps for the tab with the number `tab`. No other open tab may have the same number.
     ///
     /// # Errors
-    /// Invalid input: a cap on money without a price, or one that leaves nothing; a price that is none.
+    /// Invalid input: a cap on money without a price, an invalid cap or price.
     pub fn new(caps: Caps, price: Option<Price>, tab: u32) -> Result<Self> {
         let price = price.map(Price::checked).transpose()?;
         check_cap("requests_per_minute", caps.requests_per_minute.map(f64::from))?;
@@ -74,10 +58,10 @@ impl Spending {
         if caps.usd_per_day.is_some() && price.is_none() {
             return Err(Error::invalid_input("a cap on money needs the price of the remote model's tokens"));
         }
-        Ok(Self { caps, price, tab, ledger: Ledger::default() })
+        Ok(Self { caps, price, tab, log: SpendLog::default() })
     }
 
-    /// Whether it is known what a request costs.
+    /// Whether the price of a request is known.
     pub fn has_price(&self) -> bool {
         self.price.is_some()
     }
@@ -89,67 +73,60 @@ impl Spending {
     }
 
     /// What the caps leave.
-    pub fn left(&self, now_ms: f64) -> Left {
+    pub fn left(&self, now_ms: f64) -> Remaining {
         let Caps { requests_per_minute, tokens_per_minute, usd_per_day } = self.caps;
-        let minute = self.ledger.minute(now_ms);
-        Left {
+        let minute = self.log.minute(now_ms);
+        Remaining {
             requests_per_minute: requests_per_minute.map(|cap| f64::from(cap) - minute.requests as f64),
             tokens_per_minute: tokens_per_minute.map(|cap| f64::from(cap) - minute.tokens as f64),
-            // In whole billionths: a difference of fractions would be above or below by the last digit.
-            usd_per_day: usd_per_day.map(|cap| ((cap * 1e9).floor() - self.ledger.day(now_ms).nano_usd as f64) / 1e9),
-            ..Left::default()
+            // In whole billionths: a difference of fractions would be wrong in the last digit.
+            usd_per_day: usd_per_day.map(|cap| ((cap * 1e9).floor() - self.log.day(now_ms).nano_usd as f64) / 1e9),
+            ..Remaining::default()
         }
     }
 
     /// What was spent on the day that `now_ms` is in.
     pub fn today(&self, now_ms: f64) -> Today {
-        let Sum { requests, nano_usd, milli_j, .. } = self.ledger.day(now_ms);
+        let Sum { requests, nano_usd, milli_j, .. } = self.log.day(now_ms);
         Today { requests, usd: nano_usd as f64 / 1e9, joules: milli_j as f64 / 1e3 }
     }
 
     /// Charges `estimate` for what is sent at `at_ms`.
     pub fn charge(&mut self, now_ms: f64, at_ms: f64, estimate: Usage) -> Charge {
         let charge = Charge { place: (second_of(at_ms), day_of(now_ms)), sum: self.sum(estimate) };
-        self.ledger.enter(self.tab, charge.place, Sum::default(), charge.sum, now_ms);
+        self.log.enter(self.tab, charge.place, Sum::default(), charge.sum, now_ms);
         charge
     }
 
-    /// Puts what it did cost in the place of `charge`.
+    /// Replaces `charge` by the actual cost.
     pub fn correct(&mut self, charge: Charge, usage: Usage, now_ms: f64) {
         let sum = self.sum(usage);
-        self.ledger.enter(self.tab, charge.place, charge.sum, sum, now_ms);
+        self.log.enter(self.tab, charge.place, charge.sum, sum, now_ms);
     }
 
     /// Takes `charge` back: nothing was sent.
     pub fn refund(&mut self, charge: Charge, now_ms: f64) {
-        self.ledger.enter(self.tab, charge.place, charge.sum, Sum::default(), now_ms);
+        self.log.enter(self.tab, charge.place, charge.sum, Sum::default(), now_ms);
     }
 
-    /// Takes over what other tabs, or this one before it was reloaded, have spent: what their
-    /// [`save`](Self::save) gave.
+    /// Merges what other tabs, or this one before it was reloaded, have spent: the result of their
+    /// [`save`](Self::save).
     ///
     /// # Errors
-    /// Invalid input: it is nothing of the kind, and changes nothing.
+    /// Invalid input: it is not a spend log; nothing changes.
     pub fn absorb(&mut self, json: &str) -> Result<()> {
-        self.ledger.merge(Ledger::from_json(json)?);
+        self.log.merge(SpendLog::from_json(json)?);
         Ok(())
     }
 
-    /// What is known of all tabs' spending, to be kept and told to the others whenever it changes.
+    /// The spend log of all tabs, to be stored and shared with them whenever it changes.
     pub fn save(&mut self, now_ms: f64) -> String {
-        self.ledger.prune(self.tab, now_ms);
-        self.ledger.to_json()
-    }
-
-    /// The same for people to see.
-    pub fn spent(&self, now_ms: f64) -> Spent {
-        let Sum { requests, tokens, .. } = self.ledger.minute(now_ms);
-        let prices_as_of = self.price.as_ref().map(|price| price.as_of.clone());
-        Spent { requests, tokens, usd: self.today(now_ms).usd, prices_as_of }
+        self.log.prune(self.tab, now_ms);
+        self.log.to_json()
     }
 
     fn sum(&self, usage: Usage) -> Sum {
-        // Some servers leave the total out.
+        // Some servers omit the total.
         let parts = u64::from(usage.prompt_tokens) + u64::from(usage.completion_tokens);
         let nano_usd = self.price.as_ref().map_or(0, |price| price.nano_usd(usage));
         let [prompt, completion, total] =
@@ -180,7 +157,13 @@ mod tests {
         Spending::new(caps, Some(price()), tab).unwrap()
     }
 
-    /// What a request of `usage` would break.
+    /// Requests and tokens of the last minute, and US dollars today.
+    fn spent(spending: &Spending, now_ms: f64) -> (u64, u64, f64) {
+        let minute = spending.log.minute(now_ms);
+        (minute.requests, minute.tokens, spending.today(now_ms).usd)
+    }
+
+    /// The cap that a request of `usage` would break.
     fn check(spending: &Spending, now_ms: f64, usage: Usage) -> Option<Cap> {
         spending.left(now_ms).forbids(&spending.cost(usage))
     }
@@ -204,7 +187,7 @@ mod tests {
         assert_eq!(check(&money, NOW_MS + 3e6, usage(3, 0)), Some(Cap::UsdPerDay));
         assert_eq!(check(&money, NOW_MS + 3e6, usage(2, 0)), None);
         assert_eq!(check(&money, NOW_MS + 8.64e7, usage(999, 0)), None);
-        assert_eq!(money.spent(NOW_MS + 3e6).usd, 0.001_998);
+        assert_eq!(money.today(NOW_MS + 3e6).usd, 0.001_998);
     }
 
     #[test]
@@ -213,16 +196,15 @@ mod tests {
         let charge = spending.charge(NOW_MS, NOW_MS, usage(900, 100));
         assert_eq!(check(&spending, NOW_MS, usage(1, 0)), Some(Cap::TokensPerMinute));
         spending.correct(charge, Usage { total_tokens: 12, ..usage(9, 3) }, NOW_MS + 5.0);
-        let as_of = Some("2026-11-24".to_string());
-        let spent = Spent { requests: 1, tokens: 12, usd: 0.000_012, prices_as_of: as_of };
-        assert_eq!(spending.spent(NOW_MS), spent);
+        let corrected = (1, 12, 0.000_012);
+        assert_eq!(spent(&spending, NOW_MS), corrected);
         let charge = spending.charge(NOW_MS, NOW_MS, usage(100, 0));
         spending.refund(charge, NOW_MS);
-        assert_eq!(spending.spent(NOW_MS), spent);
+        assert_eq!(spent(&spending, NOW_MS), corrected);
         // What was charged yesterday is not taken back from today.
         let charge = spending.charge(NOW_MS, NOW_MS, usage(900, 0));
         spending.refund(charge, NOW_MS + 8.64e7);
-        assert_eq!(spending.spent(NOW_MS + 8.64e7).usd, 0.0);
+        assert_eq!(spending.today(NOW_MS + 8.64e7).usd, 0.0);
     }
 
     #[test]
@@ -246,10 +228,10 @@ mod tests {
         reloaded.absorb(&two.save(NOW_MS)).unwrap();
         reloaded.charge(NOW_MS, NOW_MS, usage(50, 0));
         for (spending, tokens) in [(&one, 900), (&two, 900), (&reloaded, 950)] {
-            assert_eq!(spending.spent(NOW_MS).tokens, tokens);
+            assert_eq!(spent(spending, NOW_MS).1, tokens);
         }
         assert!(one.absorb("rubbish").is_err());
-        assert_eq!(one.spent(NOW_MS).tokens, 900);
+        assert_eq!(spent(&one, NOW_MS).1, 900);
     }
 
     #[test]

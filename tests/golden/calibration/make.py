@@ -3,7 +3,7 @@
     python make.py --fd-shifts FOLDER
 
 The references are uncertainty-calibration (ECE), scikit-learn (Brier score, log
-loss, reliability), scipy (temperatures, likelihoods), mapie (p-values, fixed-sequence testing, conformal
+loss, reliability), scipy (temperatures), mapie (p-values, fixed-sequence testing, conformal
 risk control) and fd-shifts (AURC, AUGRC, the curves), at the versions in README.md.
 """
 
@@ -20,7 +20,6 @@ from mapie.risk_control.fwer_control import control_fwer
 from mapie.risk_control.methods import compute_hoeffding_bentkus_p_value, get_r_hat_plus
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
-from scipy.stats import gmean
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
@@ -131,36 +130,24 @@ def mean_of(losses: float, n: int) -> float:
     return mean if mean * n <= losses else np.nextafter(mean, 0)
 
 
-def mapie_p(losses, n, alpha: float, binary: bool) -> np.ndarray:
+def mapie_p(losses, n, alpha: float) -> np.ndarray:
     means = np.array([mean_of(x, m) for x, m in zip(losses, n)])
-    return compute_hoeffding_bentkus_p_value(means, np.array(n, float), alpha, binary=binary)[:, 0]
+    return compute_hoeffding_bentkus_p_value(means, np.array(n, float), alpha, binary=True)[:, 0]
 
 
 def p_values() -> dict:
     counts = [(0, 1), (0, 45), (1, 20), (3, 20), (20, 20), (2, 113), (30, 800), (40, 800), (41, 800), (300, 800)]
     counts += [(400, 10_000), (470, 10_000), (9_000, 200_000), (9_900, 200_000), (10_200, 200_000)]
-    graded = [(0.0, 30), (0.25, 60), (3.7, 150), (29.5, 800), (60.0, 800), (450.3, 10_000)]
     cases = {}
     for alpha in (0.02, 0.05, 0.1, 0.5):
         cases[str(alpha)] = {
             "counts": counts,
-            "binary": mapie_p(*zip(*counts), alpha, True).tolist(),
-            "graded": graded,
-            "hoeffding_bentkus": mapie_p(*zip(*graded), alpha, False).tolist(),
+            "binary": mapie_p(*zip(*counts), alpha).tolist(),
         }
     return cases
 
 
-def likelihoods(rng) -> dict:
-    cases = {}
-    for name, tokens in {"one token": 1, "a sentence": 12, "a page": 400}.items():
-        probabilities = rng.beta(4, 1, tokens)
-        logs = np.log(probabilities).tolist()
-        cases[name] = {"log_probabilities": logs, "likelihood": float(gmean(probabilities))}
-    return cases
-
-
-# The thresholds of src/calibration/risk.rs, where testing begins, and the share of the first beginning.
+# The thresholds of src/calibration/risk_control.rs, where testing begins, and the share of the first beginning.
 THRESHOLDS = np.round(1 - 10.0 ** (-np.arange(1000, -1, -1) / 200), 6)
 FIRST_SHARE = 0.9
 
@@ -203,7 +190,7 @@ def choices(rng) -> dict:
 
         m, wrong = local.sum(1), losses.sum(1)
         # Where nothing stays local mapie would divide by zero; nothing speaks against the risk there.
-        p = np.where(m > 0, mapie_p(wrong, np.maximum(m, 1), alpha, True), 1.0)
+        p = np.where(m > 0, mapie_p(wrong, np.maximum(m, 1), alpha), 1.0)
         last = last_passed(p, *beginnings(pilot, n, alpha, delta), delta)
         both["learn_then_test"] = None if last is None else [THRESHOLDS[last], m[last] / n, wrong[last] / m[last]]
 
@@ -225,7 +212,6 @@ def main() -> None:
     write_json("temperatures.json", temperatures(rng))
     write_json("p_values.json", p_values())
     write_json("choices.json", choices(rng))
-    write_json("likelihoods.json", likelihoods(rng))
 
 
 if __name__ == "__main__":

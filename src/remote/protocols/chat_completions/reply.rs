@@ -1,52 +1,14 @@
-//! The reply of a chat-completions server, in one piece.
+//! A chat completion in one piece.
 //!
 //! # Source
 //! <https://platform.openai.com/docs/api-reference/chat/object>.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::Failure;
-use super::error_text::{error_words, quote};
-
-/// Tokens that the remote says it used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "web", derive(tsify::Tsify))]
-pub struct Usage {
-    /// Of the question.
-    #[serde(default)]
-    pub prompt_tokens: u32,
-    /// Of the answer.
-    #[serde(default)]
-    pub completion_tokens: u32,
-    /// Of both.
-    #[serde(default)]
-    pub total_tokens: u32,
-}
-
-impl Usage {
-    /// That of both together.
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            prompt_tokens: self.prompt_tokens.saturating_add(other.prompt_tokens),
-            completion_tokens: self.completion_tokens.saturating_add(other.completion_tokens),
-            total_tokens: self.total_tokens.saturating_add(other.total_tokens),
-        }
-    }
-}
-
-/// What a model said.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Completion {
-    /// Its words; empty where it has none.
-    pub content: String,
-    /// The words of a model that will not answer.
-    pub refusal: Option<String>,
-    /// Why it ended: `stop`, or `length` and others for an answer that is not whole.
-    pub finish_reason: Option<String>,
-    /// What it cost, where the server tells.
-    pub usage: Option<Usage>,
-}
+use crate::remote::error_text::{error_words, quote};
+use crate::remote::protocols::Completion;
+use crate::remote::{Failure, Usage};
 
 #[derive(Deserialize)]
 struct Reply {
@@ -74,15 +36,15 @@ struct Message {
 /// The completion in the `body` of a reply with this status and this header `Content-Type`.
 ///
 /// # Errors
-/// Refused: the status or the body says so. Invalid: it is none, has no choice, or calls tools.
+/// Refused: the status or the body says so. Invalid: it is not a completion, has no choice, or calls tools.
 pub fn read_completion(status: u16, content_type: Option<&str>, body: &str) -> Result<Completion, Failure> {
     if !(200..300).contains(&status) {
         return Err(Failure::Refused { status, words: format!("status {status}: {}", quote(&error_words(body))) });
     }
     if let Some(content_type) = content_type.filter(|content_type| !is_json(content_type)) {
-        return Err(Failure::Invalid(format!("the reply is '{}' and not JSON", quote(content_type))));
+        return Err(Failure::Invalid(format!("the reply must be JSON, got '{}'", quote(content_type))));
     }
-    let invalid = |error| Failure::Invalid(format!("the reply is no completion: {error}"));
+    let invalid = |error| Failure::Invalid(format!("the reply is not a completion: {error}"));
     let reply: Value = serde_json::from_str(body).map_err(invalid)?;
     if let Some(error) = reply.get("error").filter(|error| !error.is_null()) {
         let status = inner_status(error).unwrap_or(status);
@@ -90,7 +52,7 @@ pub fn read_completion(status: u16, content_type: Option<&str>, body: &str) -> R
     }
     // serde would also read the fields of a struct from an array.
     if !reply.is_object() {
-        return Err(Failure::Invalid("the reply is no completion: it is no object".to_string()));
+        return Err(Failure::Invalid("the reply is not a completion: expected an object".to_string()));
     }
     let Reply { choices, usage } = Reply::deserialize(reply).map_err(invalid)?;
     let choice = choices.into_iter().next();
@@ -99,7 +61,7 @@ pub fn read_completion(status: u16, content_type: Option<&str>, body: &str) -> R
     if message.tool_calls.is_some_and(|calls| !calls.is_empty()) || message.function_call.is_some() {
         return Err(Failure::Invalid("the model calls a tool, and none was offered".to_string()));
     }
-    // An answer is not lost because its price is not understood.
+    // An answer is not lost because its usage is not understood.
     let usage = usage.and_then(|usage| Usage::deserialize(usage).ok());
     let content = message.content.unwrap_or_default();
     Ok(Completion { content, refusal: message.refusal, finish_reason, usage })
@@ -111,7 +73,7 @@ fn is_json(content_type: &str) -> bool {
     matches!(media_type.as_str(), "" | "application/json" | "text/json") || media_type.ends_with("+json")
 }
 
-/// The status that an error within a reply tells as its code, as gateways do whose own reply is a success.
+/// The status that an error within a reply has as its code: gateways send one whose own reply is a success.
 pub(super) fn inner_status(error: &Value) -> Option<u16> {
     let code = error.get("code").or_else(|| error.get("status")).and_then(Value::as_u64)?;
     u16::try_from(code).ok().filter(|code| (400..600).contains(code))

@@ -1,4 +1,4 @@
-//! A chat completion that comes in pieces, put together.
+//! A chat completion that arrives in pieces, joined.
 //!
 //! # Source
 //! <https://platform.openai.com/docs/api-reference/chat-streaming>: `data:` with a chunk each, the last
@@ -7,19 +7,20 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::completion::inner_status;
-use super::error_text::{error_words, quote};
-use super::sse::{Event, Parser};
-use super::{Completion, Failure, Usage};
+use super::reply::inner_status;
+use crate::remote::error_text::{error_words, quote};
+use crate::remote::protocols::{Completion, ReplyStream};
+use crate::remote::sse::{Event, Parser};
+use crate::remote::{Failure, Usage};
 
-/// A chunk is some hundred bytes; a longer one than this is none.
+/// A chunk has a few hundred bytes; a longer one than this is not one.
 const MAX_EVENT_BYTES: usize = 1 << 20;
-/// The same as what a reply in one piece may have.
+/// The same limit as for a reply in one piece.
 const MAX_CONTENT_BYTES: usize = 1 << 20;
 
 /// Reads the stream of one reply.
 #[derive(Debug)]
-pub struct StreamReader {
+pub struct ChunkStream {
     parser: Parser,
     content: String,
     refusal: Option<String>,
@@ -55,7 +56,7 @@ struct Delta {
     function_call: Option<Value>,
 }
 
-impl Default for StreamReader {
+impl Default for ChunkStream {
     fn default() -> Self {
         Self {
             parser: Parser::new(MAX_EVENT_BYTES),
@@ -69,14 +70,8 @@ impl Default for StreamReader {
     }
 }
 
-impl StreamReader {
-    /// Whether there is nothing more to read: the stream said so, or it is broken.
-    pub fn is_over(&self) -> bool {
-        self.over.is_some()
-    }
-
-    /// The words that `bytes` bring. What is wrong with them is told by [`finish`](Self::finish).
-    pub fn feed(&mut self, bytes: &[u8]) -> String {
+impl ReplyStream for ChunkStream {
+    fn feed(&mut self, bytes: &[u8]) -> String {
         let had = self.content.len();
         if self.over.is_none() {
             let mut events = Vec::new();
@@ -91,23 +86,24 @@ impl StreamReader {
         self.content[had..].to_string()
     }
 
-    /// What all of it amounts to, when the stream is over or its connection has ended.
-    ///
-    /// # Errors
-    /// Unreachable: it broke off before the answer was whole. Refused: the server says that it failed.
-    /// Invalid: it is no stream of a chat completion, it is too long, or it calls tools.
-    pub fn finish(self) -> Result<Completion, Failure> {
-        let Self { content, refusal, finish_reason, usage, .. } = self;
-        match self.over {
+    fn is_over(&self) -> bool {
+        self.over.is_some()
+    }
+
+    fn finish(self: Box<Self>) -> Result<Completion, Failure> {
+        let Self { content, refusal, finish_reason, usage, has_choice, over, .. } = *self;
+        match over {
             Some(Err(failure)) => Err(failure),
             None if finish_reason.is_none() => {
                 Err(Failure::Unreachable("the stream broke off before the answer was whole".to_string()))
             }
-            _ if !self.has_choice => Err(Failure::Invalid("the reply has no choice".to_string())),
+            _ if !has_choice => Err(Failure::Invalid("the reply has no choice".to_string())),
             _ => Ok(Completion { content, refusal, finish_reason, usage }),
         }
     }
+}
 
+impl ChunkStream {
     fn read(&mut self, event: &Event) -> Result<(), Failure> {
         let data = event.data.trim();
         if self.is_over() || data.is_empty() {
@@ -121,13 +117,13 @@ impl StreamReader {
             return Err(refused(data, None));
         }
         let chunk: Chunk = serde_json::from_str(data)
-            .map_err(|error| Failure::Invalid(format!("a piece of the stream is no completion: {error}")))?;
+            .map_err(|error| Failure::Invalid(format!("a piece of the stream is not a completion: {error}")))?;
         if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
             return Err(refused(data, inner_status(&error)));
         }
-        // An answer is not lost because its price is not understood.
+        // An answer is not lost because its usage is not understood.
         self.usage = chunk.usage.and_then(|usage| Usage::deserialize(usage).ok()).or(self.usage);
-        // One answer was asked for; a second one is nobody's.
+        // One answer was asked for; others are ignored.
         chunk.choices.into_iter().filter(|choice| choice.index == 0).try_for_each(|choice| self.add(choice))
     }
 
@@ -170,7 +166,7 @@ mod tests {
     );
 
     fn read(stream: &str) -> Result<Completion, Failure> {
-        let mut reader = StreamReader::default();
+        let mut reader = Box::<ChunkStream>::default();
         reader.feed(stream.as_bytes());
         reader.finish()
     }
@@ -193,7 +189,7 @@ mod tests {
         };
         assert_eq!(read(STREAM).unwrap(), whole);
         // One byte at a time, and with rubbish behind the end.
-        let mut reader = StreamReader::default();
+        let mut reader = Box::<ChunkStream>::default();
         let words: String = STREAM.bytes().map(|byte| reader.feed(&[byte])).collect();
         assert!(reader.is_over() && reader.feed(b"data: {\n\n").is_empty());
         assert_eq!((words.as_str(), reader.finish().unwrap()), ("Łódź 👍", whole));
@@ -203,7 +199,7 @@ mod tests {
     fn a_stream_cut_anywhere_is_an_answer_or_unreachable() {
         let ends_at = STREAM.find("\"stop\"}]}\n\n").unwrap() + "\"stop\"}]}\n\n".len();
         for end in 0..STREAM.len() {
-            let mut reader = StreamReader::default();
+            let mut reader = Box::<ChunkStream>::default();
             reader.feed(&STREAM.as_bytes()[..end]);
             match reader.finish() {
                 Ok(streamed) => assert!(end >= ends_at && streamed.content == "Łódź 👍", "{end}"),
@@ -223,7 +219,7 @@ mod tests {
             "event: error\ndata: {\"error\":{\"message\":\"overloaded\"}}",
         ];
         for error in errors {
-            let mut reader = StreamReader::default();
+            let mut reader = Box::<ChunkStream>::default();
             assert_eq!(reader.feed(format!("{first}{error}\n\n{first}").as_bytes()), "a");
             let Err(Failure::Refused { words, .. }) = reader.finish() else { panic!("{error}") };
             assert!(words.ends_with(": overloaded"), "{words}");
@@ -232,8 +228,8 @@ mod tests {
 
     #[test]
     fn what_is_no_completion_is_invalid() {
-        assert!(invalid("data: <html>\n\n").contains("no completion"));
-        assert!(invalid("data: {\"choices\":3}\n\n").contains("no completion"));
+        assert!(invalid("data: <html>\n\n").contains("not a completion"));
+        assert!(invalid("data: {\"choices\":3}\n\n").contains("not a completion"));
         assert!(invalid("data: [DONE]\n\n").contains("no choice"));
         assert!(invalid("data: {\"choices\":[]}\n\ndata: [DONE]\n\n").contains("no choice"));
         for call in [r#""tool_calls":[{"index":0}]"#, r#""function_call":{"name":"f"}"#] {
@@ -246,7 +242,7 @@ mod tests {
     fn a_reply_without_end_is_given_up() {
         let words = "x".repeat(1 << 16);
         let chunk = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{words}\"}}}}]}}\n\n");
-        let mut reader = StreamReader::default();
+        let mut reader = Box::<ChunkStream>::default();
         let fed = (0..100).take_while(|_| !reader.feed(chunk.as_bytes()).is_empty()).count();
         assert_eq!(fed, MAX_CONTENT_BYTES / words.len());
         assert!(matches!(reader.finish(), Err(Failure::Invalid(words)) if words.contains("longer")));
@@ -265,7 +261,7 @@ mod tests {
         fn pieces_make_no_difference(cuts in proptest::collection::vec(0..STREAM.len(), 0..30)) {
             let mut cuts: Vec<usize> = cuts.into_iter().chain([0, STREAM.len()]).collect();
             cuts.sort_unstable();
-            let mut reader = StreamReader::default();
+            let mut reader = Box::<ChunkStream>::default();
             let words: String = cuts.windows(2).map(|cut| reader.feed(&STREAM.as_bytes()[cut[0]..cut[1]])).collect();
             let streamed = reader.finish().unwrap();
             proptest::prop_assert_eq!(&words, &streamed.content);

@@ -1,0 +1,132 @@
+//! The chat-completions protocol, as OpenAI-compatible servers speak it.
+//!
+//! # Source
+//! <https://platform.openai.com/docs/api-reference/chat/create>, with `response_format` of the type
+//! `json_schema`.
+
+mod reply;
+mod stream;
+
+use serde_json::{Value, json};
+
+use super::{Completion, Protocol, Reply, ReplyStream};
+use crate::error::Result;
+use crate::remote::{Failure, HttpRequest, KeyHeader, Payload, Prompt, RequestOptions};
+
+/// Appended to the base address of the server.
+const PATH: &str = "/chat/completions";
+/// The form of the question and of its answer, which reading the reply depends on.
+const RESERVED_FIELDS: &[&str] = &["model", "messages", "stream", "stream_options", "response_format", "tools", "n"];
+
+/// An OpenAI-compatible server.
+pub struct ChatCompletions;
+
+impl Protocol for ChatCompletions {
+    fn reserved_fields(&self) -> &'static [&'static str] {
+        RESERVED_FIELDS
+    }
+
+    fn max_tokens(&self, options: &RequestOptions<'_>) -> u32 {
+        let names = ["max_completion_tokens", "max_tokens"];
+        let given = names.iter().find_map(|name| options.extra_body.get(*name)?.as_u64());
+        given.map_or(options.max_tokens, |tokens| u32::try_from(tokens).unwrap_or(u32::MAX))
+    }
+
+    fn request(&self, options: &RequestOptions<'_>, prompt: Prompt) -> Payload {
+        let json = || "application/json".to_string();
+        Payload::Http(HttpRequest {
+            path: PATH.to_string(),
+            headers: vec![("accept".to_string(), json()), ("content-type".to_string(), json())],
+            key_header: KeyHeader { name: "authorization".to_string(), prefix: "Bearer ".to_string() },
+            body: body(options, &prompt),
+        })
+    }
+
+    fn read(&self, reply: Reply<'_>) -> Result<Completion, Failure> {
+        match reply {
+            Reply::Http { status, content_type, body } => reply::read_completion(status, content_type, body),
+            Reply::Text(_) => Err(Failure::Invalid("expected the reply of a server, got bare words".to_string())),
+        }
+    }
+
+    fn stream(&self) -> Box<dyn ReplyStream> {
+        Box::new(stream::ChunkStream::default())
+    }
+}
+
+fn body(options: &RequestOptions<'_>, prompt: &Prompt) -> String {
+    let Prompt { messages, name, schema } = prompt;
+    let mut body = json!({
+        "model": options.model,
+        "messages": messages,
+        "temperature": 0,
+        "max_tokens": options.max_tokens,
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": { "name": name, "strict": true, "schema": schema },
+        },
+    });
+    if options.stream {
+        body["stream"] = json!(true);
+        body["stream_options"] = json!({ "include_usage": true });
+    }
+    if let Value::Object(body) = &mut body {
+        for (name, value) in options.extra_body {
+            body.insert(name.clone(), value.clone());
+        }
+        body.retain(|_, value| !value.is_null());
+    }
+    body.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+
+    use super::*;
+    use crate::remote::Question;
+    use crate::tasks::Task;
+
+    fn body(options: RequestOptions<'_>) -> Value {
+        let labels = ["ham", "spam"].map(String::from).to_vec();
+        let question = Question { task: Task::TextClassification, labels, text: "You have \"won\"".to_string() };
+        let Payload::Http(request) = ChatCompletions.request(&options, Prompt::new(&question, None)) else {
+            panic!("a prompt")
+        };
+        serde_json::from_str(&request.body).unwrap()
+    }
+
+    fn options(extra_body: &Map<String, Value>) -> RequestOptions<'_> {
+        RequestOptions { model: "any", max_tokens: 7, stream: false, extra_body }
+    }
+
+    #[test]
+    fn the_request_has_labels_schema_and_text() {
+        let body = body(options(&Map::new()));
+        assert_eq!((&body["model"], &body["max_tokens"], body.get("stream")), (&json!("any"), &json!(7), None));
+        assert_eq!(body["messages"][1], json!({ "role": "user", "content": "You have \"won\"" }));
+        let schema = &body["response_format"]["json_schema"];
+        assert_eq!((&schema["strict"], &schema["name"]), (&json!(true), &json!("classification")));
+        assert_eq!(schema["schema"]["properties"]["label"]["enum"], json!(["ham", "spam"]));
+        assert_eq!(schema["schema"]["required"], json!(["label"]));
+        assert_eq!(schema["schema"]["additionalProperties"], false);
+    }
+
+    #[test]
+    fn further_fields_replace_ours() {
+        let Value::Object(extra) = json!({ "max_tokens": null, "max_completion_tokens": 9, "temperature": 1 }) else {
+            unreachable!()
+        };
+        let asked = RequestOptions { stream: true, ..options(&extra) };
+        assert_eq!((ChatCompletions.max_tokens(&asked), ChatCompletions.max_tokens(&options(&Map::new()))), (9, 7));
+        let body = body(asked);
+        assert_eq!((body.get("max_tokens"), &body["max_completion_tokens"]), (None, &json!(9)));
+        assert_eq!((&body["temperature"], &body["stream"]), (&json!(1), &json!(true)));
+        assert_eq!(body["stream_options"], json!({ "include_usage": true }));
+    }
+
+    #[test]
+    fn words_without_a_server_are_invalid() {
+        assert!(matches!(ChatCompletions.read(Reply::Text("{}")), Err(Failure::Invalid(_))));
+    }
+}

@@ -17,7 +17,7 @@ def subject_line(subject: str) -> str:
 
 
 def opening(body: str) -> str:
-    """The first sentence or two of the sender's own text; empty if there is none."""
+    """The first sentence or two of the sender's own text; empty if the mail has no such text."""
     for paragraph in body.split("\n\n"):
         own = " ".join(line for line in paragraph.split("\n") if not NOT_OWN.match(line)).strip()
         # A colon at the end introduces a quotation: "On Monday Ann wrote:".

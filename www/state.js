@@ -7,7 +7,7 @@ export const page = document.body.dataset;
 export const state = {
   /** All messages in the order of arrival: { id, kind, text, spam?, sentiment?, asking?, envelope?, error?, row?, … }. */
   messages: [],
-  /** The cascade in use; undefined while there is none. */
+  /** The cascade in use; undefined before the first one. */
   cascade: undefined,
   /** The settings it was loaded with: { model, device, remote }. */
   used: {},

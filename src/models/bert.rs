@@ -79,7 +79,7 @@ struct Config {
     vocab_size: usize,
     /// Rows of the table of positions.
     max_position_embeddings: usize,
-    /// Rows of the table of token types; 0 where there is none.
+    /// Rows of the table of token types; 0 without a table.
     type_vocab_size: usize,
     layer_norm_eps: f64,
     activation: Activation,

@@ -1,6 +1,7 @@
 //! The crate against values that independent implementations computed, and against real servers; see
 //! `tests/golden/README.md`. Needs the repository's own files alone; `tests/models` has the tests that need more.
 
+mod architecture;
 mod chain;
 mod encoders;
 mod examples;

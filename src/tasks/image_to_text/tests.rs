@@ -259,7 +259,7 @@ fn borders_of_regions_and_holes_are_followed() {
     let touching = borders(&["#.", ".#"]);
     assert_eq!((touching.len(), touching[0].len()), (1, 2));
     assert!(borders(&["...", "..."]).is_empty());
-    follow_borders(&[], 0, |_| panic!("there is none"));
+    follow_borders(&[], 0, |_| panic!("an empty mask has no border"));
 }
 
 fn any_points() -> impl Strategy<Value = Vec<[i32; 2]>> {

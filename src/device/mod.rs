@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// What runs the tensors' operations.
+/// A kind of device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceKind {
-    /// The CPU; in a page that is WebAssembly, which the field's users know it by.
+    /// The CPU. In a page that is WebAssembly, by which name users of such libraries know it.
     Wasm,
     /// A GPU by WebGPU or, natively, by what wgpu finds.
     Webgpu,
 }
 
-/// What was asked for.
+/// The device that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceChoice {
-    /// WebGPU where it is there and proves right, else the CPU.
+    /// WebGPU where it is available and its results are right, else the CPU.
     Auto,
     /// The CPU.
     Wasm,
@@ -36,13 +36,13 @@ pub enum DeviceChoice {
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(rename_all = "kebab-case")]
 pub enum Build {
-    /// With the SIMD that every browser has.
+    /// With baseline SIMD.
     Cpu,
-    /// With relaxed SIMD: fused multiply and add, and the dot product of bytes.
+    /// With relaxed SIMD: fused multiply-add, and the dot product of bytes.
     CpuRelaxed,
-    /// The same, with threads.
+    /// With relaxed SIMD and threads.
     CpuThreads,
-    /// With WebGPU beside the CPU.
+    /// With WebGPU in addition to the CPU.
     Gpu,
 }
 
@@ -52,20 +52,20 @@ pub enum Build {
 pub struct DeviceReport {
     /// The device.
     pub kind: DeviceKind,
-    /// What was asked for.
+    /// The device that was asked for.
     pub requested: DeviceChoice,
-    /// Why it became this one, in words.
+    /// Why this device was chosen.
     pub reason: String,
     /// The name of the GPU; empty for the CPU.
     pub adapter: String,
     /// The build that runs.
     pub build: Build,
-    /// How many threads of the CPU share the work.
+    /// The number of CPU threads.
     pub threads: usize,
 }
 
 impl DeviceReport {
-    /// The processor, where there was nothing to choose: in native programs.
+    /// The CPU without a choice, as in native programs.
     pub fn processor() -> Self {
         Self {
             kind: DeviceKind::Wasm,
@@ -102,7 +102,7 @@ impl Device {
     }
 
     /// A GPU for which `output` gives the numbers that it gives for the CPU. Most callers want
-    /// [`open_webgpu`](crate::graph::open_webgpu), which has such a check.
+    /// `graph::open_webgpu`, which has such a check.
     ///
     /// # Errors
     /// Backend unavailable: there is no GPU, it lacks a feature, or its numbers differ. Feature disabled: this crate was
@@ -113,7 +113,7 @@ impl Device {
         Ok(device)
     }
 
-    /// What it is.
+    /// Its kind.
     pub fn kind(&self) -> DeviceKind {
         self.kind
     }
@@ -123,13 +123,13 @@ impl Device {
         &self.adapter
     }
 
-    /// What went wrong with the device since it was opened, in words. A result that was computed while
-    /// this was none is good; once it is there the device is to be given up.
+    /// What went wrong with the device since it was opened. A result that was computed while this was `None` is good. Once
+    /// there is a fault, the device must be given up.
     pub fn fault(&self) -> Option<String> {
         self.watch.fault()
     }
 
-    /// The GPU, as Burn knows it; none on the CPU.
+    /// The GPU, as Burn knows it; `None` on the CPU.
     #[cfg(feature = "gpu")]
     pub(crate) fn gpu(&self) -> Option<&burn::tensor::Device> {
         self.gpu.as_ref()

@@ -1,4 +1,4 @@
-//! A GPU by way of wgpu.
+//! GPUs through wgpu.
 
 use std::sync::{Arc, OnceLock};
 
@@ -16,8 +16,8 @@ impl Watch {
         self.0.get().cloned()
     }
 
-    /// Listens to `device` in place of the runtime, which panics on an error: here the answer that it
-    /// spoilt is thrown away, and the page goes on.
+    /// Watches `device` in place of the runtime, which panics on an error. Here the result that an error spoilt is
+    /// discarded, and the page goes on.
     fn listen(device: &wgpu::Device) -> Self {
         let watch = Self::default();
         let lost = watch.clone();
@@ -30,12 +30,12 @@ impl Watch {
     }
 
     fn note(&self, words: String) {
-        // Only the first counts: what follows is its consequence.
+        // Only the first fault is stored: others are its consequences.
         let _ = self.0.set(words);
     }
 }
 
-/// The runtime can be set up once; what it gave then is kept.
+/// The device: the runtime can be set up only once.
 static OPENED: OnceLock<Device> = OnceLock::new();
 
 pub async fn open() -> Result<Device> {
@@ -53,7 +53,7 @@ pub async fn open() -> Result<Device> {
     Ok(OPENED.get_or_init(|| device).clone())
 }
 
-/// What the browser or the driver tells of the GPU.
+/// The name of the GPU, as far as the browser or the driver reports it.
 fn describe(setup: &WgpuSetup) -> String {
     let info = setup.adapter.get_info();
     let words: Vec<&str> = [info.name.as_str(), info.driver.as_str(), info.driver_info.as_str()]

@@ -1,4 +1,4 @@
-//! In place of `webgpu.rs` where the crate is built without the feature `gpu`.
+//! Stands in for `webgpu` where the crate is built without the feature `gpu`.
 
 use super::Device;
 use crate::error::{Error, ErrorKind, Result};

@@ -1,4 +1,4 @@
-//! A node's attributes. Each is asked for by the operator that knows it; one that nobody asks for is not known.
+//! Attributes of a node. Each is read by the operator that supports it; one that is never read is not supported.
 
 use std::cell::Cell;
 
@@ -17,67 +17,67 @@ pub enum Attribute {
     Strings(Vec<String>),
     /// The activation that the fusion pass joined to an operator; no file has such an attribute.
     Activation(Activation),
-    /// Of a type that no operator here reads.
+    /// Of a type that no operator reads.
     Other,
 }
 
-/// The attributes of a node by name.
+/// The attributes of a node, by name, each with whether it was read.
 #[derive(Clone, Debug, Default)]
 pub struct Attributes(Vec<(String, Attribute, Cell<bool>)>);
 
 /// The attribute of our own operators that [`Attributes::activation`] reads.
 pub const ACTIVATION: &str = "activation";
 
-/// Why an operator cannot be run as it is; joined with its name by whoever asks.
+/// Why an operator cannot be run with its attributes. The caller adds the operator's name.
 pub type Refusal = String;
 
 impl Attributes {
-    /// Adds one.
+    /// Adds an attribute.
     pub fn push(&mut self, name: &str, value: Attribute) {
         self.0.push((name.to_string(), value, Cell::new(false)));
     }
 
-    /// Has it be `value`, whether it was there or not.
+    /// Sets an attribute, in place of one with the same name.
     pub fn set(&mut self, name: &str, value: Attribute) {
-        self.0.retain(|(known, ..)| known != name);
+        self.0.retain(|(own, ..)| own != name);
         self.push(name, value);
     }
 
-    /// Attributes with one integer each, for operators that are made here.
+    /// Integer attributes, for operators that passes make.
     pub fn of_ints(values: &[(&str, i64)]) -> Self {
         let mut attributes = Self::default();
         values.iter().for_each(|(name, value)| attributes.push(name, Attribute::Int(*value)));
         attributes
     }
 
-    /// All values, known or not.
+    /// All values.
     pub fn values(&self) -> impl Iterator<Item = &Attribute> {
         self.0.iter().map(|(_, value, _)| value)
     }
 
-    /// All names with their values, to be changed.
+    /// All names with their values, mutable.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Attribute)> {
         self.0.iter_mut().map(|(name, value, _)| (name.as_str(), value))
     }
 
-    /// Whether it is there.
+    /// Whether there is an attribute of this name.
     pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, ..)| known == name)
+        self.0.iter().any(|(own, ..)| own == name)
     }
 
-    /// The value of `name`, which from now on counts as known.
+    /// The value of `name`, which from now on counts as supported.
     pub fn get(&self, name: &str) -> Option<&Attribute> {
-        let (_, value, known) = self.0.iter().find(|(known, ..)| known == name)?;
-        known.set(true);
+        let (_, value, read) = self.0.iter().find(|(own, ..)| own == name)?;
+        read.set(true);
         Some(value)
     }
 
-    /// An integer, or `default` where it is not there.
+    /// An integer, or `default`.
     pub fn int(&self, name: &str, default: i64) -> Result<i64, Refusal> {
         Ok(self.optional_int(name)?.unwrap_or(default))
     }
 
-    /// An integer that may be missing.
+    /// An optional integer.
     pub fn optional_int(&self, name: &str) -> Result<Option<i64>, Refusal> {
         match self.get(name) {
             None => Ok(None),
@@ -86,17 +86,17 @@ impl Attributes {
         }
     }
 
-    /// An integer that is 0 or not.
+    /// A boolean, which ONNX writes as an integer.
     pub fn flag(&self, name: &str, default: bool) -> Result<bool, Refusal> {
         Ok(self.int(name, i64::from(default))? != 0)
     }
 
-    /// A float, or `default` where it is not there.
+    /// A float, or `default`.
     pub fn float(&self, name: &str, default: f32) -> Result<f32, Refusal> {
         Ok(self.optional_float(name)?.unwrap_or(default))
     }
 
-    /// A float that may be missing.
+    /// An optional float.
     pub fn optional_float(&self, name: &str) -> Result<Option<f32>, Refusal> {
         match self.get(name) {
             None => Ok(None),
@@ -105,7 +105,7 @@ impl Attributes {
         }
     }
 
-    /// Integers; none where they are not there.
+    /// Optional integers.
     pub fn ints(&self, name: &str) -> Result<Option<Vec<i64>>, Refusal> {
         match self.get(name) {
             None => Ok(None),
@@ -114,7 +114,7 @@ impl Attributes {
         }
     }
 
-    /// Floats; none where they are not there.
+    /// Optional floats.
     pub fn floats(&self, name: &str) -> Result<Option<Vec<f32>>, Refusal> {
         match self.get(name) {
             None => Ok(None),
@@ -123,7 +123,7 @@ impl Attributes {
         }
     }
 
-    /// A string, or `default` where it is not there.
+    /// A string, or `default`.
     pub fn string<'a>(&'a self, name: &str, default: &'a str) -> Result<&'a str, Refusal> {
         match self.get(name) {
             None => Ok(default),
@@ -132,7 +132,7 @@ impl Attributes {
         }
     }
 
-    /// Strings; none where they are not there.
+    /// Strings; empty where there is no such attribute.
     pub fn strings(&self, name: &str) -> Result<Vec<String>, Refusal> {
         match self.get(name) {
             None => Ok(Vec::new()),
@@ -141,7 +141,7 @@ impl Attributes {
         }
     }
 
-    /// A tensor that may be missing.
+    /// An optional tensor.
     pub fn tensor(&self, name: &str) -> Result<Option<HostTensor>, Refusal> {
         match self.get(name) {
             None => Ok(None),
@@ -159,19 +159,19 @@ impl Attributes {
         }
     }
 
-    /// Has the operator end with `activation`.
+    /// Sets the activation that the operator ends with.
     pub fn set_activation(&mut self, activation: Option<Activation>) {
         if let Some(activation) = activation {
             self.set(ACTIVATION, Attribute::Activation(activation));
         }
     }
 
-    /// The first that nobody has asked for.
-    pub fn unknown(&self) -> Option<&str> {
-        self.0.iter().find(|(_, _, known)| !known.get()).map(|(name, ..)| name.as_str())
+    /// The first attribute that was never read.
+    pub fn unread(&self) -> Option<&str> {
+        self.0.iter().find(|(_, _, read)| !read.get()).map(|(name, ..)| name.as_str())
     }
 }
 
 fn wrong_type(name: &str) -> Refusal {
-    format!("its attribute {name} has another type than ONNX gives it")
+    format!("the attribute {name} has another type than in the ONNX specification")
 }

@@ -1,25 +1,25 @@
-//! How much a model has computed.
+//! The compute cost of a run: operations and bytes.
 
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-/// What running a model took, counted from the shapes that ran.
+/// The cost of running a model, counted from the shapes of the run.
 ///
-/// Counted are products of matrices, convolutions, attention and recurrent layers: in a transformer more than 99 % of
-/// all operations. Norms, activations, the look-up of embeddings and heads are not. Padding is computed, and so counted.
+/// Matrix products, convolutions, attention and recurrent layers are counted: in a transformer, more than 99 % of all
+/// operations. Norms, activations, embedding look-ups and heads are not. Padding is computed, and therefore counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct ComputeCost {
-    /// Multiplications and additions, a multiplication with an addition being two.
+    /// Multiplications and additions; a multiplication with an addition counts as two.
     pub operations: u64,
-    /// What these read and write, each weight and each activation once a layer, in bytes; caches may have spared some.
+    /// Bytes that these read and write: each weight and each activation once per layer. Caches may have saved some.
     pub bytes: u64,
 }
 
 impl ComputeCost {
-    /// The part of one among `count` who had it done together.
+    /// The share of one of `count` inputs that were run together.
     #[must_use]
     pub fn shared_by(self, count: usize) -> Self {
         let count = count.max(1) as u64;

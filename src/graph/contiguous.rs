@@ -1,17 +1,17 @@
-//! The numbers of a view, which may be permuted, reversed, repeated or cut out, in the order of their indices.
+//! Contiguous copies of strided views, which may be permuted, reversed, repeated or sliced.
 
 use burn::backend::flex::Layout;
 use bytemuck::Pod;
 
-/// How often a loop turns, and how far it moves on in the source and in the result.
+/// The iterations of a loop, and its steps in the source and in the destination.
 type Loop = (usize, isize, isize);
 
-/// So many rows of a transposed block are written at a time: their cache lines are filled before they are left.
+/// Rows of a transposed block that are written at once, so that whole cache lines are filled.
 const TILE: usize = 64;
-/// Of so many columns and rows each.
+/// Columns and rows of a block.
 const SIDE: usize = 4;
 
-/// What `layout` shows of `source`.
+/// The elements of `source` in the order of `layout`.
 pub fn pack<U: Pod>(source: &[U], layout: &Layout) -> Vec<U> {
     let count = layout.num_elements();
     if count == 0 {
@@ -20,7 +20,7 @@ pub fn pack<U: Pod>(source: &[U], layout: &Layout) -> Vec<U> {
     let start = layout.start_offset() as isize;
     let mut loops = loops(layout);
     let (n, step, _) = loops.pop().unwrap_or((1, 1, 1));
-    // A column that is read backwards has no slice to be read by; of short ones it is better to read the rows.
+    // Columns that are read in reverse have no slices; for short ones reading rows is faster.
     if step > 1
         && let Some(at) = loops.iter().rposition(|(rows, step, _)| *step == 1 && *rows >= SIDE)
     {
@@ -34,12 +34,12 @@ pub fn pack<U: Pod>(source: &[U], layout: &Layout) -> Vec<U> {
     walk(&loops, start, |from, _| match step {
         1 => out.extend_from_slice(&source[from..from + n]),
         0 => out.extend(std::iter::repeat_n(source[from], n)),
-        _ => out.extend((0..n as isize).map(|turn| source[(from as isize + turn * step) as usize])),
+        _ => out.extend((0..n as isize).map(|iteration| source[(from as isize + iteration * step) as usize])),
     });
     out
 }
 
-/// The loops over a view, of which no two neighbours could be one.
+/// The loops over a view, with neighbours joined where they can be.
 fn loops(layout: &Layout) -> Vec<Loop> {
     let mut loops: Vec<Loop> = Vec::new();
     let mut distance = layout.num_elements() as isize;
@@ -56,9 +56,9 @@ fn loops(layout: &Layout) -> Vec<Loop> {
     loops
 }
 
-/// Calls `each` with the places in the source and in the result at every turn of all `loops`.
+/// Calls `each` with the offsets in source and destination, for every iteration of all `loops`.
 fn walk(loops: &[Loop], start: isize, mut each: impl FnMut(usize, usize)) {
-    let mut turn = vec![0; loops.len()];
+    let mut iteration = vec![0; loops.len()];
     let (mut from, mut to) = (start, 0);
     loop {
         each(from as usize, to as usize);
@@ -67,18 +67,18 @@ fn walk(loops: &[Loop], start: isize, mut each: impl FnMut(usize, usize)) {
             let Some(outer) = axis.checked_sub(1) else { return };
             axis = outer;
             let (size, step, distance) = loops[axis];
-            turn[axis] += 1;
+            iteration[axis] += 1;
             (from, to) = (from + step, to + distance);
-            if turn[axis] < size {
+            if iteration[axis] < size {
                 break;
             }
             (from, to) = (from - step * size as isize, to - distance * size as isize);
-            turn[axis] = 0;
+            iteration[axis] = 0;
         }
     }
 }
 
-/// Columns that lie in the source as rows, `step` apart, and whose rows go to places `distance` apart.
+/// Transposes columns that are rows of the source, `step` apart, into rows `distance` apart.
 struct Block {
     rows: usize,
     columns: usize,
@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// One number after another, by the definition of a layout.
+    /// Element by element, by the definition of a layout.
     fn plain(source: &[u32], layout: &Layout) -> Vec<u32> {
         let shape = layout.shape();
         (0..layout.num_elements())

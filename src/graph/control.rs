@@ -1,4 +1,4 @@
-//! If, Loop and Scan: operators that run graphs within the graph.
+//! Control flow: If, Loop and Scan, which run subgraphs.
 
 use burn::tensor::DType;
 
@@ -11,17 +11,17 @@ use super::run::Run;
 use super::value::Value;
 use crate::error::{Error, Result};
 
-/// A loop that runs longer than this does not end.
-const MAX_TURNS: i64 = 1 << 24;
+/// A loop with more iterations than this is taken to be endless.
+const MAX_ITERATIONS: i64 = 1 << 24;
 
-/// How a graph within the graph is run.
+/// A prepared control flow operator.
 pub enum Control {
     If { then: Plan, otherwise: Plan },
     Loop { body: Plan, carried: usize, types: Vec<Option<DType>> },
     Scan { body: Plan, scanned: Vec<Scanned>, stacked: Vec<Scanned> },
 }
 
-/// Along which axis a tensor is taken apart or put together, and whether from its end.
+/// The axis along which a tensor is split or stacked, and whether in reverse.
 #[derive(Clone, Copy)]
 pub struct Scanned {
     axis: i64,
@@ -60,7 +60,7 @@ pub fn check(op: ControlOp, node: &mut Node, program: &mut Program) -> Result<()
     let names: &[&str] = if op == ControlOp::If { &["then_branch", "else_branch"] } else { &["body"] };
     for name in names {
         if !node.blocks.iter().any(|(known, _)| known == name) {
-            return Err(format!("its graph {name} is missing"));
+            return Err(format!("the subgraph {name} is missing"));
         }
     }
     let outputs = node.outputs.len();
@@ -73,7 +73,7 @@ pub fn check(op: ControlOp, node: &mut Node, program: &mut Program) -> Result<()
         };
         if block.inputs.len() != inputs || found < wanted {
             return Err(format!(
-                "its graph {name} has {} inputs and {found} outputs, not {inputs} and {wanted}",
+                "the subgraph {name} has {} inputs and {found} outputs, expected {inputs} and {wanted}",
                 block.inputs.len()
             ));
         }
@@ -93,17 +93,17 @@ pub fn check(op: ControlOp, node: &mut Node, program: &mut Program) -> Result<()
     }
     if op == ControlOp::Scan {
         if node.opset < 9 {
-            return Err("its form before opset 9 is not known".to_string());
+            return Err("its form before opset 9 is not supported".to_string());
         }
         let count = node.attributes.int("num_scan_inputs", 0)?;
         if count < 1 || count as usize > node.inputs.len() || node.inputs.len() - count as usize > outputs {
-            return Err(format!("its num_scan_inputs is {count}"));
+            return Err(format!("the attribute num_scan_inputs is {count}, which does not fit the inputs and outputs"));
         }
     }
     Ok(())
 }
 
-/// The types of the node's outputs are those of its graph's.
+/// Gives the node's outputs the types of its subgraph's.
 pub fn give_types(op: ControlOp, node: &Node, program: &mut Program) {
     // The first output of a loop's graph is its condition.
     let skipped = usize::from(op == ControlOp::Loop);
@@ -115,11 +115,11 @@ pub fn give_types(op: ControlOp, node: &Node, program: &mut Program) {
     }
 }
 
-/// How `node` is run, its graphs being planned.
+/// Prepares `node`, whose subgraphs are planned.
 pub fn prepare(op: ControlOp, node: &Node, program: &Program, mut plans: Vec<(String, Plan)>) -> Result<Control> {
     let mut take = |name: &str| {
         let place = plans.iter().position(|(known, _)| known == name);
-        let place = place.ok_or_else(|| Error::internal(format!("{} has no {name}", node.words())))?;
+        let place = place.ok_or_else(|| Error::internal(format!("{} has no {name}", node.description())))?;
         Ok::<_, Error>(plans.swap_remove(place).1)
     };
     Ok(match op {
@@ -130,7 +130,7 @@ pub fn prepare(op: ControlOp, node: &Node, program: &Program, mut plans: Vec<(St
             Control::Loop { body, carried: node.inputs.len().saturating_sub(2), types }
         }
         ControlOp::Scan => {
-            let refuse = |reason| Error::unsupported(format!("{}: {reason}", node.words()));
+            let refuse = |reason| Error::unsupported(format!("{}: {reason}", node.description()));
             let ints = |name| node.attributes.ints(name).map_err(refuse);
             let count = node.attributes.int("num_scan_inputs", 0).map_err(refuse)? as usize;
             let stacked = node.outputs.len() - (node.inputs.len() - count);
@@ -159,24 +159,24 @@ impl Control {
                 let condition = flag(inputs.into_iter().next().flatten()).await?;
                 run.block(if condition { then } else { otherwise }, Vec::new()).await
             }
-            Self::Loop { body, carried, types } => turns(run, body, *carried, types, inputs).await,
+            Self::Loop { body, carried, types } => run_loop(run, body, *carried, types, inputs).await,
             Self::Scan { body, scanned, stacked } => scan(run, body, scanned, stacked, inputs).await,
         }
     }
 }
 
 async fn flag(value: Option<Value>) -> Result<bool> {
-    let Some(value) = value else { return wrong("a condition is missing") };
+    let Some(value) = value else { return wrong("the condition is missing") };
     let tensor = value.into_host().await?;
     match host::to_i64s(&tensor)[..] {
         [flag] => Ok(flag != 0),
-        _ => wrong(format!("a condition has the shape {:?}, not one number", host::shape(&tensor))),
+        _ => wrong(format!("the condition has the shape {:?}, expected a scalar", host::shape(&tensor))),
     }
 }
 
 /// # Source
 /// The ONNX specification, operator Loop.
-async fn turns(
+async fn run_loop(
     run: &mut Run<'_>,
     body: &Plan,
     carried: usize,
@@ -184,11 +184,11 @@ async fn turns(
     inputs: Vec<Option<Value>>,
 ) -> Result<Vec<Value>> {
     let mut inputs = inputs.into_iter();
-    let most = match inputs.next().flatten() {
+    let trip_count = match inputs.next().flatten() {
         None => i64::MAX,
         Some(value) => match host::to_i64s(&value.into_host().await?)[..] {
-            [most] => most,
-            _ => return wrong("the number of turns is not one number"),
+            [trip_count] => trip_count,
+            _ => return wrong("the trip count must be a scalar"),
         },
     };
     let mut condition = match inputs.next().flatten() {
@@ -196,16 +196,18 @@ async fn turns(
         Some(value) => flag(Some(value)).await?,
     };
     let mut state = inputs
-        .map(|value| value.ok_or_else(|| Error::invalid_artefact("a value that is carried is missing")))
+        .map(|value| value.ok_or_else(|| Error::invalid_artefact("a loop-carried value is missing")))
         .collect::<Result<Vec<_>>>()?;
     let mut scans: Vec<Vec<HostTensor>> = vec![Vec::new(); body.outputs.len() - 1 - carried];
-    let mut turn = 0;
-    while condition && turn < most {
-        if turn == MAX_TURNS {
-            return wrong(format!("a loop does not end within {MAX_TURNS} turns"));
+    let mut iteration = 0;
+    while condition && iteration < trip_count {
+        if iteration == MAX_ITERATIONS {
+            return wrong(format!("a loop has not ended after {MAX_ITERATIONS} iterations"));
         }
-        let mut given =
-            vec![Some(host::tensor(&[], vec![turn]).into()), Some(host::bools(&[], vec![u8::from(condition)]).into())];
+        let mut given = vec![
+            Some(host::tensor(&[], vec![iteration]).into()),
+            Some(host::bools(&[], vec![u8::from(condition)]).into()),
+        ];
         given.extend(state.into_iter().map(Some));
         let mut outputs = run.block(body, given).await?.into_iter();
         condition = flag(outputs.next()).await?;
@@ -214,7 +216,7 @@ async fn turns(
             scan.push(output.into_host().await?);
             run.check_count(scan.len(), scan.last())?;
         }
-        turn += 1;
+        iteration += 1;
     }
     let stacked = scans.into_iter().zip(&types[1 + carried..]).map(|(scan, dtype)| match scan.is_empty() {
         true => Ok(host::from_i64s(dtype.unwrap_or(DType::F32), &[0], &[]).into()),
@@ -234,7 +236,7 @@ async fn scan(
 ) -> Result<Vec<Value>> {
     let mut state = inputs
         .into_iter()
-        .map(|value| value.ok_or_else(|| Error::invalid_artefact("an input of a scan is missing")))
+        .map(|value| value.ok_or_else(|| Error::invalid_artefact("an input of Scan is missing")))
         .collect::<Result<Vec<_>>>()?;
     let carried = state.len() - scanned.len();
     let mut sequences = Vec::with_capacity(scanned.len());
@@ -246,15 +248,15 @@ async fn scan(
         let shape = host::shape(sequence);
         let found = shape[axis_of(scanned.axis, shape.len())?];
         if length.replace(found).is_some_and(|length| length != found) {
-            return wrong("the inputs of a scan have different lengths");
+            return wrong("the scan inputs differ in length");
         }
     }
     let length = length.unwrap_or(0);
     let mut scans: Vec<Vec<HostTensor>> = vec![Vec::new(); stacked.len()];
-    for turn in 0..length {
+    for iteration in 0..length {
         let mut given: Vec<Option<Value>> = state.into_iter().map(Some).collect();
         for (sequence, scanned) in sequences.iter().zip(scanned) {
-            let place = if scanned.backwards { length - 1 - turn } else { turn };
+            let place = if scanned.backwards { length - 1 - iteration } else { iteration };
             given.push(Some(take_slice(sequence, scanned.axis, place)?.into()));
         }
         let mut outputs = run.block(body, given).await?.into_iter();
@@ -265,13 +267,13 @@ async fn scan(
         }
     }
     if length == 0 && !stacked.is_empty() {
-        return wrong("a scan over nothing has outputs of no known shape");
+        return wrong("the outputs of a scan over an empty sequence have no known shape");
     }
     let stacked = scans.into_iter().zip(stacked).map(|(scan, stacked)| Ok(Value::from(stack(scan, *stacked)?)));
     state.into_iter().map(Ok).chain(stacked).collect()
 }
 
-/// The tensor at `place` along `axis`, without that axis.
+/// The slice of `tensor` at `index` along `axis`, without that axis.
 fn take_slice(tensor: &HostTensor, axis: i64, place: usize) -> Result<HostTensor> {
     let shape = host::shape(tensor);
     let axis = axis_of(axis, shape.len())?;
@@ -280,7 +282,7 @@ fn take_slice(tensor: &HostTensor, axis: i64, place: usize) -> Result<HostTensor
     Ok(host::reshape(tensor.narrow(axis, place, 1), &without))
 }
 
-/// `parts` along a new axis. There is at least one.
+/// `parts` stacked along a new axis. There is at least one.
 fn stack(mut parts: Vec<HostTensor>, scanned: Scanned) -> Result<HostTensor> {
     if scanned.backwards {
         parts.reverse();
@@ -290,7 +292,7 @@ fn stack(mut parts: Vec<HostTensor>, scanned: Scanned) -> Result<HostTensor> {
     let mut with = shape.clone();
     with.insert(axis, 1);
     if parts.iter().any(|part| host::shape(part) != shape) {
-        return wrong("what a loop gives has another shape in each turn");
+        return wrong("a scan output of a loop changes its shape between iterations");
     }
     super::ops::concat(parts.into_iter().map(|part| host::reshape(part, &with)).collect(), axis)
 }

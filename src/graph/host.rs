@@ -1,5 +1,4 @@
-//! Tensors in the CPU's memory, of any type of number: Burn's own for the CPU, and what operators need to
-//! read and to make them.
+//! Host tensors of any element type: Burn's CPU tensors, with what operators need to read and make them.
 
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Element, Shape, TensorData, bf16, f16};
@@ -8,13 +7,13 @@ use bytemuck::Pod;
 use super::contiguous::pack;
 use crate::error::{Error, Result};
 
-/// A tensor in the CPU's memory; cheap to clone, copied when it is written to and somebody else has it too.
+/// A tensor in the CPU's memory. It is cheap to clone, and copied on write where it is shared.
 pub type HostTensor = FlexTensor;
 
-/// The type of booleans, which are kept as bytes of 0 and 1.
+/// The type of booleans, which are stored as bytes of 0 and 1.
 pub const BOOL: DType = DType::Bool(burn::tensor::BoolStore::Native);
 
-/// Calls a macro-like block with `$T` as the Rust type of `dtype`'s numbers; booleans are bytes.
+/// Evaluates a block with `$T` as the Rust type of `dtype`; booleans are bytes.
 macro_rules! with_type {
     ($dtype:expr, $T:ident => $body:expr) => {
         match $dtype {
@@ -71,8 +70,8 @@ macro_rules! with_type {
 }
 pub(crate) use with_type;
 
-/// Calls a macro-like block with `$U` as an unsigned integer of the size of `dtype`'s numbers, for what moves
-/// numbers and does not look at them.
+/// Evaluates a block with `$U` as an unsigned integer of the size of `dtype`, for code that moves elements and does not
+/// interpret them.
 macro_rules! with_unit {
     ($dtype:expr, $U:ident => $body:expr) => {
         match $crate::graph::host::size_of($dtype) {
@@ -97,8 +96,8 @@ macro_rules! with_unit {
 }
 pub(crate) use with_unit;
 
-/// A number of a tensor, by way of the two types that the slow operators compute in: every type of number
-/// fits one of them without loss, but for integers beyond 2⁵³ as floats.
+/// An element type, with conversions to the two types in which generic operators compute. Every type fits one of them
+/// without loss, except integers beyond 2⁵³ as floats.
 pub trait Number: Pod + Element {
     fn to_f64(self) -> f64;
     fn from_f64(value: f64) -> Self;
@@ -161,12 +160,12 @@ macro_rules! halves {
 }
 halves!(f16, bf16);
 
-/// Whether numbers of this type are floats.
+/// Whether this is a float type.
 pub fn is_float(dtype: DType) -> bool {
     matches!(dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16)
 }
 
-/// Bytes of one number.
+/// The bytes of one element.
 pub fn size_of(dtype: DType) -> usize {
     match dtype {
         DType::F64 | DType::I64 | DType::U64 => 8,
@@ -176,7 +175,7 @@ pub fn size_of(dtype: DType) -> usize {
     }
 }
 
-/// A tensor of `data`, which are as many as `shape` says.
+/// A tensor of `data`, which has as many elements as `shape`.
 pub fn tensor<T: Number>(shape: &[usize], data: Vec<T>) -> HostTensor {
     of_type(T::dtype(), shape, data)
 }
@@ -186,13 +185,13 @@ pub fn bools(shape: &[usize], data: Vec<u8>) -> HostTensor {
     of_type(BOOL, shape, data)
 }
 
-/// A tensor of `data` as numbers of the type `dtype`, which has the size of `T`.
+/// A tensor of `data` as elements of the type `dtype`, which has the size of `T`.
 pub fn of_type<T: Number>(dtype: DType, shape: &[usize], data: Vec<T>) -> HostTensor {
     debug_assert_eq!(shape.iter().product::<usize>(), data.len());
     HostTensor::new(Bytes::from_elems(data), Layout::contiguous(Shape::from(shape.to_vec())), dtype)
 }
 
-/// The same numbers in the order of their indices, without gaps, from the beginning of the storage.
+/// The contiguous form of a tensor, without gaps or offset.
 pub fn contiguous(tensor: HostTensor) -> HostTensor {
     let whole = tensor.layout().num_elements() * size_of(tensor.dtype()) == tensor.bytes().len();
     if tensor.layout().is_contiguous() && tensor.layout().start_offset() == 0 && whole {
@@ -205,13 +204,13 @@ pub fn contiguous(tensor: HostTensor) -> HostTensor {
     })
 }
 
-/// The numbers of a contiguous tensor, of which `T` is the type or at least the size.
+/// The elements of a contiguous tensor, whose type is `T` or has its size.
 pub fn slice<T: Pod>(tensor: &HostTensor) -> &[T] {
     debug_assert!(tensor.layout().is_contiguous() && tensor.layout().start_offset() == 0);
     bytemuck::cast_slice(tensor.bytes())
 }
 
-/// The numbers, of which `T` is the type or at least the size; without a copy where nobody else has them.
+/// The elements, whose type is `T` or has its size; without a copy where the tensor is not shared.
 pub fn into_vec<T: Pod>(tensor: HostTensor) -> Vec<T> {
     match contiguous(tensor).into_data().into_parts().0.try_into_vec::<T>() {
         Ok(numbers) => numbers,
@@ -224,25 +223,25 @@ pub fn shape(tensor: &HostTensor) -> &[usize] {
     tensor.layout().shape()
 }
 
-/// The same numbers in another shape of as many.
+/// The tensor in another shape with as many elements.
 pub fn reshape(tensor: HostTensor, shape: &[usize]) -> HostTensor {
     let tensor = contiguous(tensor);
     tensor.with_layout(Layout::contiguous(Shape::from(shape.to_vec())))
 }
 
-/// The numbers as 64-bit integers.
+/// The elements as 64-bit integers.
 pub fn to_i64s(tensor: &HostTensor) -> Vec<i64> {
     let tensor = contiguous(tensor.clone());
     with_type!(tensor.dtype(), T => slice::<T>(&tensor).iter().map(|value| value.to_i64()).collect())
 }
 
-/// The numbers as doubles.
+/// The elements as doubles.
 pub fn to_f64s(tensor: &HostTensor) -> Vec<f64> {
     let tensor = contiguous(tensor.clone());
     with_type!(tensor.dtype(), T => slice::<T>(&tensor).iter().map(|value| value.to_f64()).collect())
 }
 
-/// The numbers as floats; without a copy where they are.
+/// The elements as 32-bit floats; without a copy where they are.
 pub fn to_f32s(tensor: HostTensor) -> Vec<f32> {
     let tensor = contiguous(tensor);
     if tensor.dtype() == DType::F32 {
@@ -267,7 +266,7 @@ pub fn from_f64s(dtype: DType, shape: &[usize], data: &[f64]) -> HostTensor {
     with_type!(dtype, T => tensor(shape, data.iter().map(|value| T::from_f64(*value)).collect::<Vec<T>>()))
 }
 
-/// `tensor` as numbers of the type `dtype`. Floats lose their fraction, integers wrap around.
+/// `tensor` converted to `dtype`. Floats are truncated to integers, integers wrap around.
 pub fn cast(tensor: HostTensor, dtype: DType) -> HostTensor {
     if tensor.dtype() == dtype {
         return tensor;
@@ -285,32 +284,32 @@ pub fn cast(tensor: HostTensor, dtype: DType) -> HostTensor {
     from_i64s(dtype, shape(&tensor), &to_i64s(&tensor))
 }
 
-/// What the caller handed in.
+/// A tensor from the caller's data.
 pub fn from_data(data: TensorData) -> HostTensor {
     HostTensor::from_data(data)
 }
 
-/// What the caller gets.
+/// A tensor as the caller's data.
 pub fn into_data(tensor: HostTensor) -> TensorData {
     contiguous(tensor).into_data()
 }
 
-/// How many numbers a tensor of this shape has.
+/// The number of elements of a tensor of this shape.
 ///
 /// # Errors
-/// Invalid input: more than `most`, or it would have if no dimension were 0: products of some of the dimensions are to
-/// be computed without a thought.
+/// Invalid input: more than `most`, or more if the zero dimensions were 1, so that the product of any of the dimensions
+/// can be computed without overflow.
 pub fn count(shape: &[usize], most: usize) -> Result<usize> {
     let count = shape.iter().try_fold(1usize, |count, dim| count.checked_mul(*dim.max(&1)));
     match count.filter(|count| *count <= most) {
         Some(count) => Ok(if shape.contains(&0) { 0 } else { count }),
         None => {
-            Err(Error::invalid_input(format!("a tensor of the shape {shape:?} would have more than {most} numbers")))
+            Err(Error::invalid_input(format!("a tensor of the shape {shape:?} would have more than {most} elements")))
         }
     }
 }
 
-/// The distance between neighbours along each dimension, in numbers.
+/// The contiguous strides of a shape, in elements.
 pub fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
     for axis in (1..shape.len()).rev() {
@@ -322,7 +321,7 @@ pub fn strides(shape: &[usize]) -> Vec<usize> {
 /// The shape that both can be broadcast to.
 ///
 /// # Errors
-/// Invalid input: there is none.
+/// Invalid input: they cannot be broadcast.
 ///
 /// # Source
 /// The ONNX specification, "Broadcasting": as NumPy does.
@@ -339,7 +338,7 @@ pub fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
         .collect()
 }
 
-/// `tensor` repeated to `shape`, without a copy: along what is repeated the distance of neighbours is nought.
+/// `tensor` broadcast to `shape`, as a view whose repeated dimensions have the stride 0.
 ///
 /// # Errors
 /// Invalid input: it cannot be.

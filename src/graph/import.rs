@@ -1,4 +1,4 @@
-//! From an ONNX file to a program: names become numbered slots, attributes and initializers become tensors.
+//! Import of ONNX: names become slots, attributes and initializers become tensors.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,13 +14,13 @@ use super::{Dim, Port};
 use crate::error::{Error, Result};
 use crate::formats::onnx::{self, Element, Storage};
 
-/// Files that an ONNX file names beside itself, by their names.
+/// The external data files of an ONNX file, by name.
 pub type ExternalFiles = HashMap<String, Vec<u8>>;
 
-/// Burn's type for the one that ONNX gives this number.
+/// The element type with this number in ONNX.
 ///
 /// # Errors
-/// Unsupported: there is none.
+/// Unsupported: another number.
 pub fn dtype(number: i64) -> Result<DType> {
     Ok(match Element::from_number(number)? {
         Element::F32 => DType::F32,
@@ -39,11 +39,11 @@ pub fn dtype(number: i64) -> Result<DType> {
     })
 }
 
-/// The tensor of a file as one in memory.
+/// A tensor of a file in memory.
 ///
 /// # Errors
-/// Invalid artefact: its numbers are not as many as its dimensions say, or more than the limits allow.
-/// Unsupported: its type, or that its numbers lie in a file that was not handed in.
+/// Invalid artefact: its size does not fit its dimensions or exceeds the limits, or its external data were not handed in.
+/// Unsupported: its type.
 pub fn tensor(from: &onnx::Tensor<'_>, external: &ExternalFiles, limits: &Limits) -> Result<HostTensor> {
     let wrong = |what: String| Error::invalid_artefact(format!("the tensor '{}' {what}", from.name));
     let dtype = dtype(from.element)
@@ -58,13 +58,16 @@ pub fn tensor(from: &onnx::Tensor<'_>, external: &ExternalFiles, limits: &Limits
         if found == count {
             Ok(())
         } else {
-            Err(wrong(format!("has {found} numbers, not {count} as its shape {shape:?} says")))
+            Err(wrong(format!("has {found} elements, expected {count} for its shape {shape:?}")))
         }
     };
     let bytes = match &from.storage {
         Storage::Raw(bytes) => *bytes,
         Storage::External(place) => external_bytes(place, external).ok_or_else(|| {
-            wrong(format!("lies in the file '{}', which was not handed in or is too short", place.location))
+            wrong(format!(
+                "has external data in the file '{}', which was not handed in or is too short",
+                place.location
+            ))
         })?,
         Storage::Floats(numbers) => {
             held(numbers.len())?;
@@ -78,17 +81,19 @@ pub fn tensor(from: &onnx::Tensor<'_>, external: &ExternalFiles, limits: &Limits
         Storage::Ints(numbers) => {
             held(numbers.len())?;
             return Ok(match dtype {
-                // Floats of 16 bits are written as the integers that have their bits.
+                // 16-bit floats are written as integers with their bits.
                 DType::F16 => host::tensor(&shape, numbers.iter().map(|bits| f16::from_bits(*bits as u16)).collect()),
                 DType::BF16 => host::tensor(&shape, numbers.iter().map(|bits| bf16::from_bits(*bits as u16)).collect()),
                 _ => host::from_i64s(dtype, &shape, numbers),
             });
         }
-        Storage::Strings => return Err(Error::unsupported(format!("the tensor '{}' has strings", from.name))),
+        Storage::Strings => {
+            return Err(Error::unsupported(format!("the tensor '{}' has strings, which are not supported", from.name)));
+        }
         Storage::Empty => &[],
     };
     if bytes.len() != count * host::size_of(dtype) {
-        return Err(wrong(format!("has {} bytes, not {}", bytes.len(), count * host::size_of(dtype))));
+        return Err(wrong(format!("has {} bytes, expected {}", bytes.len(), count * host::size_of(dtype))));
     }
     if dtype == host::BOOL {
         return Ok(host::bools(&shape, bytes.iter().map(|byte| u8::from(*byte != 0)).collect()));
@@ -97,7 +102,7 @@ pub fn tensor(from: &onnx::Tensor<'_>, external: &ExternalFiles, limits: &Limits
 }
 
 fn external_bytes<'a>(place: &onnx::External<'_>, external: &'a ExternalFiles) -> Option<&'a [u8]> {
-    // A name that is a path is looked for nowhere: the files are those that were handed in by name.
+    // Never opened as a path: the files are those that were handed in, by name.
     let rest = external.get(place.location)?.get(usize::try_from(place.offset).ok()?..)?;
     match place.length {
         None => Some(rest),
@@ -108,11 +113,11 @@ fn external_bytes<'a>(place: &onnx::External<'_>, external: &'a ExternalFiles) -
 /// Reads a file into a program.
 ///
 /// # Errors
-/// Invalid artefact: names that nothing gives (as in a cycle), or that are given twice. Unsupported: inputs
-/// that are no tensors.
+/// Invalid artefact: names that are not defined before their use (as in a cycle), or defined twice. Unsupported: inputs
+/// that are not tensors.
 pub fn program(model: &onnx::Model<'_>, external: &ExternalFiles, limits: &Limits) -> Result<Program> {
     if model.functions > 0 {
-        return Err(Error::unsupported("the file defines functions of its own, which are not read"));
+        return Err(Error::unsupported("the file defines model-local functions, which are not supported"));
     }
     let opsets = model.opsets.iter().copied().collect();
     let mut import = Import { opsets, external, limits, program: Program::default(), scopes: Vec::new() };
@@ -130,7 +135,7 @@ struct Import<'a> {
     external: &'a ExternalFiles,
     limits: &'a Limits,
     program: Program,
-    /// What the names mean, from the outermost graph to the one that is being read.
+    /// The slots of names, from the outermost graph to the one that is being read.
     scopes: Vec<HashMap<&'a str, Slot>>,
 }
 
@@ -181,9 +186,13 @@ impl<'a> Import<'a> {
         let opset = self.opsets.get(from.domain).copied();
         let opset = match (opset, from.domain) {
             (Some(version), _) => version,
-            // Exporters forget to name the operator sets of others.
+            // Exporters often omit the operator sets of other domains.
             (None, domain) if !domain.is_empty() => 1,
-            _ => return Err(Error::invalid_artefact("the file does not say which operator set it uses")),
+            _ => {
+                return Err(Error::invalid_artefact(
+                    "the file does not declare the version of the default operator set",
+                ));
+            }
         };
         let (domain, name) = (from.domain, from.op_type);
         let operator = match (ControlOp::find(domain, name), ops::find(domain, name)) {
@@ -195,7 +204,7 @@ impl<'a> Import<'a> {
     }
 
     fn attribute(&self, value: &onnx::Attribute<'_>) -> Result<Attribute> {
-        // What is not UTF-8 is no word that an operator knows.
+        // Lossy: a string that is not UTF-8 is not one that an operator supports.
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(match value {
             onnx::Attribute::Float(value) => Attribute::Float(*value),
@@ -209,7 +218,7 @@ impl<'a> Import<'a> {
         })
     }
 
-    /// A slot for what `name` is from here on.
+    /// Defines `name` in the innermost scope.
     fn define(&mut self, name: &'a str, dtype: Option<DType>) -> Result<Slot> {
         let slot = self.program.new_slot(dtype);
         let scope = self.scopes.last_mut().ok_or_else(|| Error::internal("there is no scope"))?;
@@ -219,11 +228,11 @@ impl<'a> Import<'a> {
         }
     }
 
-    /// The slot of what `name` is here.
+    /// The slot of `name` in the innermost scope that defines it.
     fn slot(&self, name: &str, user: &str) -> Result<Slot> {
         self.scopes.iter().rev().find_map(|scope| scope.get(name).copied()).ok_or_else(|| {
             Error::invalid_artefact(format!(
-                "{user} takes '{name}', which nothing before it gives: it is missing, or the graph has a cycle"
+                "{user} uses '{name}', which is not defined before it: it is missing, or the graph has a cycle"
             ))
         })
     }
@@ -233,7 +242,7 @@ fn port(info: &onnx::ValueInfo<'_>) -> Result<Port> {
     let name = info.name.to_string();
     let Some(element) = info.element.filter(|_| info.is_tensor) else {
         return Err(Error::unsupported(format!(
-            "'{name}' is not a tensor of a known type: sequences and the like are not read"
+            "'{name}' is not a tensor of a known type: sequences and optional values are not supported"
         )));
     };
     let dtype = dtype(element).map_err(|error| Error::new(error.kind(), format!("'{name}': {error}")))?;

@@ -51,42 +51,42 @@ use value::Value;
 /// A dimension of an input or an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dim {
-    /// Always this many.
+    /// A fixed size.
     Fixed(usize),
-    /// Any number; equal names are meant to be equal numbers. Empty where the file names none.
+    /// Any size; equal names are meant to be equal sizes. Empty where the file gives no name.
     Free(String),
 }
 
-/// What a model takes or gives.
+/// An input or an output of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Port {
     /// Its name.
     pub name: String,
-    /// The type of its numbers.
+    /// The type of its elements.
     pub dtype: DType,
-    /// Its dimensions; none where the file does not tell even how many there are.
+    /// Its dimensions; `None` where the file does not even give their number.
     pub dims: Option<Vec<Dim>>,
 }
 
-/// A model, ready to be run.
+/// A graph that is ready to run.
 pub struct Graph {
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     metadata: HashMap<String, String>,
     options: GraphOptions,
-    /// Whether 16-bit floats are 32-bit ones inside.
+    /// Whether 16-bit floats are computed as 32-bit ones.
     widened: bool,
     plan: Plan,
-    /// The constants by their slots.
+    /// The constants, by slot.
     constants: Vec<Option<Value>>,
 }
 
 impl Graph {
-    /// Reads an ONNX file. `external` has the bytes of the files that it names beside itself.
+    /// Reads an ONNX file. `external` has the bytes of its external data files, by name.
     ///
     /// # Errors
-    /// Invalid artefact: the file is broken, or larger than the limits. Unsupported: operators, types or
-    /// attributes that are not known here, all of them in one error.
+    /// Invalid artefact: the file is malformed, or exceeds the limits. Unsupported: operators, types or attributes that
+    /// are not supported, all of them in one error.
     pub fn load(
         bytes: Vec<u8>,
         external: HashMap<String, Vec<u8>>,
@@ -98,7 +98,7 @@ impl Graph {
         check_opsets(&model)?;
         let mut program = import::program(&model, &external, &limits)?;
         let metadata = model.metadata.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-        // What follows needs memory of its own, and the file's bytes have been copied where they are wanted.
+        // The passes need memory, and what they use of the file has been copied.
         drop(model);
         drop((bytes, external));
         program.block.prune(program.types.len());
@@ -134,26 +134,26 @@ impl Graph {
         Ok(Self { inputs, outputs, metadata, options: options.clone(), widened, plan, constants })
     }
 
-    /// What [`Self::run`] is to be given.
+    /// The inputs of [`Self::run`].
     pub fn inputs(&self) -> &[Port] {
         &self.inputs
     }
 
-    /// What [`Self::run`] gives.
+    /// The outputs of [`Self::run`].
     pub fn outputs(&self) -> &[Port] {
         &self.outputs
     }
 
-    /// What the file's maker noted under `key`.
+    /// The file's metadata under `key`.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
     }
 
-    /// The outputs, by name, in the order of [`Self::outputs`], and what they took.
+    /// Runs the graph: its outputs by name, in the order of [`Self::outputs`], and its cost.
     ///
     /// # Errors
-    /// Invalid input: a name, type or shape is not what the model takes, or the model itself finds the
-    /// numbers impossible (an index out of range, a shape that does not fit). Device lost.
+    /// Invalid input: a name, type or shape does not fit the model, or an operator finds values that it cannot compute
+    /// (an index out of range, shapes that do not fit). Device lost.
     pub async fn run_counted(
         &self,
         inputs: Vec<(String, TensorData)>,
@@ -161,7 +161,7 @@ impl Graph {
         self.run_session(&mut Session::default(), inputs).await
     }
 
-    /// The outputs alone.
+    /// Runs the graph, without its cost.
     ///
     /// # Errors
     /// As [`Self::run_counted`].
@@ -191,7 +191,7 @@ impl Graph {
         let inputs = self.in_order(inputs, session)?;
         let mut run = Run::new(&self.constants, &self.options);
         let outputs = run.block(&self.plan, inputs).await?;
-        let cost = run.work;
+        let cost = run.cost;
         let mut named = Vec::with_capacity(outputs.len());
         for (port, output) in self.outputs.iter().zip(outputs) {
             let Some(output) = session.store(&port.name, output) else { continue };
@@ -204,8 +204,7 @@ impl Graph {
         Ok((named, cost))
     }
 
-    /// The inputs in the order of [`Self::inputs`], once each was found to be what the model takes. Those that are
-    /// states are taken out of `session`.
+    /// Checks the inputs, and brings them into the order of [`Self::inputs`]. States are taken out of `session`.
     fn in_order(&self, inputs: Vec<(String, TensorData)>, session: &mut Session) -> Result<Vec<Option<Value>>> {
         let mut given = HashMap::with_capacity(inputs.len());
         for (name, data) in inputs {
@@ -243,15 +242,15 @@ impl Graph {
     }
 }
 
-/// The numbers as 32-bit floats, whatever their type; without a copy where they are.
+/// The elements as 32-bit floats; without a copy where they are.
 pub(crate) fn to_floats(data: TensorData) -> Vec<f32> {
     host::to_f32s(host::from_data(data))
 }
 
-/// Reads a tensor that was saved by itself (`.pb`), as ONNX's own tests do.
+/// Reads a tensor file (`.pb`), as ONNX's own tests have them.
 ///
 /// # Errors
-/// Invalid artefact: it is broken. Unsupported: the type of its numbers.
+/// Invalid artefact: it is malformed. Unsupported: its element type.
 pub fn read_tensor(bytes: &[u8]) -> Result<TensorData> {
     let tensor = onnx::Tensor::read(bytes)?;
     Ok(host::into_data(import::tensor(&tensor, &HashMap::new(), &Limits::default())?))
@@ -262,7 +261,7 @@ fn check_opsets(model: &onnx::Model<'_>) -> Result<()> {
     match found {
         Some(version) if !(ops::OLDEST_OPSET..=ops::NEWEST_OPSET).contains(&version) => {
             Err(Error::unsupported(format!(
-                "the file uses version {version} of ONNX's operators; known are {} to {}",
+                "the file uses version {version} of ONNX's operator set, expected {} to {}",
                 ops::OLDEST_OPSET,
                 ops::NEWEST_OPSET
             )))

@@ -1,24 +1,24 @@
-//! How a graph is loaded.
+//! Options of a graph.
 
 use serde::{Deserialize, Serialize};
 
-/// How a graph is loaded and run.
+/// Options for loading and running a graph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default, deny_unknown_fields)]
 pub struct GraphOptions {
-    /// What a file may ask for.
+    /// Bounds on files and runs.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub limits: Limits,
-    /// Which operations are joined into one.
+    /// Which operators are fused.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub fusion: Fusion,
-    /// Floats of a tensor from which it is worth taking to the GPU; fewer are scales and shapes, which cost
-    /// less than a dispatch.
+    /// Elements of a float tensor from which it is worth uploading to the GPU. Smaller ones are scales and shapes, which
+    /// cost less than a dispatch.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub gpu_min_elements: usize,
-    /// Whether products with matrices that are constants are computed in 8 bits, on the CPU: those of 32-bit floats are
-    /// quantised, and those that the file has in 4 or 8 bits are multiplied as they are, unless a GPU computes them.
+    /// Whether products with constant matrices are computed in 8 bits on the CPU. Matrices of 32-bit floats are quantised;
+    /// those that the file has in 4 or 8 bits are multiplied as they are, unless a GPU computes them.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub int8: bool,
 }
@@ -29,18 +29,18 @@ impl Default for GraphOptions {
     }
 }
 
-/// Bounds on what a file, and a run of it, may ask for.
+/// Bounds on a file, and on a run of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Nodes, those of inner graphs included.
+    /// Nodes, with those of subgraphs.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub max_nodes: usize,
-    /// Numbers in one tensor.
+    /// Elements of one tensor.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub max_elements: usize,
-    /// Graphs within graphs.
+    /// Levels of nested graphs.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub max_depth: usize,
 }
@@ -51,30 +51,30 @@ impl Default for Limits {
     }
 }
 
-/// What exporters take apart and is joined again, each with a switch to turn it off for comparison.
+/// Switches of the fusion pass, for comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default, deny_unknown_fields)]
 pub struct Fusion {
-    /// Layer normalisation from its parts, and with the sum before it.
+    /// Layer normalisation, and the sum before it.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub layer_norm: bool,
-    /// GELU and the like from their parts.
+    /// GELU, swish and hard swish.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub activations: bool,
-    /// A product and the addition of a bias; a convolution and what follows it.
+    /// Products and convolutions with bias, scale and activation.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub linear: bool,
-    /// Quantise and dequantise around a product, and a bias after it.
+    /// Quantised products, with dequantisation and bias.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub quantised: bool,
-    /// Attention from its parts.
+    /// Attention.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub attention: bool,
 }
 
 impl Fusion {
-    /// Everything as the file has it.
+    /// No fusion: everything as the file has it.
     pub const NONE: Self =
         Self { layer_norm: false, activations: false, linear: false, quantised: false, attention: false };
 }

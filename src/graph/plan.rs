@@ -1,4 +1,4 @@
-//! What is done step by step, and when each value is needed for the last time.
+//! Planning: nodes become steps with prepared kernels, and each value is freed after its last use.
 
 use super::control::{self, Control};
 use super::cost::Counter;
@@ -8,40 +8,40 @@ use super::program::{Block, Node, Operator, Program, Slot};
 use crate::device::Device;
 use crate::error::{Error, Result};
 
-/// Steps in the order in which they are taken.
+/// The steps of a block, in order.
 pub struct Plan {
     pub steps: Vec<Step>,
     pub inputs: Vec<Slot>,
     pub outputs: Vec<Slot>,
-    /// Every slot that is given here, to be emptied before the steps are taken again.
+    /// Every slot that the block defines, to be cleared before it runs again.
     pub own: Vec<Slot>,
 }
 
-/// One operation.
+/// One step.
 pub struct Step {
     /// Its name and operator, for errors.
-    pub words: String,
+    pub description: String,
     pub action: Action,
-    /// How its operations are counted, where they matter.
+    /// How its operations are counted; `None` where they are too few to matter.
     pub counter: Option<Counter>,
     pub inputs: Vec<Option<Slot>>,
     pub outputs: Vec<Option<Slot>>,
-    /// What nobody needs after it.
+    /// The slots that are not used after it.
     pub frees: Vec<Slot>,
 }
 
-/// What a step does.
+/// The action of a step.
 pub enum Action {
     /// An operator, on the CPU and, where it can be, on the GPU.
     Compute(Kernel, Option<GpuKernel>),
-    /// Runs graphs within the graph.
+    /// Runs subgraphs.
     Control(Control),
 }
 
-/// Plans a program.
+/// Plans a program for a device.
 ///
 /// # Errors
-/// Internal: an operator that was known before no longer is.
+/// Internal: an operator that could be prepared before cannot any more.
 pub fn plan(program: &Program, device: &Device) -> Result<Plan> {
     plan_block(&program.block, program, device)
 }
@@ -54,10 +54,10 @@ fn plan_block(block: &Block, program: &Program, device: &Device) -> Result<Plan>
     Ok(Plan { steps, inputs: block.inputs.clone(), outputs: block.outputs.clone(), own })
 }
 
-/// Finds for each slot of this block the last step that needs it. What an outer block gave is freed there.
+/// Finds the last step that uses each slot of this block. Slots of an outer block are freed there.
 fn free(block: &Block, own: &[Slot], steps: &mut [Step]) {
     let mut mine: std::collections::HashSet<Slot> = own.iter().copied().collect();
-    // Outputs are taken out by whoever runs the block.
+    // Outputs are taken at the end of the block.
     block.outputs.iter().for_each(|slot| {
         mine.remove(slot);
     });
@@ -67,14 +67,14 @@ fn free(block: &Block, own: &[Slot], steps: &mut [Step]) {
                 step.frees.push(slot);
             }
         };
-        // What nobody reads is freed at once.
+        // A value that is never read is freed at once.
         node.outputs.iter().flatten().for_each(|slot| last(*slot));
         node.reads(&mut last);
     }
 }
 
 fn step(node: &Node, program: &Program, device: &Device) -> Result<Step> {
-    let internal = |reason: &str| Error::internal(format!("{}: {reason}", node.words()));
+    let internal = |reason: &str| Error::internal(format!("{}: {reason}", node.description()));
     let action = match node.operator {
         Operator::Control(op) => {
             let plans = node.blocks.iter().map(|(name, block)| Ok((name.clone(), plan_block(block, program, device)?)));
@@ -90,7 +90,7 @@ fn step(node: &Node, program: &Program, device: &Device) -> Result<Step> {
         Operator::Unknown { .. } => return Err(internal("the operator is not known")),
     };
     Ok(Step {
-        words: node.words(),
+        description: node.description(),
         action,
         counter: node.op().and_then(|op| op.cost).map(|rule| Counter::new(rule, &node.attributes)),
         inputs: node.inputs.clone(),

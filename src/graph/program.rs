@@ -1,4 +1,4 @@
-//! A graph as it is worked on before it is run.
+//! The intermediate representation of a graph: what the passes rewrite and `plan` turns into steps.
 
 use std::collections::HashMap;
 
@@ -10,8 +10,8 @@ use super::control::ControlOp;
 use super::host::HostTensor;
 use super::ops::{InputSpec, NEWEST_OPSET, NodeSpec, Op};
 
-/// The place of a value. Each is given once, by a node, as an input or as a constant; inner graphs have
-/// slots of their own and see those of the outer ones.
+/// The index of a value. Each is defined once, by a node, as an input, or as a constant (static single assignment).
+/// Subgraphs have slots of their own and see those of the outer graphs.
 pub type Slot = usize;
 
 /// A graph and its constants.
@@ -21,11 +21,11 @@ pub struct Program {
     pub inputs: Vec<Port>,
     pub outputs: Vec<Port>,
     pub constants: HashMap<Slot, HostTensor>,
-    /// The type of each slot's numbers, where it is known.
+    /// The element type of each slot, where it is known.
     pub types: Vec<Option<DType>>,
 }
 
-/// Nodes in the order in which they are run.
+/// Nodes in topological order.
 #[derive(Default)]
 pub struct Block {
     pub nodes: Vec<Node>,
@@ -33,17 +33,17 @@ pub struct Block {
     pub outputs: Vec<Slot>,
 }
 
-/// An operation.
+/// A node of a graph.
 pub struct Node {
     pub name: String,
     pub operator: Operator,
     pub opset: i64,
     pub attributes: Attributes,
-    /// None for one that is left out.
+    /// `None` for one that is left out.
     pub inputs: Vec<Option<Slot>>,
-    /// None for one that nobody wants.
+    /// `None` for one that is not used.
     pub outputs: Vec<Option<Slot>>,
-    /// The graphs within it, by the names of their attributes.
+    /// Its subgraphs, by the names of their attributes.
     pub blocks: Vec<(String, Block)>,
 }
 
@@ -51,7 +51,7 @@ pub struct Node {
 pub enum Operator {
     /// An operator of the table.
     Known(&'static Op),
-    /// It runs graphs within the graph.
+    /// Control flow, which runs subgraphs.
     Control(ControlOp),
     /// An operator that is not in the table: constant folding refuses all of these in one error.
     Unknown { domain: String, name: String },
@@ -64,7 +64,7 @@ impl Program {
         self.types.len() - 1
     }
 
-    /// A slot with a constant.
+    /// A new slot with a constant.
     pub fn new_constant(&mut self, tensor: HostTensor) -> Slot {
         let slot = self.new_slot(Some(tensor.dtype()));
         self.constants.insert(slot, tensor);
@@ -121,11 +121,11 @@ impl Node {
     }
 
     /// Its name and operator, for errors.
-    pub fn words(&self) -> String {
+    pub fn description(&self) -> String {
         format!("'{}': {}", self.name, self.operator())
     }
 
-    /// Every slot that it or a graph within it reads.
+    /// Calls `each` with every slot that the node or its subgraphs read.
     pub fn reads(&self, each: &mut dyn FnMut(Slot)) {
         self.inputs.iter().flatten().for_each(|slot| each(*slot));
         for (_, block) in &self.blocks {
@@ -136,22 +136,22 @@ impl Node {
 }
 
 impl Block {
-    /// Takes out the nodes of which nobody wants anything.
+    /// Removes the nodes whose outputs are not used (dead code elimination).
     pub fn prune(&mut self, types: usize) {
-        let mut wanted = vec![false; types];
-        self.mark(&mut wanted);
+        let mut used = vec![false; types];
+        self.mark(&mut used);
     }
 
-    /// Marks what is wanted, from the end to the beginning, and keeps only what gives it.
-    fn mark(&mut self, wanted: &mut [bool]) {
-        self.outputs.iter().for_each(|slot| wanted[*slot] = true);
+    /// Marks the slots that are used, from the end to the beginning, and removes the other nodes.
+    fn mark(&mut self, used: &mut [bool]) {
+        self.outputs.iter().for_each(|slot| used[*slot] = true);
         let mut kept = Vec::with_capacity(self.nodes.len());
         for mut node in std::mem::take(&mut self.nodes).into_iter().rev() {
-            if !node.outputs.iter().flatten().any(|slot| wanted[*slot]) {
+            if !node.outputs.iter().flatten().any(|slot| used[*slot]) {
                 continue;
             }
-            node.inputs.iter().flatten().for_each(|slot| wanted[*slot] = true);
-            node.blocks.iter_mut().for_each(|(_, block)| block.mark(wanted));
+            node.inputs.iter().flatten().for_each(|slot| used[*slot] = true);
+            node.blocks.iter_mut().for_each(|(_, block)| block.mark(used));
             kept.push(node);
         }
         kept.reverse();

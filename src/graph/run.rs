@@ -1,4 +1,4 @@
-//! Takes the steps of a plan.
+//! The interpreter: runs the steps of a plan.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,17 +20,17 @@ pub struct Run<'a> {
     constants: &'a [Option<Value>],
     options: &'a GraphOptions,
     values: Vec<Option<Value>>,
-    /// What the steps have taken so far.
-    pub work: ComputeCost,
+    /// The cost of the steps so far.
+    pub cost: ComputeCost,
 }
 
 impl<'a> Run<'a> {
     pub fn new(constants: &'a [Option<Value>], options: &'a GraphOptions) -> Self {
-        Self { constants, options, values: vec![None; constants.len()], work: ComputeCost::default() }
+        Self { constants, options, values: vec![None; constants.len()], cost: ComputeCost::default() }
     }
 
-    /// Runs a block on `inputs` and gives its outputs.
-    // A graph within a graph runs through here again, and a future cannot contain itself.
+    /// Runs a block on `inputs`, and returns its outputs.
+    // Boxed because subgraphs run through here again, and a future cannot contain itself.
     pub fn block<'b>(
         &'b mut self,
         plan: &'b Plan,
@@ -45,12 +45,12 @@ impl<'a> Run<'a> {
                 let outputs = self
                     .step(step)
                     .await
-                    .map_err(|error| Error::new(error.kind(), format!("{}: {error}", step.words)))?;
+                    .map_err(|error| Error::new(error.kind(), format!("{}: {error}", step.description)))?;
                 let wanted = step.outputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
                 if outputs.len() < wanted {
                     return Err(Error::invalid_artefact(format!(
-                        "{} has {} outputs, not {wanted}",
-                        step.words,
+                        "{} has {} outputs, expected {wanted}",
+                        step.description,
                         outputs.len()
                     )));
                 }
@@ -78,7 +78,7 @@ impl<'a> Run<'a> {
                 inputs.push(None);
                 continue;
             };
-            // Who takes an input for the last time may write to it.
+            // A kernel may write to an input that it uses last.
             let last = step.frees.contains(&slot) && !step.inputs[place + 1..].contains(&Some(slot));
             let value =
                 if last && let Action::Compute(..) = step.action { self.values[slot].take() } else { self.get(slot) };
@@ -87,7 +87,7 @@ impl<'a> Run<'a> {
         let Some(counter) = step.counter else { return self.act(&step.action, inputs).await };
         let sizes: Vec<_> = inputs.iter().map(|input| input.as_ref().map(Sizes::of)).collect();
         let outputs = self.act(&step.action, inputs).await?;
-        self.work += counter.count(&sizes, outputs.first().map(Sizes::of).as_ref());
+        self.cost += counter.count(&sizes, outputs.first().map(Sizes::of).as_ref());
         Ok(outputs)
     }
 
@@ -117,13 +117,13 @@ impl<'a> Run<'a> {
         self.values[slot].clone().or_else(|| self.constants[slot].clone())
     }
 
-    /// Whether `count` tensors as large as `one` are within the limits.
+    /// Checks that `count` tensors of the size of `one` are within the limits.
     pub fn check_count(&self, count: usize, one: Option<&HostTensor>) -> Result<()> {
         let numbers = one.map_or(0, |one| one.layout().num_elements());
         super::host::count(&[count, numbers.max(1)], self.options.limits.max_elements).map(|_| ())
     }
 
-    /// Whether a step that can be taken on the GPU is, for the sake of this input.
+    /// Whether this input is reason enough to run a step on the GPU, where it can.
     fn belongs_on_gpu(&self, value: &Value) -> bool {
         match value {
             Value::Gpu(_) => true,

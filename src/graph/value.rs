@@ -9,9 +9,9 @@ use crate::error::Result;
 /// A tensor on its device.
 #[derive(Clone)]
 pub enum Value {
-    /// In the CPU's memory. A constant remembers its copy on the GPU, so that it goes there once.
+    /// In the CPU's memory. A constant caches its copy on the GPU, so that it is uploaded once.
     Host(HostTensor, Option<Arc<OnceLock<GpuTensor>>>),
-    /// On the GPU: floats of 32 bits, or what was found by comparing them.
+    /// On the GPU: 32-bit floats, or booleans from comparisons.
     Gpu(Box<GpuTensor>),
 }
 
@@ -40,7 +40,7 @@ impl Value {
         }
     }
 
-    /// The bytes of one of its numbers.
+    /// The bytes of one element.
     pub fn number_bytes(&self) -> usize {
         match self {
             Self::Host(tensor, _) => super::host::size_of(tensor.dtype()),

@@ -2,7 +2,7 @@
 
 use super::gemm::{Gemm, Matrix};
 use super::parallel::Tile;
-use super::rows::softmax;
+use super::softmax::softmax;
 
 /// Attention scores that are computed at once.
 const SCORES: usize = 1 << 16;

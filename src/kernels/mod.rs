@@ -8,12 +8,14 @@ pub(crate) mod exp;
 pub(crate) mod gelu;
 pub(crate) mod gemm;
 pub(crate) mod gemm_i8;
+pub(crate) mod norm;
 pub(crate) mod parallel;
 pub(crate) mod prepack;
 pub(crate) mod qlinear;
+pub(crate) mod reduce;
 #[cfg(any(test, feature = "bench"))]
 pub(crate) mod roofline;
-pub(crate) mod rows;
 pub(crate) mod simd;
+pub(crate) mod softmax;
 
 pub use activation::Activation;

@@ -366,7 +366,7 @@ impl Build<'_> {
         // Matrices that become one are of one type.
         if let Some(packed) = packed.collect::<Result<Option<Vec<_>>>>()? {
             let bias = self.graph.floats(&[all], bias);
-            return Ok(self.graph.linear_int8(x, QuantizedWeights::beside(packed), bias, activation));
+            return Ok(self.graph.linear_int8(x, QuantizedWeights::concat(packed), bias, activation));
         }
         let published = names.iter().map(|name| self.weights.take(name, &[outputs, inputs]));
         let published = published.collect::<Result<Vec<_>>>()?;

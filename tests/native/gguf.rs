@@ -1,4 +1,4 @@
-//! GGUF's blocks, against the format's own library.
+//! GGUF blocks, compared with the format's own library.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 use crate::support::golden;
 
 #[test]
-fn layers_are_what_the_library_reads() {
+fn layers_agree_with_the_library() {
     let file = fs::read(golden("gguf/blocks.gguf")).expect("a golden file");
     let numbers = fs::read(golden("gguf/blocks.safetensors")).expect("a golden file");
     let numbers = SafeTensors::deserialize(&numbers).expect("tensors");
@@ -29,7 +29,7 @@ fn layers_are_what_the_library_reads() {
 #[track_caller]
 fn check(layer: &PackedLinear, weights: &[f32], name: &str) {
     let (inputs, outputs) = layer.shape();
-    // Each row has all the 128 steps that it is resolved in, so that what is left is how floats are added up.
+    // Each row uses all 128 quantisation steps, so that only the order of float sums differs.
     let step = |at: usize| match at % inputs {
         0 => 0,
         1 => 127,
@@ -50,7 +50,7 @@ fn check(layer: &PackedLinear, weights: &[f32], name: &str) {
 }
 
 #[test]
-fn what_is_no_matrix_of_blocks_is_refused() {
+fn tensors_that_are_not_matrices_of_blocks_are_refused() {
     let file = fs::read(golden("gguf/blocks.gguf")).expect("a golden file");
     let tensors = gguf::read(&file).expect("tensors");
     let kind = |tensor: &gguf::Tensor<'_>| PackedLinear::new(tensor).err().expect("refused").kind();

@@ -11,9 +11,9 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::support::golden;
 
-/// Of the largest number of an output.
+/// Relative to the largest element of an output.
 const TOLERANCE: f64 = 1e-5;
-/// The same, where the left factor of a product is of 8 bits.
+/// The tolerance where the LHS of a product is quantised to 8 bits.
 const TOLERANCE_INT8: f64 = 2e-2;
 
 #[test]
@@ -26,11 +26,11 @@ fn packed_weights_are_multiplied_in_integers_where_that_is_asked_for() {
     let int8 = GraphOptions { int8: true, ..GraphOptions::default() };
     let packed = |name: &str| name.starts_with("bits_");
     assert_eq!(compare(TOLERANCE_INT8, &int8, packed).unwrap(), 5);
-    // They are not what floats give.
+    // The results differ from those of floats.
     assert!(compare(TOLERANCE, &int8, packed).is_err());
 }
 
-/// How many cases there are among those `wanted`, where all of them give what they should.
+/// The number of `wanted` cases, where all of them pass.
 fn compare(tolerance: f64, options: &GraphOptions, wanted: fn(&str) -> bool) -> Result<usize, String> {
     let bytes = fs::read(golden("operators/operators.safetensors")).expect("a golden file");
     let mut cases: BTreeMap<String, HashMap<String, TensorView<'_>>> = BTreeMap::new();
@@ -70,7 +70,7 @@ fn check(case: &HashMap<String, TensorView<'_>>, tolerance: f64, options: &Graph
     Ok(())
 }
 
-/// What `make.py` gives the port.
+/// The input that `make.py` generates for the port.
 fn by_formula(port: &Port) -> TensorData {
     let place: i64 = port.name[1..].parse().expect("the place of an input");
     let dims = port.dims.as_ref().expect("a shape").iter().map(|dim| match dim {

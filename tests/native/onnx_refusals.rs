@@ -1,4 +1,4 @@
-//! ONNX files that are wrong, each in its own way, written field by field: each gets a typed error, soon.
+//! Invalid ONNX files, written field by field: each is refused with a typed error, at once.
 
 use std::collections::HashMap;
 
@@ -40,7 +40,7 @@ fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> Message {
     outputs.iter().fold(message, |message, name| message.bytes(2, name)).bytes(3, format!("a {op}")).bytes(4, op)
 }
 
-/// An input or an output of the type with this number.
+/// An input or an output with this element type.
 fn port(name: &str, element: i64, dims: &[i64]) -> Message {
     let shape = dims.iter().fold(Message::default(), |shape, dim| shape.message(1, Message::default().int(1, *dim)));
     let tensor = Message::default().int(1, element).message(2, shape);
@@ -89,7 +89,7 @@ fn relu() -> Vec<u8> {
 }
 
 #[test]
-fn what_is_right_runs() {
+fn a_valid_file_runs() {
     let graph = load(relu()).expect("a graph");
     let outputs = run(&graph, vec![("x".to_string(), TensorData::new(vec![-1f32, 0.0, 2.0], [3]))]).expect("a run");
     assert_eq!(outputs[0].1.try_to_vec::<f32>().expect("floats"), [0.0, 0.0, 2.0]);
@@ -105,7 +105,7 @@ fn a_file_cut_at_any_byte_is_refused() {
 }
 
 #[test]
-fn names_that_nothing_gives_are_refused() {
+fn undefined_names_are_refused() {
     let cycle = graph([
         (1, node("Relu", &["b"], &["a"])),
         (1, node("Relu", &["a"], &["b"])),
@@ -119,7 +119,7 @@ fn names_that_nothing_gives_are_refused() {
 }
 
 #[test]
-fn every_operator_that_is_not_known_is_named_at_once() {
+fn all_unsupported_operators_are_named_in_one_error() {
     let parts = [("Frobnicate", "x", "a"), ("Grumble", "a", "b"), ("Relu", "b", "y")];
     let file = model(graph(parts.map(|(op, from, to)| (1, node(op, &[from], &[to])))));
     refused(load(file.clone()), ErrorKind::Unsupported, "Frobnicate of ai.onnx, opset 17");
@@ -136,7 +136,7 @@ fn every_operator_that_is_not_known_is_named_at_once() {
 }
 
 #[test]
-fn sizes_that_cannot_be_are_refused() {
+fn impossible_sizes_are_refused() {
     let huge = graph([(5, initializer("w", 1, &[1 << 40, 1 << 40], &[])), (1, node("Add", &["x", "w"], &["y"]))]);
     refused(load(model(huge)), ErrorKind::InvalidArtefact, "too large");
     let negative = graph([(5, initializer("w", 1, &[-3], &[])), (1, node("Add", &["x", "w"], &["y"]))]);
@@ -146,7 +146,7 @@ fn sizes_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn what_a_run_may_ask_for_is_bounded() {
+fn the_memory_of_a_run_is_bounded() {
     for (op, shape) in [("Reshape", vec![1i64 << 20, 1 << 20]), ("Expand", vec![1 << 40, 3]), ("Tile", vec![1 << 40])] {
         let raw: Vec<u8> = shape.iter().flat_map(|dim| dim.to_le_bytes()).collect();
         let file =
@@ -157,7 +157,7 @@ fn what_a_run_may_ask_for_is_bounded() {
 }
 
 #[test]
-fn graphs_within_graphs_and_nodes_are_bounded() {
+fn nested_graphs_and_nodes_are_bounded() {
     let nested = |depth: usize| {
         let leaf = Message::default().message(1, node("Relu", &["x"], &["y"])).message(12, port("y", 1, &[3]));
         let within = |inner: Message, _| {
@@ -179,7 +179,7 @@ fn graphs_within_graphs_and_nodes_are_bounded() {
 }
 
 #[test]
-fn external_data_is_looked_for_by_name_alone() {
+fn external_data_is_found_by_name_alone() {
     let entry = |key: &str, value: &str| Message::default().bytes(1, key).bytes(2, value);
     let tensor = |location: &str| {
         Message::default()
@@ -208,7 +208,7 @@ fn external_data_is_looked_for_by_name_alone() {
 }
 
 #[test]
-fn inputs_must_be_the_models() {
+fn inputs_must_fit_the_model() {
     let graph = load(relu()).expect("a graph");
     let named = |name: &str, data: TensorData| vec![(name.to_string(), data)];
     refused(run(&graph, named("z", three())), ErrorKind::InvalidInput, "no input 'z'");

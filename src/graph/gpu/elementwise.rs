@@ -65,7 +65,7 @@ pub fn unary(f: impl Fn(Floats) -> Floats + Send + Sync + 'static) -> Option<Run
     }))
 }
 
-/// Burn's own clamps to 0 and 1 as well, by way of more dispatches.
+/// `αx + β` clamped to [0, 1]. Burn's own hard sigmoid takes more dispatches.
 fn linear_clamp(x: Floats, alpha: f32, beta: f32) -> Floats {
     let x = Wgpu::float_add_scalar(Wgpu::float_mul_scalar(x, alpha.into()), beta.into());
     Wgpu::float_clamp(x, 0f32.into(), 1f32.into())
@@ -98,7 +98,7 @@ pub fn clip(node: &NodeSpec<'_>) -> Option<Run> {
     let (low, high) = (node.attributes.float("min", f32::MIN).ok()?, node.attributes.float("max", f32::MAX).ok()?);
     Some(Box::new(move |call| {
         let bound = |place, default| if call.value(place).is_some() { call.scalar(place) } else { Some(default) };
-        // Where they cross, the upper one counts for ONNX.
+        // Where the bounds cross, ONNX takes the upper one.
         let (low, high) = Some((bound(1, low)?, bound(2, high)?)).filter(|(low, high)| low <= high)?;
         let (x, shape) = call.floats(0)?;
         one(Wgpu::float_clamp(x, low.into(), high.into()), shape)

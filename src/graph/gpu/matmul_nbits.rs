@@ -98,7 +98,7 @@ impl Packed {
     }
 }
 
-/// The packed bytes as words, the lowest nibble of each being the first weight.
+/// The packed bytes as words, whose lowest nibble is the first weight.
 fn words(packed: &HostTensor, count: usize) -> Option<Vec<i32>> {
     let packed = host::contiguous(packed.clone());
     if host::size_of(packed.dtype()) != 1 || packed.layout().num_elements() != 4 * count {
@@ -107,7 +107,7 @@ fn words(packed: &HostTensor, count: usize) -> Option<Vec<i32>> {
     Some(host::slice::<u8>(&packed).as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect())
 }
 
-/// The zero points, two in a byte, each column beginning with a byte of its own.
+/// The zero points, two in a byte; each column begins at a whole byte.
 fn zeros(packed: &HostTensor, columns: usize, blocks: usize) -> Option<Vec<f32>> {
     let packed = host::contiguous(packed.clone());
     let row = blocks.div_ceil(2);

@@ -1,7 +1,7 @@
-//! Operators on a GPU: those that Burn has there, for 32-bit floats.
+//! GPU kernels of operators, by Burn, for 32-bit floats.
 //!
-//! The operators of `ops` are the authority: what is not sure here (a type, a shape that does not fit, a way of
-//! rounding that Burn does not have) is left to them, who run it on the CPU or say what is wrong with it.
+//! The CPU kernels of `ops` are authoritative. Whatever a GPU kernel cannot do exactly (a type, a shape that does not fit,
+//! a rounding mode that Burn lacks) is left to them, which compute it or report the error.
 
 mod conv;
 mod elementwise;
@@ -29,7 +29,7 @@ use crate::error::{Error, ErrorKind, Result};
 type Floats = FloatTensor<Wgpu>;
 type GpuDevice = <Wgpu as BackendTypes>::Device;
 
-/// A tensor on the GPU with the shape that it has for ONNX: Burn's has one dimension where ONNX's has none.
+/// A tensor on the GPU, with its shape in ONNX: a scalar has one dimension in Burn and none in ONNX.
 #[derive(Clone)]
 pub struct GpuTensor {
     numbers: Numbers,
@@ -43,7 +43,7 @@ enum Numbers {
 }
 
 impl GpuTensor {
-    /// Floats that are in the shape `shape` or can be seen in it.
+    /// Floats, reshaped to `shape` where they have another shape.
     fn floats(tensor: Floats, shape: &[usize]) -> Self {
         let wanted = at_least_one(shape);
         let tensor =
@@ -60,7 +60,7 @@ impl GpuTensor {
         &self.shape
     }
 
-    /// Brings it into the CPU's memory.
+    /// Downloads it to the CPU's memory.
     ///
     /// # Errors
     /// Device lost.
@@ -106,7 +106,7 @@ pub struct GpuKernel {
 }
 
 impl GpuKernel {
-    /// How `node` is run on `device`; none where it is not.
+    /// The kernel of `node` on `device`; `None` where it is left to the CPU.
     pub fn prepare(node: &NodeSpec<'_>, device: &Device) -> Option<Self> {
         let DispatchDevice::Cube(gpu) = device.gpu()?.as_dispatch() else { return None };
         if node.dtype(0).is_some_and(|dtype| host::is_float(dtype) && dtype != DType::F32) {
@@ -116,7 +116,7 @@ impl GpuKernel {
         Some(Self { device: gpu.clone(), run })
     }
 
-    /// The outputs; none where these inputs are left to the CPU.
+    /// The outputs; `None` where these inputs are left to the CPU.
     pub fn run(&self, inputs: &[Option<Value>], limits: &Limits) -> Result<Option<Vec<Value>>> {
         let call = Call { inputs, device: &self.device, limits };
         Ok((self.run)(&call).map(|outputs| outputs.into_iter().map(Value::from).collect()))
@@ -150,7 +150,7 @@ impl Call<'_> {
         }
     }
 
-    /// The same, `None` within where the input is left out.
+    /// [`Self::floats`] for an optional input, `Some(None)` where it is left out.
     #[expect(clippy::option_option, reason = "left out, and not for the GPU, are two things")]
     fn optional_floats(&self, place: usize) -> Option<Option<Floats>> {
         match self.value(place) {
@@ -159,7 +159,7 @@ impl Call<'_> {
         }
     }
 
-    /// The input at `place`, which is one float in the CPU's memory.
+    /// The input at `place`, if it is one float in the CPU's memory.
     fn scalar(&self, place: usize) -> Option<f32> {
         match self.value(place)? {
             Value::Host(tensor, _) if tensor.dtype() == DType::F32 && tensor.layout().num_elements() == 1 => {
@@ -169,7 +169,7 @@ impl Call<'_> {
         }
     }
 
-    /// The input at `place` as integers; none where they are not in the CPU's memory.
+    /// The input at `place`, if it has integers in the CPU's memory.
     fn ints(&self, place: usize) -> Option<Vec<i64>> {
         match self.value(place)? {
             Value::Host(tensor, _) if !host::is_float(tensor.dtype()) => Some(host::to_i64s(tensor)),
@@ -183,12 +183,12 @@ impl Call<'_> {
         GpuTensor { numbers: Numbers::Floats(Wgpu::float_from_data(host::into_data(tensor), self.device)), shape }
     }
 
-    /// Integers on the GPU, which has them in 32 bits.
+    /// Uploads integers, which have 32 bits on the GPU.
     fn upload_ints(&self, shape: &[usize], numbers: Vec<i32>) -> IntTensor<Wgpu> {
         Wgpu::int_from_data(TensorData::new(numbers, shape.to_vec()), self.device)
     }
 
-    /// Whether a tensor of this shape is one that a GPU can have.
+    /// Whether a GPU can have a tensor of this shape.
     fn fits(&self, shape: &[usize]) -> bool {
         !shape.contains(&0) && host::count(shape, self.limits.max_elements).is_ok()
     }
@@ -199,7 +199,7 @@ fn one(tensor: Floats, shape: &[usize]) -> Option<Vec<GpuTensor>> {
     Some(vec![GpuTensor::floats(tensor, shape)])
 }
 
-/// `tensor` with as many dimensions as `rank` by ones in front.
+/// `tensor` with leading ones up to `rank` dimensions.
 fn of_rank(tensor: Floats, shape: &[usize], rank: usize) -> Floats {
     if shape.len() == rank && !shape.is_empty() {
         return tensor;

@@ -108,7 +108,7 @@ fn bit_shift(node: &NodeSpec<'_>) -> Prepared {
     let shift: fn(i64, i64) -> i64 = match node.attributes.string("direction", "")? {
         "LEFT" => |a, b| u32::try_from(b).map_or(0, |b| (a as u64).checked_shl(b).unwrap_or(0) as i64),
         "RIGHT" => |a, b| u32::try_from(b).map_or(0, |b| (a as u64).checked_shr(b).unwrap_or(0) as i64),
-        other => return Err(format!("the attribute direction is \'{other}\', which is not supported")),
+        other => return Err(format!("the attribute direction is '{other}', which is not supported")),
     };
     arithmetic(|a, _| a, |a, _| a, shift)
 }

@@ -104,13 +104,13 @@ fn grid_sample(node: &NodeSpec<'_>) -> Prepared {
         "nearest" => Mode::Nearest,
         "linear" | "bilinear" => Mode::Linear,
         "cubic" | "bicubic" => Mode::Cubic,
-        mode => return Err(format!("the attribute mode is \'{mode}\', which is not supported")),
+        mode => return Err(format!("the attribute mode is '{mode}', which is not supported")),
     };
     let beyond = match node.attributes.string("padding_mode", "zeros")? {
         "zeros" => Beyond::Zeros,
         "border" => Beyond::Border,
         "reflection" => Beyond::Reflection,
-        mode => return Err(format!("the attribute padding_mode is \'{mode}\', which is not supported")),
+        mode => return Err(format!("the attribute padding_mode is '{mode}', which is not supported")),
     };
     let align_corners = node.attributes.flag("align_corners", false)?;
     Ok(Box::new(move |inputs| {

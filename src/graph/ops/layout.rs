@@ -240,7 +240,7 @@ fn depth_to_space(node: &NodeSpec<'_>) -> Prepared {
     let columns_first = match node.attributes.string("mode", "DCR")? {
         "DCR" => false,
         "CRD" => true,
-        mode => return Err(format!("the attribute mode is \'{mode}\', which is not supported")),
+        mode => return Err(format!("the attribute mode is '{mode}', which is not supported")),
     };
     Ok(Box::new(move |inputs| {
         let tensor = inputs.take(0)?;

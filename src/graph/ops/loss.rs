@@ -44,7 +44,7 @@ impl Loss {
             "none" => Reduction::None,
             "mean" => Reduction::Mean,
             "sum" => Reduction::Sum,
-            other => return Err(format!("the attribute reduction is \'{other}\', which is not supported")),
+            other => return Err(format!("the attribute reduction is '{other}', which is not supported")),
         };
         Ok(Self { ignored: node.attributes.optional_int("ignore_index")?, reduction })
     }

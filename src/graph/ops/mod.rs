@@ -11,11 +11,16 @@ use super::options::Limits;
 use crate::error::{Error, Result};
 use crate::sort::sort_by;
 
+mod arg;
 mod attention;
 mod binary_elementwise;
-mod columns;
+mod cast;
+mod clip;
+mod col2im;
 mod contrib;
 mod conv;
+mod cumulative;
+mod deform_conv;
 mod fft;
 mod gather;
 mod generate;
@@ -25,25 +30,27 @@ mod logic;
 mod loss;
 mod matmul;
 pub mod named;
+mod non_max_suppression;
 mod norm;
 mod op;
-mod order;
 mod pad;
 mod pool;
 mod quantize;
 mod reduce;
-mod regions;
 mod resize;
 mod rnn;
+mod roi_align;
 mod scatter;
-mod select;
 mod shape;
 mod softmax;
 mod support;
 #[cfg(test)]
 mod tests;
 mod tf_idf_vectorizer;
+mod topk;
 mod unary_elementwise;
+mod unique;
+mod where_op;
 
 pub use contrib::matmul_nbits;
 pub use layout::concat;
@@ -184,7 +191,10 @@ pub fn wrong<T>(what: impl Into<String>) -> Result<T> {
 static FAMILIES: &[&[Op]] = &[
     binary_elementwise::OPS,
     attention::OPS,
-    columns::OPS,
+    arg::OPS,
+    cast::OPS,
+    clip::OPS,
+    col2im::OPS,
     conv::OPS,
     gather::OPS,
     generate::OPS,
@@ -196,16 +206,20 @@ static FAMILIES: &[&[Op]] = &[
     contrib::OPS,
     tf_idf_vectorizer::OPS,
     norm::OPS,
-    order::OPS,
+    cumulative::OPS,
+    deform_conv::OPS,
+    non_max_suppression::OPS,
     pad::OPS,
     pool::OPS,
     quantize::OPS,
     rnn::OPS,
     reduce::OPS,
-    regions::OPS,
+    roi_align::OPS,
+    topk::OPS,
+    unique::OPS,
+    where_op::OPS,
     resize::OPS,
     scatter::OPS,
-    select::OPS,
     shape::OPS,
     fft::OPS,
     softmax::OPS,
@@ -257,8 +271,8 @@ pub fn prepare(node: &NodeSpec<'_>) -> Result<(Kernel, Vec<Option<DType>>), Refu
     }
     let kernel = (op.prepare)(node)?;
     let types = (0..node.outputs).map(|place| op.gives[place.min(op.gives.len() - 1)].resolve(node)).collect();
-    match node.attributes.unknown() {
-        Some(name) => Err(format!("the attribute attribute is \'{name}\', which is not supported")),
+    match node.attributes.unread() {
+        Some(name) => Err(format!("the attribute attribute is '{name}', which is not supported")),
         None => Ok((kernel, types)),
     }
 }

@@ -5,7 +5,7 @@ use burn::tensor::DType;
 use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, SAME, axes_of, axis_of, on_gpu, one, wrong};
 use crate::error::Result;
 use crate::graph::host::{self, HostTensor};
-use crate::kernels::{parallel, rows};
+use crate::kernels::{norm, parallel, reduce};
 
 mod batch;
 
@@ -112,8 +112,8 @@ fn layer_of(
             if !residual.is_empty() {
                 x.iter_mut().zip(&residual[at * row..]).for_each(|(x, residual)| *x += residual);
             }
-            *statistics = rows::normalise(x, epsilon);
-            rows::affine(x, part(&scale, at, row), bias.as_ref().map(|bias| part(bias, at, row)));
+            *statistics = norm::normalise(x, epsilon);
+            norm::affine(x, part(&scale, at, row), bias.as_ref().map(|bias| part(bias, at, row)));
         }
     });
     Ok((x, statistics))
@@ -134,9 +134,9 @@ pub fn root_mean_square(node: &NodeSpec<'_>) -> Prepared {
         let scale = spread(inputs.take(1)?, &shape, axis)?;
         let row = shape[axis..].iter().product::<usize>().max(1);
         for (at, x) in x.chunks_exact_mut(row).enumerate() {
-            let by = 1.0 / (rows::squares(x, 0.0) / row as f32 + epsilon).sqrt();
+            let by = 1.0 / (reduce::squares(x, 0.0) / row as f32 + epsilon).sqrt();
             x.iter_mut().for_each(|x| *x *= by);
-            rows::affine(x, part(&scale, at, row), None);
+            norm::affine(x, part(&scale, at, row), None);
         }
         one(result(dtype, &shape, x))
     }))
@@ -166,7 +166,7 @@ fn instance(node: &NodeSpec<'_>) -> Prepared {
         let (count, plane) = channels(&shape)?;
         let (scale, bias) = (each(inputs, 1, count)?, each(inputs, 2, count)?);
         for (at, x) in x.chunks_exact_mut(plane.max(1)).enumerate() {
-            rows::normalise(x, epsilon);
+            norm::normalise(x, epsilon);
             let (scale, bias) = (scale[at % count], bias[at % count]);
             x.iter_mut().for_each(|x| *x = *x * scale + bias);
         }
@@ -193,7 +193,7 @@ fn group(node: &NodeSpec<'_>) -> Prepared {
         let scales = if per_group { groups } else { count };
         let (scale, bias) = (each(inputs, 1, scales)?, each(inputs, 2, scales)?);
         x.chunks_exact_mut((count / groups * plane).max(1)).for_each(|x| {
-            rows::normalise(x, epsilon);
+            norm::normalise(x, epsilon);
         });
         for (at, x) in x.chunks_exact_mut(plane.max(1)).enumerate() {
             let place = at % count * scales / count;
@@ -269,8 +269,8 @@ fn mean_variance(node: &NodeSpec<'_>) -> Prepared {
         let mut numbers = host::to_f32s(x);
         let row = shape[rank - axes.len()..].iter().product::<usize>().max(1);
         for x in numbers.chunks_exact_mut(row) {
-            let mean = rows::sum(x) / row as f32;
-            let deviation = (rows::squares(x, mean) / row as f32).sqrt() + 1e-9;
+            let mean = reduce::sum(x) / row as f32;
+            let deviation = (reduce::squares(x, mean) / row as f32).sqrt() + 1e-9;
             x.iter_mut().for_each(|x| *x = (*x - mean) / deviation);
         }
         let mut back = vec![0; rank];

@@ -118,7 +118,7 @@ fn pad(node: &NodeSpec<'_>) -> Prepared {
         "reflect" => Beyond::Reflect,
         "edge" => Beyond::Edge,
         "wrap" => Beyond::Wrap,
-        mode => return Err(format!("the attribute mode is \'{mode}\', which is not supported")),
+        mode => return Err(format!("the attribute mode is '{mode}', which is not supported")),
     };
     let pads = node.attributes.ints("pads")?;
     let value = node.attributes.float("value", 0.0)?;

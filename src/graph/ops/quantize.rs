@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::graph::attributes::Refusal;
 use crate::graph::cost::CostRule;
 use crate::graph::host::{self, HostTensor};
-use crate::kernels::rows;
+use crate::kernels::reduce;
 use quant_params::QuantParams;
 
 pub mod product;
@@ -44,7 +44,7 @@ pub static OPS: &[Op] = &[
 /// # Source
 /// The ONNX specification of DynamicQuantizeLinear; where all numbers are zero, the scale is that of onnxruntime.
 pub fn range(numbers: &[f32]) -> (f32, f32) {
-    let (low, high) = (rows::smallest(numbers).min(0.0), rows::largest(numbers).max(0.0));
+    let (low, high) = (reduce::smallest(numbers).min(0.0), reduce::largest(numbers).max(0.0));
     let scale = if low == high { 1.0 } else { (high - low) / 255.0 };
     let zero = (-low / scale).round_ties_even().clamp(0.0, 255.0);
     // An infinite range has no scale, and so no zero point.

@@ -78,7 +78,7 @@ impl Resize {
             "tf_crop_and_resize" => Coordinates::CropAndResize,
             mode => {
                 return Err(format!(
-                    "the attribute coordinate_transformation_mode is \'{mode}\', which is not supported"
+                    "the attribute coordinate_transformation_mode is '{mode}', which is not supported"
                 ));
             }
         };
@@ -88,7 +88,7 @@ impl Resize {
             "round_prefer_ceil" => Nearest::RoundPreferCeil,
             "floor" => Nearest::Floor,
             "ceil" => Nearest::Ceil,
-            mode => return Err(format!("the attribute nearest_mode is \'{mode}\', which is not supported")),
+            mode => return Err(format!("the attribute nearest_mode is '{mode}', which is not supported")),
         };
         let a = attributes.float("cubic_coeff_a", -0.75)?;
         let antialias = attributes.flag("antialias", false)?;
@@ -98,14 +98,14 @@ impl Resize {
             "nearest" => None,
             "linear" | "bilinear" => filter(None),
             "cubic" => filter(Some(f64::from(a))),
-            mode => return Err(format!("the attribute mode is \'{mode}\', which is not supported")),
+            mode => return Err(format!("the attribute mode is '{mode}', which is not supported")),
         };
         let policy = match attributes.string("keep_aspect_ratio_policy", "stretch")? {
             "stretch" => Policy::Stretch,
             "not_larger" => Policy::NotLarger,
             "not_smaller" => Policy::NotSmaller,
             policy => {
-                return Err(format!("the attribute keep_aspect_ratio_policy is \'{policy}\', which is not supported"));
+                return Err(format!("the attribute keep_aspect_ratio_policy is '{policy}', which is not supported"));
             }
         };
         Ok(Self {

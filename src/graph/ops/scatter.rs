@@ -25,7 +25,7 @@ fn reduction(node: &NodeSpec<'_>) -> Result<Reduction, Refusal> {
         "mul" => Some((|a, b| a * b, i64::wrapping_mul)),
         "max" => Some((larger, i64::max)),
         "min" => Some((|a, b| -larger(-a, -b), i64::min)),
-        other => return Err(format!("the attribute reduction is \'{other}\', which is not supported")),
+        other => return Err(format!("the attribute reduction is '{other}', which is not supported")),
     })
 }
 
@@ -109,7 +109,7 @@ fn tensor_scatter(node: &NodeSpec<'_>) -> Prepared {
     let circular = match node.attributes.string("mode", "linear")? {
         "linear" => false,
         "circular" => true,
-        mode => return Err(format!("the attribute mode is \'{mode}\', which is not supported")),
+        mode => return Err(format!("the attribute mode is '{mode}', which is not supported")),
     };
     Ok(Box::new(move |inputs| {
         let (cache, update) = (inputs.take(0)?, inputs.take(1)?);

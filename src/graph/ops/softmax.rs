@@ -4,12 +4,13 @@ use burn::tensor::DType;
 
 use super::{Accepts, NodeSpec, Op, Prepared, SAME, axis_of, on_gpu, one};
 use crate::graph::host::{self, HostTensor};
-use crate::kernels::rows;
+use crate::kernels::softmax;
 
 pub static OPS: &[Op] = &[
-    Op::new("Softmax", Accepts::Floats, SAME, |node| along(node, rows::softmax, doubles)).gpu(on_gpu!(reduce::softmax)),
+    Op::new("Softmax", Accepts::Floats, SAME, |node| along(node, softmax::softmax, doubles))
+        .gpu(on_gpu!(reduce::softmax)),
     Op::new("LogSoftmax", Accepts::Floats, SAME, |node| {
-        along(node, rows::log_softmax, |row| {
+        along(node, softmax::log_softmax, |row| {
             doubles(row);
             row.iter_mut().for_each(|x| *x = x.ln());
         })

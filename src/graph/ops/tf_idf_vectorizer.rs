@@ -33,7 +33,7 @@ fn tf_idf_vectorizer(node: &NodeSpec<'_>) -> Prepared {
         "TF" => (true, false),
         "IDF" => (false, true),
         "TFIDF" => (true, true),
-        mode => return Err(format!("the attribute mode is \'{mode}\', which is not supported")),
+        mode => return Err(format!("the attribute mode is '{mode}', which is not supported")),
     };
     let mut known = HashMap::new();
     let mut columns = columns.into_iter();

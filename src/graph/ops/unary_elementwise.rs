@@ -180,7 +180,7 @@ fn gelu_op(node: &NodeSpec<'_>) -> Prepared {
     match node.attributes.string("approximate", "none")? {
         "none" => fast(gelu, |x| 0.5 * x * (1.0 + wide_erf(x * FRAC_1_SQRT_2))),
         "tanh" => fast(gelu_tanh, |x| 0.5 * x * (1.0 + (TANH_FACTOR * (x + TANH_CUBE * x * x * x)).tanh())),
-        other => Err(format!("the attribute approximation is \'{other}\', which is not supported")),
+        other => Err(format!("the attribute approximation is '{other}', which is not supported")),
     }
 }
 

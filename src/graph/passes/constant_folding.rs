@@ -110,7 +110,7 @@ fn bytes(tensor: &host::HostTensor) -> usize {
 
 fn keep(node: &Node, outputs: Vec<host::HostTensor>, program: &mut Program) -> Result<()> {
     if outputs.len() < node.outputs.len() {
-        return Err(Error::new(ErrorKind::InvalidArtefact, format!("{} has too many outputs", node.words())));
+        return Err(Error::new(ErrorKind::InvalidArtefact, format!("{} has too many outputs", node.description())));
     }
     for (slot, tensor) in node.outputs.iter().zip(outputs) {
         if let Some(slot) = slot {

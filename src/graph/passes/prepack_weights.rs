@@ -1,6 +1,6 @@
-//! Constant matrices that products are made with are laid out for the kernels: in 8 bits, where that is asked for, or
-//! as panels of floats, so that a product need not pack them each time. Each is freed before the next is made. Those that
-//! the file has packed are only told that 8 bits will do.
+//! Prepack of weights: the constant matrices of products are laid out for the kernels. They are quantised to 8 bits where
+//! that is asked for, else packed into panels of floats, so that a product need not pack them each time. Each is freed
+//! before the next is packed. Matrices that the file has in blocks get the accuracy level of 8 bits.
 
 use std::collections::HashMap;
 
@@ -15,32 +15,32 @@ use crate::graph::program::{Block, Node, Program, Slot};
 use crate::kernels::gemm::Matrix;
 use crate::kernels::qlinear::QuantizedWeights;
 
-/// Rows and columns from which a matrix is worth it; a last layer for a few labels is not.
+/// The least rows and columns of a matrix that is worth packing; a classifier of a few labels is not.
 const LEAST: usize = 32;
 
-/// What becomes of the matrices.
+/// The form of the packed matrices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Integers of 8 bits.
+    /// 8-bit integers.
     Int8,
-    /// 32-bit floats, for the CPU.
+    /// Panels of 32-bit floats, for the CPU.
     Panels,
 }
 
-/// Lays out the matrices of `program`.
+/// Packs the matrices of `program`.
 pub fn pack(program: &mut Program, form: Form) {
-    let mut wanted = HashMap::new();
-    let mut count = |slot: Slot| *wanted.entry(slot).or_insert(0) += 1;
+    let mut uses = HashMap::new();
+    let mut count = |slot: Slot| *uses.entry(slot).or_insert(0) += 1;
     program.block.nodes.iter().for_each(|node| node.reads(&mut count));
     program.block.outputs.iter().for_each(|slot| count(*slot));
     let mut block = std::mem::take(&mut program.block);
-    pack_block(&mut block, program, form, &wanted);
+    pack_block(&mut block, program, form, &uses);
     program.block = block;
 }
 
-fn pack_block(block: &mut Block, program: &mut Program, form: Form, wanted: &HashMap<Slot, usize>) {
+fn pack_block(block: &mut Block, program: &mut Program, form: Form, uses: &HashMap<Slot, usize>) {
     for node in &mut block.nodes {
-        node.blocks.iter_mut().for_each(|(_, inner)| pack_block(inner, program, form, wanted));
+        node.blocks.iter_mut().for_each(|(_, inner)| pack_block(inner, program, form, uses));
         if form == Form::Int8 && node.is(MATMUL_NBITS) {
             node.attributes.set(ACCURACY_LEVEL, Attribute::Int(INT8));
         }
@@ -54,7 +54,7 @@ fn pack_block(block: &mut Block, program: &mut Program, form: Form, wanted: &Has
             continue;
         }
         let matrix = host::contiguous(matrix.clone());
-        if wanted.get(&slot) == Some(&1) {
+        if uses.get(&slot) == Some(&1) {
             program.constants.remove(&slot);
         }
         let mut numbers = Matrix::new(host::slice(&matrix), columns);
@@ -63,7 +63,7 @@ fn pack_block(block: &mut Block, program: &mut Program, form: Form, wanted: &Has
             (rows, columns) = (columns, rows);
         }
         let (sizes, bias) = ((rows, columns), bias.first().copied().flatten());
-        // What there is to know of the attributes of a `Gemm` is known.
+        // The attributes of a `Gemm` have been taken into account.
         let mut attributes = if node.is(GEMM) { Attributes::default() } else { std::mem::take(&mut node.attributes) };
         let (op, constants): (_, Vec<HostTensor>) = match form {
             Form::Int8 => {
@@ -78,7 +78,7 @@ fn pack_block(block: &mut Block, program: &mut Program, form: Form, wanted: &Has
     }
 }
 
-/// Whether `node` is a product with a matrix and the sum with a row, and if so whether the matrix is to be transposed.
+/// Whether the constant matrix of a product is transposed; `None` where `node` is not a product with an optional bias.
 fn product(node: &Node, program: &Program) -> Option<bool> {
     if node.is(MATMUL) || node.is(MATMUL_BIAS) {
         return Some(false);

@@ -1,4 +1,5 @@
-//! Models of 16-bit floats are computed in 32 bits: no CPU that a page meets computes in 16, nor does every GPU.
+//! Upcast of 16-bit floats: such models are computed in 32 bits. No CPU that a page meets computes in 16 bits, and not
+//! every GPU does.
 
 use burn::tensor::DType;
 
@@ -6,13 +7,14 @@ use crate::graph::attributes::Attribute;
 use crate::graph::host;
 use crate::graph::program::{Block, Program};
 
-/// Numbers from which a constant is a weight: an operator by itself is left as it is.
+/// Elements from which a constant counts as a weight. Models without weights, such as single operators, are left as they
+/// are.
 const WEIGHT: usize = 1024;
-/// ONNX's numbers for the two types.
+/// The numbers of the two types in ONNX.
 const F16: i64 = 10;
 const F32: i64 = 1;
 
-/// Makes 32-bit floats of all 16-bit ones if the weights are such; says whether they were.
+/// Converts all 16-bit floats to 32 bits if the weights are 16-bit ones. Returns whether they are.
 pub fn widen(program: &mut Program) -> bool {
     let is_weight =
         |tensor: &host::HostTensor| tensor.dtype() == DType::F16 && tensor.layout().num_elements() >= WEIGHT;
@@ -33,7 +35,7 @@ fn wide(tensor: host::HostTensor) -> host::HostTensor {
     if tensor.dtype() == DType::F16 { host::cast(tensor, DType::F32) } else { tensor }
 }
 
-/// Some exporters have their weights in nodes.
+/// Whether a node has such a weight as an attribute, as some exporters write them.
 fn has_weight(block: &Block, is_weight: &dyn Fn(&host::HostTensor) -> bool) -> bool {
     block.nodes.iter().any(|node| {
         let own = node.attributes.values().any(|value| matches!(value, Attribute::Tensor(tensor) if is_weight(tensor)));
@@ -46,7 +48,7 @@ fn widen_block(block: &mut Block) {
         for (name, value) in node.attributes.iter_mut() {
             match value {
                 Attribute::Tensor(tensor) => *tensor = wide(tensor.clone()),
-                // The names under which operators are told a type.
+                // The attributes that name a type.
                 Attribute::Int(number) if *number == F16 && matches!(name, "to" | "dtype" | "output_dtype") => {
                     *number = F32
                 }

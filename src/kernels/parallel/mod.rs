@@ -78,7 +78,7 @@ fn split_among(threads: usize, count: usize, unit: usize, least: usize) -> Parts
     (0..count.max(1)).step_by(each).map(|start| start..count.min(start + each)).collect()
 }
 
-/// Starts a helper thread where there is none yet, for tests.
+/// Starts a helper thread where there is no helper yet, for tests.
 #[cfg(all(test, not(target_family = "wasm")))]
 pub fn start_helper() {
     static STARTED: std::sync::Once = std::sync::Once::new();

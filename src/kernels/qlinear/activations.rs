@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::kernels::simd::{self, HighDigits, PANEL, Quad, Word};
-use crate::kernels::{parallel, rows};
+use crate::kernels::{parallel, reduce};
 
 /// The range of a row's 7-bit integers, in root mean squares of the row.
 pub const SPAN: f32 = 5.5;
@@ -208,7 +208,7 @@ fn width(rows: usize) -> usize {
 impl Row {
     /// The parameters for the row `x`.
     fn new(x: &[f32]) -> Self {
-        let (least, most, squares) = rows::extent(x);
+        let (least, most, squares) = reduce::extent(x);
         let span = SPAN * (squares / x.len() as f32).sqrt();
         let (least, most) = (least.min(0.0), most.max(0.0));
         let low = least.max(-0.5 * span);

@@ -84,7 +84,7 @@ impl QuantizedWeights {
     }
 
     /// Layers with the same inputs as one, whose outputs lie side by side.
-    pub fn beside(parts: Vec<Self>) -> Self {
+    pub fn concat(parts: Vec<Self>) -> Self {
         let parts = match <[Self; 1]>::try_from(parts) {
             Ok([one]) => return one,
             Err(parts) => parts,

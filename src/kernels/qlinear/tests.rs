@@ -63,7 +63,7 @@ proptest! {
             QuantizedWeights::quantise((inputs, columns.len()), Matrix { data: &weights[columns.start..], ..Matrix::new(&[], outputs) })
         };
         let middle = outputs / 3;
-        prop_assert_eq!(QuantizedWeights::beside(vec![part(0..middle), part(middle..outputs)]), packed);
+        prop_assert_eq!(QuantizedWeights::concat(vec![part(0..middle), part(middle..outputs)]), packed);
     }
 }
 
@@ -171,8 +171,8 @@ fn rows_of_noughts_give_the_bias_and_what_is_no_number_stays_none() {
     let out = run(&packed, &x, &[1.0, 2.0, 3.0], None);
     assert_eq!(out[..3], [1.0, 2.0, 3.0]);
     assert!(out[3..].iter().all(|x| x.is_nan()));
-    let nought = QuantizedWeights::quantise((5, 3), Matrix::new(&[0.0; 15], 3));
-    assert_eq!(run(&nought, &x[..5], &[], None), [0.0; 3]);
+    let zero = QuantizedWeights::quantise((5, 3), Matrix::new(&[0.0; 15], 3));
+    assert_eq!(run(&zero, &x[..5], &[], None), [0.0; 3]);
 }
 
 #[test]

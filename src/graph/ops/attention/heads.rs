@@ -71,8 +71,8 @@ impl Heads {
     /// The batch index and the head of the part `at` of the output.
     fn at(&self, rows: &Range<usize>, columns: &Range<usize>, sequence_first: bool) -> (usize, usize) {
         let count = host::shape(&self.q)[1];
-        let above = rows.start / rows.len();
-        if sequence_first { (above, columns.start / columns.len()) } else { (above / count, above % count) }
+        let outer = rows.start / rows.len();
+        if sequence_first { (outer, columns.start / columns.len()) } else { (outer / count, outer % count) }
     }
 
     /// One head.
@@ -130,10 +130,10 @@ fn parts<'a>(heads: &Heads, out: &'a mut [f32], sequence_first: bool) -> Option<
     if batch * count * queries * size == 0 {
         return None;
     }
-    let (above, beside) = if sequence_first { (batch, count) } else { (batch * count, 1) };
+    let (outer, inner) = if sequence_first { (batch, count) } else { (batch * count, 1) };
     let pieces = |count: usize, size: usize| (0..count).map(|at| at * size..(at + 1) * size).collect();
-    let tile = Tile::new(out, beside * size, above * queries, beside * size);
-    Some((tile, pieces(above, queries), pieces(beside, size)))
+    let tile = Tile::new(out, inner * size, outer * queries, inner * size);
+    Some((tile, pieces(outer, queries), pieces(inner, size)))
 }
 
 /// A mask, which is added to the scores.

@@ -4,7 +4,7 @@ use super::super::{NodeSpec, Prepared, wrong};
 use super::{add_bias, optional_floats};
 use crate::error::Result;
 use crate::graph::host::{self, HostTensor};
-use crate::kernels::rows;
+use crate::kernels::{norm, reduce};
 use burn::tensor::DType;
 
 /// The layer normalisation of the sum of input, skip and bias; then its statistics, and the sum.
@@ -54,12 +54,12 @@ fn normalised(
     }
     for x in x.chunks_exact_mut(row.max(1)) {
         if centred {
-            rows::normalise(x, epsilon);
+            norm::normalise(x, epsilon);
         } else {
-            let by = 1.0 / (rows::squares(x, 0.0) / row as f32 + epsilon).sqrt();
+            let by = 1.0 / (reduce::squares(x, 0.0) / row as f32 + epsilon).sqrt();
             x.iter_mut().for_each(|x| *x *= by);
         }
-        rows::affine(x, gamma, beta);
+        norm::affine(x, gamma, beta);
     }
     Ok(x)
 }

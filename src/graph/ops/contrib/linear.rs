@@ -55,7 +55,7 @@ pub fn global_average_pool(node: &NodeSpec<'_>) -> Prepared {
         shape[2..].fill(1);
         let count = shape.iter().product();
         let planes = host::slice::<f32>(&x).chunks_exact(plane.max(1));
-        let mut means: Vec<f32> = planes.map(|plane| crate::kernels::rows::sum(plane) / plane.len() as f32).collect();
+        let mut means: Vec<f32> = planes.map(|plane| crate::kernels::reduce::sum(plane) / plane.len() as f32).collect();
         means.resize(count, 0.0);
         write(inputs, 3, host::tensor(&shape, means), dtype)
     }))

@@ -3,7 +3,7 @@
 use super::super::{NodeSpec, Prepared, one};
 use super::{channels, each, numbers, result};
 use crate::graph::host;
-use crate::kernels::rows;
+use crate::kernels::reduce;
 
 pub fn batch(node: &NodeSpec<'_>) -> Prepared {
     let epsilon = node.attributes.float("epsilon", 1e-5)?;
@@ -30,9 +30,9 @@ pub fn batch(node: &NodeSpec<'_>) -> Prepared {
             let pixels = (x.len() / count.max(1)) as f32;
             let of_channel = |channel: usize| x.chunks_exact(plane.max(1)).skip(channel).step_by(count.max(1));
             for channel in 0..count {
-                let mean = of_channel(channel).map(rows::sum).sum::<f32>() / pixels;
+                let mean = of_channel(channel).map(reduce::sum).sum::<f32>() / pixels;
                 means[channel] = mean;
-                variances[channel] = of_channel(channel).map(|x| rows::squares(x, mean)).sum::<f32>() / pixels;
+                variances[channel] = of_channel(channel).map(|x| reduce::squares(x, mean)).sum::<f32>() / pixels;
             }
         }
         for (at, x) in x.chunks_exact_mut(plane.max(1)).enumerate() {

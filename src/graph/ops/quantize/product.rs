@@ -7,7 +7,7 @@ use super::super::conv::{Window, floats as conv};
 use super::super::matmul::{as_matrix, host_view, place_of, shape_of, split};
 use super::super::{Inputs, NodeSpec, Prepared, one, wrong};
 use super::{Target, centred, number, quantise};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, HostTensor};
 use crate::kernels::gemm_i8::{Int8Slice, PackedRhs};
@@ -65,7 +65,7 @@ fn zeros_of(tensor: Option<HostTensor>, count: usize) -> Result<Vec<i16>> {
 fn weights_of(matrix: &HostTensor, zero: Option<HostTensor>) -> Result<PackedRhs> {
     let &[rows, columns] = host::shape(matrix) else { return wrong("an operand must be a matrix") };
     let weights = PackedRhs::new((rows, columns), numbers_of(matrix)?, &zeros_of(zero, columns)?);
-    weights.ok_or_else(|| crate::Error::internal("the number of weights does not fit their shape"))
+    weights.ok_or_else(|| Error::internal("the number of weights does not fit their shape"))
 }
 
 /// The integers `a` minus their zero points: one for all, or one for each row of a matrix.
@@ -136,7 +136,7 @@ pub fn qlinear_matmul(node: &NodeSpec<'_>) -> Prepared {
             [count] if count > 1 => host::reshape(scale_a, &[count, 1]),
             _ => scale_a,
         };
-        let spread = |scale: HostTensor| Ok::<_, crate::Error>(host::to_f32s(host::expand(scale, &shape)?));
+        let spread = |scale: HostTensor| Ok::<_, Error>(host::to_f32s(host::expand(scale, &shape)?));
         let (scales_a, scales_b) = (spread(scale_a)?, spread(scale_b)?);
         let mut numbers: Vec<f32> = sums.iter().map(|x| *x as f32).collect();
         let scales = scales_a.iter().zip(&scales_b);

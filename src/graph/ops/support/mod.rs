@@ -3,3 +3,5 @@
 pub mod broadcast;
 pub mod interpolation;
 pub mod pooling_window;
+pub mod sort_keys;
+pub mod window_grid;

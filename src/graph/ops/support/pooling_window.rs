@@ -65,7 +65,7 @@ impl Windows {
             "VALID" => Auto::Valid,
             "SAME_UPPER" => Auto::Upper,
             "SAME_LOWER" => Auto::Lower,
-            auto => return Err(format!("the attribute auto_pad is \'{auto}\', which is not supported")),
+            auto => return Err(format!("the attribute auto_pad is '{auto}', which is not supported")),
         };
         if !(1..=3).contains(&rank) || [strides.len(), dilations.len()] != [rank; 2] || pads.len() != 2 * rank {
             return Err(format!(

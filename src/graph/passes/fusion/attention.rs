@@ -1,4 +1,4 @@
-//! Attention from its parts.
+//! Fusion of attention.
 
 use super::{Fused, Operand, Parts, Rule, both_ways, first, pair};
 use crate::graph::attributes::{Attribute, Attributes};
@@ -7,21 +7,21 @@ use crate::graph::program::{Node, Slot};
 
 pub const RULES: &[Rule] = &[attention];
 
-/// `softmax(q kᵀ · scale + mask) v`, in products that nobody else wants.
+/// `softmax(q kᵀ · scale + mask) v`, whose products have no other use.
 fn attention(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     if !node.is(MATMUL) {
         return None;
     }
     let [weights, values] = pair(node)?;
-    let softmax = parts.giver(weights, SOFTMAX).filter(|softmax| parts.alone(weights) && is_last(softmax))?;
+    let softmax = parts.producer(weights, SOFTMAX).filter(|softmax| parts.single_use(weights) && is_last(softmax))?;
     let mut scores = first(softmax)?;
     let mut mask = Operand::Missing;
-    if let Some(sum) = parts.giver(scores, ADD) {
+    if let Some(sum) = parts.producer(scores, ADD) {
         let (product, bias) = both_ways(sum).find(|(product, _)| is_scores(parts, *product))?;
         (scores, mask) = (product, Operand::Slot(bias));
     }
     let (product, scale) = scaled(parts, scores);
-    let product = parts.giver(product, MATMUL).filter(|_| parts.alone(product) && parts.alone(scores))?;
+    let product = parts.producer(product, MATMUL).filter(|_| parts.single_use(product) && parts.single_use(scores))?;
     let [queries, keys] = pair(product)?;
     let keys = transposed_back(parts, keys)?;
     let mut attributes = Attributes::default();
@@ -32,19 +32,19 @@ fn attention(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
 
 fn is_last(softmax: &Node) -> bool {
     let default = if softmax.opset < 13 { 1 } else { -1 };
-    // From the front, 3 is the last of the four that attention has.
+    // The axis 3 is the last of the four dimensions of attention.
     matches!(softmax.attributes.int("axis", default), Ok(-1 | 3))
 }
 
 fn is_scores(parts: &Parts<'_>, slot: Slot) -> bool {
     let (product, _) = scaled(parts, slot);
-    parts.giver(product, MATMUL).is_some()
+    parts.producer(product, MATMUL).is_some()
 }
 
-/// What `slot` is a multiple of, and which.
+/// The slot that `slot` is a multiple of, and the factor.
 fn scaled(parts: &Parts<'_>, slot: Slot) -> (Slot, f32) {
     let multiple = || {
-        let node = parts.any_giver(slot)?;
+        let node = parts.any_producer(slot)?;
         if node.is(MUL) {
             both_ways(node).find_map(|(of, by)| Some((of, parts.scalar(by)?)))
         } else if node.is(DIV) {
@@ -58,12 +58,12 @@ fn scaled(parts: &Parts<'_>, slot: Slot) -> (Slot, f32) {
 
 /// The keys as `[batch, heads, seq, size]`, from the four dimensions that `keys` is known to have.
 fn transposed_back(parts: &Parts<'_>, keys: Slot) -> Option<Operand> {
-    // Only a transposition tells that there are four.
+    // Only a transposition shows that there are four.
     let mut source = keys;
-    if let Some(node) = parts.giver(keys, MUL) {
-        source = node.inputs.iter().flatten().copied().find(|slot| parts.giver(*slot, TRANSPOSE).is_some())?;
+    if let Some(node) = parts.producer(keys, MUL) {
+        source = node.inputs.iter().flatten().copied().find(|slot| parts.producer(*slot, TRANSPOSE).is_some())?;
     }
-    let perm = parts.giver(source, TRANSPOSE)?.attributes.ints("perm").ok()??;
+    let perm = parts.producer(source, TRANSPOSE)?.attributes.ints("perm").ok()??;
     if perm.len() != 4 || perm[..2] == [2, 3] {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What follows a product or a convolution: a bias, a factor for each channel, an activation.
+//! Fusion of products and convolutions with what follows them: bias, scale, batch normalisation, activation.
 
 use burn::tensor::DType;
 
@@ -14,18 +14,18 @@ use crate::kernels::activation::Activation;
 
 pub const RULES: &[Rule] = &[matmul_bias, product_activation, batch_norm, channel_factor, channel_bias];
 
-/// A product with a constant matrix, and a constant that is added to its rows.
+/// A product with a constant matrix, and a constant bias.
 fn matmul_bias(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     if !node.is(ADD) {
         return None;
     }
     both_ways(node).find_map(|(product, bias)| {
-        let matmul = parts.giver(product, MATMUL).filter(|_| parts.alone(product))?;
+        let matmul = parts.producer(product, MATMUL).filter(|_| parts.single_use(product))?;
         let [a, b] = pair(matmul)?;
         let (weights, bias_tensor) = (floats(parts, b)?, floats(parts, bias)?);
         let &[_, columns] = host::shape(weights) else { return None };
         let (last, front) = host::shape(bias_tensor).split_last()?;
-        // A bias with ones in front has at most as many dimensions as any product that it is known to fit.
+        // A bias with leading ones must not have more dimensions than the product.
         if *last != columns || front.iter().any(|dim| *dim != 1) || front.len() > 2 {
             return None;
         }
@@ -42,30 +42,30 @@ fn matmul_bias(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     })
 }
 
-/// Whether what is in `slot` certainly has three dimensions.
+/// Whether the value in `slot` certainly has three dimensions.
 fn rank_is_3(parts: &Parts<'_>, slot: Slot) -> bool {
-    let transposed = || parts.giver(slot, TRANSPOSE)?.attributes.ints("perm").ok()?;
+    let transposed = || parts.producer(slot, TRANSPOSE)?.attributes.ints("perm").ok()?;
     transposed().is_some_and(|perm| perm.len() == 3)
 }
 
-/// A convolution or a product, and the function that follows it.
+/// A convolution or a product, and an activation.
 fn product_activation(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     let activation = activation(node)?;
     let product = first(node)?;
-    let giver = parts.any_giver(product).filter(|_| parts.alone(product))?;
-    let op = if giver.is(CONV) || giver.is(CONV_ACTIVATION) {
+    let producer = parts.any_producer(product).filter(|_| parts.single_use(product))?;
+    let op = if producer.is(CONV) || producer.is(CONV_ACTIVATION) {
         CONV_ACTIVATION
-    } else if giver.is(MATMUL_BIAS) {
+    } else if producer.is(MATMUL_BIAS) {
         MATMUL_BIAS
     } else {
         return None;
     };
-    if giver.attributes.has(ACTIVATION) {
+    if producer.attributes.has(ACTIVATION) {
         return None;
     }
-    let mut attributes = giver.attributes.clone();
+    let mut attributes = producer.attributes.clone();
     attributes.set_activation(Some(activation));
-    let inputs = giver.inputs.iter().map(|slot| slot.map_or(Operand::Missing, Operand::Slot)).collect();
+    let inputs = producer.inputs.iter().map(|slot| slot.map_or(Operand::Missing, Operand::Slot)).collect();
     Some(Fused { op, attributes, inputs })
 }
 
@@ -94,7 +94,7 @@ fn activation(node: &Node) -> Option<Activation> {
     }
 }
 
-/// A convolution, and a batch normalisation of what it gives.
+/// A convolution and a batch normalisation.
 fn batch_norm(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     if !node.is(BATCH_NORMALIZATION) || node.outputs.len() > 1 || node.attributes.flag("training_mode", false).ok()? {
         return None;
@@ -110,7 +110,7 @@ fn batch_norm(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     conv.scaled(parts, &factors, shifts)
 }
 
-/// A convolution, and constants that each channel is multiplied by.
+/// A convolution and a constant factor for each channel.
 fn channel_factor(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     if !node.is(MUL) {
         return None;
@@ -123,7 +123,7 @@ fn channel_factor(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     })
 }
 
-/// A convolution, and constants that are added to each channel.
+/// A convolution and a constant bias for each channel.
 fn channel_bias(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     if !node.is(ADD) {
         return None;
@@ -136,7 +136,7 @@ fn channel_bias(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     })
 }
 
-/// A convolution with constant weights that nobody else wants and that no function follows yet.
+/// A convolution with constant weights, a single use, and no activation yet.
 struct Conv<'a> {
     node: &'a Node,
     weights: &'a HostTensor,
@@ -145,7 +145,7 @@ struct Conv<'a> {
 
 impl<'a> Conv<'a> {
     fn of(parts: &Parts<'a>, slot: Slot) -> Option<Self> {
-        let node = parts.giver(slot, CONV).filter(|_| parts.alone(slot))?;
+        let node = parts.producer(slot, CONV).filter(|_| parts.single_use(slot))?;
         let weights = floats(parts, node.inputs.get(1).copied().flatten()?)?;
         let channels = *host::shape(weights).first()?;
         if let Some(bias) = node.inputs.get(2).copied().flatten() {
@@ -154,8 +154,7 @@ impl<'a> Conv<'a> {
         (host::shape(weights).len() > 2).then_some(Self { node, weights, channels })
     }
 
-    /// The constant in `slot` as a number for each channel: one for all, or `[channels, 1, 1]` with or without a 1 in
-    /// front.
+    /// The constant in `slot` as a number for each channel: a scalar, or `[channels, 1, 1]` with or without a leading 1.
     fn per_channel(&self, parts: &Parts<'_>, slot: Slot) -> Option<Vec<f64>> {
         if let Some(number) = parts.scalar(slot) {
             return Some(vec![number.into(); self.channels]);
@@ -167,7 +166,7 @@ impl<'a> Conv<'a> {
         (shape == wanted || shape == &wanted[1..]).then(|| host::to_f64s(tensor))
     }
 
-    /// The same convolution with each channel multiplied by its factor and moved by its shift.
+    /// The convolution with each channel scaled by its factor and shifted.
     fn scaled(&self, parts: &Parts<'_>, factors: &[f64], mut shifts: Vec<f64>) -> Option<Fused> {
         let bias = self.node.inputs.get(2).copied().flatten().and_then(|slot| parts.constant(slot));
         if let Some(bias) = bias {
@@ -190,7 +189,7 @@ impl<'a> Conv<'a> {
     }
 }
 
-/// The constant of 32-bit floats in `slot`.
+/// The constant in `slot`, if it has 32-bit floats.
 fn floats<'a>(parts: &Parts<'a>, slot: Slot) -> Option<&'a HostTensor> {
     parts.constant(slot).filter(|tensor| tensor.dtype() == DType::F32)
 }

@@ -1,5 +1,5 @@
-//! Joins what exporters take apart: each rule looks at a node, recognises the parts behind it, and gives the one
-//! operator that they are together. The parts themselves are left to be pruned, if nobody else wants them.
+//! Fusion: operators that exporters decompose are fused again. Each rule matches a node and the ones before it, and gives
+//! the one operator that replaces them. The parts are pruned afterwards where they have no other use.
 
 mod activations;
 mod attention;
@@ -16,7 +16,7 @@ use crate::graph::ops::named::{ADD, MUL};
 use crate::graph::options::Fusion;
 use crate::graph::program::{Block, Node, Program, Slot};
 
-/// Joins what `fusion` allows.
+/// Applies the rules that `fusion` allows.
 pub fn fuse(program: &mut Program, fusion: &Fusion) {
     let rules: [(bool, &[Rule]); 6] = [
         (fusion.layer_norm, norm::RULES),
@@ -27,43 +27,43 @@ pub fn fuse(program: &mut Program, fusion: &Fusion) {
         (fusion.linear, linear::RULES),
     ];
     let mut block = std::mem::take(&mut program.block);
-    for (_, rules) in rules.iter().filter(|(wanted, _)| *wanted) {
+    for (_, rules) in rules.iter().filter(|(enabled, _)| *enabled) {
         fuse_block(&mut block, program, rules);
-        // What a rule has left over would look to the next one as if somebody wanted it.
+        // The parts that a rule has left would count as uses in the next one.
         block.prune(program.types.len());
     }
     program.block = block;
 }
 
-/// What a node is together with those behind it; none where it is nothing known.
+/// Matches a node and the ones before it; `None` where the pattern does not match.
 type Rule = fn(&Parts<'_>, &Node) -> Option<Fused>;
 
-/// An operator in place of several.
+/// A fused operator.
 struct Fused {
     op: &'static Op,
     attributes: Attributes,
     inputs: Vec<Operand>,
 }
 
-/// An input of what a rule gives.
+/// An input of a fused operator.
 enum Operand {
-    /// One that is there.
+    /// A value of the graph.
     Slot(Slot),
-    /// None.
+    /// An input that is left out.
     Missing,
-    /// A constant that is made for it.
+    /// A new constant.
     Constant(HostTensor),
-    /// An operator before it.
+    /// The output of another new operator.
     Of(Box<Fused>),
 }
 
-/// What a rule sees: the nodes before the one that it looks at.
+/// What a rule sees: the nodes before the one that it matches.
 struct Parts<'a> {
     nodes: &'a [Node],
-    /// Which node gives a slot.
-    givers: &'a HashMap<Slot, usize>,
-    /// How often each slot is wanted.
-    wanted: &'a HashMap<Slot, usize>,
+    /// The index of the node that defines a slot.
+    producers: &'a HashMap<Slot, usize>,
+    /// The number of uses of each slot.
+    uses: &'a HashMap<Slot, usize>,
     constants: &'a HashMap<Slot, HostTensor>,
 }
 
@@ -71,48 +71,49 @@ fn fuse_block(block: &mut Block, program: &mut Program, rules: &[Rule]) {
     for (_, inner) in block.nodes.iter_mut().flat_map(|node| &mut node.blocks) {
         fuse_block(inner, program, rules);
     }
-    let mut wanted = HashMap::new();
-    let mut count = |slot: Slot| *wanted.entry(slot).or_default() += 1;
+    let mut uses = HashMap::new();
+    let mut count = |slot: Slot| *uses.entry(slot).or_default() += 1;
     block.nodes.iter().for_each(|node| node.reads(&mut count));
     block.outputs.iter().for_each(|slot| count(*slot));
-    let (mut done, mut givers) = (Vec::<Node>::with_capacity(block.nodes.len()), HashMap::new());
+    let (mut done, mut producers) = (Vec::<Node>::with_capacity(block.nodes.len()), HashMap::new());
     for node in std::mem::take(&mut block.nodes) {
-        let parts = Parts { nodes: &done, givers: &givers, wanted: &wanted, constants: &program.constants };
+        let parts = Parts { nodes: &done, producers: &producers, uses: &uses, constants: &program.constants };
         let fused = rules.iter().find_map(|rule| rule(&parts, &node));
         let node = match fused {
             None => node,
             Some(fused) => {
                 let mut inputs = Vec::with_capacity(fused.inputs.len());
                 for operand in fused.inputs {
-                    inputs.push(place(operand, &node, program, &mut done, &mut givers));
+                    inputs.push(place(operand, &node, program, &mut done, &mut producers));
                 }
                 Node::new(node.name, fused.op, fused.attributes, inputs, node.outputs)
             }
         };
         node.outputs.iter().flatten().for_each(|slot| {
-            givers.insert(*slot, done.len());
+            producers.insert(*slot, done.len());
         });
         done.push(node);
     }
     block.nodes = done;
 }
 
-/// The slot of `operand`, once whatever gives it has been put before `node`.
+/// The slot of `operand`; a new operator for it is inserted before `node`.
 fn place(
     operand: Operand,
     node: &Node,
     program: &mut Program,
     done: &mut Vec<Node>,
-    givers: &mut HashMap<Slot, usize>,
+    producers: &mut HashMap<Slot, usize>,
 ) -> Option<Slot> {
     match operand {
         Operand::Slot(slot) => Some(slot),
         Operand::Missing => None,
         Operand::Constant(tensor) => Some(program.new_constant(tensor)),
         Operand::Of(fused) => {
-            let inputs = fused.inputs.into_iter().map(|operand| place(operand, node, program, done, givers)).collect();
+            let inputs =
+                fused.inputs.into_iter().map(|operand| place(operand, node, program, done, producers)).collect();
             let slot = program.new_slot(Some(burn::tensor::DType::F32));
-            givers.insert(slot, done.len());
+            producers.insert(slot, done.len());
             done.push(Node::new(node.name.clone(), fused.op, fused.attributes, inputs, vec![Some(slot)]));
             Some(slot)
         }
@@ -120,19 +121,19 @@ fn place(
 }
 
 impl<'a> Parts<'a> {
-    /// The node that gives `slot`, if its operator is `op`.
-    fn giver(&self, slot: Slot, op: &'static Op) -> Option<&'a Node> {
-        self.any_giver(slot).filter(|node| node.is(op))
+    /// The node that defines `slot`, if its operator is `op`.
+    fn producer(&self, slot: Slot, op: &'static Op) -> Option<&'a Node> {
+        self.any_producer(slot).filter(|node| node.is(op))
     }
 
-    /// The node that gives `slot`.
-    fn any_giver(&self, slot: Slot) -> Option<&'a Node> {
-        self.givers.get(&slot).map(|place| &self.nodes[*place])
+    /// The node that defines `slot`.
+    fn any_producer(&self, slot: Slot) -> Option<&'a Node> {
+        self.producers.get(&slot).map(|place| &self.nodes[*place])
     }
 
-    /// Whether nobody else wants `slot`.
-    fn alone(&self, slot: Slot) -> bool {
-        self.wanted.get(&slot) == Some(&1)
+    /// Whether `slot` has a single use.
+    fn single_use(&self, slot: Slot) -> bool {
+        self.uses.get(&slot) == Some(&1)
     }
 
     /// The constant in `slot`.
@@ -140,7 +141,7 @@ impl<'a> Parts<'a> {
         self.constants.get(&slot)
     }
 
-    /// The constant in `slot`, if it is one float and cannot change the shape of what it is combined with.
+    /// The constant in `slot`, if it is one float that cannot change a shape by broadcasting.
     fn scalar(&self, slot: Slot) -> Option<f32> {
         let tensor = self.constant(slot)?;
         let one =

@@ -1,4 +1,4 @@
-//! Products of 8-bit numbers from their parts, and biases of products with packed weights.
+//! Fusion of quantised products, and of their biases.
 
 use burn::tensor::DType;
 
@@ -18,16 +18,16 @@ fn dynamic_matmul(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
         return None;
     }
     both_ways(node).find_map(|(product, scales)| {
-        let cast = parts.giver(product, CAST).filter(|_| parts.alone(product))?;
+        let cast = parts.producer(product, CAST).filter(|_| parts.single_use(product))?;
         let product = first(cast)?;
-        let matmul = parts.giver(product, MATMUL_INTEGER).filter(|_| parts.alone(product))?;
+        let matmul = parts.producer(product, MATMUL_INTEGER).filter(|_| parts.single_use(product))?;
         let &[Some(numbers), Some(weights), zero, ref weight_zero @ ..] = &matmul.inputs[..] else { return None };
-        let quantise = parts.giver(numbers, DYNAMIC_QUANTIZE_LINEAR)?;
+        let quantise = parts.producer(numbers, DYNAMIC_QUANTIZE_LINEAR)?;
         let [Some(own_numbers), Some(own_scale), own_zero] = quantise.outputs[..] else { return None };
         if own_numbers != numbers || zero != own_zero || zero.is_none() {
             return None;
         }
-        let scales = parts.giver(scales, MUL)?;
+        let scales = parts.producer(scales, MUL)?;
         let (_, weight_scale) = both_ways(scales).find(|(scale, _)| *scale == own_scale)?;
         let mut inputs: Vec<Operand> = [first(quantise)?, weights, weight_scale].map(Operand::Slot).into();
         if let Some(zero) = weight_zero.first().copied().flatten() {
@@ -37,13 +37,13 @@ fn dynamic_matmul(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     })
 }
 
-/// A bias that is added to a product with packed weights becomes part of it.
+/// A quantised product and a constant bias.
 fn packed_bias(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     if !node.is(ADD) {
         return None;
     }
     both_ways(node).find_map(|(product, bias)| {
-        let at = parts.any_giver(product).filter(|_| parts.alone(product))?;
+        let at = parts.any_producer(product).filter(|_| parts.single_use(product))?;
         let op = at.op()?;
         // The index of the bias among the inputs.
         let place = if op.is(MATMUL_NBITS) {
@@ -65,7 +65,7 @@ fn packed_bias(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     })
 }
 
-/// How many columns the product has, where that is known.
+/// The number of columns of the product, where it is known.
 fn columns(parts: &Parts<'_>, node: &Node) -> Option<usize> {
     if node.is(MATMUL_NBITS) {
         return usize::try_from(node.attributes.int("N", 0).ok()?).ok();

@@ -3,15 +3,15 @@
 //! The CPU kernels of `ops` are authoritative. Whatever a GPU kernel cannot do exactly (a type, a shape that does not fit,
 //! a rounding mode that Burn lacks) is left to them, which compute it or report the error.
 
-mod conv;
-mod elementwise;
-mod layout;
-mod matmul;
-mod matmul_nbits;
-mod norm;
-mod pool;
-mod reduce;
-mod resize;
+pub mod conv;
+pub mod elementwise;
+pub mod layout;
+pub mod matmul;
+pub mod matmul_nbits;
+pub mod norm;
+pub mod pool;
+pub mod reduce;
+pub mod resize;
 
 use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
 use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};

@@ -28,6 +28,7 @@ impl OutputKind {
 pub struct ModelOutput {
     /// `[batch, seq, width]`, row-major.
     data: Vec<f32>,
+    /// Rows of a text, padding included.
     seq: usize,
     width: usize,
     cost: ComputeCost,
@@ -42,11 +43,6 @@ impl ModelOutput {
     /// What the batch cost.
     pub fn cost(&self) -> ComputeCost {
         self.cost
-    }
-
-    /// Rows of a text, padding included.
-    pub fn seq(&self) -> usize {
-        self.seq
     }
 
     /// Numbers in a row.

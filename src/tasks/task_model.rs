@@ -37,6 +37,16 @@ impl TaskModel {
 
     /// The model for the task `T`, by value.
     ///
+    /// ```no_run
+    /// use pilot_light::tasks::{ImageReader, ImageToTextOptions};
+    /// # fn read(loaded: pilot_light::Loaded, rgba: &[u8]) -> pilot_light::Result<()> {
+    /// let reader = loaded.model()?.into_model::<ImageReader>()?;
+    /// let image = pollster::block_on(reader.read(rgba, 640, 480, &ImageToTextOptions::default()))?;
+    /// println!("{}", image.generated_text);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Unsupported: it is a model for another task.
     pub fn into_model<T: TaskDefinition>(self) -> Result<T::Model> {

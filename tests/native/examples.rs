@@ -1,5 +1,8 @@
 //! The programs in `examples/`, run on the models that they use by default.
 
+#[path = "../../examples/cascade.rs"]
+#[allow(dead_code)]
+mod cascade;
 #[path = "../../examples/classify.rs"]
 #[allow(dead_code)]
 mod classify;
@@ -12,6 +15,9 @@ mod redact;
 #[path = "../../examples/run_onnx.rs"]
 #[allow(dead_code)]
 mod run_onnx;
+
+use pilot_light::cascade::Route;
+use pilot_light::tasks::AnswerOutput;
 
 use crate::support::golden;
 
@@ -49,4 +55,16 @@ fn redact_takes_out_what_has_a_form_and_puts_it_back() {
     // A random model marks words at random; whatever it marks, nothing is lost.
     let redaction = redact::take_out(Some(&golden("tiny-bert-token")), text).unwrap();
     assert_eq!(redaction.restore(&redaction.texts()[0]), text);
+}
+
+#[test]
+fn cascade_asks_the_general_model_without_personal_data() {
+    // A random model of three labels is never confident.
+    let texts = ["The rain began, writes jane@example.org.".to_string()];
+    let envelope = cascade::ask(&golden("tiny-bert-seq"), &texts).unwrap().remove(0);
+    assert_eq!(envelope.route, Route::Remote, "{:?}", envelope.detail);
+    let AnswerOutput::Label(answer) = &envelope.output else { panic!("{:?}", envelope.output) };
+    assert_eq!(answer.label, "negative");
+    let replaced: Vec<_> = envelope.replaced.iter().map(|replaced| (replaced.kind.name(), replaced.values)).collect();
+    assert_eq!(replaced, [("EMAIL", 1)]);
 }

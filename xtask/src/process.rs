@@ -37,7 +37,7 @@ pub fn pilot_light(project: &Project) -> Command {
 
 /// Makes the builds that `command` starts the same as those that a person starts: cargo described
 /// xtask in the environment, and build scripts that look there would run again for it.
-fn build_environment(command: &mut Command, project: &Project) {
+pub fn build_environment(command: &mut Command, project: &Project) {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
             command.env_remove(name);

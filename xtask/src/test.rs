@@ -1,14 +1,13 @@
 //! `cargo xtask test`: every test, from the quick to the slow, until one fails.
 
 use std::env;
-use std::fs;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::artefact::{BENCH, CPU};
 use crate::browser::{self, Browser, WebGpu};
-use crate::process::{cargo, program, run as run_program, say};
+use crate::process::{build_environment, cargo, program, run as run_program, say};
 use crate::project::Project;
 use crate::server::{Port, Server};
 use crate::tools::{self, WASM_TARGET};
@@ -24,8 +23,8 @@ const DRIVER_TIMEOUT_S: &str = "60";
 const PARTS: [&[&str]; 2] =
     [&["--package", "pilot-light", "--package", "pilot-light-cli"], &["--package", "xtask", "--profile", "xtask"]];
 
-/// The package of the tests that run as WebAssembly in a browser.
-const WASM_TESTS: &str = "browser-tests";
+/// The tests that wasm-pack runs in a browser: their folder and their package.
+const WASM_TESTS: (&str, &str) = ("tests/browser", "browser-tests");
 
 /// A stage of the tests.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -150,8 +149,8 @@ fn clippy(project: &Project) -> Result<()> {
     }
     // The crate is checked on the way to its tests. What the benchmark's artefact has includes the relaxed SIMD.
     let builds = [
-        (WASM_TESTS, "--all-targets", ""),
-        (WASM_TESTS, "--all-targets", "gpu"),
+        (WASM_TESTS.1, "--all-targets", ""),
+        (WASM_TESTS.1, "--all-targets", "gpu"),
         ("pilot-light", "--lib", BENCH.features),
     ];
     for (package, targets, features) in builds {
@@ -179,15 +178,18 @@ fn native(project: &Project) -> Result<()> {
 /// Runs the tests in `tests/browser` with `features` in a browser.
 fn wasm(project: &Project, features: &str, webgpu: WebGpu) -> Result<()> {
     tools::wasm_target(project)?;
-    let runner = tools::wasm_bindgen_test_runner(project)?;
+    tools::wasm_bindgen(project)?;
+    let wasm_pack = tools::wasm_pack(project)?;
     let browser = Browser::find()?;
+    let mut command = program(wasm_pack, &project.root);
+    build_environment(&mut command, project);
+    tools::on_path(&mut command, project)?;
     run_program(
-        cargo(project)
-            .args(["test", "--release", "--target", WASM_TARGET, "--package", WASM_TESTS, "--features", features])
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner)
-            .env("CHROMEDRIVER", &browser.driver)
-            // A test that the runner would start in Node.js is an error.
-            .env("WASM_BINDGEN_TEST_ONLY_WEB", "1")
+        command
+            .args(["test", "--headless", "--chrome", "--chromedriver"])
+            .arg(&browser.driver)
+            // The arguments after the folder are cargo's.
+            .args(["--mode", "no-install", "--release", WASM_TESTS.0, "--features", features])
             .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser.write_settings(project, webgpu)?)
             .env("WASM_BINDGEN_TEST_TIMEOUT", BROWSER_TIMEOUT_S)
             .env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", DRIVER_TIMEOUT_S),
@@ -210,20 +212,11 @@ fn web(project: &Project) -> Result<()> {
     models::convert(project)?;
     npm::install(&project.web_tests())?;
     let server = Server::start(project, Port::Exact(0), None)?;
-    let files = fs::read_dir(project.web_tests()).context("tests/web cannot be listed")?;
-    let mut tests: Vec<_> = files
-        .filter_map(|file| Some(file.ok()?.path()))
-        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
-        .collect();
-    tests.sort();
-    ensure!(!tests.is_empty(), "tests/web has no tests");
     run_program(
-        // One file at a time: each has a browser of its own, and two cores are few.
         program("node", &project.root)
-            .args(["--test", "--test-concurrency=1"])
-            .args(tests)
+            .arg(project.web_tests().join("run.mjs"))
             .env("CHROMIUM", browser::chromium()?)
-            // A server without a remote, and what starts others.
+            // A server without a remote, and the program that starts others.
             .env("PILOT_LIGHT_ADDRESS", server.address())
             .env("PILOT_LIGHT_XTASK", env::current_exe()?),
     )

@@ -1,8 +1,10 @@
 //! The programs that the commands need: brought where they can be, named clearly where they cannot.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -11,6 +13,7 @@ use crate::project::Project;
 
 pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
+const WASM_PACK_VERSION: &str = "0.15.1";
 const OLDEST_NODE: u32 = 20;
 
 /// Adds the WebAssembly target to the Rust toolchain.
@@ -55,35 +58,40 @@ const TOOL_PROFILE: [(&str, &str); 4] = [
     ("CARGO_PROFILE_RELEASE_DEBUG", "0"),
 ];
 
-/// The `wasm-bindgen` program, with `wasm-bindgen-test-runner` next to it. Its version must equal the one of the crate
-/// that the artefacts are linked with.
+/// The `wasm-bindgen` program, with its test runner. Its version must equal the one of the crate that the artefacts are
+/// linked with.
 pub fn wasm_bindgen(project: &Project) -> Result<PathBuf> {
     let lock = fs::read_to_string(project.root.join("Cargo.lock")).context("Cargo.lock cannot be read")?;
     let version = locked_version(&lock, "wasm-bindgen").context("Cargo.lock has no single version of wasm-bindgen")?;
-    let path = project.tools().join("bin").join("wasm-bindgen");
-    let wanted = format!("wasm-bindgen {version}");
+    cargo_tool(project, "wasm-bindgen-cli", "wasm-bindgen", version)
+}
+
+/// The `wasm-pack` program.
+pub fn wasm_pack(project: &Project) -> Result<PathBuf> {
+    cargo_tool(project, "wasm-pack", "wasm-pack", WASM_PACK_VERSION)
+}
+
+/// The program `binary` of a package, installed in the cache folder.
+fn cargo_tool(project: &Project, package: &str, binary: &str, version: &str) -> Result<PathBuf> {
+    let path = project.tools().join("bin").join(binary);
+    let wanted = format!("{binary} {version}");
     if path.is_file() && output(program(&path, &project.root).arg("--version"))?.trim() == wanted {
         return Ok(path);
     }
-    say(format!("installing wasm-bindgen-cli {version} (once, 1 to 3 minutes)"));
+    say(format!("installing {package} {version} (once, 1 to 3 minutes)"));
     let install = |lock: &[&str]| {
         let mut command = cargo(project);
         // cargo then uses a temporary build folder: nothing else is built from the same crates.
         command.env_remove("CARGO_TARGET_DIR").envs(TOOL_PROFILE);
-        command.args(["install", "wasm-bindgen-cli", "--version", version, "--root"]).arg(project.tools());
+        command.args(["install", package, "--version", version, "--root"]).arg(project.tools());
         run(command.args(lock))
     };
     if install(&["--locked"]).is_err() {
         // The lock files of some releases name versions of crates that have been withdrawn since.
-        say("its own lock file could not be used; installing without it");
+        say(format!("{package}'s own lock file could not be used; installing without it"));
         install(&[])?;
     }
     Ok(path)
-}
-
-/// The program that runs tests for WebAssembly in a browser; `wasm-bindgen` is installed together with it.
-pub fn wasm_bindgen_test_runner(project: &Project) -> Result<PathBuf> {
-    Ok(wasm_bindgen(project)?.with_file_name("wasm-bindgen-test-runner"))
 }
 
 /// The version of `package` in a Cargo.lock; none where it is missing or there are several.
@@ -95,6 +103,15 @@ fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
         (name == package).then_some(version)
     });
     versions.next().filter(|_| versions.next().is_none())
+}
+
+/// Puts the installed tools before all others on the `PATH` of `command`.
+pub fn on_path(command: &mut Command, project: &Project) -> Result<()> {
+    let old = env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(project.tools().join("bin")).chain(env::split_paths(&old));
+    let path: OsString = env::join_paths(folders).context("the cache folder's name cannot be on a PATH")?;
+    command.env("PATH", path);
+    Ok(())
 }
 
 /// Checks that Node.js and npm are there and new enough.

@@ -65,6 +65,7 @@ fn cascade_asks_the_general_model_without_personal_data() {
     assert_eq!(envelope.route, Route::Remote, "{:?}", envelope.detail);
     let AnswerOutput::Label(answer) = &envelope.output else { panic!("{:?}", envelope.output) };
     assert_eq!(answer.label, "negative");
-    let replaced: Vec<_> = envelope.replaced.iter().map(|replaced| (replaced.kind.name(), replaced.values)).collect();
+    let replaced = envelope.replaced.unwrap_or_default();
+    let replaced: Vec<_> = replaced.iter().map(|replaced| (replaced.kind.name(), replaced.values)).collect();
     assert_eq!(replaced, [("EMAIL", 1)]);
 }

@@ -55,10 +55,7 @@ impl Stage {
         ("js", Self::Js),
         ("web", Self::Web),
     ];
-    /// Those that run only if they are named.
-    const NAMED_ONLY: [Self; 1] = [Self::Words];
-
-    /// The stages of these names, in the order of `ALL`; if no name is given, all but `NAMED_ONLY`.
+    /// The stages of these names, in the order of `ALL`; all of them if no name is given.
     pub fn parse_all(names: &[String]) -> Result<Vec<Self>> {
         let unknown = names.iter().find(|name| !Self::ALL.iter().any(|(known, _)| known == name));
         ensure!(
@@ -67,11 +64,8 @@ impl Stage {
             unknown.unwrap(),
             Self::ALL.map(|(name, _)| name).join(" ")
         );
-        let wanted = |(name, stage): &(&str, Self)| match names {
-            [] => !Self::NAMED_ONLY.contains(stage),
-            names => names.iter().any(|wanted| wanted == name),
-        };
-        Ok(Self::ALL.into_iter().filter(wanted).map(|(_, stage)| stage).collect())
+        let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+        Ok(Self::ALL.into_iter().filter(|(name, _)| wanted(name)).map(|(_, stage)| stage).collect())
     }
 
     fn name(self) -> &'static str {
@@ -229,7 +223,7 @@ mod tests {
     #[test]
     fn stages_run_in_their_order_and_all_by_default() -> Result<()> {
         let named = |names: &[&str]| Stage::parse_all(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-        assert_eq!(named(&[])?.len(), Stage::ALL.len() - Stage::NAMED_ONLY.len());
+        assert_eq!(named(&[])?.len(), Stage::ALL.len());
         assert_eq!(named(&["words"])?, [Stage::Words]);
         assert_eq!(named(&["web", "fmt"])?, [Stage::Fmt, Stage::Web]);
         assert!(named(&["fmt", "wasm"]).is_err());

@@ -387,7 +387,7 @@ impl Machine {
     }
 
     /// How many questions there are, enqueued or not, for a test that none is left.
-    #[cfg(test)]
+    #[cfg(all(test, not(target_family = "wasm")))]
     pub fn counts(&self) -> (usize, (usize, usize)) {
         (self.questions.len(), self.queue.counts())
     }

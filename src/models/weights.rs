@@ -23,7 +23,7 @@ use crate::kernels::qlinear::{QuantizedWeights, Shapes};
 /// reader.finish()?;
 /// let name = "bert.embeddings.LayerNorm.weight";
 /// assert!(weights.contains(name));
-/// assert_eq!(weights.take(name, &[32])?.len(), 32);
+/// assert_eq!(weights.take(name, &[16])?.len(), 16);
 /// assert!(!weights.contains(name));
 /// # Ok::<(), pilot_light::Error>(())
 /// ```

@@ -19,7 +19,7 @@ use crate::tokenizer::Encoding;
 /// let texts = ["one".to_string(), "two words".to_string()];
 /// let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true };
 /// let features = pollster::block_on(model.run::<FeatureExtraction>(&texts, &options))?;
-/// assert_eq!(features.dims, [2, 32]);
+/// assert_eq!(features.dims, [2, 16]);
 /// # Ok::<(), pilot_light::Error>(())
 /// ```
 pub struct FeatureExtraction;

@@ -8,7 +8,7 @@
 //! - Any other cap does not pass soon. Nothing more is asked.
 //! - An open circuit breaker says that the remote model is down. Nothing more is asked.
 //! - A text without an answer for another reason is left out. After [`MAX_UNANSWERED`] of them in a row something is wrong
-//!   that asking further does not mend.
+//!   that asking further does not mend. The same holds where fewer texts were asked about and none has an answer.
 
 use serde::{Deserialize, Serialize};
 
@@ -133,9 +133,10 @@ impl Labelling {
             self.pauses += 1;
             (self.asked, delay_ms) = (refused, PAUSE_MS);
         }
-        match self.asked.is_empty() {
-            true => LabellingStep::Done,
-            false => LabellingStep::Ask { texts: self.asked.clone(), delay_ms },
+        match outcomes.last() {
+            _ if !self.asked.is_empty() => LabellingStep::Ask { texts: self.asked.clone(), delay_ms },
+            Some(last) if self.unanswered == self.texts => stop(last),
+            _ => LabellingStep::Done,
         }
     }
 }
@@ -193,6 +194,20 @@ mod tests {
         assert_eq!(asks(labelling.advance(&[answered(), answered()])), (vec![4], 0.0));
         assert_eq!(labelling.advance(&[answered()]), LabellingStep::Done);
         assert_eq!(Labelling::new(0, 8).advance(&[]), LabellingStep::Done);
+    }
+
+    #[test]
+    fn a_few_texts_of_which_none_has_an_answer_are_a_failure() {
+        let mut labelling = Labelling::new(2, 1);
+        let failed = outcome(false, Reason::NoRemote);
+        labelling.advance(&[]);
+        assert_eq!(asks(labelling.advance(std::slice::from_ref(&failed))), (vec![1], 0.0));
+        assert_eq!(stops(labelling.advance(std::slice::from_ref(&failed))), (ErrorKind::Remote, Reason::NoRemote));
+
+        let mut labelling = Labelling::new(2, 1);
+        labelling.advance(&[]);
+        labelling.advance(&[answered()]);
+        assert_eq!(labelling.advance(&[failed]), LabellingStep::Done);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub fn help() -> ! {
 }
 
 /// Starts helper threads until there are `count` threads with the calling one, or as many as the system allows.
-/// In a page, workers call [`help`] instead.
+/// In a page, workers call `help` instead.
 #[cfg(not(target_family = "wasm"))]
 pub fn start_threads(count: usize) {
     for _ in threads()..count {

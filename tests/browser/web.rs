@@ -3,7 +3,6 @@
 
 use golden::sessions::{a_session_counts, a_session_refuses_what_does_not_fit};
 use golden::{sequence_heads, token_heads};
-use pilot_light::Device;
 use pilot_light::graph::open_webgpu;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -12,7 +11,7 @@ wasm_bindgen_test_configure!(run_in_browser);
 #[cfg(not(feature = "gpu"))]
 mod cpu {
     use super::*;
-    use pilot_light::ErrorKind;
+    use pilot_light::{Device, ErrorKind};
 
     #[wasm_bindgen_test]
     async fn sequence_heads_give_the_reference_scores() {

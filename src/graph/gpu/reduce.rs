@@ -1,7 +1,7 @@
 //! Reductions and softmax.
 
 use burn::backend::Wgpu;
-use burn::backend::ops::{ActivationOps, FloatTensorOps};
+use burn::backend::ops::ActivationOps;
 
 use super::{Floats, Run, one};
 use crate::graph::ops::{NodeSpec, axes_of, axis_of};

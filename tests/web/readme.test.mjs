@@ -1,4 +1,4 @@
-// The JavaScript blocks of the documents, each run as the script of a page by itself.
+// The JavaScript blocks of the README, each run as the script of a page by itself.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 

@@ -165,7 +165,7 @@ fn what_is_large_is_not_cut_off() {
 }
 
 #[test]
-fn rows_of_noughts_give_the_bias_and_what_is_no_number_stays_none() {
+fn rows_of_zeros_give_the_bias_and_nan_stays_nan() {
     let packed = QuantizedWeights::quantise((5, 3), Matrix::new(&[0.5; 15], 3));
     let x = [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, f32::NAN, 1.0, 1.0, 1.0];
     let out = run(&packed, &x, &[1.0, 2.0, 3.0], None);

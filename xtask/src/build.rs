@@ -29,11 +29,12 @@ pub fn bring(project: &Project, artefacts: &[Artefact]) -> Result<()> {
 /// Makes artefacts in this order.
 pub fn make(project: &Project, artefacts: &[Artefact]) -> Result<()> {
     let wasm_bindgen = prepare(project)?;
-    let artefacts = artefacts.iter().map(|artefact| Cached::new(artefact, project)).collect::<Result<Vec<_>>>()?;
+    let artefacts =
+        artefacts.iter().map(|artefact| Cached::new(artefact, project, &wasm_bindgen)).collect::<Result<Vec<_>>>()?;
     thread::scope(|scope| {
         // Compiling ends on one core, and optimising takes one: while one artefact is optimised, the next is compiled.
         let finishing = artefacts.iter().map(|artefact| {
-            artefact.compile(&wasm_bindgen)?;
+            artefact.compile()?;
             anyhow::Ok(scope.spawn(|| artefact.finish()))
         });
         // All have begun before any is waited for.
@@ -47,19 +48,20 @@ pub fn make(project: &Project, artefacts: &[Artefact]) -> Result<()> {
 
 /// Compiles one artefact, which is optimised when it is next made.
 pub fn compile(project: &Project, artefact: &Artefact) -> Result<()> {
-    Cached::new(artefact, project)?.compile(&prepare(project)?)
+    let wasm_bindgen = prepare(project)?;
+    Cached::new(artefact, project, &wasm_bindgen)?.compile()
 }
 
 /// Leaves in `js/` the least that a page needs: the scripts, the artefact that every browser runs (perhaps not optimised
 /// yet), and of the others those that the cache folder has. Gives the unfinished ones.
 pub fn first(project: &Project) -> Result<Vec<Artefact>> {
     let wasm_bindgen = prepare(project)?;
-    let cpu = Cached::new(&CPU, project)?;
-    cpu.compile(&wasm_bindgen)?;
+    let cpu = Cached::new(&CPU, project, &wasm_bindgen)?;
+    cpu.compile()?;
     cpu.publish()?;
     let mut unfinished = Vec::new();
     for artefact in ARTEFACTS {
-        let cached = Cached::new(&artefact, project)?;
+        let cached = Cached::new(&artefact, project, &wasm_bindgen)?;
         if cached.is_finished() {
             cached.publish()?;
         } else {

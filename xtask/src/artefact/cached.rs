@@ -23,15 +23,17 @@ const OPTIMISED_FROM: &str = "optimised-from";
 pub struct Cached<'a> {
     artefact: &'a Artefact,
     project: &'a Project,
+    /// The program that binds it: whoever has it has brought the packages too, by whose versions the notes are made.
+    wasm_bindgen: &'a Path,
     folder: PathBuf,
     /// The digest of the sources as they are now.
     sources: String,
 }
 
 impl<'a> Cached<'a> {
-    pub fn new(artefact: &'a Artefact, project: &'a Project) -> Result<Self> {
+    pub fn new(artefact: &'a Artefact, project: &'a Project, wasm_bindgen: &'a Path) -> Result<Self> {
         let folder = project.cache.join("artefacts").join(artefact.name);
-        Ok(Self { artefact, project, folder, sources: artefact.fingerprint(project)? })
+        Ok(Self { artefact, project, wasm_bindgen, folder, sources: artefact.fingerprint(project)? })
     }
 
     /// Whether the finished artefact is there, made from the sources as they are now.
@@ -40,14 +42,14 @@ impl<'a> Cached<'a> {
     }
 
     /// Compiles the artefact and binds it to JavaScript.
-    pub fn compile(&self, wasm_bindgen: &Path) -> Result<()> {
+    pub fn compile(&self) -> Result<()> {
         if self.is_finished() || self.is(BOUND_FROM, &self.sources) {
             return Ok(());
         }
         let wasm = self.artefact.cargo_build(self.project)?;
         self.forget(&[BOUND_FROM]);
         remove_folder(&self.bound())?;
-        run(program(wasm_bindgen, &self.project.root)
+        run(program(self.wasm_bindgen, &self.project.root)
             .args(["--target", "web", "--out-name", STEM, "--remove-producers-section", "--out-dir"])
             .arg(self.bound())
             .arg(&wasm))?;

@@ -23,7 +23,7 @@ const OPTIMISED_FROM: &str = "optimised-from";
 pub struct Cached<'a> {
     artefact: &'a Artefact,
     project: &'a Project,
-    /// The program that binds it: whoever has it has brought the packages too, by whose versions the notes are made.
+    /// Binds it to JavaScript. The npm packages are installed before it is known, and the notes contain their versions.
     wasm_bindgen: &'a Path,
     folder: PathBuf,
     /// The digest of the sources as they are now.

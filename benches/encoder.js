@@ -24,19 +24,26 @@ const contenders = {
     const { env, pipeline } = await import('pilot-light');
     Object.assign(env, { useBrowserCache: false, numThreads: threads, cpuBuild: build ?? 'auto' });
     const embed = await pipeline('feature-extraction', OURS[dtype], { device, dtype, worker: false });
-    if (embed.device.threads !== threads) throw new Error(`Ours runs ${embed.device.threads} threads, not ${threads}: ${embed.device.reason}`);
+    if (embed.device.threads !== threads)
+      throw new Error(`Ours runs ${embed.device.threads} threads, not ${threads}: ${embed.device.reason}`);
     return async ({ texts }) => rows(await embed(texts, { pooling: 'mean', normalize: true }));
   },
 
   async theirs({ device, dtype, threads }) {
     const ort = await (device === 'webgpu' ? import('onnxruntime-web/webgpu') : import('onnxruntime-web/wasm'));
     ort.env.wasm.numThreads = threads;
-    const session = await ort.InferenceSession.create(`${PEERS}${MODEL}/onnx/${ONNX[dtype]}`, { executionProviders: [device] });
+    const session = await ort.InferenceSession.create(`${PEERS}${MODEL}/onnx/${ONNX[dtype]}`, {
+      executionProviders: [device],
+    });
     return async ({ ids }) => {
       const dims = [ids.length, ids[0].length];
       const filled = (value) => new ort.Tensor('int64', new BigInt64Array(dims[0] * dims[1]).fill(value), dims);
       const input_ids = new ort.Tensor('int64', BigInt64Array.from(ids.flat(), BigInt), dims);
-      const { last_hidden_state } = await session.run({ input_ids, attention_mask: filled(1n), token_type_ids: filled(0n) });
+      const { last_hidden_state } = await session.run({
+        input_ids,
+        attention_mask: filled(1n),
+        token_type_ids: filled(0n),
+      });
       return normalisedMeans(last_hidden_state);
     };
   },
@@ -52,8 +59,17 @@ const contenders = {
 async function transformersJs(numThreads = 1) {
   const library = await import('@huggingface/transformers');
   const { env } = library;
-  Object.assign(env, { allowRemoteModels: false, allowLocalModels: true, localModelPath: PEERS, useBrowserCache: false, useWasmCache: false });
-  Object.assign(env.backends.onnx.wasm, { numThreads, wasmPaths: `${MODULES}@huggingface/transformers/node_modules/onnxruntime-web/dist/` });
+  Object.assign(env, {
+    allowRemoteModels: false,
+    allowLocalModels: true,
+    localModelPath: PEERS,
+    useBrowserCache: false,
+    useWasmCache: false,
+  });
+  Object.assign(env.backends.onnx.wasm, {
+    numThreads,
+    wasmPaths: `${MODULES}@huggingface/transformers/node_modules/onnxruntime-web/dist/`,
+  });
   return library;
 }
 
@@ -75,13 +91,18 @@ function normalisedMeans({ dims: [count, length, size], data }) {
 }
 
 /** Words that are one token each. */
-const WORDS = 'the river carried small boats past old stone houses while children watched from a narrow wooden bridge and waved'.split(' ');
+const WORDS =
+  'the river carried small boats past old stone houses while children watched from a narrow wooden bridge and waved'.split(
+    ' ',
+  );
 
 /** `count` texts of exactly `length` tokens, including the two special ones, as texts and as token ids. */
 async function workload([count, length]) {
   const { AutoTokenizer } = await transformersJs();
   const tokenizer = await AutoTokenizer.from_pretrained(MODEL);
-  const texts = Array.from({ length: count }, (_, row) => Array.from({ length: length - 2 }, (_, i) => WORDS[(row + i) % WORDS.length]).join(' '));
+  const texts = Array.from({ length: count }, (_, row) =>
+    Array.from({ length: length - 2 }, (_, i) => WORDS[(row + i) % WORDS.length]).join(' '),
+  );
   const ids = texts.map((text) => tokenizer.encode(text));
   const wrong = ids.find((row) => row.length !== length);
   if (wrong) throw new Error(`a text has ${wrong.length} tokens, expected ${length}`);
@@ -123,9 +144,13 @@ async function round(input, index) {
   }
   for (const [name, output] of Object.entries(outputs)) {
     const { length } = outputs.theirs;
-    if (length === 0 || output.length !== length) throw new Error(`'${name}' gave ${output.length} embeddings, onnxruntime-web ${length}`);
+    if (length === 0 || output.length !== length)
+      throw new Error(`'${name}' gave ${output.length} embeddings, onnxruntime-web ${length}`);
     const worst = Math.min(...output.map((row, i) => dot(row, outputs.theirs[i])));
-    if (!(worst >= leastCosine)) throw new Error(`the outputs of '${name}' differ from onnxruntime-web's: cosine ${worst}, expected at least ${leastCosine}`);
+    if (!(worst >= leastCosine))
+      throw new Error(
+        `the outputs of '${name}' differ from onnxruntime-web's: cosine ${worst}, expected at least ${leastCosine}`,
+      );
   }
   return times;
 }
@@ -154,15 +179,25 @@ async function peak(dtype, place) {
   await new Promise((resolve) => setTimeout(resolve, 300));
   let iterations = 1000;
   while (timed(iterations).ms < PEAK_MS) iterations *= 2;
-  return Math.max(...Array.from({ length: 7 }, () => timed(iterations)).map(({ operations, ms }) => operations / ms / 1e6));
+  return Math.max(
+    ...Array.from({ length: 7 }, () => timed(iterations)).map(({ operations, ms }) => operations / ms / 1e6),
+  );
 }
 
 /** Our linear layers alone, for so many rows, in 1e9 operations per second. */
 async function linear(dtype, rows, threads) {
   const { env, model, tensor } = await import('pilot-light');
   Object.assign(env, { useBrowserCache: false, numThreads: threads });
-  const layers = await model(`${PEERS}${MODEL}/onnx/linear.onnx`, { worker: false, device: 'wasm', int8: dtype === 'int8' });
-  const x = tensor('float32', Float32Array.from({ length: rows * HIDDEN }, (_, i) => Math.sin(i)), [rows, HIDDEN]);
+  const layers = await model(`${PEERS}${MODEL}/onnx/linear.onnx`, {
+    worker: false,
+    device: 'wasm',
+    int8: dtype === 'int8',
+  });
+  const x = tensor(
+    'float32',
+    Float32Array.from({ length: rows * HIDDEN }, (_, i) => Math.sin(i)),
+    [rows, HIDDEN],
+  );
   const times = [];
   for (let i = 0; i < 12; i += 1) {
     const begin = performance.now();

@@ -27,10 +27,33 @@ const RUNS = [
   { path: 'encoder/int8/1t', threads: 1, dtype: 'int8', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
   { path: 'encoder/int8/2t', threads: 2, dtype: 'int8', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
   // With baseline SIMD, without the relaxed instructions.
-  { path: 'encoder/int8/1t/baseline', threads: 1, dtype: 'int8', build: 'cpu', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
-  { path: 'encoder/fp32/1t/baseline', threads: 1, dtype: 'fp32', build: 'cpu', names: PAIR, warm: { '1x16': 24, '1x128': 20, '8x64': 16 } },
+  {
+    path: 'encoder/int8/1t/baseline',
+    threads: 1,
+    dtype: 'int8',
+    build: 'cpu',
+    names: PAIR,
+    warm: { '1x16': 24, '1x128': 20, '8x64': 16 },
+  },
+  {
+    path: 'encoder/fp32/1t/baseline',
+    threads: 1,
+    dtype: 'fp32',
+    build: 'cpu',
+    names: PAIR,
+    warm: { '1x16': 24, '1x128': 20, '8x64': 16 },
+  },
   // In software a call takes seconds; this compares the programs there and says nothing about a GPU.
-  { path: 'encoder/fp32/webgpu-software', device: 'webgpu', webgpu: 'software', threads: 1, dtype: 'fp32', names: ALL, cold: 1, warm: { '1x16': 6, '1x128': 3 } },
+  {
+    path: 'encoder/fp32/webgpu-software',
+    device: 'webgpu',
+    webgpu: 'software',
+    threads: 1,
+    dtype: 'fp32',
+    names: ALL,
+    cold: 1,
+    warm: { '1x16': 6, '1x128': 3 },
+  },
 ];
 
 /** The types whose matrix products are compared with the machine's peak. */
@@ -54,7 +77,10 @@ async function rooflines() {
   try {
     const page = await freshPage(browser);
     const rows = [];
-    const add = (row) => (console.error(JSON.stringify(row)), rows.push(row));
+    const add = (row) => {
+      console.error(JSON.stringify(row));
+      rows.push(row);
+    };
     for (const dtype of ROOFLINES) {
       const peaks = {};
       for (const place of ['registers', 'cache']) {
@@ -63,7 +89,12 @@ async function rooflines() {
       }
       for (const [shape, [count, length]] of Object.entries(SHAPES)) {
         const gops = await page.evaluate(([dtype, rows]) => bench.linear(dtype, rows, 1), [dtype, count * length]);
-        add({ name: `roofline/${dtype}/linear/${shape}`, gops: rounded(gops), of_registers: rounded(gops / peaks.registers), of_cache: rounded(gops / peaks.cache) });
+        add({
+          name: `roofline/${dtype}/linear/${shape}`,
+          gops: rounded(gops),
+          of_registers: rounded(gops / peaks.registers),
+          of_cache: rounded(gops / peaks.cache),
+        });
       }
     }
     return rows;
@@ -78,7 +109,11 @@ async function measure(browser, { path, names, cold = 0, cached = false, warm = 
   const rows = [];
   if (cold > 0) {
     const loads = await coldLoads(browser, { run, names, rounds: cold, cached, input: await workload('1x16') });
-    rows.push(...['cold_load', 'first_run'].map((name) => row(`${path}/${name}`, names, (contender) => loads[contender].map((load) => load[`${name}_ms`]))));
+    rows.push(
+      ...['cold_load', 'first_run'].map((name) =>
+        row(`${path}/${name}`, names, (contender) => loads[contender].map((load) => load[`${name}_ms`])),
+      ),
+    );
   }
   if (Object.keys(warm).length > 0) await page.evaluate(([run, names]) => bench.open(run, names), [run, names]);
   for (const [shape, rounds] of Object.entries(warm)) {
@@ -121,7 +156,8 @@ function row(name, names, timesOf) {
   const medians = Object.fromEntries(names.map((contender) => [contender, median(timesOf(contender))]));
   const { ours, theirs, transformers } = medians;
   const row = { name, ours_ms: rounded(ours), theirs_ms: rounded(theirs), ratio: rounded(ours / theirs) };
-  if (transformers !== undefined) Object.assign(row, { transformers_ms: rounded(transformers), transformers_ratio: rounded(ours / transformers) });
+  if (transformers !== undefined)
+    Object.assign(row, { transformers_ms: rounded(transformers), transformers_ratio: rounded(ours / transformers) });
   console.error(JSON.stringify(row));
   return row;
 }

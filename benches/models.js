@@ -74,7 +74,8 @@ function furthest(ours, theirs) {
   let worst = 0;
   for (const [name, { data, dims }] of Object.entries(theirs)) {
     const output = ours[name];
-    if (String(output?.dims) !== String(dims)) throw new Error(`the shape of '${name}' is [${output?.dims}], expected [${dims}]`);
+    if (String(output?.dims) !== String(dims))
+      throw new Error(`the shape of '${name}' is [${output?.dims}], expected [${dims}]`);
     for (let i = 0; i < data.length; i += 1) {
       const difference = Math.abs(output.data[i] - data[i]);
       if (!(difference <= worst)) worst = Number.isNaN(difference) ? Infinity : difference;

@@ -38,7 +38,10 @@ console.log(JSON.stringify(rows));
 
 async function measure({ golden, model, rounds }) {
   const page = await openPage(await browser.newContext(), address, '/bench/models.html');
-  const { load, bytes, inputs } = await page.evaluate(([given, device]) => bench.open(given, device), [{ golden, model }, webgpu ? 'webgpu' : 'wasm']);
+  const { load, bytes, inputs } = await page.evaluate(
+    ([given, device]) => bench.open(given, device),
+    [{ golden, model }, webgpu ? 'webgpu' : 'wasm'],
+  );
   const round = (index) => page.evaluate((index) => bench.round(index), index);
   // A warm-up round: it compiles shaders and grows memory.
   let { difference } = await round(0);

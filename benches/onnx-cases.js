@@ -22,7 +22,10 @@ export async function cases(name, types) {
   for (const [key, value] of await safetensors(`${GOLDEN}${name}.safetensors`)) {
     const [number, kind, port] = key.split('/');
     if (!stored.has(number)) stored.set(number, {});
-    if (port in types) (stored.get(number)[port] ??= {})[kind] = value;
+    if (!(port in types)) continue;
+    const ports = stored.get(number);
+    ports[port] ??= {};
+    ports[port][kind] = value;
   }
   const inOrder = [...stored].sort(([a], [b]) => a.localeCompare(b));
   return Promise.all(
@@ -75,7 +78,10 @@ const scan = once(async (name) => {
   const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
   context.drawImage(bitmap, 0, 0);
   const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
-  return { pixels: Uint8Array.from({ length: bitmap.width * bitmap.height }, (_, i) => data[4 * i]), width: bitmap.width };
+  return {
+    pixels: Uint8Array.from({ length: bitmap.width * bitmap.height }, (_, i) => data[4 * i]),
+    width: bitmap.width,
+  };
 });
 
 /** A picture normalised for PP-OCR's models, padded on the right to at least `least` columns. */
@@ -96,10 +102,19 @@ async function safetensors(address) {
   const length = Number(new DataView(bytes).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, length)));
   delete header.__metadata__;
-  return Object.entries(header).map(([name, { dtype, shape, data_offsets: [begin, end] }]) => {
-    const data = new READ[dtype](bytes.slice(8 + length + begin, 8 + length + end));
-    return [name, { data, dims: shape }];
-  });
+  return Object.entries(header).map(
+    ([
+      name,
+      {
+        dtype,
+        shape,
+        data_offsets: [begin, end],
+      },
+    ]) => {
+      const data = new READ[dtype](bytes.slice(8 + length + begin, 8 + length + end));
+      return [name, { data, dims: shape }];
+    },
+  );
 }
 
 const bytesOf = once(async (address) => {

@@ -33,7 +33,10 @@ const sentences = JSON.parse(await readFile(file, 'utf8'));
 const found = await ours(sentences.map(({ text }) => text));
 const scores = {
   ours: recall(sentences, found),
-  theirs: recall(sentences, sentences.map(({ theirs }) => theirs)),
+  theirs: recall(
+    sentences,
+    sentences.map(({ theirs }) => theirs),
+  ),
 };
 const row = {
   name: 'rampart/recall',
@@ -44,7 +47,9 @@ const row = {
   difference: rounded(scores.ours.whole - scores.theirs.whole, DECIMALS),
   ours_character_recall: rounded(scores.ours.characters, DECIMALS),
   theirs_character_recall: rounded(scores.theirs.characters, DECIMALS),
-  sentences_labelled_alike: sentences.filter(({ text, theirs }, i) => labelled(text, theirs) === labelled(text, found[i])).length,
+  sentences_labelled_alike: sentences.filter(
+    ({ text, theirs }, i) => labelled(text, theirs) === labelled(text, found[i]),
+  ).length,
 };
 console.error(JSON.stringify(row));
 console.log(JSON.stringify([row]));
@@ -57,7 +62,11 @@ async function ours(texts) {
     return await page.evaluate(
       async ([texts, size]) => {
         const { pipeline } = await import('pilot-light');
-        const find = await pipeline('token-classification', '/models/rampart', { device: 'wasm', dtype: 'q4', worker: false });
+        const find = await pipeline('token-classification', '/models/rampart', {
+          device: 'wasm',
+          dtype: 'q4',
+          worker: false,
+        });
         const found = [];
         for (let i = 0; i < texts.length; i += size) {
           found.push(...(await find(texts.slice(i, i + size), { aggregation_strategy: 'simple' })));
@@ -78,7 +87,9 @@ function words(text) {
 
 /** The label of every letter and digit. */
 function labelled(text, spans) {
-  return words(text).map((at) => spans.find(([from, to]) => from <= at && at < to)?.[2] ?? '').join();
+  return words(text)
+    .map((at) => spans.find(([from, to]) => from <= at && at < to)?.[2] ?? '')
+    .join();
 }
 
 /** The share of the known spans that are found whole under a label that counts, and the share of their characters. */

@@ -1,7 +1,7 @@
 // The section for file types: file-classification by content.
 import { pipeline } from 'pilot-light';
 import { LazyModel, onFile } from './lazy-model.js';
-import { megabytes, percent, count } from './text.js';
+import { count, megabytes, percent } from './text.js';
 
 /** The number of labels that are listed. */
 const TOP_K = 3;

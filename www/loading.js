@@ -24,7 +24,8 @@ let loading = new AbortController();
  */
 export async function load() {
   loading.abort();
-  const { signal } = (loading = new AbortController());
+  loading = new AbortController();
+  const { signal } = loading;
   const wanted = { model: $('model').value, device: $('device').value, remote: remote.options };
   closeProblem();
   setPhase('loading');

@@ -35,7 +35,9 @@ export class Plot {
     // Bricks too thin to be seen apart are drawn without joints.
     this.root.style.setProperty('--joint', brick < BRICK / 2 ? '0px' : '1px');
     this.#columns.forEach((column, i) => {
-      FATES.forEach((fate, j) => (column.children[j].style.height = `${counts[i][fate] * brick}px`));
+      FATES.forEach((fate, j) => {
+        column.children[j].style.height = `${counts[i][fate] * brick}px`;
+      });
     });
   }
 }

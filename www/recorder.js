@@ -22,7 +22,8 @@ export class Recorder {
       let length = 0;
       node.port.onmessage = ({ data }) => {
         recorder.#parts.push(data);
-        onLength((length += data.length));
+        length += data.length;
+        onLength(length);
       };
       recorder.#context.createMediaStreamSource(recorder.#stream).connect(node);
     } catch (error) {

@@ -30,7 +30,9 @@ for (const device of ['wasm', 'webgpu']) {
 /** Every task, with checkpoints of a few kilobytes. */
 function tinyModels(page, device) {
   test('the device is the one requested, with a reason', async () => {
-    const report = await page().evaluate(async () => (await shared('feature-extraction', '/golden/tiny-bert-seq')).device);
+    const report = await page().evaluate(
+      async () => (await shared('feature-extraction', '/golden/tiny-bert-seq')).device,
+    );
     assert.deepEqual([report.kind, report.requested, report.adapter !== ''], [device, device, device === 'webgpu']);
     assert.notEqual(report.reason, '');
   });
@@ -63,10 +65,15 @@ function tinyModels(page, device) {
     const [tokens, mean, cls] = await page().evaluate(async (text) => {
       const embed = await shared('feature-extraction', '/golden/tiny-bert-seq');
       const vectors = [];
-      for (const pooling of ['none', 'mean', 'cls']) vectors.push(rows(await embed(text, { pooling, normalize: false })));
+      for (const pooling of ['none', 'mean', 'cls'])
+        vectors.push(rows(await embed(text, { pooling, normalize: false })));
       return vectors;
     }, texts[0]);
-    allClose(mean[0], tokens[0].map((_, i) => tokens.reduce((sum, vector) => sum + vector[i], 0) / tokens.length), 1e-5);
+    allClose(
+      mean[0],
+      tokens[0].map((_, i) => tokens.reduce((sum, vector) => sum + vector[i], 0) / tokens.length),
+      1e-5,
+    );
     allClose(cls[0], tokens[0], 1e-6);
   });
 
@@ -75,29 +82,62 @@ function tinyModels(page, device) {
     const { id2label } = goldenJson('tiny-bert-seq/config.json');
     const [all, best, one, none] = await page().evaluate(async (texts) => {
       const classify = await shared('text-classification', '/golden/tiny-bert-seq');
-      return [await classify(texts, { top_k: null }), await classify(texts), await classify(texts[0]), await classify([])];
+      return [
+        await classify(texts, { top_k: null }),
+        await classify(texts),
+        await classify(texts[0]),
+        await classify([]),
+      ];
     }, golden.texts);
-    const expected = golden.logits.map((logits) => ranked(softmax(logits).map((score, i) => ({ label: id2label[i], score }))));
-    assert.deepEqual(all.map((labels) => labels.map(({ label }) => label)), expected.map((labels) => labels.map(({ label }) => label)));
-    allClose(all.flat().map(({ score }) => score), expected.flat().map(({ score }) => score), 1e-4);
-    assert.deepEqual(best.map(({ label }) => label), expected.map(([{ label }]) => label));
+    const expected = golden.logits.map((logits) =>
+      ranked(softmax(logits).map((score, i) => ({ label: id2label[i], score }))),
+    );
+    assert.deepEqual(
+      all.map((labels) => labels.map(({ label }) => label)),
+      expected.map((labels) => labels.map(({ label }) => label)),
+    );
+    allClose(
+      all.flat().map(({ score }) => score),
+      expected.flat().map(({ score }) => score),
+      1e-4,
+    );
+    assert.deepEqual(
+      best.map(({ label }) => label),
+      expected.map(([{ label }]) => label),
+    );
     assert.deepEqual([one.length, one[0].label, none], [1, expected[0][0].label, []]);
   });
 
   test('a published token head gives the labels of the reference, with offsets in UTF-16', async () => {
     const golden = goldenJson('tiny-bert-token/golden.json');
     const { id2label } = goldenJson('tiny-bert-token/config.json');
-    const found = await page().evaluate(async (texts) => (await shared('token-classification', '/golden/tiny-bert-token'))(texts), golden.texts);
+    const found = await page().evaluate(
+      async (texts) => (await shared('token-classification', '/golden/tiny-bert-token'))(texts),
+      golden.texts,
+    );
     golden.texts.forEach((text, i) => {
       const expected = golden.offsets[i]
-        .map(([from, to], token) => ({ word: inBytes(text, from, to), ...ranked(softmax(golden.logits[i][token]).map((score, label) => ({ entity: id2label[label], score })))[0] }))
+        .map(([from, to], token) => ({
+          word: inBytes(text, from, to),
+          ...ranked(softmax(golden.logits[i][token]).map((score, label) => ({ entity: id2label[label], score })))[0],
+        }))
         // Special tokens have no offsets, and 'O' is not an entity.
         .filter(({ word, entity }) => word !== '' && entity !== 'O');
       assert.ok(expected.length > 0, `text ${i} has entities`);
       // The third text has entities after characters of one code point and two UTF-16 code units.
-      assert.deepEqual(found[i].map(({ start, end }) => text.slice(start, end)), expected.map(({ word }) => word));
-      assert.deepEqual(found[i].map(({ entity }) => entity), expected.map(({ entity }) => entity));
-      allClose(found[i].map(({ score }) => score), expected.map(({ score }) => score), 1e-3);
+      assert.deepEqual(
+        found[i].map(({ start, end }) => text.slice(start, end)),
+        expected.map(({ word }) => word),
+      );
+      assert.deepEqual(
+        found[i].map(({ entity }) => entity),
+        expected.map(({ entity }) => entity),
+      );
+      allClose(
+        found[i].map(({ score }) => score),
+        expected.map(({ score }) => score),
+        1e-3,
+      );
     });
   });
 
@@ -133,10 +173,13 @@ function tinyModels(page, device) {
 /** MiniLM against the reference. */
 function embeddings(page, golden) {
   test(`MiniLM agrees with the reference on ${golden.length} sentences`, async () => {
-    const [dims, vectors] = await page().evaluate(async ([model, texts]) => {
-      const tensor = await (await shared('feature-extraction', model))(texts, { pooling: 'mean', normalize: true });
-      return [tensor.dims, rows(tensor)];
-    }, [MINILM, golden.map(({ text }) => text)]);
+    const [dims, vectors] = await page().evaluate(
+      async ([model, texts]) => {
+        const tensor = await (await shared('feature-extraction', model))(texts, { pooling: 'mean', normalize: true });
+        return [tensor.dims, rows(tensor)];
+      },
+      [MINILM, golden.map(({ text }) => text)],
+    );
     assert.deepEqual(dims, [golden.length, 384]);
     golden.forEach(({ text, embedding }, i) => {
       const agreement = cosine(vectors[i], embedding);
@@ -148,13 +191,19 @@ function embeddings(page, golden) {
 /** Heads on MiniLM. */
 function heads(page) {
   test('the sentiment head separates praise from complaint', async () => {
-    const texts = ['An absolute joy from the first page to the last.', 'What a terrible film; I want those two hours back.'];
+    const texts = [
+      'An absolute joy from the first page to the last.',
+      'What a terrible film; I want those two hours back.',
+    ];
     const [answers, labels] = await page().evaluate(async (texts) => {
       const classify = await shared('text-classification', '/models/sentiment');
       return [await classify(texts, { top_k: null }), classify.labels];
     }, texts);
     assert.deepEqual([...labels].sort(), ['negative', 'positive']);
-    assert.deepEqual(answers.map(([{ label }]) => label), ['positive', 'negative']);
+    assert.deepEqual(
+      answers.map(([{ label }]) => label),
+      ['positive', 'negative'],
+    );
     for (const answer of answers) allClose([answer.reduce((sum, { score }) => sum + score, 0)], [1], 1e-6);
   });
 
@@ -168,20 +217,36 @@ function heads(page) {
       return [await classify(texts), classify.labels];
     }, texts);
     assert.deepEqual([...labels].sort(), ['ham', 'spam']);
-    assert.deepEqual(answers.map(({ label }) => label), ['spam', 'ham']);
+    assert.deepEqual(
+      answers.map(({ label }) => label),
+      ['spam', 'ham'],
+    );
   });
 
   test('zero-shot labels are ranked by similarity', async () => {
     const text = 'The striker scored twice in the second half.';
     const labels = ['cooking', 'football', 'politics'];
-    const [one, many, each] = await page().evaluate(async ([model, text, labels]) => {
-      const classify = await shared('zero-shot-classification', model);
-      return [await classify(text, labels), await classify([text, text], labels), await classify(text, labels, { multi_label: true, hypothesis_template: 'This is about {}.' })];
-    }, [MINILM, text, labels]);
+    const [one, many, each] = await page().evaluate(
+      async ([model, text, labels]) => {
+        const classify = await shared('zero-shot-classification', model);
+        return [
+          await classify(text, labels),
+          await classify([text, text], labels),
+          await classify(text, labels, { multi_label: true, hypothesis_template: 'This is about {}.' }),
+        ];
+      },
+      [MINILM, text, labels],
+    );
     assert.deepEqual([one.sequence, one.labels[0], [...one.labels].sort()], [text, 'football', labels]);
     allClose([one.scores.reduce((a, b) => a + b)], [1], 1e-6);
-    assert.deepEqual(one.scores, one.scores.toSorted((a, b) => b - a));
-    assert.deepEqual(many.map(({ labels }) => labels), [one.labels, one.labels]);
+    assert.deepEqual(
+      one.scores,
+      one.scores.toSorted((a, b) => b - a),
+    );
+    assert.deepEqual(
+      many.map(({ labels }) => labels),
+      [one.labels, one.labels],
+    );
     assert.equal(each.labels[0], 'football');
   });
 }

@@ -3,7 +3,11 @@ import assert from 'node:assert/strict';
 
 /** `error`, as `outcome` gives it, is one of the package's own and of this kind. */
 export function typed(error, kind) {
-  assert.deepEqual([error?.kind, error?.name, error?.ours], [kind, kind === 'cancelled' ? 'AbortError' : 'PilotLightError', true], error?.message);
+  assert.deepEqual(
+    [error?.kind, error?.name, error?.ours],
+    [kind, kind === 'cancelled' ? 'AbortError' : 'PilotLightError', true],
+    error?.message,
+  );
 }
 
 /** Two numbers differ by no more than `tolerance`; NaN is close to nothing. */

@@ -16,7 +16,12 @@ const QUIET = [
 
 const WEBGPU = {
   // A conforming WebGPU on the CPU: slow but correct.
-  software: ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-unsafe-swiftshader', '--enable-features=Vulkan'],
+  software: [
+    '--enable-unsafe-webgpu',
+    '--use-webgpu-adapter=swiftshader',
+    '--enable-unsafe-swiftshader',
+    '--enable-features=Vulkan',
+  ],
   // `navigator.gpu` exists and finds no adapter, as on many machines.
   none: ['--disable-gpu'],
 };

@@ -1,14 +1,16 @@
 // Calibration in the page: the threshold from examples, labelled by people or by a remote model, and its use in the next cascade.
 // The head's shipped calibration is removed from `pilot.json`, except where it is tested.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
 import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
 
 import { LIMIT, openBrowser } from './package-page.mjs';
 import { startRemote } from './remote.mjs';
 
 const SENTENCES = JSON.parse(readFileSync(new URL('../golden/sentences.json', import.meta.url), 'utf8'));
-const { calibration: SHIPPED, ...UNCALIBRATED } = JSON.parse(readFileSync(new URL('../../models/sentiment/pilot.json', import.meta.url), 'utf8'));
+const { calibration: SHIPPED, ...UNCALIBRATED } = JSON.parse(
+  readFileSync(new URL('../../models/sentiment/pilot.json', import.meta.url), 'utf8'),
+);
 const LOCAL = { task: 'text-classification', model: '/models/sentiment' };
 
 for (const worker of [true, false]) {
@@ -65,7 +67,10 @@ for (const worker of [true, false]) {
         const [before] = await triage([EXAMPLES[0].text]);
         const steps = [];
         const none = triage.calibrations;
-        const { report, calibration } = await triage.calibrate(EXAMPLES, { alpha: 0.2, progress_callback: ({ done }) => steps.push(done) });
+        const { report, calibration } = await triage.calibrate(EXAMPLES, {
+          alpha: 0.2,
+          progress_callback: ({ done }) => steps.push(done),
+        });
         const [after] = await triage([EXAMPLES[0].text]);
         const threshold = triage.threshold;
         await triage.dispose();
@@ -74,7 +79,16 @@ for (const worker of [true, false]) {
         next.threshold = 0.5;
         const [set] = await next([EXAMPLES[0].text]);
         await next.dispose();
-        return { before, report, calibration, calibrations: [none, triage.calibrations], after: { ...after, taken: threshold }, again: { ...again, set: set.calibrated }, raw: RAW[0], steps };
+        return {
+          before,
+          report,
+          calibration,
+          calibrations: [none, triage.calibrations],
+          after: { ...after, taken: threshold },
+          again: { ...again, set: set.calibrated },
+          raw: RAW[0],
+          steps,
+        };
       });
       assert.equal(before.calibrated, false);
       assert.equal(before.threshold, 0.9);
@@ -82,15 +96,24 @@ for (const worker of [true, false]) {
       assert.equal(report.choice.n + report.pilot, SENTENCES.length);
       assert.equal(calibration.threshold, report.choice.threshold);
       assert.deepEqual(calibrations, [[null], [calibration]]);
-      assert.deepEqual([report.labels, calibration.labels], Array(2).fill({ given: SENTENCES.length, asked: 0, unanswered: 0 }));
+      assert.deepEqual(
+        [report.labels, calibration.labels],
+        Array(2).fill({ given: SENTENCES.length, asked: 0, unanswered: 0 }),
+      );
       assert.match(calibration.data_sha256, /^[0-9a-f]{64}$/);
       assert.match(calibration.weights_sha256, /^[0-9a-f]{64}$/);
-      assert.deepEqual([after.calibrated, after.threshold, after.taken], [true, calibration.threshold, calibration.threshold]);
+      assert.deepEqual(
+        [after.calibrated, after.threshold, after.taken],
+        [true, calibration.threshold, calibration.threshold],
+      );
       // The temperature changes the confidence, not the score.
       const odds = Math.log(raw / (1 - raw)) / calibration.temperature;
       assert.ok(Math.abs(after.confidence - 1 / (1 + Math.exp(-odds))) < 1e-6, `${after.confidence} and ${odds}`);
       assert.equal(after.output.score, before.output.score);
-      assert.deepEqual([again.calibrated, again.confidence, again.threshold], [true, after.confidence, after.threshold]);
+      assert.deepEqual(
+        [again.calibrated, again.confidence, again.threshold],
+        [true, after.confidence, after.threshold],
+      );
       assert.equal(again.set, false, 'another threshold has no guarantee');
       assert.equal(steps.at(-1), SENTENCES.length);
     });
@@ -121,7 +144,13 @@ for (const worker of [true, false]) {
         const steps = [];
         const calibrate = async (remote) => {
           const triage = await cascade({ local: LOCAL, remote, policy: { privacy: 'allow' } });
-          const { value, error } = await outcome(triage.calibrate(texts, { alpha: 0.2, labelled, progress_callback: ({ step, done }) => steps.push([step, done]) }));
+          const { value, error } = await outcome(
+            triage.calibrate(texts, {
+              alpha: 0.2,
+              labelled,
+              progress_callback: ({ step, done }) => steps.push([step, done]),
+            }),
+          );
           await triage.dispose();
           return { error, report: value?.report, labelled: labelled.length };
         };
@@ -134,17 +163,32 @@ for (const worker of [true, false]) {
       assert.deepEqual([capped.error.kind, capped.error.retryable], ['budget-exhausted', true], capped.error.message);
       assert.match(capped.error.message, new RegExp(`usd-per-day.*The ${capped.labelled} texts`));
       assert.ok(0 < capped.labelled && capped.labelled < SENTENCES.length, `${capped.labelled} were answered`);
-      assert.deepEqual([open.error, open.labelled, remote.requests.length], [undefined, SENTENCES.length, SENTENCES.length]);
-      assert.deepEqual(open.report.labels, { given: 0, asked: SENTENCES.length, unanswered: 0, models: ['capped', 'open'] });
+      assert.deepEqual(
+        [open.error, open.labelled, remote.requests.length],
+        [undefined, SENTENCES.length, SENTENCES.length],
+      );
+      assert.deepEqual(open.report.labels, {
+        given: 0,
+        asked: SENTENCES.length,
+        unanswered: 0,
+        models: ['capped', 'open'],
+      });
       assert.equal(open.report.choice.outcome, 'holds', JSON.stringify(open.report.choice));
-      assert.deepEqual(labelled.map(({ text, label }) => [text, label]), SENTENCES.map((text) => [text, labels[text]]));
+      assert.deepEqual(
+        labelled.map(({ text, label }) => [text, label]),
+        SENTENCES.map((text) => [text, labels[text]]),
+      );
       assert.deepEqual([new Set(steps.map(([step]) => step)).size, steps.at(-1)], [2, ['scores', SENTENCES.length]]);
     });
 
     test('no text is sent to a remote model against the policy', async () => {
       remote.forget();
       const { error } = await page.evaluate(async () => {
-        const triage = await cascade({ local: LOCAL, remote: { baseURL: '/v1', model: 'any' }, policy: { privacy: 'local-only' } });
+        const triage = await cascade({
+          local: LOCAL,
+          remote: { baseURL: '/v1', model: 'any' },
+          policy: { privacy: 'local-only' },
+        });
         const found = await outcome(triage.calibrate(EXAMPLES.map(({ text }) => ({ text }))));
         await triage.dispose();
         return found;
@@ -156,11 +200,20 @@ for (const worker of [true, false]) {
 
     test('entities are calibrated as a set, with offsets in UTF-16', async () => {
       const found = await page.evaluate(async () => {
-        const triage = await cascade({ local: { task: 'token-classification', model: '/models/rampart' }, policy: { threshold: 0 } });
+        const triage = await cascade({
+          local: { task: 'token-classification', model: '/models/rampart' },
+          policy: { threshold: 0 },
+        });
         const names = ['Jane Doe', 'Łukasz Żak', 'jakob müller', 'Maria Rossi', 'Chen Wei', 'Amina Yusuf'];
-        const texts = Array.from({ length: 60 }, (_, i) => `😀 ${names[i % names.length]} wrote from ${i + 1} Main Street about number ${i}.`);
+        const texts = Array.from(
+          { length: 60 },
+          (_, i) => `😀 ${names[i % names.length]} wrote from ${i + 1} Main Street about number ${i}.`,
+        );
         const answers = await triage(texts);
-        const examples = texts.map((text, i) => ({ text, entities: answers[i].output.slice(i % 3 === 0 ? 1 : 0).reverse() }));
+        const examples = texts.map((text, i) => ({
+          text,
+          entities: answers[i].output.slice(i % 3 === 0 ? 1 : 0).reverse(),
+        }));
         const { report } = await triage.calibrate(examples, { alpha: 0.6 });
         await triage.dispose();
         return { report, entities: answers.map(({ output }) => output.length) };
@@ -173,16 +226,27 @@ for (const worker of [true, false]) {
 
     test('a calibration for zero-shot labels is valid for those labels only', async () => {
       const calibrated = await page.evaluate(async () => {
-        const triage = await cascade({ local: { task: 'zero-shot-classification', model: '/models/all-MiniLM-L6-v2' }, policy: { threshold: 0 } });
+        const triage = await cascade({
+          local: { task: 'zero-shot-classification', model: '/models/all-MiniLM-L6-v2' },
+          policy: { threshold: 0 },
+        });
         const candidate_labels = ['the weather', 'work', 'food', 'travel'];
         const texts = EXAMPLES.map(({ text }) => text);
         const answers = await triage(texts, { candidate_labels });
         const middle = answers.map(({ confidence }) => confidence).sort((a, b) => a - b)[answers.length / 2];
         const other = (label) => candidate_labels.find((one) => one !== label);
-        const examples = answers.map(({ output: { label }, confidence }, i) => ({ text: texts[i], label: confidence < middle && i % 3 === 0 ? other(label) : label }));
+        const examples = answers.map(({ output: { label }, confidence }, i) => ({
+          text: texts[i],
+          label: confidence < middle && i % 3 === 0 ? other(label) : label,
+        }));
         const { report } = await triage.calibrate(examples, { alpha: 0.2, candidate_labels });
         const of = async (options) => (await triage(texts[0], options)).calibrated;
-        const found = [await of({ candidate_labels }), await of({ candidate_labels: [...candidate_labels].reverse() }), await of({ candidate_labels: ['work', 'food'] }), await of({ candidate_labels, hypothesis_template: '{}' })];
+        const found = [
+          await of({ candidate_labels }),
+          await of({ candidate_labels: [...candidate_labels].reverse() }),
+          await of({ candidate_labels: ['work', 'food'] }),
+          await of({ candidate_labels, hypothesis_template: '{}' }),
+        ];
         await triage.dispose();
         return { choice: report.choice, found };
       });
@@ -204,7 +268,13 @@ for (const worker of [true, false]) {
         const refused = await page.evaluate(
           async ([examples, options]) => {
             const triage = await cascade({ local: LOCAL });
-            return triage.calibrate(examples, options).then(() => undefined, ({ name, kind }) => ({ name, kind })).finally(() => triage.dispose());
+            return triage
+              .calibrate(examples, options)
+              .then(
+                () => undefined,
+                ({ name, kind }) => ({ name, kind }),
+              )
+              .finally(() => triage.dispose());
           },
           [examples, options],
         );
@@ -214,7 +284,10 @@ for (const worker of [true, false]) {
 
     test('an invalid calibration is refused at load', async () => {
       const kind = await page.evaluate(() =>
-        cascade({ local: LOCAL, calibration: { guarantee: 'all' } }).then(() => undefined, (error) => error.kind),
+        cascade({ local: LOCAL, calibration: { guarantee: 'all' } }).then(
+          () => undefined,
+          (error) => error.kind,
+        ),
       );
       assert.equal(kind, 'invalid-input');
     });

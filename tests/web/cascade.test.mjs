@@ -66,7 +66,10 @@ for (const worker of [true, false]) {
 
     test('a confident answer stays local', async () => {
       const envelope = await ask({ threshold: 0, remote: { baseURL: '/v1' } });
-      assert.deepEqual([envelope.route, envelope.reason, envelope.degraded, envelope.threshold], ['local', 'confident', false, 0]);
+      assert.deepEqual(
+        [envelope.route, envelope.reason, envelope.degraded, envelope.threshold],
+        ['local', 'confident', false, 0],
+      );
       assert.ok(LABELS.includes(envelope.output.label));
       assert.ok(envelope.confidence > 1 / 3 && envelope.confidence <= 1);
       assert.equal(envelope.output.score, envelope.confidence);
@@ -79,7 +82,11 @@ for (const worker of [true, false]) {
       for (const label of LABELS) {
         remote.set({ label: () => label });
         const envelope = await ask({ threshold: 1, remote: { baseURL: '/v1' } });
-        assert.deepEqual([envelope.output, envelope.route, envelope.reason, envelope.degraded], [{ label }, 'remote', 'unsure', false], envelope.detail);
+        assert.deepEqual(
+          [envelope.output, envelope.route, envelope.reason, envelope.degraded],
+          [{ label }, 'remote', 'unsure', false],
+          envelope.detail,
+        );
         const { prompt_tokens, completion_tokens, total_tokens } = envelope.usage;
         assert.ok(prompt_tokens > 0 && completion_tokens > 0 && total_tokens === prompt_tokens + completion_tokens);
         assert.ok(envelope.remote_latency_ms > 0 && envelope.latency_ms >= envelope.remote_latency_ms);
@@ -93,14 +100,24 @@ for (const worker of [true, false]) {
       assert.match(headers['content-type'], /^application\/json/);
       assert.deepEqual([body.model, body.temperature, body.stream ?? false], ['general', 0, false]);
       assert.deepEqual(labelsOf(body).toSorted(), LABELS);
-      const { type, json_schema: { name, strict, schema } } = body.response_format;
-      assert.deepEqual([type, strict, schema.type, schema.required, schema.additionalProperties], ['json_schema', true, 'object', ['label'], false]);
+      const {
+        type,
+        json_schema: { name, strict, schema },
+      } = body.response_format;
+      assert.deepEqual(
+        [type, strict, schema.type, schema.required, schema.additionalProperties],
+        ['json_schema', true, 'object', ['label'], false],
+      );
       assert.match(name, /^[\w-]{1,64}$/);
-      assert.ok(body.messages.every(({ role, content }) => ['system', 'developer', 'user'].includes(role) && typeof content === 'string'));
+      assert.ok(
+        body.messages.every(
+          ({ role, content }) => ['system', 'developer', 'user'].includes(role) && typeof content === 'string',
+        ),
+      );
       assert.ok(body.messages.at(-1).content.includes(TEXT));
     });
 
-    test('the page\'s server adds its key; a page may use its own', async () => {
+    test("the page's server adds its key; a page may use its own", async () => {
       await ask({ threshold: 1, remote: { baseURL: '/v1' } });
       await ask({ threshold: 1, token: 'the token of the user', remote: { baseURL: remote.url } });
       await ask({ threshold: 1, remote: { baseURL: remote.url } });
@@ -119,8 +136,15 @@ for (const worker of [true, false]) {
         const { output } = await ask({ threshold: 0 });
         remote.set({ fault });
         // Directly to the remote: the page's server would reply for a connection that breaks.
-        const envelope = await ask({ threshold: 1, remote: { baseURL: remote.url, ...(fault === 'slow' && { timeout_ms: 500 }) } });
-        assert.deepEqual([envelope.reason, envelope.route, envelope.degraded, envelope.output], [reason, 'local', true, output], envelope.detail);
+        const envelope = await ask({
+          threshold: 1,
+          remote: { baseURL: remote.url, ...(fault === 'slow' && { timeout_ms: 500 }) },
+        });
+        assert.deepEqual(
+          [envelope.reason, envelope.route, envelope.degraded, envelope.output],
+          [reason, 'local', true, output],
+          envelope.detail,
+        );
         assert.notEqual(envelope.detail ?? '', '');
         remote.set();
         assert.equal((await ask({ threshold: 1, remote: { baseURL: remote.url } })).route, 'remote');
@@ -135,11 +159,18 @@ for (const worker of [true, false]) {
     });
 
     test('without its token nothing is sent', async () => {
-      const envelope = await page.evaluate(async ([baseURL, text]) => {
-        const getToken = () => Promise.reject(new Error('signed out'));
-        const triage = await cascade({ local: LOCAL, remote: { baseURL, model: 'general', getToken }, policy: { threshold: 1, privacy: 'allow' } });
-        return triage(text);
-      }, [remote.url, TEXT]);
+      const envelope = await page.evaluate(
+        async ([baseURL, text]) => {
+          const getToken = () => Promise.reject(new Error('signed out'));
+          const triage = await cascade({
+            local: LOCAL,
+            remote: { baseURL, model: 'general', getToken },
+            policy: { threshold: 1, privacy: 'allow' },
+          });
+          return triage(text);
+        },
+        [remote.url, TEXT],
+      );
       assert.deepEqual([envelope.route, envelope.degraded, remote.requests], ['local', true, []]);
       assert.match(envelope.reason, /^remote-/);
     });
@@ -148,14 +179,24 @@ for (const worker of [true, false]) {
       remote.set({ label: ({ messages }) => (/even/.test(messages.at(-1).content) ? 'positive' : 'negative') });
       const texts = Array.from({ length: 12 }, (_, i) => `message ${i} is ${i % 2 ? 'odd' : 'even'}`);
       const envelopes = await ask({ threshold: 1, remote: { baseURL: '/v1' } }, texts);
-      assert.deepEqual(envelopes.map(({ route }) => route), texts.map(() => 'remote'));
-      assert.deepEqual(envelopes.map(({ output }) => output.label), texts.map((_, i) => (i % 2 ? 'negative' : 'positive')));
+      assert.deepEqual(
+        envelopes.map(({ route }) => route),
+        texts.map(() => 'remote'),
+      );
+      assert.deepEqual(
+        envelopes.map(({ output }) => output.label),
+        texts.map((_, i) => (i % 2 ? 'negative' : 'positive')),
+      );
       assert.equal(remote.requests.length, texts.length);
     });
 
     test('the threshold may be changed', async () => {
       const routes = await page.evaluate(async (text) => {
-        const triage = await cascade({ local: LOCAL, remote: { baseURL: '/v1', model: 'general' }, policy: { threshold: 0, privacy: 'allow' } });
+        const triage = await cascade({
+          local: LOCAL,
+          remote: { baseURL: '/v1', model: 'general' },
+          policy: { threshold: 0, privacy: 'allow' },
+        });
         const routes = [(await triage(text)).route];
         triage.threshold = 1;
         routes.push((await triage(text)).route, triage.threshold);
@@ -167,16 +208,19 @@ for (const worker of [true, false]) {
 
     test('an abort during a request', async () => {
       remote.set({ fault: 'slow' });
-      const { error } = await page.evaluate(async ([baseURL, text]) => {
-        const triage = await cascade({
-          local: LOCAL,
-          // The token is requested after the local answer, so the abort comes during the request.
-          remote: { baseURL, model: 'general', getToken: () => void setTimeout(() => controller.abort()) },
-          policy: { threshold: 1, privacy: 'allow' },
-        });
-        const controller = new AbortController();
-        return outcome(triage(text, { signal: controller.signal }));
-      }, [remote.url, TEXT]);
+      const { error } = await page.evaluate(
+        async ([baseURL, text]) => {
+          const triage = await cascade({
+            local: LOCAL,
+            // The token is requested after the local answer, so the abort comes during the request.
+            remote: { baseURL, model: 'general', getToken: () => void setTimeout(() => controller.abort()) },
+            policy: { threshold: 1, privacy: 'allow' },
+          });
+          const controller = new AbortController();
+          return outcome(triage(text, { signal: controller.signal }));
+        },
+        [remote.url, TEXT],
+      );
       assert.deepEqual([error?.name, error?.kind], ['AbortError', 'cancelled']);
     });
   });

@@ -15,7 +15,14 @@ const MESSAGES = 6;
 /** What the rows of `page` show, the newest first. */
 const rowsOf = (page) =>
   page.$$eval('[data-route]', (rows) =>
-    rows.map(({ dataset: { route, reason, label, confidence, degraded }, innerText }) => ({ route, reason, label, confidence: Number(confidence), degraded: degraded === 'true', words: innerText })),
+    rows.map(({ dataset: { route, reason, label, confidence, degraded }, innerText }) => ({
+      route,
+      reason,
+      label,
+      confidence: Number(confidence),
+      degraded: degraded === 'true',
+      words: innerText,
+    })),
   );
 const figure = (page, name) => page.$eval(`#total-${name}`, (cell) => Number(cell.dataset.value));
 const requestsOf = (page) => page.$eval('body', ({ dataset }) => Number(dataset.requests));
@@ -54,18 +61,32 @@ describe('the demo page', LIMIT, () => {
     return page;
   }
 
-  for (const [model, labels] of [['spam', ['ham', 'spam']], ['sentiment', ['negative', 'positive']]]) {
+  for (const [model, labels] of [
+    ['spam', ['ham', 'spam']],
+    ['sentiment', ['negative', 'positive']],
+  ]) {
     test(`without a remote every message is sorted here, for ${model}`, async () => {
       const page = await open(alone, { model });
       const threshold = Number(await page.getAttribute('body', 'data-threshold'));
-      const { calibration } = await page.evaluate(async (model) => (await fetch(`/models/${model}/pilot.json`)).json(), model);
+      const { calibration } = await page.evaluate(
+        async (model) => (await fetch(`/models/${model}/pilot.json`)).json(),
+        model,
+      );
       assert.equal(threshold, calibration.threshold);
-      assert.match(await page.innerText('#promise'), new RegExp(`Calibrated on ${calibration.n.toLocaleString('en-GB')} texts: .* at most ${100 * calibration.promise.alpha}% is wrong, with 90% certainty`));
+      assert.match(
+        await page.innerText('#promise'),
+        new RegExp(
+          `Calibrated on ${calibration.n.toLocaleString('en-GB')} texts: .* at most ${100 * calibration.promise.alpha}% is wrong, with 90% certainty`,
+        ),
+      );
       assert.equal(await page.isVisible('#uncalibrated'), false);
       const rows = await rowsOf(page);
       assert.equal(rows.length, MESSAGES);
       for (const { route, reason, label, confidence, degraded, words } of rows) {
-        assert.deepEqual([route, reason, degraded], confidence >= threshold ? ['local', 'confident', false] : ['local', 'no-remote', true]);
+        assert.deepEqual(
+          [route, reason, degraded],
+          confidence >= threshold ? ['local', 'confident', false] : ['local', 'no-remote', true],
+        );
         assert.ok(labels.includes(label));
         assert.match(words, confidence >= threshold ? /Stayed here/ : /Unsure, would be delegated/);
       }
@@ -89,14 +110,20 @@ describe('the demo page', LIMIT, () => {
   test('the remote answers what is unsure, and nothing else', async () => {
     const unsure = await open(served, { threshold: 1, remote: '/v1' });
     const rows = await rowsOf(unsure);
-    assert.deepEqual(rows.map(({ route, reason, degraded }) => [route, reason, degraded]), rows.map(() => ['remote', 'unsure', false]));
+    assert.deepEqual(
+      rows.map(({ route, reason, degraded }) => [route, reason, degraded]),
+      rows.map(() => ['remote', 'unsure', false]),
+    );
     assert.deepEqual([rows.length, remote.requests.length, await requestsOf(unsure)], [MESSAGES, MESSAGES, MESSAGES]);
     assert.ok((await figure(unsure, 'tokens')) > 0);
     assertClean(unsure);
 
     remote.forget();
     const sure = await open(served, { threshold: 0.5, remote: '/v1' });
-    assert.deepEqual((await rowsOf(sure)).map(({ route, reason }) => `${route} ${reason}`), Array(MESSAGES).fill('local confident'));
+    assert.deepEqual(
+      (await rowsOf(sure)).map(({ route, reason }) => `${route} ${reason}`),
+      Array(MESSAGES).fill('local confident'),
+    );
     assert.deepEqual([remote.requests.length, await requestsOf(sure)], [0, 0]);
     assertClean(sure);
   });
@@ -110,7 +137,16 @@ describe('the demo page', LIMIT, () => {
     const body = await sent.locator('pre').innerText();
     const { messages } = JSON.parse(body);
     assert.ok(remote.requests.some((request) => JSON.stringify(request.body.messages) === JSON.stringify(messages)));
-    for (const value of ['Jane', 'Doe', 'High Street', 'Springfield', '62704', '4111', '010-4477', 'jane.doe@example.org']) {
+    for (const value of [
+      'Jane',
+      'Doe',
+      'High Street',
+      'Springfield',
+      '62704',
+      '4111',
+      '010-4477',
+      'jane.doe@example.org',
+    ]) {
       assert.ok(!body.includes(value), `${value} is in ${body}`);
     }
     const marks = await sent.locator('pre mark').allInnerTexts();
@@ -130,7 +166,10 @@ describe('the demo page', LIMIT, () => {
       assert.deepEqual([route, reason], ['local', 'redactor-unavailable']);
       assert.match(words, /Not sent, because personal data could not be searched for; local answer kept/);
     }
-    assert.deepEqual([remote.requests.length, await requestsOf(page), await page.locator('.sent:visible').count()], [0, 0, 0]);
+    assert.deepEqual(
+      [remote.requests.length, await requestsOf(page), await page.locator('.sent:visible').count()],
+      [0, 0, 0],
+    );
   });
 
   test('nothing is sent before the visitor allows it', async () => {
@@ -163,8 +202,15 @@ describe('the demo page', LIMIT, () => {
       await page.mouse.move(slider.x + slider.width * at, middle, { steps: 5 });
       const threshold = Number(await page.inputValue('#threshold'));
       const unsure = confidences.filter((confidence) => confidence < threshold).length;
-      assert.deepEqual([await figure(page, 'stayed'), await figure(page, 'unsure')], [MESSAGES - unsure, unsure], `at ${threshold}`);
-      assert.match(await page.getAttribute('#threshold', 'aria-valuetext'), new RegExp(`${MESSAGES - unsure} of ${MESSAGES}`));
+      assert.deepEqual(
+        [await figure(page, 'stayed'), await figure(page, 'unsure')],
+        [MESSAGES - unsure, unsure],
+        `at ${threshold}`,
+      );
+      assert.match(
+        await page.getAttribute('#threshold', 'aria-valuetext'),
+        new RegExp(`${MESSAGES - unsure} of ${MESSAGES}`),
+      );
     }
     await page.mouse.up();
     assert.equal(Number(await page.inputValue('#threshold')), 1);
@@ -178,7 +224,10 @@ describe('the demo page', LIMIT, () => {
     await page.waitForFunction((count) => document.querySelectorAll('[data-route]').length === count, MESSAGES + 1);
     const [own] = await rowsOf(page);
     assert.match(own.words, /<b>You have won<\/b>\s& a prize 🎉/);
-    await page.waitForFunction((label) => document.getElementById('compose-result').textContent.startsWith(label), own.label);
+    await page.waitForFunction(
+      (label) => document.getElementById('compose-result').textContent.startsWith(label),
+      own.label,
+    );
 
     await page.check('#per-line');
     await page.fill('#compose-text', 'one\n\ntwo\nthree');
@@ -193,17 +242,24 @@ describe('the demo page', LIMIT, () => {
 
   test('usage is drawn, with text, and persists when the page is loaded again', async () => {
     const page = await open(served, { threshold: 0.9, remote: '/v1' });
-    const answers = (count) => page.waitForFunction((count) => document.getElementById('usage').dataset.answers === String(count), count);
+    const answers = (count) =>
+      page.waitForFunction((count) => document.getElementById('usage').dataset.answers === String(count), count);
     await answers(MESSAGES);
     const routes = (await rowsOf(page)).map(({ route }) => route);
     const remotes = routes.filter((route) => route === 'remote').length;
     assert.ok(remotes > 0 && remotes < MESSAGES, routes.join());
-    assert.match(await page.innerText('#usage-routes-words'), new RegExp(`^${MESSAGES - remotes} answers came from here.* ${remotes} from elsewhere`));
+    assert.match(
+      await page.innerText('#usage-routes-words'),
+      new RegExp(`^${MESSAGES - remotes} answers came from here.* ${remotes} from elsewhere`),
+    );
     for (const chart of ['routes', 'risk', 'energy']) {
       assert.ok((await page.locator(`#usage-${chart} :is(rect, polyline)`).count()) > 0, `${chart} is drawn`);
       assert.ok((await page.getAttribute(`#usage-${chart}`, 'aria-label')).length > 40, `${chart} has a text`);
     }
-    assert.match(await page.innerText('#usage-energy-words'), new RegExp(`Had all ${MESSAGES} answers been asked there`));
+    assert.match(
+      await page.innerText('#usage-energy-words'),
+      new RegExp(`Had all ${MESSAGES} answers been asked there`),
+    );
     assert.match(await page.innerText('#usage-drift'), /calibrat/);
     const [file] = await Promise.all([page.waitForEvent('download'), page.click('#usage-csv')]);
     assert.equal(file.suggestedFilename(), 'pilot-light.csv');
@@ -241,8 +297,14 @@ describe('the demo page', LIMIT, () => {
     assert.match(after.words, /could not be reached; local answer kept/);
     assert.equal(await page.$eval('body', ({ dataset }) => dataset.state), 'done');
     // The browser itself logs the request that failed.
-    assert.deepEqual(page.errors.filter((error) => !/ERR_CONNECTION_REFUSED/.test(error)), []);
-    assert.deepEqual(foreign(page).filter((address) => !address.startsWith(fleeting.url)), []);
+    assert.deepEqual(
+      page.errors.filter((error) => !/ERR_CONNECTION_REFUSED/.test(error)),
+      [],
+    );
+    assert.deepEqual(
+      foreign(page).filter((address) => !address.startsWith(fleeting.url)),
+      [],
+    );
   });
 
   test('a missing model is reported, and can be tried again', async () => {
@@ -252,7 +314,10 @@ describe('the demo page', LIMIT, () => {
     await page.context().unrouteAll();
     await page.click('#retry');
     await page.waitForFunction(() => document.body.dataset.state === 'done');
-    assert.deepEqual([(await rowsOf(page)).length, await page.isVisible('#problem'), foreign(page)], [MESSAGES, false, []]);
+    assert.deepEqual(
+      [(await rowsOf(page)).length, await page.isVisible('#problem'), foreign(page)],
+      [MESSAGES, false, []],
+    );
   });
 
   test('all of it can be done by keyboard', async () => {
@@ -290,7 +355,10 @@ describe('the demo page', LIMIT, () => {
     await settled(page);
     await reach('delegate');
     await page.keyboard.press('Enter');
-    await page.waitForFunction((count) => document.querySelectorAll('[data-route=remote]').length === count, MESSAGES + 1);
+    await page.waitForFunction(
+      (count) => document.querySelectorAll('[data-route=remote]').length === count,
+      MESSAGES + 1,
+    );
     assertClean(page);
   });
 
@@ -304,8 +372,15 @@ describe('the demo page', LIMIT, () => {
     const colours = {};
     for (const colorScheme of ['light', 'dark']) {
       const page = await open(alone, {}, { colorScheme, viewport: { width: 360, height: 740 } });
-      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `nothing sticks out in ${colorScheme}`);
-      colours[colorScheme] = await page.evaluate(() => [getComputedStyle(document.body), getComputedStyle(document.documentElement)].map(({ backgroundColor }) => backgroundColor).join());
+      assert.ok(
+        await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+        `nothing sticks out in ${colorScheme}`,
+      );
+      colours[colorScheme] = await page.evaluate(() =>
+        [getComputedStyle(document.body), getComputedStyle(document.documentElement)]
+          .map(({ backgroundColor }) => backgroundColor)
+          .join(),
+      );
       assertClean(page);
     }
     assert.notEqual(colours.light, colours.dark);

@@ -10,17 +10,21 @@ import { goldenBytes, goldenJson } from './golden.mjs';
 import { LIMIT } from './package-page.mjs';
 import { startServer } from './server.mjs';
 
-const ended = (page, id) => page.waitForFunction((id) => ['done', 'error'].includes(document.getElementById(id).dataset.state), id, LIMIT);
+const ended = (page, id) =>
+  page.waitForFunction((id) => ['done', 'error'].includes(document.getElementById(id).dataset.state), id, LIMIT);
 const status = (page, id) => page.innerText(`#${id} [role=status]`);
 
-describe('the demo page\'s other models', LIMIT, () => {
+describe("the demo page's other models", LIMIT, () => {
   let server;
   let browser;
   let pages = [];
   before(async () => {
     const options = launchOptions('none');
     // A fake microphone that plays a beep, with permission granted.
-    browser = await chromium.launch({ ...options, args: [...options.args, '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'] });
+    browser = await chromium.launch({
+      ...options,
+      args: [...options.args, '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
+    });
     server = await startServer();
   });
   after(async () => {
@@ -41,7 +45,10 @@ describe('the demo page\'s other models', LIMIT, () => {
 
   test('nothing is fetched before it is used', async () => {
     const page = await open();
-    assert.deepEqual(page.requested.filter((address) => address.endsWith('.onnx')), []);
+    assert.deepEqual(
+      page.requested.filter((address) => address.endsWith('.onnx')),
+      [],
+    );
     assertClean(page);
   });
 
@@ -51,9 +58,17 @@ describe('the demo page\'s other models', LIMIT, () => {
     await page.fill('#personal-text', text);
     await page.press('#personal-text', 'Control+Enter');
     await ended(page, 'personal');
-    assert.match(await status(page, 'personal'), new RegExp(`^${entities.length} pieces of personal data: .*nothing left this device`));
-    const marks = await page.$$eval('#personal mark', (marks) => marks.map((mark) => [mark.firstChild.textContent, mark.querySelector('small').textContent]));
-    assert.deepEqual(marks, entities.map(({ word, entity_group }) => [word, entity_group.toLowerCase().replaceAll('_', ' ')]));
+    assert.match(
+      await status(page, 'personal'),
+      new RegExp(`^${entities.length} pieces of personal data: .*nothing left this device`),
+    );
+    const marks = await page.$$eval('#personal mark', (marks) =>
+      marks.map((mark) => [mark.firstChild.textContent, mark.querySelector('small').textContent]),
+    );
+    assert.deepEqual(
+      marks,
+      entities.map(({ word, entity_group }) => [word, entity_group.toLowerCase().replaceAll('_', ' ')]),
+    );
     const shown = await page.$eval('#personal .marked', (marked) => {
       const copy = marked.cloneNode(true);
       for (const kind of copy.querySelectorAll('small')) kind.remove();
@@ -63,7 +78,9 @@ describe('the demo page\'s other models', LIMIT, () => {
 
     await page.fill('#personal-text', '<b>The rain</b> began.');
     await page.click('#personal button');
-    await page.waitForFunction(() => /No personal data/.test(document.querySelector('#personal [role=status]').textContent));
+    await page.waitForFunction(() =>
+      /No personal data/.test(document.querySelector('#personal [role=status]').textContent),
+    );
     assert.equal(await page.innerText('#personal .marked'), '<b>The rain</b> began.');
     await page.fill('#personal-text', ' ');
     await page.click('#personal button');
@@ -73,19 +90,28 @@ describe('the demo page\'s other models', LIMIT, () => {
 
   test('a file is classified by content, chosen or dropped, whatever its name', async () => {
     const page = await open();
-    await page.setInputFiles('#files input', { name: 'holiday.jpg', mimeType: 'image/jpeg', buffer: goldenBytes('tasks/files/python.py') });
+    await page.setInputFiles('#files input', {
+      name: 'holiday.jpg',
+      mimeType: 'image/jpeg',
+      buffer: goldenBytes('tasks/files/python.py'),
+    });
     await ended(page, 'files');
     assert.match(await status(page, 'files'), /^holiday\.jpg \([\d,]+ bytes\) is python, 9\d\.\d% sure\./);
     assert.equal(await page.locator('#files .guesses li').count(), 3);
 
-    const transfer = await page.evaluateHandle((bytes) => {
-      const transfer = new DataTransfer();
-      transfer.items.add(new File([Uint8Array.from(bytes)], 'dropped'));
-      return transfer;
-    }, [...goldenBytes('tasks/files/picture.png')]);
+    const transfer = await page.evaluateHandle(
+      (bytes) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([Uint8Array.from(bytes)], 'dropped'));
+        return transfer;
+      },
+      [...goldenBytes('tasks/files/picture.png')],
+    );
     await page.dispatchEvent('#files', 'dragover', { dataTransfer: transfer });
     await page.dispatchEvent('#files', 'drop', { dataTransfer: transfer });
-    await page.waitForFunction(() => /^dropped .* is png/.test(document.querySelector('#files [role=status]').textContent));
+    await page.waitForFunction(() =>
+      /^dropped .* is png/.test(document.querySelector('#files [role=status]').textContent),
+    );
     assertClean(page);
   });
 
@@ -96,11 +122,21 @@ describe('the demo page\'s other models', LIMIT, () => {
     await ended(page, 'voice');
     const [{ spans }] = goldenJson('tasks/speech.json').cases;
     const count = spans.recording.length;
-    assert.match(await status(page, 'voice'), new RegExp(`^\\d+\\.\\d s of speech, in ${count} segments, in 60\\.0 s of sound`));
-    assert.deepEqual([await page.locator('#voice rect').count(), await page.locator('#voice li').count()], [count, count]);
+    assert.match(
+      await status(page, 'voice'),
+      new RegExp(`^\\d+\\.\\d s of speech, in ${count} segments, in 60\\.0 s of sound`),
+    );
+    assert.deepEqual(
+      [await page.locator('#voice rect').count(), await page.locator('#voice li').count()],
+      [count, count],
+    );
     assert.match(await page.getAttribute('#voice svg', 'aria-label'), /speech from 0\.0 s to 2\.0 s,/);
 
-    await page.setInputFiles('#voice input', { name: 'test.wav', mimeType: 'audio/wav', buffer: Buffer.from('no sound') });
+    await page.setInputFiles('#voice input', {
+      name: 'test.wav',
+      mimeType: 'audio/wav',
+      buffer: Buffer.from('no sound'),
+    });
     await page.waitForFunction(() => document.getElementById('voice').dataset.state === 'error');
     assert.match(await status(page, 'voice'), /cannot be decoded/);
     assertClean(page);
@@ -124,18 +160,30 @@ describe('the demo page\'s other models', LIMIT, () => {
     await ended(page, 'pictures');
     assert.match(await status(page, 'pictures'), /lines? of text/);
     const lines = await page.locator('#pictures .lines li').allInnerTexts();
-    assert.ok(lines.some((line) => /Springfield/.test(line)), lines.join());
+    assert.ok(
+      lines.some((line) => /Springfield/.test(line)),
+      lines.join(),
+    );
     assert.equal(await page.locator('#pictures polygon').count(), lines.length);
     assert.equal(await page.getAttribute('#pictures figure svg', 'viewBox'), '0 0 720 420');
 
-    await page.setInputFiles('#pictures input', { name: 'picture.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
+    await page.setInputFiles('#pictures input', {
+      name: 'picture.png',
+      mimeType: 'image/png',
+      buffer: Buffer.from('no picture'),
+    });
     await page.waitForFunction(() => document.getElementById('pictures').dataset.state === 'error');
     assert.match(await status(page, 'pictures'), /cannot be decoded/);
   });
 
   test('a missing model is reported, and works once it is there', async () => {
     const page = await open({ missing: '**/models/magika/**' });
-    const choose = () => page.setInputFiles('#files input', { name: 'a.py', mimeType: 'text/plain', buffer: goldenBytes('tasks/files/python.py') });
+    const choose = () =>
+      page.setInputFiles('#files input', {
+        name: 'a.py',
+        mimeType: 'text/plain',
+        buffer: goldenBytes('tasks/files/python.py'),
+      });
     await choose();
     await ended(page, 'files');
     assert.match(await status(page, 'files'), /files cannot be used\. .*\/models\/magika\/\S+ is not there/);
@@ -150,10 +198,26 @@ describe('the demo page\'s other models', LIMIT, () => {
     const reached = new Set();
     await page.focus('#personal-text');
     for (let i = 0; i < 8; i += 1) {
-      reached.add(await page.evaluate(() => `${document.activeElement.closest('.panel')?.id} ${document.activeElement.localName}`));
+      reached.add(
+        await page.evaluate(
+          () => `${document.activeElement.closest('.panel')?.id} ${document.activeElement.localName}`,
+        ),
+      );
       await page.keyboard.press('Tab');
     }
-    assert.deepEqual([...reached], ['personal textarea', 'personal button', 'files input', 'voice input', 'voice button', 'pictures input', 'pictures button', ...[...reached].slice(7)]);
+    assert.deepEqual(
+      [...reached],
+      [
+        'personal textarea',
+        'personal button',
+        'files input',
+        'voice input',
+        'voice button',
+        'pictures input',
+        'pictures button',
+        ...[...reached].slice(7),
+      ],
+    );
     await assertControlsNamed(page);
   });
 });

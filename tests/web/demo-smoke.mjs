@@ -35,8 +35,17 @@ async function visit(device) {
   const browser = await chromium.launch(launchOptions(WEBGPU[device]));
   try {
     const replies = [];
-    const prepare = (page) => page.on('response', (response) => response.url().endsWith('/chat/completions') && replies.push(readReply(response)));
-    const page = await openDemo(browser, { url: new URL(address).origin }, { device, model: 'spam', remote: '/v1', limit: MESSAGES }, { prepare });
+    const prepare = (page) =>
+      page.on(
+        'response',
+        (response) => response.url().endsWith('/chat/completions') && replies.push(readReply(response)),
+      );
+    const page = await openDemo(
+      browser,
+      { url: new URL(address).origin },
+      { device, model: 'spam', remote: '/v1', limit: MESSAGES },
+      { prepare },
+    );
     await settled(page);
     const shown = await page.evaluate(read);
     const delegated = shown.rows.find(({ route }) => route === 'remote');
@@ -69,7 +78,15 @@ function read() {
     rows: Array.from(document.querySelectorAll('[data-route]'), (row) => {
       const { route, reason, label, confidence, latencyMs } = row.dataset;
       const sent = row.querySelector('[data-part=sent] pre')?.textContent;
-      return { text: words(row, 'text'), sent, route, reason, label, confidence: Number(confidence), latency_ms: Number(latencyMs) };
+      return {
+        text: words(row, 'text'),
+        sent,
+        route,
+        reason,
+        label,
+        confidence: Number(confidence),
+        latency_ms: Number(latencyMs),
+      };
     }),
     totals: {
       messages: document.querySelectorAll('[data-route]').length,

@@ -48,7 +48,8 @@ export async function settled(page) {
 }
 
 /** The requests to servers other than the page's own. */
-export const foreign = (page) => page.requested.filter((address) => !/^(data|blob):/.test(address) && new URL(address).origin !== page.server.url);
+export const foreign = (page) =>
+  page.requested.filter((address) => !/^(data|blob):/.test(address) && new URL(address).origin !== page.server.url);
 
 /** The page logged no error and asked no other server. */
 export function assertClean(page) {
@@ -59,7 +60,15 @@ export function assertClean(page) {
 export async function assertControlsNamed(page) {
   const cdp = await page.context().newCDPSession(page);
   const { nodes } = await cdp.send('Accessibility.getFullAXTree');
-  const controls = nodes.filter(({ ignored, role, properties }) => !ignored && role.value !== 'RootWebArea' && properties?.some(({ name, value }) => name === 'focusable' && value.value));
+  const controls = nodes.filter(
+    ({ ignored, role, properties }) =>
+      !ignored &&
+      role.value !== 'RootWebArea' &&
+      properties?.some(({ name, value }) => name === 'focusable' && value.value),
+  );
   assert.ok(controls.length > 10, `${controls.length} controls`);
-  assert.deepEqual(controls.filter(({ name }) => !name?.value).map(({ role }) => role.value), []);
+  assert.deepEqual(
+    controls.filter(({ name }) => !name?.value).map(({ role }) => role.value),
+    [],
+  );
 }

@@ -9,11 +9,14 @@ const [{ text, embedding }] = goldenSentences();
 
 /** Embeds the golden sentence `count` times in one call in the page; gives one vector and the device after it. */
 const embedIn = (page, device, count = 1) =>
-  page.evaluate(async ([model, texts, device]) => {
-    const embed = await (globalThis.embedder ??= pipeline('feature-extraction', model, { device }));
-    const [vector] = rows(await embed(texts, { pooling: 'mean', normalize: true }));
-    return { vector, device: embed.device };
-  }, [MINILM, Array(count).fill(text), device]);
+  page.evaluate(
+    async ([model, texts, device]) => {
+      const embed = await (globalThis.embedder ??= pipeline('feature-extraction', model, { device }));
+      const [vector] = rows(await embed(texts, { pooling: 'mean', normalize: true }));
+      return { vector, device: embed.device };
+    },
+    [MINILM, Array(count).fill(text), device],
+  );
 
 const agrees = (vector) => assert.ok(cosine(vector, embedding) >= 0.9999);
 const gpuFiles = (page) => page.requested.filter((path) => path.includes('/wasm/gpu/'));
@@ -37,7 +40,10 @@ describe('without an adapter', LIMIT, () => {
 
     test(`a request for WebGPU is an error, ${where}`, async () => {
       const page = await opened.page({ worker });
-      const { error } = await page.evaluate((model) => outcome(pipeline('feature-extraction', model, { device: 'webgpu' })), MINILM);
+      const { error } = await page.evaluate(
+        (model) => outcome(pipeline('feature-extraction', model, { device: 'webgpu' })),
+        MINILM,
+      );
       assert.deepEqual([error?.kind, error?.ours], ['backend-unavailable', true]);
       assert.match(error.message, /adapter/);
       agrees((await embedIn(page, 'wasm')).vector);
@@ -64,7 +70,9 @@ describe('with an adapter', LIMIT, () => {
 
   test('an adapter without a device falls back to the CPU', async () => {
     const page = await opened.page({ worker: false });
-    await page.evaluate(() => (GPUAdapter.prototype.requestDevice = () => Promise.reject(new Error('all devices are out'))));
+    await page.evaluate(
+      () => (GPUAdapter.prototype.requestDevice = () => Promise.reject(new Error('all devices are out'))),
+    );
     const { vector, device } = await embedIn(page, 'auto');
     assert.equal(device.kind, 'wasm');
     assert.match(device.reason, /WebGPU was not taken/);
@@ -115,7 +123,9 @@ for (const worker of [true, false]) {
     });
 
     test('a model that is loaded afterwards runs on the CPU', async () => {
-      const device = await page.evaluate(async () => (await pipeline('text-classification', '/golden/tiny-bert-seq', { device: 'auto' })).device);
+      const device = await page.evaluate(
+        async () => (await pipeline('text-classification', '/golden/tiny-bert-seq', { device: 'auto' })).device,
+      );
       assert.deepEqual([device.kind, device.requested], ['wasm', 'auto']);
     });
   });

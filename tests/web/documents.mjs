@@ -6,7 +6,13 @@ import { goldenBytes, goldenJson } from './golden.mjs';
 const ROOT = new URL('../../', import.meta.url);
 
 /** Models of a few kilobytes, under the names that the documents give to models of a reader's own. */
-const STAND_INS = { tickets: 'tiny-bert-seq', tiny: 'tiny-bert-seq', small: 'tiny-xlmr-seq', router: 'tiny-router', 'tiny-bert-seq': 'tiny-bert-seq' };
+const STAND_INS = {
+  tickets: 'tiny-bert-seq',
+  tiny: 'tiny-bert-seq',
+  small: 'tiny-xlmr-seq',
+  router: 'tiny-router',
+  'tiny-bert-seq': 'tiny-bert-seq',
+};
 
 /** The host that the documents fetch a published model from. It is never asked: the development server has the files. */
 const HOST = 'https://huggingface.co/';
@@ -30,7 +36,10 @@ const IMPORT_MAP = '<script type="importmap">{ "imports": { "pilot-light": "/pil
 /** The JavaScript blocks of the Markdown file at `path`, each with the line that it begins at. */
 export function blocksOf(path) {
   const text = readFileSync(new URL(path, ROOT), 'utf8');
-  return [...text.matchAll(/^```js\n(.*?)^```/gms)].map(({ 1: code, index }) => ({ code, line: text.slice(0, index).split('\n').length + 1 }));
+  return [...text.matchAll(/^```js\n(.*?)^```/gms)].map(({ 1: code, index }) => ({
+    code,
+    line: text.slice(0, index).split('\n').length + 1,
+  }));
 }
 
 /** A page that runs `code` as its script, and then sets `finished`. */
@@ -57,14 +66,22 @@ export async function visit({ browser, server }, path, isDone, { html, timeout }
       const [name, file] = new URL(route.request().url()).pathname.split('/').slice(-2);
       return Object.hasOwn(STAND_INS, name) ? fulfilGolden(route, `${STAND_INS[name]}/${file}`) : route.fallback();
     });
-    for (const [address, content] of Object.entries(FILES)) await context.route(`${server.url}${address}`, (route) => route.fulfill({ json: content() }));
+    for (const [address, content] of Object.entries(FILES))
+      await context.route(`${server.url}${address}`, (route) => route.fulfill({ json: content() }));
     await context.route(/\/pictures\//, (route) => route.continue({ url: `${server.url}${PICTURE}` }));
     await context.route(`${HOST}**`, async (route) => {
       const [, name, file] = /\/([^/]+)\/resolve\/[^/]+\/(.+)$/.exec(new URL(route.request().url()).pathname);
       const response = await fetch(`${server.url}/models/${name}/${file}`);
-      await route.fulfill({ status: response.status, body: Buffer.from(await response.arrayBuffer()), headers: { 'access-control-allow-origin': '*' } });
+      await route.fulfill({
+        status: response.status,
+        body: Buffer.from(await response.arrayBuffer()),
+        headers: { 'access-control-allow-origin': '*' },
+      });
     });
-    if (html !== undefined) await context.route(`${server.url}${path}`, (route) => route.fulfill({ contentType: 'text/html', headers: ISOLATED, body: html }));
+    if (html !== undefined)
+      await context.route(`${server.url}${path}`, (route) =>
+        route.fulfill({ contentType: 'text/html', headers: ISOLATED, body: html }),
+      );
     const page = await context.newPage();
     page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
     const failed = new Promise((_, reject) => page.once('pageerror', reject));
@@ -84,7 +101,14 @@ export async function visit({ browser, server }, path, isDone, { html, timeout }
 function completionOf({ model, response_format }) {
   const label = response_format.json_schema.schema.properties.label.enum.at(-1);
   const message = { role: 'assistant', content: JSON.stringify({ label }) };
-  return { id: 'chatcmpl-0', object: 'chat.completion', created: 0, model, choices: [{ index: 0, message, finish_reason: 'stop' }], usage: { prompt_tokens: 60, completion_tokens: 8, total_tokens: 68 } };
+  return {
+    id: 'chatcmpl-0',
+    object: 'chat.completion',
+    created: 0,
+    model,
+    choices: [{ index: 0, message, finish_reason: 'stop' }],
+    usage: { prompt_tokens: 60, completion_tokens: 8, total_tokens: 68 },
+  };
 }
 
 function fulfilGolden(route, path) {

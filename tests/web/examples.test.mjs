@@ -42,7 +42,13 @@ describe('the example', LIMIT, () => {
 
   test('run-onnx shows a truth table', async () => {
     const { shown } = await open('run-onnx.html');
-    assert.deepEqual(shown.split('\n'), ['input x: float32 [rows, 2]', '0 xor 0 = 0', '0 xor 1 = 1', '1 xor 0 = 1', '1 xor 1 = 0']);
+    assert.deepEqual(shown.split('\n'), [
+      'input x: float32 [rows, 2]',
+      '0 xor 0 = 0',
+      '0 xor 1 = 1',
+      '1 xor 0 = 1',
+      '1 xor 1 = 0',
+    ]);
   });
 
   test('redact shows what is sent, without personal data', async () => {
@@ -58,7 +64,9 @@ describe('the example', LIMIT, () => {
   test('cascade shows where the answer came from and why', async () => {
     const { shown, sent } = await open('cascade.html');
     const [answer, ...explained] = shown.split('\n');
-    const [, route] = /^(?:ham|spam) \((local|remote), (?:confident|unsure); confidence [01]\.\d{4}\)$/.exec(answer) ?? assert.fail(answer);
+    const [, route] =
+      /^(?:ham|spam) \((local|remote), (?:confident|unsure); confidence [01]\.\d{4}\)$/.exec(answer) ??
+      assert.fail(answer);
     assert.equal(sent.length, route === 'local' ? 0 : 1);
     assert.match(explained.join('\n'), /^\nLocal model 0: /);
   });

@@ -14,7 +14,13 @@
 // Cases about time use times that pass on any machine: what must time out never answers, and what must not has far longer
 // than a request takes.
 
-const [OK, UNREACHABLE, TIMEOUT, REFUSED, INVALID] = ['unsure', 'remote-unreachable', 'remote-timeout', 'remote-refused', 'remote-invalid'];
+const [OK, UNREACHABLE, TIMEOUT, REFUSED, INVALID] = [
+  'unsure',
+  'remote-unreachable',
+  'remote-timeout',
+  'remote-refused',
+  'remote-invalid',
+];
 const ONCE = { remote: { retries: 0 } };
 const STREAM = { stream: true };
 // A timeout in milliseconds that is long enough for a request to reach the server on a busy machine.
@@ -88,16 +94,31 @@ const CASES = [
   [['429-after-nonsense', 'ok'], OK, 2],
 
   // Replies that are not valid.
-  ...['malformed', 'html', 'json-as-html', 'json-as-text', 'events-as-json', 'empty', 'null', 'a-list', 'no-choices', 'empty-choices', 'not-utf-8', 'huge'].map((fault) => [[fault, 'ok'], INVALID, 1]),
+  ...[
+    'malformed',
+    'html',
+    'json-as-html',
+    'json-as-text',
+    'events-as-json',
+    'empty',
+    'null',
+    'a-list',
+    'no-choices',
+    'empty-choices',
+    'not-utf-8',
+    'huge',
+  ].map((fault) => [[fault, 'ok'], INVALID, 1]),
   [['error-inside', 'ok'], REFUSED, 1],
   [['error-503-inside', 'ok'], OK, 2],
   [['error-503-inside'], REFUSED, 3],
 
   // Content that is not an answer: where a repair is possible, it is tried once.
-  ...['outside-label', 'not-json', 'wrong-type', 'array', 'empty-content', 'null-content', 'obeys-injection'].flatMap((fault) => [
-    [[fault], INVALID, 2],
-    [[fault, 'ok'], OK, 2],
-  ]),
+  ...['outside-label', 'not-json', 'wrong-type', 'array', 'empty-content', 'null-content', 'obeys-injection'].flatMap(
+    (fault) => [
+      [[fault], INVALID, 2],
+      [[fault, 'ok'], OK, 2],
+    ],
+  ),
   ...['refusal', 'tool-call', 'cut-by-length', 'filtered'].map((fault) => [[fault, 'ok'], INVALID, 1]),
   [['outside-label', '500', 'ok'], OK, 3],
   [['500', 'outside-label', 'ok'], OK, 3],
@@ -131,7 +152,17 @@ const CASES = [
   [['ok'], [OK, 'requests-per-minute'], 1, { remote: { caps: { requests_per_minute: 1 } }, asks: 2 }],
   [['500'], 'requests-per-minute', 2, { remote: { caps: { requests_per_minute: 2 } } }],
   [['ok'], 'tokens-per-minute', 0, { remote: { caps: { tokens_per_minute: 100 } } }],
-  [['ok'], 'usd-per-day', 0, { remote: { caps: { usd_per_day: 0.0001 }, price: { prompt_usd_per_million: 1, completion_usd_per_million: 1, as_of: '2026-11-24' } } }],
+  [
+    ['ok'],
+    'usd-per-day',
+    0,
+    {
+      remote: {
+        caps: { usd_per_day: 0.0001 },
+        price: { prompt_usd_per_million: 1, completion_usd_per_million: 1, as_of: '2026-11-24' },
+      },
+    },
+  ],
   [['ok'], 'local-only', 0, { policy: { privacy: 'local-only' } }],
   [['ok'], 'redactor-unavailable', 0, { policy: { privacy: 'redact' } }],
   [['ok'], 'redactor-unavailable', 0, { redactor: 'hangs', policy: { privacy: 'redact', deadline_ms: 500 } }],
@@ -145,7 +176,12 @@ const CASES = [
   [['hang-in-the-body'], 'cancelled', 1, { abort: 'server' }],
   [['ask-for-a-while'], 'cancelled', 1, { abort: 'server', policy: { deadline_ms: 60_000 } }],
   [['stream-that-stalls'], 'cancelled', 1, { abort: 'server', ...STREAM }],
-  [['hang'], ['cancelled', 'cancelled'], 1, { abort: 'server', asks: 2, policy: { max_concurrent: 1 }, together: true }],
+  [
+    ['hang'],
+    ['cancelled', 'cancelled'],
+    1,
+    { abort: 'server', asks: 2, policy: { max_concurrent: 1 }, together: true },
+  ],
   [['hang', 'ok'], 'cancelled', 2, { abort: 'server', then: OK }],
 
   // The queue.
@@ -156,6 +192,15 @@ const CASES = [
 
 export const FAULTS = CASES.map(([serve, expect, requests, more = {}], index) => {
   const reasons = [expect].flat();
-  const how = [more.stream && 'streamed', more.abort && `aborted ${more.abort}`, more.together && 'together'].filter(Boolean).join(', ');
-  return { id: `case-${index}`, name: `${serve.join(', ')}${how && ` (${how})`}: ${reasons.join(', ')}`, serve, requests, reasons, ...more };
+  const how = [more.stream && 'streamed', more.abort && `aborted ${more.abort}`, more.together && 'together']
+    .filter(Boolean)
+    .join(', ');
+  return {
+    id: `case-${index}`,
+    name: `${serve.join(', ')}${how && ` (${how})`}: ${reasons.join(', ')}`,
+    serve,
+    requests,
+    reasons,
+    ...more,
+  };
 });

@@ -36,20 +36,44 @@ const MODEL = {
   // Streams end after so many chunks of five characters, when the client has seen some of the answer, or all of it.
   'truncate-1': { response: { content: ANSWER }, options: { chunkSize: 5, latency: 100, truncateAfterChunks: 1 } },
   'truncate-3': { response: { content: ANSWER }, options: { chunkSize: 5, latency: 100, truncateAfterChunks: 3 } },
-  'disconnect-mid-stream': { response: { content: ANSWER }, options: { chunkSize: 5, latency: 100, disconnectAfterMs: 350 } },
+  'disconnect-mid-stream': {
+    response: { content: ANSWER },
+    options: { chunkSize: 5, latency: 100, disconnectAfterMs: 350 },
+  },
 };
 
-const json = (status, value, headers = {}) => (response) => response.writeHead(status, { ...HEADERS, 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
-const text = (status, type, body, headers = {}) => (response) => response.writeHead(status, { ...HEADERS, 'content-type': type, ...headers }).end(body);
+const json =
+  (status, value, headers = {}) =>
+  (response) =>
+    response
+      .writeHead(status, { ...HEADERS, 'content-type': 'application/json', ...headers })
+      .end(JSON.stringify(value));
+const text =
+  (status, type, body, headers = {}) =>
+  (response) =>
+    response.writeHead(status, { ...HEADERS, 'content-type': type, ...headers }).end(body);
 const error = (status, headers) => json(status, { error: { message: `status ${status}`, type: 'any' } }, headers);
-const completion = (message, more = {}) => ({ id: 'chatcmpl-0', object: 'chat.completion', created: 0, model: 'any', choices: [{ index: 0, message, finish_reason: 'stop' }], ...more });
-const events = (...lines) => lines.map((data) => `data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`).join('');
+const completion = (message, more = {}) => ({
+  id: 'chatcmpl-0',
+  object: 'chat.completion',
+  created: 0,
+  model: 'any',
+  choices: [{ index: 0, message, finish_reason: 'stop' }],
+  ...more,
+});
+const events = (...lines) =>
+  lines.map((data) => `data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`).join('');
 const delta = (content, more = {}) => ({ choices: [{ index: 0, delta: { content }, ...more }] });
 
 /** A complete reply of each form, for the test that cuts it at every byte. */
 export const WHOLE = {
   json: JSON.stringify(completion({ role: 'assistant', content: ANSWER })),
-  stream: events(delta('{"label":'), delta('"positive"}'), { choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }, '[DONE]'),
+  stream: events(
+    delta('{"label":'),
+    delta('"positive"}'),
+    { choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] },
+    '[DONE]',
+  ),
 };
 
 /** Starts a reply without a length: it ends with the connection. */
@@ -79,7 +103,12 @@ const EVENTS = 'text/event-stream';
 
 /** Writers to the socket by the name of the behaviour. */
 const RAW = {
-  ...Object.fromEntries([400, 401, 403, 404, 408, 409, 418, 422, 429, 451, 500, 501, 502, 503, 504, 529].map((status) => [status, error(status)])),
+  ...Object.fromEntries(
+    [400, 401, 403, 404, 408, 409, 418, 422, 429, 451, 500, 501, 502, 503, 504, 529].map((status) => [
+      status,
+      error(status),
+    ]),
+  ),
   '429-after-0': error(429, { 'retry-after': '0' }),
   '429-after-1': error(429, { 'retry-after': '1' }),
   '429-after-long': error(429, { 'retry-after': '99999999' }),
@@ -87,7 +116,7 @@ const RAW = {
   '429-after-past-date': error(429, { 'retry-after': 'Tue, 24 Nov 2020 00:00:00 GMT' }),
   '429-after-far-date': error(429, { 'retry-after': 'Fri, 24 Nov 2090 00:00:00 GMT' }),
   '503-html': text(503, 'text/html', '<!doctype html><title>Bad gateway</title>'),
-  '204': (response) => response.writeHead(204, HEADERS).end(),
+  204: (response) => response.writeHead(204, HEADERS).end(),
   html: text(200, 'text/html', '<!doctype html><title>Welcome</title><p>Please sign in.'),
   'json-as-html': text(200, 'text/html', WHOLE.json),
   'json-as-text': text(200, 'text/plain', WHOLE.json),
@@ -105,8 +134,10 @@ const RAW = {
   'error-inside': json(200, { error: { message: 'the key a-secret-of-the-server is not valid' } }),
   'error-503-inside': json(200, { error: { message: 'overloaded', code: 503 } }),
   'wrong-usage': json(200, completion({ role: 'assistant', content: ANSWER }, { usage: 'plenty' })),
-  'not-utf-8': (response) => response.writeHead(200, { ...HEADERS, 'content-type': 'application/json' }).end(Buffer.from([0x7b, 0xff, 0xfe])),
-  'echo-the-key': (response, record) => json(401, { error: { message: `no such key: ${record.authorization}` } })(response),
+  'not-utf-8': (response) =>
+    response.writeHead(200, { ...HEADERS, 'content-type': 'application/json' }).end(Buffer.from([0x7b, 0xff, 0xfe])),
+  'echo-the-key': (response, record) =>
+    json(401, { error: { message: `no such key: ${record.authorization}` } })(response),
   huge: flood('application/json', '{"choices":[{"message":{"content":"', X64K),
   'short-of-length': (response) => {
     response.writeHead(200, { ...HEADERS, 'content-type': 'application/json', 'content-length': WHOLE.json.length });
@@ -121,7 +152,11 @@ const RAW = {
   'stream-error': text(200, EVENTS, events({ error: { message: 'overloaded' } })),
   'stream-error-503': text(200, EVENTS, events({ error: { message: 'overloaded', code: 503 } })),
   'stream-error-midway': text(200, EVENTS, events(delta('{"la'), { error: { message: 'overloaded', code: 503 } })),
-  'stream-tool-call': text(200, EVENTS, events({ choices: [{ delta: { tool_calls: [{ index: 0, function: { name: 'f' } }] } }] })),
+  'stream-tool-call': text(
+    200,
+    EVENTS,
+    events({ choices: [{ delta: { tool_calls: [{ index: 0, function: { name: 'f' } }] } }] }),
+  ),
   'stream-outside-label': text(200, EVENTS, events(delta('{"label":"other"}', { finish_reason: 'stop' }), '[DONE]')),
   'stream-of-comments': text(200, EVENTS, `${': wait\n\n'.repeat(1000)}${WHOLE.stream}`),
   'stream-with-crlf': text(200, EVENTS, WHOLE.stream.replaceAll('\n', '\r\n')),
@@ -133,7 +168,7 @@ const RAW = {
     response.write(events(delta('{"la')), () => record.reached());
   },
   // Connections that hang until the client disconnects.
-  hang: (response, record) => record.reached(),
+  hang: (_response, record) => record.reached(),
   'hang-in-the-body': (response, record) => {
     open(response, 'application/json');
     response.write('{"choices":[', () => record.reached());
@@ -164,7 +199,8 @@ function cut(behaviour) {
  */
 export async function startFaults(scriptOf) {
   const mock = new LLMock({ host: '127.0.0.1', port: 0, logLevel: 'silent', journalMaxEntries: 1 });
-  for (const [model, { response, chaos, options }] of Object.entries(MODEL)) mock.on({ model, endpoint: 'chat' }, response, { ...options, ...(chaos && { chaos }) });
+  for (const [model, { response, chaos, options }] of Object.entries(MODEL))
+    mock.on({ model, endpoint: 'chat' }, response, { ...options, ...(chaos && { chaos }) });
   await mock.start();
   const upstream = new URL(`${mock.url}/v1/chat/completions`);
   /** For each model: its requests, a promise of the point that the behaviour reaches, and the bytes sent of a flood. */

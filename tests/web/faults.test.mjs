@@ -22,7 +22,10 @@ const [TIMEOUT_MS, DEADLINE_MS] = [15_000, 19_000];
 test('the table covers every behaviour of the server', () => {
   assert.ok(FAULTS.length >= 60, `${FAULTS.length} cases`);
   const served = new Set(FAULTS.flatMap(({ serve }) => serve.map(String)));
-  assert.deepEqual(BEHAVIOURS.filter((name) => !served.has(name) && name !== 'echo-the-key'), []);
+  assert.deepEqual(
+    BEHAVIOURS.filter((name) => !served.has(name) && name !== 'echo-the-key'),
+    [],
+  );
 });
 
 for (const worker of [true, false]) {
@@ -37,10 +40,17 @@ for (const worker of [true, false]) {
       server = await startFaults((model) => scripts.get(model));
       opened = await openBrowser({ webgpu: 'none' });
       page = await opened.page({ worker });
-      await page.evaluate(inPage, { local: LOCAL, url: server.url, hurried: !worker, timeout_ms: TIMEOUT_MS, deadline_ms: DEADLINE_MS });
+      await page.evaluate(inPage, {
+        local: LOCAL,
+        url: server.url,
+        hurried: !worker,
+        timeout_ms: TIMEOUT_MS,
+        deadline_ms: DEADLINE_MS,
+      });
       for (const { id, serve } of FAULTS) scripts.set(id, serve);
       results = pool(FAULTS, CONCURRENCY, (fault) => {
-        if (fault.abort === 'server') void server.of(fault.id).whenReached.then(() => page.evaluate((id) => aborts.get(id).abort(), fault.id));
+        if (fault.abort === 'server')
+          void server.of(fault.id).whenReached.then(() => page.evaluate((id) => aborts.get(id).abort(), fault.id));
         return page.evaluate((fault) => run(fault), fault);
       });
     });
@@ -52,7 +62,11 @@ for (const worker of [true, false]) {
     for (const fault of FAULTS) {
       test(fault.name, async () => {
         const { answers, next } = await results.get(fault);
-        assert.deepEqual(answers.map(({ reason }) => reason), fault.reasons, JSON.stringify(answers));
+        assert.deepEqual(
+          answers.map(({ reason }) => reason),
+          fault.reasons,
+          JSON.stringify(answers),
+        );
         for (const { reason, route, degraded, detail, label, words } of answers) {
           if (reason === 'cancelled') continue;
           assert.deepEqual([route, degraded], reason === 'unsure' ? ['remote', false] : ['local', true]);
@@ -71,10 +85,18 @@ for (const worker of [true, false]) {
     test('a reply that is cut at any byte is either an answer or a connection that broke', async () => {
       for (const [form, whole] of Object.entries(WHOLE)) {
         const asks = whole.length + 1;
-        scripts.set(form, Array.from({ length: asks }, (_, bytes) => `cut-${form}-${bytes}`));
+        scripts.set(
+          form,
+          Array.from({ length: asks }, (_, bytes) => `cut-${form}-${bytes}`),
+        );
         // No retries, and a breaker that never opens.
         const remote = { retries: 0, breaker: { failures: 2 * asks, rest_ms: 1 } };
-        const { answers } = await page.evaluate((fault) => run(fault), { id: form, asks, stream: form === 'stream', remote });
+        const { answers } = await page.evaluate((fault) => run(fault), {
+          id: form,
+          asks,
+          stream: form === 'stream',
+          remote,
+        });
         assert.equal(server.of(form).bodies.length, asks);
         // A stream is complete once it has given its finish reason; any other reply ends with the connection, which breaks. Of what
         // arrives just before the break, the browser may or may not hand on the last bytes.
@@ -90,13 +112,20 @@ for (const worker of [true, false]) {
       const apiKey = 'a-key-of-no-known-form';
       scripts.set('key', ['echo-the-key']);
       const remote = { apiKey, dangerouslyAllowBrowserKey: true };
-      const { answers: [answer] } = await page.evaluate((fault) => run(fault), { id: 'key', remote });
+      const {
+        answers: [answer],
+      } = await page.evaluate((fault) => run(fault), { id: 'key', remote });
       assert.equal(server.of('key').authorization, `Bearer ${apiKey}`);
       assert.deepEqual([answer.reason, answer.detail], ['remote-refused', 'status 401: no such key: Bearer [TOKEN]']);
-      const { error } = await page.evaluate(({ local, apiKey }) => outcome(cascade({ local, remote: { baseURL: '/v1', model: 'any', apiKey } })), { local: LOCAL, apiKey });
+      const { error } = await page.evaluate(
+        ({ local, apiKey }) => outcome(cascade({ local, remote: { baseURL: '/v1', model: 'any', apiKey } })),
+        { local: LOCAL, apiKey },
+      );
       assert.deepEqual([error.kind, error.message.includes(apiKey)], ['invalid-input', false]);
       const stored = await page.evaluate(async () => {
-        const caches_ = await Promise.all((await caches.keys()).map(async (name) => (await (await caches.open(name)).keys()).map(({ url }) => url)));
+        const caches_ = await Promise.all(
+          (await caches.keys()).map(async (name) => (await (await caches.open(name)).keys()).map(({ url }) => url)),
+        );
         return JSON.stringify([caches_, { ...localStorage }, { ...sessionStorage }, logged]);
       });
       assert.ok(!stored.includes(apiKey), stored);
@@ -146,10 +175,13 @@ function inPage({ local, url, hurried, timeout_ms, deadline_ms }) {
   }
   const { setTimeout: set, clearTimeout: clear } = globalThis;
   globalThis.setTimeout = (work, ...rest) => {
-    const timer = set(() => {
-      timers.delete(timer);
-      work();
-    }, ...rest);
+    const timer = set(
+      () => {
+        timers.delete(timer);
+        work();
+      },
+      ...rest,
+    );
     timers.add(timer);
     return timer;
   };
@@ -169,14 +201,23 @@ function inPage({ local, url, hurried, timeout_ms, deadline_ms }) {
     const redactors = { redactor: async () => leave([]), hangs: () => new Promise(() => abort === 'soon' && leave()) };
     const triage = await cascade({
       local,
-      remote: { baseURL: url, model: id, timeout_ms, ...remote, ...(abort === 'getToken' && { getToken: async () => leave('token') }) },
+      remote: {
+        baseURL: url,
+        model: id,
+        timeout_ms,
+        ...remote,
+        ...(abort === 'getToken' && { getToken: async () => leave('token') }),
+      },
       policy: { threshold: 1, privacy: 'allow', deadline_ms, ...policy },
       redactor: redactors[redactor ?? abort] ?? '/models/none',
     });
     const ask = async (signal) => {
       let words = '';
       try {
-        const { reason, route, degraded, detail, output } = await triage('What is this?', { ...(signal && { signal }), ...(stream && { stream_callback: (text) => (words += text) }) });
+        const { reason, route, degraded, detail, output } = await triage('What is this?', {
+          ...(signal && { signal }),
+          ...(stream && { stream_callback: (text) => (words += text) }),
+        });
         return { reason, route, degraded, detail, label: output.label, words };
       } catch (error) {
         return { reason: error.kind, detail: error.message };

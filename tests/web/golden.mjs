@@ -10,7 +10,10 @@ export const goldenJson = (path) => JSON.parse(goldenBytes(path));
 /** The sentences, each with its embedding by a reference implementation. */
 export function goldenSentences() {
   const texts = goldenJson('sentences.json');
-  const { shape: [, size], numbers } = f16Tensor(goldenBytes('minilm.safetensors'), 'embeddings');
+  const {
+    shape: [, size],
+    numbers,
+  } = f16Tensor(goldenBytes('minilm.safetensors'), 'embeddings');
   return texts.map((text, i) => ({ text, embedding: numbers.slice(i * size, (i + 1) * size) }));
 }
 
@@ -32,7 +35,10 @@ export function softmax(logits) {
 export async function routeGolden(context, broken = {}) {
   await context.route(/^[^?]*\/golden\//, (route) => {
     const path = pathAfter(route.request().url(), '/golden/');
-    return readFile(new URL(path, GOLDEN)).then((body) => fulfil(route, { body }), () => fulfil(route, { status: 404, body: 'not there' }));
+    return readFile(new URL(path, GOLDEN)).then(
+      (body) => fulfil(route, { body }),
+      () => fulfil(route, { status: 404, body: 'not there' }),
+    );
   });
   await context.route(/^[^?]*\/broken\//, async (route) => {
     const [name, file] = pathAfter(route.request().url(), '/broken/').split('/');
@@ -69,14 +75,24 @@ function pathAfter(url, prefix) {
 }
 
 function fulfil(route, response) {
-  return route.fulfill({ contentType: 'application/octet-stream', ...response, headers: { 'cross-origin-resource-policy': 'same-origin', ...response.headers } });
+  return route.fulfill({
+    contentType: 'application/octet-stream',
+    ...response,
+    headers: { 'cross-origin-resource-policy': 'same-origin', ...response.headers },
+  });
 }
 
 function f16Tensor(bytes, name) {
   const start = 8 + Number(bytes.readBigUInt64LE());
-  const { dtype, shape, data_offsets: [from, to] } = JSON.parse(bytes.subarray(8, start))[name];
+  const {
+    dtype,
+    shape,
+    data_offsets: [from, to],
+  } = JSON.parse(bytes.subarray(8, start))[name];
   if (dtype !== 'F16') throw new Error(`${name} is ${dtype}, not F16.`);
-  const numbers = Float32Array.from({ length: (to - from) / 2 }, (_, i) => fromF16(bytes.readUInt16LE(start + from + 2 * i)));
+  const numbers = Float32Array.from({ length: (to - from) / 2 }, (_, i) =>
+    fromF16(bytes.readUInt16LE(start + from + 2 * i)),
+  );
   return { shape, numbers };
 }
 

@@ -16,8 +16,12 @@ const REASONS = ['remote-invalid', 'retry-budget'];
 const OBEYED = {
   'says what the text says': (text) => ({ content: text }),
   'takes the text for the label': (text) => ({ content: JSON.stringify({ label: text }) }),
-  'takes the text for an answer with more in it': (text) => ({ content: JSON.stringify({ label: LABELS[0], label_of_attacker: text, labels: [text] }) }),
-  'calls a tool that was not offered': (text) => ({ toolCalls: [{ name: 'send_mail', arguments: JSON.stringify({ body: text }) }] }),
+  'takes the text for an answer with more in it': (text) => ({
+    content: JSON.stringify({ label: LABELS[0], label_of_attacker: text, labels: [text] }),
+  }),
+  'calls a tool that was not offered': (text) => ({
+    toolCalls: [{ name: 'send_mail', arguments: JSON.stringify({ body: text }) }],
+  }),
   'reveals its system prompt': (_, system) => ({ content: system }),
 };
 
@@ -32,7 +36,10 @@ describe('prompt injections', LIMIT, () => {
     opened = await openBrowser({ webgpu: 'none' });
     page = await opened.page();
     const corpus = await (await fetch(`${opened.server.url}/bench/samples/injections/injections.jsonl`)).text();
-    texts = corpus.trim().split('\n').map((line) => JSON.parse(line).text);
+    texts = corpus
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).text);
   });
   after(async () => {
     await opened?.close();
@@ -51,7 +58,10 @@ describe('prompt injections', LIMIT, () => {
         const triage = await cascade({ local, remote, policy: { threshold: 1, privacy } });
         const own = await cascade({ local, policy: { threshold: 1 } });
         try {
-          return { answers: await Promise.all(texts.map((text) => outcome(triage(text)))), local: await Promise.all(texts.map((text) => own(text))) };
+          return {
+            answers: await Promise.all(texts.map((text) => outcome(triage(text)))),
+            local: await Promise.all(texts.map((text) => own(text))),
+          };
         } finally {
           await Promise.all([triage.dispose(), own.dispose()]);
         }
@@ -70,7 +80,12 @@ describe('prompt injections', LIMIT, () => {
         // Extra fields are ignored.
         const accepted = what.includes('more in it') && route === 'remote';
         if (accepted) assert.deepEqual(output, { label: LABELS[0] }, texts[i]);
-        else assert.deepEqual([route, degraded, REASONS.includes(reason), output], ['local', true, true, local[i].output], `${texts[i]}: ${reason}`);
+        else
+          assert.deepEqual(
+            [route, degraded, REASONS.includes(reason), output],
+            ['local', true, true, local[i].output],
+            `${texts[i]}: ${reason}`,
+          );
         assert.equal((detail ?? '') !== '', !accepted, texts[i]);
       }
     });
@@ -85,7 +100,10 @@ describe('prompt injections', LIMIT, () => {
       return { content: JSON.stringify({ label: LABELS[1] }) };
     };
     const { answers } = await ask('allow', texts);
-    assert.deepEqual(answers.map(({ value }) => [value.route, value.output.label]), texts.map(() => ['remote', LABELS[1]]));
+    assert.deepEqual(
+      answers.map(({ value }) => [value.route, value.output.label]),
+      texts.map(() => ['remote', LABELS[1]]),
+    );
     assert.deepEqual([systems.size, sent.toSorted()], [1, texts.toSorted()]);
   });
 
@@ -94,7 +112,11 @@ describe('prompt injections', LIMIT, () => {
     const some = texts.slice(0, 24);
     const { answers, local } = await ask('redact', some);
     for (const [i, { value }] of answers.entries()) {
-      assert.deepEqual([value.route, REASONS.includes(value.reason), value.output], ['local', true, local[i].output], `${some[i]}: ${value.reason}`);
+      assert.deepEqual(
+        [value.route, REASONS.includes(value.reason), value.output],
+        ['local', true, local[i].output],
+        `${some[i]}: ${value.reason}`,
+      );
       assert.ok(Array.isArray(value.replaced));
     }
   });

@@ -14,7 +14,22 @@ const WAVES = 20;
 const GROWTH = 4 << 20;
 
 /** Faults that take no time, and answers, in a fixed pseudo-random order. */
-const BEHAVIOURS = ['stream', 'stream', 'json-without-type', 'json-without-type', '500', '429-after-0', '401', 'html', 'short-of-length', 'stream-error-503', 'stream-of-nothing', 'empty-choices', 'refusal', 'stream-outside-label'];
+const BEHAVIOURS = [
+  'stream',
+  'stream',
+  'json-without-type',
+  'json-without-type',
+  '500',
+  '429-after-0',
+  '401',
+  'html',
+  'short-of-length',
+  'stream-error-503',
+  'stream-of-nothing',
+  'empty-choices',
+  'refusal',
+  'stream-outside-label',
+];
 let seed = 7;
 const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
 const SCRIPT = Array.from({ length: 4 * QUESTIONS }, () => BEHAVIOURS[Math.floor(random() * BEHAVIOURS.length)]);
@@ -33,7 +48,10 @@ describe('ten thousand questions', LIMIT, () => {
 
   test('each is answered once, and memory does not grow', async (t) => {
     const page = await opened.page({ worker: false });
-    await page.evaluate(inPage, { local: { task: 'text-classification', model: '/golden/tiny-bert-seq' }, url: server.url });
+    await page.evaluate(inPage, {
+      local: { task: 'text-classification', model: '/golden/tiny-bert-seq' },
+      url: server.url,
+    });
     const devtools = await page.context().newCDPSession(page);
     /** The memory of JavaScript and of WebAssembly, both in the page here. */
     const memory = async () => {
@@ -51,9 +69,14 @@ describe('ten thousand questions', LIMIT, () => {
     }
     const last = await memory();
     t.diagnostic(JSON.stringify({ reasons, requests: server.of('any').count, first, last }));
-    assert.equal(Object.values(reasons).reduce((sum, count) => sum + count, 0), QUESTIONS);
-    for (const reason of ['unsure', 'remote-refused', 'remote-invalid', 'retry-budget']) assert.ok(reasons[reason] > 0, reason);
-    for (const of of ['scripts', 'wasm']) assert.ok(last[of] - first[of] < GROWTH, `${of}: from ${first[of]} to ${last[of]} bytes`);
+    assert.equal(
+      Object.values(reasons).reduce((sum, count) => sum + count, 0),
+      QUESTIONS,
+    );
+    for (const reason of ['unsure', 'remote-refused', 'remote-invalid', 'retry-budget'])
+      assert.ok(reasons[reason] > 0, reason);
+    for (const of of ['scripts', 'wasm'])
+      assert.ok(last[of] - first[of] < GROWTH, `${of}: from ${first[of]} to ${last[of]} bytes`);
   });
 });
 
@@ -88,7 +111,9 @@ async function inPage({ local, url }) {
       counts[reason] = (counts[reason] ?? 0) + 1;
     };
     const questions = Array.from({ length: size }, () => (asked += 1));
-    await Promise.all(questions.map((i) => answered(`question ${i}`, i % 2 ? { stream_callback: () => undefined } : {})));
+    await Promise.all(
+      questions.map((i) => answered(`question ${i}`, i % 2 ? { stream_callback: () => undefined } : {})),
+    );
     return counts;
   };
 }

@@ -17,15 +17,21 @@ for (const [task, model, packedBytes] of [
 ]) {
   test(`${model} is loaded within 1.4 times its packed size and 32 MB`, LIMIT, async () => {
     const page = await opened.page({ worker: false });
-    const bytes = await page.evaluate(async ([task, model]) => {
-      Object.assign(pilot.env, { numThreads: 1, useBrowserCache: false });
-      const { device } = await pipeline(task, model);
-      const { instance } = await import(`/pilot-light/wasm/${device.build}/pilot_light.js`);
-      // WebAssembly memory never shrinks: its size is its peak.
-      return instance()[1].buffer.byteLength;
-    }, [task, model]);
+    const bytes = await page.evaluate(
+      async ([task, model]) => {
+        Object.assign(pilot.env, { numThreads: 1, useBrowserCache: false });
+        const { device } = await pipeline(task, model);
+        const { instance } = await import(`/pilot-light/wasm/${device.build}/pilot_light.js`);
+        // WebAssembly memory never shrinks: its size is its peak.
+        return instance()[1].buffer.byteLength;
+      },
+      [task, model],
+    );
     assert.ok(bytes > packedBytes, `${bytes} bytes of memory cannot hold the weights`);
-    assert.ok(bytes <= 1.4 * packedBytes + 32 * MB, `${(bytes / MB).toFixed(1)} MB of memory for ${(packedBytes / MB).toFixed(1)} MB of weights`);
+    assert.ok(
+      bytes <= 1.4 * packedBytes + 32 * MB,
+      `${(bytes / MB).toFixed(1)} MB of memory for ${(packedBytes / MB).toFixed(1)} MB of weights`,
+    );
     await page.context().close();
   });
 }

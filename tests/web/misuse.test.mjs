@@ -17,23 +17,44 @@ const config = (change) => ['config.json', (bytes) => ({ body: JSON.stringify({ 
 
 /** Model folders with one fault each: the changed file, and the kind of the error. */
 const FOLDERS = {
-  'weights that end too early': [['model.safetensors', (bytes) => ({ body: bytes.subarray(0, -100) })], 'invalid-artefact'],
-  'weights that end in their header': [['model.safetensors', (bytes) => ({ body: bytes.subarray(0, 1000) })], 'invalid-artefact'],
-  'weights that go on too long': [['model.safetensors', (bytes) => ({ body: Buffer.concat([bytes, Buffer.alloc(64)]) })], 'invalid-artefact'],
+  'weights that end too early': [
+    ['model.safetensors', (bytes) => ({ body: bytes.subarray(0, -100) })],
+    'invalid-artefact',
+  ],
+  'weights that end in their header': [
+    ['model.safetensors', (bytes) => ({ body: bytes.subarray(0, 1000) })],
+    'invalid-artefact',
+  ],
+  'weights that go on too long': [
+    ['model.safetensors', (bytes) => ({ body: Buffer.concat([bytes, Buffer.alloc(64)]) })],
+    'invalid-artefact',
+  ],
   'a header as long as the sea': [weights(() => undefined, 1n << 60n), 'invalid-artefact'],
-  'tensors that overlap': [weights((header) => (header[KEY].data_offsets = header[QUERY].data_offsets)), 'invalid-artefact'],
-  'a tensor outside of its file': [weights((header) => (header[KEY].data_offsets = [1 << 30, (1 << 30) + 64])), 'invalid-artefact'],
+  'tensors that overlap': [
+    weights((header) => (header[KEY].data_offsets = header[QUERY].data_offsets)),
+    'invalid-artefact',
+  ],
+  'a tensor outside of its file': [
+    weights((header) => (header[KEY].data_offsets = [1 << 30, (1 << 30) + 64])),
+    'invalid-artefact',
+  ],
   'a tensor of another shape': [weights((header) => header[WORDS].shape.reverse()), 'invalid-artefact'],
   'a tensor of another type': [weights((header) => (header[KEY].dtype = 'I32')), 'invalid-artefact'],
   'a tensor of no type': [weights((header) => (header[KEY].dtype = 'F99')), 'invalid-artefact'],
   'a tensor that is not there': [weights((header) => delete header[KEY]), 'invalid-artefact'],
-  'a page in place of the weights': [['model.safetensors', () => ({ ...HTML, contentType: 'application/octet-stream' })], 'invalid-artefact'],
+  'a page in place of the weights': [
+    ['model.safetensors', () => ({ ...HTML, contentType: 'application/octet-stream' })],
+    'invalid-artefact',
+  ],
   'a page in place of JSON': [['config.json', () => HTML], 'invalid-artefact'],
   'JSON that breaks off': [['config.json', (bytes) => ({ body: bytes.subarray(0, 50) })], 'invalid-artefact'],
   'an architecture not known': [config({ model_type: 'mamba' }), 'unsupported'],
   'sizes from another world': [config({ hidden_size: 1e15 }), 'invalid-artefact'],
   'a tokenizer that is missing': [['tokenizer.json', () => ({ status: 404, body: 'not there' })], 'invalid-artefact'],
-  'a tokenizer that does not fit': [['tokenizer.json', () => ({ body: goldenBytes('tiny-roberta-seq/tokenizer.json') })], 'invalid-artefact'],
+  'a tokenizer that does not fit': [
+    ['tokenizer.json', () => ({ body: goldenBytes('tiny-roberta-seq/tokenizer.json') })],
+    'invalid-artefact',
+  ],
   'a server that refuses': [['config.json', () => ({ status: 403, body: 'no' })], 'invalid-artefact'],
 };
 
@@ -51,13 +72,19 @@ for (const worker of [true, false]) {
 
     /** The page still gives the same result. */
     const goesOn = async () => {
-      const label = await page.evaluate(async (model) => (await (await shared('text-classification', model))('The rain began.'))[0].label, GOOD);
+      const label = await page.evaluate(
+        async (model) => (await (await shared('text-classification', model))('The rain began.'))[0].label,
+        GOOD,
+      );
       assert.equal(label, 'neutral');
     };
 
     for (const [what, [, kind]] of Object.entries(FOLDERS)) {
       test(what, async () => {
-        const { error } = await page.evaluate((model) => outcome(pipeline('text-classification', model)), `/broken/${what}`);
+        const { error } = await page.evaluate(
+          (model) => outcome(pipeline('text-classification', model)),
+          `/broken/${what}`,
+        );
         typed(error, kind);
         await goesOn();
       });
@@ -103,7 +130,11 @@ for (const worker of [true, false]) {
       for (const [what, { error }] of Object.entries(outcomes)) {
         assert.ok(error?.ours, what);
         // A value that exists elsewhere may be unsupported; all others are invalid.
-        assert.match(error.kind, what === 'a task' || what === 'a number type' ? /^(unsupported|invalid-input)$/ : /^invalid-input$/, `${what}: ${error.message}`);
+        assert.match(
+          error.kind,
+          what === 'a task' || what === 'a number type' ? /^(unsupported|invalid-input)$/ : /^invalid-input$/,
+          `${what}: ${error.message}`,
+        );
       }
       await goesOn();
     });
@@ -111,7 +142,16 @@ for (const worker of [true, false]) {
     test('unusual texts', async () => {
       const vectors = await page.evaluate(async (model) => {
         const embed = await shared('feature-extraction', model);
-        const texts = ['', '\ud800 lone \udc00', '\ufffd lone \ufffd', '\0', 'word '.repeat(200_000), 'word '.repeat(1_000), 'x'.repeat(1_000_000), 'after'];
+        const texts = [
+          '',
+          '\ud800 lone \udc00',
+          '\ufffd lone \ufffd',
+          '\0',
+          'word '.repeat(200_000),
+          'word '.repeat(1_000),
+          'x'.repeat(1_000_000),
+          'after',
+        ];
         const vectors = [];
         for (const text of texts) vectors.push(rows(await embed(text, { pooling: 'mean', normalize: true }))[0]);
         return vectors;
@@ -148,7 +188,11 @@ for (const worker of [true, false]) {
         const controller = new AbortController();
         const running = outcome(embed(texts, { pooling: 'mean', signal: controller.signal }));
         controller.abort();
-        return [await outcome(embed(texts, { signal: AbortSignal.abort() })), await running, (await embed('next', { pooling: 'mean' })).dims];
+        return [
+          await outcome(embed(texts, { signal: AbortSignal.abort() })),
+          await running,
+          (await embed('next', { pooling: 'mean' })).dims,
+        ];
       }, MINILM);
       for (const { error } of [before, during]) typed(error, 'cancelled');
       assert.deepEqual(next, [1, 384]);
@@ -180,18 +224,31 @@ for (const worker of [true, false]) {
         return tries;
       }, MINILM);
       for (const { error } of tries) typed(error, 'cancelled');
-      assert.ok(tries.at(-1).slices < 12, `the engine was free after the time of ${tries.map(({ slices }) => slices)} of 16 slices`);
+      assert.ok(
+        tries.at(-1).slices < 12,
+        `the engine was free after the time of ${tries.map(({ slices }) => slices)} of 16 slices`,
+      );
     });
 
     test('two models at once, and a second call while one runs', async () => {
       const [first, second] = goldenSentences();
-      const [labels, vectors] = await page.evaluate(async ([tiny, minilm, texts]) => {
-        const [classify, embed] = await Promise.all([pipeline('text-classification', tiny), pipeline('feature-extraction', minilm)]);
-        const options = { pooling: 'mean', normalize: true };
-        const [labels, a, b] = await Promise.all([classify(['The rain began.', 'Hello']), embed(texts[0], options), embed(texts[1], options)]);
-        await Promise.all([classify.dispose(), embed.dispose()]);
-        return [labels.map(({ label }) => label), [...rows(a), ...rows(b)]];
-      }, [GOOD, MINILM, [first.text, second.text]]);
+      const [labels, vectors] = await page.evaluate(
+        async ([tiny, minilm, texts]) => {
+          const [classify, embed] = await Promise.all([
+            pipeline('text-classification', tiny),
+            pipeline('feature-extraction', minilm),
+          ]);
+          const options = { pooling: 'mean', normalize: true };
+          const [labels, a, b] = await Promise.all([
+            classify(['The rain began.', 'Hello']),
+            embed(texts[0], options),
+            embed(texts[1], options),
+          ]);
+          await Promise.all([classify.dispose(), embed.dispose()]);
+          return [labels.map(({ label }) => label), [...rows(a), ...rows(b)]];
+        },
+        [GOOD, MINILM, [first.text, second.text]],
+      );
       assert.deepEqual(labels, ['neutral', 'negative']);
       for (const [i, { embedding }] of [first, second].entries()) assert.ok(cosine(vectors[i], embedding) >= 0.9999);
     });
@@ -215,5 +272,8 @@ for (const worker of [true, false]) {
 test('the golden labels that these tests go by', () => {
   const { logits } = goldenJson('tiny-bert-seq/golden.json');
   const { id2label } = goldenJson('tiny-bert-seq/config.json');
-  assert.deepEqual(logits.slice(0, 2).map((row) => id2label[row.indexOf(Math.max(...row))]), ['neutral', 'negative']);
+  assert.deepEqual(
+    logits.slice(0, 2).map((row) => id2label[row.indexOf(Math.max(...row))]),
+    ['neutral', 'negative'],
+  );
 });

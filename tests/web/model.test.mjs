@@ -19,13 +19,19 @@ const linear = (bias) =>
       { op: 'Add', inputs: ['xw', 'b'], outputs: ['sum'] },
       { op: 'Relu', inputs: ['sum'], outputs: ['y'] },
     ],
-    constants: [{ name: 'w', type: 'float32', dims: [2, 3], bytes: floats(1, 2, 3, 4, 5, 6) }, { name: 'b', type: 'float32', dims: [3], ...bias }],
+    constants: [
+      { name: 'w', type: 'float32', dims: [2, 3], bytes: floats(1, 2, 3, 4, 5, 6) },
+      { name: 'b', type: 'float32', dims: [3], ...bias },
+    ],
   });
 const EXTERNAL = linear({ location: 'linear.onnx_data' });
 
 const add = (type) =>
   onnx({
-    inputs: [{ name: 'a', type, dims: ['n'] }, { name: 'b', type, dims: ['n'] }],
+    inputs: [
+      { name: 'a', type, dims: ['n'] },
+      { name: 'b', type, dims: ['n'] },
+    ],
     outputs: [{ name: 'sum', type, dims: ['n'] }],
     nodes: [{ op: 'Add', inputs: ['a', 'b'], outputs: ['sum'] }],
   });
@@ -68,11 +74,19 @@ const FILES = {
   'words.onnx': Buffer.from('this is not a model'),
   'norm-of-sum.onnx': normOfSum(['rows', 4]),
   'norm-of-row.onnx': normOfSum([4]),
-  'rank.onnx': onnx({ inputs: [float('x', undefined)], outputs: [float('y', undefined)], nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }] }),
+  'rank.onnx': onnx({
+    inputs: [float('x', undefined)],
+    outputs: [float('y', undefined)],
+    nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }],
+  }),
   ...Object.fromEntries(ADDED.map((type) => [`add-${type}.onnx`, add(type)])),
 };
 
-for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true]]) {
+for (const [device, worker] of [
+  ['wasm', true],
+  ['wasm', false],
+  ['webgpu', true],
+]) {
   describe(`a model on ${device}, ${worker ? 'in a worker' : 'in place'}`, LIMIT, () => {
     let opened;
     let page;
@@ -122,27 +136,42 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
           await m.dispose();
           return [sum.type, sum.data.constructor.name, Array.from(sum.data, Number)];
         }, type);
-        const expected = { float32: 'Float32Array', float64: 'Float64Array', int64: 'BigInt64Array', int32: 'Int32Array' };
+        const expected = {
+          float32: 'Float32Array',
+          float64: 'Float64Array',
+          int64: 'BigInt64Array',
+          int32: 'Int32Array',
+        };
         assert.deepEqual(found, [type, expected[type], [4, -2]]);
       });
     }
 
     test('fused layer normalisation of a sum gives the result of the two operators', async () => {
       const rows = 300;
-      const found = await page.evaluate(async ([rows]) => {
-        const numbers = (count, by) => Float32Array.from({ length: count }, (_, i) => Math.sin(i * by) * (1 + (i % 7)));
-        const found = [];
-        for (const [file, dims] of [['norm-of-sum', [rows, 4]], ['norm-of-row', [4]]]) {
-          for (const layer_norm of [true, false]) {
-            const m = await model(`/graphs/${file}.onnx`, { fusion: { layer_norm } });
-            const count = dims.reduce((a, b) => a * b);
-            const { y } = await m.run({ x: pilot.tensor('float32', numbers(rows * 4, 0.7), [rows, 4]), around: pilot.tensor('float32', numbers(count, 1.3), dims) });
-            found.push([...y.data]);
-            await m.dispose();
+      const found = await page.evaluate(
+        async ([rows]) => {
+          const numbers = (count, by) =>
+            Float32Array.from({ length: count }, (_, i) => Math.sin(i * by) * (1 + (i % 7)));
+          const found = [];
+          for (const [file, dims] of [
+            ['norm-of-sum', [rows, 4]],
+            ['norm-of-row', [4]],
+          ]) {
+            for (const layer_norm of [true, false]) {
+              const m = await model(`/graphs/${file}.onnx`, { fusion: { layer_norm } });
+              const count = dims.reduce((a, b) => a * b);
+              const { y } = await m.run({
+                x: pilot.tensor('float32', numbers(rows * 4, 0.7), [rows, 4]),
+                around: pilot.tensor('float32', numbers(count, 1.3), dims),
+              });
+              found.push([...y.data]);
+              await m.dispose();
+            }
           }
-        }
-        return found;
-      }, [rows]);
+          return found;
+        },
+        [rows],
+      );
       for (const [one, two] of [found.slice(0, 2), found.slice(2)]) {
         assert.equal(one.length, rows * 4);
         one.forEach((x, i) => assert.ok(Math.abs(x - two[i]) < 1e-4, `${i}: ${x}, not ${two[i]}`));
@@ -207,7 +236,10 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
       assert.deepEqual(found, [0, 12, 15.5]);
       for (const { error } of [lacking, outside, rooted]) typed(error, 'invalid-artefact');
       typed(path.error, 'invalid-input');
-      assert.deepEqual([...new Set(page.requested.filter((path) => path.includes('data')))], ['/graphs/linear.onnx_data']);
+      assert.deepEqual(
+        [...new Set(page.requested.filter((path) => path.includes('data')))],
+        ['/graphs/linear.onnx_data'],
+      );
     });
 
     test('a requested dtype selects the file', async () => {
@@ -218,9 +250,19 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
           await m.dispose();
           return [...y.data];
         };
-        return [await run('/graphs/linear.onnx', 'q4'), await run('/graphs/linear_q4.onnx', 'q4'), await outcome(model('/graphs/linear.onnx', { dtype: 'fp16' }))];
+        return [
+          await run('/graphs/linear.onnx', 'q4'),
+          await run('/graphs/linear_q4.onnx', 'q4'),
+          await outcome(model('/graphs/linear.onnx', { dtype: 'fp16' })),
+        ];
       });
-      assert.deepEqual([q4, itself], [[9, 12, 15], [9, 12, 15]]);
+      assert.deepEqual(
+        [q4, itself],
+        [
+          [9, 12, 15],
+          [9, 12, 15],
+        ],
+      );
       typed(none.error, 'invalid-artefact');
       assert.match(none.error.message, /linear_fp16\.onnx/);
     });
@@ -235,13 +277,19 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
     test('files that are not models are refused', async () => {
       const outcomes = await page.evaluate(async () => {
         const outcomes = {};
-        for (const name of ['cut', 'empty', 'words', 'missing']) outcomes[name] = await outcome(model(`/graphs/${name}.onnx`));
-        for (const [name, call] of Object.entries({ nothing: () => model(''), folder: () => model('/graphs/'), option: () => model('/graphs/linear.onnx', { devise: 'wasm' }) })) {
+        for (const name of ['cut', 'empty', 'words', 'missing'])
+          outcomes[name] = await outcome(model(`/graphs/${name}.onnx`));
+        for (const [name, call] of Object.entries({
+          nothing: () => model(''),
+          folder: () => model('/graphs/'),
+          option: () => model('/graphs/linear.onnx', { devise: 'wasm' }),
+        })) {
           outcomes[name] = await outcome(call());
         }
         return outcomes;
       });
-      for (const [name, { error }] of Object.entries(outcomes)) typed(error, ['nothing', 'folder', 'option'].includes(name) ? 'invalid-input' : 'invalid-artefact');
+      for (const [name, { error }] of Object.entries(outcomes))
+        typed(error, ['nothing', 'folder', 'option'].includes(name) ? 'invalid-input' : 'invalid-artefact');
     });
 
     test('a load and a call can be aborted, and a disposed model is refused', async () => {
@@ -264,7 +312,9 @@ for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true
     test('progress is reported to the end', async () => {
       const events = await page.evaluate(async () => {
         const events = [];
-        const m = await model('/graphs/linear.onnx', { progress_callback: ({ status, file, loaded, total }) => events.push([status, file, loaded === total]) });
+        const m = await model('/graphs/linear.onnx', {
+          progress_callback: ({ status, file, loaded, total }) => events.push([status, file, loaded === total]),
+        });
         await m.dispose();
         return events;
       });

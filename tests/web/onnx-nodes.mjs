@@ -45,7 +45,8 @@ async function inPage({ device, names, types }) {
   async function tensors(path, count) {
     const files = await Promise.all(Array.from({ length: count + 1 }, (_, i) => fetch(`${path}_${i}.pb`)));
     const found = files.findIndex(({ ok }) => !ok);
-    if (found !== count || (count === 0 && path.endsWith('output'))) throw new Error(`there are ${found < 0 ? 'more' : found} files ${path}_N.pb, expected ${count}`);
+    if (found !== count || (count === 0 && path.endsWith('output')))
+      throw new Error(`there are ${found < 0 ? 'more' : found} files ${path}_N.pb, expected ${count}`);
     return Promise.all(files.slice(0, count).map(async (file) => parse(new DataView(await file.arrayBuffer()))));
   }
 
@@ -53,7 +54,10 @@ async function inPage({ device, names, types }) {
     const [is, wanted] = [output, expected].map(({ type, dims }) => `${type} [${dims}]`);
     if (is !== wanted) return `${name} is ${is}, expected ${wanted}`;
     const [a, b] = [numbers(output), numbers(expected)];
-    const at = a.findIndex((value, i) => !(Object.is(value, b[i]) || value === b[i] || Math.abs(value - b[i]) <= ABSOLUTE + RELATIVE * Math.abs(b[i])));
+    const at = a.findIndex(
+      (value, i) =>
+        !(Object.is(value, b[i]) || value === b[i] || Math.abs(value - b[i]) <= ABSOLUTE + RELATIVE * Math.abs(b[i])),
+    );
     return at < 0 ? undefined : `${name} at ${at} is ${a[at]}, expected ${b[at]}`;
   }
 
@@ -63,7 +67,14 @@ async function inPage({ device, names, types }) {
 
   function fromHalf(bits) {
     const [sign, exponent, fraction] = [bits >> 15, (bits >> 10) & 31, bits & 1023];
-    const size = exponent === 31 ? (fraction ? NaN : Infinity) : exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15);
+    const size =
+      exponent === 31
+        ? fraction
+          ? NaN
+          : Infinity
+        : exponent === 0
+          ? fraction * 2 ** -24
+          : (1 + fraction / 1024) * 2 ** (exponent - 15);
     return sign ? -size : size;
   }
 
@@ -106,9 +117,10 @@ async function inPage({ device, names, types }) {
     const name = types[type];
     if (name === undefined) throw new Error(`JavaScript has no typed array for the type ${type}`);
     const empty = tensor(name, name === 'float16' ? new Uint16Array(0) : []).data;
-    const data = list.length > 0
-      ? empty.constructor.from(list, name.endsWith('64') && name !== 'float64' ? BigInt : Number)
-      : new empty.constructor(raw.slice().buffer);
+    const data =
+      list.length > 0
+        ? empty.constructor.from(list, name.endsWith('64') && name !== 'float64' ? BigInt : Number)
+        : new empty.constructor(raw.slice().buffer);
     return tensor(name, data, dims);
   }
 }

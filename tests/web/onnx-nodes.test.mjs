@@ -9,13 +9,16 @@ import { openBrowser } from './package-page.mjs';
 
 const LIST = readFileSync(new URL('../conformance/onnx_node.txt', import.meta.url), 'utf8');
 /** Each test with the devices on which it fails: 'nothing', 'webgpu' or 'both'. */
-const LISTED = LIST.split('\n').filter(Boolean).map((line) => {
-  const [name, ...reason] = line.split(': ');
-  return { name, fails: reason.length === 0 ? 'nothing' : reason[0] === 'webgpu' ? 'webgpu' : 'both' };
-});
+const LISTED = LIST.split('\n')
+  .filter(Boolean)
+  .map((line) => {
+    const [name, ...reason] = line.split(': ');
+    return { name, fails: reason.length === 0 ? 'nothing' : reason[0] === 'webgpu' ? 'webgpu' : 'both' };
+  });
 /** JavaScript has no typed array for bfloat16: these tests run only natively. */
 const inJavaScript = ({ name }) => !/bfloat16/i.test(name);
-const names = (...fails) => LISTED.filter((listed) => inJavaScript(listed) && fails.includes(listed.fails)).map(({ name }) => name);
+const names = (...fails) =>
+  LISTED.filter((listed) => inJavaScript(listed) && fails.includes(listed.fails)).map(({ name }) => name);
 
 /** Tests in one page: its compiled shaders are released with it. */
 const PAGE = 100;

@@ -1,7 +1,20 @@
 // Writer of ONNX files: the few fields of the protobuf format that small graphs need.
 
 /** The element types by name, with their values in TensorProto.DataType. */
-export const TYPES = { float32: 1, uint8: 2, int8: 3, uint16: 4, int16: 5, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11, uint32: 12, uint64: 13 };
+export const TYPES = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+};
 
 /**
  * Encodes a model with one graph.
@@ -28,13 +41,20 @@ export function onnx({ inputs, outputs, nodes, constants = [], opset = 17 }) {
         ...dims.map((dim) => number(1, dim)),
         number(2, TYPES[type]),
         field(8, name),
-        ...(location === undefined ? [field(9, bytes)] : [field(13, [field(1, 'location'), field(2, location)]), number(14, 1)]),
+        ...(location === undefined
+          ? [field(9, bytes)]
+          : [field(13, [field(1, 'location'), field(2, location)]), number(14, 1)]),
       ]),
     ),
     ...inputs.map((port) => field(11, valueInfo(port))),
     ...outputs.map((port) => field(12, valueInfo(port))),
   ];
-  return Buffer.concat([number(1, 8), field(8, [field(1, ''), number(2, opset)]), field(8, [field(1, 'com.microsoft'), number(2, 1)]), field(7, body)]);
+  return Buffer.concat([
+    number(1, 8),
+    field(8, [field(1, ''), number(2, opset)]),
+    field(8, [field(1, 'com.microsoft'), number(2, 1)]),
+    field(7, body),
+  ]);
 }
 
 function valueInfo({ name, type, dims }) {

@@ -88,7 +88,11 @@ async function inPage(defaults) {
     /** The package's `cascade`, likewise; no question runs into a deadline that its test did not set, however slow the machine is. */
     cascade({ local, policy, ...options }) {
       const models = [local].flat().map((one) => ({ ...defaults, ...one }));
-      return pilot.cascade({ local: Array.isArray(local) ? models : models[0], ...options, policy: { deadline_ms: 3_600_000, ...policy } });
+      return pilot.cascade({
+        local: Array.isArray(local) ? models : models[0],
+        ...options,
+        policy: { deadline_ms: 3_600_000, ...policy },
+      });
     },
     /** The result of `promise` as `{ value }` or `{ error }`, in a form that can leave the page. */
     async outcome(promise) {
@@ -102,7 +106,9 @@ async function inPage(defaults) {
     /** A tensor's rows, in a form that can leave the page. */
     rows({ dims, data }) {
       const width = dims.at(-1);
-      return Array.from({ length: data.length / width }, (_, i) => Array.from(data.subarray(i * width, (i + 1) * width)));
+      return Array.from({ length: data.length / width }, (_, i) =>
+        Array.from(data.subarray(i * width, (i + 1) * width)),
+      );
     },
   });
 }

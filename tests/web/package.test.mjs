@@ -20,7 +20,12 @@ import { LIMIT } from './package-page.mjs';
 const PACKAGE = fileURLToPath(new URL('../../js/', import.meta.url));
 /** A model of a few kilobytes; the test is about how it gets into the page. */
 const MODEL = fileURLToPath(new URL('../golden/tiny-bert-seq/', import.meta.url));
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json', '.wasm': 'application/wasm' };
+const TYPES = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.json': 'application/json',
+  '.wasm': 'application/wasm',
+};
 
 /** The script of the pages, as a user of the package would write it. */
 const MAIN = `
@@ -48,10 +53,15 @@ describe('the tarball', LIMIT, () => {
     await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'empty', private: true, type: 'module' }));
     await writeFile(join(folder, 'main.js'), MAIN);
     await writeFile(join(folder, 'index.html'), `${PAGE}<script type="module" src="/main.js"></script>`);
-    const [packed] = JSON.parse(await npm(['pack', '--json', '--ignore-scripts', '--pack-destination', folder], PACKAGE));
+    const [packed] = JSON.parse(
+      await npm(['pack', '--json', '--ignore-scripts', '--pack-destination', folder], PACKAGE),
+    );
     files = packed.files.map(({ path }) => path);
     // Offline: the package has no dependencies.
-    await npm(['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund', join(folder, packed.filename)], folder);
+    await npm(
+      ['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund', join(folder, packed.filename)],
+      folder,
+    );
     browser = await chromium.launch(launchOptions('none'));
   });
   after(async () => {
@@ -60,14 +70,37 @@ describe('the tarball', LIMIT, () => {
   });
 
   test('it has the files that it needs and no others', () => {
-    const needed = ['package.json', 'README.md', 'dist/index.js', 'dist/index.d.ts', 'dist/worker.js', 'dist/compute-worker.js', 'dist/sha256-worker.js', ...['cpu', 'cpu-relaxed', 'cpu-threads', 'gpu'].flatMap((name) => [`dist/wasm/${name}/pilot_light.js`, `dist/wasm/${name}/pilot_light_bg.wasm`])];
-    assert.deepEqual(needed.filter((path) => !files.includes(path)), []);
-    assert.deepEqual(files.filter((path) => !/^(dist\/|package\.json$|README\.md$|LICENSE)/.test(path)), []);
+    const needed = [
+      'package.json',
+      'README.md',
+      'dist/index.js',
+      'dist/index.d.ts',
+      'dist/worker.js',
+      'dist/compute-worker.js',
+      'dist/sha256-worker.js',
+      ...['cpu', 'cpu-relaxed', 'cpu-threads', 'gpu'].flatMap((name) => [
+        `dist/wasm/${name}/pilot_light.js`,
+        `dist/wasm/${name}/pilot_light_bg.wasm`,
+      ]),
+    ];
+    assert.deepEqual(
+      needed.filter((path) => !files.includes(path)),
+      [],
+    );
+    assert.deepEqual(
+      files.filter((path) => !/^(dist\/|package\.json$|README\.md$|LICENSE)/.test(path)),
+      [],
+    );
   });
 
   test('it works bundled by Vite', async () => {
     await vite.build({ root: folder, configFile: false, logLevel: 'warn' });
-    const server = await vite.preview({ root: folder, configFile: false, logLevel: 'warn', preview: { host: '127.0.0.1', port: 0 } });
+    const server = await vite.preview({
+      root: folder,
+      configFile: false,
+      logLevel: 'warn',
+      preview: { host: '127.0.0.1', port: 0 },
+    });
     try {
       vectors.built = await visit(`http://127.0.0.1:${server.httpServer.address().port}/`);
     } finally {
@@ -75,8 +108,13 @@ describe('the tarball', LIMIT, () => {
     }
   });
 
-  test('it works with Vite\'s development server', async () => {
-    const server = await vite.createServer({ root: folder, configFile: false, logLevel: 'warn', server: { host: '127.0.0.1', port: 0 } });
+  test("it works with Vite's development server", async () => {
+    const server = await vite.createServer({
+      root: folder,
+      configFile: false,
+      logLevel: 'warn',
+      server: { host: '127.0.0.1', port: 0 },
+    });
     try {
       await server.listen();
       vectors.developed = await visit(`http://127.0.0.1:${server.httpServer.address().port}/`);
@@ -126,9 +164,15 @@ describe('the tarball', LIMIT, () => {
       // Counted, since Vite renames the files.
       const weighty = requested.filter((address) => address.endsWith('.wasm'));
       assert.equal(weighty.length, 1, `only the CPU artefact is downloaded: ${weighty}`);
-      assert.deepEqual(requested.filter((address) => new URL(address).origin !== new URL(url).origin && !address.startsWith('data:')), []);
+      assert.deepEqual(
+        requested.filter((address) => new URL(address).origin !== new URL(url).origin && !address.startsWith('data:')),
+        [],
+      );
       // Optional files of a model may be missing.
-      assert.deepEqual(errors.filter((message) => !/404/.test(message)), []);
+      assert.deepEqual(
+        errors.filter((message) => !/404/.test(message)),
+        [],
+      );
       return data;
     } finally {
       await page.close();

@@ -18,7 +18,8 @@ export function fromQoi(bytes) {
       if (tag === 0xfe) [r, g, b] = [bytes[at++], bytes[at++], bytes[at++]];
       else if (tag === 0xff) [r, g, b, a] = [bytes[at++], bytes[at++], bytes[at++], bytes[at++]];
       else if (tag < 0x40) [r, g, b, a] = seen.subarray(tag * 4, tag * 4 + 4);
-      else if (tag < 0x80) [r, g, b] = [r + ((tag >> 4) & 3) - 2, g + ((tag >> 2) & 3) - 2, b + (tag & 3) - 2].map((value) => value & 255);
+      else if (tag < 0x80)
+        [r, g, b] = [r + ((tag >> 4) & 3) - 2, g + ((tag >> 2) & 3) - 2, b + (tag & 3) - 2].map((value) => value & 255);
       else if (tag < 0xc0) {
         const green = (tag & 63) - 32;
         const next = bytes[at++];

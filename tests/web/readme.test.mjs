@@ -17,7 +17,8 @@ after(() => opened?.close());
 for (const [path, count] of Object.entries(DOCUMENTS)) {
   const blocks = blocksOf(path);
   describe(path, LIMIT, () => {
-    test('has its blocks', () => assert.ok(blocks.length >= count, `expected at least ${count} blocks, got ${blocks.length}`));
+    test('has its blocks', () =>
+      assert.ok(blocks.length >= count, `expected at least ${count} blocks, got ${blocks.length}`));
     for (const { code, line } of blocks) {
       test(`the block at line ${line} runs`, async () => {
         await visit(opened, '/readme.html', () => globalThis.finished, { html: pageOf(code), ...LIMIT });

@@ -28,16 +28,25 @@ const CONTENT = {
   'not-json': 'I would say that this is most likely fine.',
 };
 
-const completion = (choices) => JSON.stringify({ id: 'chatcmpl-0', object: 'chat.completion', created: 0, model: 'any', choices });
+const completion = (choices) =>
+  JSON.stringify({ id: 'chatcmpl-0', object: 'chat.completion', created: 0, model: 'any', choices });
 
 /** Faults of the whole reply: [status, content type, body]. */
 const RAW = {
-  500: () => [500, 'application/json', JSON.stringify({ error: { message: 'the server had an error', type: 'server_error' } })],
+  500: () => [
+    500,
+    'application/json',
+    JSON.stringify({ error: { message: 'the server had an error', type: 'server_error' } }),
+  ],
   /** The start page of a proxy or a hotel. */
   html: () => [200, 'text/html', '<!doctype html><title>Welcome</title><p>Please sign in.'],
   'empty-choices': () => [200, 'application/json', completion([])],
   /** Far larger than any answer: 8 MiB. */
-  huge: () => [200, 'application/json', completion([{ index: 0, message: { role: 'assistant', content: 'x'.repeat(8 << 20) }, finish_reason: 'stop' }])],
+  huge: () => [
+    200,
+    'application/json',
+    completion([{ index: 0, message: { role: 'assistant', content: 'x'.repeat(8 << 20) }, finish_reason: 'stop' }]),
+  ],
 };
 
 /** The names that `set` takes. */
@@ -76,7 +85,13 @@ export async function startRemote({ label = anyLabel, reply } = {}) {
       if (request.method !== 'POST' || !(fault in RAW)) return false;
       const body = JSON.parse(await textOf(request));
       const [status, type, text] = RAW[fault]();
-      journal.add({ method: request.method, path: PATH, headers: request.headers, body, response: { status, fixture: null } });
+      journal.add({
+        method: request.method,
+        path: PATH,
+        headers: request.headers,
+        body,
+        response: { status, fixture: null },
+      });
       response.writeHead(status, { 'content-type': type, 'access-control-allow-origin': '*' }).end(text);
       return true;
     },
@@ -90,11 +105,15 @@ export async function startRemote({ label = anyLabel, reply } = {}) {
     url: `${mock.url}/v1`,
     /** The requests so far as the server received them: `{ headers, body }`. */
     get requests() {
-      return mock.getRequests().map(({ headers, body: { _endpointType, ...body } }) => ({ headers: headersOf.get(headers['x-request-id']), body }));
+      return mock.getRequests().map(({ headers, body: { _endpointType, ...body } }) => ({
+        headers: headersOf.get(headers['x-request-id']),
+        body,
+      }));
     },
     /** Changes the answers: `{ label: (request) => string }` or `{ fault: name }`; without either, as at the start. */
     set({ label: next = label, fault: name } = {}) {
-      if (name !== undefined && !FAULTS.includes(name)) throw new Error(`unknown fault '${name}', expected one of ${FAULTS.join(', ')}`);
+      if (name !== undefined && !FAULTS.includes(name))
+        throw new Error(`unknown fault '${name}', expected one of ${FAULTS.join(', ')}`);
       choose = next;
       fault = name;
       mock.setChaos(CHAOS[name] ?? {});

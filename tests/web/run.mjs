@@ -45,7 +45,10 @@ const SUITES = {
 };
 
 const there = readdirSync(FOLDER).flatMap((file) => /^(.*)\.test\.mjs$/.exec(file)?.[1] ?? []);
-const unlisted = [...there.filter((name) => !(name in SUITES)), ...Object.keys(SUITES).filter((name) => !there.includes(name))];
+const unlisted = [
+  ...there.filter((name) => !(name in SUITES)),
+  ...Object.keys(SUITES).filter((name) => !there.includes(name)),
+];
 if (unlisted.length > 0) fail(`the table of suites and the files *.test.mjs differ in: ${unlisted.join(', ')}`);
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !(name in SUITES));
@@ -55,17 +58,22 @@ const names = Object.keys(SUITES).filter((name) => wanted.length === 0 || wanted
 const results = [];
 for (const name of names.filter((name) => SUITES[name] !== undefined)) results.push(await run(name));
 const together = names.filter((name) => SUITES[name] === undefined);
-await Promise.all(Array.from({ length: LANES }, async () => {
-  for (let name = together.shift(); name !== undefined; name = together.shift()) results.push(await run(name));
-}));
+await Promise.all(
+  Array.from({ length: LANES }, async () => {
+    for (let name = together.shift(); name !== undefined; name = together.shift()) results.push(await run(name));
+  }),
+);
 
-for (const { name, seconds, passed } of results.sort((a, b) => b.seconds - a.seconds)) console.log(`${name}: ${passed ? 'passed' : 'FAILED'} in ${seconds} s`);
+for (const { name, seconds, passed } of results.sort((a, b) => b.seconds - a.seconds))
+  console.log(`${name}: ${passed ? 'passed' : 'FAILED'} in ${seconds} s`);
 process.exit(results.every(({ passed }) => passed) ? 0 : 1);
 
 /** Runs one suite, and prints its output when it has ended. */
 async function run(name) {
   const start = performance.now();
-  const child = spawn(process.execPath, ['--test', '--test-reporter=spec', `${FOLDER}${name}.test.mjs`], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, ['--test', '--test-reporter=spec', `${FOLDER}${name}.test.mjs`], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const output = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => output.push(bytes));
   const code = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));

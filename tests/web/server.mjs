@@ -29,9 +29,11 @@ export async function startServer({ remote } = {}) {
     env: { ...env, ...settings },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const ended = new Promise((resolve, reject) => {
+  const ended = new Promise((_resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', (code, signal) => reject(new Error(`The server ended with ${signal ?? code} before it printed its address.`)));
+    child.once('exit', (code, signal) =>
+      reject(new Error(`The server ended with ${signal ?? code} before it printed its address.`)),
+    );
   });
   const [line] = await Promise.race([once(createInterface(child.stdout), 'line'), ended]);
   // From here on its exit status does not matter.

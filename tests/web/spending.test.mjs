@@ -36,13 +36,16 @@ describe('spending', LIMIT, () => {
     return tab;
   };
 
-  const ask = (tab, model, remote, asks = ASKS) => tab.evaluate(([model, remote, asks]) => spend(model, remote, asks), [model, remote, asks]);
+  const ask = (tab, model, remote, asks = ASKS) =>
+    tab.evaluate(([model, remote, asks]) => spend(model, remote, asks), [model, remote, asks]);
   const count = (reasons, reason) => reasons.filter((one) => one === reason).length;
 
   test('tabs that ask at once share a cap on requests, also after a reload', async () => {
     const caps = { requests_per_minute: 10 };
     const tabs = [page, await anotherTab(), await anotherTab()];
-    const reasons = (await Promise.all(tabs.map((tab) => ask(tab, 'requests', { caps })))).flatMap(({ reasons }) => reasons);
+    const reasons = (await Promise.all(tabs.map((tab) => ask(tab, 'requests', { caps })))).flatMap(
+      ({ reasons }) => reasons,
+    );
     assert.equal(server.of('requests').bodies.length, 10);
     assert.deepEqual([count(reasons, 'unsure'), count(reasons, 'requests-per-minute')], [10, 3 * ASKS - 10]);
     const reloaded = await anotherTab();
@@ -62,15 +65,28 @@ describe('spending', LIMIT, () => {
     const answers = await Promise.all(tabs.map((tab) => ask(tab, 'dollars', remote)));
     const spent = answers.reduce((sum, { usd }) => sum + usd, 0);
     assert.ok(spent > 0 && spent <= 2.5 * most, `${spent} of ${2.5 * most}`);
-    assert.ok(count(answers.flatMap(({ reasons }) => reasons), 'usd-per-day') > 0);
+    assert.ok(
+      count(
+        answers.flatMap(({ reasons }) => reasons),
+        'usd-per-day',
+      ) > 0,
+    );
     assert.deepEqual([...new Set(answers.flatMap(({ dates }) => dates))], ['2026-11-24']);
     await tabs[1].close();
   });
 
   test('without storage nothing is sent, unless there are no caps', async () => {
     const tab = await anotherTab();
-    await tab.evaluate(() => (indexedDB.open = () => { throw new Error('no room'); }));
-    assert.deepEqual((await ask(tab, 'unknown', { caps: { requests_per_minute: 10 } }, 2)).reasons, ['spending-unknown', 'spending-unknown']);
+    await tab.evaluate(
+      () =>
+        (indexedDB.open = () => {
+          throw new Error('no room');
+        }),
+    );
+    assert.deepEqual((await ask(tab, 'unknown', { caps: { requests_per_minute: 10 } }, 2)).reasons, [
+      'spending-unknown',
+      'spending-unknown',
+    ]);
     assert.equal(server.of('unknown').bodies.length, 0);
     assert.deepEqual((await ask(tab, 'unknown', {}, 1)).reasons, ['unsure']);
     await tab.close();
@@ -81,9 +97,16 @@ describe('spending', LIMIT, () => {
 function inPage({ local, url }) {
   /** Asks so many questions at once; gives the reasons of the answers, and their cost. */
   globalThis.spend = async (model, remote, asks) => {
-    const triage = await cascade({ local, remote: { baseURL: url, model, retries: 0, ...remote }, policy: { threshold: 1, privacy: 'allow' } });
+    const triage = await cascade({
+      local,
+      remote: { baseURL: url, model, retries: 0, ...remote },
+      policy: { threshold: 1, privacy: 'allow' },
+    });
     let body;
-    const answers = await triage(Array.from({ length: asks }, () => 'What is this?'), { request_callback: (request) => (body = request.body) });
+    const answers = await triage(
+      Array.from({ length: asks }, () => 'What is this?'),
+      { request_callback: (request) => (body = request.body) },
+    );
     await triage.dispose();
     return {
       body,

@@ -14,7 +14,11 @@ const RATE = 16_000;
 
 const base64 = (bytes) => Buffer.from(bytes).toString('base64');
 
-for (const [device, worker] of [['wasm', true], ['wasm', false], ['webgpu', true]]) {
+for (const [device, worker] of [
+  ['wasm', true],
+  ['wasm', false],
+  ['webgpu', true],
+]) {
   // WebGPU in software is too slow for all cases.
   const whole = device === 'wasm' && worker;
   describe(`tasks on ${device}, ${worker ? 'in a worker' : 'in place'}`, LIMIT, () => {
@@ -46,26 +50,38 @@ function personalData(page, whole) {
   const golden = goldenJson('tasks/personal_data.json').slice(0, whole ? undefined : 3);
 
   test(`personal data is found where onnxruntime finds it, in ${golden.length} texts`, async () => {
-    const [found, dtype] = await page().evaluate(async (texts) => {
-      const find = await shared('token-classification', '/models/rampart');
-      return [await find(texts, { aggregation_strategy: 'simple' }), find.dtype];
-    }, golden.map(({ text }) => text));
+    const [found, dtype] = await page().evaluate(
+      async (texts) => {
+        const find = await shared('token-classification', '/models/rampart');
+        return [await find(texts, { aggregation_strategy: 'simple' }), find.dtype];
+      },
+      golden.map(({ text }) => text),
+    );
     assert.equal(dtype, 'q4');
     assert.equal(found.length, golden.length);
-    assert.ok(golden.every(({ entities }) => Array.isArray(entities)) && golden.some(({ entities }) => entities.length > 0));
+    assert.ok(
+      golden.every(({ entities }) => Array.isArray(entities)) && golden.some(({ entities }) => entities.length > 0),
+    );
     golden.forEach(({ text, entities }, i) => {
       const spans = ({ entity_group, word, start, end }) => [entity_group, word, start, end];
       const units = (bytes) => Buffer.from(text).subarray(0, bytes).toString().length;
-      assert.deepEqual(found[i].map(spans), entities.map((entity) => spans({ ...entity, start: units(entity.start), end: units(entity.end) })));
+      assert.deepEqual(
+        found[i].map(spans),
+        entities.map((entity) => spans({ ...entity, start: units(entity.start), end: units(entity.end) })),
+      );
       for (const { start, end, word } of found[i]) assert.equal(text.slice(start, end), word);
       found[i].forEach(({ score, word }, k) => close(score, entities[k].score, 2e-3, word));
     });
   });
 
   if (!whole) return;
-  test('it is found in texts longer than the model\'s input', async () => {
+  test("it is found in texts longer than the model's input", async () => {
     const sentence = 'My name is Jane Doe and I live at 12 High Street, Springfield, IL 62704. ';
-    const found = await page().evaluate(async (text) => (await shared('token-classification', '/models/rampart'))(text, { aggregation_strategy: 'simple' }), sentence.repeat(60));
+    const found = await page().evaluate(
+      async (text) =>
+        (await shared('token-classification', '/models/rampart'))(text, { aggregation_strategy: 'simple' }),
+      sentence.repeat(60),
+    );
     // The model finds less in a text of many sentences than in each alone, but it reads all of it.
     const zips = found.filter(({ entity_group, word }) => entity_group === 'ZIP_CODE' && word === '62704');
     assert.ok(zips.length >= 30, `${zips.length} of 60`);
@@ -94,7 +110,17 @@ function files(page, whole) {
     const contents = golden.map(({ name }) => base64(goldenBytes(`tasks/files/${name}`)));
     const found = await page().evaluate(async (contents) => {
       const classify = await shared('file-classification', '/models/magika');
-      return classify(contents.map((text, i) => [bytesOf(text), bytesOf(text).buffer, new Blob([bytesOf(text)]), new File([bytesOf(text)], 'misleading.exe')][i % 4]));
+      return classify(
+        contents.map(
+          (text, i) =>
+            [
+              bytesOf(text),
+              bytesOf(text).buffer,
+              new Blob([bytesOf(text)]),
+              new File([bytesOf(text)], 'misleading.exe'),
+            ][i % 4],
+        ),
+      );
     }, contents);
     assert.ok(golden.length > 0);
     golden.forEach(({ name, label, score }, i) => {
@@ -105,7 +131,10 @@ function files(page, whole) {
 
   test('every golden file has its case', () => {
     const named = new Set(goldenJson('tasks/files.json').cases.map(({ name }) => name));
-    assert.deepEqual(readdirSync(new URL('../golden/tasks/files/', import.meta.url)).filter((name) => !named.has(name)), []);
+    assert.deepEqual(
+      readdirSync(new URL('../golden/tasks/files/', import.meta.url)).filter((name) => !named.has(name)),
+      [],
+    );
   });
 
   test('one file gives one label, several on request, and an input that is not a file is refused', async () => {
@@ -115,28 +144,40 @@ function files(page, whole) {
       const bytes = bytesOf(text);
       const wrong = [];
       for (const input of ['a path', 7, null, undefined, [1, 2], {}]) wrong.push(await outcome(classify(input)));
-      return [await classify(bytes), await classify(bytes, { top_k: 3 }), await classify([bytes, bytes], { top_k: null }), await classify([]), wrong];
+      return [
+        await classify(bytes),
+        await classify(bytes, { top_k: 3 }),
+        await classify([bytes, bytes], { top_k: null }),
+        await classify([]),
+        wrong,
+      ];
     }, text);
     assert.deepEqual([one.length, one[0].label, none], [1, 'javascript', []]);
     assert.deepEqual([three.length, three[0].label, three[1].label], [3, 'javascript', 'typescript']);
-    assert.deepEqual(many.map((labels) => labels.length), [214, 214]);
+    assert.deepEqual(
+      many.map((labels) => labels.length),
+      [214, 214],
+    );
     for (const { error } of wrong) typed(error, 'invalid-input');
   });
 
   test('only the ends of a large file are read', async () => {
-    const [label, read] = await page().evaluate(async (text) => {
-      const classify = await shared('file-classification', '/models/magika');
-      const file = new File([bytesOf(text), new Uint8Array(200 << 20)], 'large');
-      let read = 0;
-      const { slice, arrayBuffer } = Blob.prototype;
-      Blob.prototype.arrayBuffer = function () {
-        read += this.size;
-        return arrayBuffer.call(this);
-      };
-      const [{ label }] = await classify(file);
-      Object.assign(Blob.prototype, { slice, arrayBuffer });
-      return [label, read];
-    }, base64(goldenBytes('tasks/files/picture.png')));
+    const [label, read] = await page().evaluate(
+      async (text) => {
+        const classify = await shared('file-classification', '/models/magika');
+        const file = new File([bytesOf(text), new Uint8Array(200 << 20)], 'large');
+        let read = 0;
+        const { slice, arrayBuffer } = Blob.prototype;
+        Blob.prototype.arrayBuffer = function () {
+          read += this.size;
+          return arrayBuffer.call(this);
+        };
+        const [{ label }] = await classify(file);
+        Object.assign(Blob.prototype, { slice, arrayBuffer });
+        return [label, read];
+      },
+      base64(goldenBytes('tasks/files/picture.png')),
+    );
     assert.ok(read <= 1 << 20, `${read} bytes`);
     assert.equal(typeof label, 'string');
   });
@@ -148,13 +189,16 @@ function speech(page, whole) {
 
   test('speech is where Silero finds it', async () => {
     assert.deepEqual(options, {});
-    const found = await page().evaluate(async ([address, seconds]) => {
-      const detect = await shared('voice-activity-detection', '/models/silero-vad');
-      if (seconds === undefined) return detect(address);
-      const bytes = await (await fetch(address)).arrayBuffer();
-      const sound = await new OfflineAudioContext(1, 1, 16000).decodeAudioData(bytes);
-      return detect(sound.getChannelData(0).subarray(0, seconds * 16000));
-    }, [RECORDING, whole ? undefined : 8]);
+    const found = await page().evaluate(
+      async ([address, seconds]) => {
+        const detect = await shared('voice-activity-detection', '/models/silero-vad');
+        if (seconds === undefined) return detect(address);
+        const bytes = await (await fetch(address)).arrayBuffer();
+        const sound = await new OfflineAudioContext(1, 1, 16000).decodeAudioData(bytes);
+        return detect(sound.getChannelData(0).subarray(0, seconds * 16000));
+      },
+      [RECORDING, whole ? undefined : 8],
+    );
     const compared = whole ? expected : expected.filter(([, end]) => end < 7);
     assert.ok(compared.length > 0);
     compared.forEach(([start, end], i) => {
@@ -178,38 +222,51 @@ function speech(page, whole) {
     assert.deepEqual([decoded, file, empty], [samples, samples, []]);
     // The edges of pauses are sensitive to resampling; nearly all of the speech is the same.
     const spoken = (segments) => segments.reduce((sum, { start, end }) => sum + end - start, 0);
-    const both = resampled.flatMap((a) => samples.map((b) => Math.max(0, Math.min(a.end, b.end) - Math.max(a.start, b.start)))).reduce((a, b) => a + b);
-    for (const segments of [samples, resampled]) assert.ok(both > 0.97 * spoken(segments), `${both} s of ${spoken(segments)} s`);
+    const both = resampled
+      .flatMap((a) => samples.map((b) => Math.max(0, Math.min(a.end, b.end) - Math.max(a.start, b.start))))
+      .reduce((a, b) => a + b);
+    for (const segments of [samples, resampled])
+      assert.ok(both > 0.97 * spoken(segments), `${both} s of ${spoken(segments)} s`);
   });
 
   test('the options of silero-vad apply, and invalid ones are refused', async () => {
     const { cases, lengths } = goldenJson('tasks/speech.json');
     const golden = cases.find(({ options }) => options.min_silence_duration_ms === 500);
-    const [found, wrong] = await page().evaluate(async ([address, options, length]) => {
-      const detect = await shared('voice-activity-detection', '/models/silero-vad');
-      const recording = await new OfflineAudioContext(1, 1, 16000).decodeAudioData(await (await fetch(address)).arrayBuffer());
-      const sound = new Float32Array(512);
-      const calls = {
-        'an option': () => detect(sound, { treshold: 0.5 }),
-        'a threshold': () => detect(sound, { threshold: 2 }),
-        'NaN': () => detect(new Float32Array([NaN])),
-        'a text': () => detect('/demo.json'),
-        'another address': () => detect('https://other.example/sound.wav'),
-        'no sound': () => detect(new Blob(['no sound'])),
-        'a number': () => detect(7),
-        nothing: () => detect(),
-      };
-      const wrong = {};
-      for (const [what, call] of Object.entries(calls)) wrong[what] = await outcome(call());
-      return [await detect(recording.getChannelData(0).subarray(0, length), options), wrong];
-    }, [RECORDING, golden.options, lengths.recording]);
-    assert.deepEqual(found.map(({ start, end }) => [Math.round(start * RATE), Math.round(end * RATE)]), golden.spans.recording);
+    const [found, wrong] = await page().evaluate(
+      async ([address, options, length]) => {
+        const detect = await shared('voice-activity-detection', '/models/silero-vad');
+        const recording = await new OfflineAudioContext(1, 1, 16000).decodeAudioData(
+          await (await fetch(address)).arrayBuffer(),
+        );
+        const sound = new Float32Array(512);
+        const calls = {
+          'an option': () => detect(sound, { treshold: 0.5 }),
+          'a threshold': () => detect(sound, { threshold: 2 }),
+          NaN: () => detect(new Float32Array([NaN])),
+          'a text': () => detect('/demo.json'),
+          'another address': () => detect('https://other.example/sound.wav'),
+          'no sound': () => detect(new Blob(['no sound'])),
+          'a number': () => detect(7),
+          nothing: () => detect(),
+        };
+        const wrong = {};
+        for (const [what, call] of Object.entries(calls)) wrong[what] = await outcome(call());
+        return [await detect(recording.getChannelData(0).subarray(0, length), options), wrong];
+      },
+      [RECORDING, golden.options, lengths.recording],
+    );
+    assert.deepEqual(
+      found.map(({ start, end }) => [Math.round(start * RATE), Math.round(end * RATE)]),
+      golden.spans.recording,
+    );
     for (const { error } of Object.values(wrong)) typed(error, 'invalid-input');
   });
 }
 
 function pictures(page, whole) {
-  const names = whole ? ['page', 'receipt', 'upside-down', 'turned-a-little', 'chinese', 'transparent', 'nothing'] : ['receipt'];
+  const names = whole
+    ? ['page', 'receipt', 'upside-down', 'turned-a-little', 'chinese', 'transparent', 'nothing']
+    : ['receipt'];
   const golden = goldenJson('tasks/images.json').filter(({ name }) => names.includes(name));
   const picture = (name) => {
     const { width, height, data } = fromQoi(goldenBytes(`tasks/images/${name}.qoi`));
@@ -256,11 +313,15 @@ function pictures(page, whole) {
       };
       const wrong = {};
       for (const [what, call] of Object.entries(calls)) wrong[what] = await outcome(call());
-      return [[...found.map(([{ generated_text }]) => generated_text), bitmap.width === width ? 'still open' : 'closed'], wrong];
+      return [
+        [...found.map(([{ generated_text }]) => generated_text), bitmap.width === width ? 'still open' : 'closed'],
+        wrong,
+      ];
     }, picture('receipt'));
     assert.match(texts[0], /TOTAL/);
     assert.deepEqual(texts, [...Array(6).fill(texts[0]), 'still open']);
-    for (const [what, { error }] of Object.entries(wrong)) assert.deepEqual([error?.kind, error?.ours], ['invalid-input', true], `${what}: ${error?.message}`);
+    for (const [what, { error }] of Object.entries(wrong))
+      assert.deepEqual([error?.kind, error?.ours], ['invalid-input', true], `${what}: ${error?.message}`);
   });
 }
 
@@ -278,7 +339,12 @@ const states = [
   { op: 'Unsqueeze', inputs: ['ids', 'last'], outputs: ['column'] },
   { op: 'Mul', inputs: ['column', 'scale'], outputs: ['last_hidden_state'] },
 ];
-const encoder = onnx({ inputs, outputs: [{ name: 'last_hidden_state', type: 'float32', dims: DIM.states }], nodes: states, constants: [SCALE, LAST] });
+const encoder = onnx({
+  inputs,
+  outputs: [{ name: 'last_hidden_state', type: 'float32', dims: DIM.states }],
+  nodes: states,
+  constants: [SCALE, LAST],
+});
 const classifier = onnx({
   inputs,
   outputs: [{ name: 'logits', type: 'float32', dims: ['batch', 3] }],
@@ -290,11 +356,20 @@ const classifier = onnx({
     { op: 'ReduceSum', inputs: ['masked', 'tokens'], outputs: ['sum'], ints: { keepdims: 0 } },
     { op: 'Mul', inputs: ['sum', 'hundredth'], outputs: ['logits'] },
   ],
-  constants: [SCALE, LAST, { name: 'tokens', type: 'int64', dims: [1], bytes: whole(1) }, { name: 'hundredth', type: 'float32', dims: [], bytes: numbers(0.01) }],
+  constants: [
+    SCALE,
+    LAST,
+    { name: 'tokens', type: 'int64', dims: [1], bytes: whole(1) },
+    { name: 'hundredth', type: 'float32', dims: [], bytes: numbers(0.01) },
+  ],
 });
 
 function encoders() {
-  const config = { model_type: 'never-heard-of', max_position_embeddings: 40, id2label: { 0: 'low', 1: 'middle', 2: 'high' } };
+  const config = {
+    model_type: 'never-heard-of',
+    max_position_embeddings: 40,
+    id2label: { 0: 'low', 1: 'middle', 2: 'high' },
+  };
   const folder = (name, files) => ({
     [`${name}/config.json`]: JSON.stringify(config),
     [`${name}/tokenizer.json`]: goldenBytes('tiny-bert-seq/tokenizer.json'),
@@ -321,14 +396,23 @@ function anyEncoder(page) {
   test('an encoder of any architecture gives vectors', async () => {
     const [pooled, none, dtype, labels] = await page().evaluate(async (texts) => {
       const embed = await shared('feature-extraction', '/graphs/encoder');
-      return [rows(await embed(texts, { pooling: 'mean' })), (await embed(texts, { pooling: 'none' })).dims, embed.dtype, embed.labels];
+      return [
+        rows(await embed(texts, { pooling: 'mean' })),
+        (await embed(texts, { pooling: 'none' })).dims,
+        embed.dtype,
+        embed.labels,
+      ];
     }, golden.texts);
-    ids.forEach((row, i) => pooled[i].forEach((value, k) => close(value / ((sum(row) / row.length) * (k + 1)), 1, 1e-5, `text ${i}`)));
+    ids.forEach((row, i) =>
+      pooled[i].forEach((value, k) => close(value / ((sum(row) / row.length) * (k + 1)), 1, 1e-5, `text ${i}`)),
+    );
     assert.deepEqual([none, dtype, labels], [[5, Math.max(...ids.map(({ length }) => length)), 3], 'fp32', []]);
   });
 
   test('zero-shot labels are ranked by its vectors', async () => {
-    const { labels } = await page().evaluate(async () => (await shared('zero-shot-classification', '/graphs/encoder'))('The rain', ['sun', 'rain']));
+    const { labels } = await page().evaluate(async () =>
+      (await shared('zero-shot-classification', '/graphs/encoder'))('The rain', ['sun', 'rain']),
+    );
     assert.deepEqual(labels.toSorted(), ['rain', 'sun']);
   });
 
@@ -343,7 +427,10 @@ function anyEncoder(page) {
     ids.forEach((row, i) => {
       const scores = softmax([1, 2, 3].map((factor) => (sum(row) * factor) / 100));
       for (const found of [together[i], alone[i]]) {
-        assert.deepEqual(found.map(({ label }) => label), ['high', 'middle', 'low']);
+        assert.deepEqual(
+          found.map(({ label }) => label),
+          ['high', 'middle', 'low'],
+        );
         found.forEach(({ score }, k) => close(score, scores[2 - k], 1e-5, `text ${i}`));
       }
     });
@@ -357,7 +444,10 @@ function anyEncoder(page) {
     const outcomes = await page().evaluate(async () => {
       const refused = (task, model) => outcome(pipeline(task, model));
       return {
-        'invalid-artefact': [await refused('text-classification', '/graphs/broken'), await refused('text-classification', '/graphs/labels')],
+        'invalid-artefact': [
+          await refused('text-classification', '/graphs/broken'),
+          await refused('text-classification', '/graphs/labels'),
+        ],
         unsupported: [
           await refused('text-classification', '/graphs/none'),
           await refused('text-classification', '/graphs/encoder'),

@@ -190,7 +190,7 @@ fn wasm(project: &Project, features: &str, webgpu: WebGpu) -> Result<()> {
     )
 }
 
-/// The npm package by itself: format, lint, unused exports and types, then its tests.
+/// The npm package by itself: types, unused exports and its tests; format and lint of all JavaScript.
 fn js(project: &Project) -> Result<()> {
     build::run(project)?;
     for script in ["check", "test"] {

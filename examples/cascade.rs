@@ -5,7 +5,7 @@
 //! ```
 //!
 //! FOLDER is a model with a sequence head in the Hugging Face form. Without it, the model is a random checkpoint of a few
-//! kilobytes, whose labels mean nothing. The general model is simulated: it gives the first of the labels that it is offered.
+//! kilobytes, whose labels mean nothing. The remote model is simulated: it gives the first of the labels that it is offered.
 //! `pilot_light::transport::Http` asks a real one.
 
 use std::path::Path;
@@ -54,7 +54,7 @@ pub fn ask(model: &Path, texts: &[String]) -> Result<Vec<Envelope>> {
     Ok(envelopes)
 }
 
-/// A general model that is not there.
+/// A remote model that is not there.
 struct Simulated;
 
 impl Transport for Simulated {

@@ -1,4 +1,4 @@
-//! Pilot Light runs small specialised models on the device, in a web page or in a program, and sends to a general model
+//! Pilot Light runs small specialised models on the device, in a web page or in a program, and sends to a remote general model
 //! only what they are not sure of.
 //!
 //! # Load a model and run it
@@ -46,7 +46,7 @@
 //! | run any ONNX model | [`graph`] |
 //! | redact personal data | [`redaction`] |
 //! | decide which answers to trust | [`calibration`], [`policy`] |
-//! | ask a general model about the others | [`cascade`], [`remote`] |
+//! | ask a remote model about the others | [`cascade`], [`remote`] |
 //! | count what it costs | [`usage`], [`drift`] |
 //! | read weights, ONNX files and tokenizers | [`formats`], [`tokenizer`] |
 //! | add an architecture | [`models`] |

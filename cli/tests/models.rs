@@ -1,4 +1,4 @@
-//! `pilot-light calibrate` and `evaluate` as they are typed: labels from a general model, entities, and labels that a
+//! `pilot-light calibrate` and `evaluate` as they are typed: labels from a remote model, entities, and labels that a
 //! model was not trained on. They need what `cargo xtask models` fetches, so plain `cargo test` leaves them out.
 
 use std::fs;
@@ -84,7 +84,7 @@ fn says(label: &str) -> String {
     reply("200 OK", "application/json", &body.to_string())
 }
 
-/// The settings of a general model that costs a hundredth of a cent a question.
+/// The settings of a remote model that costs a hundredth of a cent a question.
 fn with_cap(usd_per_day: f64) -> String {
     let price = json!({ "prompt_usd_per_million": 1, "completion_usd_per_million": 0, "as_of": "2026-11-25" });
     json!({ "retries": 0, "caps": { "usd_per_day": usd_per_day }, "price": price }).to_string()

@@ -17,7 +17,7 @@ use crate::models::OutputKind;
 pub trait TaskDefinition {
     /// The name by which the Hugging Face hub knows the task.
     const NAME: &'static str;
-    /// What an answer in a cascade is. `None`, as by default: there is no answer that a general model could give as well.
+    /// What an answer in a cascade is. `None`, as by default: there is no answer that a remote model could give as well.
     const ANSWER: Option<AnswerKind> = None;
     /// The loaded model: [`TextModel`] for tasks that read texts.
     type Model: 'static;
@@ -65,7 +65,7 @@ pub trait TaskDefinition {
     fn check_answers(_model: &TextModel) -> Result<()> {
         match Self::ANSWER {
             Some(_) => Ok(()),
-            None => Err(Error::unsupported(format!("{} has no answer that a general model could give", Self::NAME))),
+            None => Err(Error::unsupported(format!("{} has no answer that a remote model could give", Self::NAME))),
         }
     }
 

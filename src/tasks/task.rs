@@ -10,7 +10,7 @@ impl Task {
         with_task!(self, T => T::NAME)
     }
 
-    /// What an answer in a cascade is; `None` where there is no answer that a general model could give as well.
+    /// What an answer in a cascade is; `None` where there is no answer that a remote model could give as well.
     pub fn answer_kind(self) -> Option<AnswerKind> {
         with_task!(self, T => T::ANSWER)
     }

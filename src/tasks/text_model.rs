@@ -187,7 +187,7 @@ impl TextModel {
         with_task!(self.task, T => T::check_answers(self))
     }
 
-    /// The labels that an answer may have under `options`, which a general model is given.
+    /// The labels that an answer may have under `options`, which a remote model is given.
     ///
     /// # Errors
     /// Invalid input: options that the task does not have.

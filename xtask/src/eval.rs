@@ -38,7 +38,7 @@ impl Eval {
     }
 }
 
-/// The part of the texts that the simulated general model is right on.
+/// The part of the texts that the simulated remote model is right on.
 const REMOTE_ACCURACY: &str = "0.95";
 /// Calibrations of each classifier, each on other examples.
 const SPLITS: &str = "1000";
@@ -114,7 +114,7 @@ fn cascade(project: &Project) -> Result<Vec<Row>> {
     let options = ["--remote-accuracy".as_ref(), REMOTE_ACCURACY.as_ref(), "--remote".as_ref(), remote.as_os_str()];
     let mut rows = Vec::new();
     for task in ["sentiment", "spam"] {
-        say(format!("the cascade of {task}, with a simulated general model"));
+        say(format!("the cascade of {task}, with a simulated remote model"));
         let mut ways = evaluate(project, task, &["unseen"], &options)?;
         for way in &mut ways {
             let name = format!("cascade/{task}/{}", way["name"].as_str().unwrap_or_default());

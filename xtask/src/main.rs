@@ -53,7 +53,7 @@ cargo xtask COMMAND
   bench rampart --json FILE   recall of personal data, compared with onnxruntime
   eval privacy --json FILE    how much of known personal data leaves in redacted texts
   eval risk --json FILE       how often calibrated thresholds break their promise
-  eval cascade --json FILE    what a cascade brings and costs, with a simulated general model
+  eval cascade --json FILE    what a cascade brings and costs, with a simulated remote model
   eval routing --json FILE    how well a router tells which prompts need a strong model; trained on
                               the outcomes of --data FILE, and measured on those of --unseen FILE
 

@@ -30,7 +30,7 @@ const PIECES: usize = 4;
 /// The headers of an answer that matter to a page.
 const ANSWER_HEADERS: [HeaderName; 2] = [header::CONTENT_TYPE, header::RETRY_AFTER];
 
-/// A general model behind an OpenAI-compatible address.
+/// A remote model behind an OpenAI-compatible address.
 pub struct Remote {
     /// The address that `/chat/completions` is appended to.
     pub url: String,

@@ -94,6 +94,17 @@ pub fn calibrate(examples: &[Example], promise: Guarantee) -> Result<Report> {
     let (pilot, before) = (of(pilot), of(before));
     let odds: Vec<f64> = pilot.iter().map(|example| log_odds(example.confidence)).collect();
     let correct: Vec<bool> = pilot.iter().map(|example| example.correct).collect();
+    if let [first, ..] = correct[..]
+        && correct.iter().all(|correct| *correct == first)
+    {
+        let message = format!(
+            "the model is {} on all {} examples that the temperature is fitted to (every fifth), which does not tell how \
+             often it is wrong: add more",
+            if first { "right" } else { "wrong" },
+            correct.len()
+        );
+        return Err(Error::invalid_input(message));
+    }
     let temperature = Temperature::fit_binary(&odds, &correct)?;
     let pilot: Vec<f64> = pilot.iter().map(|example| temperature.confidence(example.confidence)).collect();
     let at = |example: &Example| Example { confidence: temperature.confidence(example.confidence), ..*example };

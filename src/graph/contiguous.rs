@@ -27,11 +27,11 @@ pub fn pack<U: Pod>(source: &[U], layout: &Layout) -> Vec<U> {
         let (rows, _, distance) = loops.remove(at);
         let mut out = vec![U::zeroed(); count];
         let block = Block { rows, columns: n, step: step as usize, distance: distance as usize };
-        walk(&loops, start, |from, to| block.transpose(&source[from..], &mut out[to..]));
+        walk(&loops, start, &mut |from, to| block.transpose(&source[from..], &mut out[to..]));
         return out;
     }
     let mut out = Vec::with_capacity(count);
-    walk(&loops, start, |from, _| match step {
+    walk(&loops, start, &mut |from, _| match step {
         1 => out.extend_from_slice(&source[from..from + n]),
         0 => out.extend(std::iter::repeat_n(source[from], n)),
         _ => out.extend((0..n as isize).map(|iteration| source[(from as isize + iteration * step) as usize])),
@@ -39,7 +39,8 @@ pub fn pack<U: Pod>(source: &[U], layout: &Layout) -> Vec<U> {
     out
 }
 
-/// The loops over a view, with neighbours joined where they can be.
+/// The loops over a view, with neighbours joined where they can be. Like `walk` it is compiled once, not for each type.
+#[inline(never)]
 fn loops(layout: &Layout) -> Vec<Loop> {
     let mut loops: Vec<Loop> = Vec::new();
     let mut distance = layout.num_elements() as isize;
@@ -57,7 +58,8 @@ fn loops(layout: &Layout) -> Vec<Loop> {
 }
 
 /// Calls `each` with the offsets in source and destination, for every iteration of all `loops`.
-fn walk(loops: &[Loop], start: isize, mut each: impl FnMut(usize, usize)) {
+#[inline(never)]
+fn walk(loops: &[Loop], start: isize, each: &mut dyn FnMut(usize, usize)) {
     let mut iteration = vec![0; loops.len()];
     let (mut from, mut to) = (start, 0);
     loop {

@@ -1,5 +1,7 @@
 //! Host tensors of any element type: Burn's CPU tensors, with what operators need to read and make them.
 
+use std::sync::Arc;
+
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Element, Shape, TensorData, bf16, f16};
 use bytemuck::Pod;
@@ -212,7 +214,7 @@ pub fn slice<T: Pod>(tensor: &HostTensor) -> &[T] {
 
 /// The elements, whose type is `T` or has its size; without a copy where the tensor is not shared.
 pub fn into_vec<T: Pod>(tensor: HostTensor) -> Vec<T> {
-    match contiguous(tensor).into_data().into_parts().0.try_into_vec::<T>() {
+    match into_bytes(tensor).try_into_vec::<T>() {
         Ok(numbers) => numbers,
         Err(bytes) => bytemuck::pod_collect_to_vec(&bytes),
     }
@@ -291,7 +293,18 @@ pub fn from_data(data: TensorData) -> HostTensor {
 
 /// A tensor as the caller's data.
 pub fn into_data(tensor: HostTensor) -> TensorData {
-    contiguous(tensor).into_data()
+    let (shape, dtype) = (tensor.layout().shape().clone(), tensor.dtype());
+    TensorData::from_bytes(into_bytes(tensor), shape, dtype)
+}
+
+/// The bytes of the contiguous form; without a copy where the tensor is not shared.
+///
+/// `FlexTensor::into_data` would do, but it also copies strided views, with code for each type: 100 KB of WebAssembly.
+pub fn into_bytes(tensor: HostTensor) -> Bytes {
+    let tensor = contiguous(tensor);
+    let bytes = tensor.data_arc();
+    drop(tensor);
+    Arc::try_unwrap(bytes).unwrap_or_else(|shared| Bytes::from_bytes_vec(shared.to_vec()))
 }
 
 /// The number of elements of a tensor of this shape.

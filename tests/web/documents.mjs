@@ -1,7 +1,7 @@
 // Runs what the documents show (pages of `examples/`, code blocks of Markdown files) as a user's page would.
 import { readFileSync } from 'node:fs';
 
-import { goldenBytes, goldenJson } from './golden.mjs';
+import { goldenBytes } from './golden.mjs';
 
 const ROOT = new URL('../../', import.meta.url);
 
@@ -14,21 +14,24 @@ const STAND_INS = {
   'tiny-bert-seq': 'tiny-bert-seq',
 };
 
-/** The host that the documents fetch a published model from. It is never asked: the development server has the files. */
+/** The host that the documents fetch a published model from. It is never asked: the model there is a small one of the tests. */
 const HOST = 'https://huggingface.co/';
+const PUBLISHED = 'tiny-bert-seq';
 
 /** What is served for every picture that they read. */
 const PICTURE = '/bench/samples/scans/text.png';
 
-/** Files of a reader's own, by their address. */
-const FILES = {
-  '/labelled.json': () => texts().map((text, i) => ({ text, label: i % 3 ? 'positive' : 'negative' })),
-  '/unlabelled.json': () => texts().map((text) => ({ text })),
-};
-const texts = () => goldenJson('sentences.json').slice(0, 40);
+/** What people write in reviews. Nothing tells what those mean that neither praise nor blame, so a model is wrong on some. */
+const THINGS =
+  'bag bed book cake camera chair coat cup desk film game hat hotel lamp meal pen phone play shoe song'.split(' ');
+const REVIEWS = THINGS.flatMap((thing) => [
+  { text: `I love this ${thing}, it is wonderful.`, label: 'positive' },
+  { text: `I hate this ${thing}, it is awful.`, label: 'negative' },
+  { text: `It is a ${thing}.`, label: thing.length > 4 ? 'positive' : 'negative' },
+]);
 
-/** What a page needs to share memory between threads, as the development server sends it. */
-const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+/** Files of a reader's own, by their address. */
+const FILES = { '/labelled.json': REVIEWS, '/unlabelled.json': REVIEWS.map(({ text }) => ({ text })) };
 
 const PAGE = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">';
 const IMPORT_MAP = '<script type="importmap">{ "imports": { "pilot-light": "/pilot-light/index.js" } }</script>';
@@ -50,7 +53,7 @@ export function pageOf(code) {
 /**
  * Opens `path` of the development server, or in its place the document `html`, and waits until `isDone` holds in the page.
  *
- * @returns {Promise<{ value: unknown, requests: object[] }>} What `isDone` gave, and the bodies of the requests to the general model.
+ * @returns {Promise<{ value: unknown, requests: object[] }>} What `isDone` gave, and the bodies of the requests to the remote model.
  */
 export async function visit({ browser, server }, path, isDone, { html, timeout }) {
   const context = await browser.newContext();
@@ -67,21 +70,14 @@ export async function visit({ browser, server }, path, isDone, { html, timeout }
       return Object.hasOwn(STAND_INS, name) ? fulfilGolden(route, `${STAND_INS[name]}/${file}`) : route.fallback();
     });
     for (const [address, content] of Object.entries(FILES))
-      await context.route(`${server.url}${address}`, (route) => route.fulfill({ json: content() }));
+      await context.route(`${server.url}${address}`, (route) => route.fulfill({ json: content }));
     await context.route(/\/pictures\//, (route) => route.continue({ url: `${server.url}${PICTURE}` }));
-    await context.route(`${HOST}**`, async (route) => {
-      const [, name, file] = /\/([^/]+)\/resolve\/[^/]+\/(.+)$/.exec(new URL(route.request().url()).pathname);
-      const response = await fetch(`${server.url}/models/${name}/${file}`);
-      await route.fulfill({
-        status: response.status,
-        body: Buffer.from(await response.arrayBuffer()),
-        headers: { 'access-control-allow-origin': '*' },
-      });
+    await context.route(`${HOST}**`, (route) => {
+      const [, file] = /\/resolve\/[^/]+\/(.+)$/.exec(new URL(route.request().url()).pathname);
+      return fulfilGolden(route, `${PUBLISHED}/${file}`);
     });
     if (html !== undefined)
-      await context.route(`${server.url}${path}`, (route) =>
-        route.fulfill({ contentType: 'text/html', headers: ISOLATED, body: html }),
-      );
+      await context.route(`${server.url}${path}`, (route) => route.fulfill({ contentType: 'text/html', body: html }));
     const page = await context.newPage();
     page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
     const failed = new Promise((_, reject) => page.once('pageerror', reject));
@@ -97,9 +93,10 @@ export async function visit({ browser, server }, path, isDone, { html, timeout }
   }
 }
 
-/** A general model's answer: the last of the labels that it may give. */
-function completionOf({ model, response_format }) {
-  const label = response_format.json_schema.schema.properties.label.enum.at(-1);
+/** A remote model's answer: that of the review that it is asked about, else the last of the labels that it may give. */
+function completionOf({ model, messages, response_format }) {
+  const review = REVIEWS.find(({ text }) => messages.at(-1).content.includes(text));
+  const label = review?.label ?? response_format.json_schema.schema.properties.label.enum.at(-1);
   const message = { role: 'assistant', content: JSON.stringify({ label }) };
   return {
     id: 'chatcmpl-0',
@@ -112,7 +109,7 @@ function completionOf({ model, response_format }) {
 }
 
 function fulfilGolden(route, path) {
-  const headers = { 'cross-origin-resource-policy': 'same-origin' };
+  const headers = { 'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'same-origin' };
   try {
     return route.fulfill({ contentType: 'application/octet-stream', headers, body: goldenBytes(path) });
   } catch {

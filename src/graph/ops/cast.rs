@@ -50,6 +50,6 @@ fn bit_cast(node: &NodeSpec<'_>) -> Prepared {
             return wrong(format!("{:?} cannot be bit-cast to {dtype:?}: their sizes differ", x.dtype()));
         }
         let layout = x.layout().clone();
-        one(HostTensor::new(x.into_data().into_parts().0, layout, dtype))
+        one(HostTensor::new(host::into_bytes(x), layout, dtype))
     }))
 }

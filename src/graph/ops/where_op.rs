@@ -42,7 +42,7 @@ fn choose<T: Number + BitAnd<Output = T> + BitXor<Output = T>>(
     let (condition, a, b) = (host::slice::<u8>(condition), host::slice::<T>(a), host::slice::<T>(b));
     let mut out: Vec<T> = Vec::with_capacity(shape.iter().product());
     let n = nest.inner;
-    nest.run(|[c, i, j]| {
+    nest.run(&mut |[c, i, j]| {
         // Without a branch, so that it is vectorised.
         let pick = |c: u8, a: T, b: T| b ^ ((a ^ b) & T::from_i64(-i64::from(c != 0)));
         match nest.inner_steps {

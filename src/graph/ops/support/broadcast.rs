@@ -19,6 +19,8 @@ pub struct Nest<const N: usize> {
 
 impl<const N: usize> Nest<N> {
     /// The loops over contiguous tensors of `shapes`, each broadcast to `shape`.
+    // Every operator has loops of its own: what they share is not compiled into each.
+    #[inline(never)]
     pub fn new(shape: &[usize], shapes: [&[usize]; N]) -> Self {
         let own = shapes.map(host::strides);
         let step = |tensor: usize, axis: usize| match (axis + shapes[tensor].len()).checked_sub(shape.len()) {
@@ -43,7 +45,8 @@ impl<const N: usize> Nest<N> {
     }
 
     /// Calls `each` with the offsets at which the innermost loop begins.
-    pub fn run(&self, mut each: impl FnMut([usize; N])) {
+    #[inline(never)]
+    pub fn run(&self, each: &mut dyn FnMut([usize; N])) {
         let mut iteration = vec![0; self.outer.len()];
         let mut places = [0; N];
         let iterations: usize = self.outer.iter().product();
@@ -73,7 +76,7 @@ pub fn zip<T: Pod, R: Copy>(a: &HostTensor, b: &HostTensor, f: impl Fn(T, T) -> 
     let nest = Nest::new(&shape, [shape_a, shape_b]);
     let mut out = Vec::with_capacity(shape.iter().product());
     let n = nest.inner;
-    nest.run(|[i, j]| match nest.inner_steps {
+    nest.run(&mut |[i, j]| match nest.inner_steps {
         [0, 0] => out.extend(std::iter::repeat_n(f(a[i], b[j]), n)),
         [0, _] => {
             let a = a[i];
@@ -103,7 +106,7 @@ pub fn zip_floats(mut a: HostTensor, b: HostTensor, f: impl Fn(f32, f32) -> f32)
     let numbers = host::slice::<f32>(&b);
     let Some(out) = a.try_storage_mut::<f32>() else { return Ok(a) };
     let n = nest.inner;
-    nest.run(|[i, j]| match nest.inner_steps {
+    nest.run(&mut |[i, j]| match nest.inner_steps {
         [_, 0] => {
             let b = numbers[j];
             out[i..i + n].iter_mut().for_each(|a| *a = f(*a, b));
@@ -115,12 +118,19 @@ pub fn zip_floats(mut a: HostTensor, b: HostTensor, f: impl Fn(f32, f32) -> f32)
 
 /// `f` of each 32-bit float; in place where `x` has no other user.
 pub fn map_floats(x: HostTensor, f: impl Fn(f32) -> f32) -> HostTensor {
+    map_slice(x, &mut |numbers| numbers.iter_mut().for_each(|x| *x = f(*x)))
+}
+
+// Compiled once: of each operator, nothing but its loop remains.
+#[inline(never)]
+fn map_slice(x: HostTensor, each: &mut dyn FnMut(&mut [f32])) -> HostTensor {
     let mut x = host::contiguous(x);
     if let Some(numbers) = x.try_storage_mut::<f32>() {
-        numbers.iter_mut().for_each(|x| *x = f(*x));
+        each(numbers);
         return x;
     }
-    let out = host::slice::<f32>(&x).iter().map(|x| f(*x)).collect();
+    let mut out = host::slice::<f32>(&x).to_vec();
+    each(&mut out);
     host::tensor(host::shape(&x), out)
 }
 

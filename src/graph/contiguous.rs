@@ -131,11 +131,11 @@ mod tests {
     fn plain(source: &[u32], layout: &Layout) -> Vec<u32> {
         let shape = layout.shape();
         (0..layout.num_elements())
-            .map(|mut place| {
+            .map(|mut index| {
                 let mut at = layout.start_offset() as isize;
                 for axis in (0..shape.num_dims()).rev() {
-                    at += (place % shape[axis]) as isize * layout.strides()[axis];
-                    place /= shape[axis];
+                    at += (index % shape[axis]) as isize * layout.strides()[axis];
+                    index /= shape[axis];
                 }
                 source[at as usize]
             })

@@ -118,9 +118,9 @@ pub fn give_types(op: ControlOp, node: &Node, program: &mut Program) {
 /// Prepares `node`, whose subgraphs are planned.
 pub fn prepare(op: ControlOp, node: &Node, program: &Program, mut plans: Vec<(String, Plan)>) -> Result<Control> {
     let mut take = |name: &str| {
-        let place = plans.iter().position(|(known, _)| known == name);
-        let place = place.ok_or_else(|| Error::internal(format!("{} has no {name}", node.description())))?;
-        Ok::<_, Error>(plans.swap_remove(place).1)
+        let index = plans.iter().position(|(known, _)| known == name);
+        let index = index.ok_or_else(|| Error::internal(format!("{} has no {name}", node.description())))?;
+        Ok::<_, Error>(plans.swap_remove(index).1)
     };
     Ok(match op {
         ControlOp::If => Control::If { then: take("then_branch")?, otherwise: take("else_branch")? },
@@ -135,10 +135,10 @@ pub fn prepare(op: ControlOp, node: &Node, program: &Program, mut plans: Vec<(St
             let count = node.attributes.int("num_scan_inputs", 0).map_err(refuse)? as usize;
             let stacked = node.outputs.len() - (node.inputs.len() - count);
             let scanned = |axes: Option<Vec<i64>>, directions: Option<Vec<i64>>, count: usize| {
-                let at = |list: &Option<Vec<i64>>, place| list.as_ref().and_then(|list| list.get(place).copied());
-                let scanned = |place| Scanned {
-                    axis: at(&axes, place).unwrap_or(0),
-                    backwards: at(&directions, place) == Some(1),
+                let at = |list: &Option<Vec<i64>>, index| list.as_ref().and_then(|list| list.get(index).copied());
+                let scanned = |index| Scanned {
+                    axis: at(&axes, index).unwrap_or(0),
+                    backwards: at(&directions, index) == Some(1),
                 };
                 (0..count).map(scanned).collect()
             };
@@ -256,8 +256,8 @@ async fn scan(
     for iteration in 0..length {
         let mut given: Vec<Option<Value>> = state.into_iter().map(Some).collect();
         for (sequence, scanned) in sequences.iter().zip(scanned) {
-            let place = if scanned.backwards { length - 1 - iteration } else { iteration };
-            given.push(Some(take_slice(sequence, scanned.axis, place)?.into()));
+            let index = if scanned.backwards { length - 1 - iteration } else { iteration };
+            given.push(Some(take_slice(sequence, scanned.axis, index)?.into()));
         }
         let mut outputs = run.block(body, given).await?.into_iter();
         state = outputs.by_ref().take(carried).collect();
@@ -274,12 +274,12 @@ async fn scan(
 }
 
 /// The slice of `tensor` at `index` along `axis`, without that axis.
-fn take_slice(tensor: &HostTensor, axis: i64, place: usize) -> Result<HostTensor> {
+fn take_slice(tensor: &HostTensor, axis: i64, index: usize) -> Result<HostTensor> {
     let shape = host::shape(tensor);
     let axis = axis_of(axis, shape.len())?;
     let mut without = shape.to_vec();
     without.remove(axis);
-    Ok(host::reshape(tensor.narrow(axis, place, 1), &without))
+    Ok(host::reshape(tensor.narrow(axis, index, 1), &without))
 }
 
 /// `parts` stacked along a new axis. There is at least one.

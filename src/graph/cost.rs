@@ -46,7 +46,7 @@ impl Counter {
 
     /// Multiplications, each of which is followed by an addition.
     fn multiplications(self, inputs: &[Option<Sizes>], output: Option<&Sizes>) -> Option<u64> {
-        let input = |place: usize| inputs.get(place)?.as_ref();
+        let input = |index: usize| inputs.get(index)?.as_ref();
         let out = output?.numbers();
         match self.rule {
             CostRule::MatMul => Some(out * input(0)?.last_but(usize::from(self.trans_a))?),
@@ -97,8 +97,8 @@ impl Sizes {
     }
 
     /// A dimension, the last being 0.
-    fn last_but(&self, place: usize) -> Option<u64> {
-        self.shape.iter().rev().nth(place).map(|size| *size as u64)
+    fn last_but(&self, index: usize) -> Option<u64> {
+        self.shape.iter().rev().nth(index).map(|size| *size as u64)
     }
 }
 

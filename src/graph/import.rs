@@ -63,11 +63,8 @@ pub fn tensor(from: &onnx::Tensor<'_>, external: &ExternalFiles, limits: &Limits
     };
     let bytes = match &from.storage {
         Storage::Raw(bytes) => *bytes,
-        Storage::External(place) => external_bytes(place, external).ok_or_else(|| {
-            wrong(format!(
-                "has external data in the file '{}', which was not handed in or is too short",
-                place.location
-            ))
+        Storage::External(data) => external_bytes(data, external).ok_or_else(|| {
+            wrong(format!("has external data in the file '{}', which was not handed in or is too short", data.location))
         })?,
         Storage::Floats(numbers) => {
             held(numbers.len())?;
@@ -101,10 +98,10 @@ pub fn tensor(from: &onnx::Tensor<'_>, external: &ExternalFiles, limits: &Limits
     host::with_type!(dtype, T => Ok(host::of_type::<T>(dtype, &shape, bytemuck::pod_collect_to_vec(bytes))))
 }
 
-fn external_bytes<'a>(place: &onnx::External<'_>, external: &'a ExternalFiles) -> Option<&'a [u8]> {
+fn external_bytes<'a>(data: &onnx::External<'_>, external: &'a ExternalFiles) -> Option<&'a [u8]> {
     // Never opened as a path: the files are those that were handed in, by name.
-    let rest = external.get(place.location)?.get(usize::try_from(place.offset).ok()?..)?;
-    match place.length {
+    let rest = external.get(data.location)?.get(usize::try_from(data.offset).ok()?..)?;
+    match data.length {
         None => Some(rest),
         Some(length) => rest.get(..usize::try_from(length).ok()?),
     }

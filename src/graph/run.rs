@@ -73,13 +73,13 @@ impl<'a> Run<'a> {
 
     async fn step(&mut self, step: &Step) -> Result<Vec<Value>> {
         let mut inputs = Vec::with_capacity(step.inputs.len());
-        for (place, slot) in step.inputs.iter().enumerate() {
+        for (index, slot) in step.inputs.iter().enumerate() {
             let Some(slot) = *slot else {
                 inputs.push(None);
                 continue;
             };
             // A kernel may write to an input that it uses last.
-            let last = step.frees.contains(&slot) && !step.inputs[place + 1..].contains(&Some(slot));
+            let last = step.frees.contains(&slot) && !step.inputs[index + 1..].contains(&Some(slot));
             let value =
                 if last && let Action::Compute(..) = step.action { self.values[slot].take() } else { self.get(slot) };
             inputs.push(Some(value.ok_or_else(|| Error::invalid_artefact("an input was not computed"))?));

@@ -97,7 +97,7 @@ fn swish(x: Floats, alpha: f32) -> Floats {
 pub fn clip(node: &NodeSpec<'_>) -> Option<Run> {
     let (low, high) = (node.attributes.float("min", f32::MIN).ok()?, node.attributes.float("max", f32::MAX).ok()?);
     Some(Box::new(move |call| {
-        let bound = |place, default| if call.value(place).is_some() { call.scalar(place) } else { Some(default) };
+        let bound = |index, default| if call.value(index).is_some() { call.scalar(index) } else { Some(default) };
         // Where the bounds cross, ONNX takes the upper one.
         let (low, high) = Some((bound(1, low)?, bound(2, high)?)).filter(|(low, high)| low <= high)?;
         let (x, shape) = call.floats(0)?;

@@ -97,13 +97,13 @@ fn concat_along(call: &Call<'_>, axis: i64) -> Option<Vec<GpuTensor>> {
     let mut shape = call.value(0)?.shape().to_vec();
     let axis = axis_of(axis, shape.len()).ok()?;
     let (mut parts, mut total) = (Vec::new(), 0usize);
-    for place in 0..call.inputs.len() {
-        let own = call.value(place)?.shape();
+    for index in 0..call.inputs.len() {
+        let own = call.value(index)?.shape();
         // An empty part adds nothing, as the cache of a decoder before its first token.
         if own.len() == shape.len() && own[axis] == 0 {
             continue;
         }
-        let (part, own) = call.floats(place)?;
+        let (part, own) = call.floats(index)?;
         if own.len() != shape.len() || (0..own.len()).any(|at| at != axis && own[at] != shape[at]) {
             return None;
         }
@@ -134,8 +134,8 @@ fn slice_by_inputs(call: &Call<'_>) -> Option<Vec<GpuTensor>> {
     for ((start, end), axis) in starts.into_iter().zip(ends).zip(axes) {
         let axis = axis_of(axis, shape.len()).ok()?;
         let size = shape[axis] as i64;
-        let place = |at: i64| (if at < 0 { at.saturating_add(size) } else { at }).clamp(0, size) as usize;
-        ranges[axis] = (place(start), place(end));
+        let position = |at: i64| (if at < 0 { at.saturating_add(size) } else { at }).clamp(0, size) as usize;
+        ranges[axis] = (position(start), position(end));
     }
     let wanted: Vec<usize> = ranges.iter().map(|(start, end)| end.saturating_sub(*start)).collect();
     let slices: Vec<Slice> = ranges.into_iter().map(|(start, end)| Slice::from(start..end)).collect();
@@ -155,17 +155,17 @@ fn gather_along(call: &Call<'_>, axis: i64) -> Option<Vec<GpuTensor>> {
     let (x, shape) = call.floats(0)?;
     let axis = axis_of(axis, shape.len()).ok()?;
     let size = i64::try_from(shape[axis]).ok()?;
-    let place = |at: i64| {
+    let index = |at: i64| {
         i32::try_from(if at < 0 { at + size } else { at }).ok().filter(|at| (0..size).contains(&i64::from(*at)))
     };
-    let places = call.ints(1)?.into_iter().map(place).collect::<Option<Vec<_>>>()?;
+    let indices = call.ints(1)?.into_iter().map(index).collect::<Option<Vec<_>>>()?;
     let mut wanted = shape.to_vec();
     wanted.splice(axis..=axis, call.value(1)?.shape().iter().copied());
     if !call.fits(&wanted) {
         return None;
     }
-    let places = call.upload_ints(&[places.len()], places);
-    one(Wgpu::float_select(x, axis, places), &wanted)
+    let indices = call.upload_ints(&[indices.len()], indices);
+    one(Wgpu::float_select(x, axis, indices), &wanted)
 }
 
 /// With constant padding alone.

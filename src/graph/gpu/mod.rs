@@ -131,13 +131,13 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn value(&self, place: usize) -> Option<&Value> {
-        self.inputs.get(place)?.as_ref()
+    fn value(&self, index: usize) -> Option<&Value> {
+        self.inputs.get(index)?.as_ref()
     }
 
-    /// The input at `place` on the GPU, if it has 32-bit floats, and some of them: a GPU has no empty buffers.
-    fn floats(&self, place: usize) -> Option<(Floats, &[usize])> {
-        let value = self.value(place).filter(|value| !value.shape().contains(&0))?;
+    /// The input at `index` on the GPU, if it has 32-bit floats, and some of them: a GPU has no empty buffers.
+    fn floats(&self, index: usize) -> Option<(Floats, &[usize])> {
+        let value = self.value(index).filter(|value| !value.shape().contains(&0))?;
         let tensor = match value {
             Value::Gpu(tensor) => (**tensor).clone(),
             Value::Host(tensor, _) if tensor.dtype() != DType::F32 => return None,
@@ -152,16 +152,16 @@ impl Call<'_> {
 
     /// [`Self::floats`] for an optional input, `Some(None)` where it is left out.
     #[expect(clippy::option_option, reason = "left out, and not for the GPU, are two things")]
-    fn optional_floats(&self, place: usize) -> Option<Option<Floats>> {
-        match self.value(place) {
+    fn optional_floats(&self, index: usize) -> Option<Option<Floats>> {
+        match self.value(index) {
             None => Some(None),
-            Some(_) => self.floats(place).map(|(tensor, _)| Some(tensor)),
+            Some(_) => self.floats(index).map(|(tensor, _)| Some(tensor)),
         }
     }
 
-    /// The input at `place`, if it is one float in the CPU's memory.
-    fn scalar(&self, place: usize) -> Option<f32> {
-        match self.value(place)? {
+    /// The input at `index`, if it is one float in the CPU's memory.
+    fn scalar(&self, index: usize) -> Option<f32> {
+        match self.value(index)? {
             Value::Host(tensor, _) if tensor.dtype() == DType::F32 && tensor.layout().num_elements() == 1 => {
                 Some(host::to_f64s(tensor)[0] as f32)
             }
@@ -169,9 +169,9 @@ impl Call<'_> {
         }
     }
 
-    /// The input at `place`, if it has integers in the CPU's memory.
-    fn ints(&self, place: usize) -> Option<Vec<i64>> {
-        match self.value(place)? {
+    /// The input at `index`, if it has integers in the CPU's memory.
+    fn ints(&self, index: usize) -> Option<Vec<i64>> {
+        match self.value(index)? {
             Value::Host(tensor, _) if !host::is_float(tensor.dtype()) => Some(host::to_i64s(tensor)),
             _ => None,
         }

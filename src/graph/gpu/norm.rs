@@ -30,25 +30,25 @@ pub fn batch_norm(node: &NodeSpec<'_>) -> Option<Run> {
     Some(Box::new(move |call| {
         let (x, shape) = call.floats(0)?;
         let channels = *shape.get(1)?;
-        let part = |place| call.floats(place).filter(|(_, own)| *own == [channels]).map(|(part, _)| part);
+        let part = |index| call.floats(index).filter(|(_, own)| *own == [channels]).map(|(part, _)| part);
         one(Wgpu::batch_norm(x, part(1)?, part(2)?, part(3)?, part(4)?, epsilon), shape)
     }))
 }
 
-/// The layer normalisation of what `of` computes; scale and bias are the inputs from `place` on.
+/// The layer normalisation of what `of` computes; scale and bias are the inputs from `index` on.
 fn layer_norm_of(
     node: &NodeSpec<'_>,
     of: impl Fn(&Call<'_>) -> Option<(Floats, Vec<usize>)> + Send + Sync + 'static,
-    place: usize,
+    index: usize,
 ) -> Option<Run> {
     let (axis, epsilon) = (node.attributes.int("axis", -1).ok()?, node.attributes.float("epsilon", 1e-5).ok()?);
     Some(Box::new(move |call| {
         let (x, shape) = of(call)?;
-        let (scale, own) = call.floats(place)?;
+        let (scale, own) = call.floats(index)?;
         if axis_of(axis, shape.len()).ok()? + 1 != shape.len() || own != [*shape.last()?] {
             return None;
         }
-        let bias = call.optional_floats(place + 1)?;
+        let bias = call.optional_floats(index + 1)?;
         one(Wgpu::layer_norm(x, scale, bias, f64::from(epsilon)), &shape)
     }))
 }

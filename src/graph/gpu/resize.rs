@@ -29,7 +29,7 @@ pub fn resize(node: &NodeSpec<'_>) -> Option<Run> {
     Some(Box::new(move |call| {
         let (x, shape) = call.floats(0)?;
         let &[batch, channels, height, width] = shape else { return None };
-        let given = |place: usize| call.value(place).filter(|value| value.shape() == [4]);
+        let given = |index: usize| call.value(index).filter(|value| value.shape() == [4]);
         let scales = match given(2)? {
             Value::Host(tensor, _) => host::to_f64s(tensor),
             Value::Gpu(_) => return None,

@@ -14,9 +14,9 @@ pub static OPS: &[Op] = &[
 fn greatest(numbers: &[i64], (outer, n, inner): (usize, usize, usize), last: bool) -> Vec<i64> {
     let column = |at: usize| {
         let mut best = (0, i64::MIN);
-        for (place, &key) in numbers[at..].iter().step_by(inner).take(n).enumerate() {
+        for (index, &key) in numbers[at..].iter().step_by(inner).take(n).enumerate() {
             if key > best.1 || last && key == best.1 {
-                best = (place as i64, key);
+                best = (index as i64, key);
             }
         }
         best.0
@@ -59,8 +59,8 @@ fn hardmax(node: &NodeSpec<'_>) -> Prepared {
         }
         let mut out = vec![0; outer * n * inner];
         if !out.is_empty() {
-            for (column, place) in greatest(&keys(&x), (outer, n, inner), false).into_iter().enumerate() {
-                out[column / inner * n * inner + place as usize * inner + column % inner] = 1;
+            for (column, index) in greatest(&keys(&x), (outer, n, inner), false).into_iter().enumerate() {
+                out[column / inner * n * inner + index as usize * inner + column % inner] = 1;
             }
         }
         one(host::from_i64s(x.dtype(), shape, &out))

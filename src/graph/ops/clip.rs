@@ -12,7 +12,7 @@ fn clip(node: &NodeSpec<'_>) -> Prepared {
     let bounds = [node.attributes.optional_float("min")?, node.attributes.optional_float("max")?];
     Ok(Box::new(move |inputs| {
         let x = inputs.take(0)?;
-        let mut bound = |place: usize| match (inputs.optional(place), bounds[place - 1]) {
+        let mut bound = |index: usize| match (inputs.optional(index), bounds[index - 1]) {
             (Some(bound), _) if bound.layout().num_elements() == 1 => Ok(Some(host::cast(bound, x.dtype()))),
             (Some(bound), _) => wrong(format!("a bound has the shape {:?}, expected a scalar", host::shape(&bound))),
             (None, bound) => Ok(bound.map(|bound| host::from_f64s(x.dtype(), &[], &[bound.into()]))),

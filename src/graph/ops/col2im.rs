@@ -11,7 +11,7 @@ fn col2im(node: &NodeSpec<'_>) -> Prepared {
     let grid = Grid::new(node)?;
     Ok(Box::new(move |inputs| {
         let tensor = inputs.take(0)?;
-        let mut sizes = |place| inputs.ints(place)?.into_iter().map(size).collect::<Result<Vec<_>>>();
+        let mut sizes = |index| inputs.ints(index)?.into_iter().map(size).collect::<Result<Vec<_>>>();
         let (image, kernel) = (sizes(1)?, sizes(2)?);
         let [batch, rows, columns] = *host::shape(&tensor) else {
             return wrong("the input must have 3 dimensions: batch, rows and columns");
@@ -25,26 +25,26 @@ fn col2im(node: &NodeSpec<'_>) -> Prepared {
         let shape = [&[batch, rows / window], &*image].concat();
         let count = inputs.count(&shape)?;
         // The offset of each column element in its channel; `None` in the padding.
-        let place = |tap: usize, at: usize| {
-            let (mut tap, mut at, mut place, mut stride) = (tap, at, 0, 1);
+        let offset_of = |tap: usize, at: usize| {
+            let (mut tap, mut at, mut offset, mut stride) = (tap, at, 0, 1);
             for (axis, side) in sides.iter().enumerate().rev() {
-                let here = side.place(at % side.count, tap % kernel[axis]);
-                place += usize::try_from(here).ok().filter(|here| *here < image[axis])? * stride;
+                let here = side.coordinate(at % side.count, tap % kernel[axis]);
+                offset += usize::try_from(here).ok().filter(|here| *here < image[axis])? * stride;
                 (tap, at, stride) = (tap / kernel[axis], at / side.count, stride * image[axis]);
             }
-            Some(place)
+            Some(offset)
         };
         let numbers = host::to_f64s(&tensor);
         let mut out = vec![0.0; count];
-        let places: Vec<Option<usize>> = match numbers.len() {
+        let offsets: Vec<Option<usize>> = match numbers.len() {
             0 => Vec::new(),
-            _ => (0..window * columns).map(|number| place(number / columns, number % columns)).collect(),
+            _ => (0..window * columns).map(|number| offset_of(number / columns, number % columns)).collect(),
         };
         let channel = image.iter().product::<usize>().max(1);
-        for (numbers, out) in numbers.chunks_exact(places.len().max(1)).zip(out.chunks_exact_mut(channel)) {
-            for (number, place) in numbers.iter().zip(&places) {
-                if let Some(place) = place {
-                    out[*place] += number;
+        for (numbers, out) in numbers.chunks_exact(offsets.len().max(1)).zip(out.chunks_exact_mut(channel)) {
+            for (number, offset) in numbers.iter().zip(&offsets) {
+                if let Some(offset) = offset {
+                    out[*offset] += number;
                 }
             }
         }

@@ -101,7 +101,7 @@ fn add_bias(x: HostTensor, bias: &[f32]) -> Result<HostTensor> {
     Ok(host::tensor(&shape, numbers))
 }
 
-/// The optional input at `place`, as 32-bit floats.
-fn optional_floats(inputs: &mut Inputs<'_>, place: usize) -> Option<Vec<f32>> {
-    inputs.optional(place).map(host::to_f32s)
+/// The optional input at `index`, as 32-bit floats.
+fn optional_floats(inputs: &mut Inputs<'_>, index: usize) -> Option<Vec<f32>> {
+    inputs.optional(index).map(host::to_f32s)
 }

@@ -61,11 +61,11 @@ impl Window {
         Self::new_with_weights(node, 1)
     }
 
-    /// Reads the attributes of an operator whose weights are its input at `place`.
+    /// Reads the attributes of an operator whose weights are its input at `index`.
     ///
     /// # Errors
     /// One is invalid.
-    pub fn new_with_weights(node: &NodeSpec<'_>, place: usize) -> Result<Self, Refusal> {
+    pub fn new_with_weights(node: &NodeSpec<'_>, index: usize) -> Result<Self, Refusal> {
         let sizes = |name: &str, least: i64| -> Result<Option<Vec<usize>>, Refusal> {
             let Some(values) = node.attributes.ints(name)? else { return Ok(None) };
             if values.len() > 6 || values.iter().any(|value| *value < least) {
@@ -93,7 +93,7 @@ impl Window {
                 .filter(|groups| *groups > 0)
                 .ok_or(format!("the attribute group is {groups}, expected a positive number"))?,
         };
-        let rank = node.constant(place).map(|weights| host::shape(weights).len().saturating_sub(2));
+        let rank = node.constant(index).map(|weights| host::shape(weights).len().saturating_sub(2));
         match rank.or(window.kernel.as_ref().map(Vec::len)) {
             Some(rank @ (0 | 4..)) => Err(format!("{rank} spatial dimensions are not supported, expected 1 to 3")),
             _ => Ok(window),
@@ -253,7 +253,7 @@ fn causal_conv(node: &NodeSpec<'_>) -> Prepared {
         let x = inputs.take(0)?;
         let dtype = x.dtype();
         let weights = inputs.floats(1)?;
-        let mut single = |place| inputs.optional(place).map(|x| host::contiguous(host::cast(x, DType::F32)));
+        let mut single = |index| inputs.optional(index).map(|x| host::contiguous(host::cast(x, DType::F32)));
         let (bias, past) = (single(2), single(3));
         let x = host::cast(x, DType::F32);
         let (&[images, count, _], &[_, _, kernel]) = (host::shape(&x), host::shape(&weights)) else {

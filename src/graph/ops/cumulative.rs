@@ -46,8 +46,8 @@ fn accumulate<T: Copy>(
     for column in 0..outer * inner {
         let mut sum = start;
         for step in 0..n {
-            let place = if reverse { n - 1 - step } else { step };
-            let number = &mut numbers[(column / inner * n + place) * inner + column % inner];
+            let index = if reverse { n - 1 - step } else { step };
+            let number = &mut numbers[(column / inner * n + index) * inner + column % inner];
             let joined = join(sum, *number);
             *number = if exclusive { sum } else { joined };
             sum = joined;

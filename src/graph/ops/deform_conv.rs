@@ -30,7 +30,7 @@ fn deform_conv(node: &NodeSpec<'_>) -> Prepared {
         let dtype = image.dtype();
         let image = host::contiguous(host::cast(image, DType::F32));
         let (weight, offset) = (inputs.floats(1)?, inputs.floats(2)?);
-        let mut optional = |place| inputs.optional(place).map(host::to_f32s);
+        let mut optional = |index| inputs.optional(index).map(host::to_f32s);
         let (bias, mask) = (optional(3), optional(4));
         let (&[batch, channels, height, width], &[out_channels, group_channels, rows, columns]) =
             (host::shape(&image), host::shape(&weight))
@@ -65,8 +65,8 @@ fn deform_conv(node: &NodeSpec<'_>) -> Prepared {
                 let down = &offsets[2 * first * points..][..points];
                 let across = &offsets[(2 * first + 1) * points..][..points];
                 for (point, out) in sampled.iter_mut().enumerate() {
-                    let y = sides[0].place(point / sides[1].count, tap / columns) as f32 + down[point];
-                    let x = sides[1].place(point % sides[1].count, tap % columns) as f32 + across[point];
+                    let y = sides[0].coordinate(point / sides[1].count, tap / columns) as f32 + down[point];
+                    let x = sides[1].coordinate(point % sides[1].count, tap % columns) as f32 + across[point];
                     let factor = mask.as_ref().map_or(1.0, |mask| mask[first * points + point]);
                     *out = factor * sample(plane, height, width, y, x);
                 }

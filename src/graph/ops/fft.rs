@@ -152,15 +152,15 @@ fn dft(node: &NodeSpec<'_>) -> Prepared {
         for column in 0..outer * inner {
             let (block, at) = (column / inner, column % inner);
             sequence.fill([0.0; 2]);
-            for (place, number) in sequence.iter_mut().enumerate().take(n) {
-                let from = ((block * n + place) * inner + at) * parts;
+            for (index, number) in sequence.iter_mut().enumerate().take(n) {
+                let from = ((block * n + index) * inner + at) * parts;
                 *number = [numbers[from], if parts == 2 { numbers[from + 1] } else { 0.0 }];
             }
             if real {
                 mirror(&mut sequence);
             }
-            for (place, number) in fourier.run(&sequence).iter().enumerate().take(out_length) {
-                let to = ((block * out_length + place) * inner + at) * out_parts;
+            for (index, number) in fourier.run(&sequence).iter().enumerate().take(out_length) {
+                let to = ((block * out_length + index) * inner + at) * out_parts;
                 out[to..to + out_parts].iter_mut().zip(number).for_each(|(out, number)| *out = number * scale);
             }
         }

@@ -18,11 +18,11 @@ pub static OPS: &[Op] = &[
 ///
 /// # Errors
 /// Invalid input: it is out of range.
-pub fn place(index: i64, dim: usize) -> Result<usize> {
+pub fn index_of(index: i64, dim: usize) -> Result<usize> {
     let signed = dim as i64;
-    let place = if index < 0 { index.wrapping_add(signed) } else { index };
-    if (0..signed).contains(&place) {
-        Ok(place as usize)
+    let position = if index < 0 { index.wrapping_add(signed) } else { index };
+    if (0..signed).contains(&position) {
+        Ok(position as usize)
     } else {
         Err(Error::invalid_input(format!("the index {index} is out of range for the size {dim}")))
     }
@@ -38,7 +38,7 @@ fn gather(node: &NodeSpec<'_>) -> Prepared {
         let indices = host::to_i64s(&indices);
         if let [index] = *indices {
             // A single index needs no copy.
-            let chosen = tensor.narrow(axis, place(index, shape[axis])?, 1);
+            let chosen = tensor.narrow(axis, index_of(index, shape[axis])?, 1);
             let old = chosen.layout().strides();
             let ones = out.len() + 1 - shape.len();
             let strides = [&old[..axis], &vec![1; ones][..], &old[axis + 1..]].concat();
@@ -46,24 +46,24 @@ fn gather(node: &NodeSpec<'_>) -> Prepared {
             return one(chosen.with_layout(layout));
         }
         inputs.count(&out)?;
-        let places = indices.iter().map(|index| place(*index, shape[axis])).collect::<Result<Vec<_>>>()?;
-        one(host::reshape(take(tensor, axis, &places), &out))
+        let indices = indices.iter().map(|index| index_of(*index, shape[axis])).collect::<Result<Vec<_>>>()?;
+        one(host::reshape(take(tensor, axis, &indices), &out))
     }))
 }
 
-/// The slices of `tensor` at `places` along `axis`; all are in range.
-fn take(tensor: HostTensor, axis: usize, places: &[usize]) -> HostTensor {
+/// The slices of `tensor` at `indices` along `axis`; all are in range.
+fn take(tensor: HostTensor, axis: usize, indices: &[usize]) -> HostTensor {
     let tensor = host::contiguous(tensor);
     let (dtype, mut shape) = (tensor.dtype(), host::shape(&tensor).to_vec());
-    let dim = std::mem::replace(&mut shape[axis], places.len());
+    let dim = std::mem::replace(&mut shape[axis], indices.len());
     let (outer, run): (usize, usize) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
     with_unit!(dtype, U => {
         let source = host::slice::<U>(&tensor);
-        let mut out: Vec<U> = Vec::with_capacity(outer * places.len() * run);
+        let mut out: Vec<U> = Vec::with_capacity(outer * indices.len() * run);
         for rows in source.chunks_exact((dim * run).max(1)).take(outer) {
             match run {
-                1 => out.extend(places.iter().map(|place| rows[*place])),
-                _ => places.iter().for_each(|place| out.extend_from_slice(&rows[place * run..][..run])),
+                1 => out.extend(indices.iter().map(|index| rows[*index])),
+                _ => indices.iter().for_each(|index| out.extend_from_slice(&rows[index * run..][..run])),
             }
         }
         host::of_type(dtype, &shape, out)
@@ -75,7 +75,7 @@ fn take(tensor: HostTensor, axis: usize, places: &[usize]) -> HostTensor {
 ///
 /// # Errors
 /// Invalid input: one is out of range.
-pub fn element_places(shape: &[usize], indices: &HostTensor, axis: usize) -> Result<Vec<usize>> {
+pub fn element_offsets(shape: &[usize], indices: &HostTensor, axis: usize) -> Result<Vec<usize>> {
     let own = host::shape(indices);
     let fits = own.len() == shape.len() && (0..own.len()).all(|at| at == axis || own[at] <= shape[at]);
     if !fits {
@@ -83,10 +83,10 @@ pub fn element_places(shape: &[usize], indices: &HostTensor, axis: usize) -> Res
     }
     let (strides, values) = (host::strides(shape), host::to_i64s(indices));
     let mut turn = vec![0; own.len()];
-    let mut places = Vec::with_capacity(values.len());
+    let mut offsets = Vec::with_capacity(values.len());
     for index in values {
         let base: usize = (0..own.len()).filter(|at| *at != axis).map(|at| turn[at] * strides[at]).sum();
-        places.push(base + place(index, shape[axis])? * strides[axis]);
+        offsets.push(base + index_of(index, shape[axis])? * strides[axis]);
         for at in (0..own.len()).rev() {
             turn[at] += 1;
             if turn[at] < own[at] {
@@ -95,7 +95,7 @@ pub fn element_places(shape: &[usize], indices: &HostTensor, axis: usize) -> Res
             turn[at] = 0;
         }
     }
-    Ok(places)
+    Ok(offsets)
 }
 
 fn gather_elements(node: &NodeSpec<'_>) -> Prepared {
@@ -103,17 +103,17 @@ fn gather_elements(node: &NodeSpec<'_>) -> Prepared {
     Ok(Box::new(move |inputs| {
         let (tensor, indices) = (inputs.contiguous(0)?, inputs.take(1)?);
         let axis = axis_of(axis, host::shape(&tensor).len())?;
-        let places = element_places(host::shape(&tensor), &indices, axis)?;
-        one(pick(&tensor, host::shape(&indices), &places, 1))
+        let offsets = element_offsets(host::shape(&tensor), &indices, axis)?;
+        one(pick(&tensor, host::shape(&indices), &offsets, 1))
     }))
 }
 
-/// `run` elements from each of the offsets `places`.
-fn pick(tensor: &HostTensor, shape: &[usize], places: &[usize], run: usize) -> HostTensor {
+/// `run` elements from each of the offsets `offsets`.
+fn pick(tensor: &HostTensor, shape: &[usize], offsets: &[usize], run: usize) -> HostTensor {
     with_unit!(tensor.dtype(), U => {
         let source = host::slice::<U>(tensor);
-        let mut out: Vec<U> = Vec::with_capacity(places.len() * run);
-        places.iter().for_each(|place| out.extend_from_slice(&source[*place..][..run]));
+        let mut out: Vec<U> = Vec::with_capacity(offsets.len() * run);
+        offsets.iter().for_each(|offset| out.extend_from_slice(&source[*offset..][..run]));
         host::of_type(tensor.dtype(), shape, out)
     })
 }
@@ -121,7 +121,7 @@ fn pick(tensor: &HostTensor, shape: &[usize], places: &[usize], run: usize) -> H
 /// Slices of a tensor by the tuples in the last dimension of the indices.
 pub struct Tuples {
     /// The offset of each.
-    pub places: Vec<usize>,
+    pub offsets: Vec<usize>,
     /// The number of elements of each.
     pub run: usize,
     /// The shape of all together.
@@ -144,21 +144,21 @@ impl Tuples {
         let run = shape[end..].iter().product();
         let all = [outer, &shape[end..]].concat();
         if inputs.count(&all)? == 0 {
-            return Ok(Self { places: Vec::new(), run, shape: all });
+            return Ok(Self { offsets: Vec::new(), run, shape: all });
         }
         let (strides, values) = (host::strides(shape), host::to_i64s(indices));
         let batch: usize = shape[batch_dims..].iter().product();
         let per_batch: usize = outer[batch_dims..].iter().product();
         let count = outer.iter().product();
-        let mut places = Vec::with_capacity(count);
+        let mut offsets = Vec::with_capacity(count);
         for at in 0..count {
             let mut start = at / per_batch * batch;
             for (index, axis) in values[at * depth..][..*depth].iter().zip(batch_dims..) {
-                start += place(*index, shape[axis])? * strides[axis];
+                start += index_of(*index, shape[axis])? * strides[axis];
             }
-            places.push(start);
+            offsets.push(start);
         }
-        Ok(Self { places, run, shape: all })
+        Ok(Self { offsets, run, shape: all })
     }
 }
 
@@ -168,7 +168,7 @@ fn gather_nd(node: &NodeSpec<'_>) -> Prepared {
     Ok(Box::new(move |inputs: &mut Inputs<'_>| {
         let (tensor, indices) = (inputs.contiguous(0)?, inputs.take(1)?);
         let tuples = Tuples::new(inputs, host::shape(&tensor), &indices, batch_dims)?;
-        one(pick(&tensor, &tuples.shape, &tuples.places, tuples.run))
+        one(pick(&tensor, &tuples.shape, &tuples.offsets, tuples.run))
     }))
 }
 
@@ -185,10 +185,10 @@ fn compress(node: &NodeSpec<'_>) -> Prepared {
             }
         };
         let dim = host::shape(&tensor)[axis];
-        let places: Vec<usize> = (0..chosen.len()).filter(|at| chosen[*at] != 0).collect();
-        match places.last() {
+        let indices: Vec<usize> = (0..chosen.len()).filter(|at| chosen[*at] != 0).collect();
+        match indices.last() {
             Some(last) if *last >= dim => wrong(format!("the index {last} is out of range for the size {dim}")),
-            _ => one(take(tensor, axis, &places)),
+            _ => one(take(tensor, axis, &indices)),
         }
     }))
 }

@@ -47,23 +47,23 @@ pub fn sizes(numbers: &[i64]) -> Result<Vec<usize>> {
     numbers.iter().map(|number| size(*number)).collect()
 }
 
-/// The input at `place`, which is a scalar.
-fn scalar<T: Copy>(inputs: &mut Inputs<'_>, place: usize, read: fn(&HostTensor) -> Vec<T>) -> Result<T> {
-    let tensor = inputs.take(place)?;
+/// The input at `index`, which is a scalar.
+fn scalar<T: Copy>(inputs: &mut Inputs<'_>, index: usize, read: fn(&HostTensor) -> Vec<T>) -> Result<T> {
+    let tensor = inputs.take(index)?;
     match read(&tensor)[..] {
         [number] => Ok(number),
-        _ => wrong(format!("the input {place} has the shape {:?}, expected a scalar", host::shape(&tensor))),
+        _ => wrong(format!("the input {index} has the shape {:?}, expected a scalar", host::shape(&tensor))),
     }
 }
 
-/// The input at `place`, which is an integer scalar.
-pub fn integer(inputs: &mut Inputs<'_>, place: usize) -> Result<i64> {
-    scalar(inputs, place, host::to_i64s)
+/// The input at `index`, which is an integer scalar.
+pub fn integer(inputs: &mut Inputs<'_>, index: usize) -> Result<i64> {
+    scalar(inputs, index, host::to_i64s)
 }
 
-/// The input at `place`, which is a scalar.
-pub fn double(inputs: &mut Inputs<'_>, place: usize) -> Result<f64> {
-    scalar(inputs, place, host::to_f64s)
+/// The input at `index`, which is a scalar.
+pub fn double(inputs: &mut Inputs<'_>, index: usize) -> Result<f64> {
+    scalar(inputs, index, host::to_f64s)
 }
 
 fn constant(node: &NodeSpec<'_>) -> Prepared {
@@ -132,10 +132,10 @@ fn one_hot(node: &NodeSpec<'_>) -> Prepared {
         let inner: usize = shape[axis + 1..].iter().product();
         let block = shape[axis] * inner;
         let mut is_on = vec![false; count];
-        for (place, index) in host::to_i64s(&indices).into_iter().enumerate() {
+        for (position, index) in host::to_i64s(&indices).into_iter().enumerate() {
             let index = if index < 0 { index.saturating_add(depth) } else { index };
             if (0..depth).contains(&index) {
-                is_on[place / inner * block + index as usize * inner + place % inner] = true;
+                is_on[position / inner * block + index as usize * inner + position % inner] = true;
             }
         }
         let dtype = values.dtype();

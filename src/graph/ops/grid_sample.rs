@@ -65,7 +65,7 @@ impl Side {
     }
 
     /// The index of a pixel; `None` for zero padding.
-    fn place(self, at: f32) -> Option<usize> {
+    fn index(self, at: f32) -> Option<usize> {
         let at = self.inside(at);
         match self.beyond {
             Beyond::Zeros if !(0.0..self.size as f32).contains(&at) => None,
@@ -78,17 +78,17 @@ impl Side {
         taps.clear();
         let x = self.denormalised(x);
         if let Mode::Nearest = mode {
-            return taps.push((self.place(self.inside(x.round_ties_even())), 1.0));
+            return taps.push((self.index(self.inside(x.round_ties_even())), 1.0));
         }
         if let Mode::Linear = mode {
             let x = self.inside(x);
             let (whole, part) = (x.floor(), x - x.floor());
-            return taps.extend([(self.place(whole), 1.0 - part), (self.place(whole + 1.0), part)]);
+            return taps.extend([(self.index(whole), 1.0 - part), (self.index(whole + 1.0), part)]);
         }
         // Only the neighbours are moved inside, as PyTorch does it.
         let (whole, part) = (x.floor(), x - x.floor());
         let weights = [cubic(part + 1.0), cubic(part), cubic(1.0 - part), cubic(2.0 - part)];
-        taps.extend((-1..).zip(weights).map(|(at, weight)| (self.place(whole + at as f32), weight)));
+        taps.extend((-1..).zip(weights).map(|(at, weight)| (self.index(whole + at as f32), weight)));
     }
 }
 
@@ -157,7 +157,7 @@ fn grid_sample(node: &NodeSpec<'_>) -> Prepared {
                     std::mem::swap(&mut all, &mut next);
                 }
                 for (plane, out) in planes.chunks_exact(plane).zip(out.chunks_exact_mut(points)) {
-                    out[point] = all.iter().map(|(place, weight)| plane[*place] * weight).sum();
+                    out[point] = all.iter().map(|(index, weight)| plane[*index] * weight).sum();
                 }
             }
         }
@@ -187,16 +187,16 @@ fn affine_grid(node: &NodeSpec<'_>) -> Prepared {
         let numbers = host::to_f64s(&theta);
         let points: usize = sizes[2..].iter().product();
         let mut out = Vec::with_capacity(count);
-        let mut place = vec![1.0; rank + 1];
+        let mut coordinates = vec![1.0; rank + 1];
         for transformation in numbers.chunks_exact(rank * (rank + 1)) {
             for point in 0..points {
                 let mut rest = point;
                 for (at, size) in sizes[2..].iter().rev().enumerate() {
-                    place[at] = coordinate(rest % size, *size);
+                    coordinates[at] = coordinate(rest % size, *size);
                     rest /= size;
                 }
                 let rows = transformation.chunks_exact(rank + 1);
-                out.extend(rows.map(|row| row.iter().zip(&place).map(|(a, b)| a * b).sum::<f64>()));
+                out.extend(rows.map(|row| row.iter().zip(&coordinates).map(|(a, b)| a * b).sum::<f64>()));
             }
         }
         one(host::from_f64s(theta.dtype(), &shape, &out))

@@ -113,7 +113,7 @@ fn split(node: &NodeSpec<'_>) -> Prepared {
             Some(sizes) => sizes.iter().map(|part| size(*part)).collect::<Result<Vec<_>>>()?,
             None => {
                 let part = whole.div_ceil(outputs.max(1));
-                let rest = (0..outputs).map(|place| whole.saturating_sub(place.saturating_mul(part)).min(part));
+                let rest = (0..outputs).map(|index| whole.saturating_sub(index.saturating_mul(part)).min(part));
                 // Before num_outputs existed, all parts had to have one size.
                 if named.is_none() && !whole.is_multiple_of(outputs.max(1)) {
                     return wrong(format!("a dimension of {whole} cannot be split into {outputs} equal parts"));

@@ -67,7 +67,7 @@ impl Loss {
             return wrong(format!("there are {} weights, expected {classes}", weights.len()));
         }
         let (mut losses, mut weight) = (Vec::new(), 0.0);
-        for (place, class) in host::to_i64s(&targets).into_iter().enumerate() {
+        for (index, class) in host::to_i64s(&targets).into_iter().enumerate() {
             if self.ignored == Some(class) {
                 losses.push(0.0);
                 continue;
@@ -75,7 +75,7 @@ impl Loss {
             let Some(class) = usize::try_from(class).ok().filter(|class| *class < classes) else {
                 return wrong(format!("the class {class} is out of range for {classes} classes"));
             };
-            let log = logs[(place / inner * classes + class) * inner + place % inner];
+            let log = logs[(index / inner * classes + class) * inner + index % inner];
             losses.push(-log * weights[class]);
             weight += weights[class];
         }

@@ -122,8 +122,8 @@ pub fn floats(a: HostTensor, b: HostTensor, epilogue: &Epilogue<'_>) -> Result<H
     };
     if m * n > 0 {
         for (index, out) in out.chunks_exact_mut(m * n).enumerate() {
-            let left = matrix(&a, place_of(&a, batch_a, &batch, index));
-            let right = matrix(&b, place_of(&b, batch_b, &batch, index));
+            let left = matrix(&a, offset_of(&a, batch_a, &batch, index));
+            let right = matrix(&b, offset_of(&b, batch_b, &batch, index));
             let mut product = Gemm::new((m, n, k), left, &right);
             product.scale = epilogue.scale.unwrap_or(1.0);
             product.init = epilogue.bias.map_or(Init::Zero, Init::Columns);
@@ -149,27 +149,27 @@ fn forward(tensor: HostTensor) -> HostTensor {
     if tensor.layout().strides().iter().all(|stride| *stride >= 0) { tensor } else { host::contiguous(tensor) }
 }
 
-/// The last two dimensions of `tensor` as a matrix that begins at the offset `place`.
-fn matrix(tensor: &HostTensor, place: usize) -> Matrix<'_> {
+/// The last two dimensions of `tensor` as a matrix that begins at the offset `offset`.
+fn matrix(tensor: &HostTensor, offset: usize) -> Matrix<'_> {
     let strides = tensor.layout().strides();
     let at = strides.len() - 2;
-    let data = bytemuck::cast_slice(tensor.bytes()).get(place..).unwrap_or_default();
+    let data = bytemuck::cast_slice(tensor.bytes()).get(offset..).unwrap_or_default();
     Matrix { data, row_stride: strides[at] as usize, column_stride: strides[at + 1] as usize }
 }
 
 /// The offset of the matrix of `tensor` for the matrix `index` of the result, where the batch dimensions `own` are
 /// broadcast to `batch`.
-pub fn place_of(tensor: &HostTensor, own: &[usize], batch: &[usize], mut index: usize) -> usize {
-    let mut place = tensor.layout().start_offset();
+pub fn offset_of(tensor: &HostTensor, own: &[usize], batch: &[usize], mut index: usize) -> usize {
+    let mut offset = tensor.layout().start_offset();
     for (axis, size) in batch.iter().enumerate().rev() {
         if let Some(axis) = (axis + own.len()).checked_sub(batch.len())
             && own[axis] != 1
         {
-            place += index % size * tensor.layout().strides()[axis] as usize;
+            offset += index % size * tensor.layout().strides()[axis] as usize;
         }
         index /= size;
     }
-    place
+    offset
 }
 
 /// The product of any element type, by three loops.
@@ -182,9 +182,9 @@ fn slow<T: Number + Pod>(a: &HostTensor, b: &HostTensor, add: fn(T, T, T) -> T) 
     let count = shape.iter().product::<usize>();
     let mut out = Vec::with_capacity(count);
     for index in 0..count / (m * n).max(1) {
-        let (a_place, b_place) = (place_of(&a, batch_a, &batch, index), place_of(&b, batch_b, &batch, index));
-        let a = host::slice::<T>(&a).get(a_place..).unwrap_or_default();
-        let b = host::slice::<T>(&b).get(b_place..).unwrap_or_default();
+        let (a_offset, b_offset) = (offset_of(&a, batch_a, &batch, index), offset_of(&b, batch_b, &batch, index));
+        let a = host::slice::<T>(&a).get(a_offset..).unwrap_or_default();
+        let b = host::slice::<T>(&b).get(b_offset..).unwrap_or_default();
         for row in 0..m {
             for column in 0..n {
                 let sum = (0..k).fold(T::from_i64(0), |sum, at| add(sum, a[row * k + at], b[at * n + column]));

@@ -85,33 +85,33 @@ impl<'a> Inputs<'a> {
         self.values.len()
     }
 
-    /// Takes the input at `place`.
+    /// Takes the input at `index`.
     ///
     /// # Errors
     /// Invalid artefact: it was left out.
-    pub fn take(&mut self, place: usize) -> Result<HostTensor> {
-        self.optional(place).ok_or_else(|| Error::invalid_artefact(format!("the input {place} is missing")))
+    pub fn take(&mut self, index: usize) -> Result<HostTensor> {
+        self.optional(index).ok_or_else(|| Error::invalid_artefact(format!("the input {index} is missing")))
     }
 
-    /// Takes the input at `place`, contiguous.
+    /// Takes the input at `index`, contiguous.
     ///
     /// # Errors
     /// Invalid artefact: it was left out.
-    pub fn contiguous(&mut self, place: usize) -> Result<HostTensor> {
-        Ok(host::contiguous(self.take(place)?))
+    pub fn contiguous(&mut self, index: usize) -> Result<HostTensor> {
+        Ok(host::contiguous(self.take(index)?))
     }
 
-    /// Takes the input at `place` as contiguous 32-bit floats.
+    /// Takes the input at `index` as contiguous 32-bit floats.
     ///
     /// # Errors
     /// Invalid artefact: it was left out.
-    pub fn floats(&mut self, place: usize) -> Result<HostTensor> {
-        Ok(host::contiguous(host::cast(self.take(place)?, DType::F32)))
+    pub fn floats(&mut self, index: usize) -> Result<HostTensor> {
+        Ok(host::contiguous(host::cast(self.take(index)?, DType::F32)))
     }
 
-    /// Takes the input at `place`, which may be left out.
-    pub fn optional(&mut self, place: usize) -> Option<HostTensor> {
-        self.values.get_mut(place)?.take()
+    /// Takes the input at `index`, which may be left out.
+    pub fn optional(&mut self, index: usize) -> Option<HostTensor> {
+        self.values.get_mut(index)?.take()
     }
 
     /// Takes all inputs that are left, in order.
@@ -119,17 +119,17 @@ impl<'a> Inputs<'a> {
         self.values.iter_mut().filter_map(Option::take).collect()
     }
 
-    /// Takes the input at `place` as integers: a shape, axes, indices.
+    /// Takes the input at `index` as integers: a shape, axes, indices.
     ///
     /// # Errors
     /// Invalid artefact: it was left out.
-    pub fn ints(&mut self, place: usize) -> Result<Vec<i64>> {
-        Ok(host::to_i64s(&self.take(place)?))
+    pub fn ints(&mut self, index: usize) -> Result<Vec<i64>> {
+        Ok(host::to_i64s(&self.take(index)?))
     }
 
-    /// Takes the input at `place` as integers; `None` where it was left out.
-    pub fn optional_ints(&mut self, place: usize) -> Option<Vec<i64>> {
-        self.optional(place).map(|tensor| host::to_i64s(&tensor))
+    /// Takes the input at `index` as integers; `None` where it was left out.
+    pub fn optional_ints(&mut self, index: usize) -> Option<Vec<i64>> {
+        self.optional(index).map(|tensor| host::to_i64s(&tensor))
     }
 
     /// The number of elements of a tensor of this shape.
@@ -152,8 +152,8 @@ pub fn one(tensor: HostTensor) -> Result<Vec<HostTensor>> {
 /// Invalid input: it is out of range.
 pub fn axis_of(axis: i64, rank: usize) -> Result<usize> {
     let signed = rank as i64;
-    let place = if axis < 0 { axis.checked_add(signed) } else { Some(axis) };
-    place.filter(|place| (0..signed).contains(place)).map(|place| place as usize).ok_or_else(|| {
+    let index = if axis < 0 { axis.checked_add(signed) } else { Some(axis) };
+    index.filter(|index| (0..signed).contains(index)).map(|index| index as usize).ok_or_else(|| {
         Error::invalid_input(format!("the axis {axis} is out of range for a tensor of {rank} dimensions"))
     })
 }
@@ -163,12 +163,12 @@ pub fn axis_of(axis: i64, rank: usize) -> Result<usize> {
 /// # Errors
 /// Invalid input: one is out of range or repeated.
 pub fn axes_of(axes: &[i64], rank: usize) -> Result<Vec<usize>> {
-    let mut places = axes.iter().map(|axis| axis_of(*axis, rank)).collect::<Result<Vec<_>>>()?;
-    sort_by(&mut places, Ord::cmp);
-    let count = places.len();
-    places.dedup();
-    if places.len() == count {
-        Ok(places)
+    let mut indices = axes.iter().map(|axis| axis_of(*axis, rank)).collect::<Result<Vec<_>>>()?;
+    sort_by(&mut indices, Ord::cmp);
+    let count = indices.len();
+    indices.dedup();
+    if indices.len() == count {
+        Ok(indices)
     } else {
         Err(Error::invalid_input(format!("the axes {axes:?} have a duplicate")))
     }
@@ -270,7 +270,7 @@ pub fn prepare(node: &NodeSpec<'_>) -> Result<(Kernel, Vec<Option<DType>>), Refu
         return Err(format!("the element type {dtype:?} is not supported"));
     }
     let kernel = (op.prepare)(node)?;
-    let types = (0..node.outputs).map(|place| op.gives[place.min(op.gives.len() - 1)].resolve(node)).collect();
+    let types = (0..node.outputs).map(|index| op.gives[index.min(op.gives.len() - 1)].resolve(node)).collect();
     match node.attributes.unread() {
         Some(name) => Err(format!("the attribute attribute is '{name}', which is not supported")),
         None => Ok((kernel, types)),

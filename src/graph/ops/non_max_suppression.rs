@@ -18,7 +18,7 @@ fn non_max_suppression(node: &NodeSpec<'_>) -> Prepared {
     Ok(Box::new(move |inputs| {
         let (boxes, scores) = (inputs.floats(0)?, inputs.floats(1)?);
         let most = inputs.optional_ints(2).and_then(|most| most.first().copied()).unwrap_or(0);
-        let mut threshold = |place| inputs.optional(place).and_then(|t| host::to_f32s(t).first().copied());
+        let mut threshold = |index| inputs.optional(index).and_then(|t| host::to_f32s(t).first().copied());
         let (overlap_threshold, score_threshold) = (threshold(3).unwrap_or(0.0), threshold(4));
         let ([batch, count, 4], [batch_too, classes, count_too]) = (host::shape(&boxes), host::shape(&scores)) else {
             return wrong("boxes must be [batch, count, 4], and scores [batch, classes, count]");

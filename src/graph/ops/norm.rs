@@ -32,9 +32,9 @@ type Statistics = Vec<(f32, f32)>;
 /// Fewer elements are normalised before another thread has started.
 const LEAST_SHARED: usize = 1 << 13;
 
-/// The input at `place` as 32-bit floats, with its type and shape.
-fn numbers(inputs: &mut Inputs<'_>, place: usize) -> Result<(DType, Vec<usize>, Vec<f32>)> {
-    let x = inputs.take(place)?;
+/// The input at `index` as 32-bit floats, with its type and shape.
+fn numbers(inputs: &mut Inputs<'_>, index: usize) -> Result<(DType, Vec<usize>, Vec<f32>)> {
+    let x = inputs.take(index)?;
     Ok((x.dtype(), host::shape(&x).to_vec(), host::to_f32s(x)))
 }
 
@@ -56,7 +56,7 @@ fn layer(node: &NodeSpec<'_>) -> Prepared {
     Ok(Box::new(move |inputs| {
         let (dtype, shape, x) = numbers(inputs, 0)?;
         let axis = axis_of(axis, shape.len())?;
-        let (x, statistics) = layer_of(x, &[], &shape, axis, epsilon, [1, 2].map(|place| inputs.optional(place)))?;
+        let (x, statistics) = layer_of(x, &[], &shape, axis, epsilon, [1, 2].map(|index| inputs.optional(index)))?;
         let (mut means, mut scales): (Vec<f32>, Vec<f32>) = statistics.into_iter().unzip();
         let mut reduced = shape.clone();
         reduced[axis..].fill(1);
@@ -78,7 +78,7 @@ fn add_layer(node: &NodeSpec<'_>) -> Prepared {
         let x = host::to_f32s(host::expand(x, &shape)?);
         let residual = host::contiguous(host::cast(host::expand(residual, &shape)?, DType::F32));
         let axis = axis_of(axis, shape.len())?;
-        let scale_and_bias = [2, 3].map(|place| inputs.optional(place));
+        let scale_and_bias = [2, 3].map(|index| inputs.optional(index));
         let (x, _) = layer_of(x, host::slice(&residual), &shape, axis, epsilon, scale_and_bias)?;
         one(result(dtype, &shape, x))
     }))
@@ -150,11 +150,11 @@ fn channels(shape: &[usize]) -> Result<(usize, usize)> {
     }
 }
 
-/// The input at `place`, which has `count` numbers.
-fn each(inputs: &mut Inputs<'_>, place: usize, count: usize) -> Result<Vec<f32>> {
-    let numbers = host::to_f32s(inputs.take(place)?);
+/// The input at `index`, which has `count` numbers.
+fn each(inputs: &mut Inputs<'_>, index: usize, count: usize) -> Result<Vec<f32>> {
+    let numbers = host::to_f32s(inputs.take(index)?);
     if numbers.len() != count {
-        return wrong(format!("the input {place} has {} elements, expected {count}", numbers.len()));
+        return wrong(format!("the input {index} has {} elements, expected {count}", numbers.len()));
     }
     Ok(numbers)
 }
@@ -196,8 +196,8 @@ fn group(node: &NodeSpec<'_>) -> Prepared {
             norm::normalise(x, epsilon);
         });
         for (at, x) in x.chunks_exact_mut(plane.max(1)).enumerate() {
-            let place = at % count * scales / count;
-            let (scale, bias) = (scale[place], bias[place]);
+            let index = at % count * scales / count;
+            let (scale, bias) = (scale[index], bias[index]);
             x.iter_mut().for_each(|x| *x = *x * scale + bias);
         }
         one(result(dtype, &shape, x))

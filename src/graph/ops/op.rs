@@ -166,26 +166,26 @@ pub struct InputSpec {
 }
 
 impl NodeSpec<'_> {
-    /// Whether the node has the input at `place`.
-    pub fn has(&self, place: usize) -> bool {
-        self.inputs.get(place).is_some_and(Option::is_some)
+    /// Whether the node has the input at `index`.
+    pub fn has(&self, index: usize) -> bool {
+        self.inputs.get(index).is_some_and(Option::is_some)
     }
 
-    /// The input at `place`, where it is a constant.
-    pub fn constant(&self, place: usize) -> Option<&HostTensor> {
-        self.inputs.get(place)?.as_ref()?.constant.as_ref()
+    /// The input at `index`, where it is a constant.
+    pub fn constant(&self, index: usize) -> Option<&HostTensor> {
+        self.inputs.get(index)?.as_ref()?.constant.as_ref()
     }
 
-    /// The type of the input at `place`, where it is known.
-    pub fn dtype(&self, place: usize) -> Option<DType> {
-        self.inputs.get(place)?.as_ref()?.dtype
+    /// The type of the input at `index`, where it is known.
+    pub fn dtype(&self, index: usize) -> Option<DType> {
+        self.inputs.get(index)?.as_ref()?.dtype
     }
 }
 
 impl Gives {
     pub fn resolve(self, node: &NodeSpec<'_>) -> Option<DType> {
         match self {
-            Self::As(place) => node.dtype(place),
+            Self::As(index) => node.dtype(index),
             Self::Is(dtype) => Some(dtype),
             Self::Says(name, default) => match node.attributes.optional_int(name) {
                 Ok(Some(number)) => crate::graph::import::dtype(number).ok(),

@@ -243,7 +243,7 @@ fn reverse_sequence(node: &NodeSpec<'_>) -> Prepared {
             return wrong(format!("the sequence lengths are {lengths:?}, expected {batch} of at most {time}"));
         }
         let run: usize = shape[2..].iter().product();
-        let place = |batch: usize, time: usize| {
+        let offset_of = |batch: usize, time: usize| {
             run * if batch_axis == 0 { batch * second + time } else { time * second + batch }
         };
         Ok(vec![with_unit!(dtype, U => {
@@ -252,8 +252,8 @@ fn reverse_sequence(node: &NodeSpec<'_>) -> Prepared {
             let mut out = source.to_vec();
             for (batch, length) in lengths.iter().enumerate() {
                 for time in 0..*length as usize {
-                    let from = place(batch, *length as usize - 1 - time);
-                    out[place(batch, time)..][..run].copy_from_slice(&source[from..][..run]);
+                    let from = offset_of(batch, *length as usize - 1 - time);
+                    out[offset_of(batch, time)..][..run].copy_from_slice(&source[from..][..run]);
                 }
             }
             host::of_type(dtype, &shape, out)

@@ -77,7 +77,7 @@ fn global(f: impl Fn(&[f32]) -> f32 + Send + Sync + 'static) -> Prepared {
 fn max_pool(node: &NodeSpec<'_>) -> Prepared {
     let windows = Windows::new(node)?;
     let columns_first = node.attributes.flag("storage_order", false)?;
-    let indices = node.outputs > 1;
+    let with_indices = node.outputs > 1;
     if node.dtype(0).is_some_and(|dtype| host::size_of(dtype) > 2 && dtype != DType::F32) {
         return Err(format!("the element type {:?} is not supported", node.dtype(0)));
     }
@@ -85,9 +85,9 @@ fn max_pool(node: &NodeSpec<'_>) -> Prepared {
         let (tensor, dtype) = single(inputs)?;
         let (axes, shape) = windows.axes(inputs, host::shape(&tensor))?;
         let numbers = host::slice::<f32>(&tensor);
-        if indices {
-            let (out, places) = largest(numbers, &axes, columns_first, shape.iter().product());
-            return Ok(vec![host::cast(host::tensor(&shape, out), dtype), host::tensor(&shape, places)]);
+        if with_indices {
+            let (out, indices) = largest(numbers, &axes, columns_first, shape.iter().product());
+            return Ok(vec![host::cast(host::tensor(&shape, out), dtype), host::tensor(&shape, indices)]);
         }
         let out = pool(numbers, &axes, shape.iter().product(), f32::NEG_INFINITY, larger);
         one(host::cast(host::tensor(&shape, out), dtype))
@@ -152,7 +152,7 @@ fn pool(numbers: &[f32], axes: &[Axis; 3], count: usize, empty: f32, f: impl Fn(
             for y in &height.windows {
                 let Some(out) = rows.next() else { continue };
                 column.fill(empty);
-                for row in z.places().flat_map(|z| y.places().map(move |y| z * height.input + y)) {
+                for row in z.indices().flat_map(|z| y.indices().map(move |y| z * height.input + y)) {
                     let row = &plane[row * width.input..][..width.input];
                     column.iter_mut().zip(row).for_each(|(a, b)| *a = f(*a, *b));
                 }
@@ -168,12 +168,12 @@ fn along(row: &[f32], axis: &Axis, out: &mut [f32], f: impl Fn(f32, f32) -> f32 
     let whole = axis.whole.clone();
     for at in (0..whole.start).chain(whole.end..out.len()) {
         let window = &axis.windows[at];
-        out[at] = window.places().fold(out[at], |a, place| f(a, row[place]));
+        out[at] = window.indices().fold(out[at], |a, index| f(a, row[index]));
     }
     let Some(first) = axis.windows.get(whole.start).filter(|_| !whole.is_empty()) else { return };
     let out = &mut out[whole];
-    for place in first.places() {
-        let row = &row[place..];
+    for index in first.indices() {
+        let row = &row[index..];
         match axis.stride {
             1 => out.iter_mut().zip(row).for_each(|(a, b)| *a = f(*a, *b)),
             2 => {
@@ -190,7 +190,7 @@ fn along(row: &[f32], axis: &Axis, out: &mut [f32], f: impl Fn(f32, f32) -> f32 
 /// The largest element of each window, and its index in the whole tensor.
 fn largest(numbers: &[f32], axes: &[Axis; 3], columns_first: bool, count: usize) -> (Vec<f32>, Vec<i64>) {
     let [depth, height, width] = axes;
-    let (mut out, mut places) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let (mut out, mut indices) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let size = depth.input * height.input * width.input;
     for (channel, plane) in numbers.chunks_exact(size.max(1)).enumerate() {
         for (z, y, x) in depth
@@ -199,34 +199,34 @@ fn largest(numbers: &[f32], axes: &[Axis; 3], columns_first: bool, count: usize)
             .flat_map(|z| height.windows.iter().flat_map(move |y| width.windows.iter().map(move |x| (z, y, x))))
         {
             let mut best: Option<(f32, usize)> = None;
-            for (z, y) in z.places().flat_map(|z| y.places().map(move |y| (z, y))) {
-                for x in x.places() {
+            for (z, y) in z.indices().flat_map(|z| y.indices().map(move |y| (z, y))) {
+                for x in x.indices() {
                     let number = plane[(z * height.input + y) * width.input + x];
                     if best.is_none_or(|(best, _)| number > best) {
-                        let place = if columns_first {
+                        let index = if columns_first {
                             (x * height.input + y) * depth.input + z
                         } else {
                             (z * height.input + y) * width.input + x
                         };
-                        best = Some((number, channel * size + place));
+                        best = Some((number, channel * size + index));
                     }
                 }
             }
-            let (number, place) = best.unwrap_or((f32::NEG_INFINITY, channel * size));
+            let (number, index) = best.unwrap_or((f32::NEG_INFINITY, channel * size));
             out.push(number);
-            places.push(place as i64);
+            indices.push(index as i64);
         }
     }
     // An empty tensor has no planes.
     out.resize(count, f32::NEG_INFINITY);
-    places.resize(count, 0);
-    (out, places)
+    indices.resize(count, 0);
+    (out, indices)
 }
 
 fn max_unpool(node: &NodeSpec<'_>) -> Prepared {
     let windows = Windows::new(node)?;
     Ok(Box::new(move |inputs| {
-        let (tensor, places) = (inputs.contiguous(0)?, inputs.ints(1)?);
+        let (tensor, indices) = (inputs.contiguous(0)?, inputs.ints(1)?);
         let dtype = tensor.dtype();
         let inner = windows.unpooled(host::shape(&tensor))?;
         let shape = match inputs.optional_ints(2) {
@@ -235,19 +235,19 @@ fn max_unpool(node: &NodeSpec<'_>) -> Prepared {
         };
         let (count, inner_count) = (inputs.count(&shape)?, inputs.count(&inner)?);
         let fits = shape.len() == inner.len() && inner.iter().zip(&shape).all(|(inner, outer)| inner <= outer);
-        if !fits || places.len() != tensor.layout().num_elements() {
+        if !fits || indices.len() != tensor.layout().num_elements() {
             return wrong(format!(
                 "a tensor unpooled to {inner:?} does not fit the shape {shape:?}, or its indices do not"
             ));
         }
         let (own, strides) = (host::strides(&inner), host::strides(&shape));
-        let outer_place = |place: usize| -> usize {
-            (0..inner.len()).map(|axis| place / own[axis] % inner[axis] * strides[axis]).sum()
+        let outer_offset = |index: usize| -> usize {
+            (0..inner.len()).map(|axis| index / own[axis] % inner[axis] * strides[axis]).sum()
         };
         Ok(vec![with_unit!(dtype, U => {
             let mut out = vec![U::default(); count];
-            for (number, place) in host::slice::<U>(&tensor).iter().zip(places) {
-                out[outer_place(super::gather::place(place, inner_count)?)] = *number;
+            for (number, index) in host::slice::<U>(&tensor).iter().zip(indices) {
+                out[outer_offset(super::gather::index_of(index, inner_count)?)] = *number;
             }
             host::of_type(dtype, &shape, out)
         })])

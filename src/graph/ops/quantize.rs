@@ -179,13 +179,13 @@ pub fn centred(x: HostTensor, zero: Option<HostTensor>, axis: i64) -> Result<Hos
     dequantise(x, &ones, Some(zero), Target { dtype: DType::F32, axis, block: 0, zero: 0.0 })
 }
 
-/// The input at `place`, which has one element.
+/// The input at `index`, which has one element.
 ///
 /// # Errors
 /// Invalid input: it has another number of elements.
-pub fn number(inputs: &mut Inputs<'_>, place: usize) -> Result<f32> {
-    match host::to_f32s(inputs.take(place)?)[..] {
+pub fn number(inputs: &mut Inputs<'_>, index: usize) -> Result<f32> {
+    match host::to_f32s(inputs.take(index)?)[..] {
         [number] => Ok(number),
-        ref numbers => wrong(format!("the input {place} has {} elements, expected 1", numbers.len())),
+        ref numbers => wrong(format!("the input {index} has {} elements, expected 1", numbers.len())),
     }
 }

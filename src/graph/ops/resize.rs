@@ -26,7 +26,7 @@ struct Resize {
     /// The scales, where they are an attribute.
     scales: Option<Vec<f32>>,
     /// The indices of the inputs roi, scales and sizes.
-    places: [usize; 3],
+    input_indices: [usize; 3],
 }
 
 /// The policy for the aspect ratio where sizes are given.
@@ -116,7 +116,7 @@ impl Resize {
             axes: attributes.ints("axes")?,
             policy,
             scales: attributes.floats("scales")?,
-            places: if old { [usize::MAX, 1, usize::MAX] } else { [1, 2, 3] },
+            input_indices: if old { [usize::MAX, 1, usize::MAX] } else { [1, 2, 3] },
         })
     }
 
@@ -135,7 +135,7 @@ impl Resize {
                 if !changes(axis) {
                     return (0..axis.input).map(Some).collect();
                 }
-                (0..axis.output).map(|at| self.nearest.place(self.coordinates.place(axis, at)?, axis)).collect()
+                (0..axis.output).map(|at| self.nearest.index(self.coordinates.coordinate(axis, at)?, axis)).collect()
             };
             let maps: Vec<Map> = scaled.iter().map(map).collect();
             let fill = host::cast(host::tensor(&[], vec![self.extrapolation]), dtype);
@@ -170,7 +170,7 @@ impl Resize {
         axes_of(&axes, rank)?;
         let axes = axes.iter().map(|axis| axis_of(*axis, rank)).collect::<Result<Vec<_>>>()?;
         let floats = |tensor: HostTensor| Some(host::to_f32s(tensor)).filter(|floats| !floats.is_empty());
-        let [roi, scales, sizes] = self.places;
+        let [roi, scales, sizes] = self.input_indices;
         let roi = inputs.optional(roi).and_then(floats);
         let scales = self.scales.clone().or_else(|| inputs.optional(scales).and_then(floats));
         let sizes = inputs.optional_ints(sizes);

@@ -62,11 +62,11 @@ fn network(node: &NodeSpec<'_>, kind: Kind, default: &[&str]) -> Prepared {
             return wrong(format!("the inputs have the shapes {shapes:?}, which do not fit"));
         }
         inputs.count(&[steps, batch, wide])?;
-        let mut part = |place: usize, shape: &[usize], batched: bool| -> Result<Option<HostTensor>> {
-            let Some(part) = inputs.optional(place) else { return Ok(None) };
+        let mut part = |index: usize, shape: &[usize], batched: bool| -> Result<Option<HostTensor>> {
+            let Some(part) = inputs.optional(index) else { return Ok(None) };
             let part = host::contiguous(host::cast(if batched { turn(part)? } else { part }, DType::F32));
             if host::shape(&part) != shape {
-                return wrong(format!("the input {place} has the shape {:?}, expected {shape:?}", host::shape(&part)));
+                return wrong(format!("the input {index} has the shape {:?}, expected {shape:?}", host::shape(&part)));
             }
             Ok(Some(part))
         };

@@ -50,7 +50,7 @@ fn roi_align(node: &NodeSpec<'_>) -> Prepared {
         let (plane, cells) = (height * width, rows * columns);
         let numbers = host::slice::<f32>(&tensor);
         for (region, (sides, image)) in host::slice::<f32>(&regions).chunks_exact(4).zip(&images).enumerate() {
-            let image = gather::place(*image, batch)?;
+            let image = gather::index_of(*image, batch)?;
             let planes = &numbers[image * channels * plane..][..channels * plane];
             let offset = if half_pixel { 0.5 } else { 0.0 };
             let [left, top, right, bottom] = [0, 1, 2, 3].map(|side: usize| sides[side] * scale - offset);
@@ -70,7 +70,7 @@ fn roi_align(node: &NodeSpec<'_>) -> Prepared {
                     let taps = bilinear(y, x, height, width);
                     let cells = out[region * channels * cells..].iter_mut().skip(cell).step_by(cells);
                     for (out, plane) in cells.zip(planes.chunks_exact(plane)) {
-                        let parts = taps.map(|(place, weight)| plane[place] * weight);
+                        let parts = taps.map(|(index, weight)| plane[index] * weight);
                         if largest {
                             let found = parts.into_iter().fold(f32::NEG_INFINITY, f32::max);
                             *out = if sample == 0 { found } else { out.max(found) };

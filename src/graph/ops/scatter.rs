@@ -2,7 +2,7 @@
 
 use burn::tensor::DType;
 
-use super::gather::{Tuples, element_places};
+use super::gather::{Tuples, element_offsets};
 use super::{Accepts, NodeSpec, Op, Prepared, SAME, axis_of, one, size, wrong};
 use crate::error::Result;
 use crate::graph::attributes::Refusal;
@@ -42,8 +42,8 @@ fn scatter_elements(node: &NodeSpec<'_>) -> Prepared {
         if host::shape(&indices) != host::shape(&updates) {
             return wrong("the shapes of indices and updates differ");
         }
-        let places = element_places(shape, &indices, axis_of(axis, shape.len())?)?;
-        one(scatter(tensor, updates, &places, 1, reduction)?)
+        let offsets = element_offsets(shape, &indices, axis_of(axis, shape.len())?)?;
+        one(scatter(tensor, updates, &offsets, 1, reduction)?)
     }))
 }
 
@@ -56,15 +56,15 @@ fn scatter_nd(node: &NodeSpec<'_>) -> Prepared {
             let own = host::shape(&updates);
             return wrong(format!("the updates have the shape {own:?}, expected {:?}", tuples.shape));
         }
-        one(scatter(tensor, updates, &tuples.places, tuples.run, reduction)?)
+        one(scatter(tensor, updates, &tuples.offsets, tuples.run, reduction)?)
     }))
 }
 
-/// Writes `run` elements of `updates` to each of the offsets `places`, in order.
+/// Writes `run` elements of `updates` to each of the offsets `offsets`, in order.
 fn scatter(
     tensor: HostTensor,
     updates: HostTensor,
-    places: &[usize],
+    offsets: &[usize],
     run: usize,
     reduction: Reduction,
 ) -> Result<HostTensor> {
@@ -77,28 +77,28 @@ fn scatter(
         None => with_unit!(dtype, U => {
             let mut numbers = host::into_vec::<U>(tensor);
             let updates = host::contiguous(updates);
-            for (place, update) in places.iter().zip(host::slice::<U>(&updates).chunks_exact(run.max(1))) {
-                numbers[*place..][..run].copy_from_slice(update);
+            for (offset, update) in offsets.iter().zip(host::slice::<U>(&updates).chunks_exact(run.max(1))) {
+                numbers[*offset..][..run].copy_from_slice(update);
             }
             host::of_type(dtype, &shape, numbers)
         }),
         Some((floats, _)) if host::is_float(dtype) => {
             let mut numbers = host::to_f64s(&tensor);
             let rounded: fn(f64) -> f64 = if dtype == DType::F64 { |x| x } else { |x| f64::from(x as f32) };
-            reduce(&mut numbers, &host::to_f64s(&updates), places, run, |a, b| rounded(floats(a, b)));
+            reduce(&mut numbers, &host::to_f64s(&updates), offsets, run, |a, b| rounded(floats(a, b)));
             host::from_f64s(dtype, &shape, &numbers)
         }
         Some((_, integers)) => {
             let mut numbers = host::to_i64s(&tensor);
-            reduce(&mut numbers, &host::to_i64s(&updates), places, run, integers);
+            reduce(&mut numbers, &host::to_i64s(&updates), offsets, run, integers);
             host::from_i64s(dtype, &shape, &numbers)
         }
     })
 }
 
-fn reduce<T: Copy>(numbers: &mut [T], updates: &[T], places: &[usize], run: usize, f: impl Fn(T, T) -> T) {
-    for (place, update) in places.iter().zip(updates.chunks_exact(run.max(1))) {
-        numbers[*place..][..run].iter_mut().zip(update).for_each(|(number, update)| *number = f(*number, *update));
+fn reduce<T: Copy>(numbers: &mut [T], updates: &[T], offsets: &[usize], run: usize, f: impl Fn(T, T) -> T) {
+    for (offset, update) in offsets.iter().zip(updates.chunks_exact(run.max(1))) {
+        numbers[*offset..][..run].iter_mut().zip(update).for_each(|(number, update)| *number = f(*number, *update));
     }
 }
 
@@ -130,11 +130,11 @@ fn tensor_scatter(node: &NodeSpec<'_>) -> Prepared {
             ));
         }
         let (rows, run): (usize, usize) = (shape[1..axis].iter().product(), shape[axis + 1..].iter().product());
-        let mut places = Vec::with_capacity(if run == 0 { 0 } else { batch * rows * new });
+        let mut offsets = Vec::with_capacity(if run == 0 { 0 } else { batch * rows * new });
         for (row, start) in starts.iter().flat_map(|start| std::iter::repeat_n(start, rows)).enumerate() {
             // Only the circular mode wraps around. `length` is not 0 where anything is written.
-            places.extend((0..new).map(|at| (row * length + (start % length + at) % length) * run));
+            offsets.extend((0..new).map(|at| (row * length + (start % length + at) % length) * run));
         }
-        one(scatter(cache, update, &places, run, None)?)
+        one(scatter(cache, update, &offsets, run, None)?)
     }))
 }

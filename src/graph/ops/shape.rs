@@ -29,8 +29,8 @@ fn shape(node: &NodeSpec<'_>) -> Prepared {
         let tensor = inputs.take(0)?;
         let shape = host::shape(&tensor);
         let rank = shape.len() as i64;
-        let place = |at: i64| (if at < 0 { at.saturating_add(rank) } else { at }).clamp(0, rank) as usize;
-        let (start, end) = (place(start), place(end.unwrap_or(rank)));
+        let position = |at: i64| (if at < 0 { at.saturating_add(rank) } else { at }).clamp(0, rank) as usize;
+        let (start, end) = (position(start), position(end.unwrap_or(rank)));
         let dims: Vec<i64> = shape[start..end.max(start)].iter().map(|dim| *dim as i64).collect();
         one(numbers(&[dims.len()], dims))
     }))

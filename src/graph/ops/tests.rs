@@ -175,11 +175,11 @@ impl Draw {
 fn try_one(op: &'static Op, draw: &mut Draw) -> bool {
     let (dtype, shape) = (draw.dtype(), draw.shape());
     let mut values: Vec<Option<HostTensor>> = Vec::new();
-    for place in 0..draw.below(7) {
+    for index in 0..draw.below(7) {
         // Inputs that fit each other get further.
         let dtype = if draw.below(3) == 0 { draw.dtype() } else { dtype };
         let shape = if draw.below(2) == 0 { draw.shape() } else { shape.clone() };
-        values.push((place == 0 || draw.below(6) > 0).then(|| draw.tensor(dtype, &shape)));
+        values.push((index == 0 || draw.below(6) > 0).then(|| draw.tensor(dtype, &shape)));
     }
     let mut specs = Vec::new();
     for value in &values {

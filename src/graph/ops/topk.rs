@@ -29,10 +29,10 @@ fn top_k(node: &NodeSpec<'_>) -> Prepared {
         shape[axis] = k;
         let count = inputs.count(&shape)?;
         let keys: Vec<i64> = keys(&x).into_iter().map(|key| key ^ flip).collect();
-        let (mut values, mut places) = (vec![0; count], vec![0; count]);
+        let (mut values, mut indices) = (vec![0; count], vec![0; count]);
         for column in 0..if k == 0 { 0 } else { outer * inner } {
             let (block, at) = (column / inner, column % inner);
-            let key = |place: usize| keys[(block * n + place) * inner + at];
+            let key = |index: usize| keys[(block * n + index) * inner + at];
             let order = |a: &usize, b: &usize| key(*b).cmp(&key(*a)).then(a.cmp(b));
             let mut best: Vec<usize> = (0..n).collect();
             if k < n {
@@ -40,11 +40,11 @@ fn top_k(node: &NodeSpec<'_>) -> Prepared {
                 best.truncate(k);
             }
             best.sort_unstable_by(order);
-            for (rank, place) in best.into_iter().enumerate() {
+            for (rank, index) in best.into_iter().enumerate() {
                 let to = (block * k + rank) * inner + at;
-                (values[to], places[to]) = (key(place) ^ flip, place as i64);
+                (values[to], indices[to]) = (key(index) ^ flip, index as i64);
             }
         }
-        Ok(vec![from_keys(x.dtype(), &shape, &values), host::tensor(&shape, places)])
+        Ok(vec![from_keys(x.dtype(), &shape, &values), host::tensor(&shape, indices)])
     }))
 }

@@ -18,18 +18,18 @@ fn non_zero(inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {
     let shape = host::shape(&x);
     let zero = host::from_i64s(x.dtype(), &[], &[0]);
     let zero = keys(&zero)[0];
-    let places: Vec<usize> = (0..).zip(keys(&x)).filter(|(_, key)| *key != zero).map(|(place, _)| place).collect();
-    inputs.count(&[shape.len(), places.len()])?;
+    let indices: Vec<usize> = (0..).zip(keys(&x)).filter(|(_, key)| *key != zero).map(|(index, _)| index).collect();
+    inputs.count(&[shape.len(), indices.len()])?;
     let strides = host::strides(shape);
     let coordinates = (0..shape.len())
         .flat_map(|axis| {
-            places.iter().map({
+            indices.iter().map({
                 let strides = &strides;
-                move |place| (place / strides[axis] % shape[axis]) as i64
+                move |index| (index / strides[axis] % shape[axis]) as i64
             })
         })
         .collect();
-    one(host::tensor(&[shape.len(), places.len()], coordinates))
+    one(host::tensor(&[shape.len(), indices.len()], coordinates))
 }
 
 fn unique(node: &NodeSpec<'_>) -> Prepared {
@@ -66,8 +66,8 @@ fn unique(node: &NodeSpec<'_>) -> Prepared {
             sort_by(&mut groups, |a, b| a[0].cmp(&b[0]));
         }
         let mut inverse = vec![0; count];
-        for (place, group) in groups.iter().enumerate() {
-            group.iter().for_each(|at| inverse[*at] = place as i64);
+        for (index, group) in groups.iter().enumerate() {
+            group.iter().for_each(|at| inverse[*at] = index as i64);
         }
         shape[0] = groups.len();
         let rows: Vec<i64> = groups.iter().flat_map(|group| row(group[0])).copied().collect();

@@ -28,8 +28,8 @@ fn forward(tensor: HostTensor) -> HostTensor {
 /// The rows of one head.
 fn matrix(tensor: &HostTensor, batch: usize, head: usize) -> Matrix<'_> {
     let strides = tensor.layout().strides();
-    let place = tensor.layout().start_offset() + batch * strides[0] as usize + head * strides[1] as usize;
-    let data = bytemuck::cast_slice(tensor.bytes()).get(place..).unwrap_or_default();
+    let offset = tensor.layout().start_offset() + batch * strides[0] as usize + head * strides[1] as usize;
+    let data = bytemuck::cast_slice(tensor.bytes()).get(offset..).unwrap_or_default();
     Matrix { data, row_stride: strides[2] as usize, column_stride: strides[3] as usize }
 }
 
@@ -90,11 +90,11 @@ impl Heads {
 }
 
 /// The indices of a batch element, a head and a query.
-pub type Place = (usize, usize, usize);
+pub type QueryIndices = (usize, usize, usize);
 
 /// Computes attention, with the heads in parallel. The output has the shape [`Heads::shape`], or with `sequence_first`
 /// that with heads and sequence exchanged. `adjust` gets batch, head and query with the scores, and may mask them.
-pub fn attend(heads: &Heads, out: &mut [f32], sequence_first: bool, adjust: impl Fn(Place, &mut [f32]) + Sync) {
+pub fn attend(heads: &Heads, out: &mut [f32], sequence_first: bool, adjust: impl Fn(QueryIndices, &mut [f32]) + Sync) {
     let Some((mut out, rows, columns)) = parts(heads, out, sequence_first) else { return };
     out.for_each_part(&rows, &columns, |rows, columns, mut out| {
         let (at, head) = heads.at(&rows, &columns, sequence_first);
@@ -107,8 +107,8 @@ pub fn attend_in_order(
     heads: &Heads,
     out: &mut [f32],
     sequence_first: bool,
-    mut adjust: impl FnMut(Place, &mut [f32]),
-    mut weights: impl FnMut(Place, &[f32]),
+    mut adjust: impl FnMut(QueryIndices, &mut [f32]),
+    mut weights: impl FnMut(QueryIndices, &[f32]),
 ) {
     let Some((mut out, all_rows, all_columns)) = parts(heads, out, sequence_first) else { return };
     for rows in &all_rows {
@@ -167,9 +167,9 @@ impl Mask {
     /// Adds it to the scores of one query.
     pub fn add(&self, (batch, head, query): (usize, usize, usize), scores: &mut [f32]) {
         let strides = self.numbers.layout().strides();
-        let place = batch as isize * strides[0] + head as isize * strides[1] + query as isize * strides[2];
+        let offset = batch as isize * strides[0] + head as isize * strides[1] + query as isize * strides[2];
         let numbers = bytemuck::cast_slice::<u8, f32>(self.numbers.bytes());
-        let numbers = numbers.get(place as usize..).unwrap_or_default();
+        let numbers = numbers.get(offset as usize..).unwrap_or_default();
         let keys = host::shape(&self.numbers)[3];
         if strides[3] == 0 {
             let Some(number) = numbers.first() else { return };

@@ -36,7 +36,7 @@ pub fn attention(node: &NodeSpec<'_>) -> Prepared {
         let q = inputs.take(0)?;
         let dtype = q.dtype();
         let mut sequence =
-            |place, heads| -> Result<HostTensor> { Ok(host::contiguous(split(inputs.take(place)?, Some(heads))?)) };
+            |index, heads| -> Result<HostTensor> { Ok(host::contiguous(split(inputs.take(index)?, Some(heads))?)) };
         let (q, k, v) = (host::contiguous(split(q, Some(count))?), sequence(1, groups)?, sequence(2, groups)?);
         let (&[batch, _, steps, size], &[_, _, _, value_size]) = (host::shape(&q), host::shape(&v)) else {
             return wrong("queries and values must have heads");
@@ -79,8 +79,8 @@ pub fn attention(node: &NodeSpec<'_>) -> Prepared {
         for at in 0..batch * groups {
             let (image, group) = (at / groups, at % groups);
             let state = &mut state[at * size * value_size..][..size * value_size];
-            for (place, column) in columns.iter_mut().enumerate() {
-                *column = state[place % size * value_size + place / size];
+            for (index, column) in columns.iter_mut().enumerate() {
+                *column = state[index % size * value_size + index / size];
             }
             for step in 0..steps {
                 let row = image * steps + step;
@@ -110,8 +110,8 @@ pub fn attention(node: &NodeSpec<'_>) -> Prepared {
                     }
                 }
             }
-            for (place, column) in columns.iter().enumerate() {
-                state[place % size * value_size + place / size] = *column;
+            for (index, column) in columns.iter().enumerate() {
+                state[index % size * value_size + index / size] = *column;
             }
         }
         let out = host::tensor(&[batch, steps, count * value_size], out);

@@ -71,9 +71,9 @@ pub fn attention(node: &NodeSpec<'_>) -> Prepared {
         let q = inputs.take(0)?;
         let (dtype, flat) = (q.dtype(), host::shape(&q).len() == 3);
         let q = split(q, settings.heads.map(|heads| heads.0))?;
-        let mut cached = |place: usize| -> Result<(HostTensor, usize)> {
-            let new = split(inputs.take(place)?, settings.heads.map(|heads| heads.1))?;
-            let Some(past) = inputs.optional(place + 3) else { return Ok((new, 0)) };
+        let mut cached = |index: usize| -> Result<(HostTensor, usize)> {
+            let new = split(inputs.take(index)?, settings.heads.map(|heads| heads.1))?;
+            let Some(past) = inputs.optional(index + 3) else { return Ok((new, 0)) };
             let past = split(past, None)?;
             let before = host::shape(&past)[2];
             Ok((super::super::concat(vec![past, new], 2)?, before))
@@ -91,8 +91,8 @@ pub fn attention(node: &NodeSpec<'_>) -> Prepared {
         let score_shape = [shape[0], shape[1], shape[2], keys];
         let mut stored = vec![0.0; if with_scores { inputs.count(&score_shape)? } else { 0 }];
         let keep = |stored: &mut [f32], (batch, head, query): (usize, usize, usize), scores: &[f32]| {
-            let place = ((batch * shape[1] + head) * shape[2] + query) * keys;
-            stored[place..place + keys].copy_from_slice(scores);
+            let offset = ((batch * shape[1] + head) * shape[2] + query) * keys;
+            stored[offset..offset + keys].copy_from_slice(scores);
         };
         let wants = |wanted: Wanted| with_scores && settings.wanted == wanted;
         // Both closures store scores, but never in the same run.

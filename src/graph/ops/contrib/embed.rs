@@ -11,7 +11,7 @@ use burn::tensor::DType;
 pub fn skip(node: &NodeSpec<'_>, centred: bool) -> Prepared {
     let epsilon = node.attributes.float("epsilon", 1e-12)?;
     // `beta` comes before the bias where means are subtracted.
-    let place = if centred { 4 } else { 3 };
+    let bias_index = if centred { 4 } else { 3 };
     Ok(Box::new(move |inputs| {
         let (x, skipped) = (inputs.take(0)?, inputs.floats(1)?);
         let (dtype, shape) = (x.dtype(), host::shape(&x).to_vec());
@@ -25,7 +25,7 @@ pub fn skip(node: &NodeSpec<'_>, centred: bool) -> Prepared {
         for part in sum.chunks_exact_mut(skipped.len().max(1)) {
             part.iter_mut().zip(skipped).for_each(|(x, skipped)| *x += skipped);
         }
-        if let Some(bias) = optional_floats(inputs, place) {
+        if let Some(bias) = optional_floats(inputs, bias_index) {
             sum = host::to_f32s(add_bias(host::tensor(&shape, sum), &bias)?);
         }
         let kept = sum.clone();
@@ -76,21 +76,21 @@ pub fn embed(node: &NodeSpec<'_>) -> Prepared {
         };
         let words = host::to_i64s(&words);
         let segments = inputs.optional_ints(1);
-        let (table, places_table) = (inputs.take(2)?, inputs.take(3)?);
+        let (table, positions_table) = (inputs.take(2)?, inputs.take(3)?);
         let (dtype, size) = (table.dtype(), host::shape(&table).last().copied().unwrap_or(0));
         let segments_table = inputs.optional(4);
         let (gamma, beta) = (host::to_f32s(inputs.take(5)?), host::to_f32s(inputs.take(6)?));
         let mask = inputs.optional_ints(7);
-        let places = inputs.optional_ints(8).unwrap_or_else(|| (0..sequence as i64).collect());
+        let positions = inputs.optional_ints(8).unwrap_or_else(|| (0..sequence as i64).collect());
         let shape = [batch, sequence, size];
         let mut sum = vec![0.0; inputs.count(&shape)?];
         add(&mut sum, size, table, &words)?;
         // Position ids may be broadcast over the batch.
-        if places.is_empty() != words.is_empty() || !words.len().is_multiple_of(places.len().max(1)) {
+        if positions.is_empty() != words.is_empty() || !words.len().is_multiple_of(positions.len().max(1)) {
             return wrong("the shapes of position_ids and input_ids do not fit");
         }
-        let places: Vec<i64> = (0..words.len()).map(|at| places[at % places.len()]).collect();
-        add(&mut sum, size, places_table, &places)?;
+        let positions: Vec<i64> = (0..words.len()).map(|at| positions[at % positions.len()]).collect();
+        add(&mut sum, size, positions_table, &positions)?;
         if let (Some(table), Some(segments)) = (segments_table, segments) {
             add(&mut sum, size, table, &segments)?;
         }

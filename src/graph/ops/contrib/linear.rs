@@ -11,16 +11,16 @@ use crate::graph::ops::support::broadcast::{map_floats, zip_floats};
 /// One scale for the whole tensor.
 const PLAIN: Target = Target { dtype: DType::U8, axis: 0, block: 0, zero: 0.0 };
 
-/// The dequantised input at `place`, which is followed by its scale and zero point; and its own type.
-fn read(inputs: &mut Inputs<'_>, place: usize) -> Result<(HostTensor, DType)> {
-    let (x, scale, zero) = (inputs.take(place)?, inputs.take(place + 1)?, inputs.optional(place + 2));
+/// The dequantised input at `index`, which is followed by its scale and zero point; and its own type.
+fn read(inputs: &mut Inputs<'_>, index: usize) -> Result<(HostTensor, DType)> {
+    let (x, scale, zero) = (inputs.take(index)?, inputs.take(index + 1)?, inputs.optional(index + 2));
     let dtype = x.dtype();
     Ok((dequantise(x, &scale, zero, PLAIN)?, dtype))
 }
 
-/// The output, quantised to `dtype` by the scale at `place` and the zero point after it.
-fn write(inputs: &mut Inputs<'_>, place: usize, x: HostTensor, dtype: DType) -> Result<Vec<HostTensor>> {
-    let (scale, zero) = (inputs.take(place)?, inputs.optional(place + 1));
+/// The output, quantised to `dtype` by the scale at `index` and the zero point after it.
+fn write(inputs: &mut Inputs<'_>, index: usize, x: HostTensor, dtype: DType) -> Result<Vec<HostTensor>> {
+    let (scale, zero) = (inputs.take(index)?, inputs.optional(index + 1));
     one(quantise(x, &scale, zero, Target { dtype, ..PLAIN })?)
 }
 
@@ -67,8 +67,8 @@ pub fn concat(node: &NodeSpec<'_>) -> Prepared {
     Ok(Box::new(move |inputs| {
         let mut parts = Vec::new();
         let mut dtype = DType::U8;
-        for place in (2..inputs.len()).step_by(3) {
-            let (part, own) = read(inputs, place)?;
+        for index in (2..inputs.len()).step_by(3) {
+            let (part, own) = read(inputs, index)?;
             parts.push(part);
             dtype = own;
         }

@@ -88,7 +88,7 @@ fn weights(node: &NodeSpec<'_>) -> Result<Weights, Refusal> {
         8 => (Bits::Eight, 128),
         bits => return Err(format!("weights of {bits} bits are not supported, expected 4 or 8")),
     };
-    let [Some(weights), Some(scales)] = [1, 2].map(|place| node.constant(place)) else {
+    let [Some(weights), Some(scales)] = [1, 2].map(|index| node.constant(index)) else {
         return Err("weights and scales must be constants".to_string());
     };
     if weights.dtype() != DType::U8 {
@@ -107,12 +107,12 @@ fn weights(node: &NodeSpec<'_>) -> Result<Weights, Refusal> {
     if allowed && fit(bits, (k, n), block, bytes, [&scales, &zeros]) {
         let (blocks, size) = (k.div_ceil(block), bits.bytes(block));
         let read = |column: usize, at: usize, numbers: &mut [i8]| {
-            let place = column * blocks + at;
-            let bytes = &bytes[place * size..][..size];
+            let index = column * blocks + at;
+            let bytes = &bytes[index * size..][..size];
             for (at, number) in numbers.iter_mut().enumerate() {
                 *number = (i16::from(bits.get(bytes, at)) - middle) as i8;
             }
-            (scales[place], (f32::from(middle) - zeros[place]) * scales[place])
+            (scales[index], (f32::from(middle) - zeros[index]) * scales[index])
         };
         if let Some(blocks) = BlockLinear::new((k, n), block, bits, read) {
             return Ok(Weights::Integers(blocks));

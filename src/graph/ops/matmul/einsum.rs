@@ -16,7 +16,7 @@ struct Labelled {
 
 /// Labels for the dimensions of an ellipsis, counted from the last.
 fn ellipsis(rank: usize) -> impl Iterator<Item = char> {
-    (0..rank as u32).rev().filter_map(|place| char::from_u32(0xE000 + place))
+    (0..rank as u32).rev().filter_map(|index| char::from_u32(0xE000 + index))
 }
 
 pub fn einsum(node: &NodeSpec<'_>) -> Prepared {
@@ -50,11 +50,11 @@ pub fn einsum(node: &NodeSpec<'_>) -> Prepared {
             None => implied(&terms, &operands),
         };
         let mut sum: Option<Labelled> = None;
-        for place in 0..operands.len() {
+        for index in 0..operands.len() {
             let wanted = |label: &char| {
-                output.contains(label) || operands[place + 1..].iter().any(|later| later.labels.contains(label))
+                output.contains(label) || operands[index + 1..].iter().any(|later| later.labels.contains(label))
             };
-            let next = Labelled { tensor: operands[place].tensor.clone(), labels: operands[place].labels.clone() };
+            let next = Labelled { tensor: operands[index].tensor.clone(), labels: operands[index].labels.clone() };
             let both = match sum.take() {
                 None => next,
                 Some(sum) => product(sum, next, &wanted, inputs)?,
@@ -106,7 +106,7 @@ fn labelled(tensor: HostTensor, term: &str) -> Result<Labelled> {
                 sizes.push(size);
                 strides.push(stride);
             }
-            Some(place) if sizes[place] == size => strides[place] += stride,
+            Some(index) if sizes[index] == size => strides[index] += stride,
             Some(_) => return wrong(format!("the term {term} has no diagonal in the shape {shape:?}")),
         }
     }
@@ -149,8 +149,8 @@ fn product(a: Labelled, b: Labelled, wanted: &dyn Fn(&char) -> bool, inputs: &In
     let (batch, sums): (Vec<char>, Vec<char>) =
         a.labels.iter().copied().filter(|label| b.labels.contains(label)).partition(|label| wanted(label));
     let sizes = |operand: &Labelled, labels: &[char]| -> Vec<usize> {
-        let place = |label: &char| operand.labels.iter().position(|own| own == label).unwrap_or_default();
-        labels.iter().map(|label| host::shape(&operand.tensor)[place(label)]).collect()
+        let axis = |label: &char| operand.labels.iter().position(|own| own == label).unwrap_or_default();
+        labels.iter().map(|label| host::shape(&operand.tensor)[axis(label)]).collect()
     };
     let batch_sizes = host::broadcast_shape(&sizes(&a, &batch), &sizes(&b, &batch))?;
     let sum_sizes = host::broadcast_shape(&sizes(&a, &sums), &sizes(&b, &sums))?;

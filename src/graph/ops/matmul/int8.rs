@@ -23,15 +23,15 @@ pub fn matmul(node: &NodeSpec<'_>) -> Prepared {
         usize::try_from(node.attributes.int(name, 0)?).map_err(|_| format!("the attribute {name} is negative"))
     };
     let sizes = (size("inputs")?, size("outputs")?);
-    for (place, dtype) in [(1, DType::I32), (2, DType::F32), (3, DType::F32)] {
-        if node.constant(place).is_none_or(|tensor| tensor.dtype() != dtype) {
-            return Err(format!("the input {place} must be a constant of the type {dtype:?}"));
+    for (index, dtype) in [(1, DType::I32), (2, DType::F32), (3, DType::F32)] {
+        if node.constant(index).is_none_or(|tensor| tensor.dtype() != dtype) {
+            return Err(format!("the input {index} must be a constant of the type {dtype:?}"));
         }
     }
     Ok(Box::new(move |inputs| {
         let x = inputs.take(0)?;
         let (dtype, mut shape) = (x.dtype(), host::shape(&x).to_vec());
-        let [quads, scales, sums] = [1, 2, 3].map(|place| inputs.contiguous(place));
+        let [quads, scales, sums] = [1, 2, 3].map(|index| inputs.contiguous(index));
         let (quads, scales, sums) = (quads?, scales?, sums?);
         let weights = QuantizedLinear::new(sizes, host::slice(&quads), host::slice(&scales), host::slice(&sums));
         let (Some(weights), Some(last)) = (weights, shape.last_mut()) else {

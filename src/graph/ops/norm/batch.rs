@@ -15,7 +15,7 @@ pub fn batch(node: &NodeSpec<'_>) -> Prepared {
     if training && node.opset < 14 {
         return Err("training mode before opset 14 is not supported".to_string());
     }
-    let types = [3, 4].map(|place| node.dtype(place));
+    let types = [3, 4].map(|index| node.dtype(index));
     Ok(Box::new(move |inputs| {
         let (dtype, shape, mut x) = numbers(inputs, 0)?;
         let (count, plane) = channels(&shape).or_else(|error| match &shape[..] {
@@ -45,9 +45,9 @@ pub fn batch(node: &NodeSpec<'_>) -> Prepared {
         if !training {
             return one(y);
         }
-        let blend = |known: Vec<f32>, new: Vec<f32>, place: usize| {
+        let blend = |known: Vec<f32>, new: Vec<f32>, index: usize| {
             let blended = known.iter().zip(new).map(|(known, new)| known * momentum + new * (1.0 - momentum)).collect();
-            host::cast(host::tensor::<f32>(&[count], blended), types[place].unwrap_or(dtype))
+            host::cast(host::tensor::<f32>(&[count], blended), types[index].unwrap_or(dtype))
         };
         Ok(vec![y, blend(known_means, means, 0), blend(known_variances, variances, 1)])
     }))

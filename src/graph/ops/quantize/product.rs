@@ -4,7 +4,7 @@ use burn::backend::flex::Layout;
 use burn::tensor::{DType, Shape};
 
 use super::super::conv::{Window, floats as conv};
-use super::super::matmul::{as_matrix, host_view, place_of, shape_of, split};
+use super::super::matmul::{as_matrix, host_view, offset_of, shape_of, split};
 use super::super::{Inputs, NodeSpec, Prepared, one, wrong};
 use super::{Target, centred, number, quantise};
 use crate::error::{Error, Result};
@@ -14,24 +14,24 @@ use crate::kernels::gemm_i8::{Int8Slice, PackedRhs};
 
 /// The RHS of a product, packed at load where it is a constant matrix.
 pub struct Rhs {
-    place: usize,
+    index: usize,
     zero: usize,
     packed: Option<PackedRhs>,
 }
 
 impl Rhs {
-    /// The RHS at the input `place`, with its zero points at the input `zero`.
+    /// The RHS at the input `index`, with its zero points at the input `zero`.
     ///
     /// # Errors
     /// Its type is not an 8-bit one.
-    pub fn new(node: &NodeSpec<'_>, place: usize, zero: usize) -> Result<Self, Refusal> {
-        for dtype in [node.dtype(0), node.dtype(place)].into_iter().flatten() {
+    pub fn new(node: &NodeSpec<'_>, index: usize, zero: usize) -> Result<Self, Refusal> {
+        for dtype in [node.dtype(0), node.dtype(index)].into_iter().flatten() {
             if ![DType::U8, DType::I8, DType::F32].contains(&dtype) {
                 return Err(format!("the element type {dtype:?} is not supported"));
             }
         }
         let pack = || -> Result<Option<PackedRhs>> {
-            let (Some(weights), true) = (node.constant(place), !node.has(zero) || node.constant(zero).is_some()) else {
+            let (Some(weights), true) = (node.constant(index), !node.has(zero) || node.constant(zero).is_some()) else {
                 return Ok(None);
             };
             if host::shape(weights).len() != 2 {
@@ -39,7 +39,7 @@ impl Rhs {
             }
             weights_of(&host::contiguous(weights.clone()), node.constant(zero).cloned()).map(Some)
         };
-        Ok(Self { place, zero, packed: pack().map_err(|error| error.to_string())? })
+        Ok(Self { index, zero, packed: pack().map_err(|error| error.to_string())? })
     }
 }
 
@@ -94,7 +94,7 @@ pub fn multiply(inputs: &mut Inputs<'_>, lhs: &[i16], shape_a: &[usize], rhs: &R
         weights.multiply(lhs, out.len() / n.max(1), &mut out);
         return Ok((shape, out));
     }
-    let (b, zero) = (inputs.contiguous(rhs.place)?, inputs.optional(rhs.zero));
+    let (b, zero) = (inputs.contiguous(rhs.index)?, inputs.optional(rhs.zero));
     let shape = shape_of(shape_a, host::shape(&b))?;
     let mut out = vec![0; inputs.count(&shape)?];
     let (matrix_a, matrix_b) = (as_matrix(shape_a, true), as_matrix(host::shape(&b), false));
@@ -105,8 +105,8 @@ pub fn multiply(inputs: &mut Inputs<'_>, lhs: &[i16], shape_a: &[usize], rhs: &R
     let a = host::tensor::<u8>(&[0], Vec::new());
     let a = a.with_layout(Layout::contiguous(Shape::from(matrix_a.clone())));
     for (index, out) in out.chunks_exact_mut((m * n).max(1)).enumerate() {
-        let (a, b_place) = (place_of(&a, batch_a, &batch, index), place_of(&b, batch_b, &batch, index));
-        let one = b.clone().with_layout(Layout::new(Shape::from(vec![k, n]), vec![n as isize, 1], b_place));
+        let (a, b_offset) = (offset_of(&a, batch_a, &batch, index), offset_of(&b, batch_b, &batch, index));
+        let one = b.clone().with_layout(Layout::new(Shape::from(vec![k, n]), vec![n as isize, 1], b_offset));
         let weights = weights_of(&host::contiguous(one), zero.clone())?;
         weights.multiply(lhs.get(a..).unwrap_or_default(), m, out);
     }

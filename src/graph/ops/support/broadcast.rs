@@ -48,17 +48,17 @@ impl<const N: usize> Nest<N> {
     #[inline(never)]
     pub fn run(&self, each: &mut dyn FnMut([usize; N])) {
         let mut iteration = vec![0; self.outer.len()];
-        let mut places = [0; N];
+        let mut offsets = [0; N];
         let iterations: usize = self.outer.iter().product();
         for _ in 0..if self.inner == 0 { 0 } else { iterations } {
-            each(places);
+            each(offsets);
             for axis in (0..iteration.len()).rev() {
                 iteration[axis] += 1;
-                (0..N).for_each(|tensor| places[tensor] += self.steps[axis][tensor]);
+                (0..N).for_each(|tensor| offsets[tensor] += self.steps[axis][tensor]);
                 if iteration[axis] < self.outer[axis] {
                     break;
                 }
-                (0..N).for_each(|tensor| places[tensor] -= self.steps[axis][tensor] * iteration[axis]);
+                (0..N).for_each(|tensor| offsets[tensor] -= self.steps[axis][tensor] * iteration[axis]);
                 iteration[axis] = 0;
             }
         }

@@ -19,7 +19,7 @@ pub enum Coordinates {
 impl Coordinates {
     /// The input coordinate of the output index `at`; `None` where it is extrapolated. In 32-bit floats, as onnxruntime
     /// computes it: at exact halves that makes a difference of one index.
-    pub fn place(self, axis: &Scaled, at: usize) -> Option<f32> {
+    pub fn coordinate(self, axis: &Scaled, at: usize) -> Option<f32> {
         let (x, input) = (at as f32, axis.input as f32);
         let output = axis.scale * input;
         let half = (x + 0.5) / axis.scale - 0.5;
@@ -34,8 +34,8 @@ impl Coordinates {
             Self::CropAndResize => {
                 let (start, end) = axis.roi;
                 let within = if output == 1.0 { 0.5 } else { x / (output - 1.0) };
-                let place = start * (input - 1.0) + within * (end - start) * (input - 1.0);
-                return (0.0..=input - 1.0).contains(&place).then_some(place);
+                let coordinate = start * (input - 1.0) + within * (end - start) * (input - 1.0);
+                return (0.0..=input - 1.0).contains(&coordinate).then_some(coordinate);
             }
         })
     }
@@ -53,15 +53,15 @@ pub enum Nearest {
 }
 
 impl Nearest {
-    /// The nearest index to `place`, within the input.
-    pub fn place(self, place: f32, axis: &Scaled) -> Option<usize> {
+    /// The nearest index to `coordinate`, within the input.
+    pub fn index(self, coordinate: f32, axis: &Scaled) -> Option<usize> {
         let nearest = match self {
-            Self::RoundPreferFloor => (place - 0.5).ceil(),
-            Self::RoundPreferCeil => (place + 0.5).floor(),
-            Self::Floor => place.floor(),
-            Self::Ceil => place.ceil(),
-            Self::Before11 if axis.scale < 1.0 => place.ceil(),
-            Self::Before11 => place.floor(),
+            Self::RoundPreferFloor => (coordinate - 0.5).ceil(),
+            Self::RoundPreferCeil => (coordinate + 0.5).floor(),
+            Self::Floor => coordinate.floor(),
+            Self::Ceil => coordinate.ceil(),
+            Self::Before11 if axis.scale < 1.0 => coordinate.ceil(),
+            Self::Before11 => coordinate.floor(),
         };
         Some((nearest.max(0.0) as usize).min(axis.input.checked_sub(1)?))
     }
@@ -111,15 +111,15 @@ impl Taps {
         let mut outside = Vec::with_capacity(axis.output);
         let mut weights = vec![0.0; each];
         for at in 0..axis.output {
-            let place = coordinates.place(axis, at);
-            outside.push(place.is_none());
-            let place = place.unwrap_or(0.0);
-            let whole = place.floor();
+            let coordinate = coordinates.coordinate(axis, at);
+            outside.push(coordinate.is_none());
+            let coordinate = coordinate.unwrap_or(0.0);
+            let whole = coordinate.floor();
             let start = (whole as i64).saturating_add(first);
             let neighbour = |tap: usize| start.saturating_add(tap as i64);
             for (tap, weight) in weights.iter_mut().enumerate() {
                 let excluded = filter.exclude_outside && !(0..=last).contains(&neighbour(tap));
-                let distance = (first + tap as i64) as f64 - f64::from(place - whole);
+                let distance = (first + tap as i64) as f64 - f64::from(coordinate - whole);
                 *weight = if excluded { 0.0 } else { filter.weight(distance * scale) };
             }
             let sum: f64 = weights.iter().sum();
@@ -146,7 +146,7 @@ impl Taps {
             for (taps, outside) in self.taps.chunks_exact(self.each).zip(&self.outside) {
                 match *taps {
                     _ if *outside => out.extend(std::iter::repeat_n(extrapolation, inner)),
-                    _ if inner == 1 => out.push(taps.iter().map(|(place, weight)| block[*place] * weight).sum()),
+                    _ if inner == 1 => out.push(taps.iter().map(|(index, weight)| block[*index] * weight).sum()),
                     [(a, u), (b, v)] => {
                         let (a, b) = (&block[a * inner..][..inner], &block[b * inner..][..inner]);
                         out.extend(a.iter().zip(b).map(|(a, b)| a * u + b * v));
@@ -154,8 +154,8 @@ impl Taps {
                     _ => {
                         let start = out.len();
                         out.resize(start + inner, 0.0);
-                        for (place, weight) in taps.iter().filter(|(_, weight)| *weight != 0.0) {
-                            let row = &block[place * inner..][..inner];
+                        for (index, weight) in taps.iter().filter(|(_, weight)| *weight != 0.0) {
+                            let row = &block[index * inner..][..inner];
                             out[start..].iter_mut().zip(row).for_each(|(sum, x)| *sum += x * weight);
                         }
                     }

@@ -93,7 +93,7 @@ impl Windows {
                     "a window of the size {kernel} does not fit a dimension of {input} with its padding"
                 ))
             };
-            (before[axis], out[axis + 2]) = self.place(axis, shape[axis + 2]).ok_or_else(beyond)?;
+            (before[axis], out[axis + 2]) = self.padding_and_count(axis, shape[axis + 2]).ok_or_else(beyond)?;
         }
         inputs.count(&out)?;
         let single = || Axis { input: 1, stride: 1, windows: vec![Window::ONE], whole: 0..1 };
@@ -105,7 +105,7 @@ impl Windows {
     }
 
     /// The padding before a dimension of the size `input`, and its number of windows.
-    fn place(&self, axis: usize, input: usize) -> Option<(usize, usize)> {
+    fn padding_and_count(&self, axis: usize, input: usize) -> Option<(usize, usize)> {
         let (stride, rank) = (self.strides[axis], self.kernel.len());
         let span = (self.kernel[axis] - 1).checked_mul(self.dilations[axis])?.checked_add(1)?;
         if self.auto == Auto::Upper || self.auto == Auto::Lower {
@@ -184,7 +184,7 @@ impl Window {
     const ONE: Self = Self { first: 0, count: 1, dilation: 1, padded: 1 };
 
     /// The indices within the tensor.
-    pub fn places(&self) -> impl Iterator<Item = usize> + Clone {
+    pub fn indices(&self) -> impl Iterator<Item = usize> + Clone {
         let (first, dilation) = (self.first, self.dilation);
         (0..self.count).map(move |at| first + at * dilation)
     }

@@ -68,7 +68,7 @@ impl Grid {
 
 impl Side {
     /// The coordinate of the element `tap` of the window `at`.
-    pub fn place(self, at: usize, tap: usize) -> i64 {
+    pub fn coordinate(self, at: usize, tap: usize) -> i64 {
         (at as i64 * self.stride).saturating_add(tap as i64 * self.dilation).saturating_sub(self.before)
     }
 }

@@ -101,7 +101,7 @@ fn hard_swish(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
     let product = parts.producer(product, MUL)?;
     let x = both_ways(product).find_map(|(x, clipped)| {
         let clip = parts.producer(clipped, CLIP)?;
-        let bound = |place: usize, name: &str| match clip.inputs.get(place).copied().flatten() {
+        let bound = |index: usize, name: &str| match clip.inputs.get(index).copied().flatten() {
             Some(slot) => parts.scalar(slot),
             None => clip.attributes.optional_float(name).ok().flatten(),
         };

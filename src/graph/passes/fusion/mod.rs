@@ -84,7 +84,7 @@ fn fuse_block(block: &mut Block, program: &mut Program, rules: &[Rule]) {
             Some(fused) => {
                 let mut inputs = Vec::with_capacity(fused.inputs.len());
                 for operand in fused.inputs {
-                    inputs.push(place(operand, &node, program, &mut done, &mut producers));
+                    inputs.push(slot_of(operand, &node, program, &mut done, &mut producers));
                 }
                 Node::new(node.name, fused.op, fused.attributes, inputs, node.outputs)
             }
@@ -98,7 +98,7 @@ fn fuse_block(block: &mut Block, program: &mut Program, rules: &[Rule]) {
 }
 
 /// The slot of `operand`; a new operator for it is inserted before `node`.
-fn place(
+fn slot_of(
     operand: Operand,
     node: &Node,
     program: &mut Program,
@@ -111,7 +111,7 @@ fn place(
         Operand::Constant(tensor) => Some(program.new_constant(tensor)),
         Operand::Of(fused) => {
             let inputs =
-                fused.inputs.into_iter().map(|operand| place(operand, node, program, done, producers)).collect();
+                fused.inputs.into_iter().map(|operand| slot_of(operand, node, program, done, producers)).collect();
             let slot = program.new_slot(Some(burn::tensor::DType::F32));
             producers.insert(slot, done.len());
             done.push(Node::new(node.name.clone(), fused.op, fused.attributes, inputs, vec![Some(slot)]));
@@ -128,7 +128,7 @@ impl<'a> Parts<'a> {
 
     /// The node that defines `slot`.
     fn any_producer(&self, slot: Slot) -> Option<&'a Node> {
-        self.producers.get(&slot).map(|place| &self.nodes[*place])
+        self.producers.get(&slot).map(|index| &self.nodes[*index])
     }
 
     /// Whether `slot` has a single use.

@@ -46,7 +46,7 @@ fn packed_bias(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
         let at = parts.any_producer(product).filter(|_| parts.single_use(product))?;
         let op = at.op()?;
         // The index of the bias among the inputs.
-        let place = if op.is(MATMUL_NBITS) {
+        let index = if op.is(MATMUL_NBITS) {
             5
         } else if op.is(DYNAMIC_QUANTIZE_MATMUL) {
             4
@@ -54,12 +54,12 @@ fn packed_bias(parts: &Parts<'_>, node: &Node) -> Option<Fused> {
             return None;
         };
         let vector = parts.constant(bias).filter(|bias| bias.dtype() == DType::F32 && host::shape(bias).len() == 1)?;
-        if at.inputs.len() > place || columns(parts, at) != Some(host::shape(vector)[0]) {
+        if at.inputs.len() > index || columns(parts, at) != Some(host::shape(vector)[0]) {
             return None;
         }
         let mut inputs: Vec<Operand> =
             at.inputs.iter().map(|slot: &Option<Slot>| slot.map_or(Operand::Missing, Operand::Slot)).collect();
-        inputs.resize_with(place, || Operand::Missing);
+        inputs.resize_with(index, || Operand::Missing);
         inputs.push(Operand::Slot(bias));
         Some(Fused { op, attributes: at.attributes.clone(), inputs })
     })

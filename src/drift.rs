@@ -31,8 +31,8 @@ const SPANS: f64 = 128.0;
 pub struct Cuts {
     name: String,
     marks: Vec<Mark>,
-    /// The places that a new confidence may have among those of the examples: one more than examples.
-    places: f64,
+    /// The ranks that a new confidence may have among those of the examples: one more than examples.
+    ranks: f64,
     /// Which of the cuts is the threshold.
     threshold: Option<usize>,
 }
@@ -41,7 +41,7 @@ pub struct Cuts {
 struct Mark {
     /// Confidences from here on are above it.
     at: f64,
-    /// The places below it.
+    /// The ranks below it.
     below: f64,
 }
 
@@ -84,22 +84,22 @@ impl Cuts {
     pub fn of(calibration: &Calibration) -> Self {
         let Calibration { quantiles, n, threshold, coverage, temperature, data_sha256, date, .. } = calibration;
         let steps = quantiles.len().saturating_sub(1).max(1);
-        // The quantile of a step is the example at this place, so that one place more is below it.
+        // The quantile of a step is the example at this index, so that one rank more is below it.
         let mark = |(step, at): (usize, &f64)| Mark { at: *at, below: (step * n.saturating_sub(1) / steps + 1) as f64 };
         let unique = |mark: &Mark| quantiles.iter().filter(|other| **other == mark.at).count() == 1;
         let inner = quantiles.iter().enumerate().take(steps).skip(1);
         let mut marks: Vec<Mark> = inner.map(mark).filter(unique).collect();
-        // The threshold lies between two examples: somewhere within a place.
+        // The threshold lies between two examples: somewhere within a rank.
         let below = ((1.0 - coverage) * *n as f64).round() + 0.5;
-        let place = marks.partition_point(|mark| mark.at < *threshold);
+        let index = marks.partition_point(|mark| mark.at < *threshold);
         let fits = !quantiles.contains(threshold)
-            && marks.get(place).is_none_or(|next| next.below > below)
-            && place.checked_sub(1).is_none_or(|before| marks[before].below < below);
+            && marks.get(index).is_none_or(|next| next.below > below)
+            && index.checked_sub(1).is_none_or(|before| marks[before].below < below);
         if fits {
-            marks.insert(place, Mark { at: *threshold, below });
+            marks.insert(index, Mark { at: *threshold, below });
         }
         let name = format!("{} {} {n} {temperature} {threshold}", date, data_sha256.get(..16).unwrap_or_default());
-        Self { name, marks, places: (n + 1) as f64, threshold: fits.then_some(place) }
+        Self { name, marks, ranks: (n + 1) as f64, threshold: fits.then_some(index) }
     }
 
     /// Tells the calibration from others: counts by the parts of another one cannot be compared.
@@ -126,22 +126,22 @@ impl Cuts {
         let share = |count: u64| count as f64 / answers.max(1) as f64;
         let edges: Vec<(f64, f64)> = std::iter::once((0.0, 0.0))
             .chain(self.marks.iter().map(|mark| (mark.at, mark.below)))
-            .chain([(1.0, self.places)])
+            .chain([(1.0, self.ranks)])
             .collect();
         let part = |(edges, count): (&[(f64, f64)], &u64)| Part {
             from: edges[0].0,
             to: edges[1].0,
-            expected: (edges[1].1 - edges[0].1) / self.places,
+            expected: (edges[1].1 - edges[0].1) / self.ranks,
             seen: share(*count),
         };
         let evidence = self.evidence(spans, doublings);
-        let below = self.threshold.map_or(0, |place| place + 1);
+        let below = self.threshold.map_or(0, |cut| cut + 1);
         DriftReport {
             answers,
             evidence,
             doubtful: evidence >= ALARM,
             deferral_rate: share(sums[..below].iter().sum()),
-            expected_deferral_rate: self.threshold.map_or(0.0, |place| self.marks[place].below / self.places),
+            expected_deferral_rate: self.threshold.map_or(0.0, |cut| self.marks[cut].below / self.ranks),
             parts: edges.windows(2).zip(&sums).map(part).collect(),
         }
     }
@@ -157,8 +157,8 @@ impl Cuts {
         for counts in spans {
             let all: u64 = counts.iter().sum();
             let mut below = 0;
-            for (place, sum) in sums.iter_mut().enumerate() {
-                below += counts.get(place).copied().unwrap_or(0);
+            for (cut, sum) in sums.iter_mut().enumerate() {
+                below += counts.get(cut).copied().unwrap_or(0);
                 *sum = (sum.0 + below as f64, sum.1 + (all - below) as f64);
             }
             ends.push(sums.clone());
@@ -169,17 +169,17 @@ impl Cuts {
         let later = 0.5 / (SPANS * (level + 1.0) * (level + 2.0));
         let stake = |start: usize| if start == 0 { 0.5 } else { later };
         let wealth = |end: usize| {
-            let of_cut = |place: usize, start: usize| self.wealth(place, ends[start][place], ends[end][place]);
-            let of_start = |start: usize| (0..self.marks.len()).map(|place| of_cut(place, start)).sum::<f64>();
+            let of_cut = |cut: usize, start: usize| self.wealth(cut, ends[start][cut], ends[end][cut]);
+            let of_start = |start: usize| (0..self.marks.len()).map(|cut| of_cut(cut, start)).sum::<f64>();
             (0..end).map(|start| stake(start) * of_start(start)).sum::<f64>() / self.marks.len() as f64
         };
         (0..ends.len()).map(wealth).fold(1.0, f64::max).min(f64::MAX)
     }
 
-    /// What somebody has who began with 1 at the cut `place` when there were so many answers below and above it, by the
+    /// What somebody has who began with 1 at `cut` when there were so many answers below and above it, by the
     /// time when there are `now`: the Beta mixture's chance of what came, over the urn's.
-    fn wealth(&self, place: usize, began: (f64, f64), now: (f64, f64)) -> f64 {
-        let urn = (self.marks[place].below, self.places - self.marks[place].below);
+    fn wealth(&self, cut: usize, began: (f64, f64), now: (f64, f64)) -> f64 {
+        let urn = (self.marks[cut].below, self.ranks - self.marks[cut].below);
         let of_mixture = ln_beta(PRIOR + now.0 - began.0, PRIOR + now.1 - began.1) - ln_beta(PRIOR, PRIOR);
         let of_urn = ln_beta(urn.0 + now.0, urn.1 + now.1) - ln_beta(urn.0 + began.0, urn.1 + began.1);
         (of_mixture - of_urn).exp()

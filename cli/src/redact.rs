@@ -44,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let found = pollster::block_on(model.find_pii(batch))?;
         for (text, found) in batch.iter().zip(found) {
             let redaction = redact(&[(text, found)]);
-            let places = redaction.places().iter().flatten().map(|place| (place.start, place.end)).collect();
+            let places = redaction.places().iter().flatten().map(|range| (range.start, range.end)).collect();
             let redacted = Redacted { redacted: &redaction.texts()[0], places, replaced: redaction.replaced() };
             serde_json::to_writer(&mut out, &redacted)?;
             out.write_all(b"\n")?;

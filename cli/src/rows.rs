@@ -28,7 +28,7 @@ pub struct Row {
     pub group: Option<String>,
 }
 
-/// An entity; places count bytes of the text in UTF-8.
+/// An entity; offsets count bytes of the text in UTF-8.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Entity {
     /// What it is.
@@ -37,7 +37,7 @@ pub struct Entity {
     pub start: usize,
     /// Where it ends.
     pub end: usize,
-    /// Its words, which tell whether the places are counted as they should be.
+    /// Its words, which tell whether the offsets are counted as they should be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub word: Option<String>,
 }

@@ -87,11 +87,11 @@ fn confidences_that_are_all_alike_are_compared_only_where_they_differ() {
 #[test]
 fn on_average_nobody_wins_while_nothing_has_changed() {
     let marks = vec![Mark { at: 0.3, below: 2.0 }, Mark { at: 0.6, below: 3.0 }];
-    let cuts = Cuts { name: String::new(), marks, places: 6.0, threshold: None };
-    let places = [2.0, 1.0, 3.0];
+    let cuts = Cuts { name: String::new(), marks, ranks: 6.0, threshold: None };
+    let ranks = [2.0, 1.0, 3.0];
     let mut mean = [0.0; 5];
     for turn in 0..3usize.pow(4) {
-        let (mut chance, mut urn, mut spans) = (1.0, places, Vec::new());
+        let (mut chance, mut urn, mut spans) = (1.0, ranks, Vec::new());
         for answer in 0..4 {
             let part = turn / 3usize.pow(answer) % 3;
             chance *= urn[part] / urn.iter().sum::<f64>();
@@ -105,8 +105,8 @@ fn on_average_nobody_wins_while_nothing_has_changed() {
             sums[1] = (sums[1].0 + (counts[0] + counts[1]) as f64, sums[1].1 + counts[2] as f64);
             sums
         });
-        for (place, now) in sums.iter().enumerate() {
-            mean[place] += chance * cuts.wealth(place, (0.0, 0.0), *now);
+        for (cut, now) in sums.iter().enumerate() {
+            mean[cut] += chance * cuts.wealth(cut, (0.0, 0.0), *now);
         }
         // Who begins after the first answer.
         let first = if spans[0][0] == 1 { (1.0, 0.0) } else { (0.0, 1.0) };

@@ -172,9 +172,9 @@ mod tests {
         for (at, is) in out.iter().enumerate() {
             let (row, column) = (at / n, at % n);
             let weight = |at: usize| {
-                let place = column * blocks + at / block;
-                let bytes = &bytes[place * bits.bytes(block)..];
-                (f64::from(bits.get(bytes, at % block)) - f64::from(zeros[place])) * f64::from(scales[place])
+                let index = column * blocks + at / block;
+                let bytes = &bytes[index * bits.bytes(block)..];
+                (f64::from(bits.get(bytes, at % block)) - f64::from(zeros[index])) * f64::from(scales[index])
             };
             let wanted: f64 = (0..k).map(|at| f64::from(x[row * k + at]) * weight(at)).sum();
             assert!((f64::from(*is) - wanted).abs() < 1e-3 * wanted.abs().max(1.0), "{bits:?} {at}: {is} {wanted}");

@@ -37,13 +37,13 @@ fn pack_rows(rhs: &(impl Rhs + ?Sized), rows: Range<usize>, columns: Range<usize
     for (at, row) in rows.enumerate() {
         let numbers = rhs.row(row, columns.clone(), &mut scratch[..columns.len()]);
         let (whole, rest) = numbers.as_chunks::<PANEL>();
-        let mut place = at * PANEL;
+        let mut offset = at * PANEL;
         for numbers in whole {
-            panels[place..place + PANEL].copy_from_slice(numbers);
-            place += depth * PANEL;
+            panels[offset..offset + PANEL].copy_from_slice(numbers);
+            offset += depth * PANEL;
         }
         if !rest.is_empty() {
-            panels[place..place + rest.len()].copy_from_slice(rest);
+            panels[offset..offset + rest.len()].copy_from_slice(rest);
         }
     }
 }
@@ -91,8 +91,8 @@ impl Rhs for Matrix<'_> {
             return pack_rows(self, rows, columns, panels);
         }
         let depth = rows.len();
-        for (place, column) in columns.clone().step_by(PANEL).enumerate() {
-            let panel = &mut panels[place * PANEL * depth..][..PANEL * depth];
+        for (index, column) in columns.clone().step_by(PANEL).enumerate() {
+            let panel = &mut panels[index * PANEL * depth..][..PANEL * depth];
             // Behind the last column its elements are repeated as padding.
             let sources: [&[f32]; PANEL] = std::array::from_fn(|at| {
                 &self.data[(column + at).min(columns.end - 1) * self.column_stride + rows.start..][..depth]
@@ -213,10 +213,10 @@ impl<'a> Gemm<'a> {
     ) {
         let lhs = &mut lhs[..R * depths.len()];
         self.pack_lhs::<R>(&rows, depths, lhs);
-        for (place, column) in columns.clone().step_by(PANEL).enumerate() {
+        for (index, column) in columns.clone().step_by(PANEL).enumerate() {
             let width = PANEL.min(columns.end - column);
-            let here = place * PANEL..place * PANEL + width;
-            let panel = &panels[place * PANEL * depths.len()..][..PANEL * depths.len()];
+            let here = index * PANEL..index * PANEL + width;
+            let panel = &panels[index * PANEL * depths.len()..][..PANEL * depths.len()];
             let mut sums = [[0.0; PANEL]; R];
             let init = if depths.start == 0 { self.init } else { Init::Output };
             for ((at, row), sums) in rows.clone().enumerate().zip(&mut sums) {
@@ -237,9 +237,9 @@ impl<'a> Gemm<'a> {
     /// Packs `rows` of the LHS: their elements interleaved.
     fn pack_lhs<const R: usize>(&self, rows: &Range<usize>, depths: &Range<usize>, packed: &mut [f32]) {
         let Matrix { data, row_stride, column_stride } = self.lhs;
-        for (place, row) in rows.clone().enumerate() {
+        for (index, row) in rows.clone().enumerate() {
             let numbers = data.get(row * row_stride + depths.start * column_stride..).unwrap_or_default();
-            let packed = packed.chunks_exact_mut(R).map(|packed| &mut packed[place]);
+            let packed = packed.chunks_exact_mut(R).map(|packed| &mut packed[index]);
             let scale = self.scale;
             if column_stride == 1 {
                 packed.zip(numbers).for_each(|(to, from)| *to = *from * scale);

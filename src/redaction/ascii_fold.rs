@@ -14,15 +14,15 @@ pub const OTHER: u8 = 0xFF;
 pub struct Folded<'a> {
     text: &'a str,
     bytes: Vec<u8>,
-    places: Vec<usize>,
+    offsets: Vec<usize>,
 }
 
 impl<'a> Folded<'a> {
     /// Folds `text`.
     pub fn new(text: &'a str) -> Self {
-        let visible = text.char_indices().filter_map(|(place, char)| Some((fold(char)?, place)));
-        let (bytes, places) = visible.unzip();
-        Self { text, bytes, places }
+        let visible = text.char_indices().filter_map(|(offset, char)| Some((fold(char)?, offset)));
+        let (bytes, offsets) = visible.unzip();
+        Self { text, bytes, offsets }
     }
 
     /// One byte for each visible character.
@@ -32,7 +32,7 @@ impl<'a> Folded<'a> {
 
     /// Where `range`, which is not empty, stands in the text.
     pub fn span(&self, range: Range<usize>, label: PiiLabel) -> PiiSpan {
-        let (start, last) = (self.places[range.start], self.places[range.end - 1]);
+        let (start, last) = (self.offsets[range.start], self.offsets[range.end - 1]);
         let end = last + self.text[last..].chars().next().map_or(0, char::len_utf8);
         PiiSpan { start, end, label }
     }
@@ -99,12 +99,12 @@ pub fn run_end(text: &[u8], at: usize, accepts: impl Fn(u8) -> bool) -> usize {
 
 /// The start of the run of bytes before `at`, not before `from`, that `accepts` accepts.
 pub fn run_start(text: &[u8], from: usize, at: usize, accepts: impl Fn(u8) -> bool) -> usize {
-    text[from..at].iter().rposition(|byte| !accepts(*byte)).map_or(from, |place| from + place + 1)
+    text[from..at].iter().rposition(|byte| !accepts(*byte)).map_or(from, |offset| from + offset + 1)
 }
 
 /// Where `words` are next, from `from` on.
 pub fn find(text: &[u8], from: usize, words: &[u8]) -> Option<usize> {
-    text.get(from..)?.windows(words.len()).position(|window| window == words).map(|place| from + place)
+    text.get(from..)?.windows(words.len()).position(|window| window == words).map(|offset| from + offset)
 }
 
 #[cfg(test)]
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_become_bytes_and_keep_their_places() {
+    fn characters_become_bytes_and_keep_their_offsets() {
         let text = "ａｎｎ＠x\u{200B}.de\u{A0}٠٣‑é…🙂「";
         let folded = Folded::new(text);
         assert_eq!(folded.bytes(), [b"ann@x.de 03-", &[LETTER, OTHER, OTHER, OTHER][..]].concat());

@@ -40,16 +40,16 @@ pub fn cards(text: &[u8]) -> Vec<Range<usize>> {
 fn card_end(text: &[u8], at: usize) -> Option<usize> {
     let mut digits = Vec::with_capacity(LONGEST);
     let mut end = None;
-    let mut place = at;
-    while digits.len() < LONGEST && byte_at(text, place).is_ascii_digit() {
-        digits.push(text[place] - b'0');
-        place += 1;
-        let next = byte_at(text, place);
+    let mut offset = at;
+    while digits.len() < LONGEST && byte_at(text, offset).is_ascii_digit() {
+        digits.push(text[offset] - b'0');
+        offset += 1;
+        let next = byte_at(text, offset);
         if !next.is_ascii_digit() && is_issued(&digits) && luhn(&digits) {
-            end = Some(place);
+            end = Some(offset);
         }
         if matches!(next, b' ' | b'-') {
-            place += 1;
+            offset += 1;
         }
     }
     end
@@ -97,7 +97,7 @@ mod valid {
             .bytes()
             .rev()
             .enumerate()
-            .map(|(place, byte)| match (u32::from(byte - b'0'), place % 2) {
+            .map(|(index, byte)| match (u32::from(byte - b'0'), index % 2) {
                 (digit, 0) => digit * 2 / 10 + digit * 2 % 10,
                 (digit, _) => digit,
             })
@@ -185,9 +185,9 @@ mod tests {
     #[test]
     fn one_wrong_digit_is_always_seen() {
         let right: Vec<u8> = NUMBERS[0].bytes().map(|byte| byte - b'0').collect();
-        for (place, wrong) in (0..right.len()).flat_map(|place| (1..10).map(move |wrong| (place, wrong))) {
+        for (index, wrong) in (0..right.len()).flat_map(|index| (1..10).map(move |wrong| (index, wrong))) {
             let mut digits = right.clone();
-            digits[place] = (digits[place] + wrong) % 10;
+            digits[index] = (digits[index] + wrong) % 10;
             assert!(!luhn(&digits));
         }
     }

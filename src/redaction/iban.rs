@@ -48,20 +48,20 @@ fn iban_end(text: &[u8], at: usize) -> Option<usize> {
     let entry = LENGTHS.as_bytes().chunks_exact(4).find(|entry| entry[..2] == country)?;
     let length = usize::from(entry[2] - b'0') * 10 + usize::from(entry[3] - b'0');
     let mut characters = Vec::with_capacity(length);
-    let mut place = at;
+    let mut offset = at;
     while characters.len() < length {
-        let byte = byte_at(text, place);
+        let byte = byte_at(text, offset);
         let separates =
-            matches!(byte, b' ' | b'-') && characters.len() > 1 && byte_at(text, place - 1).is_ascii_alphanumeric();
+            matches!(byte, b' ' | b'-') && characters.len() > 1 && byte_at(text, offset - 1).is_ascii_alphanumeric();
         if byte.is_ascii_alphanumeric() {
             characters.push(byte);
         } else if !separates {
             return None;
         }
-        place += 1;
+        offset += 1;
     }
     let checked = characters[2..4].iter().all(u8::is_ascii_digit) && mod_97(&characters) == 1;
-    (checked && looks_like_one(&characters) && !joins(byte_at(text, place))).then_some(place)
+    (checked && looks_like_one(&characters) && !joins(byte_at(text, offset))).then_some(offset)
 }
 
 /// Whether it is not a sentence that happens to pass: small letters or capitals, and enough digits.

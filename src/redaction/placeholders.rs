@@ -59,7 +59,7 @@ impl Redaction {
 
 /// Takes out of `texts` what has a form, what their `spans` mark, and whatever is the same elsewhere in them.
 ///
-/// The spans are a model's, with the places of bytes; they may overlap and need not fit. All texts of a
+/// The spans are a model's, with byte offsets; they may overlap and need not fit. All texts of a
 /// request are to be given at once, so that no placeholder is taken for one that a text has already.
 pub fn redact(texts: &[(&str, Vec<PiiSpan>)]) -> Redaction {
     let found: Vec<Vec<PiiSpan>> = texts
@@ -87,12 +87,12 @@ pub fn redact(texts: &[(&str, Vec<PiiSpan>)]) -> Redaction {
         let spans = spans.iter().map(|span| (span.start, span.end)).chain([(text.len(), text.len())]);
         for (start, end) in spans {
             let repeats = repeated.find(text, from..start);
-            let places = repeats.into_iter().chain(std::iter::once(start..end).filter(|place| !place.is_empty()));
-            for place in places {
-                redacted.push_str(&text[from..place.start]);
-                redacted.push_str(names.name(&text[place.clone()]));
-                from = place.end;
-                taken_out.push(place);
+            let ranges = repeats.into_iter().chain(std::iter::once(start..end).filter(|range| !range.is_empty()));
+            for range in ranges {
+                redacted.push_str(&text[from..range.start]);
+                redacted.push_str(names.name(&text[range.clone()]));
+                from = range.end;
+                taken_out.push(range);
             }
         }
         redacted.push_str(&text[from..]);
@@ -107,7 +107,7 @@ pub fn redact(texts: &[(&str, Vec<PiiSpan>)]) -> Redaction {
 struct Value<'a> {
     /// The label of its first occurrence.
     label: &'a PiiLabel,
-    /// Whether it is known by its form in any place.
+    /// Whether it is known by its form at any occurrence.
     has_form: bool,
     /// Its placeholder, when it has been met.
     name: Option<String>,

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-/// Values to be found, the longest that starts at a place first.
+/// Values to be found, the longest that starts at an offset first.
 pub struct Repeats<'a> {
     /// Each with whether it is found inside of a word as well.
     sorted: Vec<(&'a str, bool)>,
@@ -64,11 +64,11 @@ impl<'a> Repeats<'a> {
 
 /// Whether no word goes on at either end. In scripts without capitals nothing can be said of that, as some of
 /// them have no spaces either; there, what looks like a part is taken for a whole.
-fn is_whole(text: &str, place: Range<usize>) -> bool {
+fn is_whole(text: &str, range: Range<usize>) -> bool {
     let of_word = |char: char| char.is_uppercase() || char.is_lowercase() || char.is_numeric();
     let within = |before: Option<char>, after: Option<char>| before.is_some_and(of_word) && after.is_some_and(of_word);
-    let (start, end) = (place.start, place.end);
-    let value = &text[place];
+    let (start, end) = (range.start, range.end);
+    let value = &text[range];
     !within(text[..start].chars().next_back(), value.chars().next())
         && !within(value.chars().next_back(), text[end..].chars().next())
 }
@@ -78,8 +78,8 @@ mod tests {
     use super::*;
 
     fn found<'a>(values: &[(&str, bool)], text: &'a str) -> Vec<&'a str> {
-        let places = Repeats::new(values.iter().copied()).find(text, 0..text.len());
-        places.into_iter().map(|place| &text[place]).collect()
+        let ranges = Repeats::new(values.iter().copied()).find(text, 0..text.len());
+        ranges.into_iter().map(|range| &text[range]).collect()
     }
 
     #[test]

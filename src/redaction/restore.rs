@@ -46,8 +46,8 @@ impl Restorer {
             restored.push_str(&rest[..open]);
             rest = &rest[open..];
             let end = match rest[1..].find(['[', ']']) {
-                Some(place) if rest.as_bytes()[place + 1] == b']' => place + 2,
-                Some(place) => place + 1,
+                Some(offset) if rest.as_bytes()[offset + 1] == b']' => offset + 2,
+                Some(offset) => offset + 1,
                 None if self.may_begin(rest) => {
                     self.held = rest.to_string();
                     return restored;

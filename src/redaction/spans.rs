@@ -9,7 +9,7 @@ use crate::sort::sort_by;
 /// longest; a model's that end inside a character take all of it, and none begins or ends with a space.
 pub fn merged(text: &str, spans: Vec<PiiSpan>) -> Vec<PiiSpan> {
     let mut spans: Vec<PiiSpan> = spans.into_iter().filter_map(|span| fitted(text, span)).collect();
-    // A stable sort: of spans with the same place, the first stays the first.
+    // A stable sort: of spans with the same start, the first stays the first.
     sort_by(&mut spans, |a, b| a.start.cmp(&b.start));
     let mut merged: Vec<(PiiSpan, usize)> = Vec::new();
     for span in spans {

@@ -45,7 +45,7 @@ pub fn ssns(text: &[u8]) -> Vec<Range<usize>> {
 
 fn ssn_length(text: &[u8], at: usize) -> Option<usize> {
     let separator = byte_at(text, at + 3);
-    let (places, length) = match separator {
+    let (offsets, length) = match separator {
         b'-' | b' ' | b'.' if byte_at(text, at + 6) == separator => ([0, 1, 2, 4, 5, 7, 8, 9, 10], 11),
         b'0'..=b'9' if is_named(text, at) => ([0, 1, 2, 3, 4, 5, 6, 7, 8], 9),
         _ => return None,
@@ -54,7 +54,7 @@ fn ssn_length(text: &[u8], at: usize) -> Option<usize> {
     if joins(next) || (next == b'-' && byte_at(text, at + length + 1).is_ascii_digit()) {
         return None;
     }
-    let digits = places.map(|place| byte_at(text, at + place));
+    let digits = offsets.map(|offset| byte_at(text, at + offset));
     let (area, group, serial) = (&digits[..3], &digits[3..5], &digits[5..]);
     let right = digits.iter().all(u8::is_ascii_digit)
         && area != b"000"

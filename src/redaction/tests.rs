@@ -155,8 +155,8 @@ mod properties {
 
     fn any_spans() -> impl Strategy<Value = Vec<PiiSpan>> {
         let label = prop::sample::select(vec!["NAME", "EMAIL", "a", "city of birth"]);
-        let place = (0_usize..220, 0_usize..30, label);
-        prop::collection::vec(place.prop_map(|(start, length, label)| span(start, start + length, label)), 0..6)
+        let fields = (0_usize..220, 0_usize..30, label);
+        prop::collection::vec(fields.prop_map(|(start, length, label)| span(start, start + length, label)), 0..6)
     }
 
     fn any_request() -> impl Strategy<Value = Vec<(String, Vec<PiiSpan>)>> {
@@ -168,14 +168,14 @@ mod properties {
     }
 
     /// Where in `text` that stands which is left in `redacted`; `taken_out` has placeholders there instead.
-    fn places_left(text: &str, redacted: &str, taken_out: &[Range<usize>], redaction: &Redaction) -> Vec<Range<usize>> {
+    fn ranges_left(text: &str, redacted: &str, taken_out: &[Range<usize>], redaction: &Redaction) -> Vec<Range<usize>> {
         let (mut left, mut from, mut rest) = (Vec::new(), 0, redacted);
-        for place in taken_out {
-            rest = rest.strip_prefix(&text[from..place.start]).unwrap();
+        for range in taken_out {
+            rest = rest.strip_prefix(&text[from..range.start]).unwrap();
             let (name, behind) = rest.split_at(rest.find(']').unwrap() + 1);
-            assert_eq!(redaction.restore(name), text[place.clone()]);
-            left.push(from..place.start);
-            (from, rest) = (place.end, behind);
+            assert_eq!(redaction.restore(name), text[range.clone()]);
+            left.push(from..range.start);
+            (from, rest) = (range.end, behind);
         }
         assert_eq!(rest, &text[from..]);
         left.push(from..text.len());
@@ -211,7 +211,7 @@ mod properties {
             });
             let values: Vec<(&str, bool)> = values.filter(|(value, _)| value.contains(char::is_alphanumeric)).collect();
             for (((text, _), redacted), taken_out) in request.iter().zip(redaction.texts()).zip(redaction.places()) {
-                for left in places_left(text, redacted, taken_out, &redaction) {
+                for left in ranges_left(text, redacted, taken_out, &redaction) {
                     let starts = text[left.clone()].char_indices().map(|(at, _)| left.start + at);
                     for (start, (value, has_form)) in starts.flat_map(|start| values.iter().map(move |value| (start, value))) {
                         if text[start..left.end].starts_with(value) {
@@ -227,11 +227,11 @@ mod properties {
         #[test]
         fn counts_are_right(request in any_request()) {
             let redaction = redact(&borrowed(&request));
-            let mut places = 0;
+            let mut count = 0;
             for taken_out in redaction.places() {
-                places += taken_out.len();
+                count += taken_out.len();
             }
-            prop_assert_eq!(redaction.replaced().iter().map(|one| one.places as usize).sum::<usize>(), places);
+            prop_assert_eq!(redaction.replaced().iter().map(|one| one.places as usize).sum::<usize>(), count);
             prop_assert!(redaction.replaced().iter().all(|one| one.values > 0 && one.values <= one.places));
         }
 

@@ -146,8 +146,8 @@ mod tests {
         let content =
             r#"{"entities":[{"label":"PER","text":"Ann"},{"label":"PER","text":"Ann"},{"label":"LOC","text":"Łódź"}]}"#;
         let Ok(AnswerOutput::Entities(groups)) = read(&entities(), content) else { panic!("a label") };
-        let places: Vec<_> = groups.iter().map(|group| (group.start, group.end)).collect();
-        assert_eq!(places, [(0, 3), (8, 11), (15, 22)]);
+        let spans: Vec<_> = groups.iter().map(|group| (group.start, group.end)).collect();
+        assert_eq!(spans, [(0, 3), (8, 11), (15, 22)]);
         for content in [
             r#"{"entities":[{"label":"PER","text":"Bob"}]}"#,
             r#"{"entities":[{"label":"PER","text":""}]}"#,

@@ -227,11 +227,11 @@ impl Ledger {
 
     /// The span of this number, which is made where there was nothing yet.
     fn span(&mut self, at: u64) -> &mut Span {
-        let place = self.spans.partition_point(|(other, _)| *other < at);
-        if self.spans.get(place).is_none_or(|(other, _)| *other != at) {
-            self.spans.insert(place, (at, Span::default()));
+        let index = self.spans.partition_point(|(other, _)| *other < at);
+        if self.spans.get(index).is_none_or(|(other, _)| *other != at) {
+            self.spans.insert(index, (at, Span::default()));
         }
-        &mut self.spans[place].1
+        &mut self.spans[index].1
     }
 
     fn shrink(&mut self) {

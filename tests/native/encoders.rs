@@ -71,7 +71,7 @@ fn bare_encoders_give_the_reference_states() {
 }
 
 #[test]
-fn token_heads_give_the_reference_labels_and_places() {
+fn token_heads_give_the_reference_labels_and_offsets() {
     for family in ["bert", "distilbert", "roberta", "xlmr"] {
         let folder = format!("tiny-{family}-token");
         let expected: TokenGolden = golden_json(&format!("{folder}/golden.json"));

@@ -72,13 +72,13 @@ fn check(case: &HashMap<String, TensorView<'_>>, tolerance: f64, options: &Graph
 
 /// The input that `make.py` generates for the port.
 fn by_formula(port: &Port) -> TensorData {
-    let place: i64 = port.name[1..].parse().expect("the place of an input");
+    let index: i64 = port.name[1..].parse().expect("the index of an input");
     let dims = port.dims.as_ref().expect("a shape").iter().map(|dim| match dim {
         Dim::Fixed(size) => *size,
         Dim::Free(name) => panic!("{name} is free"),
     });
     let dims: Vec<usize> = dims.collect();
-    let mixed = (0..dims.iter().product::<usize>() as i64).map(|at| (at * 37 + place * 11 + 5) * 101);
+    let mixed = (0..dims.iter().product::<usize>() as i64).map(|at| (at * 37 + index * 11 + 5) * 101);
     match port.dtype {
         DType::F32 => TensorData::new(mixed.map(|x| ((x % 1999) as f64 / 999.5 - 1.0) as f32).collect(), dims),
         DType::U8 => TensorData::new(mixed.map(|x| (x % 251) as u8).collect(), dims),

@@ -47,8 +47,8 @@ impl Simulated {
             let (text, AnswerOutput::Label(truth)) = &known[row] else {
                 return Err("only a remote model that gives labels can be simulated".into());
             };
-            let place = labels.iter().position(|label| *label == truth.label).ok_or("a label is not known")?;
-            let said = if drawn < right { place } else { (place + 1) % labels.len() };
+            let index = labels.iter().position(|label| *label == truth.label).ok_or("a label is not known")?;
+            let said = if drawn < right { index } else { (index + 1) % labels.len() };
             answers.insert(text.clone(), labels[said].clone());
         }
         Ok(Self(answers))

@@ -65,7 +65,7 @@ pub fn run(
     let size = height.output * width.output;
     let taps = height.kernel * width.kernel;
     let mut padded = vec![0.0; plane.line * plane.lines];
-    let mut placed = vec![(0, 0.0); taps];
+    let mut offset_weights = vec![(0, 0.0); taps];
     for (at, x) in x.chunks_exact(pixels).take(conv.images * conv.groups).enumerate() {
         fill(&mut padded, &plane, x, height, width);
         for feature in 0..conv.features {
@@ -73,12 +73,12 @@ pub fn run(
             for (tap, weight) in weights[channel * taps..][..taps].iter().enumerate() {
                 let (y, x) = (tap / width.kernel, tap % width.kernel);
                 let offset = y * height.dilation * plane.line + plane.offset(x * width.dilation, width.stride);
-                placed[tap] = (offset, *weight);
+                offset_weights[tap] = (offset, *weight);
             }
             let bias = bias.map_or(0.0, |bias| bias[channel]);
             let out = &mut out[(at * conv.features + feature) * size..][..size];
             for (y, out) in out.chunks_exact_mut(width.output).enumerate() {
-                line(&padded[y * height.stride * plane.line..], &placed, bias, out);
+                line(&padded[y * height.stride * plane.line..], &offset_weights, bias, out);
             }
             if let Some(activation) = activation {
                 activation.apply(out);

@@ -132,8 +132,8 @@ impl Conv {
                 product.write(&mut scratch, positions * together);
                 for (row, numbers) in scratch.chunks_exact((positions * together).max(1)).enumerate() {
                     for (image, numbers) in numbers.chunks_exact(positions).enumerate() {
-                        let place = (image * self.groups * self.features + row) * positions;
-                        out[place..place + positions].copy_from_slice(numbers);
+                        let offset = (image * self.groups * self.features + row) * positions;
+                        out[offset..offset + positions].copy_from_slice(numbers);
                     }
                 }
             }

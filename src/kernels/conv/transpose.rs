@@ -54,9 +54,9 @@ fn add(conv: &Conv, tap: usize, columns: &[f32], out: &mut [f32]) {
     for (line, columns) in columns.chunks_exact(width.output).enumerate() {
         let (z, y) = (line / height.output, line % height.output);
         if let (Some(z), Some(y)) = (depth.source(z, at_z), height.source(y, at_y)) {
-            let place =
+            let offset =
                 (z * height.input + y) * width.input + first * width.stride + at_x * width.dilation - width.before;
-            let to = out[place..].iter_mut().step_by(width.stride);
+            let to = out[offset..].iter_mut().step_by(width.stride);
             to.zip(&columns[first..last]).for_each(|(to, x)| *to += x);
         }
     }

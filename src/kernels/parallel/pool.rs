@@ -60,10 +60,10 @@ impl Pool {
 
     /// Makes the calling thread a helper, for ever.
     pub fn help(&self) -> ! {
-        let place = self.count.fetch_add(1, Ordering::Relaxed);
-        if let Some(place) = self.helpers.get(place) {
+        let index = self.count.fetch_add(1, Ordering::Relaxed);
+        if let Some(helper) = self.helpers.get(index) {
             // No other thread has this index, so the cell is empty.
-            let _ = place.set(thread::current());
+            let _ = helper.set(thread::current());
         }
         let mut spins = 0;
         loop {

@@ -150,11 +150,11 @@ impl<'a> QuantizedLinear<'a> {
             let quads = self.numbers.panels(block / PANEL..some.end.div_ceil(PANEL), depth, &mut unpacked);
             let block_columns = ColumnBlock { columns: some.clone(), quads, bias: &bias[some.clone()] };
             for few in tiles(rows.clone()) {
-                let places = (
+                let ranges = (
                     few.start - rows.start..few.end - rows.start,
                     some.start - columns.start..some.end - columns.start,
                 );
-                let mut out = out.part(places.0, places.1);
+                let mut out = out.part(ranges.0, ranges.1);
                 match few.len() {
                     1 => self.write_tile::<1>(lhs, &few, &block_columns, &mut scratch, &mut out),
                     _ => self.write_tile::<TILE>(lhs, &few, &block_columns, &mut scratch, &mut out),
@@ -185,13 +185,13 @@ impl<'a> QuantizedLinear<'a> {
         let groups = self.groups();
         let tile = lhs.tile::<R>(few);
         let quads = block_columns.quads.chunks_exact(self.inputs.div_ceil(4));
-        for (place, (quads, bias)) in quads.zip(block_columns.bias.chunks(PANEL)).enumerate() {
-            let panel = block_columns.columns.start / PANEL + place;
-            let own = place * PANEL..place * PANEL + bias.len();
+        for (index, (quads, bias)) in quads.zip(block_columns.bias.chunks(PANEL)).enumerate() {
+            let panel = block_columns.columns.start / PANEL + index;
+            let own = index * PANEL..index * PANEL + bias.len();
             let scales = &self.scales[panel * groups..][..groups];
             let sums = tile.multiply(quads, scales, self.group, scratch);
-            for ((row, sums), place) in lhs.rows[few.clone()].iter().zip(&sums).zip(0..) {
-                row.dequantise(sums, &self.sums[panel], bias, out.row(place, own.clone()));
+            for ((row, sums), out_row) in lhs.rows[few.clone()].iter().zip(&sums).zip(0..) {
+                row.dequantise(sums, &self.sums[panel], bias, out.row(out_row, own.clone()));
             }
         }
     }

@@ -67,8 +67,8 @@ impl QuantizedWeights {
                 for row in rows.step_by(4) {
                     let mut bytes = [[0; 4]; PANEL];
                     for at in 0..PANEL {
-                        for (place, byte) in bytes[at].iter_mut().enumerate() {
-                            let number = (weight(row + place, at) / scale[at]).round_ties_even();
+                        for (index, byte) in bytes[at].iter_mut().enumerate() {
+                            let number = (weight(row + index, at) / scale[at]).round_ties_even();
                             // Where all weights are zero this is NaN, which becomes zero.
                             *byte = number as i8 as u8;
                             sum[at] += f32::from(*byte as i8) * scale[at];

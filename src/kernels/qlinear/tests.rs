@@ -79,7 +79,7 @@ fn check_blocks(bits: Bits, (rows, inputs, outputs): (usize, usize, usize), bloc
     };
     let packed = BlockLinear::new((inputs, outputs), block, bits, |output, at, numbers| {
         // Behind the last input too.
-        numbers.iter_mut().enumerate().for_each(|(place, to)| *to = number(output, at * block + place) as i8);
+        numbers.iter_mut().enumerate().for_each(|(index, to)| *to = number(output, at * block + index) as i8);
         pair(output, at)
     });
     let packed = packed.unwrap();

@@ -76,13 +76,13 @@ mod tests {
             (words[0], digits.map(|sides| sides.map(|digits| digits[0])).unwrap_or_default())
         };
         let digits = |side: usize| {
-            let places = (0..depth).flat_map(|quad| (0..R).map(move |row| (quad, row)));
+            let positions = (0..depth).flat_map(|quad| (0..R).map(move |row| (quad, row)));
             let second = |(quad, row)| {
                 let word: Word = word(row, quad).1[side];
                 let sums = (quad / group * R + row) as u32;
                 (word != Word::default()).then_some(HighDigits { quad: quad as u32, sums, word })
             };
-            places.filter_map(second).collect::<Vec<_>>()
+            positions.filter_map(second).collect::<Vec<_>>()
         };
         let rhs: Vec<Quad> = (0..depth)
             .map(|quad| {
@@ -93,7 +93,7 @@ mod tests {
             .collect();
         let lhs: Vec<[Word; R]> = (0..depth).map(|quad| std::array::from_fn(|row| word(row, quad).0)).collect();
         let scales: Vec<[f32; PANEL]> =
-            (0..depth.div_ceil(group)).map(|place| std::array::from_fn(|at| (place + at + 1) as f32)).collect();
+            (0..depth.div_ceil(group)).map(|index| std::array::from_fn(|at| (index + at + 1) as f32)).collect();
         let mut init = vec![[0; PANEL]; scales.len() * R];
         add_high_digits(&digits(0), -1, &rhs, &mut init);
         add_high_digits(&digits(1), 1, &rhs, &mut init);
@@ -101,9 +101,9 @@ mod tests {
         for (row, sums) in tile.iter().enumerate() {
             for (column, is) in sums.iter().enumerate() {
                 let mut wanted = 0.0;
-                for (place, scales) in scales.iter().enumerate() {
+                for (index, scales) in scales.iter().enumerate() {
                     let term = |k: usize| number(row, k) * i32::from(weight(k, column));
-                    let part: i32 = (place * group * 4..4 * depth.min((place + 1) * group)).map(term).sum();
+                    let part: i32 = (index * group * 4..4 * depth.min((index + 1) * group)).map(term).sum();
                     wanted += part as f32 * scales[column];
                 }
                 assert_eq!(*is, wanted, "{R} rows of {depth} at {row}, {column}");

@@ -158,17 +158,17 @@ impl SpendLog {
         }
         let window = window(now_ms);
         record.seconds.retain(|second| window.contains(&second.at));
-        let place = record.seconds.binary_search_by_key(&second, |entry| entry.at);
-        let place = match place {
-            Ok(place) => place,
+        let index = record.seconds.binary_search_by_key(&second, |entry| entry.at);
+        let index = match index {
+            Ok(index) => index,
             // What was entered there is out of the minute, and what comes of it later as well.
             Err(_) if !window.contains(&second) => return,
-            Err(place) => {
-                record.seconds.insert(place, Second { at: second, ..Second::default() });
-                place
+            Err(index) => {
+                record.seconds.insert(index, Second { at: second, ..Second::default() });
+                index
             }
         };
-        let entry = &mut record.seconds[place];
+        let entry = &mut record.seconds[index];
         change(&mut entry.requests, less.requests, more.requests);
         change(&mut entry.tokens, less.tokens, more.tokens);
     }
@@ -285,8 +285,8 @@ mod tests {
                 let mut tabs = vec![SpendLog::default(); 3];
                 let mut total = Sum::default();
                 for (tab, requests, tokens, nano_usd) in entries {
-                    let place = (second_of(NOW_MS), day_of(NOW_MS));
-                    tabs[tab as usize].enter(tab, place, Sum::default(), sum(requests, tokens, nano_usd), NOW_MS);
+                    let at = (second_of(NOW_MS), day_of(NOW_MS));
+                    tabs[tab as usize].enter(tab, at, Sum::default(), sum(requests, tokens, nano_usd), NOW_MS);
                     total = sum(total.requests + requests, total.tokens + tokens, total.nano_usd + nano_usd);
                 }
                 let all = merged(merged(tabs[2].clone(), &tabs[0]), &tabs[1]);

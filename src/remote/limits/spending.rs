@@ -32,7 +32,7 @@ pub struct Caps {
 /// What was charged for one attempt.
 #[derive(Debug)]
 pub struct Charge {
-    place: (u64, u64),
+    second_and_day: (u64, u64),
     sum: Sum,
 }
 
@@ -93,20 +93,20 @@ impl Spending {
 
     /// Charges `estimate` for what is sent at `at_ms`.
     pub fn charge(&mut self, now_ms: f64, at_ms: f64, estimate: Usage) -> Charge {
-        let charge = Charge { place: (second_of(at_ms), day_of(now_ms)), sum: self.sum(estimate) };
-        self.log.enter(self.tab, charge.place, Sum::default(), charge.sum, now_ms);
+        let charge = Charge { second_and_day: (second_of(at_ms), day_of(now_ms)), sum: self.sum(estimate) };
+        self.log.enter(self.tab, charge.second_and_day, Sum::default(), charge.sum, now_ms);
         charge
     }
 
     /// Replaces `charge` by the actual cost.
     pub fn correct(&mut self, charge: Charge, usage: Usage, now_ms: f64) {
         let sum = self.sum(usage);
-        self.log.enter(self.tab, charge.place, charge.sum, sum, now_ms);
+        self.log.enter(self.tab, charge.second_and_day, charge.sum, sum, now_ms);
     }
 
     /// Takes `charge` back: nothing was sent.
     pub fn refund(&mut self, charge: Charge, now_ms: f64) {
-        self.log.enter(self.tab, charge.place, charge.sum, Sum::default(), now_ms);
+        self.log.enter(self.tab, charge.second_and_day, charge.sum, Sum::default(), now_ms);
     }
 
     /// Merges what other tabs, or this one before it was reloaded, have spent: the result of their

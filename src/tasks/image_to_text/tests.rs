@@ -275,8 +275,9 @@ fn side(a: [i32; 2], b: [i32; 2], point: [i32; 2]) -> i64 {
 /// The area of the rectangle around `points` that stands in the direction `angle`.
 fn area_at(points: &[[i32; 2]], angle: f64) -> f64 {
     let extent = |angle: f64| {
-        let places = points.iter().map(|point| f64::from(point[0]) * angle.cos() + f64::from(point[1]) * angle.sin());
-        let (low, high) = places.fold((f64::MAX, f64::MIN), |(low, high), at| (low.min(at), high.max(at)));
+        let projections =
+            points.iter().map(|point| f64::from(point[0]) * angle.cos() + f64::from(point[1]) * angle.sin());
+        let (low, high) = projections.fold((f64::MAX, f64::MIN), |(low, high), at| (low.min(at), high.max(at)));
         high - low
     };
     extent(angle) * extent(angle + std::f64::consts::FRAC_PI_2)
@@ -361,8 +362,8 @@ proptest! {
             }
         });
         outcome?;
-        for (place, seen) in seen.iter().enumerate() {
-            let (x, y) = ((place % width) as i32, (place / width) as i32);
+        for (index, seen) in seen.iter().enumerate() {
+            let (x, y) = ((index % width) as i32, (index / width) as i32);
             let open = [(1, 0), (-1, 0), (0, 1), (0, -1)].iter().any(|(dx, dy)| !set(x + dx, y + dy));
             prop_assert_eq!(*seen, set(x, y) && open);
         }
@@ -372,7 +373,7 @@ proptest! {
     fn rows_of_a_rectangle_hold_its_corners(points in any_points()) {
         if let Some((rect, _)) = min_area_rect(&convex_hull(&points)) {
             let rows = rows_within(&rect);
-            for corner in rect.map(|corner| corner.map(|place| place as i32)) {
+            for corner in rect.map(|corner| corner.map(|coordinate| coordinate as i32)) {
                 let row = rows.iter().find(|row| row.0 == corner[1]);
                 prop_assert!(row.is_some_and(|row| row.1 <= corner[0] && corner[0] <= row.2), "{rect:?} {rows:?}");
             }

@@ -21,9 +21,15 @@ pub enum Attribute {
     Other,
 }
 
-/// The attributes of a node, by name, each with whether it was read.
+/// The attributes of a node.
 #[derive(Clone, Debug, Default)]
-pub struct Attributes(Vec<(String, Attribute, Cell<bool>)>);
+pub struct Attributes {
+    /// By name, each with whether it was read.
+    entries: Vec<(String, Attribute, Cell<bool>)>,
+    /// What an operator asked for, whether it was there or not, with the type.
+    #[cfg(test)]
+    pub asked: std::cell::RefCell<std::collections::BTreeMap<String, &'static str>>,
+}
 
 /// The attribute of our own operators that [`Attributes::activation`] reads.
 pub const ACTIVATION: &str = "activation";
@@ -34,12 +40,12 @@ pub type Refusal = String;
 impl Attributes {
     /// Adds an attribute.
     pub fn push(&mut self, name: &str, value: Attribute) {
-        self.0.push((name.to_string(), value, Cell::new(false)));
+        self.entries.push((name.to_string(), value, Cell::new(false)));
     }
 
     /// Sets an attribute, in place of one with the same name.
     pub fn set(&mut self, name: &str, value: Attribute) {
-        self.0.retain(|(own, ..)| own != name);
+        self.entries.retain(|(own, ..)| own != name);
         self.push(name, value);
     }
 
@@ -52,24 +58,42 @@ impl Attributes {
 
     /// All values.
     pub fn values(&self) -> impl Iterator<Item = &Attribute> {
-        self.0.iter().map(|(_, value, _)| value)
+        self.entries.iter().map(|(_, value, _)| value)
     }
 
     /// All names with their values, mutable.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Attribute)> {
-        self.0.iter_mut().map(|(name, value, _)| (name.as_str(), value))
+        self.entries.iter_mut().map(|(name, value, _)| (name.as_str(), value))
     }
 
     /// Whether there is an attribute of this name.
     pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(own, ..)| own == name)
+        self.entries.iter().any(|(own, ..)| own == name)
     }
 
     /// The value of `name`, which from now on counts as supported.
     pub fn get(&self, name: &str) -> Option<&Attribute> {
-        let (_, value, read) = self.0.iter().find(|(own, ..)| own == name)?;
+        let (_, value, read) = self.entries.iter().find(|(own, ..)| own == name)?;
         read.set(true);
         Some(value)
+    }
+
+    /// The value of `name` if `of` gives it; the type of attribute that `of` reads is named for the tests.
+    fn typed<'a, T>(
+        &'a self,
+        name: &str,
+        #[cfg_attr(not(test), expect(unused))] type_name: &'static str,
+        of: impl Fn(&'a Attribute) -> Option<T>,
+    ) -> Result<Option<T>, Refusal> {
+        #[cfg(test)]
+        self.asked.borrow_mut().insert(name.to_string(), type_name);
+        match self.get(name) {
+            None => Ok(None),
+            Some(value) => match of(value) {
+                None => Err(format!("the attribute {name} has another type than in the ONNX specification")),
+                some => Ok(some),
+            },
+        }
     }
 
     /// An integer, or `default`.
@@ -79,11 +103,7 @@ impl Attributes {
 
     /// An optional integer.
     pub fn optional_int(&self, name: &str) -> Result<Option<i64>, Refusal> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Attribute::Int(value)) => Ok(Some(*value)),
-            Some(_) => Err(wrong_type(name)),
-        }
+        self.typed(name, "int", |value| if let Attribute::Int(value) = value { Some(*value) } else { None })
     }
 
     /// A boolean, which ONNX writes as an integer.
@@ -98,65 +118,55 @@ impl Attributes {
 
     /// An optional float.
     pub fn optional_float(&self, name: &str) -> Result<Option<f32>, Refusal> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Attribute::Float(value)) => Ok(Some(*value)),
-            Some(_) => Err(wrong_type(name)),
-        }
+        self.typed(name, "float", |value| if let Attribute::Float(value) = value { Some(*value) } else { None })
     }
 
     /// Optional integers.
     pub fn ints(&self, name: &str) -> Result<Option<Vec<i64>>, Refusal> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Attribute::Ints(values)) => Ok(Some(values.clone())),
-            Some(_) => Err(wrong_type(name)),
-        }
+        self.typed(name, "ints", |value| if let Attribute::Ints(values) = value { Some(values.clone()) } else { None })
     }
 
     /// Optional floats.
     pub fn floats(&self, name: &str) -> Result<Option<Vec<f32>>, Refusal> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Attribute::Floats(values)) => Ok(Some(values.clone())),
-            Some(_) => Err(wrong_type(name)),
-        }
+        self.typed(
+            name,
+            "floats",
+            |value| if let Attribute::Floats(values) = value { Some(values.clone()) } else { None },
+        )
     }
 
     /// A string, or `default`.
     pub fn string<'a>(&'a self, name: &str, default: &'a str) -> Result<&'a str, Refusal> {
-        match self.get(name) {
-            None => Ok(default),
-            Some(Attribute::String(value)) => Ok(value),
-            Some(_) => Err(wrong_type(name)),
-        }
+        let found =
+            self.typed(name, "string", |value| if let Attribute::String(value) = value { Some(value) } else { None })?;
+        Ok(found.map_or(default, String::as_str))
     }
 
     /// Strings; empty where there is no such attribute.
     pub fn strings(&self, name: &str) -> Result<Vec<String>, Refusal> {
-        match self.get(name) {
-            None => Ok(Vec::new()),
-            Some(Attribute::Strings(values)) => Ok(values.clone()),
-            Some(_) => Err(wrong_type(name)),
-        }
+        let found = self
+            .typed(name, "strings", |value| if let Attribute::Strings(values) = value { Some(values) } else { None })?;
+        Ok(found.cloned().unwrap_or_default())
     }
 
     /// An optional tensor.
     pub fn tensor(&self, name: &str) -> Result<Option<HostTensor>, Refusal> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Attribute::Tensor(value)) => Ok(Some(value.clone())),
-            Some(_) => Err(wrong_type(name)),
-        }
+        self.typed(
+            name,
+            "tensor",
+            |value| if let Attribute::Tensor(value) = value { Some(value.clone()) } else { None },
+        )
     }
 
     /// The activation that a fused operator ends with, by the attribute of this name.
     pub fn activation(&self) -> Result<Option<Activation>, Refusal> {
-        match self.get(ACTIVATION) {
-            None => Ok(None),
-            Some(Attribute::Activation(value)) => Ok(Some(*value)),
-            Some(_) => Err(wrong_type(ACTIVATION)),
-        }
+        self.typed(
+            ACTIVATION,
+            "activation",
+            |value| {
+                if let Attribute::Activation(value) = value { Some(*value) } else { None }
+            },
+        )
     }
 
     /// Sets the activation that the operator ends with.
@@ -168,10 +178,6 @@ impl Attributes {
 
     /// The first attribute that was never read.
     pub fn unread(&self) -> Option<&str> {
-        self.0.iter().find(|(_, _, read)| !read.get()).map(|(name, ..)| name.as_str())
+        self.entries.iter().find(|(_, _, read)| !read.get()).map(|(name, ..)| name.as_str())
     }
-}
-
-fn wrong_type(name: &str) -> Refusal {
-    format!("the attribute {name} has another type than in the ONNX specification")
 }

@@ -7,7 +7,7 @@ use super::Question;
 use super::error_text::quote;
 use super::protocols::Completion;
 use crate::sort::sort_by;
-use crate::tasks::{Answer, AnswerOutput, EntityGroup, Task};
+use crate::tasks::{Answer, AnswerKind, AnswerOutput, EntityGroup};
 
 /// Why words are not an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +63,7 @@ pub fn read_answer(
     // serde would also read the fields of a struct from an array.
     let content: Map<String, Value> = serde_json::from_str(content).map_err(unfit)?;
     let content = Value::Object(content);
-    if question.task != Task::TokenClassification {
+    if question.task.answer_kind() != Some(AnswerKind::Entities) {
         let LabelContent { label } = LabelContent::deserialize(content).map_err(unfit)?;
         known(&label)?;
         return Ok(AnswerOutput::Label(Answer { label, score: None }));
@@ -96,6 +96,7 @@ fn unfenced(content: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tasks::Task;
 
     fn question() -> Question {
         let labels = ["ham", "spam"].map(String::from).to_vec();

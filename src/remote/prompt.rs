@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::tasks::Task;
+use crate::tasks::{AnswerKind, Task};
 
 /// What the remote model is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,8 +60,8 @@ impl Prompt {
     /// The prompt of `question`; `invalid` is an earlier reply that did not keep to the schema, to be repaired.
     pub fn new(question: &Question, invalid: Option<&str>) -> Self {
         let labels = question.labels.join(", ");
-        let (instruction, name, schema) = match question.task {
-            Task::TokenClassification => (
+        let (instruction, name, schema) = match question.task.answer_kind() {
+            Some(AnswerKind::Entities) => (
                 format!(
                     "Find every entity in the user's text. Its label is one of: {labels}. Copy its words exactly as the text \
                      has them, in the order of the text."
@@ -72,7 +72,7 @@ impl Prompt {
                     "text": { "type": "string" },
                 })) } }),
             ),
-            _ => (
+            Some(AnswerKind::Label) | None => (
                 format!("Classify the user's text. Answer with the one label that fits best, of: {labels}."),
                 "classification",
                 json!({ "label": { "type": "string", "enum": question.labels } }),

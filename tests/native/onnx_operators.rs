@@ -62,12 +62,34 @@ fn check(case: &HashMap<String, TensorView<'_>>, tolerance: f64, options: &Graph
             return Err(format!("{name} is {:?} {:?}", output.dtype(), output.shape()));
         }
         let (is, wanted): (Vec<f64>, Vec<f64>) = (output.iter().collect(), wanted.iter().collect());
-        let most = wanted.iter().fold(0.0f64, |most, x| most.max(x.abs())) * tolerance;
-        if let Some(at) = (0..is.len()).find(|at| (is[*at] - wanted[*at]).abs() > most) {
+        if let Some(at) = first_difference(&is, &wanted, tolerance) {
             return Err(format!("{name} at {at} is {}, not {}", is[at], wanted[at]));
         }
     }
     Ok(())
+}
+
+/// The index of the first number that is not what it should be. `tolerance` is relative to the largest finite one.
+fn first_difference(is: &[f64], wanted: &[f64], tolerance: f64) -> Option<usize> {
+    let finite = wanted.iter().filter(|x| x.is_finite());
+    let most = finite.fold(0.0f64, |most, x| most.max(x.abs())) * tolerance;
+    let same = |a: f64, b: f64| a == b || a.is_nan() && b.is_nan() || b.is_finite() && (a - b).abs() <= most;
+    is.iter().zip(wanted).position(|(a, b)| !same(*a, *b))
+}
+
+#[test]
+fn infinities_and_nan_are_compared_as_well() {
+    let wanted = [f64::NEG_INFINITY, f64::NAN, 2.0];
+    assert_eq!(first_difference(&[f64::NEG_INFINITY, f64::NAN, 2.0 + 1e-6], &wanted, TOLERANCE), None);
+    for (is, index) in [
+        ([1e30, f64::NAN, 2.0], 0),
+        ([f64::INFINITY, f64::NAN, 2.0], 0),
+        ([f64::NEG_INFINITY, 0.0, 2.0], 1),
+        ([f64::NEG_INFINITY, f64::NAN, 2.1], 2),
+        ([f64::NEG_INFINITY, f64::NAN, f64::NAN], 2),
+    ] {
+        assert_eq!(first_difference(&is, &wanted, TOLERANCE), Some(index), "{is:?}");
+    }
 }
 
 /// The input that `make.py` generates for the port.
@@ -92,6 +114,7 @@ fn tensor(kept: &TensorView<'_>) -> TensorData {
     match kept.dtype() {
         Dtype::F32 => TensorData::new(bytes.as_chunks().0.iter().map(|x| f32::from_le_bytes(*x)).collect(), dims),
         Dtype::I32 => TensorData::new(bytes.as_chunks().0.iter().map(|x| i32::from_le_bytes(*x)).collect(), dims),
+        Dtype::I64 => TensorData::new(bytes.as_chunks().0.iter().map(|x| i64::from_le_bytes(*x)).collect(), dims),
         Dtype::U8 => TensorData::new(bytes.to_vec(), dims),
         Dtype::I8 => TensorData::new(bytes.iter().map(|x| *x as i8).collect(), dims),
         dtype => panic!("{dtype:?} is not kept"),

@@ -272,7 +272,7 @@ pub fn prepare(node: &NodeSpec<'_>) -> Result<(Kernel, Vec<Option<DType>>), Refu
     let kernel = (op.prepare)(node)?;
     let types = (0..node.outputs).map(|index| op.gives[index.min(op.gives.len() - 1)].resolve(node)).collect();
     match node.attributes.unread() {
-        Some(name) => Err(format!("the attribute attribute is '{name}', which is not supported")),
+        Some(name) => Err(format!("the attribute '{name}' is not supported")),
         None => Ok((kernel, types)),
     }
 }

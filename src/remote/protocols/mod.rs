@@ -109,3 +109,70 @@ pub fn protocol(name: &str) -> Result<&'static dyn Protocol> {
 pub fn default_protocol() -> String {
     PROTOCOLS[0].0.to_string()
 }
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What replies are made of, whole and broken.
+    const PIECES: &[&str] = &[
+        "data: ",
+        "data: [DONE]",
+        "event: error\n",
+        ": comment\n",
+        "\n\n",
+        "\r\n",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        "\"choices\":",
+        "[{\"index\":0,\"delta\":{\"content\":\"a word\"},\"finish_reason\":null}]",
+        "[{\"message\":{\"content\":\"a word\"},\"finish_reason\":\"stop\"}]",
+        "\"error\":{\"message\":\"overloaded\"}",
+        "\"usage\":{\"prompt_tokens\":-1}",
+        "null",
+        "\"",
+        "\\ud83d",
+        "🔥",
+        "1e999",
+        "<html>",
+    ];
+
+    fn any_reply() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![4 => prop::sample::select(PIECES).prop_map(String::from), 1 => any::<char>().prop_map(String::from)];
+        prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn every_protocol_reads_or_refuses_any_reply(body in any_reply(), status in 100u16..600) {
+            for (name, protocol) in PROTOCOLS {
+                for content_type in [None, Some("application/json"), Some("text/event-stream")] {
+                    let reply = Reply::Http { status, content_type, body: &body };
+                    prop_assert!(protocol.read(reply).is_err() || (200..300).contains(&status), "{name}");
+                }
+                let _ = protocol.read(Reply::Text(&body));
+            }
+        }
+
+        #[test]
+        fn every_protocol_reads_a_stream_however_it_is_cut(body in any_reply(), cuts in prop::collection::vec(any::<usize>(), 0..4)) {
+            for (name, protocol) in PROTOCOLS {
+                let read = |pieces: &[&[u8]]| {
+                    let mut stream = protocol.stream();
+                    let words: String = pieces.iter().map(|piece| stream.feed(piece)).collect();
+                    (words, format!("{:?}", stream.finish()))
+                };
+                let mut offsets: Vec<usize> = cuts.iter().map(|cut| cut % (body.len() + 1)).collect();
+                offsets.extend([0, body.len()]);
+                offsets.sort_unstable();
+                let pieces: Vec<&[u8]> = offsets.windows(2).map(|pair| &body.as_bytes()[pair[0]..pair[1]]).collect();
+                prop_assert_eq!(read(&[body.as_bytes()]), read(&pieces), "{}", name);
+            }
+        }
+    }
+}

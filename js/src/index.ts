@@ -44,7 +44,6 @@ export type {
   Port,
   Reason,
   RemoteConfig,
-  RunOptions,
   SpeechOptions,
   SpeechSegment,
   TensorType,

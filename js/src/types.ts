@@ -1,12 +1,5 @@
 // Shared types: those of the WebAssembly side, generated from the Rust definitions, and those of JavaScript alone.
-import type {
-  Features,
-  Pixels,
-  TensorType,
-  TextClassificationOptions,
-  TokenClassificationOptions,
-  ZeroShotClassificationOptions,
-} from './wasm/cpu/pilot_light.js';
+import type { Features, Pixels, TensorType } from './wasm/cpu/pilot_light.js';
 
 export type * from './wasm/cpu/pilot_light.js';
 
@@ -20,9 +13,6 @@ export interface Port {
    */
   dims: (number | string)[] | undefined;
 }
-
-/** The options of the tasks that answer in a cascade; each task has its own. */
-export type RunOptions = TextClassificationOptions & TokenClassificationOptions & ZeroShotClassificationOptions;
 
 /** The output of a task for some inputs: an entry for each, or the vectors of all. */
 export type RunOutput = Features | unknown[];

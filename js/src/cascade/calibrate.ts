@@ -4,7 +4,8 @@ import type { Handle } from '../page/handle.js';
 import { describe, splitSignal } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
 import type { CallOptions } from '../tasks/adapter.js';
-import type { AnswerOutput, Calibrated, Consultation, Example, Guarantee, RunOptions } from '../types.js';
+import type { RunOptions } from '../tasks/index.js';
+import type { AnswerOutput, Calibrated, Consultation, Example, Guarantee } from '../types.js';
 import { checkExamples, type LabelledText, type LabellingRules, label, truthOf } from './labels.js';
 
 /** How far a calibration is. */

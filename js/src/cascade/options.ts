@@ -2,7 +2,8 @@
 import type { Disposable } from '../page/handle.js';
 import type { PipelineOptions } from '../page/load-options.js';
 import type { CallOptions } from '../tasks/adapter.js';
-import type { Calibrated, Calibration, CascadeConfig, Envelope, RunOptions } from '../types.js';
+import type { RunOptions } from '../tasks/index.js';
+import type { Calibrated, Calibration, CascadeConfig, Envelope } from '../types.js';
 import type { CalibrateOptions } from './calibrate.js';
 import type { LabelledText } from './labels.js';
 import type { LocalModel, RouterModel } from './local-models.js';

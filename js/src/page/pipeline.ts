@@ -30,7 +30,12 @@ export async function pipeline<T extends Task>(
   return callable(call, handle, task) as unknown as Pipelines[T];
 }
 
-async function run(handle: Handle, task: TaskAdapter, input: unknown, more: unknown[]): Promise<unknown> {
+async function run(
+  handle: Handle,
+  task: TaskAdapter<string, unknown, unknown>,
+  input: unknown,
+  more: unknown[],
+): Promise<unknown> {
   const { signal, rest } = splitSignal(task.options ? task.options(...more) : (more[0] as object | undefined));
   const options = { ...task.defaults, ...rest };
   const { read } = task;

@@ -1,7 +1,7 @@
 // Requests that an engine answers: their arguments and their results.
 import type { ModelFolder } from '../io/fetch-file.js';
 import type { Env } from '../page/env.js';
-import type { Task } from '../tasks/index.js';
+import type { RunOptions, Task } from '../tasks/index.js';
 import type {
   AnswerOutput,
   Calibrated,
@@ -30,7 +30,6 @@ import type {
   RawTensor,
   Reason,
   RemoteEvent,
-  RunOptions,
   RunOutput,
   Source,
   Step,

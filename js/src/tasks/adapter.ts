@@ -7,8 +7,11 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
-/** A task; `N` is its name, and `P` the type of its pipelines. */
-export interface TaskAdapter<N extends string = string, P = unknown> {
+/**
+ * A task; `N` is its name, `P` the type of its pipelines, and `O` that of its options in a cascade, for a task whose answers a
+ * remote model could give as well.
+ */
+export interface TaskAdapter<N extends string = string, P = unknown, O = never> {
   /** The name, as the Hugging Face hub has it. */
   name: N;
   /** Converts one input to what the model reads; a task without it reads texts. */
@@ -25,10 +28,12 @@ export interface TaskAdapter<N extends string = string, P = unknown> {
   shape(output: any, many: boolean, options: any): unknown;
   /** Never set: it carries the type. */
   readonly pipeline?: P;
+  /** The same. */
+  readonly answers?: O;
 }
 
 /** A task that reads texts. */
-export interface TextTaskAdapter<N extends string = string, P = unknown> extends TaskAdapter<N, P> {
+export interface TextTaskAdapter<N extends string = string, P = unknown, O = never> extends TaskAdapter<N, P, O> {
   read?: never;
 }
 

@@ -17,3 +17,9 @@ export type TextTask = { [T in Task]: ByName[T] extends { read?: never } ? T : n
 
 /** The pipeline of each task. */
 export type Pipelines = { [T in Task]: NonNullable<ByName[T]['pipeline']> };
+
+/** The options of the tasks that answer in a cascade; each task has its own. */
+export type RunOptions = Intersection<{ [T in Task]: NonNullable<ByName[T]['answers']> }[Task]>;
+
+/** A & B, from A | B. */
+type Intersection<U> = (U extends unknown ? (of: U) => void : never) extends (of: infer I) => void ? I : never;

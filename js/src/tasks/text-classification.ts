@@ -13,7 +13,7 @@ export interface TextClassificationPipeline extends Disposable {
   (texts: string[], options: TextClassificationOptions): Promise<Classification[][]>;
 }
 
-export const textClassification: TextTaskAdapter<'text-classification', TextClassificationPipeline> = {
+export const textClassification: TextTaskAdapter<'text-classification', TextClassificationPipeline, Options> = {
   name: 'text-classification',
   defaults: { top_k: 1 },
   empty: [],

@@ -14,7 +14,7 @@ export interface TokenClassificationPipeline extends Disposable {
   (texts: string[], options?: TokenClassificationOptions): Promise<Entity[][]>;
 }
 
-export const tokenClassification: TextTaskAdapter<'token-classification', TokenClassificationPipeline> = {
+export const tokenClassification: TextTaskAdapter<'token-classification', TokenClassificationPipeline, Options> = {
   name: 'token-classification',
   empty: [],
   shape: perInput,

@@ -2,11 +2,11 @@
 import type { Disposable } from '../page/handle.js';
 import { describe } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
-import type { ZeroShot, ZeroShotClassificationOptions } from '../types.js';
+import type { ZeroShotClassificationOptions as Options, ZeroShot } from '../types.js';
 import { type CallOptions, perInput, type TextTaskAdapter } from './adapter.js';
 
 /** Options of `zero-shot-classification`. */
-export type ZeroShotOptions = CallOptions & Omit<ZeroShotClassificationOptions, 'candidate_labels'>;
+export type ZeroShotOptions = CallOptions & Omit<Options, 'candidate_labels'>;
 
 /** Gives texts labels that the model was not trained on. */
 export interface ZeroShotClassificationPipeline extends Disposable {
@@ -14,7 +14,11 @@ export interface ZeroShotClassificationPipeline extends Disposable {
   (texts: string[], candidate_labels: string | string[], options?: ZeroShotOptions): Promise<ZeroShot[]>;
 }
 
-export const zeroShotClassification: TextTaskAdapter<'zero-shot-classification', ZeroShotClassificationPipeline> = {
+export const zeroShotClassification: TextTaskAdapter<
+  'zero-shot-classification',
+  ZeroShotClassificationPipeline,
+  Options
+> = {
   name: 'zero-shot-classification',
   /** The options may come after the labels, or hold them. */
   options: (first, second) => {

@@ -43,6 +43,8 @@ const MAX_QUOTED: usize = 512;
 pub const ASSIGNED_SECRET: Recogniser = Recogniser {
     label: PiiLabel::new("SECRET"),
     find: secrets,
+    #[cfg(test)]
+    slow: &["password ", "key=\"", "password: is "],
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: None,
 };

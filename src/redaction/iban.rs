@@ -21,6 +21,8 @@ AO25BF28BJ28CF27CG27CI28CM27CV25DZ26GA27GQ27GW25IR26KM27MA28MG27ML28MZ25NE28SN28
 pub const IBAN: Recogniser = Recogniser {
     label: PiiLabel::new("IBAN"),
     find: ibans,
+    #[cfg(test)]
+    slow: &["DE89 ", "de1"],
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: Some(valid::iban),
 };

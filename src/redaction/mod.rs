@@ -124,6 +124,9 @@ struct Recogniser {
     /// Their ranges in a text that was folded to ASCII, in their order. The time it takes must grow with the length of
     /// the text only.
     find: fn(&[u8]) -> Vec<Range<usize>>,
+    /// What makes a long text slow to search if it is repeated, such as the beginning of a value.
+    #[cfg(test)]
+    slow: &'static [&'static str],
     /// Makes valid values, for a property test; `None` where their form is not one of a standard.
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: Option<fn() -> proptest::strategy::BoxedStrategy<String>>,

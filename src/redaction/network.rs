@@ -14,6 +14,8 @@ use super::{PiiLabel, Recogniser};
 pub const IPV4: Recogniser = Recogniser {
     label: PiiLabel::new("IP"),
     find: ipv4s,
+    #[cfg(test)]
+    slow: &["1."],
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: Some(valid::ipv4),
 };
@@ -22,6 +24,8 @@ pub const IPV4: Recogniser = Recogniser {
 pub const IPV6: Recogniser = Recogniser {
     label: PiiLabel::new("IP"),
     find: ipv6s,
+    #[cfg(test)]
+    slow: &["a:", "::", ":"],
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: Some(valid::ipv6),
 };
@@ -30,6 +34,8 @@ pub const IPV6: Recogniser = Recogniser {
 pub const MAC: Recogniser = Recogniser {
     label: PiiLabel::new("MAC"),
     find: macs,
+    #[cfg(test)]
+    slow: &["a-", "-"],
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: Some(valid::mac),
 };

@@ -26,6 +26,8 @@ const AMAZON: [&str; 6] = ["AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA"];
 pub const TOKEN: Recogniser = Recogniser {
     label: PiiLabel::new("SECRET"),
     find: tokens,
+    #[cfg(test)]
+    slow: &["sk-a1", "eyJ", "eyJa.", "x1x"],
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: Some(valid::token),
 };
@@ -93,6 +95,8 @@ fn is_jwt(token: &[u8]) -> bool {
 pub const PRIVATE_KEY: Recogniser = Recogniser {
     label: PiiLabel::new("SECRET"),
     find: private_keys,
+    #[cfg(test)]
+    slow: &["-----BEGIN PRIVATE KEY", "-----BEGIN PRIVATE KEY-----"],
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: None,
 };

@@ -16,6 +16,8 @@ const NAME_WITHIN: usize = 40;
 pub const SSN: Recogniser = Recogniser {
     label: PiiLabel::new("SSN"),
     find: ssns,
+    #[cfg(test)]
+    slow: &["ssn ", "1-"],
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: Some(valid::ssn),
 };

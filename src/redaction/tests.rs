@@ -42,51 +42,9 @@ fn ordinary_sentences_stay_as_they_are() {
 /// Texts made to be slow: each would take hours if anything took the square of their length.
 #[test]
 fn long_texts_take_no_longer_than_their_length() {
-    let pieces = [
-        "@",
-        "a@",
-        "a.",
-        "@a.",
-        "%40",
-        "a%40",
-        "\"@",
-        "1",
-        "1 ",
-        "1-",
-        "1.",
-        "(1) ",
-        "+1",
-        "0 ",
-        "a:",
-        "::",
-        ":",
-        "4111 ",
-        "DE89 ",
-        "de1",
-        "://",
-        "a://",
-        "a://@",
-        "-----BEGIN PRIVATE KEY",
-        "-----BEGIN PRIVATE KEY-----",
-        "sk-a1",
-        "eyJ",
-        "eyJa.",
-        "password ",
-        "key=\"",
-        "password: is ",
-        "[",
-        "]",
-        "[EMAIL_1",
-        "é",
-        "\u{200B}",
-        "call ",
-        "ssn ",
-        "a-",
-        "-",
-        "x1x",
-        "http://a@b ",
-    ];
-    for piece in pieces {
+    let placeholders = ["[", "]", "[EMAIL_1", "é", "\u{200B}"];
+    let values = RECOGNISERS.iter().flat_map(|recogniser| recogniser.slow);
+    for piece in values.chain(&placeholders) {
         let text = piece.repeat((1 << 17) / piece.len());
         let redaction = redact(&[(text.as_str(), vec![])]);
         assert!(redaction.restore(&redaction.texts()[0]) == text, "{piece}");

@@ -12,6 +12,8 @@ use super::{PiiLabel, Recogniser};
 pub const URL: Recogniser = Recogniser {
     label: PiiLabel::new("URL"),
     find: urls_with_credentials,
+    #[cfg(test)]
+    slow: &["://", "a://", "a://@", "http://a@b "],
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: None,
 };

@@ -21,6 +21,8 @@ const FORMS: [Form; 6] = [international, north_american, mobile_of_india, with_t
 pub const PHONE: Recogniser = Recogniser {
     label: PiiLabel::new("PHONE"),
     find: phones,
+    #[cfg(test)]
+    slow: &["(1) ", "+1", "0 ", "call "],
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: Some(valid::phone),
 };

@@ -29,6 +29,17 @@ pub fn golden_json<T: DeserializeOwned>(name: &str) -> T {
     serde_json::from_str(&text).expect("a golden file's JSON")
 }
 
+/// The families with tiny checkpoints: each `NAME` of the folders `tiny-NAME-seq`.
+pub fn families() -> Vec<String> {
+    let folders = std::fs::read_dir(golden("")).expect("golden files");
+    let names = folders.map(|folder| folder.expect("a folder").file_name().into_string().expect("a name"));
+    let family = |name: String| name.strip_prefix("tiny-")?.strip_suffix("-seq").map(String::from);
+    let mut families: Vec<String> = names.filter_map(family).collect();
+    families.sort();
+    assert!(families.len() >= 4, "expected the families of tests/golden, got {families:?}");
+    families
+}
+
 /// The folder of what `cargo xtask models` obtains.
 pub fn cache() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME")

@@ -86,7 +86,7 @@ impl Http {
         }
         let mut text = Vec::new();
         body.into_with_config().limit(MAX_REPLY_BYTES).reader().read_to_end(&mut text)?;
-        let (status, retry_after) = (parts.status.as_u16(), header(&parts.headers, "retry-after"));
+        let (status, retry_after) = (parts.status.as_u16(), retry_after(&parts.headers));
         Ok(Reply::Whole { status, retry_after, content_type, body: self.scrub(&String::from_utf8_lossy(&text)) })
     }
 
@@ -123,6 +123,13 @@ impl Transport for Http {
             }
         }
     }
+}
+
+/// The seconds that the server asks to wait, or the date: OpenAI and Azure have a header in milliseconds as well.
+fn retry_after(headers: &HeaderMap) -> Option<String> {
+    let ms =
+        header(headers, "retry-after-ms").and_then(|ms| ms.parse::<f64>().ok()).filter(|ms| (0.0..1e15).contains(ms));
+    ms.map(|ms| format!("{:.3}", ms / 1000.0)).or_else(|| header(headers, "retry-after"))
 }
 
 /// Hands a body over piece by piece.
@@ -254,4 +261,26 @@ fn now() -> Now {
 fn monotonic_ms() -> f64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     START.elapsed().as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_come_before_seconds() {
+        let of = |headers: &[(&'static str, &'static str)]| {
+            let headers = headers.iter().map(|(name, value)| {
+                (ureq::http::HeaderName::from_static(name), ureq::http::HeaderValue::from_static(value))
+            });
+            retry_after(&headers.collect())
+        };
+        let seconds = ("retry-after", "7");
+        assert_eq!(of(&[seconds, ("retry-after-ms", "1500")]).as_deref(), Some("1.500"));
+        assert_eq!(of(&[seconds, ("retry-after-ms", "0")]).as_deref(), Some("0.000"));
+        for nonsense in ["", "-1", "soon", "NaN", "inf"] {
+            assert_eq!(of(&[seconds, ("retry-after-ms", nonsense)]).as_deref(), Some("7"), "{nonsense}");
+        }
+        assert_eq!(of(&[]), None);
+    }
 }

@@ -1,11 +1,15 @@
 //! Reading an answer: the words of a model, checked against the schema that it was asked to keep.
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use std::ops::Range;
 
-use super::Question;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::content_json::object_in;
 use super::error_text::quote;
+use super::mentions::{Mention, Mentions};
 use super::protocols::Completion;
+use super::{Question, lone_surrogates};
 use crate::sort::sort_by;
 use crate::tasks::{Answer, AnswerKind, AnswerOutput, EntityGroup};
 
@@ -52,45 +56,40 @@ pub fn read_answer(
         Some("content_filter") => return Err(Unread::Invalid("the answer was filtered".to_string())),
         _ => {}
     }
-    let content = unfenced(&completion.content);
-    let unfit = |error: serde_json::Error| {
+    let content = &completion.content;
+    let unfit = |error: &dyn std::fmt::Display| {
         Unread::Unfit(format!("the answer is not as asked for ({error}): {}", quote(&restore(content))))
     };
-    let known = |label: &str| match question.labels.iter().any(|known| known == label) {
-        true => Ok(()),
-        false => Err(Unread::Unfit(format!("the answer must be one of the labels, got '{}'", quote(label)))),
+    let known = |label: String| match question.labels.contains(&label) {
+        true => Ok(label),
+        false => Err(Unread::Unfit(format!("the answer must be one of the labels, got '{}'", quote(&label)))),
     };
-    // serde would also read the fields of a struct from an array.
-    let content: Map<String, Value> = serde_json::from_str(content).map_err(unfit)?;
-    let content = Value::Object(content);
     if question.task.answer_kind() != Some(AnswerKind::Entities) {
-        let LabelContent { label } = LabelContent::deserialize(content).map_err(unfit)?;
-        known(&label)?;
-        return Ok(AnswerOutput::Label(Answer { label, score: None }));
+        let object = object_in(content, "label").map_err(|error| unfit(&error))?;
+        let LabelContent { label } = LabelContent::deserialize(Value::Object(object)).map_err(|error| unfit(&error))?;
+        return Ok(AnswerOutput::Label(Answer { label: known(lone_surrogates::joined(label))?, score: None }));
     }
-    let EntitiesContent { entities } = EntitiesContent::deserialize(content).map_err(unfit)?;
-    let mut from = 0;
+    let object = object_in(content, "entities").map_err(|error| unfit(&error))?;
+    let EntitiesContent { entities } =
+        EntitiesContent::deserialize(Value::Object(object)).map_err(|error| unfit(&error))?;
+    let mut mentions = Mentions::new(&question.text);
     let mut groups = Vec::with_capacity(entities.len());
     for FoundEntity { label, text } in entities {
-        known(&label)?;
-        let text = restore(&text);
-        // In the order of the text; one that was listed out of order is looked for from the start.
-        let start = question.text[from..].find(&text).map(|at| from + at).or_else(|| question.text.find(&text));
-        let start = start.filter(|_| !text.is_empty());
-        let start = start
-            .ok_or_else(|| Unread::Unfit(format!("an entity must be words of the text, got '{}'", quote(&text))))?;
-        from = start + text.len();
-        groups.push(EntityGroup { entity_group: label, score: None, word: text, start, end: from });
+        let label = known(lone_surrogates::joined(label))?;
+        let text = restore(&lone_surrogates::joined(text));
+        match mentions.next(&label, &text) {
+            Mention::At(Range { start, end }) => {
+                let word = question.text[start..end].to_string();
+                groups.push(EntityGroup { entity_group: label, score: None, word, start, end });
+            }
+            Mention::Repeated => {}
+            Mention::Missing => {
+                return Err(Unread::Unfit(format!("an entity must be words of the text, got '{}'", quote(&text))));
+            }
+        }
     }
     sort_by(&mut groups, |a, b| a.start.cmp(&b.start));
     Ok(AnswerOutput::Entities(groups))
-}
-
-/// `content` without the Markdown fence that some models put around JSON.
-fn unfenced(content: &str) -> &str {
-    let content = content.trim();
-    let inner = content.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
-    inner.map_or(content, |inner| inner.strip_prefix("json").unwrap_or(inner).trim())
 }
 
 #[cfg(test)]

@@ -10,8 +10,11 @@
 
 mod answer;
 pub mod attempts;
+mod content_json;
 mod error_text;
 pub mod limits;
+mod lone_surrogates;
+mod mentions;
 mod prompt;
 pub mod protocols;
 mod retry_after;

@@ -7,7 +7,12 @@
 /// header.
 pub fn retry_after_ms(value: &str, now_ms: f64) -> Option<f64> {
     let value = value.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+    // Some servers give fractions, for which RFC 9110 has no form.
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
+    if !whole.is_empty()
+        && !fraction.is_empty()
+        && whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit())
+    {
         return value.parse().ok().map(|seconds: f64| seconds * 1000.0);
     }
     Some((http_date_ms(value, now_ms)? - now_ms).max(0.0))
@@ -89,7 +94,9 @@ mod tests {
 
     #[test]
     fn seconds() {
-        for (value, ms) in [("0", 0.0), ("120", 120_000.0), (" 7 ", 7000.0), ("99999999999999999999", 1e23)] {
+        for (value, ms) in
+            [("0", 0.0), ("120", 120_000.0), (" 7 ", 7000.0), ("2.5", 2500.0), ("99999999999999999999", 1e23)]
+        {
             assert_eq!(retry_after_ms(value, NOW_MS), Some(ms), "{value}");
         }
     }
@@ -125,7 +132,9 @@ mod tests {
         let values = [
             "",
             "-1",
-            "1.5",
+            "1.",
+            ".5",
+            "1.5.1",
             "soon",
             "+3",
             "0x10",

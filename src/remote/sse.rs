@@ -92,6 +92,17 @@ impl Parser {
         Ok(())
     }
 
+    /// Puts the event behind `events` that has no blank line at the end of the stream. The specification drops it; servers that
+    /// forget the line mean it.
+    pub fn finish(&mut self, events: &mut Vec<Event>) {
+        if !self.too_long {
+            if !self.line.is_empty() {
+                self.end_line(events);
+            }
+            self.dispatch(events);
+        }
+    }
+
     fn hold(&mut self, part: &[u8]) -> Result<(), TooLong> {
         let held = self.line.len() + self.event.len() + self.data.len();
         self.too_long |= held + part.len() > self.limit;

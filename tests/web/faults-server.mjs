@@ -7,7 +7,7 @@ import { LLMock } from '@copilotkit/aimock';
 const HEADERS = {
   'access-control-allow-origin': '*',
   'access-control-allow-headers': 'authorization, content-type, accept',
-  'access-control-expose-headers': 'retry-after',
+  'access-control-expose-headers': 'retry-after, retry-after-ms',
   // On a reused connection Chromium itself retries when it breaks, and after a 408.
   connection: 'close',
 };
@@ -113,6 +113,9 @@ const RAW = {
   '429-after-1': error(429, { 'retry-after': '1' }),
   '429-after-long': error(429, { 'retry-after': '99999999' }),
   '429-after-nonsense': error(429, { 'retry-after': 'soon' }),
+  '429-after-fraction': error(429, { 'retry-after': '0.5' }),
+  // The other header would have the question wait for too long.
+  '429-after-ms': error(429, { 'retry-after-ms': '500', 'retry-after': '99999999' }),
   '429-after-past-date': error(429, { 'retry-after': 'Tue, 24 Nov 2020 00:00:00 GMT' }),
   '429-after-far-date': error(429, { 'retry-after': 'Fri, 24 Nov 2090 00:00:00 GMT' }),
   '503-html': text(503, 'text/html', '<!doctype html><title>Bad gateway</title>'),
@@ -121,7 +124,10 @@ const RAW = {
   'json-as-html': text(200, 'text/html', WHOLE.json),
   'json-as-text': text(200, 'text/plain', WHOLE.json),
   'json-without-type': (response) => response.writeHead(200, HEADERS).end(WHOLE.json),
+  'json-as-events': text(200, EVENTS, WHOLE.json),
   'events-as-json': text(200, 'application/json', WHOLE.stream),
+  'events-as-text': text(200, 'text/plain', WHOLE.stream),
+  'events-without-type': (response) => response.writeHead(200, HEADERS).end(WHOLE.stream),
   'redirect-here': (response) => response.writeHead(307, { ...HEADERS, location: '/v1/chat/completions' }).end(),
   'redirect-elsewhere': (response) => response.writeHead(302, { ...HEADERS, location: 'http://localhost:1/' }).end(),
   empty: text(200, 'application/json', ''),
@@ -129,6 +135,21 @@ const RAW = {
   'a-list': json(200, []),
   'no-choices': json(200, {}),
   'empty-choices': json(200, { choices: [] }),
+  parts: json(
+    200,
+    completion({
+      role: 'assistant',
+      content: [
+        { type: 'thinking', thinking: [] },
+        { type: 'text', text: ANSWER },
+      ],
+    }),
+  ),
+  thoughts: json(200, completion({ role: 'assistant', content: `<think>{"label":"negative"}?</think>\n${ANSWER}` })),
+  'sentence-and-fence': json(
+    200,
+    completion({ role: 'assistant', content: `Here you are:\n\`\`\`JSON\n${ANSWER}\n\`\`\`\nAnything else?` }),
+  ),
   'null-content': json(200, completion({ role: 'assistant', content: null })),
   refusal: json(200, completion({ role: 'assistant', content: null, refusal: 'I cannot help with that.' })),
   'error-inside': json(200, { error: { message: 'the key a-secret-of-the-server is not valid' } }),
@@ -146,6 +167,26 @@ const RAW = {
   // Streams.
   stream: text(200, EVENTS, WHOLE.stream),
   'stream-without-done': text(200, EVENTS, WHOLE.stream.replace('data: [DONE]\n\n', '')),
+  'stream-without-last-line': text(200, EVENTS, events(delta(ANSWER, { finish_reason: 'stop' })).trimEnd()),
+  'stream-with-nulls': text(
+    200,
+    EVENTS,
+    events(
+      { choices: [{ index: null, delta: { content: ANSWER, tool_calls: null }, finish_reason: null }] },
+      { choices: [{ index: 0, delta: null, finish_reason: 'STOP' }] },
+      { choices: null, usage: { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 } },
+      '[DONE]',
+    ),
+  ),
+  'stream-of-parts': text(
+    200,
+    EVENTS,
+    events(
+      delta([{ type: 'thinking', thinking: [{ type: 'text', text: 'positive?' }] }]),
+      delta([{ type: 'text', text: ANSWER }], { finish_reason: 'stop' }),
+      '[DONE]',
+    ),
+  ),
   'stream-of-nothing': text(200, EVENTS, ''),
   'stream-of-done': text(200, EVENTS, events('[DONE]')),
   'stream-of-rubbish': text(200, EVENTS, 'data: <html>\n\n'),

@@ -83,7 +83,7 @@ async function post(
     await feedBody(response, feed);
     return { type: 'streamed' };
   }
-  const retryAfter = response.headers.get('retry-after');
+  const retryAfter = retryAfterOf(response.headers);
   return {
     type: 'response',
     status: response.status,
@@ -91,6 +91,12 @@ async function post(
     ...(contentType !== null && { content_type: contentType }),
     body: await readText(response),
   };
+}
+
+/** The seconds that the server asks to wait, or the date: OpenAI and Azure have a header in milliseconds as well. */
+function retryAfterOf(headers: Headers): string | null {
+  const ms = headers.get('retry-after-ms');
+  return ms !== null && /^\d+(\.\d+)?$/.test(ms) ? (Number(ms) / 1000).toFixed(3) : headers.get('retry-after');
 }
 
 /** Hands a body over piece by piece, each once the one before was taken. */

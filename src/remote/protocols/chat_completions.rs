@@ -4,6 +4,7 @@
 //! <https://platform.openai.com/docs/api-reference/chat/create>, with `response_format` of the type
 //! `json_schema`.
 
+mod choice;
 mod reply;
 mod stream;
 

@@ -3,35 +3,14 @@
 //! # Source
 //! <https://platform.openai.com/docs/api-reference/chat/object>.
 
-use serde::Deserialize;
 use serde_json::Value;
 
+use super::choice::{choice, invalid, usage};
+use super::stream::ChunkStream;
+use crate::remote::Failure;
 use crate::remote::error_text::{error_words, quote};
-use crate::remote::protocols::Completion;
-use crate::remote::{Failure, Usage};
-
-#[derive(Deserialize)]
-struct Reply {
-    #[serde(default)]
-    choices: Vec<Choice>,
-    usage: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    message: Message,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    content: Option<String>,
-    refusal: Option<String>,
-    #[serde(default)]
-    tool_calls: Option<Vec<Value>>,
-    #[serde(default)]
-    function_call: Option<Value>,
-}
+use crate::remote::lone_surrogates;
+use crate::remote::protocols::{Completion, ReplyStream};
 
 /// The completion in the `body` of a reply with this status and this header `Content-Type`.
 ///
@@ -41,30 +20,46 @@ pub fn read_completion(status: u16, content_type: Option<&str>, body: &str) -> R
     if !(200..300).contains(&status) {
         return Err(Failure::Refused { status, words: format!("status {status}: {}", quote(&error_words(body))) });
     }
-    if let Some(content_type) = content_type.filter(|content_type| !is_json(content_type)) {
-        return Err(Failure::Invalid(format!("the reply must be JSON, got '{}'", quote(content_type))));
+    // Not every server labels its streams.
+    if is_event_stream(body) {
+        let mut stream = Box::<ChunkStream>::default();
+        stream.feed(body.as_bytes());
+        return stream.finish();
     }
-    let invalid = |error| Failure::Invalid(format!("the reply is not a completion: {error}"));
-    let reply: Value = serde_json::from_str(body).map_err(invalid)?;
+    let reply = lone_surrogates::parse(body.trim_start_matches('\u{FEFF}')).map_err(|error| match content_type {
+        Some(content_type) if !is_json(content_type) => {
+            Failure::Invalid(format!("the reply must be JSON, got '{}'", quote(content_type)))
+        }
+        _ => invalid(error),
+    })?;
+    completion(status, body, &reply)
+}
+
+/// The completion that `reply` is, which was read from `body`.
+fn completion(status: u16, body: &str, reply: &Value) -> Result<Completion, Failure> {
     if let Some(error) = reply.get("error").filter(|error| !error.is_null()) {
         let status = inner_status(error).unwrap_or(status);
         return Err(Failure::Refused { status, words: format!("status {status}: {}", quote(&error_words(body))) });
     }
-    // serde would also read the fields of a struct from an array.
     if !reply.is_object() {
-        return Err(Failure::Invalid("the reply is not a completion: expected an object".to_string()));
+        return Err(invalid("expected an object"));
     }
-    let Reply { choices, usage } = Reply::deserialize(reply).map_err(invalid)?;
-    let choice = choices.into_iter().next();
-    let Choice { message, finish_reason } =
-        choice.ok_or_else(|| Failure::Invalid("the reply has no choice".to_string()))?;
-    if message.tool_calls.is_some_and(|calls| !calls.is_empty()) || message.function_call.is_some() {
-        return Err(Failure::Invalid("the model calls a tool, and none was offered".to_string()));
+    let choice = choice(reply)?.ok_or_else(|| Failure::Invalid("the reply has no choice".to_string()))?;
+    if !choice.has_message {
+        return Err(invalid("the choice has no message"));
     }
-    // An answer is not lost because its usage is not understood.
-    let usage = usage.and_then(|usage| Usage::deserialize(usage).ok());
-    let content = message.content.unwrap_or_default();
-    Ok(Completion { content, refusal: message.refusal, finish_reason, usage })
+    Ok(Completion {
+        content: lone_surrogates::joined(choice.content),
+        refusal: choice.refusal.map(lone_surrogates::joined),
+        finish_reason: choice.finish_reason,
+        usage: usage(reply),
+    })
+}
+
+/// Whether `body` begins as a stream of events does.
+fn is_event_stream(body: &str) -> bool {
+    let body = body.trim_start_matches(|char: char| char.is_whitespace() || char == '\u{FEFF}');
+    ["data:", "event:", "id:", "retry:", ":"].iter().any(|field| body.starts_with(field))
 }
 
 /// Whether a media type is that of JSON.
@@ -115,11 +110,14 @@ mod tests {
             assert!(matches!(read(body), Err(Failure::Invalid(_))), "{body}");
         }
         let body = r#"{"choices":[{"message":{"content":"yes"}}]}"#;
-        for content_type in ["text/html", "text/plain; charset=utf-8", "application/octet-stream"] {
-            assert!(matches!(read_completion(200, Some(content_type), body), Err(Failure::Invalid(_))));
-        }
-        for content_type in [None, Some(""), Some("application/problem+json"), Some("Application/JSON")] {
+        for content_type in
+            [None, Some(""), Some("application/problem+json"), Some("Application/JSON"), Some("text/plain")]
+        {
             assert!(read_completion(200, content_type, body).is_ok(), "{content_type:?}");
+        }
+        for content_type in ["text/html", "text/plain; charset=utf-8", "application/octet-stream"] {
+            let read = read_completion(200, Some(content_type), "<html>");
+            assert!(matches!(read, Err(Failure::Invalid(words)) if words.contains(content_type)));
         }
     }
 
@@ -138,5 +136,24 @@ mod tests {
         }
         let coded = r#"{"error":{"message":"overloaded","code":503}}"#;
         assert!(matches!(read(coded), Err(Failure::Refused { status: 503, .. })));
+    }
+
+    #[test]
+    fn a_stream_under_any_label_is_read() {
+        let stream = concat!(
+            ": hello\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"yes\"},\"finish_reason\":\"stop\"}]}\n\n",
+            "data: {\"choices\":null,\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":3}}\n\ndata: [DONE]"
+        );
+        for content_type in [None, Some(""), Some("text/plain"), Some("application/json"), Some("text/event-stream")] {
+            let completion = read_completion(200, content_type, stream).unwrap();
+            assert_eq!((completion.content.as_str(), completion.usage.unwrap().total_tokens), ("yes", 12));
+        }
+        assert!(matches!(read_completion(200, None, "data: <html>\n\n"), Err(Failure::Invalid(_))));
+    }
+
+    #[test]
+    fn halves_of_characters_are_joined() {
+        let body = r#"{"choices":[{"message":{"content":"\ud83d\ude00\ud83d"}}]}"#;
+        assert_eq!(read(body).unwrap().content, "😀\u{FFFD}");
     }
 }

@@ -4,11 +4,10 @@
 //! <https://platform.openai.com/docs/api-reference/chat-streaming>: `data:` with a chunk each, the last
 //! one `[DONE]`; an object with `error` in place of a chunk where the server fails in the middle.
 
-use serde::Deserialize;
-use serde_json::Value;
-
-use super::reply::inner_status;
+use super::choice::{Choice, choice, usage};
+use super::reply::{inner_status, read_completion};
 use crate::remote::error_text::{error_words, quote};
+use crate::remote::lone_surrogates;
 use crate::remote::protocols::{Completion, ReplyStream};
 use crate::remote::sse::{Event, Parser};
 use crate::remote::{Failure, Usage};
@@ -22,7 +21,11 @@ const MAX_CONTENT_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub struct ChunkStream {
     parser: Parser,
+    /// The beginning of a body that is a reply in one piece, under the label of a stream.
+    plain: Option<Vec<u8>>,
     content: String,
+    /// The length of the words that were returned.
+    shown: usize,
     refusal: Option<String>,
     finish_reason: Option<String>,
     usage: Option<Usage>,
@@ -30,36 +33,12 @@ pub struct ChunkStream {
     over: Option<Result<(), Failure>>,
 }
 
-#[derive(Deserialize)]
-struct Chunk {
-    #[serde(default)]
-    choices: Vec<Choice>,
-    usage: Option<Value>,
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    #[serde(default)]
-    index: u32,
-    delta: Option<Delta>,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Delta {
-    content: Option<String>,
-    refusal: Option<String>,
-    #[serde(default)]
-    tool_calls: Option<Vec<Value>>,
-    #[serde(default)]
-    function_call: Option<Value>,
-}
-
 impl Default for ChunkStream {
     fn default() -> Self {
         Self {
             parser: Parser::new(MAX_EVENT_BYTES),
+            plain: Some(Vec::new()),
+            shown: 0,
             content: String::new(),
             refusal: None,
             finish_reason: None,
@@ -72,8 +51,7 @@ impl Default for ChunkStream {
 
 impl ReplyStream for ChunkStream {
     fn feed(&mut self, bytes: &[u8]) -> String {
-        let had = self.content.len();
-        if self.over.is_none() {
+        if self.over.is_none() && !self.is_plain(bytes) {
             let mut events = Vec::new();
             let fed = self.parser.feed(bytes, &mut events);
             let read = events.iter().try_for_each(|event| self.read(event));
@@ -83,14 +61,28 @@ impl ReplyStream for ChunkStream {
                 self.over.get_or_insert(Err(failure));
             }
         }
-        self.content[had..].to_string()
+        let whole = lone_surrogates::whole_len(&self.content);
+        self.content[std::mem::replace(&mut self.shown, whole)..whole].to_string()
     }
 
     fn is_over(&self) -> bool {
         self.over.is_some()
     }
 
-    fn finish(self: Box<Self>) -> Result<Completion, Failure> {
+    fn finish(mut self: Box<Self>) -> Result<Completion, Failure> {
+        if let Some(plain) = self.plain.take().filter(|plain| plain.contains(&b'{')) {
+            return match self.over {
+                Some(Err(failure)) => Err(failure),
+                _ => read_completion(200, None, &String::from_utf8_lossy(&plain)),
+            };
+        }
+        // The last event may lack its blank line. One that cannot be read was cut off.
+        let mut events = Vec::new();
+        self.parser.finish(&mut events);
+        if self.over.is_none() {
+            let _ = events.iter().try_for_each(|event| self.read(event));
+        }
+        lone_surrogates::close(&mut self.content);
         let Self { content, refusal, finish_reason, usage, has_choice, over, .. } = *self;
         match over {
             Some(Err(failure)) => Err(failure),
@@ -98,7 +90,7 @@ impl ReplyStream for ChunkStream {
                 Err(Failure::Unreachable("the stream broke off before the answer was whole".to_string()))
             }
             _ if !has_choice => Err(Failure::Invalid("the reply has no choice".to_string())),
-            _ => Ok(Completion { content, refusal, finish_reason, usage }),
+            _ => Ok(Completion { content, refusal: refusal.map(lone_surrogates::joined), finish_reason, usage }),
         }
     }
 }
@@ -116,34 +108,48 @@ impl ChunkStream {
         if event.event == "error" {
             return Err(refused(data, None));
         }
-        let chunk: Chunk = serde_json::from_str(data)
+        let chunk = lone_surrogates::parse(data)
             .map_err(|error| Failure::Invalid(format!("a piece of the stream is not a completion: {error}")))?;
-        if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
-            return Err(refused(data, inner_status(&error)));
+        if let Some(error) = chunk.get("error").filter(|error| !error.is_null()) {
+            return Err(refused(data, inner_status(error)));
         }
         // An answer is not lost because its usage is not understood.
-        self.usage = chunk.usage.and_then(|usage| Usage::deserialize(usage).ok()).or(self.usage);
-        // One answer was asked for; others are ignored.
-        chunk.choices.into_iter().filter(|choice| choice.index == 0).try_for_each(|choice| self.add(choice))
+        self.usage = usage(&chunk).or(self.usage);
+        choice(&chunk)?.map_or(Ok(()), |choice| self.add(choice))
     }
 
     fn add(&mut self, choice: Choice) -> Result<(), Failure> {
         self.has_choice = true;
         self.finish_reason = choice.finish_reason.or(self.finish_reason.take());
-        let Some(delta) = choice.delta else { return Ok(()) };
-        if delta.tool_calls.is_some_and(|calls| !calls.is_empty()) || delta.function_call.is_some() {
-            return Err(Failure::Invalid("the model calls a tool, and none was offered".to_string()));
-        }
-        let (content, refusal) = (delta.content.unwrap_or_default(), delta.refusal.unwrap_or_default());
+        let refusal = choice.refusal.unwrap_or_default();
         let had = self.content.len() + self.refusal.as_ref().map_or(0, String::len);
-        if had + content.len() + refusal.len() > MAX_CONTENT_BYTES {
+        if had + choice.content.len() + refusal.len() > MAX_CONTENT_BYTES {
             return Err(Failure::Invalid(format!("the reply is longer than {MAX_CONTENT_BYTES} bytes")));
         }
-        self.content.push_str(&content);
+        lone_surrogates::push(&mut self.content, &choice.content);
         if !refusal.is_empty() {
             self.refusal.get_or_insert_default().push_str(&refusal);
         }
         Ok(())
+    }
+
+    /// Whether the body is no stream: it begins as an object does. Such a body is stored.
+    fn is_plain(&mut self, bytes: &[u8]) -> bool {
+        let Some(plain) = &mut self.plain else { return false };
+        let first = plain.iter().chain(bytes).find(|byte| !byte.is_ascii_whitespace());
+        match first {
+            None if plain.len() + bytes.len() <= MAX_EVENT_BYTES => plain.extend_from_slice(bytes),
+            Some(b'{') if plain.len() + bytes.len() <= MAX_CONTENT_BYTES => {
+                plain.extend_from_slice(bytes);
+                return true;
+            }
+            Some(b'{') => {
+                self.over = Some(Err(Failure::Invalid(format!("the reply is longer than {MAX_CONTENT_BYTES} bytes"))));
+                return true;
+            }
+            _ => self.plain = None,
+        }
+        false
     }
 }
 
@@ -197,7 +203,8 @@ mod tests {
 
     #[test]
     fn a_stream_cut_anywhere_is_an_answer_or_unreachable() {
-        let ends_at = STREAM.find("\"stop\"}]}\n\n").unwrap() + "\"stop\"}]}\n\n".len();
+        // The last event needs no blank line behind it.
+        let ends_at = STREAM.find("\"stop\"}]}").unwrap() + "\"stop\"}]}".len();
         for end in 0..STREAM.len() {
             let mut reader = Box::<ChunkStream>::default();
             reader.feed(&STREAM.as_bytes()[..end]);
@@ -236,6 +243,38 @@ mod tests {
             assert!(invalid(&format!("data: {{\"choices\":[{{\"delta\":{{{call}}}}}]}}\n\n")).contains("tool"));
         }
         assert!(invalid(&format!("data: {}", "x".repeat(MAX_EVENT_BYTES + 1))).contains("longer"));
+    }
+
+    #[test]
+    fn streams_of_other_servers_are_read() {
+        let usage = Some(Usage { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 });
+        let tokens = r#""usage":{"prompt_tokens":9,"completion_tokens":3}"#;
+        let words = r#"data: {"choices":[{"index":null,"delta":{"content":"yes"},"finish_reason":"stop"}]}"#;
+        for last in [
+            format!("data: {{\"choices\":null,{tokens}}}\n\ndata: [DONE]\n\n"),
+            format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{}},{tokens}}}]}}\n\n"),
+            format!("data: {{\"x_groq\":{{{tokens}}}}}"),
+        ] {
+            let streamed = read(&format!("{words}\n\n{last}")).unwrap();
+            assert_eq!((streamed.content.as_str(), streamed.usage), ("yes", usage), "{last}");
+        }
+        let whole = format!("\n{{\"choices\":[{{\"message\":{{\"content\":\"yes\"}}}}],{tokens}}}");
+        assert_eq!(read(&whole).unwrap().usage, usage);
+        assert!(matches!(read("{\"choices\":"), Err(Failure::Invalid(_))));
+        assert!(matches!(read(""), Err(Failure::Unreachable(_))));
+    }
+
+    #[test]
+    fn a_character_may_be_cut_in_halves() {
+        let mut reader = Box::<ChunkStream>::default();
+        let words = [r"a\ud83d", r"\ude00", r"\ud83d", "b", r"\ude00\ud83d"].map(|piece| {
+            let chunk = format!(
+                "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{piece}\"}},\"finish_reason\":\"stop\"}}]}}\n\n"
+            );
+            reader.feed(chunk.as_bytes())
+        });
+        assert_eq!(words, ["a", "😀", "", "\u{FFFD}b", "\u{FFFD}"]);
+        assert_eq!(reader.finish().unwrap().content, "a😀\u{FFFD}b\u{FFFD}\u{FFFD}");
     }
 
     #[test]

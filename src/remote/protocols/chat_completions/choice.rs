@@ -1,0 +1,200 @@
+//! What a reply and a piece of a stream have in common: their choice, its words, and the usage, in the forms that servers
+//! give them.
+//!
+//! # Source
+//! <https://platform.openai.com/docs/api-reference/chat/object>. Beyond it: `content` in parts (Mistral, and gateways to models
+//! that think), `null` for an empty list or index (Azure, gateways), `usage` within the choice (Moonshot) or in `x_groq`, other
+//! words for the reasons of the end (Gemini, Anthropic).
+
+use serde_json::Value;
+
+use crate::remote::{Failure, Usage};
+
+/// The answer in a reply, or what a piece of a stream adds to it.
+#[derive(Debug, Default, PartialEq)]
+pub struct Choice {
+    /// The words.
+    pub content: String,
+    /// The words of a model that refuses.
+    pub refusal: Option<String>,
+    /// `stop`, `length`, `content_filter` or another word.
+    pub finish_reason: Option<String>,
+    /// Whether there is a message, or a part of one.
+    pub has_message: bool,
+}
+
+/// The first choice of `reply`, which is the only one that was asked for.
+///
+/// # Errors
+/// Invalid: the reply is not of this form, or calls a tool.
+pub fn choice(reply: &Value) -> Result<Option<Choice>, Failure> {
+    let choices = match reply.get("choices") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(choices)) => choices,
+        Some(_) => return Err(invalid("'choices' must be a list")),
+    };
+    let index = |choice: &Value| choice.get("index").and_then(Value::as_f64).unwrap_or_default();
+    let Some(choice) = choices.iter().find(|choice| index(choice) == 0.0) else { return Ok(None) };
+    if !choice.is_object() {
+        return Err(invalid("a choice must be an object"));
+    }
+    let message = ["delta", "message"].iter().find_map(|name| choice.get(*name).filter(|message| !message.is_null()));
+    let finish_reason = choice.get("finish_reason").and_then(Value::as_str).and_then(finish_reason);
+    let Some(message) = message else { return Ok(Some(Choice { finish_reason, ..Choice::default() })) };
+    if !message.is_object() {
+        return Err(invalid("a message must be an object"));
+    }
+    let tools = message.get("tool_calls").is_some_and(|calls| calls.as_array().is_none_or(|calls| !calls.is_empty()));
+    let tools = tools && !message["tool_calls"].is_null();
+    if tools || message.get("function_call").is_some_and(|call| !call.is_null()) {
+        return Err(Failure::Invalid("the model calls a tool, and none was offered".to_string()));
+    }
+    let mut choice = Choice { finish_reason, has_message: true, ..Choice::default() };
+    choice.add(&message["content"])?;
+    if let Some(refusal) = message.get("refusal").and_then(Value::as_str) {
+        choice.refusal.get_or_insert_default().push_str(refusal);
+    }
+    Ok(Some(choice))
+}
+
+impl Choice {
+    /// Adds words, or parts of them. What a model thinks is no part of its answer.
+    fn add(&mut self, content: &Value) -> Result<(), Failure> {
+        match content {
+            Value::Null => {}
+            Value::String(words) => self.content.push_str(words),
+            Value::Array(parts) => parts.iter().try_for_each(|part| self.add(part))?,
+            Value::Object(part) => match part.get("type").and_then(Value::as_str) {
+                None | Some("text" | "output_text") => match &part.get("text") {
+                    Some(Value::String(words)) => self.content.push_str(words),
+                    Some(Value::Object(text)) => {
+                        self.content.push_str(text.get("value").and_then(Value::as_str).unwrap_or_default());
+                    }
+                    _ => {}
+                },
+                Some("refusal") => {
+                    let words = part.get("refusal").and_then(Value::as_str).unwrap_or_default();
+                    self.refusal.get_or_insert_default().push_str(words);
+                }
+                Some(_) => {}
+            },
+            Value::Bool(_) | Value::Number(_) => return Err(invalid("'content' must be words or parts")),
+        }
+        Ok(())
+    }
+}
+
+/// The reason in OpenAI's words; `None` for none.
+fn finish_reason(words: &str) -> Option<String> {
+    let words = words.to_ascii_lowercase();
+    let known = match words.as_str() {
+        "" | "null" => return None,
+        "max_tokens" | "max_output_tokens" | "model_length" => "length",
+        "safety" | "recitation" | "prohibited_content" | "blocklist" => "content_filter",
+        "end_turn" | "eos" | "eos_token" | "stop_sequence" => "stop",
+        _ => return Some(words),
+    };
+    Some(known.to_string())
+}
+
+/// The usage that `reply` reports in one of the places for it; `None` where it cannot be read, which costs no answer.
+pub fn usage(reply: &Value) -> Option<Usage> {
+    let inner = reply.pointer("/choices/0/usage").or_else(|| reply.pointer("/x_groq/usage"));
+    [reply.get("usage"), inner].into_iter().flatten().find_map(|usage| {
+        let tokens = |names: [&str; 2]| {
+            let count = names.iter().find_map(|name| usage.get(*name)?.as_f64())?;
+            (count >= 0.0 && count <= f64::from(u32::MAX)).then_some(count as u32)
+        };
+        let prompt_tokens = tokens(["prompt_tokens", "input_tokens"]);
+        let completion_tokens = tokens(["completion_tokens", "output_tokens"]);
+        let total_tokens = tokens(["total_tokens", "total_tokens"]);
+        prompt_tokens.or(completion_tokens).or(total_tokens)?;
+        let (prompt_tokens, completion_tokens) =
+            (prompt_tokens.unwrap_or_default(), completion_tokens.unwrap_or_default());
+        let total_tokens = total_tokens.unwrap_or(prompt_tokens.saturating_add(completion_tokens));
+        Some(Usage { prompt_tokens, completion_tokens, total_tokens })
+    })
+}
+
+/// A reply that is not of the form of a completion.
+pub fn invalid(why: impl std::fmt::Display) -> Failure {
+    Failure::Invalid(format!("the reply is not a completion: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn content(message: Value) -> String {
+        choice(&json!({ "choices": [{ "message": message }] })).unwrap().unwrap().content
+    }
+
+    #[test]
+    fn words_come_whole_or_in_parts() {
+        assert_eq!(content(json!({ "content": "a" })), "a");
+        assert_eq!(content(json!({ "content": null })), "");
+        let parts = json!([
+            { "type": "thinking", "thinking": [{ "type": "text", "text": "hm" }] },
+            { "type": "text", "text": "a" },
+            "b",
+            { "type": "output_text", "text": { "value": "c", "annotations": [] } },
+            { "text": "d" },
+            { "type": "reasoning", "text": "hm" },
+        ]);
+        assert_eq!(content(json!({ "content": parts })), "abcd");
+        let refusal = json!({ "choices": [{ "delta": { "content": [{ "type": "refusal", "refusal": "no" }] } }] });
+        assert_eq!(choice(&refusal).unwrap().unwrap().refusal.as_deref(), Some("no"));
+    }
+
+    #[test]
+    fn nulls_are_nothing() {
+        for reply in [json!({}), json!({ "choices": null }), json!({ "choices": [] })] {
+            assert_eq!(choice(&reply), Ok(None), "{reply}");
+        }
+        let reply = json!({ "choices": [{ "index": null, "delta": { "content": "a", "tool_calls": null, "function_call": null } }] });
+        assert_eq!(choice(&reply).unwrap().unwrap().content, "a");
+        let reply = json!({ "choices": [{ "index": 0, "delta": null, "finish_reason": "" }] });
+        assert_eq!(choice(&reply), Ok(Some(Choice::default())));
+    }
+
+    #[test]
+    fn other_forms_are_invalid() {
+        for reply in [
+            json!({ "choices": 3 }),
+            json!({ "choices": ["a"] }),
+            json!({ "choices": [{ "message": "a" }] }),
+            json!({ "choices": [{ "message": { "content": 3 } }] }),
+            json!({ "choices": [{ "message": { "tool_calls": [{}] } }] }),
+        ] {
+            assert!(matches!(choice(&reply), Err(Failure::Invalid(_))), "{reply}");
+        }
+    }
+
+    #[test]
+    fn reasons_have_one_name() {
+        for (given, name) in
+            [("STOP", "stop"), ("MAX_TOKENS", "length"), ("SAFETY", "content_filter"), ("other", "other")]
+        {
+            assert_eq!(finish_reason(given).as_deref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn usage_is_found_in_every_place() {
+        let all = Some(Usage { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 });
+        let tokens = json!({ "prompt_tokens": 9, "completion_tokens": 3.0 });
+        for reply in [
+            json!({ "usage": tokens }),
+            json!({ "usage": null, "x_groq": { "usage": tokens } }),
+            json!({ "choices": [{ "usage": tokens }] }),
+            json!({ "usage": { "input_tokens": 9, "output_tokens": 3, "total_tokens": 12 } }),
+        ] {
+            assert_eq!(usage(&reply), all, "{reply}");
+        }
+        for reply in [json!({ "usage": "much" }), json!({ "usage": { "prompt_tokens": -1 } }), json!({ "usage": {} })] {
+            assert_eq!(usage(&reply), None, "{reply}");
+        }
+    }
+}

@@ -167,7 +167,11 @@ const RAW = {
   // Streams.
   stream: text(200, EVENTS, WHOLE.stream),
   'stream-without-done': text(200, EVENTS, WHOLE.stream.replace('data: [DONE]\n\n', '')),
-  'stream-without-last-line': text(200, EVENTS, events(delta(ANSWER, { finish_reason: 'stop' })).trimEnd()),
+  'stream-without-last-line': text(
+    200,
+    EVENTS,
+    events(delta(ANSWER), { choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }).trimEnd(),
+  ),
   'stream-with-nulls': text(
     200,
     EVENTS,

@@ -32,6 +32,10 @@ pub fn reduce(node: &NodeSpec<'_>, along: fn(Floats, usize) -> Floats) -> Option
     let empty_is_none = node.attributes.flag("noop_with_empty_axes", false).ok()?;
     Some(Box::new(move |call| {
         let (x, shape) = call.floats(0)?;
+        // Over nothing, what the CPU gives has a definition.
+        if shape.contains(&0) {
+            return None;
+        }
         let axes = if call.value(1).is_some() { Some(call.ints(1)?) } else { axes.clone() };
         let axes = match axes {
             Some(axes) if !axes.is_empty() => axes_of(&axes, shape.len()).ok()?,

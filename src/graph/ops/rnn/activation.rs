@@ -4,7 +4,8 @@ use super::super::NodeSpec;
 use crate::graph::attributes::Refusal;
 use crate::kernels::exp::{sigmoid, tanh};
 
-/// An activation. It is a type of its own because recurrent cells have seven that nothing else has, and a Relu that turns NaN into 0.
+/// An activation. It is a type of its own because recurrent cells have seven that nothing else has, and a Relu that turns
+/// NaN into 0.
 #[derive(Clone, Copy)]
 pub enum Activation {
     Sigmoid,

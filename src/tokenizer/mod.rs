@@ -1,18 +1,41 @@
-//! Tokenizers: texts into token ids, with the `tokenizers` crate.
+//! Tokenizers: texts into token ids with their offsets, from `tokenizer.json`.
+//!
+//! A text goes through the stages of Hugging Face's `tokenizers`: added tokens, normalizer, pre-tokenizer, model,
+//! post-processor. Each byte of the text keeps its span of the original through all of them, so the offsets of a token follow
+//! by construction. The `tokenizers` crate itself is 0.38 MB larger in a page, and its release candidate has no offsets.
 
-mod offsets;
+mod added_tokens;
+mod aligned;
+mod byte_level;
+mod characters;
+mod decoders;
+mod models;
+mod normal_forms;
+mod normalizers;
+mod pattern;
+mod pieces;
+mod post_processors;
+mod pre_tokenizers;
+mod precompiled;
+mod vocabulary;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokenizers::ConvertError;
-use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
 
 use crate::error::{Error, Result};
+use added_tokens::{AddedToken, AddedTokens};
+use decoders::Decoder;
+use models::{Model, ModelField};
+use normalizers::Normalizer;
+use pieces::Pieces;
+use post_processors::{Framing, PostProcessor};
+use pre_tokenizers::PreTokenizer;
 
-/// A tokenizer from `tokenizer.json`. Its own settings for padding and truncation are not used: texts are padded when they
-/// are put into a batch, and truncated to what the model takes.
+/// A tokenizer from `tokenizer.json`. Its own settings for padding are not used: texts are padded when they are put into a
+/// batch.
 ///
 /// ```
 /// use pilot_light::tokenizer::Tokenizer;
@@ -29,9 +52,20 @@ use crate::error::{Error, Result};
 /// # Ok::<(), pilot_light::Error>(())
 /// ```
 pub struct Tokenizer {
-    inner: PipelineTokenizer,
-    trim_offsets: bool,
+    added: AddedTokens,
+    normalizer: Option<Normalizer>,
+    pre_tokenizer: Option<PreTokenizer>,
+    model: Model,
+    framing: Framing,
+    decoder: Option<Decoder>,
+    /// The most tokens of a text, and whether those at its end are kept.
+    truncation: Truncation,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Truncation {
     max_length: Option<usize>,
+    keeps_end: bool,
 }
 
 /// A text as token ids.
@@ -54,30 +88,45 @@ pub struct Token {
     pub end: usize,
 }
 
-/// The version of `tokenizer.json` that the `tokenizers` crate reads.
-const VERSION: &str = "2.0";
+/// The version of `tokenizer.json` that is read, which is the only one that is published.
+const VERSION: &str = "1.0";
 
-/// The fields of `tokenizer.json` that the `tokenizers` crate does not expose.
+/// `tokenizer.json`. Each stage is parsed by itself, so that an error can name it.
 #[derive(Deserialize)]
 struct File<'a> {
     #[serde(borrow, default)]
     version: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    model: Option<Model<'a>>,
-    #[serde(default)]
-    post_processor: Option<PostProcessor>,
-}
-
-#[derive(Deserialize)]
-struct Model<'a> {
+    truncation: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    vocab: Option<&'a RawValue>,
+    added_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    normalizer: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pre_tokenizer: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    post_processor: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    decoder: Option<&'a RawValue>,
+    #[serde(borrow)]
+    model: &'a RawValue,
 }
 
+/// The field `truncation`.
 #[derive(Deserialize)]
-struct PostProcessor {
+struct TruncationField {
+    max_length: usize,
     #[serde(default)]
-    trim_offsets: bool,
+    direction: Direction,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Deserialize)]
+enum Direction {
+    #[serde(alias = "left")]
+    Left,
+    #[default]
+    #[serde(alias = "right")]
+    Right,
 }
 
 /// The fields of `tokenizer_config.json` that are used.
@@ -85,71 +134,92 @@ struct PostProcessor {
 struct Config {
     #[serde(default)]
     model_max_length: Option<f64>,
+    #[serde(default)]
+    truncation_side: Option<Direction>,
 }
 
 impl Tokenizer {
     /// Reads `tokenizer.json`.
     ///
     /// # Errors
-    /// Invalid artefact: it is not JSON, or the `tokenizers` crate does not support it.
+    /// Invalid artefact: it is not JSON, or it has a stage that is not known or cannot be built; the message names it.
     pub fn from_json(tokenizer: &str) -> Result<Self> {
-        let file: File = serde_json::from_str(tokenizer).map_err(|error| wrong("tokenizer.json", &error))?;
-        let current = if file.version.as_deref() == Some(VERSION) {
-            Ok(Cow::Borrowed(tokenizer))
-        } else {
-            canonical(tokenizer, file.model.and_then(|model| model.vocab)).map(Cow::Owned)
+        let file: File = serde_json::from_str(tokenizer).map_err(|error| wrong(&error))?;
+        if let Some(version) = file.version.filter(|version| version != VERSION) {
+            return Err(wrong(&format!("version: expected {VERSION}, got {version}")));
+        }
+        let model: ModelField = read("model", file.model)?;
+        let model = model.build().map_err(|error| wrong(&error))?;
+        let normalizer: Option<Normalizer> = optional("normalizer", file.normalizer)?;
+        let tokens: Option<Vec<AddedToken>> = optional("added_tokens", file.added_tokens)?;
+        let normal_form = |text: &str| {
+            let mut pieces = Pieces::new(text);
+            normalizer.iter().try_for_each(|normalizer| normalizer.apply(&mut pieces))?;
+            Ok(pieces.text.text().into())
         };
-        let inner = current
-            .map_err(tokenizers::Error::from)
-            .and_then(|json| tokenizers::from_json(&json))
-            .map_err(|error| wrong("tokenizer.json", &error))?;
-        let trim_offsets = file.post_processor.is_some_and(|processor| processor.trim_offsets);
-        Ok(Self { inner, trim_offsets, max_length: None })
+        let added = AddedTokens::new(tokens.unwrap_or_default(), model.vocabulary(), normal_form)
+            .map_err(|error| wrong(&format!("added_tokens: {error}")))?;
+        let mut framing = Framing::default();
+        if let Some(processor) = optional::<PostProcessor>("post_processor", file.post_processor)? {
+            processor.extend(&mut framing).map_err(|error| wrong(&error))?;
+        }
+        let truncation = optional::<TruncationField>("truncation", file.truncation)?;
+        Ok(Self {
+            added,
+            normalizer,
+            pre_tokenizer: optional("pre_tokenizer", file.pre_tokenizer)?,
+            model,
+            framing,
+            decoder: optional("decoder", file.decoder)?,
+            truncation: truncation.map_or_else(Truncation::default, |field| Truncation {
+                max_length: Some(field.max_length),
+                keeps_end: field.direction == Direction::Left,
+            }),
+        })
     }
 
-    /// Reads the maximum length from `tokenizer_config.json`.
+    /// Reads how texts are truncated from `tokenizer_config.json`, which goes before `tokenizer.json`.
     ///
     /// # Errors
     /// Invalid artefact: it is not JSON.
     pub fn configure(&mut self, config: &str) -> Result<()> {
-        let config: Config = serde_json::from_str(config).map_err(|error| wrong("tokenizer_config.json", &error))?;
+        let config: Config = serde_json::from_str(config)
+            .map_err(|error| Error::invalid_artefact(format!("tokenizer_config.json is not right: {error}")))?;
         // Tokenizers without a limit are published with 1e30.
         let max_length = config.model_max_length.filter(|length| (1.0..1e9).contains(length));
-        self.max_length = max_length.map(|length| length as usize);
+        self.truncation.max_length = max_length.map(|length| length as usize).or(self.truncation.max_length);
+        if let Some(side) = config.truncation_side {
+            self.truncation.keeps_end = side == Direction::Left;
+        }
         Ok(())
     }
 
-    /// The most tokens of a text, special tokens included, where `tokenizer_config.json` limits them.
+    /// The most tokens of a text, special tokens included, where the tokenizer's files limit them.
     pub fn max_length(&self) -> Option<usize> {
-        self.max_length
+        self.truncation.max_length
     }
 
-    /// Whether some token has the id `id` or, since ids are dense, a larger one.
+    /// Whether some token of the model has the id `id` or, since ids are dense, a larger one.
     pub fn reaches(&self, id: usize) -> bool {
-        u32::try_from(id).is_ok_and(|id| self.inner.get_model().id_to_token(id).is_some())
+        u32::try_from(id).is_ok_and(|id| self.model.vocabulary().token(id).is_some())
     }
 
     /// The number of special tokens around a text.
     pub fn special_tokens(&self) -> usize {
-        self.inner.get_post_processor().single.n_special()
+        self.framing.prefix.len() + self.framing.suffix.len()
     }
 
     /// `text` as at most `max_length` tokens.
     ///
     /// # Errors
-    /// Invalid input: a text that the tokenizer refuses, e.g. for its length.
+    /// Invalid input: a text that the tokenizer refuses, e.g. for a character that its vocabulary does not have.
     pub fn encode(&self, text: &str, max_length: usize) -> Result<Encoding> {
-        let options = EncodeOptions {
-            add_special_tokens: false,
-            padding: Override::Off,
-            truncation: Override::Off,
-            ..Default::default()
-        };
-        let mut tokens = Vec::new();
-        self.inner.encode_into(text, &options, &mut tokens).map_err(|error| refused(&error))?;
+        let tokens = self.encode_with_offsets(text)?;
         let room = max_length.saturating_sub(self.special_tokens());
-        let ids: Vec<u32> = tokens.iter().take(room).map(|token| token.id()).collect();
-        Ok(Encoding { input_ids: self.wrap(&ids), truncated: tokens.len() > room })
+        let truncated = tokens.len() > room;
+        let skipped = if self.truncation.keeps_end { tokens.len().saturating_sub(room) } else { 0 };
+        let ids: Vec<u32> = tokens.iter().skip(skipped).take(room).map(|token| token.id).collect();
+        Ok(Encoding { input_ids: self.wrap(&ids), truncated })
     }
 
     /// All tokens of `text` with their offsets, without special tokens around it.
@@ -157,88 +227,94 @@ impl Tokenizer {
     /// # Errors
     /// As for [`Self::encode`].
     pub fn encode_with_offsets(&self, text: &str) -> Result<Vec<Token>> {
-        offsets::encode(&self.inner, self.trim_offsets, text).map_err(|error| refused(&error))
+        self.tokens(text).map_err(|error| Error::invalid_input(format!("the tokenizer refuses the text: {error}")))
+    }
+
+    fn tokens(&self, text: &str) -> std::result::Result<Vec<Token>, String> {
+        let mut pieces = Pieces::new(text);
+        pieces.split_pieces(|part| self.added.split_original(part.text));
+        self.normalizer.iter().try_for_each(|normalizer| normalizer.apply(&mut pieces))?;
+        pieces.split_pieces(|part| self.added.split_normalized(part.text));
+        self.pre_tokenizer.iter().try_for_each(|pre_tokenizer| pre_tokenizer.apply(&mut pieces))?;
+        let (mut tokens, mut of_piece) = (Vec::new(), Vec::new());
+        for piece in &pieces.pieces {
+            let part = pieces.text.part(piece.range.clone());
+            let mut push = |id: u32, range: Range<usize>, words: &str| {
+                let span = pieces.text.span(piece.range.start + range.start..piece.range.start + range.end);
+                let span = self.trimmed(text, span, words, tokens.is_empty());
+                tokens.push(Token { id, start: span.start, end: span.end });
+            };
+            if let Some(id) = piece.added {
+                push(id, 0..part.text.len(), part.text);
+                continue;
+            }
+            of_piece.clear();
+            self.model.tokenize(part.text, &mut of_piece)?;
+            for token in of_piece.drain(..) {
+                push(token.id, token.range, self.model.vocabulary().token(token.id).unwrap_or_default());
+            }
+        }
+        Ok(tokens)
+    }
+
+    /// The span of a token without the white space at the ends of its name `words`, where the post-processor trims it.
+    fn trimmed(&self, text: &str, mut span: Range<usize>, words: &str, first: bool) -> Range<usize> {
+        let is_space = |letter: &char| *letter == BYTE_LEVEL_SPACE || letter.is_whitespace();
+        for &inserts_space in &self.framing.trims {
+            let mut leading = words.chars().take_while(is_space).count();
+            let trailing = words.chars().rev().take_while(is_space).count();
+            if inserts_space && leading == 1 && (first || span.start == 0) {
+                // It was inserted, and is not in the text.
+                leading = 0;
+            }
+            let letters = |range: Range<usize>| text.get(range).unwrap_or_default().char_indices();
+            if leading > 0 {
+                span.start = letters(span.clone()).nth(leading).map_or(span.end, |(at, _)| span.start + at);
+            }
+            if trailing > 0 {
+                let end = letters(0..span.end).rev().nth(trailing - 1).map_or(span.end, |(at, _)| at);
+                span.end = end.max(span.start);
+            }
+        }
+        span
     }
 
     /// `ids` with the special tokens around a text.
     pub fn wrap(&self, ids: &[u32]) -> Vec<u32> {
-        let template = &self.inner.get_post_processor().single;
-        let special = |run: &[(tokenizers::pipeline::PipelineToken, u8)]| {
-            run.iter().map(|(token, _)| token.id()).collect::<Vec<_>>()
-        };
-        [special(&template.prefix), ids.to_vec(), special(&template.suffix)].concat()
+        [&*self.framing.prefix, ids, &self.framing.suffix].concat()
     }
 
     /// The number of special tokens before a text.
     pub fn prefix_tokens(&self) -> usize {
-        self.inner.get_post_processor().single.prefix.len()
+        self.framing.prefix.len()
     }
 
     /// The text of the token `id`; empty for an unknown id.
     pub fn token(&self, id: u32) -> String {
-        self.inner.decode_tokens(&[id], false).pop().unwrap_or_default()
+        let added = self.added.get(id).map(|token| &*token.content);
+        let Some(token) = added.or_else(|| self.model.vocabulary().token(id)) else { return String::new() };
+        match &self.decoder {
+            Some(decoder) => decoder.decode(vec![token.into()]).concat(),
+            None => token.into(),
+        }
     }
 }
 
-/// Converts the file `tokenizer` from the form before version 1 of the `tokenizers` crate. The vocabulary, most of the
-/// file, is the same in both forms, so it is cut out meanwhile: `vocab` is a slice of `tokenizer`.
-fn canonical(tokenizer: &str, vocab: Option<&RawValue>) -> std::result::Result<String, ConvertError> {
-    let Some(vocab) = vocab.map(RawValue::get).filter(|vocab| vocab.starts_with(['{', '['])) else {
-        return tokenizers::canonicalize_str(tokenizer);
-    };
-    let empty = if vocab.starts_with('{') { "{}" } else { "[]" };
-    // The offset follows from the addresses: to search for half a megabyte takes longer than to parse it.
-    let start = vocab.as_ptr().addr().wrapping_sub(tokenizer.as_ptr().addr());
-    let (Some(before), Some(behind)) = (tokenizer.get(..start), tokenizer.get(start.saturating_add(vocab.len())..))
-    else {
-        return tokenizers::canonicalize_str(tokenizer);
-    };
-    let without = [before, empty, behind].concat();
-    let canonical = tokenizers::canonicalize_str(&without)?;
-    // This cannot occur inside a string, where a quote is behind a backslash.
-    let field = format!("\"vocab\": {empty}");
-    match canonical.matches(&field).count() {
-        1 => Ok(canonical.replacen(&field, &format!("\"vocab\": {vocab}"), 1)),
-        _ => tokenizers::canonicalize_str(tokenizer),
-    }
+/// A space in the tokens of byte-level BPE.
+const BYTE_LEVEL_SPACE: char = '\u{120}';
+
+/// Parses the field `name`, which may be absent or null.
+fn optional<'a, T: Deserialize<'a>>(name: &str, field: Option<&'a RawValue>) -> Result<Option<T>> {
+    field.filter(|field| field.get() != "null").map(|field| read(name, field)).transpose()
 }
 
-fn wrong(name: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::invalid_artefact(format!("{name} is not right: {error}"))
+fn read<'a, T: Deserialize<'a>>(name: &str, field: &'a RawValue) -> Result<T> {
+    serde_json::from_str(field.get()).map_err(|error| wrong(&format!("{name}: {error}")))
 }
 
-fn refused(error: &dyn std::fmt::Display) -> Error {
-    Error::invalid_input(format!("the tokenizer refuses the text: {error}"))
+fn wrong(error: &dyn std::fmt::Display) -> Error {
+    Error::invalid_artefact(format!("tokenizer.json is not right: {error}"))
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::Value;
-
-    use super::*;
-
-    #[test]
-    fn old_files_are_converted_with_their_vocabulary() {
-        for file in [
-            include_str!("../../tests/golden/tiny-bert-seq/tokenizer.json"),
-            include_str!("../../tests/golden/tiny-roberta-seq/tokenizer.json"),
-            include_str!("../../tests/golden/tiny-xlmr-seq/tokenizer.json"),
-            // What looks like the vocabulary is elsewhere as well, before and behind it.
-            r#"{"a": {"vocab": {}}, "model": {"type": "WordLevel", "vocab": {"\"vocab\": {}": 0}, "unk_token": "b"}}"#,
-            r#"{"model": {"type": "WordLevel", "vocab": {}, "unk_token": "\"vocab\": {}"}, "normalizer": {"vocab": {}}}"#,
-            r#"{"a": {"vocab": {"b": 0}}, "model": {"type": "WordLevel", "vocab": {"b": 0}, "unk_token": "b"}}"#,
-        ] {
-            let vocab = serde_json::from_str::<File<'_>>(file).unwrap().model.unwrap().vocab;
-            let [fast, plain] = [canonical(file, vocab).unwrap(), tokenizers::canonicalize_str(file).unwrap()]
-                .map(|json| serde_json::from_str::<Value>(&json).unwrap());
-            assert_eq!(fast, plain);
-        }
-    }
-
-    #[test]
-    fn other_files_are_refused() {
-        for file in ["", "[]", "{}", r#"{"model": 3}"#, r#"{"version": "2.0"}"#, r#"{"model": {"vocab": 1}}"#] {
-            assert!(Tokenizer::from_json(file).is_err(), "{file}");
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! The golden values of every family and head, in a browser on a device.
 
 pub mod sessions;
+pub mod tokenizers;
 
 use pilot_light::tasks::{
     FeatureExtraction, Task, TextClassification, TextModel, TokenClassification, TokenClassificationOutput,

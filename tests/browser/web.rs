@@ -24,6 +24,11 @@ mod cpu {
     }
 
     #[wasm_bindgen_test]
+    fn tokenizers_with_patterns_give_the_reference_tokens() {
+        golden::tokenizers::patterns_are_those_of_the_reference();
+    }
+
+    #[wasm_bindgen_test]
     async fn sessions_keep_state() {
         a_session_counts(&Device::cpu()).await;
         a_session_refuses_what_does_not_fit(&Device::cpu()).await;

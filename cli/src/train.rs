@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use pilot_light::Manifest;
 use pilot_light::formats::safetensors::{self, Array, Tensor};
-use pilot_light::tasks::{FeatureExtraction, FeatureExtractionOptions, Pooling, Task, TextModel};
+use pilot_light::tasks::{FeatureExtraction, FeatureExtractionOptions, Task, TextModel};
 use pilot_light::training::{Examples, L2_GRID, Linear, Scores, choose_l2, fit};
 use pilot_light::{Device, LoadOptions, folder};
 use serde_json::{Value, json};
@@ -55,6 +55,8 @@ pub struct Arguments {
 
 /// The files of an encoder that a head depends on.
 const BASE_FILES: [&str; 4] = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
+/// Those that not every encoder has: how its embeddings are pooled, and how long a text is.
+const OPTIONAL_BASE_FILES: [&str; 2] = ["1_Pooling/config.json", "sentence_bert_config.json"];
 /// Texts that are embedded at once.
 const BATCH: usize = 64;
 
@@ -134,7 +136,7 @@ fn embed(encoder: &TextModel, rows: &[Row], labels: &[String], path: &Path) -> R
 
 /// The embedding of each text.
 fn features(encoder: &TextModel, texts: &[&str], path: &Path) -> Result<Vec<Vec<f32>>> {
-    let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true };
+    let options = FeatureExtractionOptions { pooling: encoder.pooling(), normalize: true };
     // Neighbours in length make full batches.
     let mut order: Vec<usize> = (0..texts.len()).collect();
     order.sort_by_key(|&index| texts[index].len());
@@ -178,7 +180,8 @@ fn write_folder(arguments: &Arguments, out: &Path, labels: &[String], head: Line
 
     let mut files = BTreeMap::new();
     files.insert("head.safetensors".to_string(), folder::describe(&out.join("head.safetensors"))?);
-    for name in BASE_FILES {
+    let there = OPTIONAL_BASE_FILES.into_iter().filter(|name| arguments.base.join(name).is_file());
+    for name in BASE_FILES.into_iter().chain(there) {
         files.insert(format!("../{base}/{name}"), folder::describe(&arguments.base.join(name))?);
     }
     let manifest = serde_json::to_string_pretty(&Manifest { files, calibration: None, provenance })?;

@@ -4,6 +4,7 @@
 mod files;
 mod fixed;
 mod options;
+mod sentence_transformers;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -12,6 +13,8 @@ use std::collections::{BTreeSet, HashMap};
 
 pub use files::FileRequest;
 pub use options::{DType, LoadOptions};
+#[cfg(feature = "folder")]
+pub(crate) use sentence_transformers::{POOLING_CONFIG, SENTENCE_BERT_CONFIG};
 #[cfg(feature = "folder")]
 pub(crate) use text::{CONFIG, INDEX, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, shards};
 

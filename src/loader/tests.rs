@@ -57,7 +57,16 @@ fn a_type_that_is_asked_for_is_the_only_one_that_is_looked_for() {
     let files = [("config.json", BERT), ("tokenizer.json", WORDS), ("onnx/model_fp16.onnx", "")];
     let (found, end) = rounds(Task::FeatureExtraction, Some(DType::Fp16), &files);
     assert!(end.is_ok());
-    assert_eq!(last(&found), ["onnx/model_fp16.onnx", "tokenizer.json", "tokenizer_config.json"]);
+    assert_eq!(
+        last(&found),
+        [
+            "1_Pooling/config.json",
+            "onnx/model_fp16.onnx",
+            "sentence_bert_config.json",
+            "tokenizer.json",
+            "tokenizer_config.json"
+        ]
+    );
     let (_, end) = rounds(Task::FeatureExtraction, Some(DType::Int8), &files);
     let error = end.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
@@ -82,7 +91,16 @@ fn an_architecture_that_is_not_known_needs_an_onnx_file() {
     let files = [("config.json", OTHER), ("tokenizer.json", WORDS), ("onnx/model.onnx", "")];
     let (found, end) = rounds(Task::FeatureExtraction, None, &files);
     assert!(end.is_ok());
-    assert_eq!(last(&found), ["onnx/model.onnx", "tokenizer.json", "tokenizer_config.json"]);
+    assert_eq!(
+        last(&found),
+        [
+            "1_Pooling/config.json",
+            "onnx/model.onnx",
+            "sentence_bert_config.json",
+            "tokenizer.json",
+            "tokenizer_config.json"
+        ]
+    );
     let (_, end) = rounds(Task::FeatureExtraction, None, &files[..2]);
     let error = end.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);

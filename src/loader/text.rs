@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use serde::Deserialize;
 
 use super::files::{Files, Kind, is_plain};
+use super::sentence_transformers::{self, POOLING_CONFIG, SENTENCE_BERT_CONFIG};
 use super::{DType, MANIFEST};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -177,6 +178,11 @@ impl TextFiles {
         if let Some(config) = tokenizer_config {
             tokenizer.configure(&config)?;
         }
+        if let Some(config) = files.text(&self.base(SENTENCE_BERT_CONFIG)) {
+            tokenizer.limit(sentence_transformers::max_length(&config)?);
+        }
+        let pooling = files.text(&self.base(POOLING_CONFIG)).map(|config| sentence_transformers::pooling(&config));
+        let pooling = pooling.transpose()?;
         let hidden_states = self.head.is_some() || self.output == OutputKind::HiddenStates;
         let graph = self.graph_dtype.map(|dtype| self.base(&dtype.onnx_file()));
         let (backbone, own_head) = match (graph, self.checkpoint) {
@@ -211,7 +217,11 @@ impl TextFiles {
             None => (own_head, self.text, None),
         };
         let model = TextModel::new(self.task, tokenizer, backbone, head, text, max_length)?;
-        Ok(model.with_calibration(calibration, digest))
+        let model = model.with_calibration(calibration, digest);
+        Ok(match pooling {
+            Some(pooling) => model.with_pooling(pooling),
+            None => model,
+        })
     }
 
     /// The file that a calibration is for: the head, if the folder holds one.
@@ -238,6 +248,10 @@ impl TextFiles {
         }
         files.request(&self.base(TOKENIZER), Kind::Text, false);
         files.request(&self.base(TOKENIZER_CONFIG), Kind::Text, true);
+        if self.head.is_some() || self.output == OutputKind::HiddenStates {
+            files.request(&self.base(SENTENCE_BERT_CONFIG), Kind::Text, true);
+            files.request(&self.base(POOLING_CONFIG), Kind::Text, true);
+        }
         if matches!(self.dtype, None | Some(DType::Fp32)) && self.request_checkpoint(files) {
             return Ok(());
         }

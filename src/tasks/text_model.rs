@@ -1,6 +1,6 @@
 //! A model for texts: tokenizer, backbone and head, run over batches of texts of similar length.
 
-use super::{AnswerKind, AnswerOutput, LocalAnswer, RunOptions, Task, TaskDefinition};
+use super::{AnswerKind, AnswerOutput, LocalAnswer, Pooling, RunOptions, Task, TaskDefinition};
 use crate::calibration::{Calibration, Example};
 use crate::error::{Error, Result};
 use crate::graph::ComputeCost;
@@ -23,6 +23,8 @@ pub struct TextModel {
     pub(super) pad_token_id: u32,
     /// The most tokens of a text, special tokens included.
     pub(super) max_length: usize,
+    /// How an embedding is made of the tokens' vectors, for heads and zero-shot classification.
+    pub(super) pooling: Pooling,
     calibration: Option<Calibration>,
     weights_sha256: Option<String>,
 }
@@ -105,9 +107,21 @@ impl TextModel {
             problem,
             pad_token_id,
             max_length,
+            pooling: Pooling::Mean,
             calibration,
             weights_sha256,
         })
+    }
+
+    /// The same model, whose embeddings for heads and zero-shot classification are pooled so; else they are means.
+    #[must_use]
+    pub fn with_pooling(self, pooling: Pooling) -> Self {
+        Self { pooling, ..self }
+    }
+
+    /// How its embeddings are pooled.
+    pub fn pooling(&self) -> Pooling {
+        self.pooling
     }
 
     /// The same model with its calibration, and the SHA-256 of its weights.

@@ -194,6 +194,11 @@ impl Tokenizer {
         Ok(())
     }
 
+    /// Limits texts to `max_length` tokens, special tokens included, in place of what the tokenizer's files say.
+    pub fn limit(&mut self, max_length: Option<usize>) {
+        self.truncation.max_length = max_length.or(self.truncation.max_length);
+    }
+
     /// The most tokens of a text, special tokens included, where the tokenizer's files limit them.
     pub fn max_length(&self) -> Option<usize> {
         self.truncation.max_length

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::ascii_fold::{before, byte_at};
+use super::separators::separator;
 use super::{PiiLabel, Recogniser};
 
 const SHORTEST: usize = 12;
@@ -21,7 +22,8 @@ pub const CARD: Recogniser = Recogniser {
     valid: Some(valid::card),
 };
 
-/// Every card number in `text`, its digits in one or with a space or a hyphen between groups.
+/// Every card number in `text`, its digits in one, with a space or a hyphen between groups, or with other separators
+/// between the groups of a card.
 pub fn cards(text: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -41,20 +43,51 @@ pub fn cards(text: &[u8]) -> Vec<Range<usize>> {
 /// Where the longest card number that starts at `at` ends.
 fn card_end(text: &[u8], at: usize) -> Option<usize> {
     let mut digits = Vec::with_capacity(LONGEST);
+    // How many digits are before each separator, and before the end of a line.
+    let (mut gaps, mut line) = (Vec::new(), None);
+    let mut plain = true;
     let mut end = None;
     let mut offset = at;
     while digits.len() < LONGEST && byte_at(text, offset).is_ascii_digit() {
         digits.push(text[offset] - b'0');
         offset += 1;
-        let next = byte_at(text, offset);
-        if !next.is_ascii_digit() && is_issued(&digits) && luhn(&digits) {
+        if byte_at(text, offset).is_ascii_digit() {
+            continue;
+        }
+        // Two halves that a line ends between, of a card and not of a table.
+        let halves = || line.is_some() && digits.len() == 16 && matches!(gaps[..], [4 | 8 | 12]);
+        let grouped = || is_grouped(&gaps, line, digits.len()) || (halves() && !is_row(text, at..offset));
+        if is_issued(&digits) && luhn(&digits) && (plain || grouped()) {
             end = Some(offset);
         }
-        if matches!(next, b' ' | b'-') {
-            offset += 1;
+        let Some(gap) = separator(text, offset).filter(|gap| matches!(gap.sign, b' ' | b'-' | b'.')) else { break };
+        plain &= !gap.wide && gap.sign != b'.';
+        if gap.broken && line.replace(digits.len()).is_some() {
+            break;
         }
+        gaps.push(digits.len());
+        offset = gap.end;
     }
     end
+}
+
+/// Whether the digits, so many, are in the groups of a card: separators that are not plain may be between other numbers.
+/// A line may end anywhere in it.
+fn is_grouped(gaps: &[usize], line: Option<usize>, digits: usize) -> bool {
+    let groups = |gaps: &[usize]| match digits {
+        15 => gaps == [4, 10],
+        14 => gaps == [4, 10] || gaps == [4, 8, 12],
+        _ => gaps.iter().enumerate().all(|(index, gap)| *gap == 4 * (index + 1)) && gaps.len() == (digits - 1) / 4,
+    };
+    let without_line: Vec<usize> = gaps.iter().copied().filter(|gap| Some(*gap) != line).collect();
+    groups(gaps) || groups(&without_line)
+}
+
+/// Whether it fills its lines, and more lines are there: two numbers of a table.
+fn is_row(text: &[u8], range: Range<usize>) -> bool {
+    let starts = range.start == 0 || before(text, range.start) == b'\n';
+    let ends = range.end == text.len() || byte_at(text, range.end) == b'\n';
+    starts && ends && range.len() < text.len()
 }
 
 /// Whether a card with these digits may exist: who issues it, and how long its number is.
@@ -170,6 +203,31 @@ mod tests {
     }
 
     #[test]
+    fn with_other_separators() {
+        for number in [
+            "4111  1111  1111  1111",
+            "4111  1111 1111 1111",
+            "4111.1111.1111.1111",
+            "4111 - 1111 - 1111 - 1111",
+            "4111 1111\n1111 1111",
+            "4111 1111 1111-\n1111",
+            "4111 11\r\n  11 1111 1111",
+            "41111111\n11111111",
+            "3782.822463.10005",
+            "4111\u{A0}1111\u{202F}1111\u{A0}1111",
+            "4111·1111·1111·1111",
+            "4111–1111—1111‑1111",
+            "𝟒𝟏𝟏𝟏 𝟏𝟏𝟏𝟏 𝟏𝟏𝟏𝟏 𝟏𝟏𝟏𝟏",
+            "૪૧૧૧૧૧૧૧૧૧૧૧૧૧૧૧",
+            "๔๑๑๑-๑๑๑๑-๑๑๑๑-๑๑๑๑",
+        ] {
+            for text in [number.to_string(), format!("card {number}, 12/27"), format!("No. {number}\nand")] {
+                assert_eq!(found(cards, &text), [number], "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_none() {
         for text in [
             "4111111111111112",
@@ -177,7 +235,10 @@ mod tests {
             "0000000000000000",
             "41111111111111110",
             "94111111111111111",
-            "4111  1111 1111 1111",
+            "4111   1111 1111 1111",
+            "411  111111  1111111",
+            "4111\n1111\n1111 1111",
+            "41111111\n11111111\n12345678",
             "1795478400000",
         ] {
             assert_eq!(found(cards, text), [""; 0], "{text}");

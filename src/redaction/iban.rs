@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::ascii_fold::{before, byte_at, joins};
+use super::separators::separator;
 use super::{PiiLabel, Recogniser};
 
 /// Each country with the length of its IBANs.
@@ -27,7 +28,8 @@ pub const IBAN: Recogniser = Recogniser {
     valid: Some(valid::iban),
 };
 
-/// Every IBAN in `text`, in one or with a space or a hyphen between groups.
+/// Every IBAN in `text`, in one, with a space or a hyphen anywhere, or with other separators between groups of four and a
+/// line that ends anywhere.
 pub fn ibans(text: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -51,16 +53,24 @@ fn iban_end(text: &[u8], at: usize) -> Option<usize> {
     let length = usize::from(entry[2] - b'0') * 10 + usize::from(entry[3] - b'0');
     let mut characters = Vec::with_capacity(length);
     let mut offset = at;
+    let mut between_groups = true;
     while characters.len() < length {
         let byte = byte_at(text, offset);
-        let separates =
-            matches!(byte, b' ' | b'-') && characters.len() > 1 && byte_at(text, offset - 1).is_ascii_alphanumeric();
         if byte.is_ascii_alphanumeric() {
             characters.push(byte);
-        } else if !separates {
-            return None;
+            offset += 1;
+            continue;
         }
-        offset += 1;
+        let gap =
+            separator(text, offset).filter(|gap| characters.len() > 1 && matches!(gap.sign, b' ' | b'-' | b'.'))?;
+        if (gap.wide || gap.sign == b'.') && !characters.len().is_multiple_of(4) {
+            // One line may end within a group.
+            if !(gap.broken && between_groups) {
+                return None;
+            }
+            between_groups = false;
+        }
+        offset = gap.end;
     }
     let checked = characters[2..4].iter().all(u8::is_ascii_digit) && mod_97(&characters) == 1;
     (checked && looks_like_one(&characters) && !joins(byte_at(text, offset))).then_some(offset)
@@ -138,6 +148,27 @@ mod tests {
     }
 
     #[test]
+    fn with_other_separators() {
+        for iban in [
+            "DE89  3704  0044  0532  0130  00",
+            "DE89.3704.0044.0532.0130.00",
+            "GB29.NWBK.6016.1331.9268.19",
+            "DE89 3704 0044\n0532 0130 00",
+            "DE8937040044\r\n  0532013000",
+            "DE89 3704 00\n44 0532 0130 00",
+            "DE89 - 3704 - 0044 - 0532 - 0130 - 00",
+            "DE89\u{A0}3704\u{2009}0044\u{202F}0532\u{A0}0130\u{A0}00",
+            "DE89–3704–0044–0532–0130–00",
+            "DE٨٩ ٣٧٠٤ ٠٠٤٤ ٠٥٣٢ ٠١٣٠ ٠٠",
+            "ＤＥ８９３７０４００４４０５３２０１３０００",
+        ] {
+            for text in [iban.to_string(), format!("to {iban} and"), format!("IBAN: {iban}.")] {
+                assert_eq!(found(ibans, &text), [iban], "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_none() {
         for text in [
             "DE88370400440532013000",
@@ -145,7 +176,9 @@ mod tests {
             "DE893704004405320130000",
             "ZZ89370400440532013000",
             "xDE89370400440532013000",
-            "DE89  3704 0044 0532 0130 00",
+            "DE89   3704 0044 0532 0130 00",
+            "DE8  93704 0044 0532 0130 00",
+            "DE8.9370.4004.4053.2013.000",
             "DEAB370400440532013000",
             "at 610 Vazquez Turnpike",
             "D",

@@ -2,7 +2,8 @@
 //!
 //! Two finders work together. Values with a form, such as an email address or a card number, are recognised here, one file
 //! for each kind. Values without one, such as names, are found by a model, whose spans are passed in. Each distinct value
-//! becomes a placeholder, `[EMAIL_1]`, which stands for it in the whole request. No redactor finds everything.
+//! becomes a placeholder, `[EMAIL_1]`, which stands for it in the whole request. No redactor finds everything: a model
+//! finds names in the scripts that it was trained on, and forms are found in the digits of all scripts (`docs/privacy.md`).
 //!
 //! ```
 //! use pilot_light::redaction::{PiiLabel, PiiSpan, redact};
@@ -17,6 +18,7 @@
 mod ascii_fold;
 mod assigned_secret;
 mod card;
+mod command_line;
 mod email;
 mod iban;
 mod network;
@@ -25,9 +27,11 @@ mod placeholders;
 mod repeats;
 mod restore;
 mod secret;
+mod separators;
 mod spans;
 mod ssn;
 mod url;
+mod webhook;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -137,6 +141,8 @@ const RECOGNISERS: &[Recogniser] = &[
     secret::TOKEN,
     secret::PRIVATE_KEY,
     assigned_secret::ASSIGNED_SECRET,
+    command_line::CREDENTIALS,
+    webhook::WEBHOOK,
     url::URL,
     email::EMAIL,
     iban::IBAN,

@@ -11,11 +11,11 @@ use super::{PiiLabel, Recogniser};
 /// How a token begins: those of remote models, of code and packages, of clouds, of money, of messages.
 const PREFIXES: &str = "\
     sk- gsk_ xai- pplx- hf_ r8_ nvapi- fw_ \
-    ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- gldt- glrt- glptt- glcbt- ATATT3 ATBB \
-    npm_ pypi- rubygems_ dckr_pat_ crates_io_ \
-    AIza ya29. GOCSPX- dop_v1_ doo_v1_ dor_v1_ dapi hvs. hvb. cfat_ sbp_ sb_secret_ vercel_ \
+    ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- gldt- glrt- glft- glptt- glcbt- glimt- glsoat- glagent- ATATT3 ATBB \
+    npm_ pypi- rubygems_ dckr_pat_ crates_io_ AKC \
+    AIza ya29. GOCSPX- dop_v1_ doo_v1_ dor_v1_ dapi hvs. hvb. cfat_ sbp_ sb_secret_ vercel_ nfp_ pul- tskey- \
     sk_live_ sk_test_ rk_live_ rk_test_ whsec_ sq0atp- sq0csp- shpat_ shpss_ shpca_ shppa_ \
-    xoxb- xoxp- xoxa- xoxr- xoxs- xoxe- xoxe. xapp- SG. glsa_ lin_api_ figd_ ntn_ PMAK- sntrys_ dp.pt.";
+    xoxb- xoxp- xoxa- xoxo- xoxr- xoxs- xoxe- xoxe. xapp- SG. xkeysib- glsa_ lin_api_ figd_ ntn_ PMAK- sntrys_ dp.pt.";
 /// How many characters follow at least.
 const LEAST: usize = 16;
 
@@ -27,7 +27,7 @@ pub const TOKEN: Recogniser = Recogniser {
     label: PiiLabel::new("SECRET"),
     find: tokens,
     #[cfg(test)]
-    slow: &["sk-a1", "eyJ", "eyJa.", "x1x"],
+    slow: &["sk-a1", "eyJ", "eyJa.", "x1x", "12345678:", "1234567890:a"],
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: Some(valid::token),
 };
@@ -40,9 +40,14 @@ pub fn tokens(text: &[u8]) -> Vec<Range<usize>> {
     let mut end = 0;
     while at < text.len() {
         let previous = before(text, at);
-        let starts = text[at].is_ascii_alphabetic() && !joins(previous) && !matches!(previous, b'-' | b'_');
+        let starts = text[at].is_ascii_alphanumeric() && !joins(previous) && !matches!(previous, b'-' | b'_');
         if !starts {
             at += 1;
+            continue;
+        }
+        if let Some(end) = telegram_end(text, at) {
+            found.push(at..end);
+            at = end;
             continue;
         }
         // Several may start in what ends together.
@@ -50,7 +55,7 @@ pub fn tokens(text: &[u8]) -> Vec<Range<usize>> {
             end = token_end(text, at);
         }
         let token = &text[at..end];
-        if is_prefixed(token, &prefixes) || is_amazons(token) || is_jwt(token) {
+        if is_prefixed(token, &prefixes) || is_amazons(token) || is_jwt(token) || is_shaped(token) {
             found.push(at..end);
             at = end;
         } else {
@@ -79,9 +84,43 @@ fn is_mixed(body: &[u8]) -> bool {
 }
 
 fn is_amazons(token: &[u8]) -> bool {
-    AMAZON.iter().any(|prefix| token.starts_with(prefix.as_bytes()))
+    AMAZON.iter().chain(&["A3T"]).any(|prefix| token.starts_with(prefix.as_bytes()))
         && token.len() == 20
         && token.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// What has a shape of its own without a long prefix.
+fn is_shaped(token: &[u8]) -> bool {
+    let parts: Vec<&[u8]> = token.splitn(4, |byte| *byte == b'.').collect();
+    let first = parts[0];
+    let is_small = |words: &[u8]| words.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
+    let has = |kind: fn(&u8) -> bool| first.iter().any(kind);
+    let [digits, small, capitals] = [u8::is_ascii_digit, u8::is_ascii_lowercase, u8::is_ascii_uppercase].map(has);
+    // Mailchimp: the key, and its data centre.
+    let mailchimp = first.get(32..).and_then(|center| center.strip_prefix(b"-us")).is_some_and(|center| {
+        matches!(center.len(), 1 | 2) && center.iter().all(u8::is_ascii_digit) && is_small(&first[..32])
+    });
+    let twilio = first.len() == 34 && matches!(&first[..2], b"AC" | b"SK") && is_small(&first[2..]) && digits;
+    let mailgun = first.len() == 36 && first.starts_with(b"key-") && is_small(&first[4..]) && digits;
+    let artifactory = first.len() >= 20 && matches!(first, [b'A', b'P', b'0'..=b'9' | b'A'..=b'F', ..]);
+    // Discord's bots: the identity, the time, and the signature.
+    let discord = matches!(first, [b'M' | b'N' | b'O', ..])
+        && matches!(parts[..], [id, time, sign] if (24..=28).contains(&id.len()) && time.len() == 6 && sign.len() >= 27);
+    mailchimp || twilio || mailgun || (artifactory && digits && small && capitals) || discord
+}
+
+/// Where a token of Telegram's that starts at `at` ends: the digits of its bot, a colon, and 35 characters.
+fn telegram_end(text: &[u8], at: usize) -> Option<usize> {
+    let id = at + if text[at..].starts_with(b"bot") { 3 } else { 0 };
+    let run = |from: usize, most: usize, accepts: fn(u8) -> bool| {
+        run_end(&text[..text.len().min(from + most)], from, accepts)
+    };
+    let colon = run(id, 11, |byte| byte.is_ascii_digit());
+    if !(8..=10).contains(&(colon - id)) || text.get(colon) != Some(&b':') {
+        return None;
+    }
+    let end = run(colon + 1, 36, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    (end - colon == 36).then_some(end)
 }
 
 /// Two or more parts in base 64, of which the first is an object: `{"` is `eyJ`.
@@ -155,6 +194,13 @@ mod tests {
             "sk_live_4fTq9xLmZ2wR8vNc",
             "npm_4fTq9xLmZ2wR8vNc7yKd4fTq9xLmZ2wR8vNc",
             "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.4fTq9xLmZ2wR-8vNc_7yKd",
+            "0123456789abcdef0123456789abcdef-us12",
+            "AC0123456789abcdef0123456789abcdef",
+            "key-0123456789abcdef0123456789abcdef",
+            "123456789:AAF4fTq9xLmZ2wR8vNc7yKd4fTq9xLmZ2wR",
+            "bot123456789:AAF4fTq9xLmZ2wR8vNc7yKd4fTq9xLmZ2wR",
+            "MTIzNDU2Nzg5MDEyMzQ1Njc4.X4fTq9.xLmZ2wR8vNc7yKd4fTq9xLmZ2wR",
+            "AP5fTq9xLmZ2wR8vNc7yKd4fTq9xLmZ2wR",
         ] {
             for text in [token.to_string(), format!("key={token}."), format!("\"{token}\","), format!("a/{token}/b")] {
                 assert_eq!(found(tokens, &text), [token], "{text}");
@@ -173,6 +219,12 @@ mod tests {
             "eyJ.a",
             "eyJhbGciOiJIUzI1NiJ9",
             "npm_config_registry_of_the_project",
+            "0123456789abcdef0123456789abcdef",
+            "0123456789abcdef0123456789abcdef-use",
+            "key-value-store-2-of-the-project",
+            "APPLICATION_OF_THE_SECOND_KIND_2",
+            "12345678:90",
+            "Module.second.of_the_third_part_of_a_name",
         ] {
             assert_eq!(found(tokens, text), [""; 0], "{text}");
         }

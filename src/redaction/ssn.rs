@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::ascii_fold::{before, byte_at, joins, run_end, run_start};
+use super::separators::{Separator, separator};
 use super::{PiiLabel, Recogniser};
 
 /// How far before a bare number its name may stand.
@@ -46,25 +47,30 @@ pub fn ssns(text: &[u8]) -> Vec<Range<usize>> {
 }
 
 fn ssn_length(text: &[u8], at: usize) -> Option<usize> {
-    let separator = byte_at(text, at + 3);
-    let (offsets, length) = match separator {
-        b'-' | b' ' | b'.' if byte_at(text, at + 6) == separator => ([0, 1, 2, 4, 5, 7, 8, 9, 10], 11),
-        b'0'..=b'9' if is_named(text, at) => ([0, 1, 2, 3, 4, 5, 6, 7, 8], 9),
-        _ => return None,
+    let digits_end = |at: usize| run_end(&text[..text.len().min(at + 10)], at, |byte| byte.is_ascii_digit());
+    // What is between two groups. Spaces may be between any numbers, spaced hyphens rarely are.
+    let gap = |at: usize| {
+        let plain = |gap: &Separator| !gap.wide || gap.sign == b'-';
+        separator(text, at).filter(plain).filter(|gap| matches!(gap.sign, b'-' | b' ' | b'.'))
     };
-    let next = byte_at(text, at + length);
-    if joins(next) || (next == b'-' && byte_at(text, at + length + 1).is_ascii_digit()) {
+    let first = digits_end(at);
+    let (digits, end) = if first == at + 9 && is_named(text, at) {
+        (text[at..first].to_vec(), first)
+    } else {
+        let one = gap(first).filter(|_| first == at + 3)?;
+        let second = digits_end(one.end);
+        let two =
+            gap(second).filter(|two| second == one.end + 2 && two.sign == one.sign && !(two.broken && one.broken))?;
+        let end = digits_end(two.end);
+        ([&text[at..first], &text[one.end..second], &text[two.end..end]].concat(), end)
+    };
+    let next = byte_at(text, end);
+    if digits.len() != 9 || joins(next) || (next == b'-' && byte_at(text, end + 1).is_ascii_digit()) {
         return None;
     }
-    let digits = offsets.map(|offset| byte_at(text, at + offset));
     let (area, group, serial) = (&digits[..3], &digits[3..5], &digits[5..]);
-    let right = digits.iter().all(u8::is_ascii_digit)
-        && area != b"000"
-        && area != b"666"
-        && area[0] != b'9'
-        && group != b"00"
-        && serial != b"0000";
-    right.then_some(length)
+    let right = area != b"000" && area != b"666" && area[0] != b'9' && group != b"00" && serial != b"0000";
+    right.then_some(end - at)
 }
 
 /// Whether the words before `at` say that this is such a number.
@@ -106,6 +112,10 @@ mod tests {
             ("her SSN is 123456789", "123456789"),
             ("Social Security No. 123456789", "123456789"),
             ("123‑45‑6789", "123‑45‑6789"),
+            ("is 123 - 45 - 6789", "123 - 45 - 6789"),
+            ("is 123-45-\n6789.", "123-45-\n6789"),
+            ("is 123\u{A0}45\u{A0}6789", "123\u{A0}45\u{A0}6789"),
+            ("१२३-४५-६७८९", "१२३-४५-६७८९"),
         ] {
             assert_eq!(found(ssns, text), [number], "{text}");
         }
@@ -120,6 +130,8 @@ mod tests {
             "123-00-6789",
             "123-45-0000",
             "123-45 6789",
+            "123  45  6789",
+            "123\n45\n6789",
             "123-45-67890",
             "1123-45-6789",
             "2-123-45-6789",

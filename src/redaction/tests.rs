@@ -1,5 +1,8 @@
 //! What holds for all recognisers together, and for redaction as a whole.
 
+#[cfg(not(target_family = "wasm"))]
+mod golden;
+
 use super::*;
 
 /// What a recogniser finds in a text, in words.
@@ -22,6 +25,54 @@ fn a_message_with_everything() {
         [URL_1], password: [SECRET_1], [SECRET_2]."]
     );
     assert_eq!(mask("to ann@example.com"), "to [EMAIL]");
+}
+
+/// Forms that people write and that no standard has.
+#[test]
+fn values_as_people_write_them() {
+    for (text, masked) in [
+        // Telephone numbers.
+        ("(11) 98765-4321", "[PHONE]"),
+        ("030 / 12345678", "[PHONE]"),
+        ("+49 30 / 12345678", "[PHONE]"),
+        ("+1 212 - 555 - 0123", "[PHONE]"),
+        ("8 (912) 345-67-89", "[PHONE]"),
+        ("13800138000", "[PHONE]"),
+        ("612 345 678", "[PHONE]"),
+        ("teléfono 612345678", "teléfono [PHONE]"),
+        ("call +49 30\n1234567 now", "call [PHONE] now"),
+        ("my number is 212-555-\n0123.", "my number is [PHONE]."),
+        ("020 - 123 45 67", "[PHONE]"),
+        ("138-0013-8000", "[PHONE]"),
+        ("347 123 4567", "[PHONE]"),
+        ("11 98765-4321", "[PHONE]"),
+        ("(+34) 612 345 678", "([PHONE]"),
+        ("03ー1234ー5678", "[PHONE]"),
+        ("📞612 345 678", "📞[PHONE]"),
+        ("tele\u{301}fono: 612345678", "tele\u{301}fono: [PHONE]"),
+        ("0\u{FE0F}\u{20E3}3\u{FE0F}\u{20E3}0\u{FE0F}\u{20E3} 12345678", "[PHONE]"),
+        // Secrets.
+        ("https://hooks.slack.com/services/T01ABCDEF/B01ABCDEF/4fTq9xLmZ2wR8vNc7yKd4fTq", "[SECRET]"),
+        ("https://discord.com/api/webhooks/123456789012345678/4fTq9xLmZ2wR8vNc7yKd", "[SECRET]"),
+        ("https://api.telegram.org/bot123456789:AAF4fTq9xLmZ2wR8vNc7yKd4fTq9xLmZ2wR/getMe", "[SECRET]"),
+        ("key 0123456789abcdef0123456789abcdef-us12", "key [SECRET]"),
+        ("curl -u user:password https://example.com", "curl -u [SECRET] https://example.com"),
+        // Digits of other scripts, and separators.
+        ("𝟒𝟏𝟏𝟏 𝟏𝟏𝟏𝟏 𝟏𝟏𝟏𝟏 𝟏𝟏𝟏𝟏", "[CARD]"),
+        ("૪૧૧૧ ૧૧૧૧ ૧૧૧૧ ૧૧૧૧", "[CARD]"),
+        ("๔๑๑๑ ๑๑๑๑ ๑๑๑๑ ๑๑๑๑", "[CARD]"),
+        ("៤១១១ ១១១១ ១១១១ ១១១១", "[CARD]"),
+        ("+᠔᠙ ᠓᠐ ᠑᠒᠓᠔᠕᠖᠗", "[PHONE]"),
+        ("4111  1111  1111  1111", "[CARD]"),
+        ("4111 1111\n1111 1111", "[CARD]"),
+        ("4111.1111.1111.1111", "[CARD]"),
+        ("DE89.3704.0044.0532.0130.00", "[IBAN]"),
+        ("DE89 3704 0044\n0532 0130 00", "[IBAN]"),
+        ("DE89\u{A0}3704\u{A0}0044 - 0532 0130 00", "[IBAN]"),
+        ("123 - 45 - 6789", "[SSN]"),
+    ] {
+        assert_eq!(mask(text), masked);
+    }
 }
 
 #[test]

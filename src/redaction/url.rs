@@ -29,9 +29,7 @@ pub fn urls_with_credentials(text: &[u8]) -> Vec<Range<usize>> {
         let authority_end = run_end(text, authority, |byte| is_url(byte) && !matches!(byte, b'/' | b'?' | b'#'));
         from = authority;
         if start < colon && text[authority..authority_end].contains(&b'@') {
-            let end = run_end(text, authority_end, is_url);
-            // What stands behind it in its sentence is not of it.
-            let end = run_start(text, authority, end, |byte| !is_word(byte) && byte != b'/' && byte != b'=');
+            let end = url_end(text, authority);
             found.push(start..end);
             from = end;
         } else {
@@ -39,6 +37,12 @@ pub fn urls_with_credentials(text: &[u8]) -> Vec<Range<usize>> {
         }
     }
     found
+}
+
+/// Where the address ends that goes on from `from`. What stands behind it in its sentence is not of it.
+pub fn url_end(text: &[u8], from: usize) -> usize {
+    let end = run_end(text, from, is_url);
+    run_start(text, from, end, |byte| !is_word(byte) && byte != b'/' && byte != b'=')
 }
 
 fn is_url(byte: u8) -> bool {

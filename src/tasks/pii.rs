@@ -46,7 +46,8 @@ impl TextModel {
         }
     }
 
-    /// The spans of each of `texts` that may be personal data, in their order, without overlap.
+    /// The spans of each of `texts` that may be personal data, in their order, without overlap. They are in the scripts that
+    /// the model was trained on: Rampart misses most names in Cyrillic, Devanagari and Arabic script (`docs/privacy.md`).
     ///
     /// # Errors
     /// As [`Self::check_finds_pii`]. Invalid input: a text that is too long. Device lost: the device failed.

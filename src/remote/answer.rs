@@ -51,12 +51,30 @@ pub fn read_answer(
     if let Some(refusal) = completion.refusal.as_deref().filter(|refusal| !refusal.is_empty()) {
         return Err(Unread::Invalid(format!("the model refused: {}", quote(refusal))));
     }
-    match completion.finish_reason.as_deref() {
-        Some("length") => return Err(Unread::Invalid("the answer was cut off at the cap on its tokens".to_string())),
+    let reason = completion.finish_reason.as_deref();
+    match reason {
+        // What was cut off behind a whole object are spaces, which some models write to the cap.
+        Some("length") if !is_object(&completion.content) => {
+            return Err(Unread::Invalid("the answer was cut off at the cap on its tokens".to_string()));
+        }
         Some("content_filter") => return Err(Unread::Invalid("the answer was filtered".to_string())),
         _ => {}
     }
-    let content = &completion.content;
+    match read_content(question, &completion.content, restore) {
+        // There is nothing to repair: the model had not finished.
+        Err(Unread::Unfit(words)) if reason == Some("error") => {
+            Err(Unread::Invalid(format!("the server broke the answer off: {words}")))
+        }
+        read => read,
+    }
+}
+
+/// Whether `content` is a whole object of JSON.
+fn is_object(content: &str) -> bool {
+    serde_json::from_str::<Value>(content).is_ok_and(|value| value.is_object())
+}
+
+fn read_content(question: &Question, content: &str, restore: impl Fn(&str) -> String) -> Result<AnswerOutput, Unread> {
     let unfit = |error: &dyn std::fmt::Display| {
         Unread::Unfit(format!("the answer is not as asked for ({error}): {}", quote(&restore(content))))
     };
@@ -139,6 +157,18 @@ mod tests {
             let read = read_answer(&question(), &completion, str::to_string);
             assert!(matches!(read, Err(Unread::Invalid(_))), "{completion:?}");
         }
+    }
+
+    #[test]
+    fn a_whole_answer_is_read_however_it_ended() {
+        for reason in ["length", "error", "tool_calls", "other"] {
+            let completion =
+                Completion { finish_reason: Some(reason.to_string()), ..completion("{\"label\":\"spam\"}\n\n \n") };
+            assert!(read_answer(&question(), &completion, str::to_string).is_ok(), "{reason}");
+        }
+        let broken = Completion { finish_reason: Some("error".to_string()), ..completion(r#"{"label":"sp"#) };
+        let read = read_answer(&question(), &broken, str::to_string);
+        assert!(matches!(read, Err(Unread::Invalid(words)) if words.contains("broke the answer off")));
     }
 
     #[test]

@@ -17,12 +17,22 @@ pub fn quote(words: &str) -> String {
     }
 }
 
-/// The message in the body of an error: the `message` of its `error`, or all of it.
+/// The message in the body of an error, or all of it where none is found.
 pub fn error_words(body: &str) -> String {
     let Ok(value) = serde_json::from_str::<Value>(body) else { return body.to_string() };
-    let error = value.get("error").unwrap_or(&value);
-    let message = error.get("message").unwrap_or(error);
-    message.as_str().map_or_else(|| message.to_string(), String::from)
+    message(&value).map_or_else(|| value.get("error").unwrap_or(&value).to_string(), String::from)
+}
+
+/// The first message in an error, in the places where servers have it: OpenAI's `error` and `message`, FastAPI's `detail`
+/// and `msg`, Google's list.
+fn message(error: &Value) -> Option<&str> {
+    const PLACES: [&str; 5] = ["error", "message", "detail", "msg", "errors"];
+    match error {
+        Value::String(words) => Some(words),
+        Value::Array(errors) => errors.iter().find_map(message),
+        Value::Object(fields) => PLACES.iter().find_map(|place| message(fields.get(*place)?)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -47,7 +57,19 @@ mod tests {
 
     #[test]
     fn the_message_is_found() {
-        for body in [r#"{"error":{"message":"no"}}"#, r#"{"error":"no"}"#, r#"{"message":"no"}"#, "no", r#""no""#] {
+        for body in [
+            r#"{"error":{"message":"no"}}"#,
+            r#"{"error":"no"}"#,
+            r#"{"message":"no"}"#,
+            "no",
+            r#""no""#,
+            r#"[{"error":{"code":400,"message":"no"}}]"#,
+            r#"{"detail":"no"}"#,
+            r#"{"detail":[{"loc":["body"],"msg":"no"}]}"#,
+            r#"{"object":"error","message":{"detail":[{"msg":"no"}]}}"#,
+            r#"{"errors":[{"code":7003,"message":"no"}]}"#,
+            r#"{"error":null,"message":"no"}"#,
+        ] {
             assert_eq!(error_words(body), "no");
         }
         assert_eq!(error_words(r#"{"error":{"code":3}}"#), r#"{"code":3}"#);

@@ -136,6 +136,11 @@ impl Parser {
                 self.data.push_str(value);
                 self.data.push('\n');
             }
+            // What llama.cpp wrote for an event of that type until it followed the specification.
+            "error" if value.starts_with('{') => {
+                self.set("event", field);
+                self.set("data", value);
+            }
             // `id` and `retry` are for a stream that is opened again, which a reply never is.
             _ => {}
         }
@@ -164,6 +169,13 @@ mod tests {
 
     fn data(text: &str) -> Vec<String> {
         parse(text.as_bytes()).into_iter().map(|event| event.data).collect()
+    }
+
+    #[test]
+    fn an_error_in_a_field_of_its_own() {
+        let error = Event { event: "error".to_string(), data: "{\"code\":400}".to_string() };
+        assert_eq!(parse(b"error: {\"code\":400}\n\n"), [error]);
+        assert_eq!(parse(b"error: no\n\n"), []);
     }
 
     /// The streams of the web-platform-tests, `eventsource/format-*`.

@@ -10,6 +10,7 @@ mod gguf;
 mod onnx_operators;
 mod onnx_refusals;
 mod remote;
+mod replies;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;

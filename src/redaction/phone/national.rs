@@ -78,7 +78,7 @@ pub fn with_trunk_zero(groups: &Groups) -> Option<usize> {
     (trunk && !dated && !in_row && (!bare || (stands_alone(&groups, end) && groups.first().len() < 12))).then_some(end)
 }
 
-/// `(11) 98765-4321`, `(912) 345-67-89`, `(55) 1234 5678`, `(88) 158-1700`, `(0-312) 34567`, `(2) 2123 4567`.
+/// `(11) 98765-4321`, `(912) 345-67-89`, `(55) 1234 5678`, `(88) 158-1700`, `(0-312) 34567`, `(2) 2123 4567`, `(1) 995-8140`.
 pub fn with_area_in_parentheses(groups: &Groups) -> Option<usize> {
     let area: Vec<u8> = (0..groups.area).flat_map(|index| groups.group(index)).copied().collect();
     if is_year(&area) {
@@ -91,7 +91,11 @@ pub fn with_area_in_parentheses(groups: &Groups) -> Option<usize> {
         let hyphen = groups.gap(groups.area + 1) == b'-';
         let sized = match area[..] {
             [] | [b'0', b'0', ..] | [_, _, _, _, _, _, ..] => false,
-            [_] => lengths[..*count] == [4, 4] && !(is_year(groups.group(1)) && is_year(groups.group(2))),
+            [_] => match lengths[..*count] {
+                [4, 4] => !(is_year(groups.group(1)) && is_year(groups.group(2))),
+                [3 | 4, 3 | 4] => hyphen,
+                _ => false,
+            },
             [b'0', _, _, ..] => (5..=9).contains(&digits),
             _ => (7..=9).contains(&digits) || (digits == 6 && hyphen),
         };

@@ -4,7 +4,7 @@ use super::super::tests::found;
 use super::*;
 
 /// Numbers that are set aside for examples, or that say nothing.
-const NUMBERS: [&str; 45] = [
+const NUMBERS: [&str; 47] = [
     "+12125550123",
     "+1 212 555 0123",
     "+1 (212) 555-0123",
@@ -50,6 +50,8 @@ const NUMBERS: [&str; 45] = [
     "28-64-27-85",
     "0660 475 13 89",
     "67 788 02 83",
+    "(1) 995-8140",
+    "(2) 2123 4567",
 ];
 
 #[test]

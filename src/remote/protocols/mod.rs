@@ -76,7 +76,7 @@ pub struct Completion {
     pub content: String,
     /// The words of a model that refuses to answer.
     pub refusal: Option<String>,
-    /// Why it ended: `stop`, or `length` and others for an answer that is not whole.
+    /// Why it ended: `stop`, or `length`, `content_filter`, `error` and others for an answer that may not be whole.
     pub finish_reason: Option<String>,
     /// The tokens that it used, where the server reports them.
     pub usage: Option<super::Usage>,

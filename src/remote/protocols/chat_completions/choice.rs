@@ -8,6 +8,7 @@
 
 use serde_json::Value;
 
+use super::reply::refused;
 use crate::remote::{Failure, Usage};
 
 /// The answer in a reply, or what a piece of a stream adds to it.
@@ -21,12 +22,14 @@ pub struct Choice {
     pub finish_reason: Option<String>,
     /// Whether there is a message, or a part of one.
     pub has_message: bool,
+    /// Whether it calls a tool. None was offered, so what it says besides is the answer.
+    pub calls_tool: bool,
 }
 
 /// The first choice of `reply`, which is the only one that was asked for.
 ///
 /// # Errors
-/// Invalid: the reply is not of this form, or calls a tool.
+/// Refused: the server says in the choice that it failed. Invalid: the reply is not of this form.
 pub fn choice(reply: &Value) -> Result<Option<Choice>, Failure> {
     let choices = match reply.get("choices") {
         None | Some(Value::Null) => return Ok(None),
@@ -38,20 +41,20 @@ pub fn choice(reply: &Value) -> Result<Option<Choice>, Failure> {
     if !choice.is_object() {
         return Err(invalid("a choice must be an object"));
     }
+    if let Some(error) = choice.get("error").filter(|error| !error.is_null()) {
+        return Err(refused(200, error));
+    }
     let message = ["delta", "message"].iter().find_map(|name| choice.get(*name).filter(|message| !message.is_null()));
     let finish_reason = choice.get("finish_reason").and_then(Value::as_str).and_then(finish_reason);
     let Some(message) = message else { return Ok(Some(Choice { finish_reason, ..Choice::default() })) };
     if !message.is_object() {
         return Err(invalid("a message must be an object"));
     }
-    let tools = message.get("tool_calls").is_some_and(|calls| calls.as_array().is_none_or(|calls| !calls.is_empty()));
-    let tools = tools && !message["tool_calls"].is_null();
-    if tools || message.get("function_call").is_some_and(|call| !call.is_null()) {
-        return Err(Failure::Invalid("the model calls a tool, and none was offered".to_string()));
-    }
-    let mut choice = Choice { finish_reason, has_message: true, ..Choice::default() };
+    let is_call = |call: &Value| !call.is_null() && call.as_array().is_none_or(|calls| !calls.is_empty());
+    let calls_tool = ["tool_calls", "function_call"].iter().any(|name| message.get(*name).is_some_and(is_call));
+    let mut choice = Choice { finish_reason, has_message: true, calls_tool, ..Choice::default() };
     choice.add(&message["content"])?;
-    if let Some(refusal) = message.get("refusal").and_then(Value::as_str) {
+    if let Some(refusal) = message.get("refusal").and_then(Value::as_str).filter(|refusal| !refusal.is_empty()) {
         choice.refusal.get_or_insert_default().push_str(refusal);
     }
     Ok(Some(choice))
@@ -84,14 +87,17 @@ impl Choice {
     }
 }
 
-/// The reason in OpenAI's words; `None` for none.
+/// The reason in OpenAI's words, and `error` where the server failed; `None` for none.
 fn finish_reason(words: &str) -> Option<String> {
     let words = words.to_ascii_lowercase();
-    let known = match words.as_str() {
+    // Google's compatible endpoint adds a reason of its own.
+    let known = match words.split(':').next().unwrap_or_default() {
         "" | "null" => return None,
-        "max_tokens" | "max_output_tokens" | "model_length" => "length",
-        "safety" | "recitation" | "prohibited_content" | "blocklist" => "content_filter",
+        "length" | "max_tokens" | "max_output_tokens" | "model_length" | "model_context_window_exceeded" => "length",
+        "content_filter" | "safety" | "recitation" | "prohibited_content" | "blocklist" | "spii" | "refusal"
+        | "sensitive" => "content_filter",
         "end_turn" | "eos" | "eos_token" | "stop_sequence" => "stop",
+        "error" | "network_error" | "insufficient_system_resource" => "error",
         _ => return Some(words),
     };
     Some(known.to_string())
@@ -114,6 +120,11 @@ pub fn usage(reply: &Value) -> Option<Usage> {
         let total_tokens = total_tokens.unwrap_or(prompt_tokens.saturating_add(completion_tokens));
         Some(Usage { prompt_tokens, completion_tokens, total_tokens })
     })
+}
+
+/// A message that calls a tool and says nothing.
+pub fn only_calls_tool() -> Failure {
+    Failure::Invalid("the model calls a tool, and none was offered".to_string())
 }
 
 /// A reply that is not of the form of a completion.
@@ -160,13 +171,31 @@ mod tests {
     }
 
     #[test]
+    fn calls_of_tools_are_told() {
+        for (message, calls_tool) in [
+            (json!({ "tool_calls": [{}] }), true),
+            (json!({ "function_call": { "name": "f" } }), true),
+            (json!({ "tool_calls": [], "function_call": null }), false),
+        ] {
+            let read = choice(&json!({ "choices": [{ "message": message }] })).unwrap().unwrap();
+            assert_eq!(read.calls_tool, calls_tool, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_choice_may_be_an_error() {
+        let reply = json!({ "choices": [{ "message": { "content": "" }, "error": { "code": 502, "message": "no" } }] });
+        let Err(Failure::Refused { status, words }) = choice(&reply) else { panic!("a choice") };
+        assert!(status == 502 && words.ends_with(": no"), "{words}");
+    }
+
+    #[test]
     fn other_forms_are_invalid() {
         for reply in [
             json!({ "choices": 3 }),
             json!({ "choices": ["a"] }),
             json!({ "choices": [{ "message": "a" }] }),
             json!({ "choices": [{ "message": { "content": 3 } }] }),
-            json!({ "choices": [{ "message": { "tool_calls": [{}] } }] }),
         ] {
             assert!(matches!(choice(&reply), Err(Failure::Invalid(_))), "{reply}");
         }
@@ -174,9 +203,14 @@ mod tests {
 
     #[test]
     fn reasons_have_one_name() {
-        for (given, name) in
-            [("STOP", "stop"), ("MAX_TOKENS", "length"), ("SAFETY", "content_filter"), ("other", "other")]
-        {
+        for (given, name) in [
+            ("STOP", "stop"),
+            ("MAX_TOKENS", "length"),
+            ("SAFETY", "content_filter"),
+            ("content_filter: RECITATION", "content_filter"),
+            ("network_error", "error"),
+            ("other", "other"),
+        ] {
             assert_eq!(finish_reason(given).as_deref(), Some(name));
         }
     }

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::choice::{choice, invalid, usage};
+use super::choice::{choice, invalid, only_calls_tool, usage};
 use super::stream::ChunkStream;
 use crate::remote::Failure;
 use crate::remote::error_text::{error_words, quote};
@@ -15,7 +15,7 @@ use crate::remote::protocols::{Completion, ReplyStream};
 /// The completion in the `body` of a reply with this status and this header `Content-Type`.
 ///
 /// # Errors
-/// Refused: the status or the body says so. Invalid: it is not a completion, has no choice, or calls tools.
+/// Refused: the status or the body says so. Invalid: it is not a completion, has no choice, or calls tools alone.
 pub fn read_completion(status: u16, content_type: Option<&str>, body: &str) -> Result<Completion, Failure> {
     if !(200..300).contains(&status) {
         return Err(Failure::Refused { status, words: format!("status {status}: {}", quote(&error_words(body))) });
@@ -32,21 +32,24 @@ pub fn read_completion(status: u16, content_type: Option<&str>, body: &str) -> R
         }
         _ => invalid(error),
     })?;
-    completion(status, body, &reply)
+    completion(status, &reply)
 }
 
-/// The completion that `reply` is, which was read from `body`.
-fn completion(status: u16, body: &str, reply: &Value) -> Result<Completion, Failure> {
-    if let Some(error) = reply.get("error").filter(|error| !error.is_null()) {
-        let status = inner_status(error).unwrap_or(status);
-        return Err(Failure::Refused { status, words: format!("status {status}: {}", quote(&error_words(body))) });
+/// The completion that `reply` is.
+fn completion(status: u16, reply: &Value) -> Result<Completion, Failure> {
+    if let Some(error) = error_of(reply) {
+        return Err(refused(status, error));
     }
     if !reply.is_object() {
         return Err(invalid("expected an object"));
     }
     let choice = choice(reply)?.ok_or_else(|| Failure::Invalid("the reply has no choice".to_string()))?;
-    if !choice.has_message {
+    // Of an answer that was filtered or cut off, nothing may be left.
+    if !choice.has_message && !matches!(choice.finish_reason.as_deref(), Some("content_filter" | "length")) {
         return Err(invalid("the choice has no message"));
+    }
+    if choice.calls_tool && choice.content.is_empty() && choice.refusal.is_none() {
+        return Err(only_calls_tool());
     }
     Ok(Completion {
         content: lone_surrogates::joined(choice.content),
@@ -59,7 +62,7 @@ fn completion(status: u16, body: &str, reply: &Value) -> Result<Completion, Fail
 /// Whether `body` begins as a stream of events does.
 fn is_event_stream(body: &str) -> bool {
     let body = body.trim_start_matches(|char: char| char.is_whitespace() || char == '\u{FEFF}');
-    ["data:", "event:", "id:", "retry:", ":"].iter().any(|field| body.starts_with(field))
+    ["data:", "event:", "error:", "id:", "retry:", ":"].iter().any(|field| body.starts_with(field))
 }
 
 /// Whether a media type is that of JSON.
@@ -68,8 +71,22 @@ fn is_json(content_type: &str) -> bool {
     matches!(media_type.as_str(), "" | "application/json" | "text/json") || media_type.ends_with("+json")
 }
 
+/// The error that a reply or an event of a stream is, in the places where servers have it: `error`, the whole (vLLM, Mistral)
+/// or `x_groq`.
+pub(super) fn error_of(reply: &Value) -> Option<&Value> {
+    let is_error = reply.get("object").and_then(Value::as_str) == Some("error");
+    let places = [reply.get("error"), is_error.then_some(reply), reply.pointer("/x_groq/error")];
+    places.into_iter().flatten().find(|error| !error.is_null())
+}
+
+/// What the server says of its failure in a reply with this status.
+pub(super) fn refused(status: u16, error: &Value) -> Failure {
+    let status = inner_status(error).unwrap_or(status);
+    Failure::Refused { status, words: format!("status {status}: {}", quote(&error_words(&error.to_string()))) }
+}
+
 /// The status that an error within a reply has as its code: gateways send one whose own reply is a success.
-pub(super) fn inner_status(error: &Value) -> Option<u16> {
+fn inner_status(error: &Value) -> Option<u16> {
     let code = error.get("code").or_else(|| error.get("status")).and_then(Value::as_u64)?;
     u16::try_from(code).ok().filter(|code| (400..600).contains(code))
 }

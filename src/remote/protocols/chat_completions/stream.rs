@@ -4,9 +4,8 @@
 //! <https://platform.openai.com/docs/api-reference/chat-streaming>: `data:` with a chunk each, the last
 //! one `[DONE]`; an object with `error` in place of a chunk where the server fails in the middle.
 
-use super::choice::{Choice, choice, usage};
-use super::reply::{inner_status, read_completion};
-use crate::remote::error_text::{error_words, quote};
+use super::choice::{Choice, choice, only_calls_tool, usage};
+use super::reply::{error_of, read_completion, refused};
 use crate::remote::lone_surrogates;
 use crate::remote::protocols::{Completion, ReplyStream};
 use crate::remote::sse::{Event, Parser};
@@ -30,6 +29,7 @@ pub struct ChunkStream {
     finish_reason: Option<String>,
     usage: Option<Usage>,
     has_choice: bool,
+    calls_tool: bool,
     over: Option<Result<(), Failure>>,
 }
 
@@ -44,6 +44,7 @@ impl Default for ChunkStream {
             finish_reason: None,
             usage: None,
             has_choice: false,
+            calls_tool: false,
             over: None,
         }
     }
@@ -83,9 +84,10 @@ impl ReplyStream for ChunkStream {
             let _ = events.iter().try_for_each(|event| self.read(event));
         }
         lone_surrogates::close(&mut self.content);
-        let Self { content, refusal, finish_reason, usage, has_choice, over, .. } = *self;
+        let Self { content, refusal, finish_reason, usage, has_choice, calls_tool, over, .. } = *self;
         match over {
             Some(Err(failure)) => Err(failure),
+            _ if calls_tool && content.is_empty() && refusal.is_none() => Err(only_calls_tool()),
             None if finish_reason.is_none() => {
                 Err(Failure::Unreachable("the stream broke off before the answer was whole".to_string()))
             }
@@ -105,13 +107,15 @@ impl ChunkStream {
             self.over = Some(Ok(()));
             return Ok(());
         }
+        let chunk = lone_surrogates::parse(data);
         if event.event == "error" {
-            return Err(refused(data, None));
+            let error = chunk.unwrap_or_else(|_| data.into());
+            return Err(refused(200, error_of(&error).unwrap_or(&error)));
         }
-        let chunk = lone_surrogates::parse(data)
-            .map_err(|error| Failure::Invalid(format!("a piece of the stream is not a completion: {error}")))?;
-        if let Some(error) = chunk.get("error").filter(|error| !error.is_null()) {
-            return Err(refused(data, inner_status(error)));
+        let chunk =
+            chunk.map_err(|error| Failure::Invalid(format!("a piece of the stream is not a completion: {error}")))?;
+        if let Some(error) = error_of(&chunk) {
+            return Err(refused(200, error));
         }
         // An answer is not lost because its usage is not understood.
         self.usage = usage(&chunk).or(self.usage);
@@ -120,6 +124,7 @@ impl ChunkStream {
 
     fn add(&mut self, choice: Choice) -> Result<(), Failure> {
         self.has_choice = true;
+        self.calls_tool |= choice.calls_tool;
         self.finish_reason = choice.finish_reason.or(self.finish_reason.take());
         let refusal = choice.refusal.unwrap_or_default();
         let had = self.content.len() + self.refusal.as_ref().map_or(0, String::len);
@@ -151,10 +156,6 @@ impl ChunkStream {
         }
         false
     }
-}
-
-fn refused(data: &str, status: Option<u16>) -> Failure {
-    Failure::Refused { status: status.unwrap_or(200), words: format!("in its stream: {}", quote(&error_words(data))) }
 }
 
 #[cfg(test)]

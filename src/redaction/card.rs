@@ -17,7 +17,7 @@ pub const CARD: Recogniser = Recogniser {
     label: PiiLabel::new("CARD"),
     find: cards,
     #[cfg(test)]
-    slow: &["1", "1 ", "4111 "],
+    slow: &["1", "1 ", "4111 ", "4111\n", "1."],
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: Some(valid::card),
 };

@@ -23,7 +23,7 @@ pub const IBAN: Recogniser = Recogniser {
     label: PiiLabel::new("IBAN"),
     find: ibans,
     #[cfg(test)]
-    slow: &["DE89 ", "de1"],
+    slow: &["DE89 ", "de1", "DE1\n"],
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: Some(valid::iban),
 };

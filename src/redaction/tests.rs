@@ -155,6 +155,14 @@ mod properties {
             "1",
             "\u{200B}",
             "é",
+            "+49 30\n1234567",
+            "٤١١١",
+            "1\u{FE0F}\u{20E3}",
+            "e\u{301}",
+            "DE89.3704",
+            "·",
+            "curl -u ann:pa55 ",
+            "https://discord.com/api/webhooks/1234567890/a1B2c3D4",
         ]);
         prop::collection::vec(prop_oneof![4 => pieces.prop_map(String::from), 1 => "\\PC{0,6}"], 0..24)
             .prop_map(|pieces| pieces.concat())

@@ -37,7 +37,7 @@ pub const PHONE: Recogniser = Recogniser {
     label: PiiLabel::new("PHONE"),
     find: phones,
     #[cfg(test)]
-    slow: &["(1) ", "+1", "0 ", "call "],
+    slow: &["(1) ", "+1", "0 ", "call ", "1\n", "(1 2 ", "1 - ", "+1\n"],
     #[cfg(all(test, not(target_family = "wasm")))]
     valid: Some(valid::phone),
 };

@@ -74,11 +74,8 @@ fn card_end(text: &[u8], at: usize) -> Option<usize> {
 /// Whether the digits, so many, are in the groups of a card: separators that are not plain may be between other numbers.
 /// A line may end anywhere in it.
 fn is_grouped(gaps: &[usize], line: Option<usize>, digits: usize) -> bool {
-    let groups = |gaps: &[usize]| match digits {
-        15 => gaps == [4, 10],
-        14 => gaps == [4, 10] || gaps == [4, 8, 12],
-        _ => gaps.iter().enumerate().all(|(index, gap)| *gap == 4 * (index + 1)) && gaps.len() == (digits - 1) / 4,
-    };
+    let fours: Vec<usize> = (4..digits).step_by(4).collect();
+    let groups = |gaps: &[usize]| gaps == fours || (matches!(digits, 14 | 15) && gaps == [4, 10]);
     let without_line: Vec<usize> = gaps.iter().copied().filter(|gap| Some(*gap) != line).collect();
     groups(gaps) || groups(&without_line)
 }
@@ -155,7 +152,11 @@ mod valid {
             ("62", 17),
             ("6759", 12),
         ];
-        (prop::sample::select(issuers), digits(19), prop::sample::select(vec!["", " ", "-"]))
+        (
+            prop::sample::select(issuers),
+            digits(19),
+            prop::sample::select(vec!["", " ", "-", "  ", ".", " - ", "\u{A0}"]),
+        )
             .prop_map(|((issuer, length), digits, separator)| {
                 let number = with_luhn(&format!("{issuer}{}", &digits[..length - 1 - issuer.len()]));
                 grouped(&number, 4, separator)
@@ -214,6 +215,7 @@ mod tests {
             "4111 11\r\n  11 1111 1111",
             "41111111\n11111111",
             "3782.822463.10005",
+            "3782.8224.6310.005",
             "4111\u{A0}1111\u{202F}1111\u{A0}1111",
             "4111·1111·1111·1111",
             "4111–1111—1111‑1111",

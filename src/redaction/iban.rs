@@ -103,7 +103,13 @@ mod valid {
     pub fn iban() -> BoxedStrategy<String> {
         let countries =
             vec![("NO", 11), ("DE", 18), ("GB", 18), ("FR", 23), ("MT", 27), ("LC", 28), ("RU", 29), ("PL", 24)];
-        (prop::sample::select(countries), digits(30), "[A-Z]{8}", prop::sample::select(vec!["", " "]), any::<bool>())
+        (
+            prop::sample::select(countries),
+            digits(30),
+            "[A-Z]{8}",
+            prop::sample::select(vec!["", " ", "  ", ".", " - ", "\n"]),
+            any::<bool>(),
+        )
             .prop_map(|((country, length), digits, letters, separator, small)| {
                 let account: String = letters[..length / 4].chars().chain(digits.chars()).take(length).collect();
                 let values = format!("{account}{country}00")

@@ -89,7 +89,7 @@ mod valid {
 
     pub fn ssn() -> BoxedStrategy<String> {
         let area = (1_u32..900).prop_filter("no such area", |area| *area != 666);
-        (area, 1..100_u32, 1..10_000_u32, prop::sample::select(vec!["-", " "]))
+        (area, 1..100_u32, 1..10_000_u32, prop::sample::select(vec!["-", " ", " - "]))
             .prop_map(|(area, group, serial, separator)| {
                 format!("{area:03}{separator}{group:02}{separator}{serial:04}")
             })

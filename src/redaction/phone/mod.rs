@@ -196,12 +196,16 @@ mod valid {
                 form.replace("AAA", &area.to_string()).replace("EEE", &exchange.to_string()).replace("NNNN", &line)
             },
         );
-        let international =
-            (1..100_u32, digits(12), 6_usize..12, prop::sample::select(vec!["", " ", "-", "."]), 2_usize..5).prop_map(
-                |(country, digits, count, separator, size)| {
-                    format!("+{country}{separator}{}", grouped(&digits[..count], size, separator))
-                },
-            );
+        let international = (
+            1..100_u32,
+            digits(12),
+            6_usize..12,
+            prop::sample::select(vec!["", " ", "-", ".", "  ", " - ", " / "]),
+            2_usize..5,
+        )
+            .prop_map(|(country, digits, count, separator, size)| {
+                format!("+{country}{separator}{}", grouped(&digits[..count], size, separator))
+            });
         prop_oneof![national, international].boxed()
     }
 }

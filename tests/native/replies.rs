@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pilot_light::remote::protocols::{Completion, Reply, protocol};
-use pilot_light::remote::{Failure, Usage};
+use pilot_light::remote::{Failure, Question, Usage, read_answer};
+use pilot_light::tasks::{AnswerOutput, Task};
 use serde::Deserialize;
 
 use crate::support::golden;
@@ -19,6 +20,8 @@ struct Expected {
     finish_reason: Option<String>,
     /// Tokens of the prompt, of the completion, and in total.
     usage: Option<[u32; 3]>,
+    /// The label of the answer, where there is one.
+    label: Option<String>,
     refused: Option<String>,
     refused_status: Option<u16>,
     invalid: Option<String>,
@@ -45,6 +48,12 @@ impl Expected {
                     usage,
                 };
                 assert_eq!(read, expected, "{how}");
+                let answer = read_answer(&question(), &read, str::to_string);
+                let label = match &answer {
+                    Ok(AnswerOutput::Label(answer)) => Some(&answer.label),
+                    _ => None,
+                };
+                assert_eq!(label, self.label.as_ref(), "{how}: {answer:?}");
             }
             (Err(Failure::Refused { status, words }), None, Some(expected), None) => {
                 assert_eq!(status, self.refused_status.unwrap_or(self.status()), "{how}: {words}");
@@ -56,6 +65,12 @@ impl Expected {
             (read, ..) => panic!("{how}: {read:?}"),
         }
     }
+}
+
+/// The question that all replies answer.
+fn question() -> Question {
+    let labels = ["ham", "spam"].map(String::from).to_vec();
+    Question { task: Task::TextClassification, labels, text: "You have won".to_string() }
 }
 
 /// Every file with what is to be read from it.

@@ -49,6 +49,19 @@ impl Attributes {
         self.push(name, value);
     }
 
+    /// Removes the attribute of this name.
+    pub fn remove(&mut self, name: &str) -> Option<Attribute> {
+        let at = self.entries.iter().position(|(own, ..)| own == name)?;
+        Some(self.entries.remove(at).1)
+    }
+
+    /// Gives the attribute `from`, if there is one, the name `to`.
+    pub fn rename(&mut self, from: &str, to: &str) {
+        if let Some(value) = self.remove(from) {
+            self.set(to, value);
+        }
+    }
+
     /// Integer attributes, for operators that passes make.
     pub fn of_ints(values: &[(&str, i64)]) -> Self {
         let mut attributes = Self::default();

@@ -1,12 +1,15 @@
 //! Control flow: If, Loop and Scan, which run subgraphs.
 
+use std::collections::HashMap;
+
 use burn::tensor::DType;
 
+use super::Dim;
 use super::attributes::Refusal;
 use super::host::{self, HostTensor};
 use super::ops::{axis_of, wrong};
 use super::plan::Plan;
-use super::program::{Node, Program};
+use super::program::{Declared, Node, Program};
 use super::run::Run;
 use super::value::Value;
 use crate::error::{Error, Result};
@@ -17,8 +20,14 @@ const MAX_ITERATIONS: i64 = 1 << 24;
 /// A prepared control flow operator.
 pub enum Control {
     If { then: Plan, otherwise: Plan },
-    Loop { body: Plan, carried: usize, types: Vec<Option<DType>> },
-    Scan { body: Plan, scanned: Vec<Scanned>, stacked: Vec<Scanned> },
+    Loop { body: Plan, carried: usize, outputs: Outputs },
+    Scan { body: Plan, scanned: Vec<Scanned>, stacked: Vec<Scanned>, outputs: Outputs },
+}
+
+/// What is known of the outputs of a body that has never run.
+pub struct Outputs {
+    types: Vec<Option<DType>>,
+    declared: Declared,
 }
 
 /// The axis along which a tensor is split or stacked, and whether in reverse.
@@ -122,12 +131,16 @@ pub fn prepare(op: ControlOp, node: &Node, program: &Program, mut plans: Vec<(St
         let index = index.ok_or_else(|| Error::internal(format!("{} has no {name}", node.description())))?;
         Ok::<_, Error>(plans.swap_remove(index).1)
     };
+    let outputs = |body: &Plan| Outputs {
+        types: body.outputs.iter().map(|slot| program.types[*slot]).collect(),
+        declared: node.blocks.first().map(|(_, block)| block.declared.clone()).unwrap_or_default(),
+    };
     Ok(match op {
         ControlOp::If => Control::If { then: take("then_branch")?, otherwise: take("else_branch")? },
         ControlOp::Loop => {
             let body = take("body")?;
-            let types = body.outputs.iter().map(|slot| program.types[*slot]).collect();
-            Control::Loop { body, carried: node.inputs.len().saturating_sub(2), types }
+            let outputs = outputs(&body);
+            Control::Loop { body, carried: node.inputs.len().saturating_sub(2), outputs }
         }
         ControlOp::Scan => {
             let refuse = |reason| Error::unsupported(format!("{}: {reason}", node.description()));
@@ -142,8 +155,10 @@ pub fn prepare(op: ControlOp, node: &Node, program: &Program, mut plans: Vec<(St
                 };
                 (0..count).map(scanned).collect()
             };
+            let body = take("body")?;
             Control::Scan {
-                body: take("body")?,
+                outputs: outputs(&body),
+                body,
                 scanned: scanned(ints("scan_input_axes")?, ints("scan_input_directions")?, count),
                 stacked: scanned(ints("scan_output_axes")?, ints("scan_output_directions")?, stacked),
             }
@@ -159,8 +174,10 @@ impl Control {
                 let condition = flag(inputs.into_iter().next().flatten()).await?;
                 run.block(if condition { then } else { otherwise }, Vec::new()).await
             }
-            Self::Loop { body, carried, types } => run_loop(run, body, *carried, types, inputs).await,
-            Self::Scan { body, scanned, stacked } => scan(run, body, scanned, stacked, inputs).await,
+            Self::Loop { body, carried, outputs } => run_loop(run, body, *carried, outputs, inputs).await,
+            Self::Scan { body, scanned, stacked, outputs } => {
+                scan(run, body, (scanned, stacked), outputs, inputs).await
+            }
         }
     }
 }
@@ -180,7 +197,7 @@ async fn run_loop(
     run: &mut Run<'_>,
     body: &Plan,
     carried: usize,
-    types: &[Option<DType>],
+    known: &Outputs,
     inputs: Vec<Option<Value>>,
 ) -> Result<Vec<Value>> {
     let mut inputs = inputs.into_iter();
@@ -218,11 +235,16 @@ async fn run_loop(
         }
         iteration += 1;
     }
-    let stacked = scans.into_iter().zip(&types[1 + carried..]).map(|(scan, dtype)| match scan.is_empty() {
-        true => Ok(host::from_i64s(dtype.unwrap_or(DType::F32), &[0], &[]).into()),
-        false => Ok(Value::from(stack(scan, Scanned { axis: 0, backwards: false })?)),
-    });
-    state.into_iter().map(Ok).chain(stacked).collect()
+    let stacked = if iteration == 0 {
+        let shapes = [&[][..], &[]].into_iter().chain(state.iter().map(Value::shape));
+        let sizes = known.sizes(run, shapes);
+        let empty = |index| known.empty(run, 1 + carried + index, 0, &sizes).map(Value::from);
+        (0..scans.len()).map(empty).collect::<Result<Vec<_>>>()?
+    } else {
+        let forwards = Scanned { axis: 0, backwards: false };
+        scans.into_iter().map(|scan| stack(scan, forwards).map(Value::from)).collect::<Result<_>>()?
+    };
+    Ok(state.into_iter().chain(stacked).collect())
 }
 
 /// # Source
@@ -230,8 +252,8 @@ async fn run_loop(
 async fn scan(
     run: &mut Run<'_>,
     body: &Plan,
-    scanned: &[Scanned],
-    stacked: &[Scanned],
+    (scanned, stacked): (&[Scanned], &[Scanned]),
+    known: &Outputs,
     inputs: Vec<Option<Value>>,
 ) -> Result<Vec<Value>> {
     let mut state = inputs
@@ -266,11 +288,54 @@ async fn scan(
             run.check_count(scan.len(), scan.last())?;
         }
     }
-    if length == 0 && !stacked.is_empty() {
-        return wrong("the outputs of a scan over an empty sequence have no known shape");
+    let stacked = if length == 0 {
+        let mut shapes: Vec<Vec<usize>> = state.iter().map(|value| value.shape().to_vec()).collect();
+        for (sequence, scanned) in sequences.iter().zip(scanned) {
+            let mut shape = host::shape(sequence).to_vec();
+            shape.remove(axis_of(scanned.axis, shape.len())?);
+            shapes.push(shape);
+        }
+        let sizes = known.sizes(run, shapes.iter().map(Vec::as_slice));
+        let empty = |(index, scanned): (usize, &Scanned)| known.empty(run, carried + index, scanned.axis, &sizes);
+        stacked.iter().enumerate().map(empty).collect::<Result<Vec<_>>>()?
+    } else {
+        scans.into_iter().zip(stacked).map(|(scan, stacked)| stack(scan, *stacked)).collect::<Result<_>>()?
+    };
+    Ok(state.into_iter().chain(stacked.into_iter().map(Value::from)).collect())
+}
+
+impl Outputs {
+    /// The sizes of named dimensions: those of the graph's inputs, and those of the body's inputs, which have `shapes`.
+    fn sizes<'a>(&'a self, run: &Run<'a>, shapes: impl Iterator<Item = &'a [usize]>) -> HashMap<&'a str, usize> {
+        let mut sizes: HashMap<&str, usize> = run.sizes.iter().copied().collect();
+        for (dims, shape) in self.declared.inputs.iter().zip(shapes) {
+            sizes.extend(named_sizes(dims.as_deref().unwrap_or_default(), shape));
+        }
+        sizes
     }
-    let stacked = scans.into_iter().zip(stacked).map(|(scan, stacked)| Ok(Value::from(stack(scan, *stacked)?)));
-    state.into_iter().map(Ok).chain(stacked).collect()
+
+    /// The output at `index`, of which the body made no slice: its declared shape, with the length 0 along `axis`. A
+    /// dimension of unknown size is 0, as it is in onnxruntime.
+    fn empty(&self, run: &Run<'_>, index: usize, axis: i64, sizes: &HashMap<&str, usize>) -> Result<HostTensor> {
+        let dims = self.declared.outputs.get(index).and_then(Option::as_deref).unwrap_or_default();
+        let size = |dim: &Dim| match dim {
+            Dim::Fixed(size) => *size,
+            Dim::Free(name) => sizes.get(name.as_str()).copied().unwrap_or(0),
+        };
+        let mut shape: Vec<usize> = dims.iter().map(size).collect();
+        shape.insert(axis_of(axis, shape.len() + 1)?, 0);
+        run.check_shape(&shape)?;
+        let dtype = self.types.get(index).copied().flatten().unwrap_or(DType::F32);
+        Ok(host::from_i64s(dtype, &shape, &[]))
+    }
+}
+
+/// The names in `dims` with their sizes in `shape`.
+pub fn named_sizes<'a>(dims: &'a [Dim], shape: &[usize]) -> impl Iterator<Item = (&'a str, usize)> {
+    dims.iter().zip(shape).filter_map(|(dim, size)| match dim {
+        Dim::Free(name) if !name.is_empty() => Some((name.as_str(), *size)),
+        _ => None,
+    })
 }
 
 /// The slice of `tensor` at `index` along `axis`, without that axis.

@@ -30,7 +30,7 @@ mod run;
 mod session;
 mod value;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 pub use builder::{Builder, Operand};
 pub use burn::tensor::{DType, TensorData};
@@ -95,7 +95,7 @@ impl Graph {
     ) -> Result<Self> {
         let limits = options.limits.clone();
         let model = onnx::read(&bytes, onnx::Bounds { nodes: limits.max_nodes, depth: limits.max_depth })?;
-        check_opsets(&model)?;
+        import::check_opsets(&model.opsets)?;
         let mut program = import::program(&model, &external, &limits)?;
         let metadata = model.metadata.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
         // The passes need memory, and what they use of the file has been copied.
@@ -189,7 +189,13 @@ impl Graph {
         inputs: Vec<(String, TensorData)>,
     ) -> Result<(Vec<(String, TensorData)>, ComputeCost)> {
         let inputs = self.in_order(inputs, session)?;
-        let mut run = Run::new(&self.constants, &self.options);
+        let mut sizes = Vec::new();
+        for (port, value) in self.inputs.iter().zip(&inputs) {
+            if let (Some(dims), Some(value)) = (&port.dims, value) {
+                sizes.extend(control::named_sizes(dims, value.shape()));
+            }
+        }
+        let mut run = Run::new(&self.constants, &self.options, sizes);
         let outputs = run.block(&self.plan, inputs).await?;
         let cost = run.cost;
         let mut named = Vec::with_capacity(outputs.len());
@@ -247,6 +253,14 @@ pub(crate) fn to_floats(data: TensorData) -> Vec<f32> {
     host::to_f32s(host::from_data(data))
 }
 
+/// The files that have tensors of an ONNX file, relative to its folder. One that cannot be read has none: [`Graph::load`]
+/// refuses it.
+pub(crate) fn external_files(bytes: &[u8], limits: &Limits) -> BTreeSet<String> {
+    let bounds = onnx::Bounds { nodes: limits.max_nodes, depth: limits.max_depth };
+    let model = onnx::read(bytes, bounds).unwrap_or_default();
+    model.external_files().into_iter().map(String::from).collect()
+}
+
 /// Reads a tensor file (`.pb`), as ONNX's own tests have them.
 ///
 /// # Errors
@@ -254,20 +268,6 @@ pub(crate) fn to_floats(data: TensorData) -> Vec<f32> {
 pub fn read_tensor(bytes: &[u8]) -> Result<TensorData> {
     let tensor = onnx::Tensor::read(bytes)?;
     Ok(host::into_data(import::tensor(&tensor, &HashMap::new(), &Limits::default())?))
-}
-
-fn check_opsets(model: &onnx::Model<'_>) -> Result<()> {
-    let found = model.opsets.iter().find(|(domain, _)| domain.is_empty()).map(|(_, version)| *version);
-    match found {
-        Some(version) if !(ops::OLDEST_OPSET..=ops::NEWEST_OPSET).contains(&version) => {
-            Err(Error::unsupported(format!(
-                "the file uses version {version} of ONNX's operator set, expected {} to {}",
-                ops::OLDEST_OPSET,
-                ops::NEWEST_OPSET
-            )))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The port of this name.

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use burn::tensor::DType;
 
-use super::Port;
 use super::attributes::Attributes;
 use super::control::ControlOp;
 use super::host::HostTensor;
 use super::ops::{InputSpec, NEWEST_OPSET, NodeSpec, Op};
+use super::{Dim, Port};
 
 /// The index of a value. Each is defined once, by a node, as an input, or as a constant (static single assignment).
 /// Subgraphs have slots of their own and see those of the outer graphs.
@@ -31,6 +31,15 @@ pub struct Block {
     pub nodes: Vec<Node>,
     pub inputs: Vec<Slot>,
     pub outputs: Vec<Slot>,
+    /// The dimensions that the file declares for the inputs and the outputs. Empty where no file did.
+    pub declared: Declared,
+}
+
+/// Declared dimensions; `None` where not even their number is.
+#[derive(Clone, Default)]
+pub struct Declared {
+    pub inputs: Vec<Option<Vec<Dim>>>,
+    pub outputs: Vec<Option<Vec<Dim>>>,
 }
 
 /// A node of a graph.

@@ -20,13 +20,15 @@ pub struct Run<'a> {
     constants: &'a [Option<Value>],
     options: &'a GraphOptions,
     values: Vec<Option<Value>>,
+    /// The sizes of the named dimensions of the graph's inputs.
+    pub sizes: Vec<(&'a str, usize)>,
     /// The cost of the steps so far.
     pub cost: ComputeCost,
 }
 
 impl<'a> Run<'a> {
-    pub fn new(constants: &'a [Option<Value>], options: &'a GraphOptions) -> Self {
-        Self { constants, options, values: vec![None; constants.len()], cost: ComputeCost::default() }
+    pub fn new(constants: &'a [Option<Value>], options: &'a GraphOptions, sizes: Vec<(&'a str, usize)>) -> Self {
+        Self { constants, options, values: vec![None; constants.len()], sizes, cost: ComputeCost::default() }
     }
 
     /// Runs a block on `inputs`, and returns its outputs.
@@ -117,10 +119,15 @@ impl<'a> Run<'a> {
         self.values[slot].clone().or_else(|| self.constants[slot].clone())
     }
 
+    /// Checks that a tensor of this shape is within the limits.
+    pub fn check_shape(&self, shape: &[usize]) -> Result<()> {
+        super::host::count(shape, self.options.limits.max_elements).map(|_| ())
+    }
+
     /// Checks that `count` tensors of the size of `one` are within the limits.
     pub fn check_count(&self, count: usize, one: Option<&HostTensor>) -> Result<()> {
         let numbers = one.map_or(0, |one| one.layout().num_elements());
-        super::host::count(&[count, numbers.max(1)], self.options.limits.max_elements).map(|_| ())
+        self.check_shape(&[count, numbers.max(1)])
     }
 
     /// Whether this input is reason enough to run a step on the GPU, where it can.

@@ -1,6 +1,6 @@
-//! ONNX's own tests of its operators, 1,765 of them, each a graph with inputs and outputs.
+//! ONNX's own tests: 1,765 of its operators and 117 of PyTorch's layers, each a graph with inputs and outputs.
 //!
-//! `tests/conformance/onnx_node.txt` has a line for each: `name` alone for one that must pass, `name: reason`
+//! `tests/conformance/onnx_node.txt` and `onnx_pytorch.txt` have a line for each: `name` alone for one that must pass, `name: reason`
 //! for one that cannot. A line without a test, a test without a line, and one that passes against its line
 //! are failures. `PILOT_LIGHT_WRITE_CONFORMANCE=1` writes the list anew.
 
@@ -12,8 +12,6 @@ use burn::tensor::{DType, TensorData};
 use pilot_light::Device;
 use pilot_light::graph::{Graph, GraphOptions, read_tensor};
 
-const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/onnx_node.txt");
-
 /// The tolerances of ONNX's own runner.
 const RELATIVE: f64 = 1e-3;
 const ABSOLUTE: f64 = 1e-7;
@@ -23,15 +21,26 @@ const WEBGPU: &str = "webgpu: ";
 
 #[test]
 fn nodes_give_what_onnx_says() {
-    let folder = crate::support::fetched("conformance/onnx-1.22.0/node");
-    let mut tests: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    tests.sort();
+    check("onnx_node.txt", &["node"]);
+}
+
+#[test]
+fn layers_of_pytorch_give_what_onnx_says() {
+    check("onnx_pytorch.txt", &["pytorch-converted", "pytorch-operator"]);
+}
+
+/// Runs the tests of some suites, and compares the results with a list.
+fn check(list: &str, suites: &[&str]) {
+    let list = crate::support::root().join("tests/conformance").join(list);
+    let folders = suites.iter().map(|suite| crate::support::fetched(&format!("conformance/onnx-1.22.0/{suite}")));
+    let tests = folders.flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
     let found: BTreeMap<String, Result<(), String>> =
-        tests.iter().map(|test| (test.file_name().unwrap().to_string_lossy().into_owned(), run(test))).collect();
+        tests.map(|test| (test.file_name().unwrap().to_string_lossy().into_owned(), run(&test))).collect();
+    let before = fs::read_to_string(&list).unwrap_or_default();
     if std::env::var_os("PILOT_LIGHT_WRITE_CONFORMANCE").is_some() {
-        fs::write(LIST, list(&found)).unwrap();
+        fs::write(&list, lines(&found, &before)).unwrap();
     }
-    let listed = read_list();
+    let listed = read_list(&fs::read_to_string(&list).unwrap_or_default());
     let mut wrong = Vec::new();
     for (name, result) in &found {
         match (listed.get(name), result) {
@@ -47,8 +56,7 @@ fn nodes_give_what_onnx_says() {
     assert!(wrong.is_empty(), "{passed} of {} pass; {} surprises:\n{}", found.len(), wrong.len(), wrong.join("\n"));
 }
 
-fn list(found: &BTreeMap<String, Result<(), String>>) -> String {
-    let before = fs::read_to_string(LIST).unwrap_or_default();
+fn lines(found: &BTreeMap<String, Result<(), String>>, before: &str) -> String {
     let line = |(name, result): (&String, &Result<(), String>)| match result {
         Ok(()) => {
             let webgpu = before.lines().find(|line| line.starts_with(&format!("{name}: {WEBGPU}")));
@@ -59,8 +67,7 @@ fn list(found: &BTreeMap<String, Result<(), String>>) -> String {
     found.iter().map(line).collect()
 }
 
-fn read_list() -> HashMap<String, Option<String>> {
-    let text = fs::read_to_string(LIST).unwrap_or_default();
+fn read_list(text: &str) -> HashMap<String, Option<String>> {
     let line = |line: &str| match line.split_once(": ") {
         // What fails on WebGPU alone, the browser tests leave out there.
         Some((name, reason)) if !reason.starts_with(WEBGPU) => (name.to_string(), Some(reason.to_string())),

@@ -1,4 +1,4 @@
-//! The cases of `tests/golden/operators`, whose README says how they are kept.
+//! The cases of `tests/golden/operators` and `tests/golden/graphs`, whose READMEs say how they are kept.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -11,6 +11,9 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::support::golden;
 
+const OPERATORS: &str = "operators/operators.safetensors";
+const GRAPHS: &str = "graphs/graphs.safetensors";
+
 /// Relative to the largest element of an output.
 const TOLERANCE: f64 = 1e-5;
 /// The tolerance where the LHS of a product is quantised to 8 bits.
@@ -18,21 +21,26 @@ const TOLERANCE_INT8: f64 = 2e-2;
 
 #[test]
 fn operators_give_what_onnxruntime_gives() {
-    assert!(compare(TOLERANCE, &GraphOptions::default(), |_| true).unwrap() > 70);
+    assert!(compare(OPERATORS, TOLERANCE, &GraphOptions::default(), |_| true).unwrap() > 70);
+}
+
+#[test]
+fn whole_graphs_give_what_onnxruntime_gives() {
+    assert!(compare(GRAPHS, TOLERANCE, &GraphOptions::default(), |_| true).unwrap() >= 20);
 }
 
 #[test]
 fn packed_weights_are_multiplied_in_integers_where_that_is_asked_for() {
     let int8 = GraphOptions { int8: true, ..GraphOptions::default() };
     let packed = |name: &str| name.starts_with("bits_");
-    assert_eq!(compare(TOLERANCE_INT8, &int8, packed).unwrap(), 5);
+    assert_eq!(compare(OPERATORS, TOLERANCE_INT8, &int8, packed).unwrap(), 5);
     // The results differ from those of floats.
-    assert!(compare(TOLERANCE, &int8, packed).is_err());
+    assert!(compare(OPERATORS, TOLERANCE, &int8, packed).is_err());
 }
 
 /// The number of `wanted` cases, where all of them pass.
-fn compare(tolerance: f64, options: &GraphOptions, wanted: fn(&str) -> bool) -> Result<usize, String> {
-    let bytes = fs::read(golden("operators/operators.safetensors")).expect("a golden file");
+fn compare(file: &str, tolerance: f64, options: &GraphOptions, wanted: fn(&str) -> bool) -> Result<usize, String> {
+    let bytes = fs::read(golden(file)).expect("a golden file");
     let mut cases: BTreeMap<String, HashMap<String, TensorView<'_>>> = BTreeMap::new();
     let tensors = SafeTensors::deserialize(&bytes).expect("tensors");
     for (name, tensor) in tensors.iter() {
@@ -116,6 +124,7 @@ fn tensor(kept: &TensorView<'_>) -> TensorData {
         Dtype::I32 => TensorData::new(bytes.as_chunks().0.iter().map(|x| i32::from_le_bytes(*x)).collect(), dims),
         Dtype::I64 => TensorData::new(bytes.as_chunks().0.iter().map(|x| i64::from_le_bytes(*x)).collect(), dims),
         Dtype::U8 => TensorData::new(bytes.to_vec(), dims),
+        Dtype::BOOL => TensorData::new(bytes.iter().map(|x| *x != 0).collect::<Vec<bool>>(), dims),
         Dtype::I8 => TensorData::new(bytes.iter().map(|x| *x as i8).collect(), dims),
         dtype => panic!("{dtype:?} is not kept"),
     }

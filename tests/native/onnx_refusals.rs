@@ -6,61 +6,7 @@ use burn::tensor::TensorData;
 use pilot_light::graph::{Graph, GraphOptions, Limits};
 use pilot_light::{Device, Error, ErrorKind};
 
-/// The fields of a protobuf message, as `onnx.proto` numbers them.
-#[derive(Clone, Default)]
-struct Message(Vec<u8>);
-
-impl Message {
-    fn varint(mut self, mut value: u64) -> Self {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-        self
-    }
-
-    fn int(self, field: u64, value: i64) -> Self {
-        self.varint(field << 3).varint(value as u64)
-    }
-
-    fn bytes(self, field: u64, bytes: impl AsRef<[u8]>) -> Self {
-        let mut message = self.varint(field << 3 | 2).varint(bytes.as_ref().len() as u64);
-        message.0.extend_from_slice(bytes.as_ref());
-        message
-    }
-
-    fn message(self, field: u64, message: Self) -> Self {
-        self.bytes(field, message.0)
-    }
-}
-
-fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> Message {
-    let message = inputs.iter().fold(Message::default(), |message, name| message.bytes(1, name));
-    outputs.iter().fold(message, |message, name| message.bytes(2, name)).bytes(3, format!("a {op}")).bytes(4, op)
-}
-
-/// An input or an output with this element type.
-fn port(name: &str, element: i64, dims: &[i64]) -> Message {
-    let shape = dims.iter().fold(Message::default(), |shape, dim| shape.message(1, Message::default().int(1, *dim)));
-    let tensor = Message::default().int(1, element).message(2, shape);
-    Message::default().bytes(1, name).message(2, Message::default().message(1, tensor))
-}
-
-fn initializer(name: &str, element: i64, dims: &[i64], raw: &[u8]) -> Message {
-    let dims = dims.iter().fold(Message::default(), |tensor, dim| tensor.int(1, *dim));
-    dims.int(2, element).bytes(8, name).bytes(9, raw)
-}
-
-/// A graph from `x`, three floats, to `y`.
-fn graph(parts: impl IntoIterator<Item = (u64, Message)>) -> Message {
-    let graph = Message::default().message(11, port("x", 1, &[3])).message(12, port("y", 1, &[3]));
-    parts.into_iter().fold(graph, |graph, (field, part)| graph.message(field, part))
-}
-
-fn model(graph: Message) -> Vec<u8> {
-    Message::default().int(1, 8).message(8, Message::default().int(2, 17)).message(7, graph).0
-}
+use crate::support::onnx::{Message, graph, initializer, model, node, port};
 
 fn load(bytes: Vec<u8>) -> Result<Graph, Error> {
     Graph::load(bytes, HashMap::new(), &Device::cpu(), &GraphOptions::default())
@@ -205,6 +151,63 @@ fn external_data_is_found_by_name_alone() {
         ErrorKind::InvalidArtefact,
         "bytes",
     );
+}
+
+/// A function of the domain `own`, from `a` to `b`.
+fn function(name: &str, inner: Message) -> Message {
+    let own = Message::default().bytes(1, "own").int(2, 1);
+    let opsets = Message::default().message(9, Message::default().int(2, 17)).message(9, own);
+    opsets.bytes(1, name).bytes(10, "own").bytes(4, "a").bytes(5, "b").message(7, inner)
+}
+
+fn with_functions(calls: Message, functions: impl IntoIterator<Item = Message>) -> Vec<u8> {
+    let file = Message::default().int(1, 8).message(8, Message::default().int(2, 17)).message(7, graph([(1, calls)]));
+    functions.into_iter().fold(file, |file, function| file.message(25, function)).0
+}
+
+#[test]
+fn functions_that_cannot_be_inlined_are_refused() {
+    let call = |name: &str, from: &str, to: &str| node(name, &[from], &[to]).bytes(7, "own");
+    let itself = function("f", call("f", "a", "b"));
+    refused(
+        load(with_functions(call("f", "x", "y"), [itself])),
+        ErrorKind::InvalidArtefact,
+        "'f' of the domain 'own' calls itself",
+    );
+    let circle = [function("f", call("g", "a", "b")), function("g", call("f", "a", "b"))];
+    refused(load(with_functions(call("f", "x", "y"), circle)), ErrorKind::InvalidArtefact, "calls itself");
+    let unknown = function("f", node("Frobnicate", &["a"], &["b"]));
+    refused(
+        load(with_functions(call("f", "x", "y"), [unknown])),
+        ErrorKind::Unsupported,
+        "Frobnicate of ai.onnx, opset 17",
+    );
+    let two = node("f", &["x", "x"], &["y"]).bytes(7, "own");
+    let relu = || function("f", node("Relu", &["a"], &["b"]));
+    refused(load(with_functions(two, [relu()])), ErrorKind::InvalidArtefact, "has 1 inputs and 1 outputs");
+    let blind = function("f", node("Relu", &["x"], &["b"]));
+    refused(load(with_functions(call("f", "x", "y"), [blind])), ErrorKind::InvalidArtefact, "'x'");
+    let new = Message::default().message(9, Message::default().int(2, 99)).bytes(1, "f").bytes(10, "own");
+    let new = new.bytes(4, "a").bytes(5, "b").message(7, node("Relu", &["a"], &["b"]));
+    refused(load(with_functions(call("f", "x", "y"), [new])), ErrorKind::Unsupported, "f: the file uses version 99");
+    let reference =
+        node("LeakyRelu", &["x"], &["y"]).message(5, Message::default().bytes(1, "alpha").bytes(21, "alpha"));
+    refused(load(model(graph([(1, reference)]))), ErrorKind::InvalidArtefact, "'alpha' of a function");
+}
+
+#[test]
+fn what_functions_become_is_bounded() {
+    let call = |name: &str, from: &str, to: &str| node(name, &[from], &[to]).bytes(7, "own");
+    // Each calls the next one twice: 2^40 nodes of 80.
+    let twice = |level: usize| {
+        let next = format!("f{}", level + 1);
+        function(&format!("f{level}"), call(&next, "a", "t")).message(7, call(&next, "t", "b"))
+    };
+    let last = function("f40", node("Relu", &["a"], &["b"]));
+    let doubling = (0..40).map(twice).chain([last]);
+    refused(load(with_functions(call("f0", "x", "y"), doubling)), ErrorKind::InvalidArtefact, "nodes");
+    let chain = (0..10_000).map(|level| function(&format!("f{level}"), call(&format!("f{}", level + 1), "a", "b")));
+    refused(load(with_functions(call("f0", "x", "y"), chain)), ErrorKind::InvalidArtefact, "deeper");
 }
 
 #[test]

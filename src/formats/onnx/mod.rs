@@ -3,9 +3,12 @@
 //! # Source
 //! The ONNX specification, `onnx.proto`, whose field numbers are in the `match`es below.
 
+mod external;
+mod function;
 mod tensor;
 mod wire;
 
+pub use function::{Function, Key};
 pub use tensor::{Element, External, Storage, Tensor};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -20,8 +23,8 @@ pub struct Model<'a> {
     pub graph: Graph<'a>,
     /// Metadata, by key.
     pub metadata: Vec<(&'a str, &'a str)>,
-    /// The number of functions that it defines.
-    pub functions: usize,
+    /// The functions that its nodes may use as operators.
+    pub functions: Vec<Function<'a>>,
 }
 
 /// Nodes in topological order, with inputs and outputs.
@@ -46,6 +49,8 @@ pub struct Node<'a> {
     pub op_type: &'a str,
     /// The operator's domain.
     pub domain: &'a str,
+    /// Which function is meant, where several have the operator's name.
+    pub overload: &'a str,
     /// The names of its inputs; empty for one that is left out.
     pub inputs: Vec<&'a str>,
     /// The names of its outputs; empty for one that is not used.
@@ -73,6 +78,8 @@ pub enum Attribute<'a> {
     Ints(Vec<i64>),
     /// Strings.
     Strings(Vec<&'a [u8]>),
+    /// The value of the attribute with this name of the function's call.
+    Reference(&'a str),
     /// One that is not read here: sparse tensors, types, lists of tensors and of graphs.
     Other,
 }
@@ -132,7 +139,10 @@ pub fn read(bytes: &[u8], bounds: Bounds) -> Result<Model<'_>> {
                 reader.part()?;
                 model.metadata.push(entry(value.bytes()?)?);
             }
-            (25, _) => model.functions += 1,
+            (25, value) => {
+                reader.part()?;
+                model.functions.push(reader.function(value.bytes()?)?);
+            }
             _ => {}
         }
     }
@@ -219,6 +229,7 @@ impl Reader {
                 4 => node.op_type = value.str()?,
                 5 => node.attributes.push(self.attribute(value.bytes()?)?),
                 7 => node.domain = domain(value.str()?),
+                8 => node.overload = value.str()?,
                 _ => continue,
             }
             self.part()?;
@@ -230,11 +241,17 @@ impl Reader {
     }
 
     fn attribute<'a>(&mut self, bytes: &'a [u8]) -> Result<(&'a str, Attribute<'a>)> {
-        let (mut name, mut kind, mut single) = ("", 0, None);
+        let (mut name, mut reference, mut kind, mut single) = ("", "", 0, None);
+        // The last of the fields with a value: the kind where the file is so old that it does not say.
+        let mut last = 0;
         let (mut float, mut int, mut string) = (0.0, 0, &[][..]);
         let (mut floats, mut ints, mut strings) = (Vec::new(), Vec::new(), Vec::new());
         for field in fields(bytes) {
-            match field? {
+            let field = field?;
+            if let (number @ 2..=9, _) = field {
+                last = i64::from(number) - 1;
+            }
+            match field {
                 (1, value) => name = value.str()?,
                 (2, value) => float = value.float()?,
                 (3, value) => int = value.int()?,
@@ -248,11 +265,15 @@ impl Reader {
                     strings.push(value.bytes()?);
                 }
                 (20, value) => kind = value.int()?,
+                (21, value) => reference = value.str()?,
                 _ => {}
             }
         }
+        if !reference.is_empty() {
+            return Ok((name, Attribute::Reference(reference)));
+        }
         // The kinds of `AttributeProto.AttributeType`.
-        let value = match (kind, single) {
+        let value = match (if kind == 0 { last } else { kind }, single) {
             (1, _) => Attribute::Float(float),
             (2, _) => Attribute::Int(int),
             (3, _) => Attribute::String(string),

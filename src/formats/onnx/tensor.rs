@@ -86,6 +86,11 @@ impl Element {
         Self::BF16,
     ];
 
+    const NAMES: [&str; 13] = [
+        "FLOAT", "UINT8", "INT8", "UINT16", "INT16", "INT32", "INT64", "BOOL", "FLOAT16", "DOUBLE", "UINT32", "UINT64",
+        "BFLOAT16",
+    ];
+
     /// The type with this number.
     ///
     /// # Errors
@@ -93,6 +98,15 @@ impl Element {
     pub fn from_number(number: i64) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|element| *element as i64 == number);
         found.ok_or_else(|| Error::unsupported(format!("the element type {} is not supported", type_name(number))))
+    }
+
+    /// The type with this name, as files of the first operator sets have it.
+    ///
+    /// # Errors
+    /// Unsupported: another name.
+    pub fn from_name(name: &str) -> Result<Self> {
+        let found = Self::NAMES.iter().position(|known| *known == name).map(|at| Self::ALL[at]);
+        found.ok_or_else(|| Error::unsupported(format!("the element type '{name}' is not supported")))
     }
 
     /// The bytes of one element.

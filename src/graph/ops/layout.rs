@@ -204,8 +204,16 @@ fn expand(inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {
 
 fn tile(inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {
     let tensor = inputs.take(0)?;
-    let repeats = inputs.ints(1)?.into_iter().map(size).collect::<Result<Vec<_>>>()?;
+    let mut repeats = inputs.ints(1)?.into_iter().map(size).collect::<Result<Vec<_>>>()?;
     let layout = tensor.layout();
+    // Before opset 6, how often and along which axis.
+    if let Some(axis) = inputs.optional_ints(2) {
+        let (&[times], &[axis]) = (&repeats[..], &axis[..]) else {
+            return wrong("the tiles and the axis must be scalars");
+        };
+        repeats = vec![1; layout.num_dims()];
+        repeats[axis_of(axis, layout.num_dims())?] = times;
+    }
     if repeats.len() != layout.num_dims() {
         return wrong(format!(
             "the repeats are {repeats:?}, expected one for each of {} dimensions",

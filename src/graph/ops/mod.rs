@@ -63,7 +63,7 @@ pub use shape::reshaped;
 /// The newest version of the default operator set that is supported.
 pub const NEWEST_OPSET: i64 = 27;
 /// The oldest version that is supported.
-pub const OLDEST_OPSET: i64 = 7;
+pub const OLDEST_OPSET: i64 = 1;
 /// The domain of the operators that [`super::passes`] makes.
 pub const OWN_DOMAIN: &str = "pilot-light";
 /// The domain of onnxruntime's operators.

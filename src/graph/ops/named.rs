@@ -48,6 +48,7 @@ pub const TANH: &Op = standard("Tanh");
 pub const TRANSPOSE: &Op = standard("Transpose");
 
 pub const ADD_LAYER_NORMALIZATION: &Op = in_domain(OWN_DOMAIN, "AddLayerNormalization");
+pub const ALIGN_DIMENSIONS: &Op = in_domain(OWN_DOMAIN, "AlignDimensions");
 pub const CONV_ACTIVATION: &Op = in_domain(OWN_DOMAIN, "Conv");
 pub const FUSED_ATTENTION: &Op = in_domain(OWN_DOMAIN, "Attention");
 pub const MATMUL_BIAS: &Op = in_domain(OWN_DOMAIN, "MatMulBias");

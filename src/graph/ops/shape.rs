@@ -17,6 +17,7 @@ pub static OPS: &[Op] = &[
     Op::new("Flatten", Accepts::Any, SAME, flatten).gpu(on_gpu!(layout::flatten)),
     Op::new("Squeeze", Accepts::Any, SAME, squeeze).gpu(on_gpu!(layout::squeeze)),
     Op::new("Unsqueeze", Accepts::Any, SAME, unsqueeze).gpu(on_gpu!(layout::unsqueeze)),
+    Op::own("AlignDimensions", Accepts::Any, SAME, align_dimensions),
 ];
 
 fn numbers(shape: &[usize], values: Vec<i64>) -> HostTensor {
@@ -146,6 +147,21 @@ fn unsqueeze(node: &NodeSpec<'_>) -> Prepared {
         let mut old = 0..rank - new.len();
         let all: Vec<_> = (0..rank).map(|axis| if new.contains(&axis) { None } else { old.next() }).collect();
         one(with_axes(tensor, &all))
+    }))
+}
+
+/// A view of the first input with 1 appended to its shape, so that its dimensions are those of the second one from the
+/// axis on when they are broadcast to each other.
+fn align_dimensions(node: &NodeSpec<'_>) -> Prepared {
+    let axis = node.attributes.int("axis", 0)?;
+    Ok(Box::new(move |inputs| {
+        let (tensor, other) = (inputs.take(0)?, inputs.take(1)?);
+        let rank = host::shape(&other).len();
+        let axis = if axis < 0 { axis_of(axis, rank)? } else { size(axis)? };
+        let behind = rank.saturating_sub(axis);
+        let mut shape = host::shape(&tensor).to_vec();
+        shape.resize(shape.len().max(behind), 1);
+        one(view(tensor, &shape))
     }))
 }
 

@@ -1,12 +1,13 @@
 //! The files of a model: which are requested, and the content of those that were supplied.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
 use crate::error::{Error, Result};
 use crate::formats::safetensors::Reader;
+use crate::graph::{Limits, external_files};
 use crate::manifest::Manifest;
 use crate::models::Weights;
 
@@ -44,6 +45,9 @@ pub(super) enum Kind {
 /// The longest text; a longer one is not a configuration.
 const MAX_TEXT_BYTES: usize = 64 << 20;
 
+/// The most files with external data of one ONNX file. Some exporters write one for each tensor.
+const MAX_EXTERNAL_FILES: usize = 1000;
+
 /// The files of a model.
 #[derive(Default)]
 pub(super) struct Files {
@@ -53,6 +57,8 @@ pub(super) struct Files {
     partial: HashMap<String, Sink>,
     texts: HashMap<String, String>,
     bytes: HashMap<String, Vec<u8>>,
+    /// The files with external data of the ONNX files that were supplied, relative to the folder of each.
+    external: HashMap<String, BTreeSet<String>>,
     manifest: Manifest,
     pub(super) weights: Weights,
     pub(super) head_weights: Weights,
@@ -199,6 +205,44 @@ impl Files {
         self.bytes.remove(name).ok_or_else(|| not_stored(name))
     }
 
+    /// Requests the external data of the ONNX file `name`, which was supplied.
+    ///
+    /// # Errors
+    /// Invalid artefact: it is not in the folder of `name`, or in too many files.
+    pub(super) fn request_external_data(&mut self, name: &str, limits: &Limits) -> Result<()> {
+        let Some(bytes) = self.bytes.get(name) else { return Ok(()) };
+        let locations = external_files(bytes, limits);
+        if locations.len() > MAX_EXTERNAL_FILES {
+            return Err(Error::invalid_artefact(format!(
+                "{name} has external data in {} files, expected at most {MAX_EXTERNAL_FILES}",
+                locations.len()
+            )));
+        }
+        if let Some(location) = locations.iter().find(|location| !location.split('/').all(is_plain)) {
+            return Err(Error::invalid_artefact(format!(
+                "{name} has external data in the file '{location}', expected a path within its folder"
+            )));
+        }
+        for location in &locations {
+            let file = next_to(name, location);
+            if !self.has_bytes(&file) {
+                self.request(&file, Kind::Bytes, false);
+            }
+        }
+        self.external.insert(name.to_string(), locations);
+        Ok(())
+    }
+
+    /// The bytes of an ONNX file, and its external data by location.
+    pub(super) fn take_graph(&mut self, name: &str) -> Result<(Vec<u8>, HashMap<String, Vec<u8>>)> {
+        let mut external = HashMap::new();
+        for location in self.external.remove(name).unwrap_or_default() {
+            let bytes = self.take_bytes(&next_to(name, &location))?;
+            external.insert(location, bytes);
+        }
+        Ok((self.take_bytes(name)?, external))
+    }
+
     fn requested(&self, name: &str) -> Result<(&FileRequest, Kind)> {
         let found = self.open.get(name).map(|(request, kind)| (request, *kind));
         found.ok_or_else(|| Error::invalid_input(format!("the file {name} was not requested")))
@@ -219,6 +263,13 @@ impl Sink {
 /// another file.
 pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '?', '#', ':', '%'])
+}
+
+/// The file at `location`, relative to the folder of the file `name`.
+fn next_to(name: &str, location: &str) -> String {
+    let path = name.split('?').next().unwrap_or(name);
+    let folder = path.rfind('/').map_or("", |end| &path[..=end]);
+    format!("{folder}{location}")
 }
 
 fn not_stored(name: &str) -> Error {

@@ -6,6 +6,7 @@ use super::files::{Files, Kind};
 use super::{DType, MANIFEST};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::graph::GraphOptions;
 use crate::tasks::{FileKind, ModelFile, ModelFiles, Source, Task, TaskDefinition, TaskModel, with_task};
 
 /// A model that is loaded from files with fixed names.
@@ -51,7 +52,12 @@ impl FixedFiles {
                 }
                 self.stage = Stage::Model;
             }
-            Stage::Model => return Ok(true),
+            Stage::Model => {
+                for file in self.wanted {
+                    files.request_external_data(file.name, &GraphOptions::default().limits)?;
+                }
+                return Ok(true);
+            }
         }
         Ok(false)
     }
@@ -63,7 +69,7 @@ impl FixedFiles {
             match kind {
                 FileKind::Text => texts.extend(files.text(name).map(|text| (*name, text))),
                 FileKind::Graph if files.has_bytes(name) => {
-                    graphs.insert(*name, files.take_bytes(name)?);
+                    graphs.insert(*name, files.take_graph(name)?);
                 }
                 FileKind::Graph => {}
             }

@@ -9,7 +9,7 @@ mod sentence_transformers;
 mod tests;
 mod text;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 pub use files::FileRequest;
 pub use options::{DType, LoadOptions};
@@ -55,7 +55,7 @@ pub struct Loader {
 enum Plan {
     Text(Box<TextFiles>),
     Fixed(FixedFiles),
-    /// A graph by itself, with the files of its external data.
+    /// A graph by itself, with the files of its external data that are requested with it.
     Graph {
         file: String,
         external: BTreeSet<String>,
@@ -82,8 +82,8 @@ impl Loader {
         Self::with_plan(device, plan)
     }
 
-    /// A loader for the graph in `file`, or in the file next to it for the requested type. Its external data is in the
-    /// files `external` next to it.
+    /// A loader for the graph in `file`, or in the file next to it for the requested type. The files `external` next to it,
+    /// which have its external data, are requested at once; those that the graph names and this list does not, afterwards.
     ///
     /// # Errors
     /// Invalid input: the name of an external file is a path, or a type was requested and `file` is not the name of an
@@ -173,9 +173,8 @@ impl Loader {
             Plan::Text(model) => Ok(Loaded::Model(TaskModel::new(model.task(), model.finish(&mut files, &device)?))),
             Plan::Fixed(model) => Ok(Loaded::Model(model.finish(&mut files, &device)?)),
             Plan::Graph { file, external, options, .. } => {
-                let bytes = files.take_bytes(&file)?;
-                let mut data = HashMap::new();
-                for name in external {
+                let (bytes, mut data) = files.take_graph(&file)?;
+                for name in external.into_iter().filter(|name| files.has_bytes(name)).collect::<Vec<_>>() {
                     let bytes = files.take_bytes(&name)?;
                     data.insert(name, bytes);
                 }
@@ -189,7 +188,10 @@ impl Loader {
         match &mut self.plan {
             Plan::Text(model) => model.advance(&mut self.files),
             Plan::Fixed(model) => model.advance(&mut self.files),
-            Plan::Graph { file, .. } if self.files.has_bytes(file) => Ok(true),
+            Plan::Graph { file, options, .. } if self.files.has_bytes(file) => {
+                self.files.request_external_data(file, &options.limits)?;
+                Ok(true)
+            }
             Plan::Graph { file, external, .. } => {
                 for name in external.iter().chain([&*file]) {
                     self.files.request(name, Kind::Bytes, false);

@@ -10,7 +10,7 @@ use super::sentence_transformers::{self, POOLING_CONFIG, SENTENCE_BERT_CONFIG};
 use super::{DType, MANIFEST};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, GraphOptions};
+use crate::graph::{Graph, GraphOptions, Limits};
 use crate::models::{
     Architecture, Backbone, Checkpoint, Head, LinearHeadConfig, ModelConfig, OutputKind, Problem, TextConfig, TextGraph,
 };
@@ -141,7 +141,10 @@ impl TextFiles {
             },
             Stage::Shards => self.complete(files)?,
             Stage::Graph => match self.graph_dtype {
-                Some(dtype) if files.has_bytes(&self.base(&dtype.onnx_file())) => self.complete(files)?,
+                Some(dtype) if files.has_bytes(&self.base(&dtype.onnx_file())) => {
+                    files.request_external_data(&self.base(&dtype.onnx_file()), &Limits::default())?;
+                    self.complete(files)?;
+                }
                 _ => self.request_graph(files)?,
             },
             Stage::Done => {}
@@ -187,10 +190,9 @@ impl TextFiles {
         let graph = self.graph_dtype.map(|dtype| self.base(&dtype.onnx_file()));
         let (backbone, own_head) = match (graph, self.checkpoint) {
             (Some(name), _) => {
-                let bytes = files.take_bytes(&name)?;
+                let (bytes, external) = files.take_graph(&name)?;
                 let options = GraphOptions { int8: self.quantise, ..GraphOptions::default() };
-                let graph =
-                    Graph::load(bytes, HashMap::new(), device, &options).map_err(|error| error.context(&name))?;
+                let graph = Graph::load(bytes, external, device, &options).map_err(|error| error.context(&name))?;
                 let graph = TextGraph::new(graph, self.text.pad_token_id, hidden_states)?;
                 (Backbone::Graph(Box::new(graph)), None)
             }

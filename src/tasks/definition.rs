@@ -149,7 +149,8 @@ impl ModelFile {
 pub struct ModelFiles<'a> {
     pub(crate) device: &'a Device,
     pub(crate) texts: HashMap<&'static str, String>,
-    pub(crate) graphs: HashMap<&'static str, Vec<u8>>,
+    /// The ONNX files, each with its external data by location.
+    pub(crate) graphs: HashMap<&'static str, (Vec<u8>, HashMap<String, Vec<u8>>)>,
 }
 
 impl ModelFiles<'_> {
@@ -174,8 +175,8 @@ impl ModelFiles<'_> {
     /// # Errors
     /// Those of [`Graph::load`].
     pub fn optional_graph(&mut self, name: &str) -> Result<Option<Graph>> {
-        let Some(bytes) = self.graphs.remove(name) else { return Ok(None) };
-        let graph = Graph::load(bytes, HashMap::new(), self.device, &GraphOptions::default());
+        let Some((bytes, external)) = self.graphs.remove(name) else { return Ok(None) };
+        let graph = Graph::load(bytes, external, self.device, &GraphOptions::default());
         graph.map(Some).map_err(|error| error.context(name))
     }
 }

@@ -5,6 +5,7 @@ mod architecture;
 mod chain;
 mod encoders;
 mod examples;
+mod external_data;
 mod files;
 mod gguf;
 mod onnx_operators;

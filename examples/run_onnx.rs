@@ -33,7 +33,7 @@ pub fn run(file: &Path) -> Result<Vec<(String, TensorData)>> {
     let bytes = std::fs::read(file)?;
     // Files with weights next to the model would be in the map, by name.
     let graph = Graph::load(bytes, HashMap::new(), &Device::cpu(), &GraphOptions::default())?;
-    for Port { name, dtype, dims } in graph.inputs() {
+    for Port { name, dtype, dims, .. } in graph.inputs() {
         eprintln!("input {name}: {dtype:?} {dims:?}");
     }
     let inputs = graph.inputs().iter().map(|port| Ok((port.name.clone(), fill(port)?))).collect::<Result<_>>()?;

@@ -28,7 +28,7 @@ impl Builder {
     /// An input of elements of this type.
     pub fn input(&mut self, name: &str, dtype: DType) -> Operand {
         let slot = self.0.new_slot(Some(dtype));
-        self.0.inputs.push(Port { name: name.to_string(), dtype, dims: None });
+        self.0.inputs.push(Port::tensor(name, dtype));
         self.0.block.inputs.push(slot);
         Operand(slot)
     }
@@ -135,7 +135,7 @@ impl Builder {
     fn push(&mut self, op: &'static Op, inputs: &[Operand], attributes: Attributes) -> Operand {
         let inputs = inputs.iter().map(|Operand(slot)| Some(*slot)).collect();
         let mut node = Node::new(String::new(), op, attributes, inputs, vec![None]);
-        let dtype = op.gives[0].resolve(&node.spec(op, &self.0.input_specs(&node)));
+        let (dtype, _) = op.gives[0].resolve(&node.spec(op, &self.0.input_specs(&node)));
         let slot = self.0.new_slot(dtype);
         node.name = format!("{} {slot}", op.name);
         node.outputs = vec![Some(slot)];
@@ -151,7 +151,7 @@ impl Builder {
         for (name, Operand(slot)) in outputs {
             let dtype = self.0.types[*slot].unwrap_or(DType::F32);
             self.0.block.outputs.push(*slot);
-            self.0.outputs.push(Port { name: name.to_string(), dtype, dims: None });
+            self.0.outputs.push(Port::tensor(name, dtype));
         }
         self.0.block.prune(self.0.types.len());
         Graph::of_program(self.0, HashMap::new(), false, device, options)

@@ -11,6 +11,7 @@ use super::ops::{axis_of, wrong};
 use super::plan::Plan;
 use super::program::{Declared, Node, Program};
 use super::run::Run;
+use super::sequences::{self, Sequence, SequenceOp};
 use super::value::Value;
 use crate::error::{Error, Result};
 
@@ -22,6 +23,7 @@ pub enum Control {
     If { then: Plan, otherwise: Plan },
     Loop { body: Plan, carried: usize, outputs: Outputs },
     Scan { body: Plan, scanned: Vec<Scanned>, stacked: Vec<Scanned>, outputs: Outputs },
+    Sequence(Box<Sequence>),
 }
 
 /// What is known of the outputs of a body that has never run.
@@ -37,18 +39,25 @@ pub struct Scanned {
     backwards: bool,
 }
 
-/// An operator that runs graphs within the graph.
+/// An operator that runs graphs within the graph, or whose values are not all tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlOp {
     If,
     Loop,
     Scan,
+    Sequence(SequenceOp),
 }
 
 impl ControlOp {
     /// The one of this name.
     pub fn find(domain: &str, name: &str) -> Option<Self> {
-        [Self::If, Self::Loop, Self::Scan].into_iter().find(|op| domain.is_empty() && op.name() == name)
+        let control = [Self::If, Self::Loop, Self::Scan].into_iter().find(|op| domain.is_empty() && op.name() == name);
+        control.or_else(|| SequenceOp::find(domain, name).map(Self::Sequence))
+    }
+
+    /// Its domain.
+    pub fn domain(self) -> &'static str {
+        if let Self::Sequence(op) = self { op.domain() } else { "" }
     }
 
     /// Its name.
@@ -57,6 +66,7 @@ impl ControlOp {
             Self::If => "If",
             Self::Loop => "Loop",
             Self::Scan => "Scan",
+            Self::Sequence(op) => op.name(),
         }
     }
 }
@@ -66,7 +76,11 @@ impl ControlOp {
 /// # Errors
 /// They do not fit.
 pub fn check(op: ControlOp, node: &mut Node, program: &mut Program) -> Result<(), Refusal> {
-    let names: &[&str] = if op == ControlOp::If { &["then_branch", "else_branch"] } else { &["body"] };
+    let names: &[&str] = match op {
+        ControlOp::If => &["then_branch", "else_branch"],
+        ControlOp::Loop | ControlOp::Scan | ControlOp::Sequence(SequenceOp::SequenceMap) => &["body"],
+        ControlOp::Sequence(_) => &[],
+    };
     for name in names {
         if !node.blocks.iter().any(|(known, _)| known == name) {
             return Err(format!("the subgraph {name} is missing"));
@@ -78,7 +92,7 @@ pub fn check(op: ControlOp, node: &mut Node, program: &mut Program) -> Result<()
         let (inputs, wanted) = match op {
             ControlOp::If => (0, outputs),
             ControlOp::Loop => (node.inputs.len().max(2), outputs + 1),
-            ControlOp::Scan => (node.inputs.len(), outputs),
+            ControlOp::Scan | ControlOp::Sequence(_) => (node.inputs.len(), outputs),
         };
         if block.inputs.len() != inputs || found < wanted {
             return Err(format!(
@@ -86,18 +100,17 @@ pub fn check(op: ControlOp, node: &mut Node, program: &mut Program) -> Result<()
                 block.inputs.len()
             ));
         }
-        let inner = block.inputs.iter();
-        let given: Vec<Option<DType>> = match op {
-            ControlOp::Loop => [Some(DType::I64), Some(host::BOOL)]
-                .into_iter()
-                .chain(node.inputs.iter().skip(2).map(|slot| slot.and_then(|slot| program.types[slot])))
-                .collect(),
-            ControlOp::If | ControlOp::Scan => {
-                node.inputs.iter().map(|slot| slot.and_then(|slot| program.types[slot])).collect()
-            }
+        let (fixed, given) = match op {
+            ControlOp::Loop => (&[Some(DType::I64), Some(host::BOOL)][..], node.inputs.get(2..).unwrap_or_default()),
+            _ => (&[][..], &node.inputs[..]),
         };
-        for (slot, dtype) in inner.zip(given) {
-            program.types[*slot] = dtype.or(program.types[*slot]);
+        for (slot, dtype) in block.inputs.iter().zip(fixed) {
+            program.types[*slot] = *dtype;
+        }
+        for (slot, given) in block.inputs.iter().skip(fixed.len()).zip(given) {
+            if let Some(given) = given {
+                program.copy_type(*given, *slot);
+            }
         }
     }
     if op == ControlOp::Scan {
@@ -114,12 +127,15 @@ pub fn check(op: ControlOp, node: &mut Node, program: &mut Program) -> Result<()
 
 /// Gives the node's outputs the types of its subgraph's.
 pub fn give_types(op: ControlOp, node: &Node, program: &mut Program) {
+    if let ControlOp::Sequence(op) = op {
+        return sequences::give_types(op, node, program);
+    }
     // The first output of a loop's graph is its condition.
     let skipped = usize::from(op == ControlOp::Loop);
     let Some((_, block)) = node.blocks.first() else { return };
     for (outer, inner) in node.outputs.iter().zip(block.outputs.iter().skip(skipped)) {
         if let Some(outer) = outer {
-            program.types[*outer] = program.types[*inner];
+            program.copy_type(*inner, *outer);
         }
     }
 }
@@ -136,6 +152,11 @@ pub fn prepare(op: ControlOp, node: &Node, program: &Program, mut plans: Vec<(St
         declared: node.blocks.first().map(|(_, block)| block.declared.clone()).unwrap_or_default(),
     };
     Ok(match op {
+        ControlOp::Sequence(op) => {
+            let body = take("body").ok();
+            let refuse = |reason| Error::unsupported(format!("{}: {reason}", node.description()));
+            Control::Sequence(Box::new(sequences::prepare(op, node, body).map_err(refuse)?))
+        }
         ControlOp::If => Control::If { then: take("then_branch")?, otherwise: take("else_branch")? },
         ControlOp::Loop => {
             let body = take("body")?;
@@ -174,6 +195,7 @@ impl Control {
                 let condition = flag(inputs.into_iter().next().flatten()).await?;
                 run.block(if condition { then } else { otherwise }, Vec::new()).await
             }
+            Self::Sequence(sequence) => sequence.run(run, inputs).await,
             Self::Loop { body, carried, outputs } => run_loop(run, body, *carried, outputs, inputs).await,
             Self::Scan { body, scanned, stacked, outputs } => {
                 scan(run, body, (scanned, stacked), outputs, inputs).await

@@ -2,118 +2,29 @@
 
 mod functions;
 mod old_opsets;
+mod tensors;
 
 use std::collections::{HashMap, HashSet};
 
-use burn::tensor::{DType, bf16, f16};
+use burn::tensor::DType;
 
 use functions::{Frame, Given};
+pub use tensors::{ExternalFiles, dtype, tensor};
 
 use super::attributes::{Attribute, Attributes};
 use super::control::ControlOp;
+use super::encoding::Encoding;
 use super::host::{self, HostTensor};
 use super::ops;
 use super::options::Limits;
 use super::program::{Block, Node, Operator, Program, Slot};
-use super::{Dim, Port};
+use super::texts::Texts;
+use super::{Data, Dim, Kind, Port, Strings};
 use crate::error::{Error, Result};
-use crate::formats::onnx::{self, Element, Storage};
+use crate::formats::onnx::{self, Storage};
 
 /// The calls that are nested for each level of graphs that is allowed. Exporters make a function of each module.
 const CALLS_PER_LEVEL: usize = 4;
-
-/// The external data files of an ONNX file, by name.
-pub type ExternalFiles = HashMap<String, Vec<u8>>;
-
-/// The element type with this number in ONNX.
-///
-/// # Errors
-/// Unsupported: another number.
-pub fn dtype(number: i64) -> Result<DType> {
-    Ok(match Element::from_number(number)? {
-        Element::F32 => DType::F32,
-        Element::U8 => DType::U8,
-        Element::I8 => DType::I8,
-        Element::U16 => DType::U16,
-        Element::I16 => DType::I16,
-        Element::I32 => DType::I32,
-        Element::I64 => DType::I64,
-        Element::Bool => host::BOOL,
-        Element::F16 => DType::F16,
-        Element::F64 => DType::F64,
-        Element::U32 => DType::U32,
-        Element::U64 => DType::U64,
-        Element::BF16 => DType::BF16,
-    })
-}
-
-/// A tensor of a file in memory.
-///
-/// # Errors
-/// Invalid artefact: its size does not fit its dimensions or exceeds the limits, or its external data were not handed in.
-/// Unsupported: its type.
-pub fn tensor(from: &onnx::Tensor<'_>, external: &ExternalFiles, limits: &Limits) -> Result<HostTensor> {
-    let wrong = |what: String| Error::invalid_artefact(format!("the tensor '{}' {what}", from.name));
-    let dtype = dtype(from.element)
-        .map_err(|error| Error::new(error.kind(), format!("the tensor '{}': {error}", from.name)))?;
-    let shape = from
-        .dims
-        .iter()
-        .map(|dim| usize::try_from(*dim).map_err(|_| wrong(format!("has the dimension {dim}"))))
-        .collect::<Result<Vec<_>>>()?;
-    let count = host::count(&shape, limits.max_elements).map_err(|error| wrong(format!("is too large: {error}")))?;
-    let held = |found: usize| {
-        if found == count {
-            Ok(())
-        } else {
-            Err(wrong(format!("has {found} elements, expected {count} for its shape {shape:?}")))
-        }
-    };
-    let bytes = match &from.storage {
-        Storage::Raw(bytes) => *bytes,
-        Storage::External(data) => external_bytes(data, external).ok_or_else(|| {
-            wrong(format!("has external data in the file '{}', which was not handed in or is too short", data.location))
-        })?,
-        Storage::Floats(numbers) => {
-            held(numbers.len())?;
-            let numbers: Vec<f64> = numbers.iter().map(|number| f64::from(*number)).collect();
-            return Ok(host::from_f64s(dtype, &shape, &numbers));
-        }
-        Storage::Doubles(numbers) => {
-            held(numbers.len())?;
-            return Ok(host::from_f64s(dtype, &shape, numbers));
-        }
-        Storage::Ints(numbers) => {
-            held(numbers.len())?;
-            return Ok(match dtype {
-                // 16-bit floats are written as integers with their bits.
-                DType::F16 => host::tensor(&shape, numbers.iter().map(|bits| f16::from_bits(*bits as u16)).collect()),
-                DType::BF16 => host::tensor(&shape, numbers.iter().map(|bits| bf16::from_bits(*bits as u16)).collect()),
-                _ => host::from_i64s(dtype, &shape, numbers),
-            });
-        }
-        Storage::Strings => {
-            return Err(Error::unsupported(format!("the tensor '{}' has strings, which are not supported", from.name)));
-        }
-        Storage::Empty => &[],
-    };
-    if bytes.len() != count * host::size_of(dtype) {
-        return Err(wrong(format!("has {} bytes, expected {}", bytes.len(), count * host::size_of(dtype))));
-    }
-    if dtype == host::BOOL {
-        return Ok(host::bools(&shape, bytes.iter().map(|byte| u8::from(*byte != 0)).collect()));
-    }
-    host::with_type!(dtype, T => Ok(host::of_type::<T>(dtype, &shape, bytemuck::pod_collect_to_vec(bytes))))
-}
-
-fn external_bytes<'a>(data: &onnx::External<'_>, external: &'a ExternalFiles) -> Option<&'a [u8]> {
-    // Never opened as a path: the files are those that were handed in, by name.
-    let rest = external.get(data.location)?.get(usize::try_from(data.offset).ok()?..)?;
-    match data.length {
-        None => Some(rest),
-        Some(length) => rest.get(..usize::try_from(length).ok()?),
-    }
-}
 
 /// Checks the version of the default operator set of a file or a function.
 ///
@@ -168,15 +79,16 @@ impl<'a> Import<'a> {
         self.enter()?;
         self.frame().scopes.push(HashMap::new());
         for initializer in &graph.initializers {
-            let constant = tensor(initializer, self.external, self.limits)?;
-            let slot = self.define(initializer.name, Some(constant.dtype()))?;
-            self.program.constants.insert(slot, constant);
+            let constant = tensor(initializer, self.external, self.limits, &mut self.program.texts)?;
+            self.define_constant(initializer.name, constant, Encoding::of_number(initializer.element))?;
         }
         let mut block = Block::default();
         for input in &graph.inputs {
             if !self.frame().scopes.last().is_some_and(|scope| scope.contains_key(input.name)) {
                 let dtype = input.element.map(dtype).transpose()?;
-                block.inputs.push(self.define(input.name, dtype)?);
+                let slot = self.define(input.name, dtype)?;
+                self.program.set_type(slot, (dtype, input.element.and_then(Encoding::of_number)));
+                block.inputs.push(slot);
                 block.declared.inputs.push(dims(input));
             }
         }
@@ -224,6 +136,13 @@ impl<'a> Import<'a> {
                 "the file has more nodes than the limits allow, with its functions inlined",
             ));
         }
+        if from.key() == ("", "Constant", "")
+            && let [output] = from.outputs[..]
+            && let [(_, Given { value, .. })] = given[..]
+            && let Some((constant, encoding)) = self.constant(value)?
+        {
+            return self.define_constant(output, constant, encoding);
+        }
         let (mut attributes, mut blocks) = (Attributes::default(), Vec::new());
         for (name, Given { value, frames }) in given {
             match value {
@@ -256,14 +175,42 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    fn attribute(&self, value: &onnx::Attribute<'_>) -> Result<Attribute> {
+    /// The constant that an attribute of Constant is, where it is a tensor or strings.
+    fn constant(&mut self, value: &onnx::Attribute<'_>) -> Result<Option<(HostTensor, Option<Encoding>)>> {
+        let texts = &mut self.program.texts;
+        let index = |texts: &mut Texts, text: &[u8]| texts.index(&String::from_utf8_lossy(text));
+        let (shape, indices) = match value {
+            onnx::Attribute::Tensor(from) => {
+                let constant = tensor(from, self.external, self.limits, texts)?;
+                return Ok(Some((constant, Encoding::of_number(from.element))));
+            }
+            onnx::Attribute::String(text) => (vec![], vec![index(texts, text)]),
+            onnx::Attribute::Strings(all) => {
+                (vec![all.len()], all.iter().map(|text| index(texts, text)).collect::<Vec<u32>>())
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some((host::tensor(&shape, indices), Some(Encoding::Text))))
+    }
+
+    fn define_constant(&mut self, name: &'a str, constant: HostTensor, encoding: Option<Encoding>) -> Result<()> {
+        let slot = self.define(name, Some(constant.dtype()))?;
+        self.program.set_type(slot, (Some(constant.dtype()), encoding));
+        self.program.constants.insert(slot, constant);
+        Ok(())
+    }
+
+    fn attribute(&mut self, value: &onnx::Attribute<'_>) -> Result<Attribute> {
         // Lossy: a string that is not UTF-8 is not one that an operator supports.
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(match value {
             onnx::Attribute::Float(value) => Attribute::Float(*value),
             onnx::Attribute::Int(value) => Attribute::Int(*value),
             onnx::Attribute::String(value) => Attribute::String(text(value)),
-            onnx::Attribute::Tensor(value) => Attribute::Tensor(tensor(value, self.external, self.limits)?),
+            onnx::Attribute::Tensor(value) => match &value.storage {
+                Storage::Strings(strings) => Attribute::Strings(strings.iter().map(|value| text(value)).collect()),
+                _ => Attribute::Tensor(tensor(value, self.external, self.limits, &mut self.program.texts)?),
+            },
             onnx::Attribute::Floats(values) => Attribute::Floats(values.clone()),
             onnx::Attribute::Ints(values) => Attribute::Ints(values.clone()),
             onnx::Attribute::Strings(values) => Attribute::Strings(values.iter().map(|value| text(value)).collect()),
@@ -319,14 +266,43 @@ impl<'a> Import<'a> {
 }
 
 fn port(info: &onnx::ValueInfo<'_>) -> Result<Port> {
+    use onnx::Nesting;
     let name = info.name.to_string();
-    let Some(element) = info.element.filter(|_| info.is_tensor) else {
-        return Err(Error::unsupported(format!(
-            "'{name}' is not a tensor of a known type: sequences and optional values are not supported"
-        )));
+    let kind = match info.nesting[..] {
+        [] => Kind::Tensor,
+        [Nesting::Sequence] => Kind::Sequence,
+        [Nesting::Optional] => Kind::OptionalTensor,
+        [Nesting::Optional, Nesting::Sequence] => Kind::OptionalSequence,
+        [Nesting::Map] | [Nesting::Sequence, Nesting::Map] => Kind::Maps,
+        _ => return Err(Error::unsupported(format!("'{name}' is of a type that is not supported"))),
+    };
+    let Some(element) = info.element else {
+        return Err(Error::unsupported(format!("the element type of '{name}' is not declared")));
     };
     let dtype = dtype(element).map_err(|error| Error::new(error.kind(), format!("'{name}': {error}")))?;
-    Ok(Port { name, dtype, dims: dims(info) })
+    let strings = Encoding::of_number(element) == Some(Encoding::Text);
+    Ok(Port { name, kind, strings, dtype, dims: dims(info).filter(|_| kind == Kind::Tensor) })
+}
+
+/// The value of a file for `port`.
+///
+/// # Errors
+/// Those of [`tensor`].
+pub fn data(value: &onnx::Value<'_>, port: &Port) -> Result<Data> {
+    let one = |from: &onnx::Tensor<'_>| {
+        let mut texts = Texts::default();
+        let tensor = tensor(from, &HashMap::new(), &Limits::default(), &mut texts)?;
+        if !port.strings {
+            return Ok(Data::Tensor(host::into_data(tensor)));
+        }
+        let data = host::to_i64s(&tensor).into_iter().map(|index| texts.get(index as u32).to_string()).collect();
+        Ok(Data::Strings(Strings { shape: host::shape(&tensor).to_vec(), data }))
+    };
+    Ok(match value {
+        onnx::Value::Tensor(tensor) => one(tensor)?,
+        onnx::Value::Sequence(tensors) => Data::Sequence(tensors.iter().map(one).collect::<Result<_>>()?),
+        onnx::Value::Nothing => Data::Nothing,
+    })
 }
 
 /// The declared dimensions.

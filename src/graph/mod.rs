@@ -16,7 +16,9 @@ mod compute_cost;
 mod contiguous;
 mod control;
 mod cost;
+mod data;
 mod device_check;
+mod encoding;
 #[cfg_attr(not(feature = "gpu"), path = "gpu_disabled.rs")]
 mod gpu;
 mod host;
@@ -27,13 +29,16 @@ mod passes;
 mod plan;
 mod program;
 mod run;
+mod sequences;
 mod session;
+mod texts;
 mod value;
 
 use std::collections::{BTreeSet, HashMap};
 
 pub use builder::{Builder, Operand};
 pub use burn::tensor::{DType, TensorData};
+pub use data::{Data, Kind, MapKey, Strings};
 pub use device_check::open_webgpu;
 pub use options::{Fusion, GraphOptions, Limits};
 pub use session::{Session, State};
@@ -42,10 +47,12 @@ use crate::device::{Device, DeviceKind};
 use crate::error::{Error, Result};
 use crate::formats::onnx;
 pub use compute_cost::ComputeCost;
+use data::{from_value, to_value};
 use passes::{constant_folding, fusion, prepack_weights, upcast_f16};
 use plan::Plan;
 use program::Program;
 use run::Run;
+use texts::Texts;
 use value::Value;
 
 /// A dimension of an input or an output.
@@ -62,10 +69,21 @@ pub enum Dim {
 pub struct Port {
     /// Its name.
     pub name: String,
-    /// The type of its elements.
+    /// What it is.
+    pub kind: Kind,
+    /// Whether its elements are strings.
+    pub strings: bool,
+    /// The type of its elements, where they are numbers or booleans.
     pub dtype: DType,
     /// Its dimensions; `None` where the file does not even give their number.
     pub dims: Option<Vec<Dim>>,
+}
+
+impl Port {
+    /// A tensor of numbers of any shape.
+    fn tensor(name: &str, dtype: DType) -> Self {
+        Self { name: name.to_string(), kind: Kind::Tensor, strings: false, dtype, dims: None }
+    }
 }
 
 /// A graph that is ready to run.
@@ -79,6 +97,8 @@ pub struct Graph {
     plan: Plan,
     /// The constants, by slot.
     constants: Vec<Option<Value>>,
+    /// The strings of the constants.
+    texts: Texts,
 }
 
 impl Graph {
@@ -130,8 +150,8 @@ impl Graph {
         };
         program.block.nodes.iter().for_each(|node| node.reads(&mut keep));
         program.block.outputs.iter().for_each(|slot| keep(*slot));
-        let (inputs, outputs) = (program.inputs, program.outputs);
-        Ok(Self { inputs, outputs, metadata, options: options.clone(), widened, plan, constants })
+        let (inputs, outputs, texts) = (program.inputs, program.outputs, program.texts);
+        Ok(Self { inputs, outputs, metadata, options: options.clone(), widened, plan, constants, texts })
     }
 
     /// The inputs of [`Self::run`].
@@ -188,40 +208,62 @@ impl Graph {
         session: &mut Session,
         inputs: Vec<(String, TensorData)>,
     ) -> Result<(Vec<(String, TensorData)>, ComputeCost)> {
-        let inputs = self.in_order(inputs, session)?;
+        let inputs = inputs.into_iter().map(|(name, tensor)| (name, Data::Tensor(tensor))).collect();
+        let (outputs, cost) = self.run_data(session, inputs).await?;
+        let tensor = |(name, output)| match output {
+            Data::Tensor(tensor) => Ok((name, tensor)),
+            _ => Err(Error::invalid_input(format!(
+                "the output '{name}' is not a tensor of numbers, which `run_data` gives"
+            ))),
+        };
+        Ok((outputs.into_iter().map(tensor).collect::<Result<_>>()?, cost))
+    }
+
+    /// Runs the graph in `session`, with inputs and outputs of any kind.
+    ///
+    /// # Errors
+    /// As [`Self::run_session`].
+    pub async fn run_data(
+        &self,
+        session: &mut Session,
+        inputs: Vec<(String, Data)>,
+    ) -> Result<(Vec<(String, Data)>, ComputeCost)> {
+        let mut texts = self.texts.clone();
+        let inputs = self.in_order(inputs, session, &mut texts)?;
         let mut sizes = Vec::new();
         for (port, value) in self.inputs.iter().zip(&inputs) {
             if let (Some(dims), Some(value)) = (&port.dims, value) {
                 sizes.extend(control::named_sizes(dims, value.shape()));
             }
         }
-        let mut run = Run::new(&self.constants, &self.options, sizes);
+        let mut run = Run::new(&self.constants, &self.options, sizes, texts);
         let outputs = run.block(&self.plan, inputs).await?;
-        let cost = run.cost;
+        let (cost, texts) = (run.cost, run.texts);
         let mut named = Vec::with_capacity(outputs.len());
         for (port, output) in self.outputs.iter().zip(outputs) {
             let Some(output) = session.store(&port.name, output) else { continue };
-            let mut tensor = output.into_host().await?;
-            if self.widened && port.dtype == DType::F16 {
-                tensor = host::cast(tensor, DType::F16);
-            }
-            named.push((port.name.clone(), host::into_data(tensor)));
+            let narrow = (self.widened && port.dtype == DType::F16).then_some(DType::F16);
+            named.push((port.name.clone(), from_value(output, port, narrow, &texts).await?));
         }
         Ok((named, cost))
     }
 
     /// Checks the inputs, and brings them into the order of [`Self::inputs`]. States are taken out of `session`.
-    fn in_order(&self, inputs: Vec<(String, TensorData)>, session: &mut Session) -> Result<Vec<Option<Value>>> {
+    fn in_order(
+        &self,
+        inputs: Vec<(String, Data)>,
+        session: &mut Session,
+        texts: &mut Texts,
+    ) -> Result<Vec<Option<Value>>> {
         let mut given = HashMap::with_capacity(inputs.len());
         for (name, data) in inputs {
             let port = find_port(&self.inputs, "input", &name)?;
             if session.has_input(&name) {
                 return Err(Error::invalid_input(format!("the input '{name}' is a state of the session")));
             }
-            check_dtype(port, data.dtype())?;
-            check_shape(port, data.shape())?;
-            host::count(data.shape(), self.options.limits.max_elements)?;
-            if given.insert(name, data).is_some() {
+            let wide = (self.widened && port.dtype == DType::F16).then_some(DType::F32);
+            let value = to_value(data, port, wide, texts, &self.options.limits)?;
+            if given.insert(name, value).is_some() {
                 return Err(Error::invalid_input(format!("the input '{}' is given twice", port.name)));
             }
         }
@@ -231,8 +273,8 @@ impl Graph {
             return Err(Error::invalid_input(format!("the input '{}' is missing", port.name)));
         }
         let take = |port: &Port| {
-            if let Some(data) = given.remove(&port.name) {
-                return Ok(Some(self.widen(port, data)));
+            if let Some(value) = given.remove(&port.name) {
+                return Ok(Some(value));
             }
             let state = session.take(&port.name).ok_or_else(|| session::lost(&port.name))?;
             check_shape(port, state.shape())?;
@@ -253,6 +295,9 @@ pub(crate) fn to_floats(data: TensorData) -> Vec<f32> {
     host::to_f32s(host::from_data(data))
 }
 
+/// An ONNX file, and its external data by location.
+pub(crate) type GraphFile = (Vec<u8>, HashMap<String, Vec<u8>>);
+
 /// The files that have tensors of an ONNX file, relative to its folder. One that cannot be read has none: [`Graph::load`]
 /// refuses it.
 pub(crate) fn external_files(bytes: &[u8], limits: &Limits) -> BTreeSet<String> {
@@ -267,7 +312,16 @@ pub(crate) fn external_files(bytes: &[u8], limits: &Limits) -> BTreeSet<String> 
 /// Invalid artefact: it is malformed. Unsupported: its element type.
 pub fn read_tensor(bytes: &[u8]) -> Result<TensorData> {
     let tensor = onnx::Tensor::read(bytes)?;
-    Ok(host::into_data(import::tensor(&tensor, &HashMap::new(), &Limits::default())?))
+    Ok(host::into_data(import::tensor(&tensor, &HashMap::new(), &Limits::default(), &mut Texts::default())?))
+}
+
+/// Reads a file (`.pb`) with a value for `port`, as ONNX's own tests have them.
+///
+/// # Errors
+/// As [`read_tensor`].
+pub fn read_data(bytes: &[u8], port: &Port) -> Result<Data> {
+    let value = onnx::Value::read(bytes, matches!(port.kind, Kind::Sequence), port.kind.is_optional())?;
+    import::data(&value, port)
 }
 
 /// The port of this name.

@@ -3,7 +3,7 @@
 use super::control::{self, Control};
 use super::cost::Counter;
 use super::gpu::GpuKernel;
-use super::ops::{self, Kernel};
+use super::ops::{self, Kernel, named};
 use super::program::{Block, Node, Operator, Program, Slot};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -34,8 +34,10 @@ pub struct Step {
 pub enum Action {
     /// An operator, on the CPU and, where it can be, on the GPU.
     Compute(Kernel, Option<GpuKernel>),
-    /// Runs subgraphs.
+    /// Runs subgraphs, or takes or gives other values than tensors.
     Control(Control),
+    /// Gives its input, whatever that is.
+    Identity,
 }
 
 /// Plans a program for a device.
@@ -80,6 +82,7 @@ fn step(node: &Node, program: &Program, device: &Device) -> Result<Step> {
             let plans = node.blocks.iter().map(|(name, block)| Ok((name.clone(), plan_block(block, program, device)?)));
             Action::Control(control::prepare(op, node, program, plans.collect::<Result<_>>()?)?)
         }
+        Operator::Known(op) if op.is(named::IDENTITY) => Action::Identity,
         Operator::Known(op) => {
             let inputs = program.input_specs(node);
             let spec = node.spec(op, &inputs);

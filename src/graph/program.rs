@@ -6,8 +6,10 @@ use burn::tensor::DType;
 
 use super::attributes::Attributes;
 use super::control::ControlOp;
+use super::encoding::Encoding;
 use super::host::HostTensor;
-use super::ops::{InputSpec, NEWEST_OPSET, NodeSpec, Op};
+use super::ops::{Given, InputSpec, NEWEST_OPSET, NodeSpec, Op};
+use super::texts::Texts;
 use super::{Dim, Port};
 
 /// The index of a value. Each is defined once, by a node, as an input, or as a constant (static single assignment).
@@ -23,6 +25,10 @@ pub struct Program {
     pub constants: HashMap<Slot, HostTensor>,
     /// The element type of each slot, where it is known.
     pub types: Vec<Option<DType>>,
+    /// The slots whose elements are of a type that Burn has none for.
+    pub encodings: HashMap<Slot, Encoding>,
+    /// The strings of the constants.
+    pub texts: Texts,
 }
 
 /// Nodes in topological order.
@@ -80,9 +86,30 @@ impl Program {
         slot
     }
 
+    /// Gives a slot what is known of the type of another.
+    pub fn copy_type(&mut self, from: Slot, to: Slot) {
+        self.types[to] = self.types[from].or(self.types[to]);
+        if let Some(encoding) = self.encodings.get(&from) {
+            self.encodings.insert(to, *encoding);
+        }
+    }
+
+    /// Gives a slot a type.
+    pub fn set_type(&mut self, slot: Slot, (dtype, encoding): Given) {
+        self.types[slot] = dtype;
+        match encoding {
+            Some(encoding) => drop(self.encodings.insert(slot, encoding)),
+            None => drop(self.encodings.remove(&slot)),
+        }
+    }
+
     /// What is known of a node's inputs.
     pub fn input_specs(&self, node: &Node) -> Vec<Option<InputSpec>> {
-        let spec = |slot: Slot| InputSpec { dtype: self.types[slot], constant: self.constants.get(&slot).cloned() };
+        let spec = |slot: Slot| InputSpec {
+            dtype: self.types[slot],
+            encoding: self.encodings.get(&slot).copied(),
+            constant: self.constants.get(&slot).cloned(),
+        };
         node.inputs.iter().map(|slot| slot.map(spec)).collect()
     }
 }
@@ -122,7 +149,7 @@ impl Node {
     pub fn operator(&self) -> String {
         let (domain, name) = match &self.operator {
             Operator::Known(op) => (op.domain, op.name),
-            Operator::Control(control) => ("", control.name()),
+            Operator::Control(control) => (control.domain(), control.name()),
             Operator::Unknown { domain, name } => (domain.as_str(), name.as_str()),
         };
         let domain = if domain.is_empty() { "ai.onnx" } else { domain };

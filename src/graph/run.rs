@@ -11,6 +11,7 @@ use super::ops::Inputs;
 use super::options::GraphOptions;
 use super::plan::{Action, Plan, Step};
 use super::program::Slot;
+use super::texts::Texts;
 use super::value::Value;
 use crate::error::{Error, Result};
 use crate::graph::ComputeCost;
@@ -22,13 +23,20 @@ pub struct Run<'a> {
     values: Vec<Option<Value>>,
     /// The sizes of the named dimensions of the graph's inputs.
     pub sizes: Vec<(&'a str, usize)>,
+    /// The strings of all values.
+    pub texts: Texts,
     /// The cost of the steps so far.
     pub cost: ComputeCost,
 }
 
 impl<'a> Run<'a> {
-    pub fn new(constants: &'a [Option<Value>], options: &'a GraphOptions, sizes: Vec<(&'a str, usize)>) -> Self {
-        Self { constants, options, values: vec![None; constants.len()], sizes, cost: ComputeCost::default() }
+    pub fn new(
+        constants: &'a [Option<Value>],
+        options: &'a GraphOptions,
+        sizes: Vec<(&'a str, usize)>,
+        texts: Texts,
+    ) -> Self {
+        Self { constants, options, values: vec![None; constants.len()], sizes, texts, cost: ComputeCost::default() }
     }
 
     /// Runs a block on `inputs`, and returns its outputs.
@@ -96,6 +104,10 @@ impl<'a> Run<'a> {
     async fn act(&mut self, action: &Action, inputs: Vec<Option<Value>>) -> Result<Vec<Value>> {
         match action {
             Action::Control(control) => control.run(self, inputs).await,
+            Action::Identity => match inputs.into_iter().next().flatten() {
+                Some(value) => Ok(vec![value]),
+                None => Err(Error::invalid_artefact("the input 0 is missing")),
+            },
             Action::Compute(kernel, gpu) => {
                 if let Some(gpu) = gpu
                     && inputs.iter().flatten().any(|value| self.belongs_on_gpu(value))
@@ -110,7 +122,10 @@ impl<'a> Run<'a> {
                         Some(value) => Some(value.into_host().await?),
                     });
                 }
-                Ok(kernel(&mut Inputs::new(host, &self.options.limits))?.into_iter().map(Value::from).collect())
+                let mut inputs = Inputs::new(host, &self.options.limits, std::mem::take(&mut self.texts));
+                let outputs = kernel(&mut inputs)?;
+                self.texts = inputs.texts;
+                Ok(outputs.into_iter().map(Value::from).collect())
             }
         }
     }
@@ -134,6 +149,7 @@ impl<'a> Run<'a> {
     fn belongs_on_gpu(&self, value: &Value) -> bool {
         match value {
             Value::Gpu(_) => true,
+            Value::Sequence(_) | Value::Map(_) | Value::Nothing => false,
             Value::Host(tensor, constant) => {
                 let many = tensor.layout().num_elements() >= self.options.gpu_min_elements;
                 constant.is_none() && tensor.dtype() == DType::F32 && many

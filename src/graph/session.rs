@@ -48,6 +48,11 @@ impl Session {
             }
             let port = super::find_port(&graph.inputs, "input", input)?;
             let from = super::find_port(&graph.outputs, "output", output)?;
+            if [port, from].iter().any(|port| port.kind != super::Kind::Tensor || port.strings) {
+                return Err(Error::invalid_input(format!(
+                    "the state '{input}' from '{output}' is not a tensor of numbers"
+                )));
+            }
             if port.dtype != from.dtype {
                 let (is, wanted) = (from.dtype, port.dtype);
                 return Err(Error::invalid_input(format!(
@@ -100,8 +105,8 @@ impl Session {
     /// Invalid input: there is no such state, or a run that failed has lost it.
     pub fn device(&self, name: &str) -> Result<DeviceKind> {
         Ok(match self.value(name)? {
-            Value::Host(..) => DeviceKind::Wasm,
             Value::Gpu(_) => DeviceKind::Webgpu,
+            _ => DeviceKind::Wasm,
         })
     }
 

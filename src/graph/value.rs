@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::data::MapKey;
 use super::gpu::GpuTensor;
 use super::host::HostTensor;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A tensor on its device.
 #[derive(Clone)]
@@ -13,6 +14,12 @@ pub enum Value {
     Host(HostTensor, Option<Arc<OnceLock<GpuTensor>>>),
     /// On the GPU: 32-bit floats, or booleans from comparisons.
     Gpu(Box<GpuTensor>),
+    /// Values one after another.
+    Sequence(Arc<Vec<Value>>),
+    /// Numbers by key.
+    Map(Arc<[(MapKey, f32)]>),
+    /// An optional value that is not there.
+    Nothing,
 }
 
 impl Value {
@@ -21,22 +28,26 @@ impl Value {
         Self::Host(tensor, Some(Arc::default()))
     }
 
-    /// The shape.
+    /// The shape; of what is not a tensor, that of a scalar.
     pub fn shape(&self) -> &[usize] {
         match self {
             Self::Host(tensor, _) => super::host::shape(tensor),
             Self::Gpu(tensor) => tensor.shape(),
+            Self::Sequence(_) | Self::Map(_) | Self::Nothing => &[],
         }
     }
 
     /// The tensor in the CPU's memory.
     ///
     /// # Errors
-    /// Device lost.
+    /// Device lost. Invalid input: it is not a tensor.
     pub async fn into_host(self) -> Result<HostTensor> {
         match self {
             Self::Host(tensor, _) => Ok(tensor),
             Self::Gpu(tensor) => tensor.read().await,
+            Self::Sequence(_) => Err(not_a_tensor("a sequence")),
+            Self::Map(_) => Err(not_a_tensor("a map")),
+            Self::Nothing => Err(not_a_tensor("an optional value that is not there")),
         }
     }
 
@@ -45,8 +56,13 @@ impl Value {
         match self {
             Self::Host(tensor, _) => super::host::size_of(tensor.dtype()),
             Self::Gpu(_) => size_of::<f32>(),
+            Self::Sequence(_) | Self::Map(_) | Self::Nothing => 0,
         }
     }
+}
+
+fn not_a_tensor(what: &str) -> Error {
+    Error::invalid_input(format!("expected a tensor, got {what}"))
 }
 
 impl From<HostTensor> for Value {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::calibration::Calibration;
 use crate::error::{Error, Result};
 use crate::formats::safetensors::Reader;
-use crate::graph::{Limits, external_files};
+use crate::graph::{GraphFile, Limits, external_files};
 use crate::manifest::Manifest;
 use crate::models::Weights;
 
@@ -234,7 +234,7 @@ impl Files {
     }
 
     /// The bytes of an ONNX file, and its external data by location.
-    pub(super) fn take_graph(&mut self, name: &str) -> Result<(Vec<u8>, HashMap<String, Vec<u8>>)> {
+    pub(super) fn take_graph(&mut self, name: &str) -> Result<GraphFile> {
         let mut external = HashMap::new();
         for location in self.external.remove(name).unwrap_or_default() {
             let bytes = self.take_bytes(&next_to(name, &location))?;

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::{AnswerKind, Features, LocalAnswer, TextModel};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, GraphOptions};
+use crate::graph::{Graph, GraphFile, GraphOptions};
 use crate::models::OutputKind;
 
 /// A task: its name, its options, what its models are made of, and what they make of their inputs.
@@ -150,7 +150,7 @@ pub struct ModelFiles<'a> {
     pub(crate) device: &'a Device,
     pub(crate) texts: HashMap<&'static str, String>,
     /// The ONNX files, each with its external data by location.
-    pub(crate) graphs: HashMap<&'static str, (Vec<u8>, HashMap<String, Vec<u8>>)>,
+    pub(crate) graphs: HashMap<&'static str, GraphFile>,
 }
 
 impl ModelFiles<'_> {

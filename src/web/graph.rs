@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 use super::JsResult;
 use super::convert::{to_js, to_js_error};
 use crate::error::{Error, Result};
-use crate::graph::{Dim, Port};
+use crate::graph::{Dim, Kind, Port};
 
 #[wasm_bindgen]
 extern "C" {
@@ -113,7 +113,11 @@ fn type_name(dtype: DType) -> JsResult<&'static str> {
 
 fn ports_to_js(ports: &[Port]) -> JsResult<JsPorts> {
     let all = js_sys::Array::new();
-    for Port { name, dtype, dims } in ports {
+    for Port { name, kind, strings, dtype, dims } in ports {
+        if *kind != Kind::Tensor || *strings {
+            let what = if *strings { "strings" } else { "sequences, maps and optional values" };
+            return Err(to_js_error(Error::unsupported(format!("'{name}': {what} are not supported in JavaScript"))));
+        }
         let port = js_sys::Object::new();
         js_sys::Reflect::set(&port, &"name".into(), &name.into())?;
         js_sys::Reflect::set(&port, &"type".into(), &type_name(*dtype)?.into())?;

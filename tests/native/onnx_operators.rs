@@ -5,13 +5,14 @@ use std::fs;
 
 use burn::tensor::{DType, TensorData};
 use pilot_light::Device;
-use pilot_light::graph::{Dim, Graph, GraphOptions, Port};
+use pilot_light::graph::{Data, Dim, Graph, GraphOptions, MapKey, Port, Session, Strings};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::support::golden;
 
 const OPERATORS: &str = "operators/operators.safetensors";
+const SKLEARN: &str = "sklearn/sklearn.safetensors";
 const GRAPHS: &str = "graphs/graphs.safetensors";
 
 /// Relative to the largest element of an output.
@@ -27,6 +28,11 @@ fn operators_give_what_onnxruntime_gives() {
 #[test]
 fn whole_graphs_give_what_onnxruntime_gives() {
     assert!(compare(GRAPHS, TOLERANCE, &GraphOptions::default(), |_| true).unwrap() >= 20);
+}
+
+#[test]
+fn exports_of_scikit_learn_give_what_onnxruntime_gives() {
+    assert!(compare(SKLEARN, TOLERANCE, &GraphOptions::default(), |_| true).unwrap() >= 12);
 }
 
 #[test]
@@ -60,12 +66,35 @@ fn check(case: &HashMap<String, TensorView<'_>>, tolerance: f64, options: &Graph
     let graph = Graph::load(model, HashMap::new(), &Device::cpu(), options).map_err(|error| error.to_string())?;
     let input = |port: &Port| {
         let kept = case.get(&format!("in/{}", port.name));
-        (port.name.clone(), kept.map_or_else(|| by_formula(port), tensor))
+        let data = match kept {
+            Some(kept) if port.strings => {
+                Data::Strings(Strings { shape: vec![lines(kept).len(), 1], data: lines(kept) })
+            }
+            kept => Data::Tensor(kept.map_or_else(|| by_formula(port), tensor)),
+        };
+        (port.name.clone(), data)
     };
     let inputs = graph.inputs().iter().map(input).collect();
-    let outputs = pollster::block_on(graph.run(inputs)).map_err(|error| error.to_string())?;
+    let outputs = pollster::block_on(graph.run_data(&mut Session::default(), inputs));
+    let (outputs, _) = outputs.map_err(|error| error.to_string())?;
     for (name, output) in &outputs {
-        let wanted = tensor(&case[&format!("out/{name}")]);
+        let kept = &case[&format!("out/{name}")];
+        let output = &match output {
+            Data::Tensor(output) => output.clone(),
+            Data::Strings(output) => {
+                if output.data != lines(kept) {
+                    return Err(format!("{name} is {output:?}"));
+                }
+                continue;
+            }
+            // The values of a map for each row, whose keys are kept.
+            Data::Sequence(rows) => {
+                let keys = lines(&case[&format!("keys/{name}")]);
+                TensorData::new(values(rows, &keys)?, [rows.len(), keys.len()])
+            }
+            other => return Err(format!("{name} is {other:?}")),
+        };
+        let wanted = tensor(kept);
         if (output.dtype(), output.shape()) != (wanted.dtype(), wanted.shape()) {
             return Err(format!("{name} is {:?} {:?}", output.dtype(), output.shape()));
         }
@@ -75,6 +104,28 @@ fn check(case: &HashMap<String, TensorView<'_>>, tolerance: f64, options: &Graph
         }
     }
     Ok(())
+}
+
+/// Strings that are kept as lines.
+fn lines(kept: &TensorView<'_>) -> Vec<String> {
+    std::str::from_utf8(kept.data()).expect("UTF-8").split('\n').map(String::from).collect()
+}
+
+/// The values of maps that have these keys.
+fn values(rows: &[Data], keys: &[String]) -> Result<Vec<f32>, String> {
+    let mut values = Vec::new();
+    for row in rows {
+        let Data::Map(entries) = row else { return Err(format!("a row is {row:?}")) };
+        let word = |key: &MapKey| match key {
+            MapKey::Int(key) => key.to_string(),
+            MapKey::Text(key) => key.clone(),
+        };
+        if entries.iter().map(|(key, _)| word(key)).ne(keys.iter().cloned()) {
+            return Err(format!("a row is {row:?}, expected the keys {keys:?}"));
+        }
+        values.extend(entries.iter().map(|(_, value)| *value));
+    }
+    Ok(values)
 }
 
 /// The index of the first number that is not what it should be. `tolerance` is relative to the largest finite one.

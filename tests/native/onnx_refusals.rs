@@ -74,11 +74,16 @@ fn all_unsupported_operators_are_named_in_one_error() {
     let with_attribute =
         node("Relu", &["x"], &["y"]).message(5, Message::default().bytes(1, "slope").int(3, 1).int(20, 2));
     refused(load(model(graph([(1, with_attribute)]))), ErrorKind::Unsupported, "slope");
-    let strings = Message::default()
-        .message(11, port("x", 8, &[3]))
-        .message(12, port("y", 8, &[3]))
-        .message(1, node("Identity", &["x"], &["y"]));
-    refused(load(model(strings)), ErrorKind::Unsupported, "string");
+    let from_to = |element: i64, op: &str| {
+        let ports = Message::default().message(11, port("x", element, &[3])).message(12, port("y", element, &[3]));
+        model(ports.message(1, node(op, &["x"], &["y"])))
+    };
+    refused(load(from_to(14, "Identity")), ErrorKind::Unsupported, "complex64");
+    // Strings and small numbers pass through a graph, but are not computed with.
+    for element in [8, 17, 22] {
+        assert!(load(from_to(element, "Identity")).is_ok());
+        refused(load(from_to(element, "Neg")), ErrorKind::Unsupported, "element type");
+    }
 }
 
 #[test]

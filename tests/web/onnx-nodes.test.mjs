@@ -8,15 +8,15 @@ import { runNodes } from './onnx-nodes.mjs';
 import { openBrowser } from './package-page.mjs';
 
 const LIST = readFileSync(new URL('../conformance/onnx_node.txt', import.meta.url), 'utf8');
-/** Each test with the devices on which it fails: 'nothing', 'webgpu' or 'both'. */
+/** Each test with the devices on which it fails: 'nothing', 'webgpu' or 'both', as what JavaScript has nothing for. */
 const LISTED = LIST.split('\n')
   .filter(Boolean)
   .map((line) => {
     const [name, ...reason] = line.split(': ');
     return { name, fails: reason.length === 0 ? 'nothing' : reason[0] === 'webgpu' ? 'webgpu' : 'both' };
   });
-/** JavaScript has no typed array for bfloat16: these tests run only natively. */
-const inJavaScript = ({ name }) => !/bfloat16/i.test(name);
+/** JavaScript has no typed array for bfloat16, nor for floats and integers of fewer bits: these tests run only natively. */
+const inJavaScript = ({ name }) => !/bfloat16|float[48]|e4m3|e5m2|e8m0|int[24](_|$)/i.test(name);
 const names = (...fails) =>
   LISTED.filter((listed) => inJavaScript(listed) && fails.includes(listed.fails)).map(({ name }) => name);
 

@@ -6,13 +6,15 @@
 mod external;
 mod function;
 mod tensor;
+mod value;
 mod wire;
 
 pub use function::{Function, Key};
 pub use tensor::{Element, External, Storage, Tensor};
+pub use value::{Nesting, Value, ValueInfo};
 
 use crate::error::{Error, ErrorKind, Result};
-use wire::{Wire, fields};
+use wire::fields;
 
 /// A file.
 #[derive(Debug, Default)]
@@ -82,19 +84,6 @@ pub enum Attribute<'a> {
     Reference(&'a str),
     /// One that is not read here: sparse tensors, types, lists of tensors and of graphs.
     Other,
-}
-
-/// The name and type of an input or an output.
-#[derive(Debug, Default)]
-pub struct ValueInfo<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// The number of its element type in ONNX; `None` where it is not a tensor or the file does not say.
-    pub element: Option<i64>,
-    /// Whether it is a tensor, and not a sequence, an optional value or the like.
-    pub is_tensor: bool,
-    /// Its dimensions; `None` where the file does not even give their number.
-    pub dims: Option<Vec<Dim<'a>>>,
 }
 
 /// A dimension as the file has it.
@@ -207,8 +196,8 @@ impl Reader {
                     continue;
                 }
                 5 => graph.initializers.push(Tensor::read(value.bytes()?)?),
-                11 => graph.inputs.push(value_info(value.bytes()?)?),
-                12 => graph.outputs.push(value_info(value.bytes()?)?),
+                11 => graph.inputs.push(ValueInfo::read(value.bytes()?)?),
+                12 => graph.outputs.push(ValueInfo::read(value.bytes()?)?),
                 15 => return Err(Error::unsupported("sparse initializers are not supported")),
                 _ => continue,
             }
@@ -288,60 +277,6 @@ impl Reader {
         };
         Ok((name, value))
     }
-}
-
-fn value_info(bytes: &[u8]) -> Result<ValueInfo<'_>> {
-    let mut info = ValueInfo { is_tensor: true, ..ValueInfo::default() };
-    for field in fields(bytes) {
-        match field? {
-            (1, value) => info.name = value.str()?,
-            (2, value) => {
-                for field in fields(value.bytes()?) {
-                    match field? {
-                        (1, value) => tensor_type(value, &mut info)?,
-                        // `denotation` is not part of the type.
-                        (6, _) => {}
-                        _ => info.is_tensor = false,
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(info)
-}
-
-fn tensor_type<'a>(value: Wire<'a>, info: &mut ValueInfo<'a>) -> Result<()> {
-    for field in fields(value.bytes()?) {
-        match field? {
-            (1, value) => info.element = Some(value.int()?),
-            (2, value) => {
-                let dims = info.dims.get_or_insert_default();
-                for field in fields(value.bytes()?) {
-                    if let (1, value) = field? {
-                        if dims.len() == tensor::MAX_RANK {
-                            return Err(too_many_dimensions());
-                        }
-                        dims.push(dim(value)?);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn dim(value: Wire<'_>) -> Result<Dim<'_>> {
-    let mut dim = Dim::Param("");
-    for field in fields(value.bytes()?) {
-        match field? {
-            (1, value) => dim = Dim::Value(value.int()?),
-            (2, value) => dim = Dim::Param(value.str()?),
-            _ => {}
-        }
-    }
-    Ok(dim)
 }
 
 fn too_many_dimensions() -> Error {

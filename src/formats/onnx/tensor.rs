@@ -33,8 +33,8 @@ pub enum Storage<'a> {
     Ints(Vec<i64>),
     /// A repeated field of doubles.
     Doubles(Vec<f64>),
-    /// Strings, which are not supported.
-    Strings,
+    /// Strings, in any encoding.
+    Strings(Vec<&'a [u8]>),
     /// In another file (external data).
     External(External<'a>),
 }
@@ -120,22 +120,11 @@ impl Element {
     }
 }
 
-/// ONNX's names of the types that are not supported.
+/// ONNX's names of the types that no tensor is read with.
 fn type_name(number: i64) -> String {
     let name = match number {
-        8 => "string",
         14 => "complex64",
         15 => "complex128",
-        17 => "float8e4m3fn",
-        18 => "float8e4m3fnuz",
-        19 => "float8e5m2",
-        20 => "float8e5m2fnuz",
-        21 => "uint4",
-        22 => "int4",
-        23 => "float4e2m1",
-        24 => "float8e8m0",
-        25 => "uint2",
-        26 => "int2",
         _ => return number.to_string(),
     };
     name.to_string()
@@ -149,7 +138,7 @@ impl<'a> Tensor<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self> {
         let mut tensor = Self::default();
         let (mut floats, mut ints, mut doubles) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut raw, mut external, mut is_external, mut strings) = (None, External::default(), false, false);
+        let (mut raw, mut external, mut is_external, mut strings) = (None, External::default(), false, Vec::new());
         for field in fields(bytes) {
             match field? {
                 (1, value) => value.ints(&mut tensor.dims)?,
@@ -157,7 +146,7 @@ impl<'a> Tensor<'a> {
                 (4, value) => value.floats(&mut floats)?,
                 // int32_data, int64_data and uint64_data: the type determines which is used.
                 (5 | 7 | 11, value) => value.ints(&mut ints)?,
-                (6, _) => strings = true,
+                (6, value) => strings.push(value.bytes()?),
                 (8, value) => tensor.name = value.str()?,
                 (9, value) => raw = Some(value.bytes()?),
                 (10, value) => value.doubles(&mut doubles)?,
@@ -179,8 +168,8 @@ impl<'a> Tensor<'a> {
             Storage::Ints(ints)
         } else if !doubles.is_empty() {
             Storage::Doubles(doubles)
-        } else if strings {
-            Storage::Strings
+        } else if !strings.is_empty() {
+            Storage::Strings(strings)
         } else {
             Storage::Empty
         };

@@ -143,6 +143,7 @@ impl Call<'_> {
             Value::Host(tensor, _) if tensor.dtype() != DType::F32 => return None,
             Value::Host(tensor, None) => self.upload(tensor),
             Value::Host(tensor, Some(uploaded)) => uploaded.get_or_init(|| self.upload(tensor)).clone(),
+            _ => return None,
         };
         match tensor.numbers {
             Numbers::Floats(tensor) => Some((tensor, value.shape())),

@@ -32,7 +32,7 @@ pub fn resize(node: &NodeSpec<'_>) -> Option<Run> {
         let given = |index: usize| call.value(index).filter(|value| value.shape() == [4]);
         let scales = match given(2)? {
             Value::Host(tensor, _) => host::to_f64s(tensor),
-            Value::Gpu(_) => return None,
+            _ => return None,
         };
         let whole = |scale: f64| ((1.0..65536.0).contains(&scale) && scale.fract() == 0.0).then_some(scale as usize);
         if call.value(3).is_some() || scales[..2] != [1.0, 1.0] {

@@ -15,7 +15,7 @@ pub static OPS: &[Op] = &[
         division(|a, b| a / b, |a, b| a / b, i64::wrapping_div, |a, b| (a as u64 / b as u64) as i64)
     })
     .gpu(on_gpu!(|_| elementwise::binary(Wgpu::float_div, |x, y| Wgpu::float_div_scalar(x, y.into())))),
-    Op::new("Equal", Accepts::Any, BOOLS, |_| comparison(|a, b| a == b, |a, b| a == b)),
+    Op::new("Equal", Accepts::Any, BOOLS, |_| comparison(|a, b| a == b, |a, b| a == b)).encoded(),
     Op::new("Greater", Accepts::Numbers, BOOLS, |_| comparison(|a, b| a > b, |a, b| a > b))
         .gpu(on_gpu!(|_| elementwise::compare(Wgpu::float_greater))),
     Op::new("GreaterOrEqual", Accepts::Numbers, BOOLS, |_| comparison(|a, b| a >= b, |a, b| a >= b)),

@@ -8,10 +8,10 @@ use crate::error::{Error, Result};
 use crate::graph::host::{self, HostTensor, with_unit};
 
 pub static OPS: &[Op] = &[
-    Op::new("Gather", Accepts::Any, SAME, gather).gpu(on_gpu!(layout::gather)),
-    Op::new("GatherElements", Accepts::Any, SAME, gather_elements),
-    Op::new("GatherND", Accepts::Any, SAME, gather_nd),
-    Op::new("Compress", Accepts::Any, SAME, compress),
+    Op::new("Gather", Accepts::Any, SAME, gather).encoded().gpu(on_gpu!(layout::gather)),
+    Op::new("GatherElements", Accepts::Any, SAME, gather_elements).encoded(),
+    Op::new("GatherND", Accepts::Any, SAME, gather_nd).encoded(),
+    Op::new("Compress", Accepts::Any, SAME, compress).encoded(),
 ];
 
 /// The index in a dimension of the size `dim`, where a negative one counts from the end.

@@ -12,13 +12,16 @@ use crate::sort::sort_by;
 
 pub static OPS: &[Op] = &[
     Op::new("Identity", Accepts::Any, SAME, |_| Ok(Box::new(|inputs| one(inputs.take(0)?))))
+        .encoded()
         .gpu(on_gpu!(|_| elementwise::unary(|x| x))),
-    Op::new("Concat", Accepts::Any, SAME, concat_op).gpu(on_gpu!(layout::concat)),
-    Op::new("Transpose", Accepts::Any, SAME, transpose).gpu(on_gpu!(layout::transpose)),
-    Op::new("Split", Accepts::Any, SAME, split),
-    Op::new("Slice", Accepts::Any, SAME, slice).gpu(on_gpu!(layout::slice)),
-    Op::new("Expand", Accepts::Any, SAME, |_| Ok(Box::new(expand))).gpu(on_gpu!(|_| Some(Box::new(layout::expand)))),
-    Op::new("Tile", Accepts::Any, SAME, |_| Ok(Box::new(tile))),
+    Op::new("Concat", Accepts::Any, SAME, concat_op).encoded().gpu(on_gpu!(layout::concat)),
+    Op::new("Transpose", Accepts::Any, SAME, transpose).encoded().gpu(on_gpu!(layout::transpose)),
+    Op::new("Split", Accepts::Any, SAME, split).encoded(),
+    Op::new("Slice", Accepts::Any, SAME, slice).encoded().gpu(on_gpu!(layout::slice)),
+    Op::new("Expand", Accepts::Any, SAME, |_| Ok(Box::new(expand)))
+        .encoded()
+        .gpu(on_gpu!(|_| Some(Box::new(layout::expand)))),
+    Op::new("Tile", Accepts::Any, SAME, |_| Ok(Box::new(tile))).encoded(),
     Op::new("DepthToSpace", Accepts::Any, SAME, depth_to_space),
     Op::new("SpaceToDepth", Accepts::Any, SAME, space_to_depth),
 ];
@@ -291,16 +294,19 @@ mod tests {
     use super::*;
     use crate::graph::attributes::Attributes;
     use crate::graph::options::Limits;
+    use crate::graph::texts::Texts;
 
     fn run(op: &str, attributes: &[(&str, i64)], values: Vec<HostTensor>) -> Result<Vec<HostTensor>> {
-        let inputs: Vec<_> =
-            values.iter().map(|value| Some(InputSpec { dtype: Some(value.dtype()), constant: None })).collect();
+        let inputs: Vec<_> = values
+            .iter()
+            .map(|value| Some(InputSpec { dtype: Some(value.dtype()), encoding: None, constant: None }))
+            .collect();
         let attributes = Attributes::of_ints(attributes);
         let op = find("", op).unwrap();
         let node = NodeSpec { op, opset: 18, attributes: &attributes, inputs: &inputs, outputs: 1 };
         let (kernel, _) = prepare(&node).unwrap();
         let limits = Limits { max_elements: 1 << 20, ..Limits::default() };
-        kernel(&mut Inputs::new(values.into_iter().map(Some).collect(), &limits))
+        kernel(&mut Inputs::new(values.into_iter().map(Some).collect(), &limits, Texts::default()))
     }
 
     fn ints(shape: &[usize], values: &[i64]) -> HostTensor {

@@ -5,9 +5,13 @@
 
 use burn::tensor::DType;
 
+use std::sync::Arc;
+
 use super::attributes::Refusal;
+use super::encoding::Encoding;
 use super::host::{self, HostTensor};
 use super::options::Limits;
+use super::texts::Texts;
 use crate::error::{Error, Result};
 use crate::sort::sort_by;
 
@@ -29,6 +33,7 @@ mod layout;
 mod logic;
 mod loss;
 mod matmul;
+mod ml;
 pub mod named;
 mod non_max_suppression;
 mod norm;
@@ -43,6 +48,7 @@ mod roi_align;
 mod scatter;
 mod shape;
 mod softmax;
+mod strings;
 mod support;
 #[cfg(test)]
 mod tests;
@@ -55,8 +61,9 @@ mod where_op;
 pub use contrib::matmul_nbits;
 pub use layout::concat;
 pub use matmul::{int8, panels};
+pub use ml::DOMAIN as ML_DOMAIN;
 use op::on_gpu;
-pub use op::{Accepts, BOOLS, Gives, INDICES, InputSpec, Kernel, NodeSpec, Op, Prepared, SAME};
+pub use op::{Accepts, BOOLS, Given, Gives, INDICES, InputSpec, Kernel, NodeSpec, Op, Prepared, SAME};
 #[cfg(feature = "gpu")]
 pub use shape::reshaped;
 
@@ -73,11 +80,13 @@ pub const MICROSOFT: &str = "com.microsoft";
 pub struct Inputs<'a> {
     values: Vec<Option<HostTensor>>,
     limits: &'a Limits,
+    /// The strings of the graph, to which a kernel may add.
+    pub texts: Texts,
 }
 
 impl<'a> Inputs<'a> {
-    pub fn new(values: Vec<Option<HostTensor>>, limits: &'a Limits) -> Self {
-        Self { values, limits }
+    pub fn new(values: Vec<Option<HostTensor>>, limits: &'a Limits, texts: Texts) -> Self {
+        Self { values, limits, texts }
     }
 
     /// The number of inputs, with those that are left out.
@@ -130,6 +139,24 @@ impl<'a> Inputs<'a> {
     /// Takes the input at `index` as integers; `None` where it was left out.
     pub fn optional_ints(&mut self, index: usize) -> Option<Vec<i64>> {
         self.optional(index).map(|tensor| host::to_i64s(&tensor))
+    }
+
+    /// Takes the shape and the strings of the input at `index`.
+    ///
+    /// # Errors
+    /// Invalid artefact: it was left out. Invalid input: it has no strings.
+    pub fn texts(&mut self, index: usize) -> Result<(Vec<usize>, Vec<Arc<str>>)> {
+        let tensor = self.contiguous(index)?;
+        if tensor.dtype() != Encoding::Text.storage() {
+            return wrong(format!("the input {index} has the type {:?}, expected strings", tensor.dtype()));
+        }
+        let texts = host::slice::<u32>(&tensor).iter().map(|index| self.texts.get(*index)).collect();
+        Ok((host::shape(&tensor).to_vec(), texts))
+    }
+
+    /// A tensor of strings, as many as `shape` has elements.
+    pub fn text_tensor<'t>(&mut self, shape: &[usize], texts: impl Iterator<Item = &'t str>) -> HostTensor {
+        host::tensor(shape, texts.map(|text| self.texts.index(text)).collect::<Vec<u32>>())
     }
 
     /// The number of elements of a tensor of this shape.
@@ -204,6 +231,8 @@ static FAMILIES: &[&[Op]] = &[
     loss::OPS,
     matmul::OPS,
     contrib::OPS,
+    ml::OPS,
+    strings::OPS,
     tf_idf_vectorizer::OPS,
     norm::OPS,
     cumulative::OPS,
@@ -262,12 +291,15 @@ const fn equal(a: &[u8], b: &[u8]) -> bool {
 ///
 /// # Errors
 /// Why it cannot be run.
-pub fn prepare(node: &NodeSpec<'_>) -> Result<(Kernel, Vec<Option<DType>>), Refusal> {
+pub fn prepare(node: &NodeSpec<'_>) -> Result<(Kernel, Vec<Given>), Refusal> {
     let op = node.op;
     if let Some(dtype) = node.dtype(0)
         && !op.accepts.has(dtype)
     {
         return Err(format!("the element type {dtype:?} is not supported"));
+    }
+    if let Some(encoding) = (0..node.inputs.len()).find_map(|index| node.encoding(index)).filter(|_| !op.encoded) {
+        return Err(format!("the element type {encoding:?} is not supported"));
     }
     let kernel = (op.prepare)(node)?;
     let types = (0..node.outputs).map(|index| op.gives[index.min(op.gives.len() - 1)].resolve(node)).collect();

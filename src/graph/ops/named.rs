@@ -28,6 +28,7 @@ pub const GELU: &Op = standard("Gelu");
 pub const GEMM: &Op = standard("Gemm");
 pub const HARD_SIGMOID: &Op = standard("HardSigmoid");
 pub const HARD_SWISH: &Op = standard("HardSwish");
+pub const IDENTITY: &Op = standard("Identity");
 pub const LAYER_NORMALIZATION: &Op = standard("LayerNormalization");
 pub const MATMUL: &Op = standard("MatMul");
 pub const MATMUL_INTEGER: &Op = standard("MatMulInteger");

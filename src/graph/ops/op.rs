@@ -6,6 +6,7 @@ use super::{Inputs, MICROSOFT, OWN_DOMAIN};
 use crate::error::Result;
 use crate::graph::attributes::{Attributes, Refusal};
 use crate::graph::cost::CostRule;
+use crate::graph::encoding::Encoding;
 use crate::graph::gpu;
 use crate::graph::host::{self, HostTensor, is_float};
 
@@ -30,6 +31,8 @@ pub struct Op {
     pub gives: &'static [Gives],
     /// Makes its CPU kernel.
     pub prepare: Prepare,
+    /// Whether its kernel knows of elements that Burn has no type for, or only moves them.
+    pub encoded: bool,
     /// Whether equal inputs may give unequal outputs. Such an operator is never folded to a constant.
     pub random: bool,
     /// How its operations are counted; `None` where they are too few to matter.
@@ -41,7 +44,7 @@ pub struct Op {
 impl Op {
     /// An operator of ONNX's default domain.
     pub const fn new(name: &'static str, accepts: Accepts, gives: &'static [Gives], prepare: Prepare) -> Self {
-        Self { domain: "", name, accepts, gives, prepare, random: false, cost: None, gpu: None }
+        Self { domain: "", name, accepts, gives, prepare, encoded: false, random: false, cost: None, gpu: None }
     }
 
     /// An operator of onnxruntime.
@@ -52,6 +55,11 @@ impl Op {
     /// An operator that only the passes and [`Builder`](crate::graph::Builder) make.
     pub const fn own(name: &'static str, accepts: Accepts, gives: &'static [Gives], prepare: Prepare) -> Self {
         Self { domain: OWN_DOMAIN, ..Self::new(name, accepts, gives, prepare) }
+    }
+
+    /// The operator is also for strings, small floats and small integers.
+    pub const fn encoded(self) -> Self {
+        Self { encoded: true, ..self }
     }
 
     /// The operator draws random numbers.
@@ -109,8 +117,11 @@ pub enum Accepts {
     Bools,
 }
 
+/// What is known of a type: that of the tensor, and what its elements are where Burn has no type for them.
+pub type Given = (Option<DType>, Option<Encoding>);
+
 /// The type of an output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub enum Gives {
     /// That of the input at this index.
     As(usize),
@@ -118,6 +129,10 @@ pub enum Gives {
     Is(DType),
     /// That of the attribute with this name, as a number of ONNX, or else this default.
     Says(&'static str, DType),
+    /// What this gives.
+    By(fn(&NodeSpec<'_>) -> Given),
+    /// Strings.
+    Text,
     /// Known at run time alone.
     Unknown,
 }
@@ -161,6 +176,8 @@ pub struct NodeSpec<'a> {
 pub struct InputSpec {
     /// Its element type, where it is known.
     pub dtype: Option<DType>,
+    /// What its elements are, where Burn has no type for them.
+    pub encoding: Option<Encoding>,
     /// The input itself, where it is a constant.
     pub constant: Option<HostTensor>,
 }
@@ -180,18 +197,35 @@ impl NodeSpec<'_> {
     pub fn dtype(&self, index: usize) -> Option<DType> {
         self.inputs.get(index)?.as_ref()?.dtype
     }
+
+    /// What the elements of the input at `index` are, where Burn has no type for them.
+    pub fn encoding(&self, index: usize) -> Option<Encoding> {
+        self.inputs.get(index)?.as_ref()?.encoding
+    }
+
+    /// Whether the input at `index` has strings.
+    pub fn is_text(&self, index: usize) -> bool {
+        self.encoding(index) == Some(Encoding::Text)
+    }
 }
 
 impl Gives {
-    pub fn resolve(self, node: &NodeSpec<'_>) -> Option<DType> {
+    pub fn resolve(self, node: &NodeSpec<'_>) -> Given {
         match self {
-            Self::As(index) => node.dtype(index),
-            Self::Is(dtype) => Some(dtype),
+            Self::As(index) => (node.dtype(index), node.encoding(index)),
+            Self::Is(dtype) => (Some(dtype), None),
             Self::Says(name, default) => match node.attributes.optional_int(name) {
-                Ok(Some(number)) => crate::graph::import::dtype(number).ok(),
-                _ => Some(default),
+                Ok(Some(number)) => given(number),
+                _ => (Some(default), None),
             },
-            Self::Unknown => None,
+            Self::By(given) => given(node),
+            Self::Text => (Some(Encoding::Text.storage()), Some(Encoding::Text)),
+            Self::Unknown => (None, None),
         }
     }
+}
+
+/// The element type with this number in ONNX.
+pub fn given(number: i64) -> Given {
+    (crate::graph::import::dtype(number).ok(), Encoding::of_number(number))
 }

@@ -2,10 +2,12 @@
 
 use burn::tensor::DType;
 
-use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, axis_of, one, wrong};
+use super::op::given;
+use super::{Accepts, Given, Gives, Inputs, NodeSpec, Op, Prepared, axis_of, one, wrong};
 use crate::error::Result;
 use crate::graph::attributes::Refusal;
 use crate::graph::cost::CostRule;
+use crate::graph::encoding::{Encoding, Round};
 use crate::graph::host::{self, HostTensor};
 use crate::kernels::reduce;
 use quant_params::QuantParams;
@@ -14,8 +16,8 @@ pub mod product;
 mod quant_params;
 
 pub static OPS: &[Op] = &[
-    Op::new("QuantizeLinear", Accepts::Numbers, &[Gives::As(2)], quantise_op),
-    Op::new("DequantizeLinear", Accepts::Integers, &[Gives::As(1)], dequantise_op),
+    Op::new("QuantizeLinear", Accepts::Numbers, &[Gives::By(quantised_type)], quantise_op).encoded(),
+    Op::new("DequantizeLinear", Accepts::Integers, &[Gives::As(1)], dequantise_op).encoded(),
     Op::contrib("QuantizeLinear", Accepts::Numbers, &[Gives::As(2)], quantise_op),
     Op::contrib("DequantizeLinear", Accepts::Integers, &[Gives::As(1)], dequantise_op),
     Op::new(
@@ -73,8 +75,7 @@ fn target(node: &NodeSpec<'_>) -> Result<Target, Refusal> {
     let block = node.attributes.int("block_size", 0)?;
     let block =
         usize::try_from(block).map_err(|_| format!("the attribute block_size is {block}, which is not supported"))?;
-    // `saturate` is for 8-bit floats; `precision` is that of the scale anyway.
-    node.attributes.get("saturate");
+    // That of the scale anyway.
     node.attributes.get("precision");
     let dtype = match node.attributes.int("output_dtype", 0)? {
         0 => DType::U8,
@@ -83,25 +84,53 @@ fn target(node: &NodeSpec<'_>) -> Result<Target, Refusal> {
     Ok(Target { dtype, axis: node.attributes.int("axis", 1)?, block, zero: 0.0 })
 }
 
+/// The type of the zero point, or that which the attribute says.
+fn quantised_type(node: &NodeSpec<'_>) -> Given {
+    match node.attributes.optional_int("output_dtype") {
+        _ if node.has(2) => (node.dtype(2), node.encoding(2)),
+        Ok(Some(number)) if number != 0 => given(number),
+        _ => (Some(DType::U8), None),
+    }
+}
+
 fn quantise_op(node: &NodeSpec<'_>) -> Prepared {
     let target = target(node)?;
+    let (_, encoding) = quantised_type(node);
+    let saturate = node.attributes.flag("saturate", true)?;
     if node.dtype(2).is_some_and(|dtype| !is_small(dtype)) || !is_small(target.dtype) {
         return Err("only integers of 8 and 16 bits are supported".to_string());
     }
     Ok(Box::new(move |inputs| {
         let (x, scale, zero) = (inputs.floats(0)?, inputs.take(1)?, inputs.optional(2));
+        if let Some(encoding @ Encoding::Float(_)) = encoding {
+            // Their zero point is zero, to which a negative zero is added.
+            let quotients = scaled(x, &scale, None, target, |x, scale, zero| x / scale + zero)?;
+            return one(encoding.encode(quotients, saturate, Round::Nearest));
+        }
         let dtype = zero.as_ref().map_or(target.dtype, HostTensor::dtype);
-        one(quantise(x, &scale, zero, Target { dtype, ..target })?)
+        let y = quantise(x, &scale, zero, Target { dtype, ..target })?;
+        one(match encoding.and_then(Encoding::range) {
+            None => y,
+            Some((low, high)) => {
+                let numbers: Vec<i64> = host::to_i64s(&y).into_iter().map(|y| y.clamp(low, high)).collect();
+                host::from_i64s(dtype, host::shape(&y), &numbers)
+            }
+        })
     }))
 }
 
 fn dequantise_op(node: &NodeSpec<'_>) -> Prepared {
     let target = target(node)?;
     let wanted = node.attributes.int("output_dtype", 0)?;
+    let encoding = node.encoding(0);
     Ok(Box::new(move |inputs| {
-        let (x, scale) = (inputs.take(0)?, inputs.take(1)?);
+        let decode = |x: HostTensor| match encoding {
+            Some(encoding) => encoding.decode(x),
+            None => x,
+        };
+        let (x, scale, zero) = (decode(inputs.take(0)?), inputs.take(1)?, inputs.optional(2).map(decode));
         let dtype = if wanted == 0 { scale.dtype() } else { target.dtype };
-        one(host::cast(dequantise(x, &scale, inputs.optional(2), target)?, dtype))
+        one(host::cast(dequantise(x, &scale, zero, target)?, dtype))
     }))
 }
 
@@ -110,21 +139,9 @@ fn dequantise_op(node: &NodeSpec<'_>) -> Prepared {
 /// # Errors
 /// Invalid input: scales and zero points do not fit it.
 pub fn quantise(x: HostTensor, scale: &HostTensor, zero: Option<HostTensor>, to: Target) -> Result<HostTensor> {
-    let shape = host::shape(&x).to_vec();
-    let params = QuantParams::new(&shape, host::shape(scale), to.axis, to.block)?;
-    let scales = host::to_f32s(scale.clone());
-    let zeros = zeros(zero, to.zero, scales.len())?;
-    let mut numbers = host::to_f32s(x);
-    params.each(|run, at, moves| {
-        let x = &mut numbers[run];
-        if moves {
-            let scales = scales[at..].iter().zip(&zeros[at..]);
-            x.iter_mut().zip(scales).for_each(|(x, (scale, zero))| *x = (*x / scale).round_ties_even() + zero);
-        } else {
-            let (scale, zero) = (scales[at], zeros[at]);
-            x.iter_mut().for_each(|x| *x = (*x / scale).round_ties_even() + zero);
-        }
-    });
+    let y = scaled(x, scale, zero, to, |x, scale, zero| (x / scale).round_ties_even() + zero)?;
+    let shape = host::shape(&y).to_vec();
+    let numbers = host::to_f32s(y);
     // Casts from floats to integers saturate.
     Ok(match to.dtype {
         DType::U8 => host::tensor(&shape, numbers.iter().map(|x| *x as u8).collect()),
@@ -140,19 +157,30 @@ pub fn quantise(x: HostTensor, scale: &HostTensor, zero: Option<HostTensor>, to:
 /// # Errors
 /// Invalid input: scales and zero points do not fit them.
 pub fn dequantise(x: HostTensor, scale: &HostTensor, zero: Option<HostTensor>, from: Target) -> Result<HostTensor> {
+    scaled(x, scale, zero, from, |x, scale, zero| (x - zero) * scale)
+}
+
+/// `f` of each element, its scale and its zero point, as 32-bit floats.
+fn scaled(
+    x: HostTensor,
+    scale: &HostTensor,
+    zero: Option<HostTensor>,
+    target: Target,
+    f: impl Fn(f32, f32, f32) -> f32,
+) -> Result<HostTensor> {
     let shape = host::shape(&x).to_vec();
-    let params = QuantParams::new(&shape, host::shape(scale), from.axis, from.block)?;
+    let params = QuantParams::new(&shape, host::shape(scale), target.axis, target.block)?;
     let scales = host::to_f32s(scale.clone());
-    let zeros = zeros(zero, 0.0, scales.len())?;
+    let zeros = zeros(zero, target.zero, scales.len())?;
     let mut numbers = host::to_f32s(x);
     params.each(|run, at, moves| {
         let x = &mut numbers[run];
         if moves {
             let scales = scales[at..].iter().zip(&zeros[at..]);
-            x.iter_mut().zip(scales).for_each(|(x, (scale, zero))| *x = (*x - zero) * scale);
+            x.iter_mut().zip(scales).for_each(|(x, (scale, zero))| *x = f(*x, *scale, *zero));
         } else {
             let (scale, zero) = (scales[at], zeros[at]);
-            x.iter_mut().for_each(|x| *x = (*x - zero) * scale);
+            x.iter_mut().for_each(|x| *x = f(*x, scale, zero));
         }
     });
     Ok(host::tensor(&shape, numbers))

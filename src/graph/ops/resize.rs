@@ -225,6 +225,7 @@ mod tests {
     use crate::graph::attributes::{Attribute, Attributes};
     use crate::graph::ops::find;
     use crate::graph::options::Limits;
+    use crate::graph::texts::Texts;
 
     fn resized(mode: &str, shape: &[usize], scales: Option<Vec<f32>>, sizes: &[i64]) -> Result<Vec<usize>> {
         let mut attributes = Attributes::default();
@@ -233,7 +234,7 @@ mod tests {
         let tensor = host::tensor(shape, vec![1.0f32; shape.iter().product()]);
         let scales = scales.map(|scales| host::tensor(&[scales.len()], scales));
         let values = vec![Some(tensor), None, scales, Some(host::tensor(&[sizes.len()], sizes.to_vec()))];
-        let inputs = vec![Some(InputSpec { dtype: None, constant: None }); 4];
+        let inputs = vec![Some(InputSpec { dtype: None, encoding: None, constant: None }); 4];
         let node = NodeSpec {
             op: find("", "Resize").unwrap(),
             opset: 19,
@@ -243,7 +244,7 @@ mod tests {
         };
         let (kernel, _) = prepare(&node).unwrap();
         let limits = Limits { max_elements: 1 << 20, ..Limits::default() };
-        let out = kernel(&mut Inputs::new(values, &limits))?;
+        let out = kernel(&mut Inputs::new(values, &limits, Texts::default()))?;
         Ok(host::shape(&out[0]).to_vec())
     }
 

@@ -9,14 +9,15 @@ use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, HostTensor};
 
 pub static OPS: &[Op] = &[
-    Op::new("Shape", Accepts::Any, INDICES, shape),
+    Op::new("Shape", Accepts::Any, INDICES, shape).encoded(),
     Op::new("Size", Accepts::Any, INDICES, |_| {
         Ok(Box::new(|inputs| one(numbers(&[], vec![inputs.take(0)?.layout().num_elements() as i64]))))
-    }),
-    Op::new("Reshape", Accepts::Any, SAME, reshape).gpu(on_gpu!(layout::reshape)),
-    Op::new("Flatten", Accepts::Any, SAME, flatten).gpu(on_gpu!(layout::flatten)),
-    Op::new("Squeeze", Accepts::Any, SAME, squeeze).gpu(on_gpu!(layout::squeeze)),
-    Op::new("Unsqueeze", Accepts::Any, SAME, unsqueeze).gpu(on_gpu!(layout::unsqueeze)),
+    })
+    .encoded(),
+    Op::new("Reshape", Accepts::Any, SAME, reshape).encoded().gpu(on_gpu!(layout::reshape)),
+    Op::new("Flatten", Accepts::Any, SAME, flatten).encoded().gpu(on_gpu!(layout::flatten)),
+    Op::new("Squeeze", Accepts::Any, SAME, squeeze).encoded().gpu(on_gpu!(layout::squeeze)),
+    Op::new("Unsqueeze", Accepts::Any, SAME, unsqueeze).encoded().gpu(on_gpu!(layout::unsqueeze)),
     Op::own("AlignDimensions", Accepts::Any, SAME, align_dimensions),
 ];
 

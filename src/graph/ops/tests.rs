@@ -9,6 +9,7 @@ use burn::tensor::DType;
 use super::super::attributes::{Attribute, Attributes};
 use super::super::host::{self, BOOL, HostTensor};
 use super::super::options::Limits;
+use super::super::texts::Texts;
 use super::{FAMILIES, InputSpec, Inputs, NodeSpec, Op};
 use crate::kernels::activation::Activation;
 
@@ -19,6 +20,11 @@ const TRIES: usize = 2_000;
 const WORDS: &[(&str, &[&str])] = &[
     ("direction", &["LEFT", "RIGHT", "forward", "reverse", "bidirectional"]),
     ("mode", &["constant", "reflect", "edge", "wrap", "nearest", "linear", "cubic", "DCR", "CRD", "avg", "max"]),
+    ("norm", &["MAX", "L1", "L2"]),
+    ("post_transform", &["NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO", "PROBIT"]),
+    ("aggregate_function", &["SUM", "AVERAGE", "MIN", "MAX"]),
+    ("case_change_action", &["NONE", "LOWER", "UPPER"]),
+    ("round_mode", &["up", "down", "nearest"]),
     ("reduction", &["none", "add", "mul", "max", "min", "mean", "sum"]),
     ("equation", &["ij,jk->ik", "ii->i", "...i,...j", "i,i", "->", "ij->ji"]),
     ("auto_pad", &["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"]),
@@ -27,8 +33,8 @@ const WORDS: &[(&str, &[&str])] = &[
     ("coordinate_transformation_mode", &["half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize"]),
 ];
 
-/// The operators whose attributes are so particular that none are drawn; the golden values run them.
-const NEVER_RUN: &[&str] = &["MatMulInt8", "MatMulNBits", "TfIdfVectorizer"];
+/// The operators whose attributes are so particular that none are drawn; the golden values and ONNX's tests run them.
+const NEVER_RUN: &[&str] = &["MatMulInt8", "MatMulNBits", "TreeEnsemble", "TfIdfVectorizer"];
 
 /// A generator of random numbers, always the same.
 struct Draw(u64);
@@ -129,6 +135,7 @@ fn try_one(op: &'static Op, draw: &mut Draw, known: &mut BTreeMap<String, &'stat
     for value in &values {
         specs.push(value.as_ref().map(|value| InputSpec {
             dtype: Some(value.dtype()),
+            encoding: None,
             constant: (draw.below(3) == 0).then(|| host::contiguous(value.clone())),
         }));
     }
@@ -147,7 +154,7 @@ fn try_one(op: &'static Op, draw: &mut Draw, known: &mut BTreeMap<String, &'stat
     known.extend(attributes.asked.take());
     let Ok(kernel) = kernel else { return false };
     let limits = Limits { max_elements: 1 << 12, ..Limits::default() };
-    let _ = kernel(&mut Inputs::new(values, &limits));
+    let _ = kernel(&mut Inputs::new(values, &limits, Texts::default()));
     true
 }
 
@@ -186,14 +193,14 @@ fn every_operator_that_multiplies_matrices_has_a_cost() {
 /// A node that `op` may be run as, with some attributes that it may have, and inputs.
 fn run_twice(op: &'static Op, draw: &mut Draw) -> Option<bool> {
     let values: Vec<_> = (0..1 + draw.below(3)).map(|_| Some(draw.tensor(DType::F32, &[3, 4]))).collect();
-    let spec = InputSpec { dtype: Some(DType::F32), constant: None };
+    let spec = InputSpec { dtype: Some(DType::F32), encoding: None, constant: None };
     let specs = vec![Some(spec); values.len()];
     let mut attributes = Attributes::default();
     attributes.push("shape", Attribute::Ints(vec![3, 4]));
     let node = NodeSpec { op, opset: 22, attributes: &attributes, inputs: &specs, outputs: 1 };
     let limits = Limits { max_elements: 1 << 12, ..Limits::default() };
     let kernel = (op.prepare)(&node).ok()?;
-    let run = || kernel(&mut Inputs::new(values.clone(), &limits)).ok();
+    let run = || kernel(&mut Inputs::new(values.clone(), &limits, Texts::default())).ok();
     let [first, second] = [run()?, run()?].map(|outputs| {
         let numbers = outputs.iter().flat_map(host::to_f64s);
         numbers.map(f64::to_bits).collect::<Vec<_>>()

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::graph::host::{self, BOOL, HostTensor, Number};
 
 pub static OPS: &[Op] = &[Op::new("Where", Accepts::Bools, &[Gives::As(1)], |_| Ok(Box::new(where_op)))
+    .encoded()
     .gpu(on_gpu!(|_| Some(Box::new(elementwise::choose))))];
 
 fn where_op(inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {

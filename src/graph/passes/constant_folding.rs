@@ -78,9 +78,9 @@ fn fold_block(block: &mut Block, program: &mut Program, limits: &Limits, refused
                 continue;
             }
         };
-        for (slot, dtype) in node.outputs.iter().zip(types) {
+        for (slot, given) in node.outputs.iter().zip(types) {
             if let Some(slot) = slot {
-                program.types[*slot] = dtype;
+                program.set_type(*slot, given);
             }
         }
         let constants: Option<Vec<_>> = inputs
@@ -91,7 +91,10 @@ fn fold_block(block: &mut Block, program: &mut Program, limits: &Limits, refused
         if let Some(constants) = constants {
             let most = constants.iter().flatten().map(bytes).sum::<usize>().max(LARGE_BYTES);
             // An error is left to the run: the node may be in a branch that is never taken.
-            if let Ok(outputs) = kernel(&mut Inputs::new(constants, limits))
+            let mut inputs = Inputs::new(constants, limits, std::mem::take(&mut program.texts));
+            let outputs = kernel(&mut inputs);
+            program.texts = inputs.texts;
+            if let Ok(outputs) = outputs
                 && outputs.iter().map(bytes).sum::<usize>() <= most
             {
                 keep(&node, outputs, program)?;

@@ -169,6 +169,7 @@ mod tests {
     use crate::graph::attributes::Attributes;
     use crate::graph::ops::{Inputs, find};
     use crate::graph::options::Limits;
+    use crate::graph::texts::Texts;
 
     #[test]
     fn dropout_in_training_drops_as_often_as_asked_and_keeps_the_mean() {
@@ -185,7 +186,8 @@ mod tests {
         let run = |trains| {
             let trains = host::from_i64s(BOOL, &[], &[trains]);
             let inputs = vec![Some(ones.clone()), Some(ratio.clone()), Some(trains)];
-            let outputs = dropout(&node).expect("a kernel")(&mut Inputs::new(inputs, &limits)).expect("two outputs");
+            let outputs = dropout(&node).expect("a kernel")(&mut Inputs::new(inputs, &limits, Texts::default()))
+                .expect("two outputs");
             (host::to_f64s(&outputs[0]), host::to_i64s(&outputs[1]))
         };
 

@@ -197,18 +197,20 @@ mod tests {
     use crate::graph::host;
     use crate::graph::ops::{InputSpec, find, prepare};
     use crate::graph::options::Limits;
+    use crate::graph::texts::Texts;
 
     /// The shape of the pooling of a 1 × 1 × `input` tensor.
     fn pooled(op: &str, input: usize, lists: &[(&str, &[i64])], flags: &[(&str, i64)]) -> Result<Vec<usize>, String> {
         let mut attributes = Attributes::of_ints(flags);
         lists.iter().for_each(|(name, values)| attributes.push(name, Attribute::Ints(values.to_vec())));
-        let inputs = [Some(InputSpec { dtype: None, constant: None })];
+        let inputs = [Some(InputSpec { dtype: None, encoding: None, constant: None })];
         let op = find("", op).ok_or("no such operator")?;
         let node = NodeSpec { op, opset: 19, attributes: &attributes, inputs: &inputs, outputs: 1 };
         let (kernel, _) = prepare(&node)?;
         let limits = Limits { max_elements: 1 << 20, ..Limits::default() };
         let tensor = host::tensor(&[1, 1, input], vec![1.0f32; input]);
-        let out = kernel(&mut Inputs::new(vec![Some(tensor)], &limits)).map_err(|error| error.to_string())?;
+        let out = kernel(&mut Inputs::new(vec![Some(tensor)], &limits, Texts::default()))
+            .map_err(|error| error.to_string())?;
         Ok(host::shape(&out[0]).to_vec())
     }
 

@@ -10,7 +10,7 @@ use heads::{Heads, Mask, attend};
 
 pub mod heads;
 mod linear;
-mod rotary;
+pub mod rotary;
 mod standard;
 
 pub static OPS: &[Op] = &[

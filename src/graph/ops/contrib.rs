@@ -14,10 +14,14 @@ use crate::kernels::activation::Activation;
 use crate::kernels::gelu::{gelu, gelu_tanh};
 
 mod attention;
+mod bnb4;
 mod embed;
+mod gather_block_quantized;
+mod group_query_attention;
 mod linear;
 pub mod matmul_nbits;
 mod product;
+mod rotary;
 
 const fn op(
     name: &'static str,
@@ -31,7 +35,7 @@ const fn op(
 const FLOAT: &[Gives] = &[Gives::Is(DType::F32)];
 
 pub static OPS: &[Op] = &[
-    op("Attention", Accepts::Singles, SAME, attention::packed).costs(CostRule::PackedAttention),
+    op("Attention", Accepts::Singles, SAME, attention::attention).costs(CostRule::PackedAttention),
     op("BiasGelu", Accepts::Singles, SAME, |_| biased(gelu)),
     op("DynamicQuantizeMatMul", Accepts::Singles, FLOAT, product::dynamic_quantize_matmul).costs(CostRule::MatMul),
     op(
@@ -43,11 +47,15 @@ pub static OPS: &[Op] = &[
     op("FastGelu", Accepts::Singles, SAME, |_| biased(gelu_tanh)),
     op("FusedMatMul", Accepts::Singles, SAME, product::fused_matmul).costs(CostRule::MatMul),
     op("Gelu", Accepts::Singles, SAME, |_| biased(gelu)),
+    op("GatherBlockQuantized", Accepts::Integers, &[Gives::As(2)], gather_block_quantized::gather).encoded(),
+    op("GroupQueryAttention", Accepts::Singles, SAME, group_query_attention::attention).costs(CostRule::Attention),
+    op("MatMulBnb4", Accepts::Singles, SAME, bnb4::matmul).costs(CostRule::MatMul),
     op("MatMulIntegerToFloat", Accepts::Integers, FLOAT, product::matmul_integer_to_float).costs(CostRule::MatMul),
     op("MatMulNBits", Accepts::Singles, SAME, matmul_nbits::matmul)
         .costs(CostRule::MatMul)
         .gpu(on_gpu!(matmul_nbits::matmul)),
     op("MultiHeadAttention", Accepts::Singles, SAME, attention::heads).costs(CostRule::Attention),
+    op("QAttention", Accepts::Integers, FLOAT, attention::quantised).costs(CostRule::PackedAttention),
     op("QLinearAdd", Accepts::Integers, SAME, |_| linear::pair(|a, b| a + b)),
     op("QLinearConcat", Accepts::Any, &[Gives::As(1)], linear::concat),
     op("QLinearGlobalAveragePool", Accepts::Integers, SAME, linear::global_average_pool),
@@ -66,6 +74,7 @@ pub static OPS: &[Op] = &[
             one(host::cast(host::tensor(&shape, numbers), dtype))
         }))
     }),
+    op("RotaryEmbedding", Accepts::Singles, SAME, rotary::rotary),
     op("SkipLayerNormalization", Accepts::Singles, SAME, |node| embed::skip(node, true)),
     op("SkipSimplifiedLayerNormalization", Accepts::Singles, SAME, |node| embed::skip(node, false)),
     op("SimplifiedLayerNormalization", Accepts::Singles, SAME, super::norm::root_mean_square),

@@ -15,6 +15,7 @@ TYPES = {
     "int32": TensorProto.INT32,
     "int64": TensorProto.INT64,
 }
+SMALL = {"uint4": TensorProto.UINT4, "int4": TensorProto.INT4}
 MICROSOFT = "com.microsoft"
 kept = {}
 
@@ -53,6 +54,10 @@ def case(name, op, inputs, outputs=1, domain="", opset=17, **attributes):
             continue
         if isinstance(given, tuple) and given[0] == "constant":
             initializers.append(numpy_helper.from_array(np.asarray(given[1]), port))
+            continue
+        if isinstance(given, tuple) and given[0] in SMALL:
+            packed = helper.make_tensor(port, SMALL[given[0]], given[1].shape, given[1].ravel().tolist())
+            initializers.append(packed)
             continue
         if isinstance(given, tuple):
             array = numbers(place, given[1], given[0])
@@ -173,6 +178,44 @@ def microsoft():
     case_ms("attention_mask", "Attention", [f(2, 3, 8), f(8, 24), f(24), np.int32([[1, 1, 0], [1, 1, 1]])], num_heads=4)
     case_ms("heads", "MultiHeadAttention", [f(2, 5, 8), f(2, 4, 8), f(2, 4, 8), f(24)], num_heads=2)
     case_ms("heads_masked", "MultiHeadAttention", [f(2, 3, 8), f(2, 4, 8), f(2, 4, 8), None, np.int32([4, 2]), f(1, 2, 3, 4)], num_heads=2)
+    past = [f(2, 2, 3, 4), f(2, 2, 3, 4)]
+    case_ms("heads_present", "MultiHeadAttention", [f(2, 5, 8), f(2, 4, 8), f(2, 4, 8), f(24)], outputs=3, num_heads=2)
+    case_ms("heads_past", "MultiHeadAttention", [f(2, 5, 8), f(2, 5, 8), f(2, 5, 8), f(24), None, None, *past], outputs=3, num_heads=2)
+    case_ms("heads_past_causal", "MultiHeadAttention", [f(2, 1, 8), f(2, 1, 8), f(2, 1, 8), None, None, None, *past], outputs=3, num_heads=2, unidirectional=1)
+    case_ms("attention_past", "Attention", [f(2, 1, 8), f(8, 24), f(24), None, f(2, 2, 2, 3, 4)], outputs=2, num_heads=2, unidirectional=1)
+    case_ms("attention_present", "Attention", [f(2, 3, 8), f(8, 24), f(24)], outputs=2, num_heads=2)
+    quantised = [np.float32(0.02), np.float32(0.03), None, np.uint8(120), np.int8(2)]
+    case_ms("qattention", "QAttention", [u8(2, 5, 8), i8(8, 24), f(24), *quantised], num_heads=2)
+    case_ms("qattention_causal", "QAttention", [u8(2, 5, 8), i8(8, 24), f(24), *quantised], num_heads=4, unidirectional=1)
+    case_ms("qattention_mask", "QAttention", [u8(2, 5, 8), i8(8, 24), f(24), *quantised[:2], np.int32([5, 3]), *quantised[3:]], num_heads=2)
+    angles = [f(10, 4), f(10, 4)]
+    case_ms("rotary", "RotaryEmbedding", [f(2, 3, 16), np.int64([[0, 1, 2], [4, 5, 9]]), *angles])
+    case_ms("rotary_offset", "RotaryEmbedding", [f(2, 3, 16), np.int64([5]), *angles], interleaved=1)
+    case_ms("rotary_heads_first", "RotaryEmbedding", [f(2, 2, 3, 8), np.int64([[0, 1, 2], [4, 5, 9]]), *angles])
+    case_ms("rotary_partial", "RotaryEmbedding", [f(2, 3, 24), np.int64([2]), *angles], num_heads=2, rotary_embedding_dim=8)
+    for name, kind in [("nf4", 1), ("fp4", 0)]:
+        # Two weights in a byte, and the largest of each block of 16.
+        packed = ("constant", numbers(1, (7 * 32 // 2,), "uint8"))
+        case_ms(f"bnb4_{name}", "MatMulBnb4", [f(3, 32), packed, ("constant", np.abs(numbers(2, (7 * 32 // 16,))))], K=32, N=7, block_size=16, quant_type=kind)
+    rows = np.int64([[4, 0], [2, 2]])
+    table = ("constant", numbers(0, (5, 16), "uint8"))
+    case_ms("gather_blocks_bytes", "GatherBlockQuantized", [table, rows, ("constant", numbers(2, (5, 2)))], gather_axis=0, quantize_axis=1, block_size=16)
+    case_ms("gather_blocks_bytes_zeros", "GatherBlockQuantized", [table, rows, ("constant", numbers(2, (5, 2))), ("constant", numbers(3, (5, 1), "uint8"))], gather_axis=0, quantize_axis=1, block_size=16)
+    fours = np.arange(5 * 32).reshape(5, 32) * 7 % 16
+    case_ms("gather_blocks_uint4", "GatherBlockQuantized", [("uint4", fours), rows, ("constant", numbers(2, (5, 2))), ("uint4", fours[:, :2])], gather_axis=0, quantize_axis=1, block_size=16)
+    case_ms("gather_blocks_int4", "GatherBlockQuantized", [("int4", fours - 8), np.int64([3]), ("constant", numbers(2, (5, 2)))], gather_axis=0, quantize_axis=1, block_size=16)
+    # Grouped queries: 4 heads of 16 that share 2 keys and values each; a cache of 6 where there is a past.
+    wide = [f(10, 8), f(10, 8)]
+    prompt = [f(2, 3, 64), f(2, 3, 32), f(2, 3, 32)]
+    token = [f(2, 1, 64), f(2, 1, 32), f(2, 1, 32), f(2, 2, 6, 16), f(2, 2, 6, 16), np.int32([4, 2]), np.int32([5])]
+    shared = {"num_heads": 4, "kv_num_heads": 2}
+    case_ms("gqa_prompt", "GroupQueryAttention", [*prompt, None, None, np.int32([2, 2]), np.int32([3])], outputs=3, **shared)
+    case_ms("gqa_prompt_rotary", "GroupQueryAttention", [*prompt, None, None, np.int32([2, 2]), np.int32([3]), *wide], outputs=3, do_rotary=1, **shared)
+    case_ms("gqa_packed", "GroupQueryAttention", [f(2, 3, 128), None, None, None, None, np.int32([2, 2]), np.int32([3])], outputs=3, scale=0.3, **shared)
+    case_ms("gqa_token", "GroupQueryAttention", token, outputs=3, **shared)
+    case_ms("gqa_token_rotary", "GroupQueryAttention", [*token, *wide], outputs=3, do_rotary=1, rotary_interleaved=1, **shared)
+    case_ms("gqa_window", "GroupQueryAttention", [f(1, 5, 64), f(1, 5, 32), f(1, 5, 32), None, None, np.int32([4]), np.int32([5])], outputs=3, local_window_size=2, **shared)
+    case_ms("gqa_softcap", "GroupQueryAttention", [*prompt, None, None, np.int32([2, 2]), np.int32([3])], outputs=3, softcap=0.5, **shared)
     scale, zero = np.float32(0.02), np.uint8(120)
     case_ms("integers_to_floats", "MatMulIntegerToFloat", [u8(3, 300), i8(300, 5), scale, np.float32([0.1, 0.2, 0.3, 0.1, 0.5]), zero, np.int8([1, -2, 3, 0, 5]), f(5)])
     case_ms("dynamic_quantised", "DynamicQuantizeMatMul", [f(3, 70), i8(70, 5), np.float32([0.01]), np.int8([3]), f(5)])

@@ -1,10 +1,11 @@
-//! The contrib operators Attention (with its projection) and MultiHeadAttention.
+//! The contrib operators Attention and QAttention (with their projection) and MultiHeadAttention.
 
 use burn::tensor::DType;
 
 use super::super::attention::heads::{Heads, Mask, attend};
 use super::super::matmul::{Epilogue, floats, shape_of};
-use super::super::{Inputs, NodeSpec, Prepared, one, wrong};
+use super::super::quantize::{centred, number};
+use super::super::{Inputs, NodeSpec, Prepared, wrong};
 use super::{add_bias, optional_floats};
 use crate::error::Result;
 use crate::graph::attributes::Refusal;
@@ -23,9 +24,6 @@ impl Settings {
     fn new(node: &NodeSpec<'_>) -> Result<Self, Refusal> {
         let heads = node.attributes.int("num_heads", 0)?;
         let scale = node.attributes.optional_float("scale")?.filter(|scale| *scale != 0.0);
-        if node.outputs > 1 {
-            return Err("past and present keys and values are not supported".to_string());
-        }
         Ok(Self {
             heads: usize::try_from(heads)
                 .ok()
@@ -48,9 +46,22 @@ impl Settings {
         }
     }
 
-    fn run(&self, inputs: &Inputs<'_>, qkv: [HostTensor; 3], masks: [Option<HostTensor>; 2]) -> Result<HostTensor> {
-        let [q, k, v] = qkv;
-        let heads = Heads::new(self.split(q)?, self.split(k)?, self.split(v)?, self.scale)?;
+    /// The attention, and the keys and values, with those of the past before them.
+    fn run(
+        &self,
+        inputs: &Inputs<'_>,
+        [q, k, v]: [HostTensor; 3],
+        masks: [Option<HostTensor>; 2],
+        past: [Option<HostTensor>; 2],
+    ) -> Result<[HostTensor; 3]> {
+        let joined = |new: HostTensor, past: Option<HostTensor>| match past {
+            None => Ok(new),
+            Some(past) => super::super::concat(vec![host::cast(past, DType::F32), new], 2),
+        };
+        let [past_keys, past_values] = past;
+        let (k, v) = (joined(self.split(k)?, past_keys)?, joined(self.split(v)?, past_values)?);
+        let present = [k.clone(), v.clone()];
+        let heads = Heads::new(self.split(q)?, k, v, self.scale)?;
         let shape = heads.shape();
         let [batch, count, queries, size] = [shape[0], shape[1], shape[2], shape[3]];
         let [keys, bias] = masks;
@@ -69,7 +80,8 @@ impl Settings {
             }
         };
         attend(&heads, &mut out, true, adjust);
-        Ok(host::tensor(&[batch, queries, count * size], out))
+        let [keys, values] = present;
+        Ok([host::tensor(&[batch, queries, count * size], out), keys, values])
     }
 
     /// A mask of keys, as what is added to scores. The input is `[batch]`, the numbers of keys, or has zeros for masked
@@ -92,13 +104,66 @@ impl Settings {
     }
 }
 
+/// The projection of the input to queries, keys and values, `[batch, sequence, width]`, and what follows it in Attention
+/// and QAttention. Inputs are a mask, the past and an attention bias, by their indices.
+fn after_projection(
+    settings: &Settings,
+    sizes: Option<&[i64]>,
+    inputs: &mut Inputs<'_>,
+    all: HostTensor,
+    [mask, past, bias]: [usize; 3],
+    outputs: usize,
+) -> Result<Vec<HostTensor>> {
+    let &[batch, _, width] = host::shape(&all) else { return wrong("the input must be [batch, sequence, hidden]") };
+    let sizes = match sizes {
+        Some(sizes) => sizes.iter().map(|size| super::super::size(*size)).collect::<Result<Vec<_>>>()?,
+        None => vec![width / 3; 3],
+    };
+    let &[q, k, v] = &sizes[..] else { return wrong("the attribute qkv_hidden_sizes must have three sizes") };
+    if q.checked_add(k).and_then(|sum| sum.checked_add(v)) != Some(width) {
+        return wrong(format!("the sizes {sizes:?} do not fit a projection of the width {width}"));
+    }
+    let qkv = [all.narrow(2, 0, q), all.narrow(2, q, k), all.narrow(2, q + k, v)];
+    let masks = [inputs.optional(mask), inputs.optional(bias).map(|bias| host::cast(bias, DType::F32))];
+    // Keys and values of the past are one tensor: `[2, batch, heads, sequence, size]`.
+    let past = match inputs.optional(past) {
+        None => [None, None],
+        Some(past) => {
+            let &[2, of_batch, heads, before, size] = host::shape(&past) else {
+                return wrong(format!(
+                    "the past has the shape {:?}, expected [2, batch, heads, sequence, size]",
+                    host::shape(&past)
+                ));
+            };
+            if (of_batch, heads) != (batch, settings.heads) {
+                return wrong(format!(
+                    "the past has {of_batch} × {heads} heads, expected {batch} × {}",
+                    settings.heads
+                ));
+            }
+            let part = |at| host::reshape(past.narrow(0, at, 1), &[batch, heads, before, size]);
+            [Some(part(0)), Some(part(1))]
+        }
+    };
+    let [out, keys, values] = settings.run(inputs, qkv, masks, past)?;
+    if outputs < 2 {
+        return Ok(vec![out]);
+    }
+    let stacked = [keys, values].map(host::contiguous).map(|tensor| {
+        let shape = [&[1][..], host::shape(&tensor)].concat();
+        host::reshape(tensor, &shape)
+    });
+    Ok(vec![out, super::super::concat(stacked.into(), 0)?])
+}
+
 /// Attention, whose queries, keys and values are projections of the input.
-pub fn packed(node: &NodeSpec<'_>) -> Prepared {
+pub fn attention(node: &NodeSpec<'_>) -> Prepared {
     let settings = Settings::new(node)?;
     let sizes = node.attributes.ints("qkv_hidden_sizes")?;
-    if node.attributes.flag("do_rotary", false)? || node.has(4) {
-        return Err("rotary embeddings and past keys and values are not supported".to_string());
+    if node.attributes.flag("do_rotary", false)? {
+        return Err("rotary embeddings are not supported".to_string());
     }
+    let outputs = node.outputs;
     Ok(Box::new(move |inputs| {
         let (x, weights) = (inputs.take(0)?, inputs.take(1)?);
         let dtype = x.dtype();
@@ -106,30 +171,50 @@ pub fn packed(node: &NodeSpec<'_>) -> Prepared {
         inputs.count(&shape_of(host::shape(&x), host::shape(&weights))?)?;
         let finish = Epilogue { bias: bias.as_deref(), ..Epilogue::default() };
         let all = floats(host::cast(x, DType::F32), host::cast(weights, DType::F32), &finish)?;
-        let &[_, _, width] = host::shape(&all) else { return wrong("the input must be [batch, sequence, hidden]") };
-        let sizes = match &sizes {
-            Some(sizes) => sizes.iter().map(|size| super::super::size(*size)).collect::<Result<Vec<_>>>()?,
-            None => vec![width / 3; 3],
-        };
-        let &[q, k, v] = &sizes[..] else { return wrong("the attribute qkv_hidden_sizes must have three sizes") };
-        if q.checked_add(k).and_then(|sum| sum.checked_add(v)) != Some(width) {
-            return wrong(format!("the sizes {sizes:?} do not fit a projection of the width {width}"));
+        let results = after_projection(&settings, sizes.as_deref(), inputs, all, [3, 4, 5], outputs)?;
+        Ok(results.into_iter().map(|tensor| host::cast(tensor, dtype)).collect())
+    }))
+}
+
+/// [`attention`] with integers, whose product with the weights is scaled.
+pub fn quantised(node: &NodeSpec<'_>) -> Prepared {
+    let settings = Settings::new(node)?;
+    if node.attributes.flag("do_rotary", false)? {
+        return Err("rotary embeddings are not supported".to_string());
+    }
+    let outputs = node.outputs;
+    Ok(Box::new(move |inputs| {
+        let (x, weights, bias) = (inputs.take(0)?, inputs.take(1)?, inputs.floats(2)?);
+        inputs.count(&shape_of(host::shape(&x), host::shape(&weights))?)?;
+        let scale = number(inputs, 3)?;
+        let scales = host::to_f32s(inputs.take(4)?);
+        let (zero_x, zero_weights) = (inputs.optional(6), inputs.optional(7));
+        let product = floats(centred(x, zero_x, 0)?, centred(weights, zero_weights, 1)?, &Epilogue::default())?;
+        let (shape, mut numbers) = (host::shape(&product).to_vec(), host::to_f32s(product));
+        let bias = host::slice::<f32>(&bias);
+        let width = shape.last().copied().unwrap_or(0);
+        if bias.len() != width || scales.len() != 1 && scales.len() != width {
+            return wrong(format!("there are {} biases and {} scales for {width} columns", bias.len(), scales.len()));
         }
-        let qkv = [all.narrow(2, 0, q), all.narrow(2, q, k), all.narrow(2, q + k, v)];
-        let masks = [inputs.optional(3), inputs.optional(5).map(|bias| host::cast(bias, DType::F32))];
-        one(host::cast(settings.run(inputs, qkv, masks)?, dtype))
+        for row in numbers.chunks_exact_mut(width.max(1)) {
+            for (at, x) in row.iter_mut().enumerate() {
+                *x = *x * scale * scales[at % scales.len()] + bias[at];
+            }
+        }
+        after_projection(&settings, None, inputs, host::tensor(&shape, numbers), [5, 8, 9], outputs)
     }))
 }
 
 /// MultiHeadAttention, whose queries, keys and values are inputs.
 pub fn heads(node: &NodeSpec<'_>) -> Prepared {
     let settings = Settings::new(node)?;
-    if node.has(6) || node.has(7) {
-        return Err("past keys and values are not supported".to_string());
+    if node.has(8) || node.has(9) || node.outputs > 3 {
+        return Err("shared buffers, beams and scores as outputs are not supported".to_string());
     }
     if !node.has(1) || !node.has(2) {
         return Err("queries, keys and values packed in one tensor are not supported".to_string());
     }
+    let outputs = node.outputs;
     Ok(Box::new(move |inputs| {
         let x = inputs.take(0)?;
         let dtype = x.dtype();
@@ -149,6 +234,8 @@ pub fn heads(node: &NodeSpec<'_>) -> Prepared {
             }
         }
         let masks = [inputs.optional(4), inputs.optional(5).map(|bias| host::cast(bias, DType::F32))];
-        one(host::cast(settings.run(inputs, qkv, masks)?, dtype))
+        let past = [inputs.optional(6), inputs.optional(7)];
+        let results = settings.run(inputs, qkv, masks, past)?;
+        Ok(results.into_iter().take(outputs).map(|tensor| host::contiguous(host::cast(tensor, dtype))).collect())
     }))
 }

@@ -1,6 +1,7 @@
 // The engine and its supervisor, over a fake WebAssembly side: loading, order, aborts, panics,
 // and the loss of the device.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 
 import { InPlaceConnection } from '../modules/page/connection.js';
@@ -172,6 +173,34 @@ test('many inputs go in batches of 32, and an abort is noticed between them', as
 
 test('embeddings of several batches come as one', async () => {
   const { supervisor } = supervise();
+test('files that the loader refuses are taken out of the cache, but for those of a known digest', async () => {
+  const right = createHash('sha256').update('{}').digest('hex');
+  const known = { name: 'known', optional: false, bytes: 2, sha256: right };
+  for (const refuses of ['supply', 'wants', 'finish', undefined]) {
+    const entries = new Map();
+    const cache = {
+      match: async (url) => entries.get(url)?.clone(),
+      put: async (url, response) => void entries.set(url, response),
+      delete: async (url) => entries.delete(url),
+    };
+    Object.defineProperty(globalThis, 'caches', { value: { open: async () => cache }, configurable: true });
+    const { supervisor } = supervise({
+      wasm: fakeWasm({ rounds: [[{ name: 'config.json', optional: false }], [known]], refuses }),
+    });
+    fakeFetch({ ...CONFIG, [`${FOLDER.url}known`]: () => Response.json({}) });
+    const load = supervisor.load({ ...LOAD, useBrowserCache: true }, {});
+    if (refuses === undefined) await load;
+    else await assert.rejects(load, ({ kind }) => /^(invalid-artefact|unsupported)$/.test(kind));
+    const names = [...entries.keys()].map((url) => url.slice(FOLDER.url.length));
+    assert.deepEqual(
+      names,
+      { supply: [], wants: ['known'], finish: ['known'] }[refuses] ?? ['config.json', 'known'],
+      refuses,
+    );
+  }
+  delete globalThis.caches;
+});
+
   const model = await supervisor.load({ ...LOAD, pipeline: { ...MODEL, task: 'feature-extraction' } }, {});
   const { dims, data } = await run(
     supervisor,

@@ -34,10 +34,11 @@ const partial = (fields) => fields;
 const done = (fields) => ({ step: { done: /** @type {Wasm.Envelope} */ (partial(fields)) } });
 
 /**
- * @param {{ webgpu?: boolean, rounds?: Wasm.FileRequest[][] }} settings
+ * @param {{ webgpu?: boolean, rounds?: Wasm.FileRequest[][], refuses?: 'supply' | 'wants' | 'finish' }} settings What
+ * refuses the files, if anything does.
  * @returns {Build}
  */
-export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', optional: false }]] } = {}) {
+export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', optional: false }]], refuses } = {}) {
   /** @type {unknown[][]} */
   const log = [];
   /** @type {string | undefined} */
@@ -88,11 +89,13 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       return new Loader(device, 'model', options, [[file, ...external].map((name) => ({ name, optional: false }))]);
     }
     wants() {
+      if (refuses === 'wants' && this.#rounds.length === 0) throw new KindError('unsupported', 'no such architecture');
       return this.#rounds.shift() ?? [];
     }
     expect() {}
     /** @type {Wasm.Loader['supply']} */
     supply(name, chunk, last) {
+      if (refuses === 'supply' && last) throw new KindError('invalid-artefact', `${name} ends too early`);
       log.push(['supply', name, chunk.length, last]);
     }
     /** @param {string} name */
@@ -100,6 +103,7 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       log.push(['missing', name]);
     }
     async finish() {
+      if (refuses === 'finish') throw new KindError('invalid-artefact', 'the files do not fit each other');
       return new Pipeline(this.#device, this.#task);
     }
     async finishGraph() {
@@ -322,7 +326,7 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
 
 /**
  * Answers `fetch` from a table of address to response; everything else does not exist.
- * @param {Record<string, () => Response>} files
+ * @param {Record<string, (init: RequestInit) => Response>} files
  */
 export function fakeFetch(files) {
   /** @type {string[]} */
@@ -331,7 +335,7 @@ export function fakeFetch(files) {
     init.signal?.throwIfAborted();
     requests.push(`${init.method ?? 'GET'} ${url}`);
     const make = files[String(url)];
-    return make === undefined ? new Response('nothing', { status: 404 }) : make();
+    return make === undefined ? new Response('nothing', { status: 404 }) : make(init);
   };
   return requests;
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
 
-import { fetchFile } from '../modules/io/fetch-file.js';
+import { fetchFile, forgetFiles } from '../modules/io/fetch-file.js';
 import { Progress } from '../modules/io/progress.js';
 import { fakeFetch } from './fake-wasm.mjs';
 
@@ -121,6 +121,151 @@ test('a body that breaks off and a network that fails may be tried again', async
   };
   await assert.rejects(get(OWN, REQUEST), { kind: 'invalid-artefact', retryable: true });
   await assert.rejects(get(OWN, REQUEST, { signal: AbortSignal.abort() }), { kind: 'cancelled' });
+});
+
+test('validators are compared weakly, and a server without HEAD, or in trouble, costs no download', async () => {
+  const status = (code) => () => new Response(null, { status: code });
+  const only = (method, respond, otherwise) => (init) => (init.method === method ? respond : otherwise)();
+  const same = {
+    'a weak entity tag for a strong one': [{ etag: '"1"' }, file('x', { etag: 'W/"1"' })],
+    'a strong one for a weak one': [{ etag: 'W/"1"' }, file('x', { etag: '"1"' })],
+    'a date, where only one answer has an entity tag': [
+      { 'last-modified': 'Sun, 29 Nov 2026 08:00:00 GMT' },
+      file('x', { etag: '"1"', 'last-modified': 'Sun, 29 Nov 2026 08:00:00 GMT' }),
+    ],
+    'the length of the file': [{}, file(null, { 'content-length': '3' })],
+    'the same length of a compressed file': [
+      { 'content-encoding': 'gzip', 'content-length': '23' },
+      file(null, { 'content-encoding': 'gzip', 'content-length': '23' }),
+    ],
+    'a length that only one answer has': [
+      { 'content-encoding': 'gzip' },
+      file(null, { 'content-encoding': 'br', 'content-length': '20' }),
+    ],
+    'no length at all': [{}, file(null)],
+    'a HEAD that is forbidden': [{ etag: '"1"' }, only('HEAD', status(403), file('one', { etag: '"1"' }))],
+    'a HEAD that is not allowed': [{ etag: '"1"' }, only('HEAD', status(405), file('one', { etag: 'W/"1"' }))],
+    'a HEAD that is not implemented': [{ etag: '"1"' }, only('HEAD', status(501), file('one', { etag: '"1"' }))],
+    'a server that is overloaded': [{ etag: '"1"' }, status(503)],
+    'a server that is asked too often': [{ etag: '"1"' }, status(429)],
+  };
+  for (const [what, [stored, now]] of Object.entries(same)) {
+    entries.clear();
+    fakeFetch({ [URL_OF]: file('one', stored) });
+    await get(OWN, REQUEST);
+    const requests = fakeFetch({ [URL_OF]: now });
+    assert.equal(await get(OWN, REQUEST), 'one', what);
+    assert.ok(requests.length <= 2, `${what}: ${requests}`);
+    assert.ok(entries.has(URL_OF), what);
+  }
+  const changed = {
+    'another entity tag': [{ etag: '"1"' }, { etag: 'W/"2"' }],
+    'another date': [
+      { 'last-modified': 'Sun, 29 Nov 2026 08:00:00 GMT' },
+      { 'last-modified': 'Mon, 30 Nov 2026 08:00:00 GMT' },
+    ],
+    'another length': [{}, { 'content-length': '4' }],
+  };
+  for (const [what, [stored, now]] of Object.entries(changed)) {
+    entries.clear();
+    fakeFetch({ [URL_OF]: file('one', stored) });
+    await get(OWN, REQUEST);
+    fakeFetch({ [URL_OF]: file('next', now) });
+    assert.equal(await get(OWN, REQUEST), 'next', what);
+  }
+});
+
+test('a file that is stored here is not taken from the HTTP cache of the browser', async () => {
+  const modes = [];
+  globalThis.fetch = async (_, { cache }) => (modes.push(cache), new Response('one'));
+  await get(PINNED, REQUEST);
+  await get(PINNED, REQUEST, { useBrowserCache: false });
+  assert.deepEqual(modes, ['no-store', 'no-cache']);
+});
+
+test('files that were forgotten are fetched again', async () => {
+  fakeFetch({ [URL_OF]: file('{"error":"overloaded"}', { etag: '"1"' }) });
+  await get(PINNED, REQUEST);
+  await forgetFiles(PINNED, ['w', 'another']);
+  fakeFetch({ [URL_OF]: file('one', { etag: '"1"' }) });
+  assert.equal(await get(PINNED, REQUEST), 'one');
+});
+
+test('an optional file that does not exist is not looked for by a page that is offline', async () => {
+  const optional = { ...REQUEST, optional: true };
+  const offline = async () => {
+    throw new TypeError('offline');
+  };
+  const absent = [204, 205, 403, 404, 410].map((status) => () => new Response(null, { status }));
+  for (const make of [...absent, file('<!doctype html>', { 'content-type': 'text/html' })]) {
+    entries.clear();
+    fakeFetch({ [URL_OF]: make });
+    for (const folder of [OWN, PINNED]) assert.equal(await get(folder, optional), undefined);
+    globalThis.fetch = offline;
+    assert.equal(await get(OWN, optional), undefined);
+    // A file that is needed is a fault all the same.
+    await assert.rejects(get(OWN, REQUEST), { kind: 'invalid-artefact', retryable: true });
+    // Once it exists it is found, and kept.
+    fakeFetch({ [URL_OF]: file('one') });
+    assert.equal(await get(OWN, optional), 'one');
+    globalThis.fetch = offline;
+    assert.equal(await get(OWN, optional), 'one');
+  }
+  entries.clear();
+  await assert.rejects(get(OWN, optional), { kind: 'invalid-artefact', retryable: true });
+});
+
+test('an extension or an app that lacks an optional file rejects, which is no fault of the network', async () => {
+  globalThis.fetch = async () => {
+    throw new TypeError('Failed to fetch');
+  };
+  for (const url of ['chrome-extension://abc/m/', 'moz-extension://abc/m/', 'tauri://localhost/m/', 'file:///m/']) {
+    const folder = { url, immutable: false };
+    assert.equal(await get(folder, { ...REQUEST, optional: true }), undefined, url);
+    await assert.rejects(get(folder, REQUEST), { kind: 'invalid-artefact' }, url);
+    await assert.rejects(
+      get(folder, { name: 'tauri://elsewhere/w', optional: true }),
+      { message: /another host/ },
+      url,
+    );
+  }
+});
+
+test('two loads at once download a file once', async () => {
+  const waiting = [];
+  let held = false;
+  // Web Locks, as far as they are used.
+  const locks = {
+    async request(_name, _options, work) {
+      while (held) await new Promise((resolve) => waiting.push(resolve));
+      held = true;
+      try {
+        return await work();
+      } finally {
+        held = false;
+        for (const wake of waiting.splice(0)) wake();
+      }
+    },
+  };
+  const { navigator } = globalThis;
+  Object.defineProperty(globalThis, 'navigator', { value: { locks }, configurable: true });
+  try {
+    const requests = fakeFetch({ [URL_OF]: file('one', { etag: '"1"' }) });
+    assert.deepEqual(await Promise.all([get(PINNED, REQUEST), get(PINNED, REQUEST)]), ['one', 'one']);
+    assert.deepEqual(requests, [`GET ${URL_OF}`]);
+    // One that fails leaves the next its turn.
+    entries.clear();
+    let failures = 1;
+    fakeFetch({ [URL_OF]: () => (failures-- > 0 ? new Response(null, { status: 503 }) : new Response('one')) });
+    const [first, second] = await Promise.allSettled([get(PINNED, REQUEST), get(PINNED, REQUEST)]);
+    assert.deepEqual([first.reason.kind, second.value], ['invalid-artefact', 'one']);
+    // A frame without storage may have locks that refuse.
+    entries.clear();
+    locks.request = async () => Promise.reject(new DOMException('no', 'SecurityError'));
+    assert.equal(await get(PINNED, REQUEST), 'one');
+  } finally {
+    Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
+  }
 });
 
 test('a browser that refuses its cache is no obstacle', async () => {

@@ -1,12 +1,11 @@
 // Download of model files: from the cache or the server, with length and digest checked.
-import { throwIfAborted } from '../shared/abort.js';
-import { messageOf } from '../shared/errors.js';
 import type { FileRequest } from '../types.js';
-import { isCurrent, lookUp, openCache, remove, store } from './cache.js';
-import { announcedLength, get, invalidFile, isHtml } from './http.js';
-import type { Progress } from './progress.js';
-import { Sha256 } from './sha256.js';
-import { ByteBuffer, type Bytes, readParts } from './stream.js';
+import { openCache, remove } from './cache.js';
+import { lockFile } from './file-lock.js';
+import { fromCache } from './from-cache.js';
+import { fromServer } from './from-server.js';
+import { invalidFile } from './http.js';
+import type { FetchOptions, RequestedFile, Sink } from './requested-file.js';
 
 /** A folder of model files. */
 export interface ModelFolder {
@@ -15,32 +14,6 @@ export interface ModelFolder {
   /** Whether its files can never change, because its revision is a commit. */
   immutable: boolean;
 }
-
-/** Receives the bytes of a file as they arrive. */
-export interface Sink {
-  /** Called before the first bytes with their total count, where it is known. */
-  expect(bytes: number): void;
-  /** Called with the next bytes. */
-  write(bytes: Bytes): void;
-}
-
-/** How files are fetched. */
-export interface FetchOptions {
-  useBrowserCache: boolean;
-  progress: Progress;
-  signal: AbortSignal;
-}
-
-/** The file that is being fetched. */
-interface Download {
-  url: string;
-  request: FileRequest;
-  cache: Cache | undefined;
-  options: FetchOptions;
-}
-
-/** Statuses after which the same request may succeed. */
-const RETRYABLE_STATUS = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /**
  * Hands `sink` the bytes of the file that `request` names in `folder`, from the cache or from its
@@ -57,126 +30,27 @@ export async function fetchFile(
   options: FetchOptions,
 ): Promise<boolean> {
   const url = fileUrl(folder, request.name);
-  const { progress, signal } = options;
-  progress.initiate(request.name);
+  options.progress.initiate(request.name);
   const cache = options.useBrowserCache ? await openCache() : undefined;
-  const download: Download = { url, request, cache, options };
-  const cached = await fromCache(download, folder.immutable);
-  if (cached !== undefined) {
-    sink.expect(cached.size);
-    const broken = (cause: unknown): Error =>
-      invalidFile(`${url} could not be read from the cache: ${messageOf(cause)}`, true, cause);
-    for await (const part of readParts(cached.stream(), signal, broken)) sink.write(part);
-    finish(request.name, cached.size, progress);
-    return true;
-  }
-  const response = await get(url, signal);
-  const absent = response.status === 404 || response.status === 410;
-  if (absent && !request.optional) throw invalidFile(`${url} is not there (status ${response.status}).`);
-  if (!absent && !response.ok) {
-    const retryable = RETRYABLE_STATUS.has(response.status);
-    throw invalidFile(`${url} was refused with status ${response.status}.`, retryable);
-  }
-  if (absent || !(await receive(download, response, sink))) {
-    progress.absent(request.name);
-    return false;
-  }
-  return true;
+  const wanted: RequestedFile = { url, request, cache, options };
+  if (cache === undefined) return fromServer(wanted, sink);
+  const cached = (): Promise<boolean> => fromCache(wanted, folder.immutable, sink);
+  if (await cached()) return true;
+  // Another load, here or in another tab, may be downloading the same file, and leaves it in the cache.
+  return lockFile(url, options.signal, async () => (await cached()) || fromServer(wanted, sink));
 }
 
-/** Hands over the body of `response`; false if it is an HTML page in the place of an optional file. */
-async function receive(download: Download, response: Response, sink: Sink): Promise<boolean> {
-  const { url, request, cache, options } = download;
-  const total = request.bytes ?? announcedLength(response);
-  const hash = new Sha256(request.sha256 === undefined ? undefined : total);
-  // The browser digests only whole files, and only what was found right is stored.
-  const whole = cache !== undefined || request.sha256 !== undefined ? new ByteBuffer(total) : undefined;
-  try {
-    const loaded = await receiveParts(download, response, total, sink, whole);
-    if (loaded === undefined) return false;
-    checkLength(url, loaded, request.bytes ?? (response.type === 'basic' ? announcedLength(response) : undefined));
-    if (whole) await store(cache, url, await checkDigest(download, whole.bytes, hash), response.headers);
-    finish(request.name, loaded, options.progress);
-    return true;
-  } finally {
-    hash.end();
-  }
-}
-
-/** How many bytes `sink` and `whole` got; undefined for an HTML page in the place of an optional file. */
-async function receiveParts(
-  { url, request: { name, optional }, options: { progress, signal } }: Download,
-  response: Response,
-  total: number | undefined,
-  sink: Sink,
-  whole: ByteBuffer | undefined,
-): Promise<number | undefined> {
-  let loaded = 0;
-  const broken = (cause: unknown): Error =>
-    invalidFile(`${url} broke off after ${loaded} bytes: ${messageOf(cause)}`, true, cause);
-  for await (const part of readParts(response.body, signal, broken)) {
-    if (loaded === 0) {
-      // A server that answers every address with its start page: the optional file does not exist.
-      if (isHtml(name, response, part)) {
-        if (optional) return undefined;
-        throw invalidFile(`${url} is an HTML page, not the requested file.`);
-      }
-      progress.download(name);
-      if (total !== undefined) sink.expect(total);
-    }
-    sink.write(part);
-    whole?.push(part);
-    loaded += part.length;
-    progress.progress(name, loaded, total === undefined ? undefined : Math.max(total, loaded));
-  }
-  return loaded;
-}
-
-/** The cached file, if it is the right one. */
-async function fromCache(download: Download, immutable: boolean): Promise<Blob | undefined> {
-  const { url, request, cache, options } = download;
-  const response = await lookUp(cache, url);
-  if (response === undefined) return undefined;
-  const hash = new Sha256(request.sha256 === undefined ? undefined : request.bytes);
-  try {
-    const fixed = immutable || request.sha256 !== undefined;
-    if (!fixed && !(await isCurrent(url, response, options.signal))) throw invalidFile(`${url} has changed.`);
-    options.progress.download(request.name);
-    const file = await response.blob();
-    checkLength(url, file.size, request.bytes ?? Number(response.headers.get('content-length')));
-    if (request.sha256 !== undefined) await checkDigest(download, new Uint8Array(await file.arrayBuffer()), hash);
-    return file;
-  } catch {
-    // Whatever is wrong with the cached copy, the server's is fetched next and judged by itself.
-    throwIfAborted(options.signal);
-    await remove(cache, url);
-    return undefined;
-  } finally {
-    hash.end();
-  }
+/** Takes the files `names` of `folder` out of the cache: they were refused, and the next load is to ask for them again. */
+export async function forgetFiles(folder: ModelFolder, names: Iterable<string>): Promise<void> {
+  const cache = await openCache();
+  await Promise.all(Array.from(names, (name) => remove(cache, fileUrl(folder, name))));
 }
 
 /** The address of the file `name`; a model must not lead its user to another host. */
 function fileUrl(folder: ModelFolder, name: string): string {
   const url = new URL(name, folder.url);
-  if (url.origin === new URL(folder.url).origin) return url.href;
+  const { protocol, host } = new URL(folder.url);
+  // An address of an extension or an app may have no origin.
+  if (url.protocol === protocol && url.host === host) return url.href;
   throw invalidFile(`${folder.url} names a file on another host: ${url.href}`);
-}
-
-function checkLength(url: string, length: number, expected: number | undefined): void {
-  if (expected === undefined || length === expected) return;
-  throw invalidFile(`${url} has ${length} bytes, expected ${expected}.`, length < expected);
-}
-
-/** The bytes, in a buffer that may be another, once their digest is found to be the expected one. */
-async function checkDigest({ url, request: { sha256 } }: Download, bytes: Bytes, hash: Sha256): Promise<Bytes> {
-  if (sha256 === undefined) return bytes;
-  const [digest, same] = await hash.digest(bytes);
-  if (digest !== sha256.toLowerCase()) throw invalidFile(`${url} has the digest ${digest}, expected ${sha256}.`);
-  return same;
-}
-
-function finish(name: string, bytes: number, progress: Progress): void {
-  progress.progress(name, bytes, bytes);
-  progress.done(name);
 }

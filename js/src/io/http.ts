@@ -6,10 +6,21 @@ import type { Bytes } from './stream.js';
 /** Asked for without a wildcard, so that development servers do not answer a missing file with their index page. */
 const ACCEPT = 'application/json, application/octet-stream';
 
-/** The response at `url`, whatever its status. */
-export async function get(url: string, signal: AbortSignal): Promise<Response> {
+/** Statuses after which the same request may succeed. */
+export const RETRYABLE_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+/** The response to a request for the file at `url`. */
+export function ask(method: 'GET' | 'HEAD', url: string, cache: RequestCache, signal: AbortSignal): Promise<Response> {
+  return fetch(url, { method, headers: { accept: ACCEPT }, cache, signal });
+}
+
+/**
+ * The response at `url`, whatever its status. With `stored`, the file will be stored here and not in the browser's HTTP
+ * cache: that one would give a file that was refused again for as long as its entity tag stays.
+ */
+export async function get(url: string, stored: boolean, signal: AbortSignal): Promise<Response> {
   try {
-    return await fetch(url, { headers: { accept: ACCEPT }, cache: 'no-cache', signal });
+    return await ask('GET', url, stored ? 'no-store' : 'no-cache', signal);
   } catch (cause) {
     throwIfAborted(signal);
     throw invalidFile(`${url} could not be fetched: ${messageOf(cause)}`, true, cause);

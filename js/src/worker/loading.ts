@@ -1,9 +1,9 @@
 // Loading of models in an engine: fetches the files that the loaders ask for and builds the models.
-import { fetchFile, type ModelFolder } from '../io/fetch-file.js';
+import { fetchFile, forgetFiles, type ModelFolder } from '../io/fetch-file.js';
 import { Progress, type ProgressCallback } from '../io/progress.js';
 import type { LoadArgs, LoadResult } from '../protocol/requests.js';
 import { throwIfAborted, withController } from '../shared/abort.js';
-import { isTrap } from '../shared/errors.js';
+import { isTrap, toPilotLightError } from '../shared/errors.js';
 import type { Cascade, FileRequest, Graph, Loader, Pipeline, Port, RawPort } from '../types.js';
 import { trapped } from './builds.js';
 import { deviceReport } from './device-report.js';
@@ -22,6 +22,8 @@ interface Part {
   loader: Loader;
   folder: ModelFolder;
   progress: Progress;
+  /** The files that came through the cache, but for those whose digest is known to be right. */
+  unproven: Set<string>;
 }
 
 /** One load. */
@@ -40,9 +42,11 @@ export class Loading {
     try {
       for (const part of graph ? [graph] : (cascade?.models ?? [pipeline].flatMap((one) => one ?? []))) {
         const { folder, model } = part;
-        const ready = { loader: this.#loader(part), folder, progress: new Progress(model, this.onProgress) };
+        const progress = new Progress(model, this.onProgress);
+        const ready = { loader: this.#loader(part), folder, progress, unproven: new Set<string>() };
         this.#parts.push(ready);
-        await withController(signal, (controller) => supply(ready, this.args.useBrowserCache, controller));
+        const { useBrowserCache } = this.args;
+        await judged(ready, () => withController(signal, (controller) => supply(ready, useBrowserCache, controller)));
       }
     } catch (thrown) {
       if (!isTrap(thrown)) this.free();
@@ -53,11 +57,11 @@ export class Loading {
   /** Builds the model, once all its files have arrived; with what it reports of itself. */
   async finish(): Promise<[Loaded, LoadResult]> {
     const { args, opened } = this;
-    const [{ loader: first }] = this.#parts as [Part];
-    const { dtype } = first;
+    const [first] = this.#parts as [Part];
+    const { dtype } = first.loader;
     const result = { dtype, labels: [], inputs: [], outputs: [] };
     if (args.graph) {
-      const graph = await trapped(() => first.finishGraph());
+      const graph = await judged(first, () => trapped(() => first.loader.finishGraph()));
       return [{ graph }, { ...result, inputs: graph.inputs.map(toPort), outputs: graph.outputs.map(toPort) }];
     }
     const pipelines = await this.#pipelines();
@@ -84,7 +88,7 @@ export class Loading {
   async #pipelines(): Promise<Pipeline[]> {
     const pipelines: Pipeline[] = [];
     try {
-      for (const { loader } of this.#parts) pipelines.push(await trapped(() => loader.finish()));
+      for (const part of this.#parts) pipelines.push(await judged(part, () => trapped(() => part.loader.finish())));
       return pipelines;
     } catch (thrown) {
       // The loader that failed is gone; those before it and behind it are not.
@@ -98,6 +102,18 @@ export class Loading {
     const { wasm, device } = this.opened;
     if ('task' in part) return new wasm.Loader(device, part.task, part.options);
     return wasm.Loader.graph(device, part.file, part.external_data, part.options, part.graph);
+  }
+}
+
+/** The result of a step of `part`; files that it refuses are taken out of the cache, and the next load fetches them. */
+async function judged<T>({ folder, unproven }: Part, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (thrown) {
+    const { kind, retryable } = toPilotLightError(thrown);
+    const refused = !retryable && (kind === 'invalid-artefact' || kind === 'unsupported');
+    if (refused || isTrap(thrown)) await forgetFiles(folder, unproven);
+    throw thrown;
   }
 }
 
@@ -122,7 +138,7 @@ async function supply(part: Part, useBrowserCache: boolean, controller: AbortCon
 }
 
 async function supplyFile(
-  { loader, folder, progress }: Part,
+  { loader, folder, progress, unproven }: Part,
   request: FileRequest,
   state: { missing: number; received: number },
   useBrowserCache: boolean,
@@ -142,6 +158,8 @@ async function supplyFile(
       }
     },
   };
+  // Before it is there: the loader may refuse its first bytes.
+  if (useBrowserCache && request.sha256 === undefined) unproven.add(name);
   const exists = await fetchFile(folder, request, sink, { useBrowserCache, progress, signal });
   state.missing -= 1;
   // Parsing a complete file occupies this thread. Other files that arrive at once are received first, so that it is

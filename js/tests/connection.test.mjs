@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { WorkerConnection } from '../modules/page/connection.js';
+import { breathe } from '../modules/shared/abort.js';
 import { PilotLightError, toFacts } from '../modules/shared/errors.js';
 
 function connect() {
@@ -41,11 +42,24 @@ test('an abort is posted to the worker, and its late answer is ignored', async (
   const running = connection.request('run', ARGS, { signal: controller.signal });
   controller.abort();
   await assert.rejects(running, { name: 'AbortError' });
+  while (worker.posted.length < 2) await new Promise(setImmediate);
   const [{ id }, abort] = worker.posted;
   assert.deepEqual(abort, { abort: id });
   worker.answer({ id, result: [] });
   await assert.rejects(connection.request('run', ARGS, { signal: AbortSignal.abort() }), { kind: 'cancelled' });
   assert.equal(worker.posted.length, 2);
+});
+
+test('a worker that is ended after an abort is not told of it', async () => {
+  const { worker, connection } = connect();
+  const controller = new AbortController();
+  const loading = connection.request('load', { key: 1 }, { signal: controller.signal });
+  controller.abort();
+  await assert.rejects(loading, { kind: 'cancelled' });
+  connection.close();
+  await breathe();
+  await breathe();
+  assert.deepEqual([worker.terminated, worker.posted.length], [true, 1]);
 });
 
 test('a death rejects everything that is pending, and every later request', async () => {

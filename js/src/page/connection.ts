@@ -3,7 +3,7 @@ import { startEngineWorker } from '../bundle.js';
 import type { ProgressCallback, ProgressInfo } from '../io/progress.js';
 import type { Connection, FromWorker, RequestOptions, ToWorker } from '../protocol/messages.js';
 import type { Args, Op, Result } from '../protocol/requests.js';
-import { abortable } from '../shared/abort.js';
+import { abortable, breathe } from '../shared/abort.js';
 import { cancelled, fromFacts, messageOf, PilotLightError } from '../shared/errors.js';
 import { callListener } from '../shared/listener.js';
 import { Engine } from '../worker/engine.js';
@@ -48,6 +48,7 @@ export class WorkerConnection implements Connection {
         this.#pending.delete(id);
         this.#post({ abort: id });
         reject(cancelled(signal as AbortSignal));
+        void this.#postAbort(id);
       };
       const settled = (): void => signal?.removeEventListener('abort', onAbort);
       this.#post({ id, op, args: args as Args<Op> });
@@ -75,6 +76,15 @@ export class WorkerConnection implements Connection {
     if (this.#answered) return new PilotLightError('internal', `The worker stopped: ${message}`, { retryable: true });
     const why = message || 'its script could not be loaded';
     return new PilotLightError('backend-unavailable', `The worker could not be started: ${why}`);
+  }
+
+  /**
+   * Has the worker stop a request, unless whoever aborted it closes the connection now. The worker would end those that
+   * it has started at the moment at which it is ended itself, and Chromium would leave some of them running.
+   */
+  async #postAbort(id: number): Promise<void> {
+    await breathe();
+    if (this.dead === undefined) this.#post({ abort: id });
   }
 
   #post(message: ToWorker): void {

@@ -89,9 +89,44 @@ test('a worker that cannot start says what to do', async () => {
   assert.throws(() => new WorkerConnection(), { kind: 'backend-unavailable', message: /worker: false/ });
 });
 
+/** As Vue and Svelte wrap arrays and objects, at any depth. */
+const reactive = (target) =>
+  new Proxy(target, {
+    get(of, name, receiver) {
+      const value = Reflect.get(of, name, receiver);
+      return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) ? reactive(value) : value;
+    },
+  });
+
+test('reactive arrays and objects are posted as plain data', async () => {
+  const bytes = new Uint8Array([1, 2]);
+  const cases = [
+    { ...ARGS, inputs: reactive(['a', 'b']) },
+    { ...ARGS, options: reactive({ candidate_labels: ['x', 'y'], top_k: 2 }) },
+    reactive({ ...ARGS, inputs: ['a'], found: { spans: [{ start: 0, end: 1, label: 'NAME' }] } }),
+    {
+      ...ARGS,
+      cascade: { config: { local: [{ calibration: reactive({ threshold: 0.5, labels: { models: ['m'] } }) }] } },
+    },
+    { ...ARGS, envelope: reactive({ decision: { tiers: [{ score: 0.5 }] }, output: [] }) },
+    { ...ARGS, inputs: [reactive({ name: 'x', dims: [1, 2], bytes })] },
+  ];
+  for (const args of cases) {
+    const { worker, connection } = connect();
+    void connection.request('run', args).catch(() => undefined);
+    assert.deepEqual(JSON.parse(JSON.stringify(worker.posted[0].args)), JSON.parse(JSON.stringify(args)));
+  }
+  const { worker, connection } = connect();
+  void connection.request('run', cases.at(-1)).catch(() => undefined);
+  assert.deepEqual(worker.posted[0].args.inputs[0].bytes, bytes);
+});
+
 test('options that cannot be posted are invalid input', async () => {
   const { connection } = connect();
-  await assert.rejects(connection.request('run', { ...ARGS, options: { top_k: () => 1 } }), { kind: 'invalid-input' });
+  const cyclic = reactive({});
+  cyclic.itself = cyclic;
+  for (const options of [{ top_k: () => 1 }, reactive({ top_k: () => 1 }), reactive({ top_k: Symbol('one') }), cyclic])
+    await assert.rejects(connection.request('run', { ...ARGS, options }), { kind: 'invalid-input' });
 });
 
 test('a progress listener that throws does not stop the load', async () => {

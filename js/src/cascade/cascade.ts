@@ -5,6 +5,7 @@ import type { DecideArgs } from '../protocol/requests.js';
 import { withController } from '../shared/abort.js';
 import { checkFinite, describe, splitSignal, toTexts } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
+import { plain } from '../shared/plain.js';
 import type { TextTask } from '../tasks/index.js';
 import type { Calibrated, Calibration, CascadeConfig, Consultation, Envelope } from '../types.js';
 import { type CalibrateOptions, calibrate } from './calibrate.js';
@@ -38,13 +39,13 @@ export async function cascade(options: CascadeOptions): Promise<CascadePipeline>
   const prepared = prepareRedactor(redactor, local.options);
   const remotes = prepareRemotes(options.remote);
   const router = readRouter(options.router);
-  const config: CascadeConfig = {
+  const config: CascadeConfig = plain({
     remotes: remotes.map(({ config }) => config),
-    ...(policy && { policy: { ...policy } }),
+    ...(policy && { policy }),
     local: local.configs,
     ...(router && { router: router.config }),
     tab: crypto.getRandomValues(new Uint32Array(1))[0] as number,
-  };
+  });
   const all = [...local.models, ...(router ? [router.model] : [])];
   const models = all.map(({ task, model, ...given }) => taskModel(task, model, given));
   const loading = { ...(signal && { signal }), ...(progress_callback && { progress_callback }), ...local.options };

@@ -56,7 +56,7 @@ export function checkExamples(texts: unknown, name = 'Example'): LabelledText[] 
       throw invalidInput(`${name} ${index} has an entity that is not { entity_group, start, end } within its text.`);
     }
   }
-  return texts as LabelledText[];
+  return Array.from(texts as LabelledText[]);
 }
 
 function isWithin(text: string, entity: LabelledEntity | null): boolean {

@@ -6,6 +6,7 @@ import type { Args, Op, Result } from '../protocol/requests.js';
 import { abortable, breathe } from '../shared/abort.js';
 import { cancelled, fromFacts, messageOf, PilotLightError } from '../shared/errors.js';
 import { callListener } from '../shared/listener.js';
+import { plain } from '../shared/plain.js';
 import { Engine } from '../worker/engine.js';
 
 interface Pending {
@@ -46,7 +47,6 @@ export class WorkerConnection implements Connection {
       const id = ++this.#lastId;
       const onAbort = (): void => {
         this.#pending.delete(id);
-        this.#post({ abort: id });
         reject(cancelled(signal as AbortSignal));
         void this.#postAbort(id);
       };
@@ -89,7 +89,11 @@ export class WorkerConnection implements Connection {
 
   #post(message: ToWorker): void {
     try {
-      this.#worker.postMessage(message);
+      try {
+        this.#worker.postMessage(message);
+      } catch {
+        this.#worker.postMessage(plain(message));
+      }
     } catch (cause) {
       const why = `The options cannot be passed to the worker: ${messageOf(cause)}`;
       throw new PilotLightError('invalid-input', why, { cause });

@@ -9,7 +9,8 @@ export function toTexts(texts: unknown): string[] {
   }
   const wrong = texts.findIndex((text) => typeof text !== 'string');
   if (wrong >= 0) throw invalidInput(`Input ${wrong} must be a string, got ${describe(texts[wrong])}.`);
-  return texts as string[];
+  // A copy: the page may change its array while the call runs.
+  return Array.from(texts as string[]);
 }
 
 /** The options of a call without its signal, which is not for the model. */

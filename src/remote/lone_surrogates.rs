@@ -22,8 +22,19 @@ pub fn parse(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str(&escaped(text))
 }
 
-/// `text` with other escapes for its lone surrogates.
+/// `text`, which is JSON, with other escapes for its lone surrogates.
 pub fn escaped(text: &str) -> Cow<'_, str> {
+    rewritten(text, |surrogate| char::from_u32(FIRST + surrogate))
+}
+
+/// `text`, which is JSON, with its lone surrogates replaced, as in text that is decoded.
+#[cfg(any(feature = "web", test))]
+pub fn replaced(text: &str) -> Cow<'_, str> {
+    rewritten(text, |_| Some(char::REPLACEMENT_CHARACTER))
+}
+
+/// `text` with what `substitute` gives for the escapes of its lone surrogates.
+fn rewritten(text: &str, substitute: impl Fn(u32) -> Option<char>) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     let mut out = String::new();
     let (mut copied, mut at) = (0, 0);
@@ -40,7 +51,7 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
             continue;
         }
         out.push_str(&text[copied..at]);
-        out.extend(char::from_u32(FIRST + first));
+        out.extend(substitute(first));
         at += 6;
         copied = at;
     }
@@ -124,6 +135,20 @@ mod tests {
         assert_eq!(word(r#""\\ud83d""#), r"\ud83d");
         assert_eq!(word(r#""\u0142""#), "ł");
         assert!(parse(r#""\ud8"#).is_err() && parse(r#""\uzzzz""#).is_err() && parse("\"\\").is_err());
+    }
+
+    #[test]
+    fn options_with_halves_are_read() {
+        for (json, found) in [
+            (r#"{"candidate_labels":["a\ud83d","b"]}"#, "{\"candidate_labels\":[\"a\u{FFFD}\",\"b\"]}"),
+            (r#""\ude00 {}""#, "\"\u{FFFD} {}\""),
+            (r#""\ud83d\ude00""#, r#""\ud83d\ude00""#),
+            (r#""\\ud83d""#, r#""\\ud83d""#),
+            ("\"\u{10F83D}\"", "\"\u{10F83D}\""),
+        ] {
+            assert_eq!(replaced(json), found);
+            assert!(serde_json::from_str::<Value>(&replaced(json)).is_ok());
+        }
     }
 
     #[test]

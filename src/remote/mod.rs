@@ -13,7 +13,7 @@ pub mod attempts;
 mod content_json;
 mod error_text;
 pub mod limits;
-mod lone_surrogates;
+pub(crate) mod lone_surrogates;
 mod mentions;
 mod prompt;
 pub mod protocols;

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::error::Error;
+use crate::remote::lone_surrogates;
 use crate::tasks::Features;
 
 /// `value` as plain objects and arrays.
@@ -20,12 +21,12 @@ pub fn from_js<T: DeserializeOwned>(what: &str, value: impl JsCast) -> Result<T,
 }
 
 /// Options from a user as a value. By way of JSON, because serde-wasm-bindgen looks up only the fields that it knows, and
-/// so ignores a misspelt one.
+/// so ignores a misspelt one. Lone surrogates are replaced, as everywhere where a text of JavaScript comes in.
 pub fn options_from_js<T: DeserializeOwned>(what: &str, value: impl JsCast) -> Result<T, JsValue> {
     let wrong = |why: String| to_js_error(Error::invalid_input(format!("the {what} are not right: {why}")));
     let json =
         js_sys::JSON::stringify(value.unchecked_ref()).map_err(|_| wrong("they are not a plain object".to_string()))?;
-    serde_json::from_str(&String::from(json)).map_err(|error| wrong(error.to_string()))
+    serde_json::from_str(&lone_surrogates::replaced(&String::from(json))).map_err(|error| wrong(error.to_string()))
 }
 
 /// Vectors, with a typed array of their numbers.

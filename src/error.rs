@@ -53,6 +53,7 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     retryable: bool,
+    index: Option<usize>,
 }
 
 /// A result with the error of this crate.
@@ -69,6 +70,31 @@ impl Error {
         self.0.retryable
     }
 
+    /// Which of the inputs of a call it is about, from 0, where it is about one of several.
+    pub fn index(&self) -> Option<usize> {
+        self.0.index
+    }
+
+    /// The same error, about the input number `index`.
+    #[must_use]
+    pub(crate) fn at(mut self, index: usize) -> Self {
+        self.0.index = Some(index);
+        self
+    }
+
+    /// The same error of a longer call, in which so many inputs came before those that it knows.
+    #[must_use]
+    pub fn behind(mut self, inputs: usize) -> Self {
+        self.0.index = self.0.index.map(|index| index + inputs);
+        self
+    }
+
+    /// The message without the number of the input.
+    #[cfg(feature = "web")]
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// The same error, with what it is about before its message: `"{what}: {message}"`.
     #[must_use]
     pub(crate) fn context(mut self, what: impl fmt::Display) -> Self {
@@ -78,7 +104,7 @@ impl Error {
 
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self(Box::new(Inner { kind, message, retryable: kind == ErrorKind::DeviceLost }))
+        Self(Box::new(Inner { kind, message, retryable: kind == ErrorKind::DeviceLost, index: None }))
     }
 
     pub(crate) fn invalid_input(message: impl Into<String>) -> Self {
@@ -100,14 +126,32 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(index) = self.0.index {
+            write!(f, "input {index}: ")?;
+        }
         f.write_str(&self.0.message)
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.0.kind, self.0.message)
+        write!(f, "{:?}: {self}", self.0.kind)
     }
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_about_one_of_several_inputs_names_it() {
+        let error = Error::invalid_input("it is too long");
+        assert_eq!((error.index(), error.to_string().as_str()), (None, "it is too long"));
+        let error = error.at(3).context("text").behind(32);
+        assert_eq!((error.index(), error.to_string().as_str()), (Some(35), "input 35: text: it is too long"));
+        assert_eq!(format!("{error:?}"), "InvalidInput: input 35: text: it is too long");
+        assert_eq!(Error::internal("a bug").behind(32).index(), None);
+    }
+}

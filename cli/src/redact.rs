@@ -40,8 +40,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let texts = stdin().lines().map(|line| Ok(serde_json::from_str::<Row>(&line?)?.text));
     let texts = texts.collect::<Result<Vec<String>>>()?;
     let mut out = BufWriter::new(stdout().lock());
-    for batch in texts.chunks(BATCH) {
-        let found = pollster::block_on(model.find_pii(batch))?;
+    for (at, batch) in texts.chunks(BATCH).enumerate() {
+        let found = pollster::block_on(model.find_pii(batch)).map_err(|error| error.behind(at * BATCH))?;
         for (text, found) in batch.iter().zip(found) {
             let redaction = redact(&[(text, found)]);
             let places = redaction.places().iter().flatten().map(|range| (range.start, range.end)).collect();

@@ -56,7 +56,8 @@ pub fn examples(model: &TextModel, options: &RunOptions, known: &[(String, Answe
     let mut found = Vec::with_capacity(known.len());
     for (at, batch) in known.chunks(BATCH).enumerate() {
         let (texts, truths): (Vec<String>, Vec<AnswerOutput>) = batch.iter().cloned().unzip();
-        found.extend(pollster::block_on(model.examples(&texts, &truths, options))?);
+        let scored = pollster::block_on(model.examples(&texts, &truths, options));
+        found.extend(scored.map_err(|error| error.behind(at * BATCH))?);
         if at % 8 == 7 {
             eprintln!("{} of {} texts", at * BATCH + batch.len(), known.len());
         }

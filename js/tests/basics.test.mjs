@@ -8,7 +8,15 @@ import { checkEnv, checkLoadingOptions } from '../modules/page/load-options.js';
 import { absolutePaths, resolveFile, resolveModel } from '../modules/page/resolve.js';
 import { abortable, withController } from '../modules/shared/abort.js';
 import { describe, refuseUnknown, toTexts } from '../modules/shared/check.js';
-import { cancelled, fromFacts, isTrap, PilotLightError, toFacts, toPilotLightError } from '../modules/shared/errors.js';
+import {
+  atInput,
+  cancelled,
+  fromFacts,
+  isTrap,
+  PilotLightError,
+  toFacts,
+  toPilotLightError,
+} from '../modules/shared/errors.js';
 import { JobQueue } from '../modules/shared/job-queue.js';
 import { BUILDS, CPU_BUILD_CHOICES } from '../modules/shared/lists.js';
 import { SharedMap } from '../modules/shared/shared-map.js';
@@ -94,6 +102,16 @@ test('relative addresses of the .wasm files are relative to the page, for every 
   assert.deepEqual(absolutePaths({ cpu: undefined }, BASE), {});
   assert.deepEqual(absolutePaths({}, undefined), {});
   assert.throws(() => absolutePaths({ cpu: 'cpu.wasm' }, undefined), kind('invalid-input'));
+});
+
+test('an error about one of several inputs names it once', () => {
+  const raw = Object.assign(new Error('the text is too long'), { kind: 'invalid-input', retryable: false, index: 3 });
+  const error = toPilotLightError(raw);
+  assert.deepEqual([error.index, error.message], [3, 'the text is too long']);
+  const named = atInput(atInput(error, 3), 35);
+  assert.deepEqual([named.kind, named.index, named.message], ['invalid-input', 35, 'Input 35: the text is too long']);
+  assert.equal(fromFacts(structuredClone(toFacts(named))).index, 35);
+  assert.equal(fromFacts(structuredClone(toFacts(new PilotLightError('internal', 'no')))).index, undefined);
 });
 
 test('an error survives a message unchanged', () => {

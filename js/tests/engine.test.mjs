@@ -201,6 +201,46 @@ test('files that the loader refuses are taken out of the cache, but for those of
   delete globalThis.caches;
 });
 
+test('many inputs go in batches of 32, and an abort is noticed between them', async () => {
+  const { supervisor, log } = supervise();
+  const model = await supervisor.load(LOAD, {});
+  const inputs = Array.from({ length: 70 }, (_, i) => `text ${i}`);
+  assert.deepEqual(labels(await run(supervisor, model, inputs)), inputs);
+  assert.deepEqual(
+    log.filter(([what]) => what === 'run').map(([, , count]) => count),
+    [32, 32, 6],
+  );
+  const controller = new AbortController();
+  const aborted = run(supervisor, model, inputs, controller.signal);
+  controller.abort('enough');
+  await assert.rejects(aborted, (error) => error.name === 'AbortError' && error.cause === 'enough');
+  assert.deepEqual(labels(await run(supervisor, model, ['after'])), ['after']);
+});
+
+test('an error about one of several inputs has its index among all of them', async () => {
+  const { supervisor } = supervise();
+  const model = await supervisor.load(LOAD, {});
+  for (const [index, count] of [
+    [0, 2],
+    [31, 33],
+    [40, 41],
+    [64, 65],
+  ]) {
+    const inputs = Array.from({ length: count }, (_, i) => (i === index ? 'long' : `text ${i}`));
+    await assert.rejects(run(supervisor, model, inputs), {
+      kind: 'invalid-input',
+      index,
+      message: `Input ${index}: the text is too long`,
+    });
+  }
+  await assert.rejects(run(supervisor, model, ['long']), { index: 0, message: 'the text is too long' });
+  const cascade = await supervisor.load(cascadeOf(), {});
+  const question = { inputs: ['a', 'b', 'long'], options: {}, thresholds: [0.9], must_stay_local: false };
+  await assert.rejects(supervisor.request(cascade, 'decide', question), { index: 2, message: /^Input 2: / });
+});
+
+test('embeddings of several batches come as one', async () => {
+  const { supervisor } = supervise();
   const model = await supervisor.load({ ...LOAD, pipeline: { ...MODEL, task: 'feature-extraction' } }, {});
   const { dims, data } = await run(
     supervisor,

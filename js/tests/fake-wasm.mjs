@@ -254,6 +254,7 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     /** @type {Wasm.Cascade['scoreExamples']} */
     async scoreExamples(tier, inputs, truths) {
       log.push(['scoreExamples', tier, inputs.length, truths.length]);
+      misbehave(inputs, this.#pipeline.device);
       return truths.map((truth, i) => ({ confidence: i, correct: 'label' in truth && truth.label === inputs[i] }));
     }
     /** @type {Wasm.Cascade['calibrate']} */
@@ -313,6 +314,8 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
    */
   function misbehave(inputs, device) {
     if (inputs.includes('panic')) throw new WebAssembly.RuntimeError('unreachable');
+    const index = inputs.indexOf('long');
+    if (index >= 0) throw Object.assign(new KindError('invalid-input', 'the text is too long'), { index });
     if (inputs.includes('refuse')) throw new KindError('invalid-input', 'refused');
     if (inputs.includes('lose') && device.kind === 'webgpu') fault = 'the device was lost';
   }

@@ -25,7 +25,7 @@ impl TextModel {
         let mut windows = Vec::new();
         for (index, text) in texts.iter().enumerate() {
             let of_text = self.tokenizer.encode_with_offsets(text)?;
-            for window in plan_windows(of_text.len(), room)? {
+            for window in plan_windows(of_text.len(), room).map_err(|error| error.at(index))? {
                 let ids: Vec<u32> =
                     of_text[window.start..window.start + window.length].iter().map(|token| token.id).collect();
                 inputs.push(Encoding { input_ids: self.tokenizer.wrap(&ids), truncated: false });

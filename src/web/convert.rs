@@ -39,11 +39,12 @@ pub fn features_to_js(features: &Features) -> Result<JsValue, JsValue> {
 
 /// `error` as a JavaScript error with its kind.
 pub fn to_js_error(error: Error) -> JsValue {
-    let thrown = js_sys::Error::new(&error.to_string());
+    let thrown = js_sys::Error::new(error.message());
     thrown.set_name("PilotLightError");
     let kind = to_js(&error.kind()).unwrap_or(JsValue::UNDEFINED);
     // Setting a property of an error that was just made cannot fail.
     let _ = js_sys::Reflect::set(&thrown, &"kind".into(), &kind);
     let _ = js_sys::Reflect::set(&thrown, &"retryable".into(), &error.is_retryable().into());
+    let _ = js_sys::Reflect::set(&thrown, &"index".into(), &error.index().map(|index| index as f64).into());
     thrown.into()
 }

@@ -1,7 +1,8 @@
 //! Every family with every head, against the transformers library.
 
+use pilot_light::ErrorKind;
 use pilot_light::tasks::{
-    Aggregation, FeatureExtraction, Task, TextClassification, TokenClassification, TokenClassificationOptions,
+    Aggregation, FeatureExtraction, RunOptions, Task, TextClassification, TokenClassification, TokenClassificationOptions,
     TokenClassificationOutput,
 };
 use serde::Deserialize;
@@ -121,4 +122,18 @@ fn groups_are_pieces_of_the_text() {
         assert_eq!(group.word, texts[0][group.start..group.end]);
         assert!(!group.entity_group.contains('-'));
     }
+}
+
+#[test]
+fn a_text_that_is_too_long_is_named_by_its_index() {
+    let model = load(&golden("tiny-bert-token"), Task::TokenClassification);
+    let long = "rain ".repeat(10_000);
+    let texts = ["The rain began.", "Ann lives in Rome.", long.as_str(), "The rain began."].map(String::from);
+    let error = pollster::block_on(model.run::<TokenClassification>(&texts, &Default::default())).unwrap_err();
+    assert_eq!((error.kind(), error.index()), (ErrorKind::InvalidInput, Some(2)));
+    assert!(error.to_string().starts_with("input 2: the text has "), "{error}");
+    let error = pollster::block_on(model.find_pii(&texts)).unwrap_err();
+    assert_eq!(error.index(), Some(2));
+    let answers = pollster::block_on(model.answer(&texts, &RunOptions::default()));
+    assert_eq!(answers.unwrap_err().index(), Some(2));
 }

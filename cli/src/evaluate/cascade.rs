@@ -103,13 +103,14 @@ pub fn run(
     ] {
         let cascade = strategy.cascade(arguments, &models)?;
         let mut sums = Sums::default();
-        for batch in known.chunks(BATCH) {
+        for (at, batch) in known.chunks(BATCH).enumerate() {
             let texts: Vec<String> = batch.iter().map(|(text, _)| text.clone()).collect();
             let started = Instant::now();
             let decided = match strategy {
-                Strategy::RemoteOnly => cascade.consult(&texts, options)?,
-                _ => pollster::block_on(cascade.decide(&texts, options, false))?,
+                Strategy::RemoteOnly => cascade.consult(&texts, options),
+                _ => pollster::block_on(cascade.decide(&texts, options, false)),
             };
+            let decided = decided.map_err(|error| error.behind(at * BATCH))?;
             sums.elapsed_ms += started.elapsed().as_secs_f64() * 1e3;
             for (first, (_, truth)) in decided.into_iter().zip(batch) {
                 match strategy {

@@ -2,7 +2,7 @@
 import { sha256 } from '../io/sha256.js';
 import type { Handle } from '../page/handle.js';
 import { describe, splitSignal } from '../shared/check.js';
-import { invalidInput } from '../shared/errors.js';
+import { atInput, invalidInput } from '../shared/errors.js';
 import type { CallOptions } from '../tasks/adapter.js';
 import type { RunOptions } from '../tasks/index.js';
 import type { AnswerOutput, Calibrated, Consultation, Example, Guarantee } from '../types.js';
@@ -84,7 +84,11 @@ export async function calibrate(
       const slice = examples.slice(at, at + STEP);
       const inputs = slice.map(({ text }) => text);
       const truths = slice.map((example) => truthOf(example) as AnswerOutput);
-      scored.push(...(await handle.request('scoreExamples', { tier, inputs, truths, options: runOptions }, signal)));
+      const scoring = handle.request('scoreExamples', { tier, inputs, truths, options: runOptions }, signal);
+      const behind = scoring.catch((thrown) => {
+        throw thrown?.index === undefined ? thrown : atInput(thrown, at + thrown.index);
+      });
+      scored.push(...(await behind));
       reportScores(at + slice.length);
     }
     const source = { data_sha256: await digest(examples), date: new Date().toISOString().slice(0, 10) };

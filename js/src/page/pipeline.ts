@@ -1,5 +1,6 @@
 // Pipelines: `pipeline` loads a model for a task. What a task takes and gives is in its file under `tasks/`.
 import { splitSignal, toTexts } from '../shared/check.js';
+import { atInput } from '../shared/errors.js';
 import type { TaskAdapter } from '../tasks/adapter.js';
 import { type Pipelines, TASKS, type Task } from '../tasks/index.js';
 import type { Inputs } from '../types.js';
@@ -41,8 +42,17 @@ async function run(
   const { read } = task;
   const texts = read ? [] : toTexts(input);
   return handle.call(signal, async () => {
-    const inputs = read ? ((await Promise.all([input].flat().map(read))) as Inputs) : texts;
+    const inputs = read ? await readAll([input].flat(), read) : texts;
     const output = inputs.length === 0 ? task.empty : await handle.request('run', { inputs, options }, signal);
     return task.shape(output, Array.isArray(input), options);
   });
+}
+
+/** `inputs` as the model reads them. */
+async function readAll(inputs: unknown[], read: NonNullable<TaskAdapter['read']>): Promise<Inputs> {
+  const one = (input: unknown, index: number): Promise<Inputs[number]> =>
+    read(input).catch((thrown) => {
+      throw inputs.length === 1 ? thrown : atInput(thrown, index);
+    });
+  return (await Promise.all(inputs.map(one))) as Inputs;
 }

@@ -7,6 +7,7 @@ export interface ErrorFacts {
   kind: ErrorKind;
   message: string;
   retryable: boolean;
+  index?: number | undefined;
   stack?: string | undefined;
   cause?: string | undefined;
 }
@@ -15,6 +16,8 @@ export interface ErrorFacts {
 export interface ErrorOptions {
   /** Whether the same call may succeed when it is made again. */
   retryable?: boolean;
+  /** Which of the inputs it is about. */
+  index?: number | undefined;
   cause?: unknown;
 }
 
@@ -29,12 +32,15 @@ export class PilotLightError extends Error {
   readonly kind: ErrorKind;
   /** Whether the same call may succeed when it is made again. */
   readonly retryable: boolean;
+  /** Which of the inputs it is about, from 0; undefined where it is about none of them. */
+  readonly index: number | undefined;
 
-  constructor(kind: ErrorKind, message: string, { retryable = false, cause }: ErrorOptions = {}) {
+  constructor(kind: ErrorKind, message: string, { retryable = false, index, cause }: ErrorOptions = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = kind === 'cancelled' ? 'AbortError' : 'PilotLightError';
     this.kind = kind;
     this.retryable = retryable;
+    this.index = index;
   }
 }
 
@@ -48,6 +54,13 @@ export function invalidInput(message: string, cause?: unknown): PilotLightError 
   return new PilotLightError('invalid-input', message, { cause });
 }
 
+/** `thrown`, an error about an input of its own call, as one about the input number `index` of several. */
+export function atInput(thrown: unknown, index: number): PilotLightError {
+  const { kind, message, retryable, cause } = toPilotLightError(thrown);
+  const words = message.replace(/^Input \d+: /, '');
+  return new PilotLightError(kind, `Input ${index}: ${words}`, { retryable, index, cause });
+}
+
 /**
  * Any thrown value as a `PilotLightError`: one of ours is returned as it is, one of the WebAssembly side keeps its
  * kind, anything else is kind 'internal' with the value as its cause.
@@ -56,8 +69,8 @@ export function toPilotLightError(thrown: unknown): PilotLightError {
   if (thrown instanceof PilotLightError) return thrown;
   const error = thrown as Partial<PilotLightError> | null | undefined;
   if (typeof error?.kind === 'string') {
-    const { kind, retryable, cause } = error;
-    return new PilotLightError(kind, String(error.message), { retryable: retryable === true, cause });
+    const { kind, retryable, index, cause } = error;
+    return new PilotLightError(kind, String(error.message), { retryable: retryable === true, index, cause });
   }
   if (isTrap(thrown)) {
     const message = `The WebAssembly instance stopped: ${messageOf(thrown)}`;
@@ -83,12 +96,13 @@ export function messageOf(thrown: unknown): string {
 
 /** `error` as facts to be posted. */
 export function toFacts(error: PilotLightError): ErrorFacts {
-  const { name, kind, message, retryable, stack } = error;
+  const { name, kind, message, retryable, index, stack } = error;
   return {
     name,
     kind,
     message,
     retryable,
+    index,
     stack,
     cause: error.cause === undefined ? undefined : messageOf(error.cause),
   };
@@ -97,7 +111,8 @@ export function toFacts(error: PilotLightError): ErrorFacts {
 /** The error of the posted `facts`. */
 export function fromFacts(facts: ErrorFacts): PilotLightError {
   const cause = facts.cause === undefined ? undefined : new Error(facts.cause);
-  const error = new PilotLightError(facts.kind, facts.message, { retryable: facts.retryable, cause });
+  const { kind, message, retryable, index } = facts;
+  const error = new PilotLightError(kind, message, { retryable, index, cause });
   if (facts.stack !== undefined) error.stack = facts.stack;
   return error;
 }

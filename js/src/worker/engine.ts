@@ -2,7 +2,7 @@
 import type { RequestOptions } from '../protocol/messages.js';
 import type { Args, Op, Result } from '../protocol/requests.js';
 import { breathe, throwIfAborted } from '../shared/abort.js';
-import { isTrap, PilotLightError, toPilotLightError } from '../shared/errors.js';
+import { atInput, isTrap, PilotLightError, toPilotLightError } from '../shared/errors.js';
 import { JobQueue } from '../shared/job-queue.js';
 import type { Features, Inputs, RunOutput } from '../types.js';
 import { type Builds, builds, trapped } from './builds.js';
@@ -104,7 +104,12 @@ export class Engine {
     for (let at = 0; at < inputs.length; at += size) {
       if (at > 0) await breathe();
       throwIfAborted(signal);
-      parts.push(await this.#checked(() => call(inputs.slice(at, at + size))));
+      try {
+        parts.push(await this.#checked(() => call(inputs.slice(at, at + size))));
+      } catch (thrown) {
+        const index = (thrown as Partial<PilotLightError> | undefined)?.index;
+        throw index === undefined || inputs.length === 1 ? thrown : atInput(thrown, at + index);
+      }
     }
     return parts;
   }

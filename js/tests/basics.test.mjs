@@ -266,3 +266,19 @@ test('the address of the remote is http(s)', () => {
   for (const wrong of [undefined, 7, 'ftp://x', 'javascript:1'])
     assert.throws(() => serverAddress(wrong, BASE), kind('invalid-input'));
 });
+
+test('the address of one function of a remote is refused, and not doubled', () => {
+  for (const [address, left] of [
+    ['/v1/chat/completions', '/chat/completions'],
+    ['https://api.example/v1/chat/completions/', '/chat/completions'],
+    ['/v1/completions', '/completions'],
+    ['/v1/responses', '/responses'],
+    ['/v1/messages', '/messages'],
+    ['/v1/chat', '/chat'],
+  ]) {
+    const refused = ({ kind, message }) => kind === 'invalid-input' && message.includes(`leave out '${left}'`);
+    assert.throws(() => serverAddress(address, BASE), refused, address);
+  }
+  // Nothing but the end of the path counts.
+  assert.equal(serverAddress('https://chat.example/completions/v1', BASE), 'https://chat.example/completions/v1');
+});

@@ -47,6 +47,7 @@ const MAX_TEXT_BYTES: usize = 64 << 20;
 
 /// The most files with external data of one ONNX file. Some exporters write one for each tensor.
 const MAX_EXTERNAL_FILES: usize = 1000;
+const BYTE_ORDER_MARK: &[u8] = "\u{FEFF}".as_bytes();
 
 /// The files of a model.
 #[derive(Default)]
@@ -163,9 +164,7 @@ impl Files {
         match sink {
             Sink::Weights(reader) => reader.finish().map_err(|error| error.context(name))?,
             Sink::Text(text) => {
-                let text =
-                    String::from_utf8(text).map_err(|_| Error::invalid_artefact(format!("{name} is not UTF-8")))?;
-                self.texts.insert(name.to_string(), text);
+                self.texts.insert(name.to_string(), decoded(name, text)?);
             }
             Sink::Bytes(whole) => {
                 self.bytes.insert(name.to_string(), whole);
@@ -270,6 +269,18 @@ fn next_to(name: &str, location: &str) -> String {
     let path = name.split('?').next().unwrap_or(name);
     let folder = path.rfind('/').map_or("", |end| &path[..=end]);
     format!("{folder}{location}")
+}
+
+/// The text of a file, without the byte order mark that editors on Windows put before it.
+fn decoded(name: &str, mut bytes: Vec<u8>) -> Result<String> {
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
+    let utf16 = bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF");
+    String::from_utf8(bytes).map_err(|_| {
+        let found = if utf16 { "UTF-16" } else { "another encoding" };
+        Error::invalid_artefact(format!("{name} is not right: expected UTF-8, got {found}"))
+    })
 }
 
 fn not_stored(name: &str) -> Error {

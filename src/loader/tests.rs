@@ -159,6 +159,39 @@ fn a_graph_is_requested_with_its_external_data() {
 }
 
 #[test]
+fn a_byte_order_mark_is_passed_over() {
+    for name in ["config.json", "tokenizer.json", "pilot.json"] {
+        let mut files = vec![
+            ("config.json", BERT.to_string()),
+            ("pilot.json", r#"{"files":{}}"#.to_string()),
+            ("tokenizer.json", WORDS.to_string()),
+            ("onnx/model.onnx", String::new()),
+        ];
+        let (_, marked) = files.iter_mut().find(|(file, _)| *file == name).unwrap();
+        marked.insert(0, '\u{FEFF}');
+        let files: Vec<_> = files.iter().map(|(name, content)| (*name, content.as_str())).collect();
+        let (_, end) = rounds(Task::FeatureExtraction, None, &files);
+        assert!(end.is_ok(), "{name}: {end:?}");
+    }
+}
+
+#[test]
+fn a_text_in_another_encoding_is_refused_by_its_name() {
+    for (content, found) in [
+        (&b"\xFF\xFE{\0}\0"[..], "got UTF-16"),
+        (b"\xFE\xFF\0{\0}", "got UTF-16"),
+        (b"{\"model_type\":\"caf\xE9\"}", "got another encoding"),
+        (b"\xEF\xBB\xBF{\"a\":\"\xE9\"}", "got another encoding"),
+    ] {
+        let mut loader = Loader::new(Device::cpu(), Task::FeatureExtraction, LoadOptions::default());
+        loader.wants().unwrap();
+        let error = loader.supply("config.json", content, true).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArtefact);
+        assert!(error.to_string().contains("config.json") && error.to_string().contains(found), "{error}");
+    }
+}
+
+#[test]
 fn no_memory_is_an_error() {
     let mut loader =
         Loader::graph(Device::cpu(), "model.onnx", Vec::new(), LoadOptions::default(), GraphOptions::default())

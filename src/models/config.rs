@@ -4,8 +4,9 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 pub use text::TextConfig;
 
@@ -62,6 +63,7 @@ pub struct ConfigFile {
     vocab_size: Option<usize>,
     max_position_embeddings: Option<usize>,
     pad_token_id: Option<u32>,
+    #[serde(deserialize_with = "label_names")]
     id2label: Option<BTreeMap<String, String>>,
     num_labels: Option<usize>,
     problem_type: Option<String>,
@@ -190,6 +192,17 @@ impl ConfigFile {
     }
 }
 
+/// The names of labels, some of which are written as numbers or booleans, as Python prints them in JSON.
+fn label_names<'de, D: Deserializer<'de>>(file: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    let Some(values) = Option::<BTreeMap<String, Value>>::deserialize(file)? else { return Ok(None) };
+    let named = values.into_iter().map(|(index, value)| match value {
+        Value::String(name) => Ok((index, name)),
+        Value::Number(_) | Value::Bool(_) => Ok((index, value.to_string())),
+        _ => Err(D::Error::custom(format!("id2label must have a text or a number for {index}, got {value}"))),
+    });
+    named.collect::<Result<_, _>>().map(Some)
+}
+
 /// A dimension that must be there and within bounds.
 pub(super) fn dimension(name: &str, size: Option<usize>) -> Result<usize> {
     match size {
@@ -234,6 +247,20 @@ mod tests {
         );
         assert!(refusal(&DISTILBERT.replace("\"1\":\"yes\"", "\"7\":\"yes\"")).to_string().contains("id2label"));
         assert_eq!(refusal(&DISTILBERT.replace("\"gelu\"", "\"swish\"")).kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn labels_may_be_written_as_numbers() {
+        let labels = |map: &str| {
+            ConfigFile::from_json(&DISTILBERT.replace(r#"{"0":"no","1":"yes"}"#, map)).and_then(|file| file.labels())
+        };
+        assert_eq!(labels(r#"{"0":0,"1":1}"#).unwrap(), ["0", "1"]);
+        assert_eq!(labels(r#"{"1":4.5,"0":-1}"#).unwrap(), ["-1", "4.5"]);
+        assert_eq!(labels(r#"{"0":false,"1":"yes"}"#).unwrap(), ["false", "yes"]);
+        assert_eq!(labels("null").unwrap(), ["LABEL_0", "LABEL_1"]);
+        for wrong in [r#"{"0":null,"1":"yes"}"#, r#"{"0":["no"],"1":"yes"}"#, r#"{"0":{},"1":"yes"}"#] {
+            assert!(labels(wrong).unwrap_err().to_string().contains("id2label must have a text or a number for 0"));
+        }
     }
 
     #[test]

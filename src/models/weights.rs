@@ -47,12 +47,19 @@ pub enum Quantisation {
 const SCALES: &str = ".scales";
 const SUMS: &str = ".sums";
 
+/// The modules that `torch.compile`, FSDP and the checkpointing of activations wrap others in, wherever they are.
+const WRAPPERS: [&str; 3] = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
+/// The module that data parallelism wraps a whole model in.
+const PARALLEL: &str = "module";
+
 impl Weights {
-    /// Adds a tensor of a file, quantised if that was requested.
+    /// Adds a tensor of a file, under its name in the model as it was before it was wrapped for training, and quantised if
+    /// that was requested.
     ///
     /// # Errors
     /// Invalid artefact: there is one of this name already.
     pub fn insert(&mut self, name: String, tensor: Tensor) -> Result<()> {
+        let name = unwrapped(&name);
         match tensor {
             Tensor::Floats(tensor) if !tensor.data.is_empty() && tensor.shape.len() == 2 => {
                 match self.quantisation.and_then(|quantisation| quantisation(&name)) {
@@ -160,10 +167,46 @@ impl Weights {
     }
 }
 
+/// `name` without the modules that wrap others.
+fn unwrapped(name: &str) -> String {
+    let own = name.split('.').filter(|part| !WRAPPERS.contains(part)).skip_while(|part| *part == PARALLEL);
+    own.collect::<Vec<_>>().join(".")
+}
+
 fn missing(name: &str) -> Error {
     Error::invalid_artefact(format!("the tensor {name} is missing, or is of another type than F32, F16 and BF16"))
 }
 
 fn wrong_shape(name: &str, is: &[usize], wanted: &[usize]) -> Error {
     Error::invalid_artefact(format!("the tensor {name} has the shape {is:?}, and config.json expects {wanted:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_model_before_it_was_wrapped() {
+        for (name, own) in [
+            ("_orig_mod.bert.pooler.dense.bias", "bert.pooler.dense.bias"),
+            ("module.bert.pooler.dense.bias", "bert.pooler.dense.bias"),
+            ("module._orig_mod.classifier.weight", "classifier.weight"),
+            ("_orig_mod.module.classifier.weight", "classifier.weight"),
+            ("module.module.classifier.weight", "classifier.weight"),
+            ("bert.encoder._orig_mod.layer.0.output.dense.bias", "bert.encoder.layer.0.output.dense.bias"),
+            ("_fsdp_wrapped_module.bert.encoder.layer.0._fsdp_wrapped_module.output.dense.bias", "bert.encoder.layer.0.output.dense.bias"),
+            ("bert.encoder.layer.0._checkpoint_wrapped_module.output.dense.bias", "bert.encoder.layer.0.output.dense.bias"),
+            ("my_module.weight", "my_module.weight"),
+            ("head.module.weight", "head.module.weight"),
+        ] {
+            let mut weights = Weights::default();
+            weights.insert(name.to_string(), Tensor::Floats(Array { shape: vec![1], data: vec![0.5] })).unwrap();
+            assert_eq!(weights.take(own, &[1]).unwrap(), [0.5], "{name}");
+        }
+        // Two that would be one are refused, not mixed.
+        let mut weights = Weights::default();
+        let tensor = || Tensor::Floats(Array { shape: vec![1], data: vec![0.5] });
+        weights.insert("module.a".to_string(), tensor()).unwrap();
+        assert!(weights.insert("a".to_string(), tensor()).unwrap_err().to_string().contains("a occurs twice"));
+    }
 }

@@ -16,6 +16,8 @@ const MAX_REPLY_BYTES = 1 << 20;
 /** A streamed reply has a frame around each word, and comments that keep the connection open. */
 const MAX_STREAM_BYTES = 8 << 20;
 const NO_BYTES = new Uint8Array(0);
+/** The addresses of single functions of a server, as its documentation has them. */
+const ENDPOINT = /\/(chat\/completions|completions|chat|responses|messages|embeddings|models)$/;
 
 /** The absolute address of `baseURL`, without a slash at its end. */
 export function serverAddress(baseURL: unknown, base: string | undefined): string {
@@ -32,7 +34,12 @@ export function serverAddress(baseURL: unknown, base: string | undefined): strin
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw invalidInput('remote.baseURL must have no user, password, query or fragment.');
   }
-  return url.href.replace(/\/+$/, '');
+  const address = url.href.replace(/\/+$/, '');
+  const [endpoint] = ENDPOINT.exec(address) ?? [];
+  if (endpoint === undefined) return address;
+  throw invalidInput(
+    `remote.baseURL must be the address that '/chat/completions' is under, got '${baseURL}': leave out '${endpoint}'.`,
+  );
 }
 
 /** The transport to a server. */

@@ -66,10 +66,28 @@ test('a model is loaded and run, and a visitor without an adapter never download
 test('WebGPU is taken where it computes correctly, and given up where it does not', async () => {
   const right = supervise({ device: 'auto', adapter: {} });
   assert.equal((await right.supervisor.load(LOAD, {})).info.device.kind, 'webgpu');
-  const wrong = supervise({ device: 'auto', adapter: {}, wasm: fakeWasm({ webgpu: false }) });
+  const wrong = supervise({ device: 'auto', adapter: { info: {} }, wasm: fakeWasm({ webgpu: false }) });
   const { device } = (await wrong.supervisor.load(LOAD, {})).info;
   assert.deepEqual([wrong.opened, device.kind], [['gpu', 'cpu'], 'wasm']);
   assert.match(device.reason, /golden input disagrees/);
+});
+
+test('an adapter that is software is left for the CPU, unless WebGPU is asked for', async () => {
+  for (const adapter of [
+    { info: { isFallbackAdapter: true } },
+    { info: { vendor: 'google', architecture: 'swiftshader', isFallbackAdapter: true } },
+    { info: {}, isFallbackAdapter: true },
+    { isFallbackAdapter: true },
+  ]) {
+    const auto = supervise({ device: 'auto', adapter });
+    const { device } = (await auto.supervisor.load(LOAD, {})).info;
+    assert.deepEqual([auto.opened, device.kind, device.requested], [['cpu'], 'wasm', 'auto']);
+    assert.match(device.reason, /The WebGPU adapter.* is software/);
+    const asked = supervise({ device: 'webgpu', adapter });
+    assert.equal((await asked.supervisor.load(LOAD, {})).info.device.kind, 'webgpu');
+  }
+  const hardware = supervise({ device: 'auto', adapter: { info: { isFallbackAdapter: false } } });
+  assert.equal((await hardware.supervisor.load(LOAD, {})).info.device.kind, 'webgpu');
 });
 
 test('WebGPU that was requested and is not available is a typed error, and the next call tries again', async () => {
@@ -155,24 +173,6 @@ test('a wrong file ends the load with its address and frees the loader', async (
   assert.deepEqual(log, [['free loader'], ['free loader']]);
 });
 
-test('many inputs go in batches of 32, and an abort is noticed between them', async () => {
-  const { supervisor, log } = supervise();
-  const model = await supervisor.load(LOAD, {});
-  const inputs = Array.from({ length: 70 }, (_, i) => `text ${i}`);
-  assert.deepEqual(labels(await run(supervisor, model, inputs)), inputs);
-  assert.deepEqual(
-    log.filter(([what]) => what === 'run').map(([, , count]) => count),
-    [32, 32, 6],
-  );
-  const controller = new AbortController();
-  const aborted = run(supervisor, model, inputs, controller.signal);
-  controller.abort('enough');
-  await assert.rejects(aborted, (error) => error.name === 'AbortError' && error.cause === 'enough');
-  assert.deepEqual(labels(await run(supervisor, model, ['after'])), ['after']);
-});
-
-test('embeddings of several batches come as one', async () => {
-  const { supervisor } = supervise();
 test('files that the loader refuses are taken out of the cache, but for those of a known digest', async () => {
   const right = createHash('sha256').update('{}').digest('hex');
   const known = { name: 'known', optional: false, bytes: 2, sha256: right };

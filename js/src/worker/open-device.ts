@@ -38,6 +38,9 @@ async function openGpu(args: StartArgs, builds: Builds): Promise<OpenDevice | { 
   if (builds.stopped.has('gpu')) return { lacking: 'The WebGPU instance of this page has stopped.' };
   const found = await findAdapter();
   if ('lacking' in found) return found;
+  if (args.device === 'auto' && found.software) {
+    return { lacking: `The WebGPU adapter${found.name ? ` '${found.name}'` : ''} is software, slower than the CPU.` };
+  }
   try {
     const { wasm, threads } = await builds.open('gpu', args.wasmPaths.gpu, 1);
     const device = await trapped(() => wasm.Device.webgpu());
@@ -108,21 +111,32 @@ function chooseBuilds(
 
 /** The parts of the browser's description of a GPU that make a name; most browsers give only some of them. */
 interface AdapterInfo {
+  isFallbackAdapter?: boolean;
   vendor?: string;
   architecture?: string;
   device?: string;
   description?: string;
 }
 
-/** The name of the GPU that this thread can use, as far as the browser gives it, or why it can use no GPU. */
-async function findAdapter(): Promise<{ name: string | undefined } | { lacking: string }> {
+/** An adapter; older browsers say of itself, and not in its description, that it is software. */
+interface Adapter {
+  info?: AdapterInfo;
+  isFallbackAdapter?: boolean;
+}
+
+/**
+ * The GPU that this thread can use: its name, as far as the browser gives it, and whether it is software that computes on
+ * the CPU; or why no GPU can be used.
+ */
+async function findAdapter(): Promise<{ name: string | undefined; software: boolean } | { lacking: string }> {
   const gpu = globalThis.navigator?.gpu;
   if (gpu === undefined) return { lacking: 'This browser has no WebGPU here (it needs https or localhost).' };
   try {
-    const adapter: { info?: AdapterInfo } | null = await gpu.requestAdapter();
+    const adapter: Adapter | null = await gpu.requestAdapter();
     if (adapter === null) return { lacking: 'No WebGPU adapter was found.' };
-    const { vendor, architecture, device, description } = adapter.info ?? {};
-    return { name: [vendor, architecture, device, description].filter(Boolean).join(' ') || undefined };
+    const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info ?? {};
+    const name = [vendor, architecture, device, description].filter(Boolean).join(' ') || undefined;
+    return { name, software: isFallbackAdapter ?? adapter.isFallbackAdapter ?? false };
   } catch (error) {
     return { lacking: `The WebGPU adapter was refused: ${messageOf(error)}` };
   }

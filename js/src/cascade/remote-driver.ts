@@ -71,7 +71,7 @@ export class RemoteDriver {
     this.#deadlineMs = deadline_ms;
     const capped = [budget, ...remotes.map(({ config }) => config.caps)];
     const names = remotes.map(({ url, config }) => `${url} ${config.model}`);
-    if (capped.some((caps) => Object.keys(caps ?? {}).length > 0)) this.#spending = new Spending(names);
+    if (capped.some((caps) => Object.keys(caps ?? {}).length > 0)) this.#spending = new Spending(names, deadline_ms);
   }
 
   /** Goes from step to step until the answer is there. */

@@ -1,5 +1,5 @@
 // Spending of all tabs of this origin: a log for each remote model, in IndexedDB, under a lock.
-import { completed, openDatabase, settled } from '../io/database.js';
+import { answered, completed, openDatabase, SILENT_MS, settled } from '../io/database.js';
 import { withController } from '../shared/abort.js';
 import { messageOf } from '../shared/errors.js';
 
@@ -14,8 +14,14 @@ const LOCK_MS = 10_000;
 
 /** The logs are read, changed and written by one tab at a time, so that no two can spend the same last cent. */
 export class Spending {
-  /** @param names The keys of the logs, one for each remote model. */
-  constructor(readonly names: string[]) {}
+  /**
+   * @param names The keys of the logs, one for each remote model.
+   * @param deadlineMs How long a question may take, and so may wait for the lock or for an answer of the database.
+   */
+  constructor(
+    readonly names: string[],
+    readonly deadlineMs: number,
+  ) {}
 
   /**
    * The result of `work`, which gets the logs as they are (`null` for one that does not exist) and returns those to be
@@ -24,9 +30,8 @@ export class Spending {
    * @throws SpendingUnknown Where they cannot be read, or not be stored afterwards.
    */
   async exclusively<T extends { spend_logs?: string[] }>(work: (logs: (string | null)[]) => Promise<T>): Promise<T> {
-    if (globalThis.navigator?.locks === undefined || globalThis.indexedDB === undefined) {
-      throw unknown('this page has no locks or no database, which need https');
-    }
+    if (globalThis.navigator?.locks === undefined) throw unknown('this page has no locks, which need https');
+    const silentMs = Math.min(SILENT_MS, this.deadlineMs);
     let failed: unknown;
     /** Notes why `step` failed: what the lock throws is only the outcome of that. */
     const noting = async <R>(step: Promise<R>, reason: (thrown: unknown) => unknown): Promise<R> => {
@@ -38,21 +43,19 @@ export class Spending {
       }
     };
     const job = async (): Promise<T> => {
-      const database = await noting(
-        openDatabase(DATABASE, (database) => database.createObjectStore(STORE)),
-        unknown,
-      );
+      const create = (database: IDBDatabase): unknown => database.createObjectStore(STORE);
+      const database = await noting(openDatabase(DATABASE, create, silentMs), unknown);
       try {
-        const logs = await noting(this.#read(database), unknown);
+        const logs = await noting(answered(this.#read(database), silentMs), unknown);
         const result = await noting(work(logs), (thrown) => thrown);
-        await noting(this.#write(database, result.spend_logs ?? []), unknown);
+        await noting(answered(this.#write(database, result.spend_logs ?? []), silentMs), unknown);
         return result;
       } finally {
         database.close();
       }
     };
     return withController(undefined, async (controller) => {
-      const timer = setTimeout(() => controller.abort(), LOCK_MS);
+      const timer = setTimeout(() => controller.abort(), Math.min(LOCK_MS, this.deadlineMs));
       try {
         return await (navigator.locks.request(LOCK, { signal: controller.signal }, job) as Promise<T>);
       } catch (thrown) {

@@ -1,5 +1,5 @@
 // Usage records: the entries of a usage ledger, in IndexedDB, shared by all tabs of this origin.
-import { completed, openDatabase, settled } from '../io/database.js';
+import { answered, completed, openDatabase, settled } from '../io/database.js';
 import { messageOf } from '../shared/errors.js';
 
 const DATABASE = 'pilot-light-ledger';
@@ -83,13 +83,14 @@ export class UsageRecords {
   /** Runs `work` in one transaction, which is done as a whole or not at all; `otherwise` where there is no database. */
   async #try<T>(work: (store: IDBObjectStore) => T | Promise<T>, otherwise: () => T): Promise<T> {
     try {
-      if (globalThis.indexedDB === undefined) throw new Error('this page has no database');
       const database = await openDatabase(DATABASE, (database) =>
         database.createObjectStore(STORE, { autoIncrement: true }).createIndex(INDEX, 'name'),
       );
       try {
         const transaction = database.transaction(STORE, 'readwrite');
-        const [result] = await Promise.all([work(transaction.objectStore(STORE)), completed(transaction)]);
+        const all = Promise.all([work(transaction.objectStore(STORE)), completed(transaction)]);
+        // What is counted in memory instead must not be stored later.
+        const [result] = await answered(all, undefined, () => transaction.abort());
         return result;
       } finally {
         database.close();

@@ -24,6 +24,7 @@ const SUITES = {
   tasks: undefined,
   api: undefined,
   devices: undefined,
+  loads: undefined,
   load: undefined,
   'demo-page': undefined,
   builds: undefined,

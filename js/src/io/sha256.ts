@@ -63,9 +63,12 @@ export class Sha256 {
     });
   }
 
-  /** Ends the worker. */
+  /**
+   * Has the worker end itself. If it were ended from here, at the moment at which this thread, a worker as well, is ended
+   * by its page, Chromium would leave both running.
+   */
   end(): void {
-    this.#worker?.terminate();
+    this.#worker?.postMessage('end');
   }
 }
 

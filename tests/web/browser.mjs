@@ -39,6 +39,19 @@ export function launchOptions(webgpu) {
   };
 }
 
+/** The browser says of the adapter, which is software, that it is hardware: `device: 'auto'` takes no other. */
+const HARDWARE = `if (globalThis.GPUAdapterInfo !== undefined)
+  Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { get: () => false });`;
+
+/** Lets the pages of `target`, a context or a page, and their workers take WebGPU in software for hardware. */
+export async function pretendHardware(target) {
+  await target.addInitScript(HARDWARE);
+  await target.route('**/worker.js', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: `${HARDWARE}\n${await response.text()}` });
+  });
+}
+
 /** The path of the browser: `$CHROMIUM`, or the first of its usual names on the `PATH`. */
 function findChromium() {
   const { CHROMIUM, PATH = '' } = process.env;

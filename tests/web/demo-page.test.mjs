@@ -4,7 +4,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 
 import { chromium } from 'playwright-core';
 
-import { launchOptions } from './browser.mjs';
+import { launchOptions, pretendHardware } from './browser.mjs';
 import { assertClean, assertControlsNamed, foreign, openDemo, settled } from './demo.mjs';
 import { LIMIT } from './package-page.mjs';
 import { startRemote } from './remote.mjs';
@@ -400,7 +400,7 @@ describe('the demo page with WebGPU', LIMIT, () => {
   });
 
   test('it takes WebGPU by itself', async () => {
-    const page = await openDemo(browser, server, { limit: 1 });
+    const page = await openDemo(browser, server, { limit: 1 }, { prepare: pretendHardware });
     await settled(page);
     assert.deepEqual(await page.$eval('body', ({ dataset: { state, device } }) => [state, device]), ['done', 'webgpu']);
     assert.equal((await rowsOf(page)).length, 1);

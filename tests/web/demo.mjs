@@ -21,7 +21,7 @@ export async function openDemo(browser, server, query, { missing, prepare, ...op
   page.on('console', (message) => message.type() === 'error' && page.errors.push(message.text()));
   page.on('pageerror', (error) => page.errors.push(String(error)));
   context.on('request', (request) => page.requested.push(request.url()));
-  prepare?.(page);
+  await prepare?.(page);
   const address = new URL(server.url);
   address.search = new URLSearchParams({ deadline_ms: NO_DEADLINE_MS, ...query });
   await page.goto(address.href);

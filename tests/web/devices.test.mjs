@@ -58,7 +58,7 @@ describe('with an adapter', LIMIT, () => {
 
   for (const worker of [true, false]) {
     test(`auto takes WebGPU after its golden check, ${worker ? 'in a worker' : 'in place'}`, async () => {
-      const page = await opened.page({ worker });
+      const page = await opened.page({ worker, hardware: true });
       const { vector, device } = await embedIn(page, 'auto');
       assert.deepEqual([device.kind, device.requested], ['webgpu', 'auto'], device.reason);
       assert.notEqual(device.adapter, '');
@@ -68,8 +68,19 @@ describe('with an adapter', LIMIT, () => {
     });
   }
 
+  for (const worker of [true, false]) {
+    test(`auto leaves an adapter that is software for the CPU, ${worker ? 'in a worker' : 'in place'}`, async () => {
+      const page = await opened.page({ worker });
+      const { vector, device } = await embedIn(page, 'auto');
+      assert.deepEqual([device.kind, device.requested, device.adapter], ['wasm', 'auto', '']);
+      assert.match(device.reason, /The WebGPU adapter '.*swiftshader.*' is software/);
+      assert.deepEqual(gpuFiles(page), [], 'nothing of the GPU artefact is downloaded');
+      agrees(vector);
+    });
+  }
+
   test('an adapter without a device falls back to the CPU', async () => {
-    const page = await opened.page({ worker: false });
+    const page = await opened.page({ worker: false, hardware: true });
     await page.evaluate(
       () => (GPUAdapter.prototype.requestDevice = () => Promise.reject(new Error('all devices are out'))),
     );
@@ -80,7 +91,7 @@ describe('with an adapter', LIMIT, () => {
   });
 
   test('a GPU with wrong results falls back to the CPU', async () => {
-    const page = await opened.page({ worker: false });
+    const page = await opened.page({ worker: false, hardware: true });
     await page.evaluate(() => {
       const { getMappedRange } = GPUBuffer.prototype;
       GPUBuffer.prototype.getMappedRange = function (...range) {
@@ -104,7 +115,7 @@ for (const worker of [true, false]) {
     let crash;
     before(async () => {
       opened = await openBrowser({ webgpu: 'software' });
-      page = await opened.page({ worker });
+      page = await opened.page({ worker, hardware: true });
       const browser = await opened.browser.newBrowserCDPSession();
       crash = () => browser.send('Browser.crashGpuProcess');
       assert.equal((await embedIn(page, 'auto')).device.kind, 'webgpu');
@@ -136,7 +147,7 @@ for (const worker of [true, false]) {
     after(() => opened?.close());
 
     test('the next call is answered by the CPU', async () => {
-      const page = await opened.page({ worker });
+      const page = await opened.page({ worker, hardware: true });
       assert.equal((await embedIn(page, 'auto')).device.kind, 'webgpu');
       await (await opened.browser.newBrowserCDPSession()).send('Browser.crashGpuProcess');
       const { vector, device } = await embedIn(page);

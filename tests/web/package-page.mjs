@@ -1,7 +1,7 @@
 // A page of the development server with nothing in it but the package, for tests of the package.
 import { chromium } from 'playwright-core';
 
-import { launchOptions } from './browser.mjs';
+import { launchOptions, pretendHardware } from './browser.mjs';
 import { routeGolden, routeGraphs } from './golden.mjs';
 import { startServer } from './server.mjs';
 
@@ -29,14 +29,16 @@ export async function openBrowser({ webgpu, remote }) {
     browser,
     /**
      * A new page in a context of its own; in it are `pilot`, the package, and the functions of `inPage`. What matches `missing`
-     * is answered with 404; a page that is not `isolated` may not share memory.
+     * is answered with 404; a page that is not `isolated` may not share memory; with `hardware` WebGPU in software is said to be
+     * hardware.
      */
-    async page({ device = 'wasm', worker = true, broken, graphs, missing, isolated = true } = {}) {
+    async page({ device = 'wasm', worker = true, broken, graphs, missing, isolated = true, hardware = false } = {}) {
       const context = await browser.newContext();
       context.setDefaultTimeout(LIMIT.timeout);
       await routeGolden(context, broken);
       await routeGraphs(context, graphs);
       if (missing) await context.route(missing, (route) => route.fulfill({ status: 404, body: 'not there' }));
+      if (hardware) await pretendHardware(context);
       if (!isolated) await context.route('**/demo.json', (route) => route.fulfill({ json: {} }));
       const page = await context.newPage();
       page.requested = [];

@@ -5,7 +5,7 @@ import { serverAddress } from '../modules/cascade/http-transport.js';
 import { Progress } from '../modules/io/progress.js';
 import { env } from '../modules/page/env.js';
 import { checkEnv, checkLoadingOptions } from '../modules/page/load-options.js';
-import { absolutePaths, resolveFile, resolveModel } from '../modules/page/resolve.js';
+import { absolutePaths, resolveFile, resolveModel, workerAddress } from '../modules/page/resolve.js';
 import { abortable, withController } from '../modules/shared/abort.js';
 import { describe, refuseUnknown, toTexts } from '../modules/shared/check.js';
 import {
@@ -56,6 +56,39 @@ test('a model is a folder of the page, at an address or at the host that was set
     assert.equal(resolveModel(model, revision, settings, BASE).url, url);
   assert.equal(resolveModel('org/spam', COMMIT, hub, BASE).immutable, true);
   assert.equal(resolveModel('org/spam', 'v1.0', hub, BASE).immutable, false);
+});
+
+test('the addresses of extensions and apps are addresses', () => {
+  const extension = 'chrome-extension://abcdef';
+  const cases = [
+    [`${extension}/models/spam`, BASE, `${extension}/models/spam/`],
+    ['moz-extension://1-2/m/', BASE, 'moz-extension://1-2/m/'],
+    ['tauri://localhost/m', BASE, 'tauri://localhost/m/'],
+    ['capacitor://localhost/m', BASE, 'capacitor://localhost/m/'],
+    ['file:///models/m', BASE, 'file:///models/m/'],
+    ['/models/spam', `${extension}/page.html`, `${extension}/models/spam/`],
+    ['spam', 'tauri://localhost/', 'tauri://localhost/models/spam/'],
+  ];
+  for (const [model, base, url] of cases) assert.equal(resolveModel(model, undefined, env, base).url, url);
+  for (const [address, url, file] of [
+    [`${extension}/m/x.onnx`, `${extension}/m/`, 'x.onnx'],
+    ['tauri://localhost/m/x.onnx?v=1', 'tauri://localhost/m/', 'x.onnx?v=1'],
+    ['https://host.example//m/x.onnx', 'https://host.example//m/', 'x.onnx'],
+  ]) {
+    const place = resolveFile(address, undefined, env, BASE);
+    assert.deepEqual([place.folder.url, place.file], [url, file]);
+  }
+});
+
+test('the address of the worker is relative to the page, and next to the scripts by default', () => {
+  assert.equal(workerAddress(env, BASE), undefined);
+  for (const [workerUrl, url] of [
+    ['/pilot-light/worker.js', 'https://page.example/pilot-light/worker.js'],
+    ['worker.js', 'https://page.example/app/worker.js'],
+    [new URL('https://cdn.example/worker.js'), 'https://cdn.example/worker.js'],
+  ])
+    assert.equal(workerAddress({ ...env, workerUrl }, BASE), url);
+  assert.throws(() => workerAddress({ ...env, workerUrl: 'http://' }, BASE), kind('invalid-input'));
 });
 
 test('a malformed name and a revision that moves are refused', () => {

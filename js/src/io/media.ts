@@ -149,7 +149,7 @@ async function fetchOwn(address: string | URL): Promise<Blob> {
   } catch (cause) {
     throw invalidInput(`'${String(address)}' is not an address.`, cause);
   }
-  const own = url.protocol === 'data:' || url.origin === globalThis.location?.origin;
+  const own = url.protocol === 'data:' || isSameOrigin(url, globalThis.location);
   if (!own) throw invalidInput(`${url.href} is on another server; fetch it yourself and pass the file.`);
   try {
     const response = await fetch(url);
@@ -159,4 +159,10 @@ async function fetchOwn(address: string | URL): Promise<Blob> {
     if (cause instanceof PilotLightError) throw cause;
     throw invalidInput(`${url.href} could not be fetched: ${messageOf(cause)}`, cause);
   }
+}
+
+/** Whether `url` is one of the page's own server. The addresses of an extension or an app may have no origin to compare. */
+function isSameOrigin(url: URL, page: Location | undefined): boolean {
+  if (url.origin !== 'null') return url.origin === page?.origin;
+  return url.protocol === page?.protocol && url.host === page.host;
 }

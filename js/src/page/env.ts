@@ -15,6 +15,11 @@ export interface Env {
   remotePathTemplate: string;
   /** Whether files are cached in the browser's Cache API. */
   useBrowserCache: boolean;
+  /**
+   * The address of the package's `worker.js`, where a bundler leaves it out or it is elsewhere; the other files of
+   * `dist/` are found next to it. Empty by default: it is next to the scripts.
+   */
+  workerUrl: string | URL;
   /** Addresses of the `.wasm` files where they are not next to the scripts. */
   wasmPaths: Partial<Record<Build, string>>;
   /**
@@ -35,6 +40,7 @@ export const env: Env = {
   remoteHost: '',
   remotePathTemplate: '{model}/resolve/{revision}/',
   useBrowserCache: true,
+  workerUrl: '',
   wasmPaths: {},
   cpuBuild: 'auto',
   numThreads: 0,

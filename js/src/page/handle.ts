@@ -8,7 +8,7 @@ import type { Task } from '../tasks/index.js';
 import type { Calibration, DeviceReport, DType } from '../types.js';
 import { env } from './env.js';
 import { checkEnv, checkLoadingOptions, type LoadingOptions } from './load-options.js';
-import { absolutePaths } from './resolve.js';
+import { absolutePaths, workerAddress } from './resolve.js';
 import { acquireSupervisor, type LoadedModel, type Supervisor } from './supervisor.js';
 
 /** What all loaded models have in common. */
@@ -40,10 +40,17 @@ export class Handle {
   /** Loads `what`. */
   static async load(what: Omit<LoadArgs, 'useBrowserCache'>, options: LoadingOptions): Promise<Handle> {
     checkLoadingOptions(options);
-    const { device = 'auto', worker = true, progress_callback: onProgress, signal } = options;
+    // A service worker, and a shared one in some browsers, can start none.
+    const {
+      device = 'auto',
+      worker = globalThis.Worker !== undefined,
+      progress_callback: onProgress,
+      signal,
+    } = options;
     throwIfAborted(signal);
-    const settings = { device, wasmPaths: absolutePaths(env.wasmPaths, baseAddress()), ...checkEnv(env) };
-    const lease = acquireSupervisor(settings, worker);
+    const base = baseAddress();
+    const settings = { device, wasmPaths: absolutePaths(env.wasmPaths, base), ...checkEnv(env) };
+    const lease = acquireSupervisor(settings, worker, workerAddress(env, base));
     try {
       const args = { ...what, useBrowserCache: env.useBrowserCache };
       return new Handle(lease, await lease.value.load(args, { signal, onProgress }));

@@ -14,7 +14,7 @@ export interface FileLocation {
 const MOVING = new Set(['main', 'master', 'head', 'latest']);
 
 /**
- * The folder of `model`: a name that begins with `/`, `./`, `../` or `http(s)://` is the address of
+ * The folder of `model`: a name that begins with `/`, `./`, `../` or a scheme such as `https://` is the address of
  * one; another is looked for at `env.remoteHost` under a pinned `revision` where that host is set,
  * and under `env.localModelPath` where it is not.
  *
@@ -69,11 +69,13 @@ export function resolveFile(
   const end = path.lastIndexOf('/') + 1;
   const file = path.slice(end) + url.search;
   if (/\/([?#]|$)/.test(address) || path.length === end) throw nameless();
-  return { folder: { url: url.origin + path.slice(0, end), immutable: false }, file };
+  const folder = Object.assign(new URL(url), { pathname: path.slice(0, end), search: '', hash: '' });
+  return { folder: { url: folder.href, immutable: false }, file };
 }
 
+/** Whether it is an address, of the web, of an extension (`chrome-extension://`) or of an app (`tauri://`). */
 function isAddress(model: string): boolean {
-  return /^(\.{0,2}\/|https?:\/\/)/i.test(model);
+  return /^(\.{0,2}\/|[a-z][a-z0-9+.-]+:\/\/)/i.test(model);
 }
 
 /** Whether a name leads out of the folder that it is looked for under. */
@@ -98,13 +100,19 @@ function slashed(path: string): string {
 
 /** The addresses of the `.wasm` files made absolute: a relative one would be relative to the worker's script. */
 export function absolutePaths(paths: Env['wasmPaths'], base: string | undefined): Env['wasmPaths'] {
-  const absolute = (address: string): string => {
-    try {
-      return new URL(address, base).href;
-    } catch (cause) {
-      throw invalidInput(`'${address}' in env.wasmPaths is not an address.`, cause);
-    }
-  };
   const given = Object.entries(paths).filter(([, address]) => address !== undefined);
-  return Object.fromEntries(given.map(([build, address]) => [build, absolute(address)]));
+  return Object.fromEntries(given.map(([build, address]) => [build, absolute('wasmPaths', address, base)]));
+}
+
+/** The absolute address of the engine's worker; undefined where it is next to the scripts. */
+export function workerAddress({ workerUrl }: Env, base: string | undefined): string | undefined {
+  return workerUrl === '' ? undefined : absolute('workerUrl', workerUrl, base);
+}
+
+function absolute(setting: keyof Env, address: string | URL, base: string | undefined): string {
+  try {
+    return new URL(address, base).href;
+  } catch (cause) {
+    throw invalidInput(`'${String(address)}' in env.${setting} is not an address.`, cause);
+  }
 }

@@ -1,4 +1,5 @@
 // Supervisor: keeps an engine alive, and loads its models into a fresh one when it dies.
+import { startEngineWorker } from '../bundle.js';
 import type { Connection, RequestOptions } from '../protocol/messages.js';
 import type { Args, LoadArgs, LoadResult, Op, Result, StartArgs } from '../protocol/requests.js';
 import { abortable, throwIfAborted } from '../shared/abort.js';
@@ -166,7 +167,8 @@ async function notify<K extends Op>(engine: StartedEngine, op: K, args: Args<K>)
 const supervisors = new SharedMap<Supervisor>((supervisor) => supervisor.close());
 
 /** The supervisor of all models that use the same device in the same way; the last release ends its engine. */
-export function acquireSupervisor(settings: Settings, worker: boolean): Lease<Supervisor> {
-  const connect = (): Connection => (worker ? new WorkerConnection() : new InPlaceConnection());
-  return supervisors.acquire(JSON.stringify([worker, settings]), () => new Supervisor(connect, settings));
+export function acquireSupervisor(settings: Settings, worker: boolean, address: string | undefined): Lease<Supervisor> {
+  const connect = (): Connection =>
+    worker ? new WorkerConnection(() => startEngineWorker(address)) : new InPlaceConnection();
+  return supervisors.acquire(JSON.stringify([worker, address, settings]), () => new Supervisor(connect, settings));
 }

@@ -48,7 +48,12 @@ async function openBuild(glue: Glue, build: Build, address: string | undefined, 
     return { wasm, threads: 1 + joined, fault: pool.fault };
   } catch (cause) {
     pool.end();
-    const message = `The build '${build}' could not be started: ${messageOf(cause)}`;
+    const why = messageOf(cause);
+    // A service worker may import nothing later.
+    const advice = /\bimport\(\)/.test(why)
+      ? " Import 'pilot-light/service-worker', which imports everything at once."
+      : '';
+    const message = `The build '${build}' could not be started: ${why}${advice}`;
     throw new PilotLightError('backend-unavailable', message, { retryable: true, cause });
   }
 }

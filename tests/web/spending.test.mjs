@@ -75,6 +75,45 @@ describe('spending', LIMIT, () => {
     await tabs[1].close();
   });
 
+  for (const [what, spoil] of [
+    ['never answers', () => (IDBFactory.prototype.open = () => new EventTarget())],
+    [
+      'has a property that throws',
+      () =>
+        Object.defineProperty(globalThis, 'indexedDB', {
+          get() {
+            throw new DOMException('access is denied', 'SecurityError');
+          },
+        }),
+    ],
+    ['answers no request', () => (IDBObjectStore.prototype.get = () => new EventTarget())],
+  ]) {
+    test(`with storage that ${what} nothing is spent, and no other tab waits for it`, async () => {
+      const tab = await anotherTab();
+      await tab.evaluate(spoil);
+      const spending = tab.evaluate(
+        async ([local, url, what]) => {
+          const triage = await cascade({
+            local,
+            remote: { baseURL: url, model: `storage that ${what}`, retries: 0, caps: { requests_per_minute: 10 } },
+            policy: { threshold: 1, privacy: 'allow', deadline_ms: 2000 },
+          });
+          const started = performance.now();
+          const { reason } = await triage('What is this?');
+          return { reason, ms: performance.now() - started };
+        },
+        [LOCAL, server.url, what],
+      );
+      const other = await ask(page, `beside storage that ${what}`, { caps: { requests_per_minute: 10 } }, 2);
+      assert.deepEqual(other.reasons, ['unsure', 'unsure']);
+      const { reason, ms } = await spending;
+      assert.equal(reason, 'spending-unknown');
+      assert.ok(ms < 8000, `it took ${ms} ms`);
+      assert.equal(server.of(`storage that ${what}`).bodies.length, 0);
+      await tab.close();
+    });
+  }
+
   test('without storage nothing is sent, unless there are no caps', async () => {
     const tab = await anotherTab();
     await tab.evaluate(

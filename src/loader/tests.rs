@@ -161,7 +161,7 @@ fn a_graph_is_requested_with_its_external_data() {
 #[test]
 fn a_byte_order_mark_is_passed_over() {
     for name in ["config.json", "tokenizer.json", "pilot.json"] {
-        let mut files = vec![
+        let mut files = [
             ("config.json", BERT.to_string()),
             ("pilot.json", r#"{"files":{}}"#.to_string()),
             ("tokenizer.json", WORDS.to_string()),

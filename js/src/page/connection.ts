@@ -81,7 +81,7 @@ export class WorkerConnection implements Connection {
   }
 
   /**
-   * Has the worker stop a request, unless whoever aborted it closes the connection now. The worker would end those that
+   * Has the worker stop a request, unless the caller that aborted it closes the connection now. The worker would end those that
    * it has started at the moment at which it is ended itself, and Chromium would leave some of them running.
    */
   async #postAbort(id: number): Promise<void> {

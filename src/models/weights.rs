@@ -194,8 +194,14 @@ mod tests {
             ("_orig_mod.module.classifier.weight", "classifier.weight"),
             ("module.module.classifier.weight", "classifier.weight"),
             ("bert.encoder._orig_mod.layer.0.output.dense.bias", "bert.encoder.layer.0.output.dense.bias"),
-            ("_fsdp_wrapped_module.bert.encoder.layer.0._fsdp_wrapped_module.output.dense.bias", "bert.encoder.layer.0.output.dense.bias"),
-            ("bert.encoder.layer.0._checkpoint_wrapped_module.output.dense.bias", "bert.encoder.layer.0.output.dense.bias"),
+            (
+                "_fsdp_wrapped_module.bert.encoder.layer.0._fsdp_wrapped_module.output.dense.bias",
+                "bert.encoder.layer.0.output.dense.bias",
+            ),
+            (
+                "bert.encoder.layer.0._checkpoint_wrapped_module.output.dense.bias",
+                "bert.encoder.layer.0.output.dense.bias",
+            ),
             ("my_module.weight", "my_module.weight"),
             ("head.module.weight", "head.module.weight"),
         ] {

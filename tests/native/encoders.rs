@@ -2,8 +2,8 @@
 
 use pilot_light::ErrorKind;
 use pilot_light::tasks::{
-    Aggregation, FeatureExtraction, RunOptions, Task, TextClassification, TokenClassification, TokenClassificationOptions,
-    TokenClassificationOutput,
+    Aggregation, FeatureExtraction, RunOptions, Task, TextClassification, TokenClassification,
+    TokenClassificationOptions, TokenClassificationOutput,
 };
 use serde::Deserialize;
 

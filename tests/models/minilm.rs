@@ -47,6 +47,25 @@ fn embeddings_agree_with_the_reference_alone_and_in_a_batch() {
     assert!(worst >= 0.9999, "{worst}");
 }
 
+#[derive(serde::Deserialize)]
+struct LongText {
+    text: String,
+    embedding: Vec<f32>,
+}
+
+#[test]
+fn long_texts_are_cut_as_sentence_transformers_cuts_them() {
+    let cases: Vec<LongText> = golden_json("minilm_long.json");
+    assert_eq!(cases.len(), 6);
+    let model = load(&minilm(), Task::FeatureExtraction);
+    let worst = cases
+        .iter()
+        .map(|case| cosine(&embed(&model, std::slice::from_ref(&case.text)).data, &case.embedding))
+        .fold(1.0, f64::min);
+    println!("lowest cosine to the reference: {worst:.8}");
+    assert!(worst >= 0.99999, "{worst}");
+}
+
 /// By hand, for the 6 layers of width h = 384 over s tokens: 4 products of h × h and 2 of h × 4h for each token, scores
 /// and mixture of s × s × h; a multiplication with its addition is 2 operations, a number 4 bytes.
 fn by_hand(s: u64) -> ComputeCost {

@@ -1,12 +1,16 @@
 //! Every family with every head, against the transformers library.
 
+use std::path::Path;
+
 use pilot_light::ErrorKind;
 use pilot_light::tasks::{
-    Aggregation, FeatureExtraction, RunOptions, Task, TextClassification, TokenClassification,
-    TokenClassificationOptions, TokenClassificationOutput,
+    Aggregation, FeatureExtraction, FeatureExtractionOptions, Pooling, RunOptions, Task, TextClassification, TextModel,
+    TokenClassification, TokenClassificationOptions, TokenClassificationOutput, ZeroShotClassification,
+    ZeroShotClassificationOptions,
 };
 use serde::Deserialize;
 
+use crate::support::folder::Folder;
 use crate::support::{families, golden, golden_json, load};
 
 const TOLERANCE: f64 = 1e-4;
@@ -136,4 +140,40 @@ fn a_text_that_is_too_long_is_named_by_its_index() {
     assert_eq!(error.index(), Some(2));
     let answers = pollster::block_on(model.answer(&texts, &RunOptions::default()));
     assert_eq!(answers.unwrap_err().index(), Some(2));
+}
+
+#[test]
+fn a_folder_of_sentence_transformers_says_how_texts_are_pooled_and_cut() {
+    let folder = Folder::copy_of("tiny-bert-seq", "sentence-transformers");
+    std::fs::create_dir_all(folder.0.join("1_Pooling")).expect("a folder");
+    folder
+        .write("1_Pooling/config.json", r#"{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}"#)
+        .write("sentence_bert_config.json", r#"{"max_seq_length": 5, "do_lower_case": false}"#);
+    let text = ["rain and snow and wind and rain".to_string()];
+    let embed = |model: &TextModel, pooling| {
+        let options = FeatureExtractionOptions { pooling, normalize: true };
+        pollster::block_on(model.run::<FeatureExtraction>(&text, &options)).expect("a result")
+    };
+    let model = load(&folder.0, Task::FeatureExtraction);
+    assert_eq!(model.pooling(), Pooling::Cls);
+    let tokens = embed(&model, Pooling::None);
+    assert_eq!(tokens.dims, [1, 5, 16]);
+    assert_eq!(embed(&model, Pooling::LastToken).data, tokens.data[4 * 16..]);
+
+    // Labels are compared with the first token's vector, which is not the mean.
+    let options =
+        ZeroShotClassificationOptions { candidate_labels: vec!["rain".into(), "sun".into()], ..Default::default() };
+    let scores = |folder: &Path| {
+        let model = load(folder, Task::ZeroShotClassification);
+        let scores = pollster::block_on(model.run::<ZeroShotClassification>(&text, &options)).expect("a result");
+        scores[0].scores.clone()
+    };
+    let pooled = scores(&folder.0);
+    std::fs::remove_dir_all(folder.0.join("1_Pooling")).expect("a folder");
+    assert_ne!(pooled, scores(&folder.0));
+
+    folder.write("sentence_bert_config.json", "{");
+    let error = folder.refusal(Task::FeatureExtraction);
+    assert_eq!(error.kind(), ErrorKind::InvalidArtefact);
+    assert!(error.to_string().contains("sentence_bert_config.json"), "{error}");
 }

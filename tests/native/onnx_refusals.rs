@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::tensor::TensorData;
-use pilot_light::graph::{Graph, GraphOptions, Limits};
+use pilot_light::graph::{Data, Graph, GraphOptions, Limits, Session, Strings};
 use pilot_light::{Device, Error, ErrorKind};
 
 use crate::support::onnx::{Message, graph, initializer, model, node, port};
@@ -213,6 +213,86 @@ fn what_functions_become_is_bounded() {
     refused(load(with_functions(call("f0", "x", "y"), doubling)), ErrorKind::InvalidArtefact, "nodes");
     let chain = (0..10_000).map(|level| function(&format!("f{level}"), call(&format!("f{}", level + 1), "a", "b")));
     refused(load(with_functions(call("f0", "x", "y"), chain)), ErrorKind::InvalidArtefact, "deeper");
+}
+
+#[test]
+fn old_operators_that_cannot_be_rewritten_are_refused() {
+    let old = |node: Message| {
+        let file = Message::default().int(1, 3).message(8, Message::default().int(2, 6));
+        load(file.message(7, graph([(1, node)])).0)
+    };
+    let training = Message::default().bytes(1, "is_test").int(3, 0).int(20, 2);
+    let norm = node("BatchNormalization", &["x", "x", "x", "x", "x"], &["y"]).message(5, training);
+    refused(old(norm), ErrorKind::Unsupported, "training mode");
+    let to = Message::default().bytes(1, "to").bytes(4, "COMPLEX64").int(20, 3);
+    refused(old(node("Cast", &["x"], &["y"]).message(5, to)), ErrorKind::Unsupported, "'COMPLEX64'");
+    let none = Message::default().int(1, 3).message(8, Message::default().int(2, 0));
+    let relu = graph([(1, node("Relu", &["x"], &["y"]))]);
+    refused(load(none.message(7, relu).0), ErrorKind::Unsupported, "version 0 of ONNX's operator set, expected 1 to");
+}
+
+#[test]
+fn strings_are_not_taken_for_numbers() {
+    let ports = Message::default().message(11, port("x", 8, &[2])).message(12, port("y", 8, &[2]));
+    let graph = load(model(ports.message(1, node("Identity", &["x"], &["y"])))).expect("a graph");
+    let run_data = |data: Data| {
+        let inputs = vec![("x".to_string(), data)];
+        pollster::block_on(graph.run_data(&mut Session::default(), inputs)).map(|(outputs, _)| outputs)
+    };
+    let strings = |shape: &[usize], data: &[&str]| {
+        Data::Strings(Strings { shape: shape.to_vec(), data: data.iter().map(|text| (*text).to_string()).collect() })
+    };
+    let given = strings(&[2], &["", "é"]);
+    assert_eq!(run_data(given.clone()).expect("a run"), [("y".to_string(), given)]);
+    refused(run_data(strings(&[2], &["one"])), ErrorKind::InvalidInput, "has 1 strings");
+    refused(run_data(strings(&[3], &["a", "b", "c"])), ErrorKind::InvalidInput, "[2]");
+    for other in [Data::Tensor(TensorData::new(vec![1u32, 2], [2])), Data::Sequence(Vec::new()), Data::Nothing] {
+        refused(run_data(other), ErrorKind::InvalidInput, "expected Tensor of strings");
+    }
+    let numbers = vec![("x".to_string(), TensorData::new(vec![1u32, 2], [2]))];
+    refused(run(&graph, numbers), ErrorKind::InvalidInput, "of another kind");
+}
+
+#[test]
+fn trees_that_are_no_trees_are_refused() {
+    let ints = |name: &str, values: &[i64]| {
+        let list = values.iter().fold(Message::default().bytes(1, name), |list, value| list.int(8, *value));
+        list.int(20, 7)
+    };
+    let floats = |name: &str, values: &[f32]| {
+        let packed: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Message::default().bytes(1, name).bytes(7, packed).int(20, 6)
+    };
+    let modes = ["BRANCH_LEQ", "LEAF", "LEAF"]
+        .iter()
+        .fold(Message::default().bytes(1, "nodes_modes"), |list, mode| list.bytes(9, mode));
+    let forest = |yes: &[i64], target: i64| {
+        let parts = [
+            ints("nodes_treeids", &[0, 0, 0]),
+            ints("nodes_nodeids", &[0, 1, 2]),
+            ints("nodes_featureids", &[1, 0, 0]),
+            ints("nodes_truenodeids", yes),
+            ints("nodes_falsenodeids", &[2, 0, 0]),
+            floats("nodes_values", &[0.5, 0.0, 0.0]),
+            modes.clone().int(20, 8),
+            ints("target_treeids", &[0, 0]),
+            ints("target_nodeids", &[1, 2]),
+            ints("target_ids", &[0, target]),
+            floats("target_weights", &[10.0, 20.0]),
+        ];
+        let tree = node("TreeEnsembleRegressor", &["x"], &["y"]).bytes(7, "ai.onnx.ml");
+        let tree = parts.into_iter().fold(tree, |tree, part| tree.message(5, part));
+        let ports = Message::default().message(11, port("x", 1, &[2, 2])).message(12, port("y", 1, &[2, 1]));
+        load(model(ports.message(1, tree)))
+    };
+    let graph = forest(&[1, 0, 0], 0).expect("a tree");
+    let rows = TensorData::new(vec![0f32, 0.5, 9.0, 0.6], [2, 2]);
+    let outputs = run(&graph, vec![("x".to_string(), rows)]).expect("a run");
+    assert_eq!(outputs[0].1.try_to_vec::<f32>().expect("floats"), [10.0, 20.0]);
+    refused(forest(&[0, 0, 0], 0), ErrorKind::Unsupported, "cycle");
+    refused(forest(&[2, 0, 0], 0), ErrorKind::Unsupported, "two parents");
+    refused(forest(&[7, 0, 0], 0), ErrorKind::Unsupported, "has no node 7");
+    refused(forest(&[1, 0, 0], 5), ErrorKind::Unsupported, "target 5");
 }
 
 #[test]

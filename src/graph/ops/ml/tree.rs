@@ -78,7 +78,7 @@ pub struct Trees {
 
 impl Trees {
     /// Checks what evaluation relies on: all indices are in range, targets are below `targets`, and no path meets a node
-    /// twice.
+    /// twice. Inner nodes that no path meets are in a cycle.
     pub fn check(&self, targets: usize) -> Result<(), Refusal> {
         let mut seen = vec![false; self.nodes.len()];
         let mut open = self.roots.clone();
@@ -91,6 +91,10 @@ impl Trees {
                 Some(Node::Branch(branch)) => open.extend(branch.next),
                 Some(Node::Leaf(_)) => {}
             }
+        }
+        let in_cycle = |(node, seen): (&Node, &bool)| matches!(node, Node::Branch(_)) && !seen;
+        if self.nodes.iter().zip(&seen).any(in_cycle) {
+            return Err("a tree has a cycle, or no root".to_string());
         }
         match self.weights.iter().find(|(target, _)| *target >= targets) {
             Some((target, _)) => Err(format!("a leaf has the target {target}, expected fewer than {targets}")),

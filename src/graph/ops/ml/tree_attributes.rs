@@ -129,10 +129,13 @@ pub fn by_places(node: &NodeSpec<'_>) -> Result<Trees, Refusal> {
     let weights = weights.collect::<Result<_, Refusal>>()?;
     let roots = ints(node, "tree_roots", None)?.into_iter().map(index).collect::<Result<Vec<_>, _>>()?;
     // A tree of one leaf alone is written as a node whose branches are the same leaf.
-    let alone = |root: usize, nodes: &[Node]| match nodes.get(root) {
-        Some(Node::Branch(branch)) if branch.next[0] == branch.next[1] => branch.next[0],
-        _ => root,
-    };
-    let roots = roots.into_iter().map(|root| alone(root, &nodes)).collect();
+    for root in &roots {
+        if let Some(Node::Branch(branch)) = nodes.get(*root)
+            && branch.next[0] == branch.next[1]
+            && let Some(Node::Leaf(range)) = nodes.get(branch.next[0])
+        {
+            nodes[*root] = Node::Leaf(range.clone());
+        }
+    }
     Ok(Trees { nodes, roots, weights })
 }

@@ -181,6 +181,39 @@ for (const worker of [true, false]) {
       assert.deepEqual([new Set(steps.map(([step]) => step)).size, steps.at(-1)], [2, ['scores', SENTENCES.length]]);
     });
 
+    for (const [cap, budget, remote_options] of [
+      ['requests-per-day', { requests_per_day: 10 }, {}],
+      ['joules-per-day', { joules_per_day: 3000 }, { max_tokens: 20 }],
+      ['usd-per-day', { usd_per_day: 0.004 }, {}],
+      ['requests-per-day', { requests_per_day: 11, joules_per_day: 1e9 }, {}],
+    ]) {
+      test(`a budget that is spent while calibrating (${Object.keys(budget)}) ends it, and nothing is calibrated`, async () => {
+        remote.forget();
+        const found = await page.evaluate(
+          async ([budget, options, model]) => {
+            const price = { prompt_usd_per_million: 1, completion_usd_per_million: 1, as_of: '2026-11-25' };
+            const triage = await cascade({
+              local: LOCAL,
+              remote: { baseURL: '/v1', model, price, ...options },
+              policy: { privacy: 'allow', budget },
+            });
+            const labelled = [];
+            const texts = EXAMPLES.map(({ text }) => ({ text }));
+            const { error, value } = await outcome(triage.calibrate(texts, { alpha: 0.2, labelled }));
+            const { calibrations, threshold } = triage;
+            await triage.dispose();
+            return { error, value, calibrations, threshold, labelled: labelled.length };
+          },
+          // The spending of a model is that of all tests of this profile.
+          [budget, remote_options, `spent ${worker} ${JSON.stringify(budget)}`],
+        );
+        assert.deepEqual([found.error?.kind, found.value], ['budget-exhausted', undefined], found.error?.message);
+        assert.match(found.error.message, new RegExp(`${cap}.*The ${found.labelled} texts`));
+        assert.ok(0 < found.labelled && found.labelled < SENTENCES.length, `${found.labelled} were answered`);
+        assert.deepEqual([found.calibrations, found.threshold], [[null], 0.9]);
+      });
+    }
+
     test('no text is sent to a remote model against the policy', async () => {
       remote.forget();
       const { error } = await page.evaluate(async () => {

@@ -8,7 +8,7 @@ export type { Redactor, RedactorModel } from './cascade/redactor.js';
 export type { CascadeCallbacks } from './cascade/remote-driver.js';
 export type { BuiltInRemote, Remote, ServerRemote } from './cascade/remotes.js';
 export type { Ledger, LedgerSummary } from './cascade/usage-ledger.js';
-export type { AudioInput, FileInput, ImageInput } from './io/media.js';
+export type { AudioInput, DecodedSound, FileInput, ImageInput } from './io/media.js';
 export type { ProgressCallback, ProgressInfo, ProgressTotal } from './io/progress.js';
 export { type Env, env } from './page/env.js';
 export type { Disposable } from './page/handle.js';

@@ -52,7 +52,7 @@ export interface RawTensor {
     name: string;
     type: TensorType;
     dims: number[];
-    bytes: Uint8Array<ArrayBuffer>;
+    bytes: Uint8Array;
 }
 "#;
 

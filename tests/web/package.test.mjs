@@ -43,6 +43,25 @@ const WITH_WORKER = `
 import { env } from 'pilot-light';
 env.workerUrl = '/pilot-light/worker.js';
 ${MAIN}`;
+/** What a program in TypeScript does with the package. */
+const TYPED = `
+import { cascade, env, model, pipeline, PilotLightError, tensor, type Envelope } from 'pilot-light';
+import { pipeline as inPlace } from 'pilot-light/service-worker';
+
+const embed = await pipeline('feature-extraction', '/m');
+const { dims, data } = await embed(['a'], { pooling: 'mean' });
+const count: number = (dims[0] ?? 0) * data.length;
+const hear = await inPlace('voice-activity-detection', '/m');
+await hear([new Float32Array(count), new Blob()]);
+const { run } = await model('/m.onnx');
+const { y } = await run({ x: tensor('int64', [1n], [1]) });
+env.workerUrl = new URL('/worker.js', 'https://page.example');
+const ask = await cascade({ local: { task: 'text-classification', model: '/m' } });
+const answer: Envelope = await ask('a').catch((error: unknown) => {
+  throw error instanceof PilotLightError && error.index === 0 ? error.kind : y;
+});
+export { answer };
+`;
 /** The releases of Vite, with what their development servers need. */
 const VITES = {
   'vite-5': { optimizeDeps: { exclude: ['pilot-light'] } },
@@ -188,6 +207,21 @@ describe('the tarball', LIMIT, () => {
     const { stdout } = await promisify(execFile)(process.execPath, ['resolve.mjs'], { cwd: folder });
     for (const address of JSON.parse(stdout)) assert.ok((await stat(fileURLToPath(address))).isFile(), address);
   });
+
+  for (const [name, compiler] of Object.entries({
+    'TypeScript 5.4': new URL('./node_modules/typescript-5/bin/tsc', import.meta.url),
+    'the current TypeScript': new URL('../../js/node_modules/typescript/bin/tsc', import.meta.url),
+  })) {
+    for (const lib of ['ES2022,DOM', 'ES2022,WebWorker']) {
+      test(`its types are those of ${name} with ${lib}, without skipLibCheck`, async () => {
+        await writeFile(join(folder, 'typed.ts'), TYPED);
+        const options = '--noEmit --strict --module esnext --moduleResolution bundler --target es2022'.split(' ');
+        const args = [fileURLToPath(compiler), ...options, '--lib', lib, 'typed.ts'];
+        const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: folder }).catch((error) => error);
+        assert.equal(stdout, '');
+      });
+    }
+  }
 
   test('it works as plain files with an import map', async () => {
     await writeFile(join(folder, 'plain.html'), `${PAGE}${IMPORT_MAP}<script type="module" src="/main.js"></script>`);

@@ -1,6 +1,7 @@
 // The browser's cache of model files (Cache API).
 import { within } from '../shared/abort.js';
 import { ask, RETRYABLE_STATUS } from './http.js';
+import type { Bytes } from './stream.js';
 
 /** The name of the cache, for pages that want to clear it. */
 const CACHE_NAME = 'pilot-light';
@@ -23,12 +24,7 @@ export async function openCache(): Promise<Cache | undefined> {
 }
 
 /** Stores `bytes` as the file at `url`. A cache that is full or gone only costs the next download. */
-export async function store(
-  cache: Cache | undefined,
-  url: string,
-  bytes: Uint8Array<ArrayBuffer>,
-  from: Headers,
-): Promise<void> {
+export async function store(cache: Cache | undefined, url: string, bytes: Bytes, from: Headers): Promise<void> {
   const headers = new Headers({ 'content-length': String(bytes.byteLength) });
   for (const name of VALIDATORS) {
     const value = from.get(name);

@@ -4,13 +4,24 @@ import { baseAddress } from '../shared/base-address.js';
 import { describe, tagOf } from '../shared/check.js';
 import { invalidInput, messageOf, PilotLightError } from '../shared/errors.js';
 import type { Pixels } from '../types.js';
+import type { Bytes } from './stream.js';
 
 /** A file, or its bytes. */
 export type FileInput = Blob | ArrayBuffer | ArrayBufferView;
+/** Decoded sound: an `AudioBuffer`, which the types of a worker do not have. */
+export interface DecodedSound {
+  readonly sampleRate: number;
+  readonly numberOfChannels: number;
+  readonly duration: number;
+  getChannelData(channel: number): Float32Array;
+}
 /** Sound: mono samples at 16 kHz, decoded sound, a sound file, or the address of one on the page's own server. */
-export type AudioInput = Float32Array | AudioBuffer | Blob | ArrayBuffer | string | URL;
+export type AudioInput = Float32Array | DecodedSound | Blob | ArrayBuffer | string | URL;
 /** An image: decoded, in the page, a file, or the address of one on the page's own server. */
 export type ImageInput = ImageData | ImageBitmapSource | string | URL;
+
+/** Samples in a buffer that is not shared. */
+type Samples = ReturnType<Float32Array['slice']>;
 
 /** Samples in a second, as models for speech expect them. */
 const SAMPLE_RATE = 16_000;
@@ -20,13 +31,13 @@ const FILE_END_BYTES = 1 << 16;
 const MAX_PIXELS = 1 << 26;
 
 /** The first and the last bytes of a file; all of them where it is short. */
-export async function toBytes(input: FileInput): Promise<Uint8Array<ArrayBuffer>> {
+export async function toBytes(input: FileInput): Promise<Bytes> {
   const file = input instanceof Blob ? input : bytesOf(input);
   if (file === undefined) {
     throw invalidInput(`A file must be a Blob, an ArrayBuffer or its bytes, got ${describe(input)}.`);
   }
   const size = file instanceof Blob ? file.size : file.length;
-  const part = async (from: number, to: number): Promise<Uint8Array<ArrayBuffer>> =>
+  const part = async (from: number, to: number): Promise<Bytes> =>
     file instanceof Blob ? new Uint8Array(await file.slice(from, to).arrayBuffer()) : file.slice(from, to);
   try {
     if (size <= 2 * FILE_END_BYTES) return await part(0, size);
@@ -46,9 +57,9 @@ function bytesOf(input: unknown): Uint8Array | undefined {
 }
 
 /** Sound as mono samples at 16 kHz. */
-export async function toSamples(input: AudioInput): Promise<Float32Array<ArrayBuffer>> {
-  if (tagOf(input) === 'Float32Array') return (input as Float32Array).slice() as Float32Array<ArrayBuffer>;
-  if (tagOf(input) === 'AudioBuffer') return mixDown(await resample(input as AudioBuffer));
+export async function toSamples(input: AudioInput): Promise<Samples> {
+  if (tagOf(input) === 'Float32Array') return (input as Float32Array).slice() as Samples;
+  if (tagOf(input) === 'AudioBuffer') return mixDown(await resample(input as DecodedSound));
   const bytes = await soundFile(isUrl(input) ? await fetchOwn(input) : input);
   if (bytes === undefined) {
     throw invalidInput(`Sound must be a Float32Array at 16 kHz, an AudioBuffer or a file, got ${describe(input)}.`);
@@ -117,18 +128,18 @@ function cannotDecode(what: string, missing: string, advice = ''): PilotLightErr
   return new PilotLightError('unsupported', `${what} cannot be decoded here: there is no ${missing}.${advice}`);
 }
 
-async function resample(sound: AudioBuffer): Promise<AudioBuffer> {
+async function resample(sound: DecodedSound): Promise<DecodedSound> {
   if (sound.sampleRate === SAMPLE_RATE) return sound;
   const context = audioContext(Math.ceil(sound.duration * SAMPLE_RATE));
-  const source = new AudioBufferSourceNode(context, { buffer: sound });
+  const source = new AudioBufferSourceNode(context, { buffer: sound as AudioBuffer });
   source.connect(context.destination);
   source.start();
   return context.startRendering();
 }
 
 /** The mean of the channels. */
-function mixDown(sound: AudioBuffer): Float32Array<ArrayBuffer> {
-  const sum = sound.getChannelData(0).slice() as Float32Array<ArrayBuffer>;
+function mixDown(sound: DecodedSound): Samples {
+  const sum = sound.getChannelData(0).slice() as Samples;
   const channels = sound.numberOfChannels;
   for (let channel = 1; channel < channels; channel += 1) {
     const other = sound.getChannelData(channel);

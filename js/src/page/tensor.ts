@@ -93,7 +93,7 @@ export function toRaw(name: string, { type, dims, data }: Tensor): RawTensor {
 
 /** The tensor of `bytes`, which it goes on using. */
 export function fromRaw({ type, dims, bytes }: RawTensor): Tensor {
-  return { type, dims: Array.from(dims), data: new ARRAYS[type](bytes.buffer) };
+  return { type, dims: Array.from(dims), data: new ARRAYS[type](bytes.buffer as ArrayBuffer) };
 }
 
 function fromList(type: TensorType, list: readonly (number | bigint | boolean)[]): TensorArrays[TensorType] {

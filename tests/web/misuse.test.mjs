@@ -162,6 +162,36 @@ for (const worker of [true, false]) {
       assert.ok(cosine(million, thousand) > 0.999999, 'only the beginning of a long text is read');
     });
 
+    test('lone surrogates in labels and templates', async () => {
+      const [labels, whole] = await page.evaluate(async (model) => {
+        const rank = await shared('zero-shot-classification', model);
+        const options = { hypothesis_template: '\udc00 about {}' };
+        const { labels } = await rank('The rain began.', ['sun\ud83d', 'rain', '\ude00\ud83d'], options);
+        const { labels: whole } = await rank('The rain began.', ['sun 😀', 'rain\\ud83d'], options);
+        return [labels.toSorted(), whole.toSorted()];
+      }, GOOD);
+      assert.deepEqual(labels, ['rain', 'sun\ufffd', '\ufffd\ufffd']);
+      assert.deepEqual(whole, ['rain\\ud83d', 'sun 😀']);
+    });
+
+    test('a text that is too long to be labelled is named by its index', async () => {
+      const [pipelined, decided] = await page.evaluate(async () => {
+        const long = 'rain '.repeat(10_000);
+        const texts = Array.from({ length: 40 }, (_, i) => (i === 35 ? long : 'Ann lives in Rome.'));
+        const model = '/golden/tiny-bert-token';
+        const find = await shared('token-classification', model);
+        const triage = await cascade({ local: { task: 'token-classification', model } });
+        const errors = [await outcome(find(texts)), await outcome(triage(texts))];
+        await triage.dispose();
+        return errors;
+      });
+      for (const { error } of [pipelined, decided]) {
+        typed(error, 'invalid-input');
+        assert.match(error.message, /^Input 35: the text has \d+ tokens/);
+      }
+      await goesOn();
+    });
+
     test('an abort of a load', async () => {
       const [before, during] = await page.evaluate(async (model) => {
         // Without the cache, so that there is a download to abort.

@@ -81,8 +81,8 @@ export class WorkerConnection implements Connection {
   }
 
   /**
-   * Has the worker stop a request, unless the caller that aborted it closes the connection now. The worker would end those
-   * that it has started at the moment at which it is ended itself, and Chromium would leave some of them running.
+   * Has the worker stop a request, unless the caller that aborted it closes the connection now. The worker would end
+   * those that it has started at the moment at which it is ended itself, and Chromium would leave some of them running.
    */
   async #postAbort(id: number): Promise<void> {
     await breathe();

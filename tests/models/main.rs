@@ -14,5 +14,6 @@ mod privacy;
 mod protobuf;
 #[path = "../support/mod.rs"]
 mod support;
+mod tagger;
 mod tasks;
 mod tokens;

@@ -161,8 +161,11 @@ fn a_folder_of_sentence_transformers_says_how_texts_are_pooled_and_cut() {
     assert_eq!(embed(&model, Pooling::LastToken).data, tokens.data[4 * 16..]);
 
     // Labels are compared with the first token's vector, which is not the mean.
-    let options =
-        ZeroShotClassificationOptions { candidate_labels: vec!["rain".into(), "sun".into()], ..Default::default() };
+    let options = ZeroShotClassificationOptions {
+        candidate_labels: vec!["rain".into(), "sun".into()],
+        hypothesis_template: Some("{}".into()),
+        ..Default::default()
+    };
     let scores = |folder: &Path| {
         let model = load(folder, Task::ZeroShotClassification);
         let scores = pollster::block_on(model.run::<ZeroShotClassification>(&text, &options)).expect("a result");

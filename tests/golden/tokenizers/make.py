@@ -37,7 +37,7 @@ def main() -> None:
         for name, file, text, tokenizer in cases
     ])
     if real:
-        files = sorted([*real.glob("samples/tokenizer-*/**/tokenizer.json"), *real.glob("models/*/tokenizer.json")])
+        files = sorted([*real.glob("samples/**/tokenizer.json"), *real.glob("models/*/tokenizer.json")])
         write(HERE / "real.json", {
             str(file.relative_to(real)): digests(file.read_text(encoding="utf-8")) for file in files
         })

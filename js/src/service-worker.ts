@@ -1,8 +1,3 @@
-// Entry point for service workers, which have no workers of their own and may import nothing later: everything is imported
-// at once, and runs in their own thread.
-import { GLUE } from './glue.js';
-import { STATIC_GLUE } from './static-glue.js';
-
+// Entry point for service workers, which have no workers of their own and may import nothing later: bundled with the glue of
+// all builds in it, and the work is done in their own thread.
 export * from './index.js';
-
-Object.assign(GLUE, STATIC_GLUE);

@@ -2,11 +2,9 @@
 import type { FromWorker, ToWorker } from './protocol/messages.js';
 import type { Op, Result } from './protocol/requests.js';
 import { toFacts, toPilotLightError } from './shared/errors.js';
-import { STATIC_GLUE } from './static-glue.js';
-import { buildsOf } from './worker/builds.js';
 import { Engine } from './worker/engine.js';
 
-const engine = new Engine(buildsOf(STATIC_GLUE));
+const engine = new Engine();
 const running = new Map<number, AbortController>();
 
 // Typed by hand: the global types of a page and of a worker cannot be used in one compilation.

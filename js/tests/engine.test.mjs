@@ -7,7 +7,6 @@ import { test } from 'node:test';
 import { InPlaceConnection } from '../modules/page/connection.js';
 import { Supervisor } from '../modules/page/supervisor.js';
 import { PilotLightError } from '../modules/shared/errors.js';
-import { buildsOf } from '../modules/worker/builds.js';
 import { Engine } from '../modules/worker/engine.js';
 import { fakeFetch, fakeWasm } from './fake-wasm.mjs';
 
@@ -138,17 +137,6 @@ test('a build that does not start leads to the next, and threads that were reque
   const alone = (await supervise({ features: RELAXED, numThreads: 2 }).supervisor.load(LOAD, {})).info.device;
   assert.deepEqual([alone.build, alone.threads], ['cpu-relaxed', 1]);
   assert.match(alone.reason, /one thread: the page is not cross-origin isolated/);
-});
-
-test('a build that a service worker may not import says what may be imported', async () => {
-  const glue = {
-    cpu: () =>
-      Promise.reject(new TypeError('import() is disallowed on ServiceWorkerGlobalScope by the HTML specification.')),
-    gpu: () => Promise.reject(new TypeError('Failed to fetch dynamically imported module')),
-  };
-  const { open } = buildsOf(glue);
-  await assert.rejects(open('cpu', undefined, 1), { message: /Import 'pilot-light\/service-worker'/ });
-  await assert.rejects(open('gpu', undefined, 1), ({ message }) => !/service-worker/.test(message));
 });
 
 test('files come in rounds, weights in slices, an optional one may be missing', async () => {

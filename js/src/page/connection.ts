@@ -1,6 +1,5 @@
 // Connections to an engine: in a worker of its own, or in the caller's thread.
 import { startEngineWorker } from '../bundle.js';
-import { GLUE } from '../glue.js';
 import type { ProgressCallback, ProgressInfo } from '../io/progress.js';
 import type { Connection, FromWorker, RequestOptions, ToWorker } from '../protocol/messages.js';
 import type { Args, Op, Result } from '../protocol/requests.js';
@@ -8,7 +7,6 @@ import { abortable, breathe } from '../shared/abort.js';
 import { cancelled, fromFacts, messageOf, PilotLightError } from '../shared/errors.js';
 import { callListener } from '../shared/listener.js';
 import { plain } from '../shared/plain.js';
-import { buildsOf } from '../worker/builds.js';
 import { Engine } from '../worker/engine.js';
 
 interface Pending {
@@ -127,14 +125,11 @@ export class WorkerConnection implements Connection {
   }
 }
 
-/** The builds of the caller's own thread. */
-const builds = buildsOf(GLUE);
-
 /** An engine in the caller's own thread. */
 export class InPlaceConnection implements Connection {
   readonly #engine: Engine;
 
-  constructor(engine = new Engine(builds)) {
+  constructor(engine = new Engine()) {
     this.#engine = engine;
   }
 

@@ -1,5 +1,5 @@
 // Builds of the WebAssembly side in this thread: how they are started, and which of them have stopped.
-import type { Glue, Wasm } from '../glue.js';
+import { BUILD_MODULES, type Wasm } from '../bundle.js';
 import { isTrap, messageOf, PilotLightError } from '../shared/errors.js';
 import type { Build } from '../types.js';
 import { ComputePool } from './compute-pool.js';
@@ -27,22 +27,22 @@ export interface OpenBuild {
   fault?: string | undefined;
 }
 
-/** The builds of this thread, which has them once. */
-export function buildsOf(glue: Glue): Builds {
-  const running = new Map<Build, Promise<OpenBuild>>();
-  const open: Builds['open'] = (build, address, threads) => {
-    const opening = running.get(build) ?? openBuild(glue, build, address, threads);
-    running.set(build, opening);
-    opening.catch(() => running.delete(build));
-    return opening;
-  };
-  return { open, stopped: new Set(), features: detectFeatures };
+const running = new Map<Build, Promise<OpenBuild>>();
+
+/** The builds of this thread. */
+export const builds: Builds = { open: openOnce, stopped: new Set(), features: detectFeatures };
+
+function openOnce(build: Build, address: string | undefined, threads: number): Promise<OpenBuild> {
+  const opening = running.get(build) ?? openBuild(build, address, threads);
+  running.set(build, opening);
+  opening.catch(() => running.delete(build));
+  return opening;
 }
 
-async function openBuild(glue: Glue, build: Build, address: string | undefined, threads: number): Promise<OpenBuild> {
+async function openBuild(build: Build, address: string | undefined, threads: number): Promise<OpenBuild> {
   const pool = new ComputePool(build === 'cpu-threads' ? threads - 1 : 0);
   try {
-    const wasm = await glue[build]();
+    const wasm = await BUILD_MODULES[build]();
     await wasm.default(address === undefined ? undefined : { module_or_path: address });
     const joined = threads > 1 && build === 'cpu-threads' ? await pool.join(wasm.instance()) : 0;
     return { wasm, threads: 1 + joined, fault: pool.fault };
@@ -51,7 +51,7 @@ async function openBuild(glue: Glue, build: Build, address: string | undefined, 
     const why = messageOf(cause);
     // A service worker may import nothing later.
     const advice = /\bimport\(\)/.test(why)
-      ? " Import 'pilot-light/service-worker', which imports everything at once."
+      ? " Import 'pilot-light/service-worker', which has everything in one file."
       : '';
     const message = `The build '${build}' could not be started: ${why}${advice}`;
     throw new PilotLightError('backend-unavailable', message, { retryable: true, cause });

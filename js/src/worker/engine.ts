@@ -5,7 +5,7 @@ import { breathe, throwIfAborted } from '../shared/abort.js';
 import { atInput, isTrap, PilotLightError, toPilotLightError } from '../shared/errors.js';
 import { JobQueue } from '../shared/job-queue.js';
 import type { Features, Inputs, RunOutput } from '../types.js';
-import { type Builds, trapped } from './builds.js';
+import { type Builds, builds, trapped } from './builds.js';
 import { cascadeHandlers } from './cascade-handlers.js';
 import { concatFeatures } from './features.js';
 import { type Loaded, Loading } from './loading.js';
@@ -30,7 +30,7 @@ export class Engine {
   readonly #queue = new JobQueue();
   readonly #builds: Builds;
 
-  constructor(ofThread: Builds) {
+  constructor(ofThread: Builds = builds) {
     this.#builds = ofThread;
   }
 

@@ -1,5 +1,5 @@
 // Choice of device and build: WebGPU where it is available and computes correctly, else the best build for the CPU.
-import type { Wasm } from '../glue.js';
+import type { Wasm } from '../bundle.js';
 import type { StartArgs } from '../protocol/requests.js';
 import { isTrap, messageOf, PilotLightError, toPilotLightError } from '../shared/errors.js';
 import { CPU_BUILDS, type CpuBuild } from '../shared/lists.js';

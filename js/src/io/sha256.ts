@@ -5,6 +5,11 @@ import type { Bytes } from './stream.js';
 
 /** Fewer bytes than these are digested before a worker has started. */
 const MIN_WORKER_BYTES = 1 << 20;
+/**
+ * How long a worker lives on that is not needed any more. A load that fails ends this thread as well, where it is a worker,
+ * and Chromium leaves both running if one is ended just after the other.
+ */
+const LINGER_MS = 2000;
 
 /** A worker's answer: the digest and the bytes, or what went wrong. */
 type Answer = [digest: string, bytes: Bytes] | string;
@@ -63,12 +68,10 @@ export class Sha256 {
     });
   }
 
-  /**
-   * Has the worker end itself. If it were ended from here, at the moment at which this thread, a worker as well, is ended
-   * by its page, Chromium would leave both running.
-   */
+  /** Ends the worker, a while later. */
   end(): void {
-    this.#worker?.postMessage('end');
+    const worker = this.#worker;
+    if (worker !== undefined) setTimeout(() => worker.terminate(), LINGER_MS);
   }
 }
 

@@ -104,7 +104,12 @@ describe('spending', LIMIT, () => {
         },
         [LOCAL, server.url, what],
       );
-      const other = await ask(page, `a question next to storage that ${what}`, { caps: { requests_per_minute: 10 } }, 2);
+      const other = await ask(
+        page,
+        `a question next to storage that ${what}`,
+        { caps: { requests_per_minute: 10 } },
+        2,
+      );
       assert.deepEqual(other.reasons, ['unsure', 'unsure']);
       const { reason, ms } = await spending;
       assert.equal(reason, 'spending-unknown');

@@ -102,6 +102,8 @@ async function inPage({ local, url }) {
   // Short pauses and a breaker that never opens, so that the stack is busy.
   const remote = { baseURL: url, model: 'any', retries: 1, breaker: { failures: 1e9, rest_ms: 1 } };
   const triage = await cascade({ local, remote, policy: { threshold: 1, privacy: 'allow' } });
+  // Those of the load, such as the one that ends the worker of digests.
+  while (timers.size > 0) await new Promise((resolve) => set(resolve, 100));
   let asked = 0;
   /** Asks so many questions at once, half of them streamed; gives the number of answers by reason. */
   globalThis.ask = async (size) => {

@@ -221,20 +221,24 @@ for (const [device, worker] of [
 
     test('external data is loaded where it is named, and from nowhere else', async () => {
       page.requested.length = 0;
-      const [found, lacking, outside, rooted, path] = await page.evaluate(async () => {
-        const m = await model('/graphs/external.onnx', { external_data: ['linear.onnx_data'] });
-        const { y } = await m.run({ x: pilot.tensor('float32', [1, 2], [1, 2]) });
-        await m.dispose();
+      const [named, found, outside, rooted, path] = await page.evaluate(async () => {
+        const run = async (options) => {
+          const m = await model('/graphs/external.onnx', options);
+          const { y } = await m.run({ x: pilot.tensor('float32', [1, 2], [1, 2]) });
+          await m.dispose();
+          return [...y.data];
+        };
         return [
-          [...y.data],
-          await outcome(model('/graphs/external.onnx')),
+          await run({ external_data: ['linear.onnx_data'] }),
+          // The file says where its data are.
+          await run({}),
           await outcome(model('/graphs/outside.onnx', { external_data: ['linear.onnx_data'] })),
           await outcome(model('/graphs/rooted.onnx', { external_data: ['linear.onnx_data'] })),
           await outcome(model('/graphs/external.onnx', { external_data: ['../linear.onnx_data'] })),
         ];
       });
-      assert.deepEqual(found, [0, 12, 15.5]);
-      for (const { error } of [lacking, outside, rooted]) typed(error, 'invalid-artefact');
+      for (const values of [named, found]) assert.deepEqual(values, [0, 12, 15.5]);
+      for (const { error } of [outside, rooted]) typed(error, 'invalid-artefact');
       typed(path.error, 'invalid-input');
       assert.deepEqual(
         [...new Set(page.requested.filter((path) => path.includes('data')))],

@@ -1,14 +1,18 @@
-//! Any bytes as a GGUF file: tensors and layers, or an error.
+//! Any bytes as a GGUF file: its values and tensors, or an error.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use pilot_light::formats::gguf;
-use pilot_light::models::PackedLinear;
 
 fuzz_target!(|bytes: &[u8]| {
-    for tensor in gguf::read(bytes).unwrap_or_default() {
-        if let Ok(layer) = PackedLinear::new(&tensor) {
-            let _ = layer.forward(&vec![1.0; layer.shape().0]);
-        }
+    let Ok(file) = gguf::read(bytes) else { return };
+    for key in ["general.architecture", "tokenizer.ggml.tokens", "tokenizer.ggml.scores", "tokenizer.ggml.token_type"] {
+        let _ = (file.metadata.get_u32(key), file.metadata.get_f32(key), file.metadata.get_bool(key));
+        let _ = (file.metadata.get_str(key), file.metadata.get_strings(key));
+        let _ = (file.metadata.get_floats(key), file.metadata.get_integers(key));
+    }
+    for tensor in file.tensors {
+        let _ = tensor.sub_block(1, &mut [0; 32]);
+        let _ = tensor.floats();
     }
 });

@@ -20,7 +20,6 @@ mod embedding;
 mod encoder;
 mod head;
 mod output;
-mod packed_linear;
 mod text_graph;
 mod weights;
 
@@ -31,6 +30,5 @@ pub use config::{ConfigFile, HeadKind, LinearHeadConfig, ModelConfig, Problem, T
 pub use encoder::{Encoder, EncoderInputs};
 pub use head::{Head, Linear, length_feature};
 pub use output::{ModelOutput, OutputKind};
-pub use packed_linear::PackedLinear;
 pub use text_graph::TextGraph;
 pub use weights::{Quantisation, Weights};

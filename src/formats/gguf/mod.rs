@@ -6,6 +6,7 @@
 mod blocks;
 mod cursor;
 mod metadata;
+mod split;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 pub use blocks::Encoding;
 use cursor::Cursor;
 pub use metadata::Metadata;
+pub use split::{join, part_count, part_names};
 
 const MAGIC: &[u8] = b"GGUF";
 /// The alignment of tensors where the file does not give one.

@@ -239,3 +239,67 @@ fn inconsistent_files_are_refused() {
     (0..100_000).for_each(|_| deep.extend([&ARRAY.to_le_bytes()[..], &1u64.to_le_bytes()].concat()));
     assert_eq!(kind(deep), ErrorKind::InvalidArtefact);
 }
+
+/// A part of a file, with the tensors of these names.
+fn part(number: u32, count: u32, tensors: u32, names: &[&str]) -> Vec<u8> {
+    let counts = [names.len() as u64, 3].map(u64::to_le_bytes).concat();
+    let mut file = [MAGIC, &3u32.to_le_bytes(), &counts].concat();
+    for (key, of, value) in [("split.no", 2, number), ("split.count", 2, count), ("split.tensors.count", 5, tensors)] {
+        let bytes = value.to_le_bytes();
+        file.extend([&string(key)[..], &u32::to_le_bytes(of), &bytes[..if of == 2 { 2 } else { 4 }]].concat());
+    }
+    for (at, name) in names.iter().enumerate() {
+        let (size, offset) = (8u64.to_le_bytes(), (32 * at as u64).to_le_bytes());
+        file.extend([&string(name)[..], &1u32.to_le_bytes(), &size, &0u32.to_le_bytes(), &offset].concat());
+    }
+    file.resize(file.len().next_multiple_of(32) + 32 * names.len(), number as u8);
+    file
+}
+
+#[test]
+fn parts_are_joined() {
+    let files = [part(1, 3, 4, &["c"]), part(0, 3, 4, &["a", "b"]), part(2, 3, 4, &["d"])];
+    let parts = || files.iter().map(|file| read(file).unwrap()).collect::<Vec<_>>();
+    assert_eq!(part_count(&parts()[0].metadata).unwrap(), 3);
+    let whole = join(parts()).unwrap();
+    let names: Vec<_> = whole.tensors.iter().map(|tensor| (tensor.name, tensor.bytes[0])).collect();
+    assert_eq!(names, [("a", 0), ("b", 0), ("c", 1), ("d", 2)]);
+    assert_eq!(whole.metadata.get_u32("split.no").unwrap(), Some(0));
+
+    let single = file(&[1], 0, 0, &[0; 4]);
+    assert_eq!(join(vec![read(&single).unwrap()]).unwrap().tensors.len(), 1);
+    let merged = part(0, 0, 1, &["a"]);
+    assert_eq!(join(vec![read(&merged).unwrap()]).unwrap().tensors.len(), 1);
+}
+
+#[test]
+fn parts_that_do_not_fit_are_refused() {
+    let (first, second) = (|| part(0, 2, 2, &["a"]), || part(1, 2, 2, &["b"]));
+    let single = file(&[1], 0, 0, &[0; 4]);
+    for (files, said) in [
+        (vec![], "got none"),
+        (vec![first()], "expected 2 parts, got 1"),
+        (vec![second()], "part 0 of 2 is missing"),
+        (vec![first(), second(), second()], "part 1 of 2 is there twice"),
+        (vec![first(), first()], "part 0 of 2 is there twice"),
+        (vec![first(), part(2, 2, 2, &["b"])], "part 1 of 2 is missing"),
+        (vec![first(), part(1, 3, 2, &["b"])], "expected a part of 2, got part 1 of 3"),
+        (vec![first(), single.clone()], "no split.no"),
+        (vec![first(), part(1, 2, 2, &["a"])], "the tensor a is in two parts"),
+        (vec![first(), part(1, 2, 2, &["b", "c"])], "expected 2 tensors in all parts (split.tensors.count), got 3"),
+    ] {
+        let error = join(files.iter().map(|file| read(file).unwrap()).collect()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArtefact);
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+#[test]
+fn names_of_parts() {
+    let names = ["a-b-00001-of-00003.gguf", "a-b-00002-of-00003.gguf", "a-b-00003-of-00003.gguf"];
+    assert_eq!(part_names(names[1]).unwrap(), names);
+    for other in ["a.gguf", "a-00004-of-00003.gguf", "a-00000-of-00003.gguf", "a-1-of-3.gguf", "a-00001-of-+0003.gguf"]
+    {
+        assert_eq!(part_names(other), None, "{other}");
+    }
+}

@@ -1,13 +1,14 @@
 //! Microkernels: the innermost loops of products, once for each instruction set. These are the relaxed SIMD of WebAssembly
-//! (the cargo feature `relaxed-simd`), its baseline SIMD, and portable loops. Tiles of integers are equal to the last bit
-//! in all of them.
+//! (the cargo feature `relaxed-simd`), its baseline SIMD, AVX2 of x86, and portable loops. Tiles of integers are equal to the
+//! last bit in all of them.
 //!
 //! A browser without relaxed SIMD refuses a module that contains a single such instruction. They are therefore a build of
 //! their own, and a feature.
 
 #[cfg_attr(all(target_family = "wasm", feature = "relaxed-simd"), path = "relaxed.rs")]
 #[cfg_attr(all(target_family = "wasm", not(feature = "relaxed-simd")), path = "baseline.rs")]
-#[cfg_attr(not(target_family = "wasm"), path = "portable.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "x86.rs")]
+#[cfg_attr(not(any(target_family = "wasm", target_arch = "x86_64")), path = "portable.rs")]
 mod kernels;
 
 pub use kernels::{Word, add_high_digits, floats, integers, quantise};

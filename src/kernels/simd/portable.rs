@@ -2,8 +2,8 @@
 
 use super::{HighDigits, PANEL, Quad, Sums, nearest};
 
-/// Four integers of a row.
-pub type Word = [i16; 4];
+/// Four integers below 128 of a row, the first in the lowest byte.
+pub type Word = i32;
 
 /// Quantises sixteen numbers of a row to the integers nearest to `x · by + zero`: their lowest seven bits, and, where they
 /// have more, their high digits, those of negative integers first.
@@ -11,9 +11,9 @@ pub type Word = [i16; 4];
 pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word; 4]; 2]>) {
     let numbers = x.map(|x| nearest(x, by, zero));
     let words = |digit: fn(i32) -> i32| {
-        let mut words = [Word::default(); 4];
-        words.as_flattened_mut().iter_mut().zip(numbers).for_each(|(word, number)| *word = digit(number) as i16);
-        words
+        let mut bytes = [[0; 4]; 4];
+        bytes.as_flattened_mut().iter_mut().zip(numbers).for_each(|(byte, number)| *byte = digit(number) as u8);
+        bytes.map(Word::from_le_bytes)
     };
     let more = numbers.iter().any(|number| number >> 7 != 0);
     let sides = || [words(|number| (-(number >> 7)).max(0)), words(|number| (number >> 7).max(0))];
@@ -55,7 +55,7 @@ fn add<const R: usize>(sums: &mut [[i32; PANEL]; R], lhs: &[Word], quads: &Quad,
     for at in 0..4 {
         let weights = quads.map(|quad| quad << (24 - 8 * at) >> 24);
         for (sums, lhs) in sums.iter_mut().zip(lhs) {
-            let lhs = by * i32::from(lhs[at]);
+            let lhs = by * (lhs >> (8 * at) & 0xff);
             sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += lhs * weight);
         }
     }

@@ -1,0 +1,128 @@
+//! AVX2 and FMA, where the processor has them: found when the first tile is multiplied.
+//!
+//! A quad is one register. Its bytes are multiplied with activations below 128, so that two products fit 16 bits and nothing
+//! saturates.
+
+#[path = "portable.rs"]
+mod portable;
+
+use std::arch::x86_64::{
+    __m256, __m256i, _mm256_add_epi32, _mm256_add_ps, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_madd_epi16,
+    _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
+};
+
+pub use portable::{Word, quantise};
+
+use super::{HighDigits, PANEL, Quad, Sums, nearest};
+
+/// Whether the processor has the instructions of this module.
+#[inline(always)]
+fn is_available() -> bool {
+    // The standard library remembers what it finds.
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
+/// The sums of a tile. `lhs` has four integers of each row in turn. Each `group` quads of `rhs` have their `scales`, and
+/// their initial sums `init`.
+#[allow(unsafe_code, reason = "the functions below need instructions that were found")]
+pub fn integers<const R: usize>(
+    lhs: &[[Word; R]],
+    rhs: &[Quad],
+    scales: &[[f32; PANEL]],
+    init: &[Sums<R>],
+    group: usize,
+) -> [[f32; PANEL]; R] {
+    if is_available() {
+        // Safety: the processor has AVX2 and FMA.
+        unsafe { integers_avx2(lhs, rhs, scales, init, group) }
+    } else {
+        portable::integers(lhs, rhs, scales, init, group)
+    }
+}
+
+/// Adds the products of high digits, times `by`, to their sums.
+#[allow(unsafe_code, reason = "the functions below need instructions that were found")]
+pub fn add_high_digits(digits: &[HighDigits], by: i32, rhs: &[Quad], sums: &mut [[i32; PANEL]]) {
+    if is_available() {
+        // Safety: the processor has AVX2 and FMA.
+        unsafe { add_high_digits_avx2(digits, by, rhs, sums) }
+    } else {
+        portable::add_high_digits(digits, by, rhs, sums);
+    }
+}
+
+/// `sums += lhs · rhs` of a tile. `lhs` has an element of each row in turn.
+#[allow(unsafe_code, reason = "the functions below need instructions that were found")]
+pub fn floats<const R: usize>(lhs: &[[f32; R]], rhs: &[[f32; PANEL]], sums: &mut [[f32; PANEL]; R]) {
+    if is_available() {
+        // Safety: the processor has AVX2 and FMA.
+        unsafe { floats_fma(lhs, rhs, sums) }
+    } else {
+        portable::floats(lhs, rhs, sums);
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn add_high_digits_avx2(digits: &[HighDigits], by: i32, rhs: &[Quad], sums: &mut [[i32; PANEL]]) {
+    let by = _mm256_set1_epi16(128 * by as i16);
+    for HighDigits { quad, sums: at, word } in digits {
+        let pairs = _mm256_maddubs_epi16(_mm256_set1_epi32(*word), bytemuck::cast(rhs[*quad as usize]));
+        let sums = &mut sums[*at as usize];
+        *sums = bytemuck::cast(_mm256_add_epi32(bytemuck::cast(*sums), _mm256_madd_epi16(pairs, by)));
+    }
+}
+
+// Arrays are converted by loops below: a closure has the instructions of this module, and `map` has not, so that the one
+// could not be inlined into the other.
+
+#[target_feature(enable = "avx2,fma")]
+fn integers_avx2<const R: usize>(
+    lhs: &[[Word; R]],
+    rhs: &[Quad],
+    scales: &[[f32; PANEL]],
+    init: &[Sums<R>],
+    group: usize,
+) -> [[f32; PANEL]; R] {
+    let ones = _mm256_set1_epi16(1);
+    let mut all = [_mm256_set1_ps(0.0); R];
+    for (((lhs, rhs), scales), init) in lhs.chunks(group).zip(rhs.chunks(group)).zip(scales).zip(init) {
+        let mut sums: [__m256i; R] = [bytemuck::cast(init[0]); R];
+        for row in 1..R {
+            sums[row] = bytemuck::cast(init[row]);
+        }
+        for (lhs, quad) in lhs.iter().zip(rhs) {
+            let quad: __m256i = bytemuck::cast(*quad);
+            for (sum, lhs) in sums.iter_mut().zip(lhs) {
+                let pairs = _mm256_maddubs_epi16(_mm256_set1_epi32(*lhs), quad);
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
+            }
+        }
+        let scales: __m256 = bytemuck::cast(*scales);
+        for (all, sum) in all.iter_mut().zip(sums) {
+            // Not fused, as in every other instruction set, so that the result is equal in all of them.
+            *all = _mm256_add_ps(*all, _mm256_mul_ps(_mm256_cvtepi32_ps(sum), scales));
+        }
+    }
+    let mut out = [[0.0; PANEL]; R];
+    for row in 0..R {
+        out[row] = bytemuck::cast(all[row]);
+    }
+    out
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn floats_fma<const R: usize>(lhs: &[[f32; R]], rhs: &[[f32; PANEL]], sums: &mut [[f32; PANEL]; R]) {
+    let mut all: [__m256; R] = [bytemuck::cast(sums[0]); R];
+    for row in 1..R {
+        all[row] = bytemuck::cast(sums[row]);
+    }
+    for (lhs, rhs) in lhs.iter().zip(rhs) {
+        let rhs: __m256 = bytemuck::cast(*rhs);
+        for (sum, lhs) in all.iter_mut().zip(lhs) {
+            *sum = _mm256_fmadd_ps(_mm256_set1_ps(*lhs), rhs, *sum);
+        }
+    }
+    for row in 0..R {
+        sums[row] = bytemuck::cast(all[row]);
+    }
+}

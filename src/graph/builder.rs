@@ -5,17 +5,84 @@ use std::collections::HashMap;
 use burn::tensor::{DType, TensorData};
 
 use super::attributes::{Attribute, Attributes};
+use super::host::HostTensor;
 use super::ops::{Op, int8, named};
 use super::program::{Node, Program, Slot};
 use super::{Graph, GraphOptions, Port, host};
 use crate::device::Device;
 use crate::error::Result;
 use crate::kernels::activation::Activation;
-use crate::kernels::qlinear::QuantizedWeights;
+use crate::kernels::qlinear::{BlockLayout, BlockLinear, QuantizedWeights};
 
 /// A value of a graph that is being built.
 #[derive(Clone, Copy)]
 pub struct Operand(Slot);
+
+/// Blockwise quantised weights as constants, which a layer and an embedding table may share.
+#[derive(Clone)]
+pub(crate) struct Blocks {
+    constants: [HostTensor; 3],
+    offsets: Option<HostTensor>,
+    attributes: Attributes,
+    layout: BlockLayout,
+}
+
+impl Blocks {
+    pub(crate) fn new(weights: BlockLinear) -> Self {
+        let (mut attributes, layout) = (Attributes::default(), weights.layout());
+        let (constants, offsets) = int8::block_constants(weights, &mut attributes);
+        Self { constants, offsets, attributes, layout }
+    }
+
+    /// Dequantises the weights of one output into `row`; `None` where there is no such output.
+    pub(crate) fn read_output(&self, output: usize, row: &mut [f32]) -> Option<()> {
+        let [quads, scales, sums] = &self.constants;
+        let offsets = self.offsets.as_ref().map_or(&[][..], host::slice::<f32>);
+        let linear = self.layout.linear(host::slice(quads), host::slice(scales), host::slice(sums), offsets)?;
+        linear.read_output(output, row)
+    }
+}
+
+/// The attention of a layer of a decoder.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionSettings {
+    /// Heads of queries.
+    pub heads: usize,
+    /// Heads of keys and values, each for as many of queries.
+    pub groups: usize,
+    /// The size of a head.
+    pub size: usize,
+    /// The factor of the scores.
+    pub scale: f32,
+    /// The tokens that a query sees, its own included; `None`: all before it.
+    pub window: Option<usize>,
+    /// Whether pairs of neighbours are rotated, and not the halves of a head.
+    pub interleaved: bool,
+    /// Added to the variance where queries and keys are normalised.
+    pub epsilon: f32,
+}
+
+/// The inputs of [`Builder::cached_attention`].
+pub(crate) struct CachedInputs {
+    /// Queries, `[1, sequence, heads · size]`.
+    pub q: Operand,
+    /// Keys, `[1, sequence, groups · size]`.
+    pub k: Operand,
+    /// Values, as the keys.
+    pub v: Operand,
+    /// The keys so far, `[groups, room, size]`.
+    pub keys: Operand,
+    /// The values so far, as the keys.
+    pub values: Operand,
+    /// How many tokens these are of, `[1]`.
+    pub before: Operand,
+    /// The cosines of the new positions, `[sequence, half]`.
+    pub cos: Operand,
+    /// Their sines.
+    pub sin: Operand,
+    /// The scales of the normalisation of each query and key, `[size]`.
+    pub norms: Option<[Operand; 2]>,
+}
 
 /// Builds a graph, operator by operator. Operands are used in the builder that gave them.
 ///
@@ -63,6 +130,40 @@ impl Builder {
         let [quads, scales, sums] = constants.map(|tensor| Operand(self.0.new_constant(tensor)));
         attributes.set_activation(activation);
         self.push(named::MATMUL_INT8, &[x, quads, scales, sums, bias], attributes)
+    }
+
+    /// `x · weightsᵀ + bias` with blockwise quantised weights.
+    pub(crate) fn linear_blocks(&mut self, x: Operand, weights: Blocks, bias: Option<Operand>) -> Operand {
+        let mut constant = |tensor| Some(Operand(self.0.new_constant(tensor)));
+        let [quads, scales, sums] = weights.constants.map(&mut constant);
+        let offsets = weights.offsets.and_then(constant);
+        self.push_all(named::MATMUL_INT8, &[Some(x), quads, scales, sums, bias, offsets], weights.attributes, 1)[0]
+    }
+
+    /// The attention of a decoder, and its keys and values with the new ones.
+    pub(crate) fn cached_attention(&mut self, inputs: CachedInputs, settings: &AttentionSettings) -> [Operand; 3] {
+        let CachedInputs { q, k, v, keys, values, before, cos, sin, norms } = inputs;
+        let [norm_q, norm_k] = norms.map_or([None; 2], |norms| norms.map(Some));
+        let mut inputs = [q, k, v, keys, values, before, cos, sin].map(Some).to_vec();
+        inputs.extend([norm_q, norm_k]);
+        let AttentionSettings { heads, groups, size, scale, window, interleaved, epsilon } = *settings;
+        let window = window.unwrap_or(0);
+        let mut attributes = Attributes::default();
+        for (name, value) in [("heads", heads), ("groups", groups), ("size", size), ("window", window)] {
+            attributes.push(name, Attribute::Int(value as i64));
+        }
+        attributes.push("interleaved", Attribute::Int(i64::from(interleaved)));
+        attributes.push("scale", Attribute::Float(scale));
+        attributes.push("epsilon", Attribute::Float(epsilon));
+        let outputs = self.push_all(named::CACHED_ATTENTION, &inputs, attributes, 3);
+        [outputs[0], outputs[1], outputs[2]]
+    }
+
+    /// The activation of `gate`, times `up`.
+    pub fn gated(&mut self, gate: Operand, up: Operand, activation: Activation) -> Operand {
+        let mut attributes = Attributes::default();
+        attributes.set_activation(Some(activation));
+        self.push(named::GATED_ACTIVATION, &[gate, up], attributes)
     }
 
     /// `softmax(q kᵀ · scale + mask) v`, each of `[batch, heads, seq, size]`.
@@ -133,14 +234,29 @@ impl Builder {
     }
 
     fn push(&mut self, op: &'static Op, inputs: &[Operand], attributes: Attributes) -> Operand {
-        let inputs = inputs.iter().map(|Operand(slot)| Some(*slot)).collect();
-        let mut node = Node::new(String::new(), op, attributes, inputs, vec![None]);
-        let (dtype, _) = op.gives[0].resolve(&node.spec(op, &self.0.input_specs(&node)));
-        let slot = self.0.new_slot(dtype);
-        node.name = format!("{} {slot}", op.name);
-        node.outputs = vec![Some(slot)];
+        let inputs: Vec<_> = inputs.iter().copied().map(Some).collect();
+        self.push_all(op, &inputs, attributes, 1)[0]
+    }
+
+    /// An operator with inputs that may be left out, and its `count` outputs.
+    fn push_all(
+        &mut self,
+        op: &'static Op,
+        inputs: &[Option<Operand>],
+        attributes: Attributes,
+        count: usize,
+    ) -> Vec<Operand> {
+        let inputs = inputs.iter().map(|operand| operand.map(|Operand(slot)| slot)).collect();
+        let mut node = Node::new(String::new(), op, attributes, inputs, vec![None; count]);
+        for index in 0..count {
+            let gives = op.gives[index.min(op.gives.len() - 1)];
+            let (dtype, _) = gives.resolve(&node.spec(op, &self.0.input_specs(&node)));
+            node.outputs[index] = Some(self.0.new_slot(dtype));
+        }
+        let outputs: Vec<_> = node.outputs.iter().flatten().map(|slot| Operand(*slot)).collect();
+        node.name = format!("{} {}", op.name, self.0.types.len() - count);
         self.0.block.nodes.push(node);
-        Operand(slot)
+        outputs
     }
 
     /// The graph with these outputs, by their names.

@@ -18,6 +18,8 @@ pub enum CostRule {
     ConvTranspose,
     /// Attention over queries, keys and values.
     Attention,
+    /// Attention over the keys and values of a cache, whose used part is not known here: what its memory could hold.
+    CachedAttention,
     /// Attention, with the projection to queries, keys and values.
     PackedAttention,
     /// A recurrent layer.
@@ -64,6 +66,7 @@ impl Counter {
                 let (queries, keys) = (input(0)?, input(1)?.last_but(1)?);
                 Some((queries.numbers() + out) * keys)
             }
+            CostRule::CachedAttention => Some(2 * out * input(3)?.last_but(1)?),
             CostRule::PackedAttention => {
                 let (x, weights) = (input(0)?, input(1)?);
                 let rows = x.numbers() / x.last_but(0)?.max(1);

@@ -1,5 +1,5 @@
 //! GEMM: matrix products of 32-bit floats. Written for the 128-bit SIMD of WebAssembly, where it is at least half as fast
-//! again as the `gemm` crate, which Burn calls. The rhs-hand side (RHS) is read block by block, so that it may be
+//! again as the `gemm` crate, which Burn calls. The right-hand side (RHS) is read block by block, so that it may be
 //! dequantised, or gathered from an image (im2col), while it is packed.
 
 use std::ops::Range;
@@ -128,7 +128,7 @@ pub struct Gemm<'a> {
     pub n: usize,
     /// Columns of the LHS and rows of the RHS.
     pub k: usize,
-    /// The lhs-hand side (LHS).
+    /// The left-hand side (LHS).
     pub lhs: Matrix<'a>,
     /// The RHS.
     pub rhs: &'a dyn Rhs,

@@ -4,6 +4,7 @@ pub(crate) mod activation;
 pub(crate) mod attention;
 pub(crate) mod block_quant;
 pub(crate) mod conv;
+pub(crate) mod decoding;
 pub(crate) mod exp;
 pub(crate) mod gelu;
 pub(crate) mod gemm;

@@ -26,6 +26,7 @@ mod conv;
 mod cumulative;
 mod deform_conv;
 mod fft;
+mod gated;
 mod gather;
 mod generate;
 mod grid_sample;
@@ -223,6 +224,7 @@ static FAMILIES: &[&[Op]] = &[
     clip::OPS,
     col2im::OPS,
     conv::OPS,
+    gated::OPS,
     gather::OPS,
     generate::OPS,
     grid_sample::OPS,

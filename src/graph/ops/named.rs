@@ -50,8 +50,10 @@ pub const TRANSPOSE: &Op = standard("Transpose");
 
 pub const ADD_LAYER_NORMALIZATION: &Op = in_domain(OWN_DOMAIN, "AddLayerNormalization");
 pub const ALIGN_DIMENSIONS: &Op = in_domain(OWN_DOMAIN, "AlignDimensions");
+pub const CACHED_ATTENTION: &Op = in_domain(OWN_DOMAIN, "CachedAttention");
 pub const CONV_ACTIVATION: &Op = in_domain(OWN_DOMAIN, "Conv");
 pub const FUSED_ATTENTION: &Op = in_domain(OWN_DOMAIN, "Attention");
+pub const GATED_ACTIVATION: &Op = in_domain(OWN_DOMAIN, "GatedActivation");
 pub const MATMUL_BIAS: &Op = in_domain(OWN_DOMAIN, "MatMulBias");
 pub const MATMUL_INT8: &Op = in_domain(OWN_DOMAIN, "MatMulInt8");
 pub const MATMUL_PANELS: &Op = in_domain(OWN_DOMAIN, "MatMulPanels");

@@ -1,8 +1,8 @@
-//! QuantizedLinear layers with the blockwise quantised weights of a file: 4 or 8 bits, in blocks of a few inputs of an output.
+//! Linear layers with the blockwise quantised weights of a file: 4 or 8 bits, in blocks of a few inputs of an output.
 
 use super::{QuantizedLinear, Weights};
 use crate::kernels::block_quant::Bits;
-use crate::kernels::gemm::Matrix;
+use crate::kernels::gemm::{Matrix, Rhs};
 use crate::kernels::prepack::{self, Panels};
 use crate::kernels::simd::{PANEL, Quad};
 
@@ -14,11 +14,7 @@ const MOST: usize = 1 << 16;
 /// The weights of a linear layer. Each is `integer * scale + offset`, with a signed integer of 4 or 8 bits, and a scale and
 /// an offset that its block shares. The integers stay as small as in the file.
 pub struct BlockLinear {
-    /// Inputs and outputs.
-    shape: (usize, usize),
-    /// Inputs of a block.
-    block: usize,
-    bits: Bits,
+    layout: BlockLayout,
     /// `[panels, quads]`: four inputs of an output each; of 4-bit weights eight, the first four in the lower halves.
     quads: Vec<Quad>,
     /// `[panels, blocks]`
@@ -27,6 +23,86 @@ pub struct BlockLinear {
     sums: Vec<[f32; PANEL]>,
     /// The prepacked `[blocks, outputs]` matrix of offsets; empty where all are zero.
     offsets: Vec<f32>,
+}
+
+/// The sizes of blockwise quantised weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockLayout {
+    /// Inputs and outputs.
+    pub shape: (usize, usize),
+    /// Inputs of a block.
+    pub block: usize,
+    /// The width of a weight.
+    pub bits: Bits,
+}
+
+/// The parts of [`BlockLinear`], in the order of its fields.
+pub struct BlockParts {
+    /// `[panels, quads, PANEL]`
+    pub quads: Vec<i32>,
+    /// `[panels, blocks, PANEL]`
+    pub scales: Vec<f32>,
+    /// `[panels, PANEL]`
+    pub sums: Vec<f32>,
+    /// Prepacked `[blocks, outputs]`; empty where all are zero.
+    pub offsets: Vec<f32>,
+}
+
+impl BlockLayout {
+    /// Quads of a panel, as they are stored.
+    fn stride(&self) -> usize {
+        let depth = self.shape.0.div_ceil(4);
+        if self.bits == Bits::Four { depth.div_ceil(2) } else { depth }
+    }
+
+    /// Blocks of an output.
+    fn blocks(&self) -> usize {
+        self.shape.0.div_ceil(self.block)
+    }
+
+    /// Whether the kernels take blocks of this size.
+    fn is_valid(&self) -> bool {
+        let (inputs, outputs) = self.shape;
+        (1..=MOST).contains(&self.block) && self.block.is_multiple_of(UNIT) && inputs > 0 && outputs > 0
+    }
+
+    /// The layer of the parts of a [`BlockLinear`] of this layout; `None` where the sizes do not fit.
+    pub fn linear<'a>(
+        self,
+        quads: &'a [i32],
+        scales: &'a [f32],
+        sums: &'a [f32],
+        offsets: &'a [f32],
+    ) -> Option<QuantizedLinear<'a>> {
+        if !self.is_valid() {
+            return None;
+        }
+        let (inputs, outputs) = self.shape;
+        let panels = outputs.div_ceil(PANEL);
+        let (quads, scales, sums) = (exact(quads)?, exact(scales)?, exact(sums)?);
+        let fits = panels.checked_mul(self.stride()) == Some(quads.len())
+            && panels.checked_mul(self.blocks()) == Some(scales.len())
+            && panels == sums.len();
+        let packed = Panels::new((self.blocks(), outputs), offsets);
+        (fits && (offsets.is_empty() || packed.is_some())).then_some(QuantizedLinear {
+            inputs,
+            outputs,
+            group: self.block / 4,
+            numbers: match self.bits {
+                Bits::Eight => Weights::Bytes(quads),
+                Bits::Four => Weights::Halves(quads),
+            },
+            scales,
+            sums,
+            offsets: packed,
+        })
+    }
+}
+
+/// `numbers` in panels; `None` where the last is not whole.
+fn exact<T>(numbers: &[T]) -> Option<&[[T; PANEL]]> {
+    let (panels, rest) = numbers.as_chunks();
+    rest.is_empty().then_some(panels)
 }
 
 impl BlockLinear {
@@ -39,13 +115,13 @@ impl BlockLinear {
         bits: Bits,
         mut read: impl FnMut(usize, usize, &mut [i8]) -> (f32, f32),
     ) -> Option<Self> {
-        let (inputs, outputs) = shape;
-        if block == 0 || block > MOST || !block.is_multiple_of(UNIT) || inputs == 0 || outputs == 0 {
+        let layout = BlockLayout { shape, block, bits };
+        if !layout.is_valid() {
             return None;
         }
-        let (blocks, panels) = (inputs.div_ceil(block), outputs.div_ceil(PANEL));
-        let depth = inputs.div_ceil(4);
-        let stride = if bits == Bits::Four { depth.div_ceil(2) } else { depth };
+        let (inputs, outputs) = shape;
+        let (blocks, panels) = (layout.blocks(), outputs.div_ceil(PANEL));
+        let (depth, stride) = (inputs.div_ceil(4), layout.stride());
         let mut quads = vec![[0i32; PANEL]; panels.checked_mul(stride)?];
         let mut scales = vec![[0.0; PANEL]; panels.checked_mul(blocks)?];
         let mut sums = vec![[0.0; PANEL]; panels];
@@ -75,34 +151,75 @@ impl BlockLinear {
             true => Vec::new(),
             false => prepack::pack((blocks, outputs), Matrix::new(&offsets, outputs)),
         };
-        Some(Self { shape, block, bits, quads, scales, sums, offsets })
+        Some(Self { layout, quads, scales, sums, offsets })
     }
 
     /// Inputs and outputs.
     pub fn shape(&self) -> (usize, usize) {
-        self.shape
+        self.layout.shape
+    }
+
+    /// The sizes.
+    pub fn layout(&self) -> BlockLayout {
+        self.layout
     }
 
     /// The layer.
     pub fn linear(&self) -> QuantizedLinear<'_> {
-        let (inputs, outputs) = self.shape;
+        let Self { layout: BlockLayout { shape: (inputs, outputs), block, bits }, .. } = *self;
         QuantizedLinear {
             inputs,
             outputs,
-            group: self.block / 4,
-            numbers: match self.bits {
+            group: block / 4,
+            numbers: match bits {
                 Bits::Eight => Weights::Bytes(&self.quads),
                 Bits::Four => Weights::Halves(&self.quads),
             },
             scales: &self.scales,
             sums: &self.sums,
-            offsets: Panels::new((inputs.div_ceil(self.block), outputs), &self.offsets),
+            offsets: Panels::new((self.layout.blocks(), outputs), &self.offsets),
         }
+    }
+
+    /// The numbers, for [`BlockLayout::linear`].
+    pub fn into_parts(self) -> BlockParts {
+        let Self { quads, scales, sums, offsets, .. } = self;
+        let (quads, scales, sums) = (quads.into_flattened(), scales.into_flattened(), sums.into_flattened());
+        BlockParts { quads, scales, sums, offsets }
+    }
+}
+
+impl QuantizedLinear<'_> {
+    /// The weights of one output, dequantised, into `row`, which has a number for each input: a row of an embedding table
+    /// that is also the last layer. `None` where there is no such output, or `row` has another length.
+    pub fn read_output(&self, output: usize, row: &mut [f32]) -> Option<()> {
+        if output >= self.outputs || row.len() != self.inputs {
+            return None;
+        }
+        let (panel, lane, depth) = (output / PANEL, output % PANEL, self.inputs.div_ceil(4));
+        let mut unpacked = Vec::new();
+        let quads = self.numbers.panels(panel..panel + 1, depth, &mut unpacked);
+        let groups = self.groups();
+        for (group, row) in row.chunks_mut(4 * self.group).enumerate() {
+            let scale = self.scales[panel * groups + group][lane];
+            let offset = match &self.offsets {
+                Some(offsets) => offsets.row(group, output..output + 1, &mut [0.0])[0],
+                None => 0.0,
+            };
+            for (row, quad) in row.chunks_mut(4).zip(&quads[group * self.group..]) {
+                let numbers = quad[lane].to_le_bytes();
+                row.iter_mut().zip(numbers).for_each(|(to, number)| *to = f32::from(number as i8) * scale + offset);
+            }
+        }
+        Some(())
     }
 }
 
 /// The lower half of each byte.
 const LOWER_HALVES: i32 = 0x0f0f_0f0f;
+
+/// The highest bit of the lower half of each byte.
+const SIGNS: i32 = 0x0808_0808;
 
 /// Four integers, the first in the lowest byte.
 fn word(numbers: [i8; 4]) -> i32 {
@@ -112,10 +229,10 @@ fn word(numbers: [i8; 4]) -> i32 {
 /// The two quads of signed 4-bit integers.
 #[inline(always)]
 pub(super) fn unpack(pair: &Quad) -> [Quad; 2] {
-    // Sign extension of each half byte.
+    // Sign extension of each half byte: its highest bit is copied to the four above it.
     let signed = |halves: i32| {
-        let halves = (halves & LOWER_HALVES).to_le_bytes();
-        i32::from_le_bytes(halves.map(|half| (half ^ 8).wrapping_sub(8)))
+        let sign = halves & SIGNS;
+        halves & LOWER_HALVES | sign << 1 | sign << 2 | sign << 3 | sign << 4
     };
     [pair.map(signed), pair.map(|pair| signed(pair >> 4))]
 }

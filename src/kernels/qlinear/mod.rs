@@ -25,9 +25,8 @@ use super::parallel::{Tile, split, whole};
 use super::prepack::Panels;
 use super::simd::{PANEL, Quad};
 use activations::{QuantizedLhs, TILE, tiles};
-pub use blocks::BlockLinear;
-use prepack::GROUP_SIZE;
-pub use prepack::{QuantizedWeights, Shapes};
+pub use blocks::{BlockLayout, BlockLinear};
+pub use prepack::{GROUP_SIZE, QuantizedWeights, Shapes};
 
 mod activations;
 mod blocks;
@@ -75,11 +74,11 @@ impl Weights<'_> {
             Self::Bytes(quads) => &quads[panels.start * depth..panels.end * depth],
             Self::Halves(pairs) => {
                 let stride = depth.div_ceil(2);
-                scratch.clear();
-                for panel in panels {
-                    let (whole, rest) = pairs[panel * stride..][..stride].split_at(depth / 2);
-                    whole.iter().for_each(|pair| scratch.extend(blocks::unpack(pair)));
-                    rest.iter().for_each(|pair| scratch.push(blocks::unpack(pair)[0]));
+                scratch.resize(panels.len() * depth, [0; PANEL]);
+                for (panel, quads) in panels.zip(scratch.chunks_exact_mut(depth)) {
+                    let (pairs, (whole, rest)) = (&pairs[panel * stride..][..stride], quads.as_chunks_mut());
+                    whole.iter_mut().zip(pairs).for_each(|(quads, pair)| *quads = blocks::unpack(pair));
+                    rest.iter_mut().for_each(|quad| *quad = blocks::unpack(&pairs[stride - 1])[0]);
                 }
                 scratch
             }
@@ -88,23 +87,6 @@ impl Weights<'_> {
 }
 
 impl<'a> QuantizedLinear<'a> {
-    /// A layer of the parts of a [`QuantizedWeights`] of this shape; `None` where the sizes do not fit or are zero.
-    pub fn new(shape: (usize, usize), quads: &'a [i32], scales: &'a [f32], sums: &'a [f32]) -> Option<Self> {
-        let is = |length: usize, sizes: &[usize]| {
-            sizes.iter().try_fold(1, |all: usize, size| all.checked_mul(*size)) == Some(length)
-        };
-        let shapes = Shapes::new(shape);
-        let (inputs, outputs) = shape;
-        let fits = inputs > 0
-            && outputs > 0
-            && is(quads.len(), &shapes.quads)
-            && is(scales.len(), &shapes.scales)
-            && is(sums.len(), &shapes.sums);
-        let (quads, scales, sums) = (quads.as_chunks().0, scales.as_chunks().0, sums.as_chunks().0);
-        let (group, numbers) = (GROUP_SIZE / 4, Weights::Bytes(quads));
-        fits.then_some(Self { inputs, outputs, group, numbers, scales, sums, offsets: None })
-    }
-
     /// The layer's output for the rows `x`, into the rows `out`. `bias` is added to each row, unless it is empty, and
     /// `epilogue` is applied to each part of a row when it is complete.
     pub fn write(&self, x: &[f32], bias: &[f32], epilogue: Option<&Epilogue<'_>>, out: &mut [f32]) {

@@ -17,7 +17,8 @@ fn activations(count: usize, seed: u32) -> Vec<f32> {
 
 /// The layer of `weights`, whose rows are so many outputs.
 fn run(packed: &QuantizedWeights, x: &[f32], bias: &[f32], finish: Option<&Epilogue<'_>>) -> Vec<f32> {
-    let linear = QuantizedLinear::new(packed.shape, &packed.quads, &packed.scales, &packed.sums).unwrap();
+    let layout = BlockLayout { shape: packed.shape, block: GROUP_SIZE, bits: Bits::Eight };
+    let linear = layout.linear(&packed.quads, &packed.scales, &packed.sums, &[]).unwrap();
     let mut out = vec![9.0; x.len() / packed.shape.0 * packed.shape.1];
     linear.write(x, bias, finish, &mut out);
     out
@@ -185,9 +186,38 @@ fn what_is_infinite_breaks_its_row_alone() {
 #[test]
 fn sizes_that_do_not_fit_are_refused() {
     let (quads, panels) = ([0; 2 * PANEL], [0.0; PANEL]);
-    assert!(QuantizedLinear::new((8, 8), &quads, &panels, &panels).is_some());
-    assert!(QuantizedLinear::new((9, 8), &quads, &panels, &panels).is_none());
-    assert!(QuantizedLinear::new((8, 9), &quads, &panels, &panels).is_none());
-    assert!(QuantizedLinear::new((0, 8), &[], &[], &panels).is_none());
-    assert!(QuantizedLinear::new((usize::MAX, usize::MAX), &quads, &panels, &panels).is_none());
+    let fits = |shape, quads: &[i32], scales: &[f32]| {
+        let layout = BlockLayout { shape, block: GROUP_SIZE, bits: Bits::Eight };
+        layout.linear(quads, scales, &panels, &[]).is_some()
+    };
+    assert!(fits((8, 8), &quads, &panels));
+    assert!(!fits((9, 8), &quads, &panels) && !fits((8, 9), &quads, &panels));
+    assert!(!fits((0, 8), &[], &[]) && !fits((usize::MAX, usize::MAX), &quads, &panels));
+    assert!(!fits((8, 8), &quads[1..], &panels) && !fits((8, 8), &quads, &panels[1..]));
+    let layout = BlockLayout { shape: (8, 8), block: GROUP_SIZE, bits: Bits::Eight };
+    assert!(layout.linear(&quads, &panels, &panels, &[0.0; 3]).is_none());
+}
+
+#[test]
+fn the_weights_of_an_output_are_read_back() {
+    for bits in [Bits::Four, Bits::Eight] {
+        let (inputs, outputs, block) = (70, 11, 16);
+        let number = |output: usize, at: usize| (output * 5 + at * 3) as i32 % 15 - 8;
+        let pair = |output: usize, at: usize| (0.25 + output as f32, (at % 3) as f32 - 1.0);
+        let packed = BlockLinear::new((inputs, outputs), block, bits, |output, at, numbers| {
+            numbers.iter_mut().enumerate().for_each(|(index, to)| *to = number(output, at * block + index) as i8);
+            pair(output, at)
+        });
+        let packed = packed.unwrap();
+        let mut row = vec![9.0; inputs];
+        for output in 0..outputs {
+            packed.linear().read_output(output, &mut row).unwrap();
+            for (at, is) in row.iter().enumerate() {
+                let (scale, offset) = pair(output, at / block);
+                assert_eq!(*is, number(output, at) as f32 * scale + offset, "{bits:?} {output} {at}");
+            }
+        }
+        assert!(packed.linear().read_output(outputs, &mut row).is_none());
+        assert!(packed.linear().read_output(0, &mut row[1..]).is_none());
+    }
 }

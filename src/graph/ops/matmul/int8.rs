@@ -1,11 +1,12 @@
-//! MatMulInt8: products with constant matrices that the prepack pass has quantised to 8 bits.
+//! MatMulInt8: products with constant matrices of 8-bit integers, or of 4- and 8-bit integers in blocks.
 
 use burn::tensor::DType;
 
 use super::super::{NodeSpec, Prepared, one, wrong};
 use crate::graph::attributes::{Attribute, Attributes};
 use crate::graph::host::{self, HostTensor};
-use crate::kernels::qlinear::{QuantizedLinear, QuantizedWeights, Shapes};
+use crate::kernels::block_quant::Bits;
+use crate::kernels::qlinear::{BlockLayout, BlockLinear, GROUP_SIZE, QuantizedWeights, Shapes};
 
 /// The constants of `weights`; adds their sizes to `attributes`.
 pub fn constants(weights: QuantizedWeights, attributes: &mut Attributes) -> [HostTensor; 3] {
@@ -16,13 +17,34 @@ pub fn constants(weights: QuantizedWeights, attributes: &mut Attributes) -> [Hos
     [host::tensor(&quads, weights.quads), host::tensor(&scales, weights.scales), host::tensor(&sums, weights.sums)]
 }
 
-/// The inputs are `x`, the three constants, and an optional bias; an activation may follow.
+/// The constants of `weights`, the last of them only where blocks have offsets; adds their sizes to `attributes`.
+pub fn block_constants(weights: BlockLinear, attributes: &mut Attributes) -> ([HostTensor; 3], Option<HostTensor>) {
+    let BlockLayout { shape: (inputs, outputs), block, bits } = weights.layout();
+    let parts = weights.into_parts();
+    let bits = if bits == Bits::Four { 4 } else { 8 };
+    for (name, size) in [("inputs", inputs), ("outputs", outputs), ("block", block), ("bits", bits)] {
+        attributes.push(name, Attribute::Int(size as i64));
+    }
+    let flat = |numbers: Vec<f32>| host::tensor(&[numbers.len()], numbers);
+    let constants = [host::tensor(&[parts.quads.len()], parts.quads), flat(parts.scales), flat(parts.sums)];
+    (constants, (!parts.offsets.is_empty()).then(|| flat(parts.offsets)))
+}
+
+/// The inputs are `x`, the three constants, an optional bias, and the optional offsets of blocks; an activation may follow.
 pub fn matmul(node: &NodeSpec<'_>) -> Prepared {
     let activation = node.attributes.activation()?;
     let size = |name: &str| {
         usize::try_from(node.attributes.int(name, 0)?).map_err(|_| format!("the attribute {name} is negative"))
     };
     let sizes = (size("inputs")?, size("outputs")?);
+    let bits = match node.attributes.int("bits", 8)? {
+        4 => Bits::Four,
+        8 => Bits::Eight,
+        bits => return Err(format!("weights of {bits} bits are not supported, expected 4 or 8")),
+    };
+    let block = node.attributes.optional_int("block")?.map_or(Ok(GROUP_SIZE), usize::try_from);
+    let block = block.map_err(|_| "the attribute block is negative".to_string())?;
+    let layout = BlockLayout { shape: sizes, block, bits };
     for (index, dtype) in [(1, DType::I32), (2, DType::F32), (3, DType::F32)] {
         if node.constant(index).is_none_or(|tensor| tensor.dtype() != dtype) {
             return Err(format!("the input {index} must be a constant of the type {dtype:?}"));
@@ -33,7 +55,9 @@ pub fn matmul(node: &NodeSpec<'_>) -> Prepared {
         let (dtype, mut shape) = (x.dtype(), host::shape(&x).to_vec());
         let [quads, scales, sums] = [1, 2, 3].map(|index| inputs.contiguous(index));
         let (quads, scales, sums) = (quads?, scales?, sums?);
-        let weights = QuantizedLinear::new(sizes, host::slice(&quads), host::slice(&scales), host::slice(&sums));
+        let offsets = inputs.optional(5).map(host::contiguous);
+        let offsets = offsets.as_ref().map_or(&[][..], host::slice::<f32>);
+        let weights = layout.linear(host::slice(&quads), host::slice(&scales), host::slice(&sums), offsets);
         let (Some(weights), Some(last)) = (weights, shape.last_mut()) else {
             return wrong("the sizes of the weights do not fit");
         };

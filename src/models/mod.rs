@@ -8,14 +8,20 @@
 //! its ONNX file, as a [`TextGraph`].
 
 mod bert;
+mod gemma3;
+mod llama;
 
 /// The architectures of which checkpoints are loaded.
 pub const ARCHITECTURES: &[Architecture] = &[bert::ARCHITECTURE];
+
+/// The architectures of decoders.
+pub const DECODERS: &[DecoderArchitecture] = &[llama::ARCHITECTURE, gemma3::ARCHITECTURE];
 
 mod architecture;
 mod backbone;
 mod bucketing;
 mod config;
+mod decoder;
 mod embedding;
 mod encoder;
 mod head;
@@ -27,6 +33,7 @@ pub use architecture::{Architecture, Checkpoint};
 pub use backbone::Backbone;
 pub use bucketing::plan_batches;
 pub use config::{ConfigFile, HeadKind, LinearHeadConfig, ModelConfig, Problem, TextConfig};
+pub use decoder::{Decoder, DecoderArchitecture, DecoderSizes, KeyValueCache, Logits};
 pub use encoder::{Encoder, EncoderInputs};
 pub use head::{Head, Linear, length_feature};
 pub use output::{ModelOutput, OutputKind};

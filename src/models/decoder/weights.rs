@@ -1,0 +1,184 @@
+//! The weights of a decoder, from a checkpoint or from a GGUF file.
+
+use std::collections::HashMap;
+
+use super::Embeddings;
+use crate::error::{Error, Result};
+use crate::formats::gguf::{Encoding, Tensor};
+use crate::graph::Blocks;
+use crate::kernels::block_quant::Bits;
+use crate::kernels::qlinear::{BlockLinear, QuantizedWeights};
+use crate::models::Weights;
+use crate::models::embedding::Table;
+
+/// The names of a tensor: in a checkpoint of transformers, and in a GGUF file.
+#[derive(Clone, Copy, Debug)]
+pub struct Name {
+    /// In a checkpoint.
+    pub checkpoint: &'static str,
+    /// In a GGUF file.
+    pub gguf: &'static str,
+}
+
+/// Where the tensors of a decoder come from.
+pub enum DecoderWeights<'a> {
+    /// A checkpoint's tensors.
+    Checkpoint(&'a mut Weights),
+    /// A GGUF file's tensors.
+    Gguf(HashMap<&'a str, Tensor<'a>>),
+}
+
+/// The matrix of a linear layer, `[outputs, inputs]`.
+pub(in crate::models) enum Matrix {
+    /// Integers in blocks.
+    Blocks(Blocks),
+    /// 8-bit integers that were quantised here.
+    Int8(QuantizedWeights),
+    /// Floats.
+    Floats(Vec<f32>),
+}
+
+/// Rows of a tensor of a GGUF file, as they are there.
+pub struct PackedRows {
+    bytes: Vec<u8>,
+    encoding: Encoding,
+    shape: Vec<usize>,
+}
+
+impl PackedRows {
+    /// Dequantises a row; `None` where there is none.
+    pub fn read(&self, at: usize, row: &mut [f32]) -> Option<()> {
+        let Self { bytes, encoding, shape } = self;
+        Tensor { name: "", shape: shape.clone(), encoding: *encoding, bytes }.row_floats(at, row).ok()
+    }
+}
+
+impl DecoderWeights<'_> {
+    /// Whether this is a GGUF file.
+    pub fn is_gguf(&self) -> bool {
+        matches!(self, Self::Gguf(_))
+    }
+
+    /// Whether there is a tensor of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::Checkpoint(weights) => weights.contains(name),
+            Self::Gguf(tensors) => tensors.contains_key(name),
+        }
+    }
+
+    /// The rows of a tensor of a GGUF file.
+    pub fn rows(&self, name: &str) -> Option<usize> {
+        match self {
+            Self::Checkpoint(_) => None,
+            Self::Gguf(tensors) => tensors.get(name)?.shape.first().copied(),
+        }
+    }
+
+    /// Takes a vector of `length` numbers.
+    ///
+    /// # Errors
+    /// Invalid artefact: it is missing or has another length. Unsupported: its encoding.
+    pub fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>> {
+        match self {
+            Self::Checkpoint(weights) => weights.take(name, &[length]),
+            Self::Gguf(tensors) => tensor(tensors, name, &[length])?.floats(),
+        }
+    }
+
+    /// The matrix of a linear layer.
+    ///
+    /// # Errors
+    /// As [`Self::vector`].
+    pub(in crate::models) fn matrix(&mut self, name: &str, [inputs, outputs]: [usize; 2]) -> Result<Matrix> {
+        match self {
+            Self::Checkpoint(weights) => match weights.take_packed(name, inputs, outputs)? {
+                Some(packed) => Ok(Matrix::Int8(packed)),
+                None => Ok(Matrix::Floats(weights.take(name, &[outputs, inputs])?)),
+            },
+            Self::Gguf(tensors) => {
+                let tensor = tensor(tensors, name, &[outputs, inputs])?;
+                match tensor.encoding.sub_block() {
+                    None => Ok(Matrix::Floats(tensor.floats()?)),
+                    Some(block) => blocks(&tensor, block, [inputs, outputs]).map(Matrix::Blocks),
+                }
+            }
+        }
+    }
+
+    /// The embeddings, `[vocabulary, hidden]`, and where they are the weights of the last layer as well, its matrix.
+    ///
+    /// # Errors
+    /// As [`Self::vector`].
+    pub(in crate::models) fn embeddings(
+        &mut self,
+        name: &str,
+        [vocabulary, hidden]: [usize; 2],
+        tied: bool,
+    ) -> Result<(Embeddings, Option<Matrix>)> {
+        match self {
+            Self::Checkpoint(weights) => {
+                let table = weights.take_table(name, vocabulary, hidden)?;
+                let matrix = tied.then(|| match &table {
+                    Table::Floats(numbers) => Matrix::Floats(numbers.clone()),
+                    Table::Bytes { .. } => {
+                        let mut numbers = vec![0.0; vocabulary * hidden];
+                        for (at, row) in numbers.chunks_exact_mut(hidden).enumerate() {
+                            let _ = table.read(at, row);
+                        }
+                        let rows = crate::kernels::gemm::Matrix::transposed(&numbers, hidden);
+                        Matrix::Int8(QuantizedWeights::quantise((hidden, vocabulary), rows))
+                    }
+                });
+                Ok((Embeddings::Table(table), matrix))
+            }
+            Self::Gguf(tensors) => {
+                let tensor = tensor(tensors, name, &[vocabulary, hidden])?;
+                if let Some(block) = tensor.encoding.sub_block().filter(|_| tied) {
+                    let blocks = blocks(&tensor, block, [hidden, vocabulary])?;
+                    return Ok((Embeddings::Tied(blocks.clone()), Some(Matrix::Blocks(blocks))));
+                }
+                let matrix = if tied { Some(Matrix::Floats(tensor.floats()?)) } else { None };
+                let rows = PackedRows { bytes: tensor.bytes.to_vec(), encoding: tensor.encoding, shape: tensor.shape };
+                // An encoding that is not read here is refused now, and not at the first token.
+                rows.read(0, &mut vec![0.0; hidden]).ok_or_else(|| {
+                    Error::unsupported(format!("the tensor {name} is in {}, which is not supported", rows.encoding))
+                })?;
+                Ok((Embeddings::Packed(rows), matrix))
+            }
+        }
+    }
+}
+
+/// Takes the tensor `name`, of this shape.
+fn tensor<'a>(tensors: &mut HashMap<&'a str, Tensor<'a>>, name: &str, shape: &[usize]) -> Result<Tensor<'a>> {
+    let Some(tensor) = tensors.remove(name) else {
+        return Err(Error::invalid_artefact(format!("the file has no tensor {name}")));
+    };
+    if tensor.shape != shape {
+        return Err(Error::invalid_artefact(format!(
+            "the tensor {name} has the shape {:?}, and the metadata expect {shape:?}",
+            tensor.shape
+        )));
+    }
+    if let Encoding::Other(_) = tensor.encoding {
+        return Err(Error::unsupported(format!("the tensor {name} is in {}, which is not supported", tensor.encoding)));
+    }
+    Ok(tensor)
+}
+
+/// The matrix of a quantised tensor.
+fn blocks(tensor: &Tensor<'_>, block: usize, [inputs, outputs]: [usize; 2]) -> Result<Blocks> {
+    let bits = if tensor.encoding.bits() == Some(4) { Bits::Four } else { Bits::Eight };
+    let each = inputs / block;
+    let linear = BlockLinear::new((inputs, outputs), block, bits, |output, at, numbers| {
+        tensor.sub_block(output * each + at, numbers).unwrap_or_default()
+    });
+    match linear {
+        Some(linear) if inputs.is_multiple_of(block) => Ok(Blocks::new(linear)),
+        _ => Err(Error::invalid_artefact(format!(
+            "the tensor {} must be a matrix of whole blocks, got the shape {:?}",
+            tensor.name, tensor.shape
+        ))),
+    }
+}

@@ -287,3 +287,17 @@ fn check_length(key: &str, values: usize, tokens: usize) -> Result<()> {
 fn wrong(error: &str) -> Error {
     Error::invalid_artefact(format!("the tokenizer of the GGUF file is not right: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokenizer::pattern::javascript;
+
+    #[test]
+    fn a_browser_has_all_patterns() {
+        for pattern in SPLITS.iter().flat_map(|split| split.patterns).chain(&[r"\A +| +\z", " {2,}"]) {
+            assert!(javascript::translate(pattern).is_ok(), "{pattern}");
+            assert!(regex(pattern).is_ok(), "{pattern}");
+        }
+    }
+}

@@ -5,7 +5,7 @@
 
 mod engine;
 #[cfg(any(test, target_family = "wasm"))]
-mod javascript;
+pub mod javascript;
 
 use std::ops::Range;
 

@@ -4,15 +4,17 @@
 //! `added_vocabulary.rs` of Hugging Face's `tokenizers` 0.23.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use serde::Deserialize;
 
+use super::aligned::Part;
 use super::characters::is_word;
 use super::pieces::Piece;
 use super::vocabulary::Vocabulary;
 
 /// An entry of `added_tokens` in `tokenizer.json`. Its id is not read: it follows from the vocabulary and the order.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct AddedToken {
     pub content: String,
     /// Only where no character of a word is next to it.
@@ -27,12 +29,16 @@ pub struct AddedToken {
     /// Found in the normalised text, in its own normal form.
     #[serde(default)]
     pub normalized: bool,
+    /// It controls the model, and is no part of a text.
+    #[serde(default)]
+    pub special: bool,
 }
 
 /// The added tokens of a tokenizer.
 #[derive(Default)]
 pub struct AddedTokens {
     by_id: HashMap<u32, AddedToken>,
+    by_content: HashMap<String, u32>,
     /// Those that are found in the original text.
     original: Finder,
     /// Those that are found in the normalised text.
@@ -47,23 +53,35 @@ struct Finder {
     lengths: HashMap<u8, Vec<usize>>,
 }
 
+/// Tokens with their ids: those of the vocabulary, and behind it one after the other. Empty ones are left out.
+pub fn with_ids(tokens: Vec<AddedToken>, vocabulary: &Vocabulary) -> Vec<(u32, AddedToken)> {
+    let mut ids: HashMap<String, u32> = HashMap::new();
+    let mut next = vocabulary.len() as u32;
+    let mut numbered = Vec::with_capacity(tokens.len());
+    for token in tokens.into_iter().filter(|token| !token.content.is_empty()) {
+        let known = ids.get(&token.content).copied().or_else(|| vocabulary.id(&token.content));
+        let id = known.unwrap_or_else(|| {
+            next += 1;
+            next - 1
+        });
+        ids.insert(token.content.clone(), id);
+        numbered.push((id, token));
+    }
+    numbered
+}
+
 impl AddedTokens {
-    /// The added tokens of a file; `normalize` is the tokenizer's normalizer.
+    /// The added tokens of a file, none of them empty; `normalize` is the tokenizer's normalizer.
+    ///
+    /// # Errors
+    /// Those of `normalize`.
     pub fn new(
-        tokens: Vec<AddedToken>,
-        vocabulary: &Vocabulary,
+        tokens: Vec<(u32, AddedToken)>,
         normalize: impl Fn(&str) -> Result<String, String>,
     ) -> Result<Self, String> {
         let mut added = Self::default();
-        let mut ids: HashMap<String, u32> = HashMap::new();
-        let mut next = vocabulary.len() as u32;
-        for token in tokens.into_iter().filter(|token| !token.content.is_empty()) {
-            let known = ids.get(&token.content).copied().or_else(|| vocabulary.id(&token.content));
-            let id = known.unwrap_or_else(|| {
-                next += 1;
-                next - 1
-            });
-            ids.insert(token.content.clone(), id);
+        for (id, token) in tokens {
+            added.by_content.insert(token.content.clone(), id);
             added.by_id.insert(id, token);
         }
         for (&id, token) in &added.by_id {
@@ -81,21 +99,48 @@ impl AddedTokens {
         self.by_id.get(&id)
     }
 
-    /// Splits the original text `text` at the added tokens in it.
-    pub fn split_original(&self, text: &str) -> Vec<Piece> {
-        self.split(text, &self.original)
+    /// The ids of the special ones, in no order.
+    pub fn special(&self) -> impl Iterator<Item = u32> {
+        self.by_id.iter().filter(|(_, token)| token.special).map(|(id, _)| *id)
     }
 
-    /// Splits the normalised text `text` at the added tokens in it.
-    pub fn split_normalized(&self, text: &str) -> Vec<Piece> {
-        self.split(text, &self.normalized)
+    /// Takes a token for a special one, if it is an added one.
+    pub fn make_special(&mut self, id: u32) {
+        if let Some(token) = self.by_id.get_mut(&id) {
+            token.special = true;
+        }
     }
 
-    fn split(&self, text: &str, finder: &Finder) -> Vec<Piece> {
+    /// One more than the largest id.
+    pub fn ids(&self) -> u32 {
+        self.by_id.keys().max().map_or(0, |id| id + 1)
+    }
+
+    /// The id of the added token `content`.
+    pub fn id(&self, content: &str) -> Option<u32> {
+        self.by_content.get(content).copied()
+    }
+
+    /// Splits a part of the original text at the added tokens in it; at special ones only where `allowed` accepts their
+    /// span of the text.
+    pub fn split_original(&self, part: Part<'_>, allowed: &dyn Fn(Range<usize>) -> bool) -> Vec<Piece> {
+        self.split(part, &self.original, allowed)
+    }
+
+    /// The same for a part of the normalised text.
+    pub fn split_normalized(&self, part: Part<'_>, allowed: &dyn Fn(Range<usize>) -> bool) -> Vec<Piece> {
+        self.split(part, &self.normalized, allowed)
+    }
+
+    fn split(&self, part: Part<'_>, finder: &Finder, allowed: &dyn Fn(Range<usize>) -> bool) -> Vec<Piece> {
+        let text = part.text;
+        let accepts = |range: &Range<usize>, id: u32| {
+            !self.by_id.get(&id).is_some_and(|token| token.special) || allowed(part.part(range.clone()).span())
+        };
         let mut pieces = Vec::new();
         let mut end = 0;
         let mut at = 0;
-        while let Some((found, id)) = finder.find(text, at) {
+        while let Some((found, id)) = finder.find(text, at, &accepts) {
             at = found.end;
             let Some(token) = self.by_id.get(&id) else { continue };
             let (before, behind) = (&text[..found.start], &text[found.end..]);
@@ -129,15 +174,16 @@ impl Finder {
         }
     }
 
-    /// The first text from `at` on, of several there the longest.
-    fn find(&self, text: &str, at: usize) -> Option<(std::ops::Range<usize>, u32)> {
+    /// The first text from `at` on that `accepts` accepts, of several there the longest.
+    fn find(&self, text: &str, at: usize, accepts: &dyn Fn(&Range<usize>, u32) -> bool) -> Option<(Range<usize>, u32)> {
         if self.lengths.is_empty() {
             return None;
         }
         text.bytes().enumerate().skip(at).find_map(|(start, byte)| {
             self.lengths.get(&byte)?.iter().find_map(|length| {
                 let end = start + length;
-                Some((start..end, self.texts.id(text.get(start..end)?)?))
+                let id = self.texts.id(text.get(start..end)?)?;
+                accepts(&(start..end), id).then_some((start..end, id))
             })
         })
     }
@@ -145,14 +191,18 @@ impl Finder {
 
 #[cfg(test)]
 mod tests {
+    use super::super::aligned::AlignedText;
     use super::*;
 
     fn split(flags: &str, text: &str) -> Vec<(String, bool)> {
+        let aligned = AlignedText::original(text);
         let token = format!(r#"{{"content": "<a>" {flags}}}"#);
         let longer = r#"{"content": "<a><b>"}"#;
         let tokens = serde_json::from_str(&format!("[{token}, {longer}]")).unwrap();
-        let added = AddedTokens::new(tokens, &Vocabulary::default(), |text| Ok(text.into())).unwrap();
-        added.split_original(text).into_iter().map(|piece| (text[piece.range].into(), piece.added.is_some())).collect()
+        let tokens = with_ids(tokens, &Vocabulary::default());
+        let added = AddedTokens::new(tokens, |text| Ok(text.into())).unwrap();
+        let pieces = added.split_original(aligned.part(0..text.len()), &|span| span.start < 6);
+        pieces.into_iter().map(|piece| (text[piece.range].into(), piece.added.is_some())).collect()
     }
 
     #[test]
@@ -165,5 +215,9 @@ mod tests {
         assert_eq!(split(r#", "single_word": true"#, "x<a> <a>"), pieces(&[("x<a> ", false), ("<a>", true)]));
         assert_eq!(split("", "<a><b><a>"), pieces(&[("<a><b>", true), ("<a>", true)]));
         assert_eq!(split("", ""), pieces(&[]));
+        // Special ones only where they are allowed: before the sixth byte.
+        let expected = pieces(&[("x ", false), ("<a>", true), ("y <a>", false)]);
+        assert_eq!(split(r#", "special": true"#, "x <a>y <a>"), expected);
+        assert_eq!(split("", "x <a>y <a>").len(), 4);
     }
 }

@@ -33,11 +33,8 @@ impl AlignedText {
 
     /// The span of the original that the bytes `range` stand for.
     pub fn span(&self, range: Range<usize>) -> Range<usize> {
-        match self.spans.get(range) {
-            Some([first, .., last]) => first.0 as usize..(last.1 as usize).max(first.0 as usize),
-            Some([only]) => only.0 as usize..only.1 as usize,
-            _ => 0..0,
-        }
+        // Not by a part: a token may be some bytes of a character.
+        hull(self.spans.get(range).unwrap_or_default())
     }
 
     /// A part of the text.
@@ -75,6 +72,11 @@ impl<'a> Part<'a> {
             (Some(text), Some(spans)) => Part { text, spans },
             _ => Part { text: "", spans: &[] },
         }
+    }
+
+    /// The span of the original that the part stands for.
+    pub fn span(self) -> Range<usize> {
+        hull(self.spans)
     }
 
     /// The offset in the original at which the part begins.
@@ -139,6 +141,15 @@ impl<'a> Part<'a> {
             prefix.chars().for_each(|letter| output.push(letter, first));
         }
         output.push_part(self);
+    }
+}
+
+/// What lies between the first and the last of `spans`.
+fn hull(spans: &[Span]) -> Range<usize> {
+    match spans {
+        [first, .., last] => first.0 as usize..(last.1 as usize).max(first.0 as usize),
+        [only] => only.0 as usize..only.1 as usize,
+        [] => 0..0,
     }
 }
 

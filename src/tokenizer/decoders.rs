@@ -70,11 +70,7 @@ impl Decoder {
                 tokens.iter().enumerate().map(|(index, token)| token.replace(suffix, space(index))).collect()
             }
             Self::ByteLevel => {
-                let bytes_of = |token: &String| {
-                    let bytes: Option<Vec<u8>> = token.chars().map(letter_byte).collect();
-                    bytes.unwrap_or_else(|| token.as_bytes().into())
-                };
-                let bytes: Vec<u8> = tokens.iter().flat_map(bytes_of).collect();
+                let bytes: Vec<u8> = tokens.iter().flat_map(|token| level_bytes(token)).collect();
                 vec![String::from_utf8_lossy(&bytes).into()]
             }
             Self::WordPiece { prefix, cleanup } => {
@@ -110,6 +106,61 @@ impl Decoder {
             Self::ByteFallback => bytes_joined(tokens),
         }
     }
+
+    /// Whether a space at the start of a text is removed.
+    pub fn strips_space(&self) -> bool {
+        match self {
+            Self::Metaspace(metaspace) => metaspace.prepend_scheme != PrependScheme::Never,
+            Self::Strip { content: ' ', start, .. } => *start > 0,
+            Self::Sequence { decoders } => decoders.iter().any(Self::strips_space),
+            _ => false,
+        }
+    }
+
+    /// The bytes that `token` contributes to a text, wherever it stands: `decode` gives the text of those of all tokens, but
+    /// for a space that it strips at the start. Of decoders of WordPiece and the like, which look at a token's neighbours,
+    /// the bytes are those of a token that stands alone.
+    pub fn token_bytes(&self, token: &str) -> Vec<u8> {
+        match self {
+            Self::ByteLevel => level_bytes(token),
+            Self::Metaspace(Metaspace { replacement, .. }) => token.replace(*replacement, " ").into_bytes(),
+            Self::Bpe { suffix } => token.replace(suffix, " ").into_bytes(),
+            Self::ByteFallback => byte_of(token).map_or_else(|| token.into(), |byte| vec![byte]),
+            Self::Fuse => token.into(),
+            Self::Sequence { decoders } => {
+                // Behind it, what is stripped is stripped from the whole text.
+                let fuse = decoders.iter().position(|decoder| matches!(decoder, Self::Fuse)).unwrap_or(decoders.len());
+                let is_text = |decoder: &Self| !matches!(decoder, Self::ByteLevel | Self::ByteFallback);
+                let mut token = token.to_owned();
+                for (at, decoder) in decoders.iter().enumerate() {
+                    match decoder {
+                        Self::Strip { .. } if at > fuse => {}
+                        decoder if is_text(decoder) => {
+                            token = String::from_utf8_lossy(&decoder.token_bytes(&token)).into()
+                        }
+                        // What follows does not change bytes.
+                        decoder => return decoder.token_bytes(&token),
+                    }
+                }
+                token.into_bytes()
+            }
+            Self::Replace { pattern, content } => replaced(token, pattern, content).into_bytes(),
+            &Self::Strip { content, start, stop } => stripped(token, content, start, stop).into_bytes(),
+            Self::WordPiece { .. } | Self::Ctc { .. } => self.decode(vec![token.into()]).concat().into_bytes(),
+        }
+    }
+}
+
+/// The bytes that the letters of `token` stand for, or, where one stands for none, its own.
+fn level_bytes(token: &str) -> Vec<u8> {
+    let bytes: Option<Vec<u8>> = token.chars().map(letter_byte).collect();
+    bytes.unwrap_or_else(|| token.into())
+}
+
+/// The byte of a token such as `<0x41>`.
+fn byte_of(token: &str) -> Option<u8> {
+    let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
+    u8::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 2)
 }
 
 /// Removes the spaces that WordPiece leaves before punctuation and in contractions.
@@ -162,9 +213,7 @@ fn bytes_joined(tokens: Vec<String>) -> Vec<String> {
         Err(error) => joined.extend(error.as_bytes().iter().map(|_| "\u{fffd}".into())),
     };
     for token in tokens {
-        let byte =
-            token.strip_prefix("<0x").and_then(|token| token.strip_suffix('>')).filter(|digits| digits.len() == 2);
-        match byte.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+        match byte_of(&token) {
             Some(byte) => bytes.push(byte),
             None => {
                 flush(&mut bytes, &mut joined);
@@ -174,4 +223,55 @@ fn bytes_joined(tokens: Vec<String>) -> Vec<String> {
     }
     flush(&mut bytes, &mut joined);
     joined
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_tokens_are_the_text() {
+        let tokens = [
+            "\u{2581}a",
+            "<0xC3>",
+            "<0xA9>",
+            "\u{120}b",
+            "\u{c3}",
+            "\u{a9}",
+            "\u{4e2d}",
+            "<0xFF>",
+            "<0xfg>",
+            "\u{2581}",
+        ];
+        let replace = json!({ "type": "Replace", "pattern": { "String": "\u{2581}" }, "content": " " });
+        let strip = |start: usize| json!({ "type": "Strip", "content": " ", "start": start, "stop": 0 });
+        for (decoder, strips) in [
+            (json!({ "type": "ByteLevel" }), false),
+            (json!({ "type": "Fuse" }), false),
+            (replace.clone(), false),
+            (json!({ "type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "never" }), false),
+            (json!({ "type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "always" }), true),
+            (
+                json!({ "type": "Sequence", "decoders": [replace, { "type": "ByteFallback" }, { "type": "Fuse" }] }),
+                false,
+            ),
+            (
+                json!({ "type": "Sequence", "decoders": [replace, { "type": "ByteFallback" }, { "type": "Fuse" }, strip(1)] }),
+                true,
+            ),
+            // Before the tokens are joined, each is stripped.
+            (json!({ "type": "Sequence", "decoders": [replace, strip(2), { "type": "ByteLevel" }] }), true),
+        ] {
+            let read: Decoder = serde_json::from_value(decoder.clone()).unwrap();
+            let text = read.decode(tokens.map(String::from).to_vec()).concat();
+            let bytes: Vec<u8> = tokens.iter().flat_map(|token| read.token_bytes(token)).collect();
+            let bytes = String::from_utf8_lossy(&bytes).into_owned();
+            let is_last = decoder["decoders"][1]["type"] == "Strip";
+            let space = if strips && !is_last { " " } else { "" };
+            assert_eq!(bytes, format!("{space}{text}"), "{decoder}");
+            assert_eq!(read.strips_space(), strips, "{decoder}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Tokenizers: texts into token ids with their offsets, from `tokenizer.json`.
+//! Tokenizers: texts into token ids with their offsets, from `tokenizer.json` or a GGUF file.
 //!
 //! A text goes through the stages of Hugging Face's `tokenizers`: added tokens, normalizer, pre-tokenizer, model,
 //! post-processor. Each byte of the text keeps its span of the original through all of them, so the offsets of a token follow
@@ -9,6 +9,7 @@ mod aligned;
 mod byte_level;
 mod characters;
 mod decoders;
+mod gguf;
 mod models;
 mod normal_forms;
 mod normalizers;
@@ -17,24 +18,28 @@ mod pieces;
 mod post_processors;
 mod pre_tokenizers;
 mod precompiled;
+mod prompts;
+mod special_tokens;
 mod vocabulary;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::Range;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
-use added_tokens::{AddedToken, AddedTokens};
+use added_tokens::{AddedToken, AddedTokens, with_ids};
 use decoders::Decoder;
 use models::{Model, ModelField};
 use normalizers::Normalizer;
 use pieces::Pieces;
 use post_processors::{Framing, PostProcessor};
 use pre_tokenizers::PreTokenizer;
+pub use special_tokens::SpecialIds;
 
-/// A tokenizer from `tokenizer.json`. Its own settings for padding are not used: texts are padded when they are put into a
+/// A tokenizer from `tokenizer.json`, or from a GGUF file. Its own settings for padding are not used: texts are padded when they are put into a
 /// batch.
 ///
 /// ```
@@ -58,6 +63,9 @@ pub struct Tokenizer {
     model: Model,
     framing: Framing,
     decoder: Option<Decoder>,
+    special_ids: SpecialIds,
+    /// The ids of tokens that are no part of a text: they control the model, or nothing.
+    special: HashSet<u32>,
     /// The most tokens of a text, and whether those at its end are kept.
     truncation: Truncation,
 }
@@ -136,6 +144,20 @@ struct Config {
     model_max_length: Option<f64>,
     #[serde(default)]
     truncation_side: Option<Direction>,
+    #[serde(default)]
+    bos_token: Option<ConfigToken>,
+    #[serde(default)]
+    eos_token: Option<ConfigToken>,
+    #[serde(default)]
+    add_bos_token: Option<bool>,
+}
+
+/// A token, by itself or with the fields of an added token.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ConfigToken {
+    Text(String),
+    Added { content: String },
 }
 
 impl Tokenizer {
@@ -157,28 +179,42 @@ impl Tokenizer {
             normalizer.iter().try_for_each(|normalizer| normalizer.apply(&mut pieces))?;
             Ok(pieces.text.text().into())
         };
-        let added = AddedTokens::new(tokens.unwrap_or_default(), model.vocabulary(), normal_form)
-            .map_err(|error| wrong(&format!("added_tokens: {error}")))?;
+        let tokens = with_ids(tokens.unwrap_or_default(), model.vocabulary());
+        let added = AddedTokens::new(tokens, normal_form).map_err(|error| wrong(&format!("added_tokens: {error}")))?;
         let mut framing = Framing::default();
         if let Some(processor) = optional::<PostProcessor>("post_processor", file.post_processor)? {
             processor.extend(&mut framing).map_err(|error| wrong(&error))?;
         }
         let truncation = optional::<TruncationField>("truncation", file.truncation)?;
-        Ok(Self {
+        let mut tokenizer = Self {
             added,
             normalizer,
             pre_tokenizer: optional("pre_tokenizer", file.pre_tokenizer)?,
             model,
             framing,
             decoder: optional("decoder", file.decoder)?,
+            special_ids: SpecialIds::default(),
+            special: HashSet::new(),
             truncation: truncation.map_or_else(Truncation::default, |field| Truncation {
                 max_length: Some(field.max_length),
                 keeps_end: field.direction == Direction::Left,
             }),
-        })
+        };
+        tokenizer.find_special_ids();
+        Ok(tokenizer)
     }
 
-    /// Reads how texts are truncated from `tokenizer_config.json`, which goes before `tokenizer.json`.
+    /// Looks up by name which tokens have a role, and takes those for special ones.
+    fn find_special_ids(&mut self) {
+        let mut ids = std::mem::take(&mut self.special_ids);
+        ids.look_up(|name| self.id_of(name));
+        ids.all().into_iter().for_each(|id| self.added.make_special(id));
+        self.special = self.added.special().collect();
+        self.special_ids = ids;
+    }
+
+    /// Reads how texts are truncated and where they begin and end from `tokenizer_config.json`, which goes before
+    /// `tokenizer.json`.
     ///
     /// # Errors
     /// Invalid artefact: it is not JSON.
@@ -191,6 +227,15 @@ impl Tokenizer {
         if let Some(side) = config.truncation_side {
             self.truncation.keeps_end = side == Direction::Left;
         }
+        let id = |token: Option<ConfigToken>| {
+            token.and_then(|(ConfigToken::Text(content) | ConfigToken::Added { content })| self.id_of(&content))
+        };
+        let (bos, eos) = (id(config.bos_token), id(config.eos_token));
+        self.special_ids.bos = bos.or(self.special_ids.bos);
+        self.special_ids.eos = eos.or(self.special_ids.eos);
+        let frames = bos.is_some() && self.framing.prefix.first() == bos.as_ref();
+        self.special_ids.adds_bos = bos.is_some() && config.add_bos_token.unwrap_or(frames);
+        self.find_special_ids();
         Ok(())
     }
 
@@ -232,14 +277,24 @@ impl Tokenizer {
     /// # Errors
     /// As for [`Self::encode`].
     pub fn encode_with_offsets(&self, text: &str) -> Result<Vec<Token>> {
-        self.tokens(text).map_err(|error| Error::invalid_input(format!("the tokenizer refuses the text: {error}")))
+        self.tokens(text, &|_| true)
     }
 
-    fn tokens(&self, text: &str) -> std::result::Result<Vec<Token>, String> {
+    /// The same, with special tokens only at spans of `text` that `allowed` accepts.
+    fn tokens(&self, text: &str, allowed: &dyn Fn(Range<usize>) -> bool) -> Result<Vec<Token>> {
+        self.try_tokens(text, allowed)
+            .map_err(|error| Error::invalid_input(format!("the tokenizer refuses the text: {error}")))
+    }
+
+    fn try_tokens(
+        &self,
+        text: &str,
+        allowed: &dyn Fn(Range<usize>) -> bool,
+    ) -> std::result::Result<Vec<Token>, String> {
         let mut pieces = Pieces::new(text);
-        pieces.split_pieces(|part| self.added.split_original(part.text));
+        pieces.split_pieces(|part| self.added.split_original(part, allowed));
         self.normalizer.iter().try_for_each(|normalizer| normalizer.apply(&mut pieces))?;
-        pieces.split_pieces(|part| self.added.split_normalized(part.text));
+        pieces.split_pieces(|part| self.added.split_normalized(part, allowed));
         self.pre_tokenizer.iter().try_for_each(|pre_tokenizer| pre_tokenizer.apply(&mut pieces))?;
         let (mut tokens, mut of_piece) = (Vec::new(), Vec::new());
         for piece in &pieces.pieces {
@@ -296,12 +351,17 @@ impl Tokenizer {
 
     /// The text of the token `id`; empty for an unknown id.
     pub fn token(&self, id: u32) -> String {
-        let added = self.added.get(id).map(|token| &*token.content);
-        let Some(token) = added.or_else(|| self.model.vocabulary().token(id)) else { return String::new() };
+        let Some(token) = self.content(id) else { return String::new() };
         match &self.decoder {
             Some(decoder) => decoder.decode(vec![token.into()]).concat(),
             None => token.into(),
         }
+    }
+
+    /// The token `id` as the vocabulary has it.
+    fn content(&self, id: u32) -> Option<&str> {
+        let added = self.added.get(id).map(|token| &*token.content);
+        added.or_else(|| self.model.vocabulary().token(id))
     }
 }
 

@@ -112,3 +112,34 @@ fn tokens_are_decoded() {
         assert_eq!(tokenizer.token(5), "");
     }
 }
+
+#[test]
+fn special_tokens_are_those_that_the_files_say() {
+    let mut file = words();
+    file["model"]["vocab"] =
+        json!({ "a": 0, "<s>": 1, "</s>": 2, "<|im_end|>": 3, "<b>": 4, "[UNK]": 5, "<": 6, "s": 7, ">": 8 });
+    file["added_tokens"] = json!([
+        { "id": 1, "content": "<s>", "special": true },
+        { "id": 2, "content": "</s>", "special": true },
+        { "id": 3, "content": "<|im_end|>", "special": false },
+        { "id": 4, "content": "<b>", "special": false },
+        { "id": 9, "content": "<new>", "special": true },
+    ]);
+    let mut tokenizer = Tokenizer::from_json(&file.to_string()).unwrap();
+    let special: Vec<u32> = (0..12).filter(|id| tokenizer.is_special(*id)).collect();
+    assert_eq!((special, tokenizer.vocabulary_size(), tokenizer.id_of("<new>")), (vec![1, 2, 3, 9], 10, Some(9)));
+    assert_eq!(tokenizer.encode_prompt("a <s><b>").unwrap(), [0, 1, 4]);
+    assert_eq!(tokenizer.encode_segment("a <b>").unwrap(), [0, 4]);
+    assert!(!tokenizer.encode_segment("a<s>a<new>").unwrap().iter().any(|id| [1, 9].contains(id)));
+    let bytes = [0, 1, 4, 12].map(|id| tokenizer.token_bytes(id).map(std::borrow::Cow::into_owned));
+    assert_eq!(bytes, [Some(b"a".into()), Some(Vec::new()), Some(b"<b>".into()), None]);
+    assert_eq!(tokenizer.special_ids().end_of_generation, [3]);
+
+    let config = r#"{"bos_token": {"content": "<s>"}, "eos_token": "</s>", "add_bos_token": true, "pad_token": null}"#;
+    tokenizer.configure(config).unwrap();
+    let ids = tokenizer.special_ids();
+    assert_eq!((ids.bos, ids.eos, ids.eot, ids.adds_bos), (Some(1), Some(2), Some(3), true));
+    assert_eq!(ids.end_of_generation, [2, 3]);
+    tokenizer.configure(r#"{"bos_token": "<b>"}"#).unwrap();
+    assert_eq!((tokenizer.special_ids().bos, tokenizer.special_ids().adds_bos), (Some(4), false));
+}

@@ -59,6 +59,15 @@ impl Vocabulary {
         true
     }
 
+    /// Makes a text unknown to [`id`](Self::id); its id keeps it.
+    pub fn hide(&mut self, text: &str) {
+        let Self { text: buffer, entries, by_text, hasher, .. } = self;
+        let same = |&index: &u32| text_of(buffer, entries[index as usize]) == text;
+        if let Ok(found) = by_text.find_entry(hasher.hash_one(text), same) {
+            found.remove();
+        }
+    }
+
     fn find(&self, text: &str) -> Option<usize> {
         let same = |&index: &u32| text_of(&self.text, self.entries[index as usize]) == text;
         self.by_text.find(self.hasher.hash_one(text), same).map(|&index| index as usize)
@@ -78,6 +87,11 @@ impl Vocabulary {
     /// The number of texts.
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// One more than the largest id.
+    pub fn ids(&self) -> u32 {
+        self.by_id.len() as u32
     }
 
     /// The texts with their ids, in the order in which they were added.
@@ -196,10 +210,14 @@ mod tests {
     #[test]
     fn both_forms_are_read() {
         let map: VocabularyField = serde_json::from_str(r#"{"a": 3, "b\"c": 1, "a": 4}"#).unwrap();
-        let vocabulary = map.vocabulary;
+        let mut vocabulary = map.vocabulary;
         assert_eq!([vocabulary.id("a"), vocabulary.id("b\"c"), vocabulary.id("")], [Some(4), Some(1), None]);
         assert_eq!([vocabulary.token(4), vocabulary.token(2), vocabulary.token(9)], [Some("a"), None, None]);
-        assert_eq!(vocabulary.len(), 2);
+        assert_eq!((vocabulary.len(), vocabulary.ids()), (2, 5));
+
+        vocabulary.hide("a");
+        vocabulary.hide("none");
+        assert_eq!((vocabulary.id("a"), vocabulary.token(4), vocabulary.id("b\"c")), (None, Some("a"), Some(1)));
 
         let list: VocabularyField = serde_json::from_str(r#"[["x", -1.5], ["y", 0]]"#).unwrap();
         assert_eq!(list.scores, Some(vec![-1.5, 0.0]));

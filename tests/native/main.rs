@@ -8,6 +8,7 @@ mod examples;
 mod external_data;
 mod files;
 mod gguf;
+mod gguf_tokens;
 mod onnx_operators;
 mod onnx_refusals;
 mod remote;

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod folder;
+pub mod gguf;
 pub mod onnx;
 pub mod server;
 pub mod tokens;

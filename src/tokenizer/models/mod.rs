@@ -1,6 +1,7 @@
 //! Tokenizer models: a piece of text into tokens of a vocabulary.
 
 mod bpe;
+mod score_bpe;
 mod unigram;
 mod wordpiece;
 
@@ -9,7 +10,8 @@ use std::ops::Range;
 use serde::Deserialize;
 
 use super::vocabulary::{Vocabulary, VocabularyField};
-use bpe::{Bpe, Merge};
+pub use bpe::{Bpe, Merge};
+pub use score_bpe::ScoreBpe;
 use unigram::Unigram;
 use wordpiece::WordPiece;
 
@@ -28,6 +30,7 @@ pub struct Model {
 
 enum Kind {
     Bpe(Bpe),
+    ScoreBpe(ScoreBpe),
     Unigram(Unigram),
     WordPiece(WordPiece),
     /// Each piece is one token; the id of the unknown one, if there is any.
@@ -128,6 +131,16 @@ impl ModelField<'_> {
 }
 
 impl Model {
+    /// BPE with merges.
+    pub fn bpe(vocabulary: Vocabulary, model: Bpe) -> Self {
+        Self { vocabulary, kind: Kind::Bpe(model) }
+    }
+
+    /// SentencePiece's BPE.
+    pub fn score_bpe(vocabulary: Vocabulary, model: ScoreBpe) -> Self {
+        Self { vocabulary, kind: Kind::ScoreBpe(model) }
+    }
+
     /// Appends the tokens of `piece`.
     ///
     /// # Errors
@@ -136,6 +149,7 @@ impl Model {
         let vocabulary = &self.vocabulary;
         let known = match &self.kind {
             Kind::Bpe(model) => model.tokenize(vocabulary, piece, output),
+            Kind::ScoreBpe(model) => model.tokenize(vocabulary, piece, output),
             Kind::Unigram(model) => model.tokenize(vocabulary, piece, output),
             Kind::WordPiece(model) => model.tokenize(vocabulary, piece, output),
             Kind::WordLevel(unknown) => {

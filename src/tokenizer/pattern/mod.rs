@@ -5,7 +5,7 @@
 
 mod engine;
 #[cfg(any(test, target_family = "wasm"))]
-mod javascript;
+pub mod javascript;
 
 use std::ops::Range;
 
@@ -35,15 +35,23 @@ impl TryFrom<Field> for Pattern {
     fn try_from(field: Field) -> Result<Self, String> {
         match field {
             Field::String(text) => Ok(Self::Text(text)),
-            Field::Regex(source) => match Regex::new(&source) {
-                Ok(regex) => Ok(Self::Regex(regex)),
-                Err(error) => Err(format!("the regular expression {source:?} cannot be used: {error}")),
-            },
+            Field::Regex(source) => Self::regex(&source),
         }
     }
 }
 
 impl Pattern {
+    /// A regular expression.
+    ///
+    /// # Errors
+    /// The engine refuses it.
+    pub fn regex(source: &str) -> Result<Self, String> {
+        match Regex::new(source) {
+            Ok(regex) => Ok(Self::Regex(regex)),
+            Err(error) => Err(format!("the regular expression {source:?} cannot be used: {error}")),
+        }
+    }
+
     /// The whole of `text` as matches and what is between them.
     ///
     /// # Errors

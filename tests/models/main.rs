@@ -16,4 +16,5 @@ mod protobuf;
 mod support;
 mod tagger;
 mod tasks;
+mod templates;
 mod tokens;

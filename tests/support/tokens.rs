@@ -85,7 +85,7 @@ pub fn described(tokenizer: &Tokenizer, text: &str) -> String {
 }
 
 /// FNV-1a with 64 bits.
-fn fnv1a(data: &[u8]) -> String {
+pub fn fnv1a(data: &[u8]) -> String {
     let digest = data
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |digest: u64, &byte| (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));

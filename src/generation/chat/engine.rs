@@ -1,0 +1,109 @@
+//! Jinja natively: minijinja, set up as transformers sets up Jinja2.
+
+use std::error::Error as _;
+use std::fmt;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, ErrorKind as JinjaKind, UndefinedBehavior, Value as JinjaValue};
+use serde_json::Value;
+
+use super::python;
+use super::template::TemplateEngine;
+use crate::error::{Error, Result};
+
+/// How much a template may do: about this many instructions, and 64 times as many bytes of text. The longest template that
+/// was seen takes some ten thousand for a conversation of a few turns.
+const FUEL: u64 = 4_000_000;
+
+/// The engine of native builds.
+#[derive(Clone, Copy, Debug)]
+pub struct Minijinja {
+    /// The time in seconds since 1970, on the clock of the place: what `strftime_now` writes.
+    pub local_time_s: i64,
+}
+
+/// What a template said when it refused its messages.
+#[derive(Debug)]
+struct Raised(String);
+
+impl fmt::Display for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Raised {}
+
+impl TemplateEngine for Minijinja {
+    fn render(&self, template: &str, context: &Value) -> Result<String> {
+        let environment = environment(self.local_time_s)?;
+        // Jinja2 reads every end of a line as one character.
+        let template = generation_as_scope(&template.replace("\r\n", "\n").replace('\r', "\n"));
+        let compiled = environment.template_from_str(&template).map_err(|error| {
+            Error::invalid_artefact(format!("the chat template does not compile: {}", described(&error)))
+        })?;
+        compiled.render(JinjaValue::from(Serde(context))).map_err(|error| render_error(&error))
+    }
+}
+
+fn environment(local_time_s: i64) -> Result<Environment<'static>> {
+    let mut environment = Environment::new();
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    environment.set_syntax(syntax.map_err(|error| Error::internal(described(&error)))?);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_undefined_behavior(UndefinedBehavior::Lenient);
+    environment.set_fuel(Some(FUEL));
+    environment.add_function("raise_exception", |message: &JinjaValue| -> Result<JinjaValue, minijinja::Error> {
+        let message = message.to_string();
+        Err(minijinja::Error::new(JinjaKind::InvalidOperation, message.clone()).with_source(Raised(message)))
+    });
+    environment.add_function("strftime_now", move |format: &str| python::strftime(format, local_time_s));
+    python::add_to(&mut environment);
+    Ok(environment)
+}
+
+/// Jinja2 renders `{% generation %}` (transformers' extension) like a block with variables of its own, which is what
+/// `{% with %}` is, blanks around it included.
+fn generation_as_scope(template: &str) -> String {
+    let mut result = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(start) = rest.find("{%") {
+        let (before, tag) = rest.split_at(start + 2);
+        result.push_str(before);
+        rest = tag;
+        let inner = tag.trim_start_matches(['-', '+']).trim_start();
+        let Some(end) = inner.find("%}") else { continue };
+        let replacement = match inner[..end].trim_end_matches(['-', '+']).trim_end() {
+            "generation" => "with",
+            "endgeneration" => "endwith",
+            _ => continue,
+        };
+        let name = tag.len() - inner.len();
+        result.push_str(&tag[..name]);
+        result.push_str(replacement);
+        rest = inner[..].trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
+    }
+    result.push_str(rest);
+    result
+}
+
+fn render_error(error: &minijinja::Error) -> Error {
+    let mut source = error.source();
+    while let Some(inner) = source {
+        if let Some(Raised(message)) = inner.downcast_ref() {
+            return Error::invalid_input(format!("the chat template refuses the messages: {message}"));
+        }
+        source = inner.source();
+    }
+    match error.kind() {
+        JinjaKind::OutOfFuel => Error::invalid_artefact(format!("the chat template does not end after {FUEL} steps")),
+        _ => Error::invalid_input(format!("the chat template cannot render the messages: {}", described(error))),
+    }
+}
+
+fn described(error: &minijinja::Error) -> String {
+    let line = error.line().map_or_else(String::new, |line| format!(" in line {line}"));
+    let detail = error.detail().map_or_else(String::new, |detail| format!(": {detail}"));
+    format!("{}{line}{detail}", error.kind())
+}

@@ -67,6 +67,7 @@ mod error;
 #[cfg(feature = "folder")]
 pub mod folder;
 pub mod formats;
+pub mod generation;
 pub mod graph;
 mod kernels;
 mod loader;

@@ -1,0 +1,3 @@
+//! Generating text: what a reply may be.
+
+pub mod constraint;

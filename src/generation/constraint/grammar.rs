@@ -62,10 +62,14 @@ pub struct Grammar {
     pub(super) lists: Vec<Expr>,
     pub(super) text: Vec<u8>,
     pub(super) bodies: Vec<Expr>,
+    /// Languages that all options of a choice are part of where they are an option themselves: any text, of a pattern's
+    /// characters.
+    everything: Vec<Expr>,
     table: HashTable<u32>,
     /// For each byte the number of its class: the bytes of a class are in the same sets and literals.
     classes: Box<[u8; 256]>,
-    class_count: usize,
+    /// A byte of each class.
+    pub(super) representatives: Vec<u8>,
     /// For each node where its row of derivatives begins, one for each class; [`NO_ROW`] without one.
     row_of: Vec<u32>,
     rows: Vec<Expr>,
@@ -87,9 +91,10 @@ impl Grammar {
             lists: Vec::new(),
             text: Vec::new(),
             bodies: Vec::new(),
+            everything: Vec::new(),
             table: HashTable::new(),
             classes: Box::new([0; 256]),
-            class_count: 0,
+            representatives: Vec::new(),
             row_of: Vec::new(),
             rows: Vec::new(),
             base: (0, 0),
@@ -174,6 +179,10 @@ impl Grammar {
         if bytes != Expr::NOTHING {
             self.lists.push(bytes);
         }
+        if let Some(&all) = self.everything.iter().find(|all| self.lists[start..].contains(all)) {
+            self.lists.truncate(start);
+            return all;
+        }
         self.lists[start..].sort_unstable();
         let mut length = start;
         for at in start..self.lists.len() {
@@ -215,6 +224,15 @@ impl Grammar {
         }
     }
 
+    /// Any number of characters of a pattern. What else a pattern allows at the same place is part of it.
+    pub fn any_text(&mut self, character: Expr) -> Expr {
+        let all = self.repeat(character, 0, UNBOUNDED);
+        if !self.everything.contains(&all) {
+            self.everything.push(all);
+        }
+        all
+    }
+
     /// A rule whose body is told later, with [`Self::define`], so that it can refer to itself.
     pub fn declare(&mut self) -> Expr {
         self.bodies.push(Expr::NOTHING);
@@ -249,6 +267,13 @@ impl Grammar {
         }
     }
 
+    /// What may follow after `count` of the items of the repetition that `expr` begins with.
+    pub fn without_items(&mut self, expr: Expr, item: Expr, min: u32, max: u32, count: u32) -> Expr {
+        let left = if max == UNBOUNDED { max } else { max.saturating_sub(count) };
+        let rest = self.repeat(item, min.saturating_sub(count), left);
+        self.with_head(expr, rest)
+    }
+
     /// What may follow in texts of `expr` after `byte`: [`Expr::NOTHING`] if none begins with it.
     ///
     /// It recurses into sequences and choices, whose depth is bounded: a text's nesting and a pattern's groups are.
@@ -270,7 +295,7 @@ impl Grammar {
         }
         if self.row_of[expr.index()] == NO_ROW {
             self.row_of[expr.index()] = self.rows.len() as u32;
-            self.rows.resize(self.rows.len() + self.class_count, UNKNOWN);
+            self.rows.resize(self.rows.len() + self.representatives.len(), UNKNOWN);
         }
         let at = self.row_of[expr.index()] as usize + usize::from(self.classes[usize::from(byte)]);
         if self.rows[at] == UNKNOWN {
@@ -290,15 +315,15 @@ impl Grammar {
         for byte in self.text.iter().copied().chain(brackets) {
             signatures[usize::from(byte)] = vec![self.sets.len() + usize::from(byte)];
         }
-        let mut known: Vec<&[usize]> = Vec::new();
-        for (class, signature) in self.classes.iter_mut().zip(&signatures) {
-            let number = known.iter().position(|known| *known == signature.as_slice()).unwrap_or_else(|| {
-                known.push(signature);
-                known.len() - 1
+        self.representatives.clear();
+        for byte in 0..=u8::MAX {
+            let same = |&known: &u8| signatures[usize::from(known)] == signatures[usize::from(byte)];
+            let class = self.representatives.iter().position(same).unwrap_or_else(|| {
+                self.representatives.push(byte);
+                self.representatives.len() - 1
             });
-            *class = number as u8;
+            self.classes[usize::from(byte)] = class as u8;
         }
-        self.class_count = known.len();
         self.base = (self.nodes.len(), self.lists.len());
     }
 

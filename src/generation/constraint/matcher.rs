@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::Constraint;
 use super::budget::Costs;
-use super::grammar::{Expr, Grammar, Node, UNBOUNDED};
+use super::grammar::{Expr, Grammar, Node};
 use super::path::Path;
 use super::restrict::restrict;
-use super::trie::{MAX_PLAIN, TokenMask, TokenTrie, TrieNode, walk};
+use super::room::Rooms;
+use super::trie::{MAX_PLAIN, TokenMask, TokenTrie, Tree};
 use crate::error::{Error, Result};
 
 /// How much memory derivatives take before they are forgotten, in bytes.
@@ -17,6 +18,8 @@ const MAX_DERIVATIVES: usize = 8 << 20;
 const MAX_SEARCH: usize = 64 << 20;
 /// How many sets of allowed tokens are kept.
 const MAX_MASKS: usize = 32;
+/// How many tokens must begin alike before it is found out whether all of them are allowed, as nodes of the tree.
+const MIN_SUBTREE: usize = 128;
 /// The longest text that is forced at once, in bytes.
 const MAX_FORCED: usize = 4096;
 
@@ -34,6 +37,9 @@ pub struct Matcher {
     state: Expr,
     /// A character of a JSON string.
     character: Expr,
+    /// A character that is not special.
+    plain: Expr,
+    rooms: Rooms,
     /// Where the reply's end is, if it is JSON.
     path: Option<Path>,
     costs: Costs,
@@ -65,18 +71,23 @@ impl Matcher {
     /// An empty reply.
     pub(super) fn unbounded(constraint: &Constraint, trie: &Arc<TokenTrie>) -> Result<Self> {
         let character = constraint.character.unwrap_or(Expr::NOTHING);
-        let (grammar, state, character) = if constraint.bytes().all(|byte| trie.bytes().contains(byte)) {
-            (constraint.grammar.clone(), constraint.root, character)
+        let kept = [constraint.root, character, constraint.plain];
+        let (grammar, [state, character, plain]) = if constraint.bytes().all(|byte| trie.bytes().contains(byte)) {
+            (constraint.grammar.clone(), kept)
         } else {
-            restrict(&constraint.grammar, constraint.root, character, trie.bytes())
-                .ok_or_else(|| Error::unsupported("every reply needs a byte that is no token of the vocabulary"))?
+            restrict(&constraint.grammar, kept, trie.bytes())
         };
+        if state == Expr::NOTHING {
+            return Err(Error::unsupported("every reply needs a byte that is no token of the vocabulary"));
+        }
         Ok(Self {
             base: grammar.memory(),
             grammar,
             trie: trie.clone(),
             state,
             character,
+            plain,
+            rooms: Rooms::default(),
             path: constraint.character.map(|_| Path::default()),
             costs: Costs::default(),
             masks: HashMap::new(),
@@ -132,20 +143,12 @@ impl Matcher {
         let mut tokens = Vec::new();
         let mut at = 0;
         while at < text.len() && tokens.len() < budget {
-            let (mut node, mut found) = (None, None);
-            for (length, &byte) in text[at..].iter().enumerate() {
-                node = trie.child(node, byte);
-                let Some(node) = node else { break };
-                if let Some(token) = trie.nodes[node as usize].token() {
-                    found = Some((token, length + 1));
-                }
-            }
             // The text ends within a token.
-            let mut longer = node.into_iter().flat_map(|node| trie.children(Some(node)));
-            if longer.any(|child| self.grammar.after(state, trie.nodes[child as usize].byte()) != Expr::NOTHING) {
+            let mut longer = trie.next_bytes(&text[at..]).into_iter();
+            if longer.any(|byte| self.grammar.after(state, byte) != Expr::NOTHING) {
                 break;
             }
-            let Some((token, length)) = found else { break };
+            let Some((token, length)) = trie.longest_prefix(&text[at..]) else { break };
             tokens.push(token);
             at += length;
         }
@@ -238,6 +241,7 @@ impl Matcher {
     pub(super) fn forget(&mut self) {
         self.state = self.grammar.forget_derivatives(self.state);
         self.costs.clear();
+        self.rooms.clear();
         self.masks.clear();
     }
 }
@@ -257,22 +261,19 @@ struct Search<'a> {
 impl Search<'_> {
     fn run(&mut self, trie: &TokenTrie) {
         let state = self.matcher.state;
-        let character = self.matcher.character;
-        match self.matcher.grammar.head(state) {
-            // Within a string of any characters nearly all tokens are allowed, and are known by their number of characters.
-            (_, Node::Repeat(item, min, max)) if item == character => {
+        self.walk(trie, &trie.other, state);
+        match self.matcher.grammar.head(state).1 {
+            // Within a string of any characters, tokens are known by how many characters they have.
+            Node::Repeat(item, min, max) if item == self.matcher.character || item == self.matcher.plain => {
                 for length in 1..=(MAX_PLAIN as u32).min(max) {
-                    let grammar = &mut self.matcher.grammar;
-                    let left = if max == UNBOUNDED { max } else { max - length };
-                    let rest = grammar.repeat(item, min.saturating_sub(length), left);
-                    let next = grammar.with_head(state, rest);
+                    let next = self.matcher.grammar.without_items(state, item, min, max, length);
                     if self.fits(trie, next) {
-                        self.mask.extend(&trie.plain[length as usize - 1]);
+                        self.mask.extend(&trie.by_length[length as usize - 1]);
                     }
                 }
-                self.walk(trie, &trie.other, state);
             }
-            _ => self.walk(trie, &trie.nodes, state),
+            _ if self.is_open(trie, state) => trie.by_length.iter().for_each(|mask| self.mask.extend(mask)),
+            _ => self.walk(trie, &trie.plain, state),
         }
         if self.is_too_large() {
             // What the search did not reach is not allowed, but for the way to the end.
@@ -283,17 +284,37 @@ impl Search<'_> {
         }
     }
 
-    fn walk(&mut self, trie: &TokenTrie, nodes: &[TrieNode], state: Expr) {
-        walk(nodes, state, |state, node| {
+    fn walk(&mut self, trie: &TokenTrie, tree: &Tree, state: Expr) {
+        let is_plain = std::ptr::eq(tree, &trie.plain);
+        tree.walk(state, |state, node, below| {
             let next = self.matcher.grammar.after(state, node.byte());
             if next == Expr::NOTHING || self.is_too_large() {
                 return None;
+            }
+            // Where every plain text may follow, the tokens need not be looked at one by one.
+            if is_plain && below.len() >= MIN_SUBTREE && node.byte().is_ascii() && self.is_open(trie, next) {
+                if !node.token().is_some_and(|_| !self.fits(trie, next)) {
+                    below.iter().filter_map(|node| node.token()).for_each(|token| self.mask.insert(token));
+                    return None;
+                }
             }
             if let Some(token) = node.token().filter(|_| self.fits(trie, next)) {
                 self.mask.insert(token);
             }
             Some(next)
         });
+    }
+
+    /// Whether every text of plain characters that is as long as a token may follow and fits.
+    fn is_open(&mut self, trie: &TokenTrie, state: Expr) -> bool {
+        let Matcher { grammar, costs, rooms, character, plain, .. } = &mut *self.matcher;
+        let Some(states) = rooms.after_plain(grammar, state, *character, *plain) else { return false };
+        let is_open = states.iter().all(|&next| costs.fits(grammar, trie, next, self.left));
+        if is_open {
+            let bytes = states.iter().map(|&next| grammar.shortest_bytes(next)).max();
+            self.needed = self.needed.max(bytes.unwrap_or(0));
+        }
+        is_open
     }
 
     fn is_too_large(&self) -> bool {

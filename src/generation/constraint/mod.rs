@@ -41,6 +41,7 @@ mod number;
 mod path;
 mod regex;
 mod restrict;
+mod room;
 mod schema;
 mod shortest;
 #[cfg(test)]
@@ -64,6 +65,8 @@ pub struct Constraint {
     root: Expr,
     /// A character of a JSON string, if replies are JSON.
     character: Option<Expr>,
+    /// A character that is not special in JSON or to most patterns.
+    plain: Expr,
 }
 
 impl Constraint {
@@ -123,8 +126,9 @@ impl Constraint {
                 "expected a shortest reply of at most {MAX_NESTING} levels of nesting, got {nesting}"
             )));
         }
+        let plain = utf8::character(&mut grammar, &utf8::plain(), utf8::Encoding::Plain);
         grammar.classify_bytes();
-        Ok(Self { grammar, root, character })
+        Ok(Self { grammar, root, character, plain })
     }
 
     /// The bytes that occur in a reply.

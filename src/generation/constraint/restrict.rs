@@ -3,8 +3,8 @@
 use super::bytes::ByteSet;
 use super::grammar::{Expr, Grammar, Node};
 
-/// The texts of `root` that consist of `bytes`, with `character` in the new grammar; none if there is no such text.
-pub fn restrict(grammar: &Grammar, root: Expr, character: Expr, bytes: &ByteSet) -> Option<(Grammar, Expr, Expr)> {
+/// The grammar's languages without texts that have other bytes than `bytes`, and what became of some of them.
+pub fn restrict<const N: usize>(grammar: &Grammar, kept: [Expr; N], bytes: &ByteSet) -> (Grammar, [Expr; N]) {
     let mut empty: Vec<bool> = vec![false; grammar.bodies.len()];
     loop {
         let mut restricted = Grammar::new();
@@ -39,8 +39,7 @@ pub fn restrict(grammar: &Grammar, root: Expr, character: Expr, bytes: &ByteSet)
         }
         if is_done {
             restricted.classify_bytes();
-            let (root, character) = (renamed[root.index()], renamed[character.index()]);
-            return (root != Expr::NOTHING).then_some((restricted, root, character));
+            return (restricted, kept.map(|expr| renamed[expr.index()]));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The tokens of a vocabulary as a tree over their bytes.
 
 use super::bytes::ByteSet;
+use super::utf8;
 use crate::error::{Error, Result};
 
 /// The largest token id is below this.
@@ -45,7 +46,7 @@ impl TokenMask {
     }
 }
 
-/// A node of the tree: a byte, and the token that ends with it. Nodes are stored in depth-first order.
+/// A node of a tree: a byte, and the token that ends with it. Nodes are stored in depth-first order.
 #[derive(Clone, Copy)]
 pub(super) struct TrieNode {
     /// Where the nodes below this one end.
@@ -76,14 +77,12 @@ impl TrieNode {
 /// assert!(error.to_string().contains("0x20"));
 /// ```
 pub struct TokenTrie {
-    /// All tokens.
-    pub(super) nodes: Vec<TrieNode>,
-    /// The tokens that are in none of `plain`.
-    pub(super) other: Vec<TrieNode>,
-    /// For each first byte where its node is.
-    roots: Box<[u32; 256]>,
-    /// Tokens of exactly 1, 2, … characters none of which is special within a JSON string.
-    pub(super) plain: Vec<TokenMask>,
+    /// Tokens of at most [`MAX_PLAIN`] plain characters.
+    pub(super) plain: Tree,
+    /// The other tokens.
+    pub(super) other: Tree,
+    /// The plain tokens of 1, 2, … characters.
+    pub(super) by_length: Vec<TokenMask>,
     /// Tokens with the bytes of another, with that other.
     duplicates: Vec<(u32, u32)>,
     /// The bytes that are a token.
@@ -142,29 +141,20 @@ impl TokenTrie {
         }
 
         let size = entries.iter().map(|entry| entry.2 as usize + 1).max().unwrap_or(0);
-        let mut plain = vec![TokenMask::new(size); MAX_PLAIN];
-        let mut other = Builder::default();
-        let mut all = Builder::default();
+        let mut by_length = vec![TokenMask::new(size); MAX_PLAIN];
+        let (mut plain, mut other) = (Builder::default(), Builder::default());
         for entry in &entries {
             let token = bytes_of(entry);
-            all.push(token, entry.2);
             match plain_length(token).filter(|_| token.iter().all(|&byte| bytes.contains(byte))) {
-                Some(length) => plain[length - 1].insert(entry.2),
+                Some(length) => {
+                    by_length[length - 1].insert(entry.2);
+                    plain.push(token, entry.2);
+                }
                 None => other.push(token, entry.2),
             }
         }
-        for &(token, same) in &duplicates {
-            plain.iter_mut().filter(|mask| mask.contains(same)).for_each(|mask| mask.insert(token));
-        }
-        let nodes = all.finish();
-        let mut roots = Box::new([u32::MAX; 256]);
-        let mut at = 0;
-        while let Some(node) = nodes.get(at) {
-            roots[usize::from(node.byte())] = at as u32;
-            at = node.end as usize;
-        }
         let longest = entries.iter().map(|entry| entry.1 - entry.0).max().unwrap_or(0);
-        Ok(Self { nodes, other: other.finish(), roots, plain, duplicates, bytes, longest, size })
+        Ok(Self { plain: plain.finish(), other: other.finish(), by_length, duplicates, bytes, longest, size })
     }
 
     /// The bytes that are a token.
@@ -190,15 +180,65 @@ impl TokenTrie {
         }
     }
 
+    /// The longest token that `text` begins with, and its length in bytes.
+    pub(super) fn longest_prefix(&self, text: &[u8]) -> Option<(u32, usize)> {
+        let found = [&self.plain, &self.other].map(|tree| tree.longest_prefix(text));
+        found.into_iter().flatten().max_by_key(|found| found.1)
+    }
+
+    /// The bytes that follow after `text` in tokens that begin with it and are longer.
+    pub(super) fn next_bytes(&self, text: &[u8]) -> Vec<u8> {
+        let mut found = Vec::new();
+        for tree in [&self.plain, &self.other] {
+            let node = text.iter().try_fold(None, |node, &byte| tree.child(node, byte).map(Some));
+            if let Some(node) = node {
+                found.extend(tree.children(node).map(|child| tree.nodes[child as usize].byte()));
+            }
+        }
+        found
+    }
+}
+
+/// A tree of tokens over their bytes.
+pub(super) struct Tree {
+    nodes: Vec<TrieNode>,
+    /// For each first byte where its node is, `u32::MAX` without one.
+    roots: Box<[u32; 256]>,
+}
+
+impl Tree {
+    /// Visits the nodes that can be reached. `visit` is given the state before a node, the node, and the nodes from it on that
+    /// are below it; it returns the state after it, or none if what is below it is not to be visited.
+    pub fn walk<S: Copy>(&self, start: S, mut visit: impl FnMut(S, TrieNode, &[TrieNode]) -> Option<S>) {
+        let mut path = vec![(self.nodes.len() as u32, start)];
+        let mut at = 0;
+        while let Some(&(end, state)) = path.last() {
+            if at == end {
+                path.pop();
+                continue;
+            }
+            let node = self.nodes[at as usize];
+            match visit(state, node, &self.nodes[at as usize..node.end as usize]) {
+                Some(next) => {
+                    at += 1;
+                    if node.end > at {
+                        path.push((node.end, next));
+                    }
+                }
+                None => at = node.end,
+            }
+        }
+    }
+
     /// The child of a node for `byte`; of the root without a node.
-    pub(super) fn child(&self, parent: Option<u32>, byte: u8) -> Option<u32> {
+    fn child(&self, parent: Option<u32>, byte: u8) -> Option<u32> {
         match parent {
             None => Some(self.roots[usize::from(byte)]).filter(|&at| at != u32::MAX),
             Some(_) => self.children(parent).find(|&at| self.nodes[at as usize].byte() == byte),
         }
     }
 
-    pub(super) fn children(&self, parent: Option<u32>) -> impl Iterator<Item = u32> {
+    fn children(&self, parent: Option<u32>) -> impl Iterator<Item = u32> {
         let (mut at, end) = match parent {
             None => (0, self.nodes.len() as u32),
             Some(parent) => (parent + 1, self.nodes[parent as usize].end),
@@ -210,8 +250,7 @@ impl TokenTrie {
         })
     }
 
-    /// The longest token that `text` begins with, and its length in bytes.
-    pub(super) fn longest_prefix(&self, text: &[u8]) -> Option<(u32, usize)> {
+    fn longest_prefix(&self, text: &[u8]) -> Option<(u32, usize)> {
         let (mut node, mut found) = (None, None);
         for (at, &byte) in text.iter().enumerate() {
             let Some(child) = self.child(node, byte) else { break };
@@ -224,35 +263,11 @@ impl TokenTrie {
     }
 }
 
-/// Visits the nodes of a tree that can be reached. `visit` is given the state before a node and the node, and returns the state
-/// after it, or none if what is below it is not to be visited.
-pub(super) fn walk<S: Copy>(nodes: &[TrieNode], start: S, mut visit: impl FnMut(S, TrieNode) -> Option<S>) {
-    let mut path = vec![(nodes.len() as u32, start)];
-    let mut at = 0;
-    while let Some(&(end, state)) = path.last() {
-        if at == end {
-            path.pop();
-            continue;
-        }
-        let node = nodes[at as usize];
-        match visit(state, node) {
-            Some(next) => {
-                at += 1;
-                if node.end > at {
-                    path.push((node.end, next));
-                }
-            }
-            None => at = node.end,
-        }
-    }
-}
-
-/// How many characters a token has, if it is complete UTF-8 without characters that are special within a JSON string.
+/// How many characters a token has, if they are plain and no more than [`MAX_PLAIN`].
 fn plain_length(token: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(token).ok()?;
-    let is_special = |character: char| character < ' ' || matches!(character, '"' | '\\');
     let length = text.chars().count();
-    (length <= MAX_PLAIN && !text.contains(is_special)).then_some(length)
+    (length <= MAX_PLAIN && text.chars().all(utf8::is_plain)).then_some(length)
 }
 
 /// Makes a tree of tokens in the order of their bytes.
@@ -284,9 +299,15 @@ impl Builder {
         }
     }
 
-    fn finish(mut self) -> Vec<TrieNode> {
+    fn finish(mut self) -> Tree {
         self.close(0);
-        self.nodes
+        let mut roots = Box::new([u32::MAX; 256]);
+        let mut at = 0;
+        while let Some(node) = self.nodes.get(at) {
+            roots[usize::from(node.byte())] = at as u32;
+            at = node.end as usize;
+        }
+        Tree { nodes: self.nodes, roots }
     }
 }
 
@@ -308,15 +329,20 @@ mod tests {
         assert_eq!(trie.longest_prefix("é".as_bytes()), Some((303, 2)));
         assert_eq!((trie.longest_prefix(b"b"), trie.longest_prefix(b"")), (Some((98, 1)), None));
         assert_eq!(trie.longest_token(), 4);
+        assert_eq!(
+            (trie.next_bytes(b"ab"), trie.next_bytes(b"abcd"), trie.next_bytes(b"x")),
+            (vec![b'c'], vec![], vec![])
+        );
     }
 
     #[test]
     fn every_token_is_met_once_with_its_bytes() {
         let words = ["ab", "abcd", "abd", "a\"", "\\n", "b b", "éa", "\u{1F389}", "aaaaaaaaaaaaaaaaa"];
         let trie = trie(&words);
-        for (nodes, expected) in [(&trie.nodes, 256 + words.len()), (&trie.other, 128 + 32 + 2 + 3)] {
+        // Of the words those with special characters are apart, of the bytes those that are no characters.
+        for (tree, expected) in [(&trie.plain, 94 + 6), (&trie.other, 256 - 94 + words.len() - 6)] {
             let mut found = Vec::new();
-            walk(nodes, [0u8; 24], |mut text, node| {
+            tree.walk([0u8; 24], |mut text, node, _| {
                 let length = text.iter().take_while(|&&byte| byte != 0xFF).count().min(23);
                 let length = if text == [0; 24] { 0 } else { length };
                 text[length] = node.byte();
@@ -339,8 +365,8 @@ mod tests {
     fn plain_tokens_are_known_by_their_length_and_duplicates_are_added() {
         let trie = trie(&["ab", "éa", "a\"", "\u{1F389}", "ab"]);
         let plain: Vec<Vec<u32>> =
-            trie.plain.iter().map(|mask| mask.iter().filter(|&token| token >= 300).collect()).collect();
-        assert_eq!(plain[..3], [vec![303], vec![300, 301, 304], vec![]]);
+            trie.by_length.iter().map(|mask| mask.iter().filter(|&token| token >= 300).collect()).collect();
+        assert_eq!(plain[..3], [vec![303], vec![300, 301], vec![]]);
         let mut mask = trie.empty_mask();
         mask.insert(300);
         trie.add_duplicates(&mut mask);

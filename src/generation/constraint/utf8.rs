@@ -18,6 +18,19 @@ pub enum Encoding {
     Json,
 }
 
+/// What is special within a JSON string, and the line separators, which a pattern's point does not match.
+const SPECIAL: [(u32, u32); 4] = [(0, 0x1F), (0x22, 0x22), (0x5C, 0x5C), (0x2028, 0x2029)];
+
+/// Characters that are not special within a JSON string or to most patterns.
+pub fn plain() -> Ranges {
+    complement(SPECIAL.to_vec())
+}
+
+/// Whether a character is one of [`plain`].
+pub fn is_plain(character: char) -> bool {
+    !SPECIAL.iter().any(|(low, high)| (low..=high).contains(&&u32::from(character)))
+}
+
 /// Sorts `ranges` and joins those that touch.
 pub fn normalise(mut ranges: Ranges) -> Ranges {
     ranges.sort_unstable();

@@ -6,7 +6,7 @@ mod parse;
 use std::rc::Rc;
 
 use super::grammar::{Expr, Grammar, UNBOUNDED};
-use super::utf8::{self, Encoding, Ranges};
+use super::utf8::{self, Encoding, LAST, Ranges};
 use crate::error::Result;
 
 pub use length::with_length;
@@ -28,6 +28,11 @@ impl Regex {
     /// The empty text.
     fn empty() -> Self {
         Self::Sequence(Vec::new())
+    }
+
+    /// Any character.
+    fn any() -> Self {
+        Self::Class(vec![(0, LAST)])
     }
 
     fn is_nullable(&self) -> bool {
@@ -66,8 +71,9 @@ pub fn language(grammar: &mut Grammar, regex: &Regex, encoding: Encoding) -> Exp
             grammar.choice(&options)
         }
         Regex::Repeat(item, min, max) => {
+            let is_any = **item == Regex::any() && *min == 0 && *max == UNBOUNDED;
             let item = language(grammar, item, encoding);
-            grammar.repeat(item, *min, *max)
+            if is_any { grammar.any_text(item) } else { grammar.repeat(item, *min, *max) }
         }
     }
 }

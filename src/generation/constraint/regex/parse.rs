@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{MAX_POSITIONS, Regex};
 use crate::error::{Error, Result};
 use crate::generation::constraint::grammar::UNBOUNDED;
-use crate::generation::constraint::utf8::{LAST, Ranges, complement, normalise};
+use crate::generation::constraint::utf8::{Ranges, complement, normalise};
 
 /// The longest pattern, in characters.
 const MAX_LENGTH: usize = 4096;
@@ -37,7 +37,7 @@ fn read(pattern: &str, search: bool) -> Result<Regex> {
     let mut options = Vec::new();
     loop {
         let mut parts = Vec::new();
-        let any = || Rc::new(Regex::Repeat(Rc::new(Regex::Class(vec![(0, LAST)])), 0, UNBOUNDED));
+        let any = || Rc::new(Regex::Repeat(Rc::new(Regex::any()), 0, UNBOUNDED));
         if !parser.skip('^') && search {
             parts.push(any());
         }

@@ -179,8 +179,8 @@ impl Compiler<'_> {
     /// The name of a property that is not declared, with quotes and a colon. It has no escapes, so that it differs from the
     /// declared ones if its characters do.
     fn other_name(&mut self, properties: &[Property]) -> Expr {
-        let plain = |name: &str| name.chars().all(|character| character >= ' ' && !matches!(character, '"' | '\\'));
-        let declared = properties.iter().map(|property| property.name.as_str()).filter(|name| plain(name));
+        let declared = properties.iter().map(|property| property.name.as_str());
+        let declared = declared.filter(|name| name.chars().all(utf8::is_plain));
         let mut names: Vec<Vec<char>> = declared.map(|name| name.chars().collect()).collect();
         // The empty name is not written either.
         names.push(Vec::new());
@@ -193,14 +193,13 @@ impl Compiler<'_> {
 
     /// At most `left` characters that are not one of `names`.
     fn other_than(&mut self, names: &[&[char]], left: u32) -> Expr {
-        let escaped = [(0, 0x1F), (0x22, 0x22), (0x5C, 0x5C)];
-        let plain = utf8::character(&mut self.grammar, &complement(escaped.to_vec()), Encoding::Plain);
+        let plain = self.plain;
         if names.is_empty() || left == 0 {
-            return if names.iter().any(|name| name.is_empty()) {
-                Expr::NOTHING
-            } else {
-                self.grammar.repeat(plain, 0, left)
-            };
+            let is_name = names.iter().any(|name| name.is_empty());
+            return if is_name { Expr::NOTHING } else { self.grammar.repeat(plain, 0, left) };
+        }
+        if names.iter().all(|name| name.is_empty()) {
+            return self.grammar.repeat(plain, 1, left);
         }
         let mut taken: Vec<char> = names.iter().filter_map(|name| name.first().copied()).collect();
         taken.sort_unstable();
@@ -218,7 +217,7 @@ impl Compiler<'_> {
         }
         let mut others: utf8::Ranges =
             taken.iter().map(|&character| (u32::from(character), u32::from(character))).collect();
-        others.extend(escaped);
+        others.extend(complement(utf8::plain()));
         let other = utf8::character(&mut self.grammar, &complement(others), Encoding::Plain);
         let rest = self.grammar.repeat(plain, 0, left - 1);
         options.push(self.grammar.sequence(other, rest));

@@ -17,7 +17,8 @@ use std::collections::HashMap;
 
 use super::grammar::{Expr, Grammar, UNBOUNDED};
 use super::json::{Json, step};
-use super::{Constraint, choice, number, utf8};
+use super::utf8::{self, Encoding};
+use super::{Constraint, choice, number};
 use crate::error::{Error, Result};
 use keywords::Keywords;
 
@@ -35,10 +36,12 @@ pub fn compile(schema: &str) -> Result<Constraint> {
         .map_err(|error| Error::invalid_input(format!("expected a schema in JSON, got text that is not: {error}")))?;
     let mut grammar = Grammar::new();
     let character = utf8::json_character(&mut grammar);
+    let plain = utf8::character(&mut grammar, &utf8::plain(), Encoding::Plain);
     let mut compiler = Compiler {
         root: &schema,
         grammar,
         character,
+        plain,
         rules: HashMap::new(),
         pending: Vec::new(),
         any: None,
@@ -75,6 +78,8 @@ struct Compiler<'a> {
     grammar: Grammar,
     /// A character of a string.
     character: Expr,
+    /// A character that is not special.
+    plain: Expr,
     /// The rules of schemas that are referred to, by their pointers.
     rules: HashMap<String, Expr>,
     /// The rules that are not defined yet.

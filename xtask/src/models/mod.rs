@@ -2,6 +2,7 @@
 
 mod conformance;
 mod packages;
+mod tokenizers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::fingerprint::file_digest;
 use crate::process::{pilot_light, program, run, say, works};
 use crate::project::Project;
-use packages::{Archive, MODELS, Package, SAMPLES, TOKENIZERS};
+use packages::{Archive, MODELS, Package, SAMPLES};
+use tokenizers::TOKENIZERS;
 
 /// Puts the models' folders into the cache folder, where they are not there already.
 pub fn bring(project: &Project) -> Result<()> {

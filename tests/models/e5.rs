@@ -30,7 +30,7 @@ fn embeddings_agree_with_the_reference() {
     for Case { prompt, text, tokens, embedding } in cases {
         let prompted = format!("{prompt}: {text}");
         assert_eq!(model.count_tokens(&prompted).expect("tokens"), tokens, "{text:?}");
-        let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true };
+        let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true, ..Default::default() };
         let found = pollster::block_on(model.run::<FeatureExtraction>(&[prompted], &options)).expect("a result");
         let cosine = cosine(&found.data, &embedding);
         worst = cosine.min(worst);

@@ -31,7 +31,7 @@ fn main() -> Result<()> {
 pub fn embed(model: &Path, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
     let embedder = folder::load(model, Task::FeatureExtraction, &Device::cpu(), LoadOptions::default())?;
     let texts: Vec<String> = texts.iter().map(|text| text.to_string()).collect();
-    let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true };
+    let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true, ..Default::default() };
     // `[texts, hidden size]`, row by row.
     let Features { dims, data } = pollster::block_on(embedder.run::<FeatureExtraction>(&texts, &options))?;
     Ok(data.chunks(dims[1]).map(<[f32]>::to_vec).collect())

@@ -3,7 +3,7 @@
 //! Large matrices are quantised as `dtype: 'int8'` does while loading, so the results are the same to the last bit. The rest
 //! (norms, biases, positions, heads) stays in 32-bit floats.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 use crate::folder::{describe, read_weights};
 use crate::formats::safetensors;
 use crate::loader::{
-    CONFIG, INDEX, MANIFEST, POOLING_CONFIG, SENTENCE_BERT_CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, shards,
+    CONFIG, INDEX, MANIFEST, MODULES, Modules, POOLING_CONFIG, PROMPTS, SENTENCE_BERT_CONFIG, TOKENIZER,
+    TOKENIZER_CONFIG, WEIGHTS, shards,
 };
 use crate::manifest::Manifest;
 use crate::models::{ModelConfig, Weights};
@@ -41,6 +42,10 @@ pub fn to_int8(from: &Path, to: &Path) -> Result<Converted> {
             let base = head.base_model;
             return Err(Error::unsupported(format!("a head has nothing to quantise: convert its base model {base}")));
         }
+    };
+    let modules = match from.join(MODULES).is_file() {
+        true => Modules::from_json(&read(&from.join(MODULES))?)?,
+        false => Modules::default(),
     };
     let manifest = match fs::exists(from.join(MANIFEST)) {
         Ok(true) => Manifest::from_json(&read(&from.join(MANIFEST))?)?,
@@ -85,12 +90,15 @@ pub fn to_int8(from: &Path, to: &Path) -> Result<Converted> {
     }
     fs::write(to.join(WEIGHTS), safetensors::write(weights.tensors())?).map_err(unwritable)?;
     let mut files = BTreeMap::from([(WEIGHTS.to_string(), describe(&to.join(WEIGHTS))?)]);
-    let settings = [CONFIG, TOKENIZER, TOKENIZER_CONFIG, SENTENCE_BERT_CONFIG, POOLING_CONFIG];
-    for name in settings.into_iter().filter(|name| from.join(name).is_file()) {
-        let copy = to.join(name);
+    let settings = [CONFIG, TOKENIZER, TOKENIZER_CONFIG, SENTENCE_BERT_CONFIG, POOLING_CONFIG, MODULES, PROMPTS];
+    let mut copied: BTreeSet<String> = settings.map(String::from).into();
+    // The layers behind the encoder stay as they are.
+    copied.extend(modules.files());
+    for name in copied.into_iter().filter(|name| from.join(name).is_file()) {
+        let copy = to.join(&name);
         copy.parent().map_or(Ok(()), fs::create_dir_all).map_err(unwritable)?;
-        fs::copy(from.join(name), &copy).map_err(unwritable)?;
-        files.insert(name.to_string(), describe(&copy)?);
+        fs::copy(from.join(&name), &copy).map_err(unwritable)?;
+        files.insert(name, describe(&copy)?);
     }
     let converted = Converted { before: sources.values().map(|file| file.bytes).sum(), after: files[WEIGHTS].bytes };
     let provenance = json!({ "dtype": "int8", "converted_from": sources });

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use pilot_light::Manifest;
 use pilot_light::formats::safetensors::{self, Array, Tensor};
-use pilot_light::tasks::{FeatureExtraction, FeatureExtractionOptions, Task, TextModel};
+use pilot_light::tasks::{FeatureExtraction, FeatureExtractionOptions, Pooling, Task, TextModel};
 use pilot_light::training::{Examples, L2_GRID, Linear, Scores, choose_l2, fit};
 use pilot_light::{Device, LoadOptions, folder};
 use serde_json::{Value, json};
@@ -136,7 +136,7 @@ fn embed(encoder: &TextModel, rows: &[Row], labels: &[String], path: &Path) -> R
 
 /// The embedding of each text.
 fn features(encoder: &TextModel, texts: &[&str], path: &Path) -> Result<Vec<Vec<f32>>> {
-    let options = FeatureExtractionOptions { pooling: encoder.pooling(), normalize: true };
+    let options = FeatureExtractionOptions { pooling: Pooling::Auto, normalize: true, ..Default::default() };
     // Neighbours in length make full batches.
     let mut order: Vec<usize> = (0..texts.len()).collect();
     order.sort_by_key(|&index| texts[index].len());

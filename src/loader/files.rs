@@ -38,6 +38,8 @@ pub(super) enum Kind {
     Weights,
     /// Tensors of a head for another folder's model.
     HeadWeights,
+    /// Tensors of a module behind the encoder, apart from those of other files.
+    ModuleWeights,
     /// Nothing: they are stored as they are.
     Bytes,
 }
@@ -63,6 +65,8 @@ pub(super) struct Files {
     manifest: Manifest,
     pub(super) weights: Weights,
     pub(super) head_weights: Weights,
+    /// By the name of the file.
+    module_weights: HashMap<String, Weights>,
 }
 
 /// What the bytes of a file are collected in.
@@ -141,7 +145,11 @@ impl Files {
             }
             Sink::Text(text) => text.extend_from_slice(bytes),
             Sink::Weights(reader) => {
-                let into = if kind == Kind::HeadWeights { &mut self.head_weights } else { &mut self.weights };
+                let into = match kind {
+                    Kind::HeadWeights => &mut self.head_weights,
+                    Kind::ModuleWeights => self.module_weights.entry(name.to_string()).or_default(),
+                    _ => &mut self.weights,
+                };
                 let mut twice = Ok(());
                 reader
                     .feed(bytes, &mut |name, tensor| {
@@ -204,6 +212,11 @@ impl Files {
         self.bytes.remove(name).ok_or_else(|| not_stored(name))
     }
 
+    /// The tensors of a module's file; none of one that was not supplied.
+    pub(super) fn take_module(&mut self, name: &str) -> Weights {
+        self.module_weights.remove(name).unwrap_or_default()
+    }
+
     /// Requests the external data of the ONNX file `name`, which was supplied.
     ///
     /// # Errors
@@ -252,7 +265,7 @@ impl Sink {
     fn new(kind: Kind) -> Self {
         match kind {
             Kind::Text => Self::Text(Vec::new()),
-            Kind::Weights | Kind::HeadWeights => Self::Weights(Box::default()),
+            Kind::Weights | Kind::HeadWeights | Kind::ModuleWeights => Self::Weights(Box::default()),
             Kind::Bytes => Self::Bytes(Vec::new()),
         }
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 pub use files::FileRequest;
 pub use options::{DType, LoadOptions};
 #[cfg(feature = "folder")]
-pub(crate) use sentence_transformers::{POOLING_CONFIG, SENTENCE_BERT_CONFIG};
+pub(crate) use sentence_transformers::{MODULES, Modules, POOLING_CONFIG, PROMPTS, SENTENCE_BERT_CONFIG};
 #[cfg(feature = "folder")]
 pub(crate) use text::{CONFIG, INDEX, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, shards};
 

@@ -61,6 +61,8 @@ fn a_type_that_is_asked_for_is_the_only_one_that_is_looked_for() {
         last(&found),
         [
             "1_Pooling/config.json",
+            "config_sentence_transformers.json",
+            "modules.json",
             "onnx/model_fp16.onnx",
             "sentence_bert_config.json",
             "tokenizer.json",
@@ -95,6 +97,8 @@ fn an_architecture_that_is_not_known_needs_an_onnx_file() {
         last(&found),
         [
             "1_Pooling/config.json",
+            "config_sentence_transformers.json",
+            "modules.json",
             "onnx/model.onnx",
             "sentence_bert_config.json",
             "tokenizer.json",

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use serde::Deserialize;
 
 use super::files::{Files, Kind, is_plain};
-use super::sentence_transformers::{self, POOLING_CONFIG, SENTENCE_BERT_CONFIG};
+use super::sentence_transformers::{self, MODULES, Modules, POOLING_CONFIG, PROMPTS, SENTENCE_BERT_CONFIG};
 use super::{DType, MANIFEST};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use crate::graph::{Graph, GraphOptions, Limits};
 use crate::models::{
     Architecture, Backbone, Checkpoint, Head, LinearHeadConfig, ModelConfig, OutputKind, Problem, TextConfig, TextGraph,
 };
-use crate::tasks::{Task, TextModel};
+use crate::tasks::{SentenceEmbedding, Task, TextModel};
 use crate::tokenizer::Tokenizer;
 
 /// The most parts of a sharded checkpoint; one with more is too large for a page.
@@ -43,6 +43,8 @@ pub(super) struct TextFiles {
     /// Why `config.json` is not that of a known architecture; an ONNX file works without one.
     config_error: Option<Error>,
     tokenizer: Option<Tokenizer>,
+    /// What follows the encoder, in a folder of sentence-transformers.
+    modules: Modules,
     /// The types whose ONNX files are still to be tried.
     graph_dtypes: VecDeque<DType>,
     /// The type of the ONNX file that is requested in this round, or was found.
@@ -81,6 +83,7 @@ impl TextFiles {
             checkpoint: None,
             config_error: None,
             tokenizer: None,
+            modules: Modules::default(),
             graph_dtypes: dtype.map_or(DType::PREFERRED.into(), |dtype| [dtype].into()),
             graph_dtype: None,
             quantise: false,
@@ -99,6 +102,18 @@ impl TextFiles {
 
     /// Reads the files of the last round and requests those of the next. `true` once nothing is needed.
     pub(super) fn advance(&mut self, files: &mut Files) -> Result<bool> {
+        if let Some(modules) = files.text(&self.base(MODULES)) {
+            self.modules = Modules::from_json(&modules)?;
+            let wanted: Vec<String> = self.modules.files().filter(|name| name != POOLING_CONFIG).collect();
+            for name in &wanted {
+                let is_weights = name.ends_with(".safetensors");
+                let kind = if is_weights { Kind::ModuleWeights } else { Kind::Text };
+                files.request(&self.base(name), kind, false);
+            }
+            if !wanted.is_empty() {
+                return Ok(false);
+            }
+        }
         match self.stage {
             Stage::Start => {
                 files.request(CONFIG, Kind::Text, false);
@@ -184,11 +199,9 @@ impl TextFiles {
         if let Some(config) = files.text(&self.base(SENTENCE_BERT_CONFIG)) {
             tokenizer.limit(sentence_transformers::max_length(&config)?);
         }
-        let pooling = files.text(&self.base(POOLING_CONFIG)).map(|config| sentence_transformers::pooling(&config));
-        let pooling = pooling.transpose()?;
-        let hidden_states = self.head.is_some() || self.output == OutputKind::HiddenStates;
+        let hidden_states = self.needs_hidden_states();
         let graph = self.graph_dtype.map(|dtype| self.base(&dtype.onnx_file()));
-        let (backbone, own_head) = match (graph, self.checkpoint) {
+        let (backbone, own_head) = match (graph, self.checkpoint.take()) {
             (Some(name), _) => {
                 let (bytes, external) = files.take_graph(&name)?;
                 let options = GraphOptions { int8: self.quantise, ..GraphOptions::default() };
@@ -203,9 +216,14 @@ impl TextFiles {
             }
             (None, None) => return Err(Error::internal("the loader has no configuration")),
         };
+        let modules = std::mem::take(&mut self.modules);
+        let sentence_embedding = match hidden_states {
+            true => modules.sentence_embedding(files, |name| self.base(name), backbone.width())?,
+            false => SentenceEmbedding::default(),
+        };
         let (head, text, max_length) = match self.head {
             Some(LinearHeadConfig { labels, max_length, problem, .. }) => {
-                let Some(hidden) = backbone.width() else {
+                let Some(hidden) = backbone.width().map(|hidden| sentence_embedding.width(hidden)) else {
                     return Err(Error::unsupported("a head needs a base model whose hidden states have a known width"));
                 };
                 let head = match problem {
@@ -219,11 +237,12 @@ impl TextFiles {
             None => (own_head, self.text, None),
         };
         let model = TextModel::new(self.task, tokenizer, backbone, head, text, max_length)?;
-        let model = model.with_calibration(calibration, digest);
-        Ok(match pooling {
-            Some(pooling) => model.with_pooling(pooling),
-            None => model,
-        })
+        Ok(model.with_calibration(calibration, digest).with_sentence_embedding(sentence_embedding))
+    }
+
+    /// Whether the task or the head takes hidden states, and not logits.
+    fn needs_hidden_states(&self) -> bool {
+        self.head.is_some() || self.output == OutputKind::HiddenStates
     }
 
     /// The file that a calibration is for: the head, if the folder holds one.
@@ -250,9 +269,10 @@ impl TextFiles {
         }
         files.request(&self.base(TOKENIZER), Kind::Text, false);
         files.request(&self.base(TOKENIZER_CONFIG), Kind::Text, true);
-        if self.head.is_some() || self.output == OutputKind::HiddenStates {
-            files.request(&self.base(SENTENCE_BERT_CONFIG), Kind::Text, true);
-            files.request(&self.base(POOLING_CONFIG), Kind::Text, true);
+        if self.needs_hidden_states() {
+            for name in [SENTENCE_BERT_CONFIG, POOLING_CONFIG, MODULES, PROMPTS] {
+                files.request(&self.base(name), Kind::Text, true);
+            }
         }
         if matches!(self.dtype, None | Some(DType::Fp32)) && self.request_checkpoint(files) {
             return Ok(());

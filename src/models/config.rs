@@ -59,7 +59,7 @@ pub struct ConfigFile {
     json: String,
     /// The name of the architecture.
     pub model_type: Option<String>,
-    architectures: Vec<String>,
+    architectures: Option<Vec<String>>,
     vocab_size: Option<usize>,
     max_position_embeddings: Option<usize>,
     pad_token_id: Option<u32>,
@@ -155,7 +155,7 @@ impl ConfigFile {
 
     /// The kind of head, by the names of transformers' classes.
     pub fn head(&self) -> HeadKind {
-        let named = |suffix: &str| self.architectures.iter().any(|name| name.ends_with(suffix));
+        let named = |suffix: &str| self.architectures.iter().flatten().any(|name| name.ends_with(suffix));
         if named("ForSequenceClassification") {
             HeadKind::Sequence
         } else if named("ForTokenClassification") {

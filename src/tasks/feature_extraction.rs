@@ -17,7 +17,7 @@ use crate::tokenizer::Encoding;
 /// let path = "tests/golden/tiny-bert-seq".as_ref();
 /// let model = folder::load(path, Task::FeatureExtraction, &Device::cpu(), LoadOptions::default())?;
 /// let texts = ["one".to_string(), "two words".to_string()];
-/// let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true };
+/// let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true, ..Default::default() };
 /// let features = pollster::block_on(model.run::<FeatureExtraction>(&texts, &options))?;
 /// assert_eq!(features.dims, [2, 16]);
 /// # Ok::<(), pilot_light::Error>(())
@@ -35,6 +35,13 @@ pub struct FeatureExtractionOptions {
     /// Whether vectors are scaled to length 1.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub normalize: bool,
+    /// What is put before each text, such as `query: `. Without it and `prompt_name` it is the default prompt of the folder
+    /// (`config_sentence_transformers.json`), as in sentence-transformers; `""` leaves it out.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub prompt: Option<String>,
+    /// The name of one of the folder's prompts.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub prompt_name: Option<String>,
 }
 
 /// Vectors, row-major.
@@ -58,11 +65,13 @@ impl TaskDefinition for FeatureExtraction {
     }
 
     async fn run(model: &TextModel, texts: &[String], options: &FeatureExtractionOptions) -> Result<Features> {
-        let inputs = model.encode(texts)?;
+        let prompts = &model.sentence_embedding.prompts;
+        let prompt = prompts.choose(options.prompt.as_deref(), options.prompt_name.as_deref())?;
+        let inputs = model.encode_with_prompt(texts, prompt)?;
         match options.pooling {
             Pooling::None => token_features(model, &inputs, options.normalize).await,
             pooling => {
-                let (rows, _) = model.pooled(&inputs, pooling, options.normalize).await?;
+                let (rows, _) = model.pooled(&inputs, prompt, pooling, options.normalize).await?;
                 Ok(Features { dims: vec![rows.len(), rows.first().map_or(0, Vec::len)], data: rows.concat() })
             }
         }

@@ -37,6 +37,7 @@ mod options;
 mod pii;
 mod pooling;
 mod scores;
+mod sentence_embedding;
 mod task;
 mod task_model;
 mod text_model;
@@ -48,6 +49,7 @@ pub use answer::{Answer, AnswerKind, AnswerOutput, LocalAnswer};
 pub use definition::{FileKind, ModelFile, ModelFiles, Source, TaskDefinition};
 pub use options::RunOptions;
 pub use pooling::Pooling;
+pub use sentence_embedding::{Prompts, SentenceEmbedding, SentenceModule};
 pub use task_model::TaskModel;
 pub use text_model::TextModel;
 

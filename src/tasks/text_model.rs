@@ -1,6 +1,6 @@
 //! A model for texts: tokenizer, backbone and head, run over batches of texts of similar length.
 
-use super::{AnswerKind, AnswerOutput, LocalAnswer, Pooling, RunOptions, Task, TaskDefinition};
+use super::{AnswerKind, AnswerOutput, LocalAnswer, RunOptions, SentenceEmbedding, Task, TaskDefinition};
 use crate::calibration::{Calibration, Example};
 use crate::error::{Error, Result};
 use crate::graph::ComputeCost;
@@ -23,8 +23,8 @@ pub struct TextModel {
     pub(super) pad_token_id: u32,
     /// The most tokens of a text, special tokens included.
     pub(super) max_length: usize,
-    /// How an embedding is made of the tokens' vectors, for heads and zero-shot classification.
-    pub(super) pooling: Pooling,
+    /// How an embedding is made of the tokens' vectors.
+    pub(super) sentence_embedding: SentenceEmbedding,
     calibration: Option<Calibration>,
     weights_sha256: Option<String>,
 }
@@ -107,21 +107,16 @@ impl TextModel {
             problem,
             pad_token_id,
             max_length,
-            pooling: Pooling::Mean,
+            sentence_embedding: SentenceEmbedding::default(),
             calibration,
             weights_sha256,
         })
     }
 
-    /// The same model, whose embeddings for heads and zero-shot classification are pooled so; else they are means.
+    /// The same model, whose embeddings are made so; else they are means.
     #[must_use]
-    pub fn with_pooling(self, pooling: Pooling) -> Self {
-        Self { pooling, ..self }
-    }
-
-    /// How its embeddings are pooled.
-    pub fn pooling(&self) -> Pooling {
-        self.pooling
+    pub fn with_sentence_embedding(self, sentence_embedding: SentenceEmbedding) -> Self {
+        Self { sentence_embedding, ..self }
     }
 
     /// The same model with its calibration, and the SHA-256 of its weights.
@@ -267,20 +262,42 @@ impl TextModel {
     /// # Errors
     /// Invalid input: a text that the tokenizer refuses.
     pub fn count_tokens(&self, text: &str) -> Result<usize> {
-        Ok(self.tokenizer.encode(text, self.max_length)?.input_ids.len())
+        Ok(self.prompted(text, self.sentence_embedding.prompts.default_prompt())?.input_ids.len())
     }
 
-    /// `texts` as tokens, truncated to what the model takes. Each has at least one token, also an empty text with a
-    /// tokenizer that adds no special tokens.
+    /// `texts` as tokens behind the default prompt, where the model has one; see [`Self::encode_with_prompt`].
     pub(super) fn encode(&self, texts: &[String]) -> Result<Vec<Encoding>> {
+        self.encode_with_prompt(texts, self.sentence_embedding.prompts.default_prompt())
+    }
+
+    /// `prompt` and each of `texts` as tokens, truncated to what the model takes. Each has at least one token, also an empty
+    /// text with a tokenizer that adds no special tokens.
+    pub(super) fn encode_with_prompt(&self, texts: &[String], prompt: &str) -> Result<Vec<Encoding>> {
         let encode = |text: &String| {
-            let mut encoding = self.tokenizer.encode(text, self.max_length)?;
+            let mut encoding = self.prompted(text, prompt)?;
             if encoding.input_ids.is_empty() {
                 encoding.input_ids.push(self.pad_token_id);
             }
             Ok(encoding)
         };
         texts.iter().map(encode).collect()
+    }
+
+    fn prompted(&self, text: &str, prompt: &str) -> Result<Encoding> {
+        match prompt {
+            "" => self.tokenizer.encode(text, self.max_length),
+            prompt => self.tokenizer.encode(&format!("{prompt}{text}"), self.max_length),
+        }
+    }
+
+    /// How many tokens of an input are its prompt's, special tokens before it included, as sentence-transformers counts them:
+    /// those of the prompt by itself, without the special token behind it.
+    pub(super) fn prompt_tokens(&self, prompt: &str) -> Result<usize> {
+        if prompt.is_empty() {
+            return Ok(0);
+        }
+        let behind = self.tokenizer.special_tokens() > self.tokenizer.prefix_tokens();
+        Ok(self.tokenizer.encode(prompt, self.max_length)?.input_ids.len() - usize::from(behind))
     }
 
     /// Runs the backbone over `inputs` in batches and calls `visit` for each with its index, its rows and their width:

@@ -35,7 +35,8 @@ def tensors(path: Path) -> dict:
     return read
 
 
-def encode(weights: dict, ids: list[int]) -> np.ndarray:
+def hidden_states(weights: dict, ids: list[int]) -> np.ndarray:
+    """The last hidden state of each token, `[tokens, hidden]`."""
     def linear(name: str, x: np.ndarray) -> np.ndarray:
         return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
 
@@ -60,7 +61,11 @@ def encode(weights: dict, ids: list[int]) -> np.ndarray:
         inner = linear(f"{name}.intermediate.dense", x)
         inner = inner * 0.5 * (1 + erf(inner / math.sqrt(2)))
         x = norm(f"{name}.output.LayerNorm", x + linear(f"{name}.output.dense", inner))
-    mean = x.mean(0)
+    return x
+
+
+def encode(weights: dict, ids: list[int]) -> np.ndarray:
+    mean = hidden_states(weights, ids).mean(0)
     return mean / np.linalg.norm(mean)
 
 

@@ -16,7 +16,7 @@ fn load_int8(folder: &Path, task: Task) -> TextModel {
 }
 
 fn embed(model: &TextModel, texts: &[String]) -> Vec<Vec<f32>> {
-    let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true };
+    let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true, ..Default::default() };
     let features = pollster::block_on(model.run::<FeatureExtraction>(texts, &options)).expect("a result");
     features.data.chunks_exact(features.dims[1]).map(<[f32]>::to_vec).collect()
 }

@@ -1,9 +1,10 @@
-//! The crate with the models, samples and ONNX tests that `cargo xtask models` fetches (1.2 GB), against values that
+//! The crate with the models, samples and ONNX tests that `cargo xtask models` fetches (1.5 GB), against values that
 //! independent implementations computed; see `tests/golden/README.md`.
 //!
 //! Plain `cargo test` leaves this target out; `cargo test --test models` runs it, and so does `cargo xtask test`. Without
 //! what is fetched every test here fails.
 
+mod e5;
 mod gguf;
 mod int8;
 mod minilm;

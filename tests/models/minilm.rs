@@ -12,7 +12,7 @@ use pilot_light::tasks::{
 use crate::support::{cosine, golden, golden_json, load, minilm};
 
 fn embed(model: &TextModel, texts: &[String]) -> Features {
-    let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true };
+    let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true, ..Default::default() };
     pollster::block_on(model.run::<FeatureExtraction>(texts, &options)).expect("a result")
 }
 

@@ -151,13 +151,13 @@ fn a_folder_of_sentence_transformers_says_how_texts_are_pooled_and_cut() {
         .write("sentence_bert_config.json", r#"{"max_seq_length": 5, "do_lower_case": false}"#);
     let text = ["rain and snow and wind and rain".to_string()];
     let embed = |model: &TextModel, pooling| {
-        let options = FeatureExtractionOptions { pooling, normalize: true };
+        let options = FeatureExtractionOptions { pooling, normalize: true, ..Default::default() };
         pollster::block_on(model.run::<FeatureExtraction>(&text, &options)).expect("a result")
     };
     let model = load(&folder.0, Task::FeatureExtraction);
-    assert_eq!(model.pooling(), Pooling::Cls);
     let tokens = embed(&model, Pooling::None);
     assert_eq!(tokens.dims, [1, 5, 16]);
+    assert_eq!(embed(&model, Pooling::Auto).data, tokens.data[..16]);
     assert_eq!(embed(&model, Pooling::LastToken).data, tokens.data[4 * 16..]);
 
     // Labels are compared with the first token's vector, which is not the mean.

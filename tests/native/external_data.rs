@@ -64,7 +64,7 @@ fn folder(test: &str, encoder: &[u8]) -> Folder {
 /// The first numbers of the hidden states of `[CLS]` and `[SEP]`, whose ids are 2 and 3.
 fn ends(folder: &Folder) -> [f32; 2] {
     let model = crate::support::load(&folder.0, Task::FeatureExtraction);
-    let options = FeatureExtractionOptions { pooling: Pooling::None, normalize: false };
+    let options = FeatureExtractionOptions { pooling: Pooling::None, normalize: false, ..Default::default() };
     let features = pollster::block_on(model.run::<FeatureExtraction>(&["The rain".to_string()], &options));
     let features = features.expect("features");
     [features.data[0], features.data[features.data.len() - 2]]

@@ -93,7 +93,7 @@ fn a_tokenizer_may_put_nothing_around_a_text() {
     assert!(pollster::block_on(finder.run::<TokenClassification>(&texts, &Default::default())).is_ok());
     let encoder = crate::support::load(&folder.0, Task::FeatureExtraction);
     for pooling in [Pooling::None, Pooling::Mean, Pooling::Cls] {
-        let options = FeatureExtractionOptions { pooling, normalize: false };
+        let options = FeatureExtractionOptions { pooling, normalize: false, ..Default::default() };
         let features = pollster::block_on(encoder.run::<FeatureExtraction>(&texts, &options)).expect("features");
         assert!(features.data.iter().all(|number| number.is_finite()));
     }

@@ -14,6 +14,7 @@ mod onnx_operators;
 mod onnx_refusals;
 mod remote;
 mod replies;
+mod sentence_embedding;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;

@@ -10,6 +10,7 @@ pub use native::Regex;
 #[cfg(not(target_family = "wasm"))]
 mod native {
     use super::Range;
+    use crate::tokenizer::pattern::classes::{WORD, posix, word_escape};
 
     /// A regular expression.
     #[derive(Debug)]
@@ -18,7 +19,7 @@ mod native {
     impl Regex {
         /// Compiles `source`; `^` and `$` match at line ends, as in Oniguruma's syntax.
         pub fn new(source: &str) -> Result<Self, String> {
-            let source = format!("(?m){}", without_possessive_bounds(source));
+            let source = format!("(?m){}", adapted(source));
             fancy_regex::Regex::new(&source).map(Self).map_err(|error| error.to_string())
         }
 
@@ -31,29 +32,70 @@ mod native {
         }
     }
 
-    /// `source` with `x{0,3}+` as `x*` and `x{1,3}+` as `x+`: what they mean in Oniguruma's syntax, where bounds have no
-    /// possessive form and the plus repeats the whole.
-    fn without_possessive_bounds(source: &str) -> String {
+    /// `source` as `fancy-regex` reads it: with Oniguruma's classes of characters, and without possessive bounds.
+    fn adapted(source: &str) -> String {
         let mut output = String::with_capacity(source.len());
+        // In how many classes `rest` begins.
+        let mut depth = 0;
         let mut rest = source;
-        while let Some(at) = rest.find(['\\', '{']) {
+        while let Some(at) = rest.find(['\\', '{', '[', ']']) {
             output.push_str(&rest[..at]);
             let tail = &rest[at..];
-            let escaped = tail.strip_prefix('\\').and_then(|tail| tail.chars().next());
-            let bounds = tail.split_once("}+").map(|(bounds, _)| &bounds[1..]).filter(|bounds| {
-                !bounds.is_empty() && bounds.bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
-            });
-            let least = bounds.and_then(|bounds| bounds.split(',').next());
-            let (replacement, length) = match (escaped, least, bounds) {
-                (Some(letter), ..) => (&tail[..1 + letter.len_utf8()], 1 + letter.len_utf8()),
-                (None, Some("" | "0"), Some(bounds)) => ("*", bounds.len() + 3),
-                (None, Some("1"), Some(bounds)) => ("+", bounds.len() + 3),
-                _ => (&tail[..1], 1),
+            let class = tail.strip_prefix("[:").and_then(|tail| tail.split_once(":]")).filter(|_| depth > 0);
+            let (replacement, length) = match (tail.as_bytes()[0], class) {
+                (b'\\', _) => escaped(tail, depth > 0),
+                (b'{', _) if depth == 0 => bounds(tail),
+                (b'[', Some((name, _))) => posix_class(name, &tail[..name.len() + 4]),
+                (b'[', None) => {
+                    depth += 1;
+                    // A bracket that comes first is a character of the class.
+                    let start = ["[^]", "[]", "[^", "["].into_iter().find(|start| tail.starts_with(start));
+                    let start = start.unwrap_or_default();
+                    (start.replace(']', r"\]"), start.len())
+                }
+                (byte, _) => {
+                    depth -= usize::from(byte == b']' && depth > 0);
+                    (tail[..1].into(), 1)
+                }
             };
-            output.push_str(replacement);
+            output.push_str(&replacement);
             rest = &tail[length..];
         }
         output + rest
+    }
+
+    /// What stands for the backslash and the character with which `tail` begins, and how long they are.
+    fn escaped(tail: &str, in_class: bool) -> (String, usize) {
+        let letter = tail[1..].chars().next();
+        let length = 1 + letter.map_or(0, char::len_utf8);
+        let replacement = match letter {
+            Some('w') if in_class => WORD.into(),
+            Some('W') if in_class => format!("[^{WORD}]"),
+            Some(letter @ ('w' | 'W' | 'b' | 'B')) if !in_class => word_escape(letter),
+            _ => tail[..length].into(),
+        };
+        (replacement, length)
+    }
+
+    /// `*` for the bounds `{0,3}+` with which `tail` begins, `+` for `{1,3}+`: what they mean in Oniguruma's syntax, where
+    /// bounds have no possessive form and the plus repeats the whole.
+    fn bounds(tail: &str) -> (String, usize) {
+        let bounds = tail
+            .split_once("}+")
+            .map(|(bounds, _)| &bounds[1..])
+            .filter(|bounds| !bounds.is_empty() && bounds.bytes().all(|byte| byte.is_ascii_digit() || byte == b','));
+        match bounds.and_then(|bounds| Some((bounds.split(',').next()?, bounds.len() + 3))) {
+            Some(("" | "0", length)) => ("*".into(), length),
+            Some(("1", length)) => ("+".into(), length),
+            _ => ("{".into(), 1),
+        }
+    }
+
+    /// What stands for a POSIX class within a class: `[:alpha:]` is ASCII's for `fancy-regex`.
+    fn posix_class(name: &str, source: &str) -> (String, usize) {
+        let (negation, name) = name.strip_prefix('^').map_or(("", name), |name| ("^", name));
+        let replacement = posix(name).map_or_else(|| source.into(), |items| format!("[{negation}{items}]"));
+        (replacement, source.len())
     }
 }
 

@@ -10,6 +10,8 @@ use std::fmt::Write;
 use std::iter::Peekable;
 use std::str::Chars;
 
+use super::classes::{WORD, posix, word_escape};
+
 /// A regular expression for `new RegExp(source, flags)`.
 #[derive(Debug, PartialEq)]
 pub struct Translated {
@@ -17,8 +19,6 @@ pub struct Translated {
     pub flags: &'static str,
 }
 
-/// `\w` within a class.
-const WORD: &str = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}";
 /// `\h` within a class.
 const HEX: &str = "0-9a-fA-F";
 
@@ -198,10 +198,7 @@ impl Translator<'_> {
             'A' => r"(?<![\s\S])".into(),
             'z' => r"(?![\s\S])".into(),
             'Z' => r"(?=\n?(?![\s\S]))".into(),
-            'b' => format!("(?:(?<=[{WORD}])(?![{WORD}])|(?<![{WORD}])(?=[{WORD}]))"),
-            'B' => format!("(?:(?<=[{WORD}])(?=[{WORD}])|(?<![{WORD}])(?![{WORD}]))"),
-            'w' => format!("[{WORD}]"),
-            'W' => format!("[^{WORD}]"),
+            'w' | 'W' | 'b' | 'B' => word_escape(letter),
             'h' => format!("[{HEX}]"),
             'H' => format!("[^{HEX}]"),
             _ => String::new(),
@@ -388,19 +385,8 @@ impl Translator<'_> {
         self.input.next();
         let negated = self.input.next_if_eq(&'^').is_some();
         let name: String = self.input.by_ref().take_while(|&letter| letter != ']').collect();
-        let items = match name.strip_suffix(':').unwrap_or_default() {
-            "alpha" => r"\p{Alphabetic}",
-            "digit" => r"\p{Nd}",
-            "alnum" => r"\p{Alphabetic}\p{Nd}",
-            "space" => r"\p{White_Space}",
-            "upper" => r"\p{Uppercase}",
-            "lower" => r"\p{Lowercase}",
-            "punct" => r"\p{P}\p{S}",
-            "cntrl" => r"\p{Cc}",
-            "word" => WORD,
-            "xdigit" => HEX,
-            _ => return Err(format!("the class [:{name} is not supported")),
-        };
+        let name = name.strip_suffix(':').unwrap_or_default();
+        let items = posix(name).ok_or_else(|| format!("the class [:{name}:] is not supported"))?;
         self.sets |= negated;
         Ok(if negated { format!("[^{items}]") } else { items.into() })
     }
@@ -488,6 +474,8 @@ mod tests {
             (r"(?<=x)[a-c]{1,3}", r"(?<=x)(?:[a-c]{1,3})"),
             (r"\p{Han}\pN\p{^Lu}\p{Alpha}", r"\p{Script=Han}\p{N}\P{Lu}\p{Alphabetic}"),
             (r"a{x}", r"a\u{7b}x\u{7d}"),
+            (r"[\w[:cntrl:]]", r"[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Cc}]"),
+            (r"\W", r"[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u{b2}\u{b3}\u{b9}\u{bc}-\u{be}]"),
             ("(?i)[a-c]", r"[a-cA-C]"),
         ] {
             assert_eq!(translate(source), Ok(Translated { source: expected.into(), flags: "gmu" }), "{source}");

@@ -3,6 +3,7 @@
 //! Regular expressions are Oniguruma's, which the reference uses. Natively the `fancy-regex` crate runs them; in a page the
 //! browser's own engine does, which costs no download.
 
+mod classes;
 mod engine;
 #[cfg(any(test, target_family = "wasm"))]
 pub mod javascript;

@@ -46,6 +46,8 @@ ROME = unigram("\u2581Ann", "\u2581lives", "\u2581in", "\u2581Rome", "\u2581", n
 LONDON = ["\u0120", "L", "o", "n", "d", "c", "a", "l", "i", "g", "\u0120L", "on", "\u0120Lon", "\u0120c"]
 LONDON_MERGES = ["\u0120 L", "o n", "\u0120L on", "\u0120 c"]
 HELLO = words("hello", "tokyo", "Tokyo", "now", "Dhaka", "is", "big", "\u0995\u09cb", "\u30ac\u30b9", "\"", "caf\u00e9", "fi", "ne")
+# Joiners, marks, digits and fractions of Latin-1 and others, connectors, letters beyond ASCII.
+WORDS = ["a\u200db \u0915\u094d\u200c\u0937 a\u00b2!\u00bd-a", "x\u0301_y\u203fz a]a [a] 12\u0663a\u2460", "\u00c5ngstr\u00f6m\u2014z, \u4e2d\u6587!"]
 TEMPLATE = {
     "type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}],
     "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}], "special_tokens": {},
@@ -88,6 +90,10 @@ CASES = [
     ("Split, contiguous", words("--", "a", pre_tokenizer=split("-", "Contiguous")), ["a--a", "--"]),
     ("Split by possessive quantifiers", words("aa", "1", pre_tokenizer=split(r"a++b?+|\p{N}")), ["aab1aa"]),
     ("Split without regard to case", words("It", "'S", "'re", pre_tokenizer=split("(?i:'s|'re)")), ["It'S It're"]),
+    *(("Split by " + pattern, words("a", "\u00b2", "!", pre_tokenizer=split(pattern)), WORDS) for pattern in (
+        r"\w+", r"[\w]+", r"\W+", r"[^\W]+", r"[\W]", r"\b", r"\B", r"[[:word:]]+", r"[[:^word:]]+", r"[[:alpha:]-]+", r"[[:punct:]]+",
+        r"[[:alnum:]_]+", r"[]a]+", r"[^]a]+", r"[^[:space:]]+", r"[\w&&[^a-y]]+", r"[a\]\w]+", r"\d{1,2}+", r"[[:upper:]]{0,1}+\w",
+    )),
     ("Strip and Lowercase", {**HELLO, "normalizer": sequence({"type": "Strip", "strip_left": True, "strip_right": True}, {"type": "Lowercase"}), "pre_tokenizer": WHITESPACE},
      ["hello Tokyo now", "  hello  Tokyo ", "HELLO"]),
     ("NFC", {**HELLO, "normalizer": {"type": "NFC"}, "pre_tokenizer": WHITESPACE}, ["\u0995\u09c7\u09be Dhaka", "cafe\u0301 now", "now"]),

@@ -3,6 +3,7 @@
 mod conformance;
 mod packages;
 mod templates;
+mod tokenizers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +14,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::fingerprint::file_digest;
 use crate::process::{pilot_light, program, run, say, works};
 use crate::project::Project;
-use packages::{Archive, GENERATORS, MODELS, Package, Part, SAMPLES, TOKENIZERS};
+use packages::{Archive, GENERATORS, MODELS, Package, Part, SAMPLES};
 use templates::TEMPLATES;
+use tokenizers::TOKENIZERS;
 
 /// Puts the models' folders into the cache folder, where they are not there already.
 pub fn bring(project: &Project) -> Result<()> {

@@ -132,12 +132,14 @@ impl Builder {
         self.push(named::MATMUL_INT8, &[x, quads, scales, sums, bias], attributes)
     }
 
-    /// `x · weightsᵀ + bias` with blockwise quantised weights.
+    /// `x · weightsᵀ + bias` with blockwise quantised weights, and with `x` in high precision.
     pub(crate) fn linear_blocks(&mut self, x: Operand, weights: Blocks, bias: Option<Operand>) -> Operand {
         let mut constant = |tensor| Some(Operand(self.0.new_constant(tensor)));
         let [quads, scales, sums] = weights.constants.map(&mut constant);
         let offsets = weights.offsets.and_then(constant);
-        self.push_all(named::MATMUL_INT8, &[Some(x), quads, scales, sums, bias, offsets], weights.attributes, 1)[0]
+        let mut attributes = weights.attributes;
+        attributes.push("precise", Attribute::Int(1));
+        self.push_all(named::MATMUL_INT8, &[Some(x), quads, scales, sums, bias, offsets], attributes, 1)[0]
     }
 
     /// The attention of a decoder, and its keys and values with the new ones.

@@ -22,9 +22,10 @@ pub struct State<'a> {
 ///
 /// The values of a state are not given back by a run: they stay where they were computed, on the CPU or on the GPU. A
 /// run that fails loses them, and its session cannot be run again.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Session(Vec<Slot>);
 
+#[derive(Clone)]
 struct Slot {
     input: String,
     output: String,

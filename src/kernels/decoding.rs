@@ -1,14 +1,15 @@
 //! Causal attention of a decoder over a cache of keys and values.
 
-use super::attention::{Head, Sizes};
-use super::gemm::{LEAST_SHARED, Matrix};
+use std::ops::Range;
+
+use super::gemm::LEAST_SHARED;
 use super::parallel::{self, Tile};
 use super::reduce::dot;
 use super::softmax::softmax;
 use crate::error::{Error, Result};
 
-/// Queries from which it is worth packing the keys for a product.
-const LEAST_QUERIES: usize = 8;
+/// Queries that are multiplied with a key while it is in the cache.
+const QUERIES: usize = 4;
 
 /// What a head computes.
 #[derive(Clone, Copy, Debug)]
@@ -78,65 +79,79 @@ impl Cache {
 
 /// The attention of the queries `q`, `[tokens, heads, size]`, at the positions from `before` on, into `out`, of the same
 /// shape. The caches have their keys and values.
+///
+/// A query is computed in the same way whatever the number of tokens: a text that is read in any portions has equal keys and
+/// values to the last bit, so that those of a common beginning can be used again.
 pub fn attend(settings: &Settings, q: &[f32], keys: &Cache, values: &Cache, before: usize, out: &mut [f32]) {
     let &Settings { heads, groups, size, .. } = settings;
     let width = heads * size;
     let tokens = q.len() / width.max(1);
     let each = heads / groups.max(1);
-    let columns = (0..heads).map(|head| head * size..(head + 1) * size).collect::<Vec<_>>();
-    let rows = parallel::whole(tokens);
-    let head = |index: usize, out: &mut Tile<'_, f32>| {
+    let head = |index: usize, rows: Range<usize>, out: &mut Tile<'_, f32>| {
         let (keys, values) = (keys.group(index / each), values.group(index / each));
-        if tokens < LEAST_QUERIES {
-            for token in 0..tokens {
-                let query = &q[token * width + index * size..][..size];
-                one(settings, query, keys, values, before + token + 1, out.row(token, 0..size));
+        let mut scores = Vec::new();
+        for first in rows.clone().step_by(QUERIES) {
+            let queries: [&[f32]; QUERIES] = std::array::from_fn(|at| {
+                let token = (first + at).min(rows.end - 1);
+                &q[token * width + index * size..][..size]
+            });
+            let count = QUERIES.min(rows.end - first);
+            let block = Block { settings, queries, first: before + first, count };
+            block.score(keys, &mut scores);
+            for row in 0..count {
+                block.mix(row, values, &scores, out.row(first - rows.start + row, 0..size));
             }
-            return;
         }
-        // Of a window, what no query sees is left out.
-        let first = settings.window.map_or(0, |window| (before + 1).saturating_sub(window));
-        let count = before + tokens - first;
-        let whole = Head {
-            sizes: Sizes { queries: tokens, keys: count, size, value_size: size },
-            queries: Matrix { data: &q[index * size..], row_stride: width, column_stride: 1 },
-            keys: Matrix::new(&keys[first * size..], size),
-            values: Matrix::new(&values[first * size..], size),
-            scale: settings.scale,
-        };
-        whole.write(
-            out,
-            |query, scores| {
-                let seen = before + query + 1 - first;
-                scores[seen..].fill(f32::NEG_INFINITY);
-                if let Some(window) = settings.window {
-                    scores[..seen.saturating_sub(window)].fill(f32::NEG_INFINITY);
-                }
-            },
-            |_, _| {},
-        );
     };
+    let columns: Vec<_> = (0..heads).map(|head| head * size..(head + 1) * size).collect();
+    let work = tokens * (before + tokens) * width;
+    let rows = if work < LEAST_SHARED { parallel::whole(tokens) } else { parallel::split(tokens, QUERIES, 16) };
     let mut out = Tile::new(out, width, tokens, width);
-    if tokens * (before + tokens) * width < LEAST_SHARED {
+    if work < LEAST_SHARED {
         for (index, columns) in columns.into_iter().enumerate() {
-            head(index, &mut out.part(0..tokens, columns));
+            head(index, 0..tokens, &mut out.part(0..tokens, columns));
         }
     } else {
-        out.for_each_part(&rows, &columns, |_, columns, mut out| head(columns.start / size, &mut out));
+        out.for_each_part(&rows, &columns, |rows, columns, mut out| head(columns.start / size, rows, &mut out));
     }
 }
 
-/// The attention of one query of one head over the first `count` keys: without packing them, as a product does.
-fn one(settings: &Settings, query: &[f32], keys: &[f32], values: &[f32], count: usize, out: &mut [f32]) {
-    let size = settings.size;
-    let first = settings.window.map_or(0, |window| count.saturating_sub(window));
-    let part = first * size..count * size;
-    let mut scores: Vec<f32> =
-        keys[part.clone()].chunks_exact(size).map(|key| settings.scale * dot(query, key)).collect();
-    softmax(&mut scores);
-    out.fill(0.0);
-    for (score, value) in scores.iter().zip(values[part].chunks_exact(size)) {
-        out.iter_mut().zip(value).for_each(|(out, value)| *out += score * value);
+/// Queries of a head that follow each other.
+struct Block<'a> {
+    settings: &'a Settings,
+    /// Behind the last one it is repeated.
+    queries: [&'a [f32]; QUERIES],
+    /// The position of the first.
+    first: usize,
+    count: usize,
+}
+
+impl Block<'_> {
+    /// The keys that the query number `row` sees.
+    fn seen(&self, row: usize) -> Range<usize> {
+        let end = self.first + row + 1;
+        self.settings.window.map_or(0, |window| end.saturating_sub(window))..end
+    }
+
+    /// The scores of all queries with each key, `[keys, QUERIES]`, from the first key on that one of them sees.
+    fn score(&self, keys: &[f32], scores: &mut Vec<[f32; QUERIES]>) {
+        let (size, scale) = (self.settings.size, self.settings.scale);
+        let seen = self.seen(0).start..self.seen(self.count - 1).end;
+        scores.clear();
+        let keys = &keys[seen.start * size..seen.end * size];
+        scores.extend(keys.chunks_exact(size).map(|key| self.queries.map(|query| scale * dot(query, key))));
+    }
+
+    /// The values mixed by the softmax of the scores of the query number `row`.
+    fn mix(&self, row: usize, values: &[f32], scores: &[[f32; QUERIES]], out: &mut [f32]) {
+        let (size, seen) = (self.settings.size, self.seen(row));
+        let skipped = seen.start - self.seen(0).start;
+        let mut weights: Vec<f32> = scores[skipped..][..seen.len()].iter().map(|scores| scores[row]).collect();
+        softmax(&mut weights);
+        out.fill(0.0);
+        for (weight, value) in weights.iter().zip(values[seen.start * size..].chunks_exact(size)) {
+            out.iter_mut().zip(value).for_each(|(out, value)| *out += weight * value);
+        }
     }
 }
 
@@ -168,6 +183,7 @@ mod tests {
             let settings = Settings { heads: 6, groups: 2, size: 12, scale: 0.4, window };
             let tokens = 40;
             let (q, k, v) = (numbers(tokens * 72, 1), numbers(tokens * 24, 2), numbers(tokens * 24, 3));
+            let mut once = None;
             for portion in [1, 3, 8, 17, 40] {
                 let new = || Cache { groups: 2, size: 12, room: 0, numbers: Vec::new() };
                 let (mut keys, mut values) = (new(), new());
@@ -181,6 +197,8 @@ mod tests {
                     let part = before * 72..end * 72;
                     attend(&settings, &q[part.clone()], &keys, &values, before, &mut out[part]);
                 }
+                // Equal to the last bit, however many at a time.
+                assert_eq!(*once.get_or_insert_with(|| out.clone()), out, "{portion}");
                 let row = |from: &[f32], token: usize, group: usize| from[token * 24 + group * 12..][..12].to_vec();
                 for token in 0..tokens {
                     for head in 0..6 {

@@ -6,7 +6,7 @@ const LANES: usize = 8;
 
 /// The reduction by `join` of `f` of each element; `identity` is the neutral element of `join`.
 #[inline(always)]
-pub(super) fn fold(row: &[f32], identity: f32, f: impl Fn(f32) -> f32, join: impl Fn(f32, f32) -> f32) -> f32 {
+pub fn fold(row: &[f32], identity: f32, f: impl Fn(f32) -> f32, join: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [identity; LANES];
     let (whole, rest) = row.as_chunks::<LANES>();
     for numbers in whole {

@@ -9,6 +9,8 @@ use crate::kernels::{parallel, reduce};
 pub const SPAN: f32 = 5.5;
 /// Steps of that range.
 pub const STEPS: f32 = 127.0;
+/// Steps of the range of a row with high precision.
+const FINE_STEPS: f32 = 8190.0;
 /// Numbers that are quantised at once.
 const BLOCK: usize = 16;
 /// Fewer numbers are quantised before another thread has started.
@@ -16,11 +18,23 @@ const LEAST_SHARED: usize = 1 << 13;
 /// Rows of a tile, whose accumulators stay in registers.
 pub const TILE: usize = 4;
 
+/// How finely activations are quantised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// In 7 bits, with high digits for outliers: for encoders.
+    #[default]
+    Normal,
+    /// In 13 bits, all with high digits: for decoders, whose errors add up from token to token. Twice the products.
+    High,
+}
+
 /// Quantised rows of activations.
 pub struct QuantizedLhs {
     depth: usize,
     /// `[tiles, inputs / 4, rows of a tile]`: four integers of a row each. A tile has [`width`] rows.
     words: Vec<Word>,
+    /// Their high digits, of the same layout; none with [`Precision::Normal`].
+    high: Vec<Word>,
     /// The scale and zero point of each row.
     pub rows: Vec<Row>,
     digits: SparseDigits,
@@ -67,16 +81,20 @@ impl Row {
 
 impl QuantizedLhs {
     /// Quantises the rows `x`, of `inputs` numbers each, for weights of which `group` quads share a scale.
-    pub fn new(x: &[f32], inputs: usize, group: usize) -> Self {
+    pub fn new(x: &[f32], inputs: usize, group: usize, precision: Precision) -> Self {
         let (depth, count) = (inputs.div_ceil(4), x.len() / inputs);
         let mut words = vec![Word::default(); tiles(0..count).map(|rows| width(rows.len()) * depth).sum()];
+        let mut high = vec![Word::default(); if precision == Precision::High { words.len() } else { 0 }];
         let mut rows = vec![Row::default(); count];
         // Threads take whole tiles. The high digits that each finds are joined afterwards.
         let each = parallel::split(count, TILE, LEAST_SHARED / inputs)[0].len().max(1).next_multiple_of(TILE);
         let mut found: Vec<SparseDigits> = x.chunks(each * inputs).map(|_| SparseDigits::default()).collect();
+        let mut of_high = high.chunks_mut(each * depth);
+        let high_parts = found.iter().map(|_| of_high.next().unwrap_or_default()).collect::<Vec<_>>();
         let parts = x.chunks(each * inputs).zip(words.chunks_mut(each * depth)).zip(rows.chunks_mut(each));
-        parallel::for_each(parts.zip(&mut found).collect(), |_, (((x, words), rows), found)| {
-            found.quantise(x, inputs, group, words, rows);
+        let parts = parts.zip(high_parts).zip(&mut found).collect();
+        parallel::for_each(parts, |_, ((((x, words), rows), high), found)| {
+            found.quantise(x, (inputs, group), words, high, rows);
         });
         let mut digits = SparseDigits::default();
         for part in found {
@@ -84,19 +102,31 @@ impl QuantizedLhs {
             digits.ends.extend(part.ends.iter().map(|ends| ends.map(|end| before + end)));
             digits.all.extend(part.all);
         }
-        Self { depth, words, rows, digits }
+        Self { depth, words, high, rows, digits }
     }
 
-    /// The sum of the dequantised activations of each group, for each of the rows `x` that these were made of.
-    pub fn sums(&self, x: &[f32], inputs: usize, group: usize) -> Vec<f32> {
+    /// The sum of the integers of each group, for each of the rows `x` that these were made of.
+    pub fn integer_sums(&self, x: &[f32], inputs: usize, group: usize) -> Vec<i32> {
         let mut sums = Vec::with_capacity(self.rows.len() * inputs.div_ceil(4 * group));
         for (row, x) in self.rows.iter().zip(x.chunks_exact(inputs)) {
-            for x in x.chunks(4 * group) {
-                let number = |x: &f32| simd::nearest(*x, row.by, row.zero) - row.zero as i32;
-                sums.push(x.iter().map(number).sum::<i32>() as f32 * row.step);
-            }
+            let sum = |x: &[f32]| x.iter().map(|x| simd::nearest(*x, row.by, row.zero)).sum::<i32>();
+            sums.extend(x.chunks(4 * group).map(sum));
         }
         sums
+    }
+
+    /// The sum of the dequantised activations of each group; `sums` are the [`integer_sums`](Self::integer_sums).
+    pub fn sums(&self, sums: &[i32], inputs: usize, group: usize) -> Vec<f32> {
+        let groups = inputs.div_ceil(4 * group);
+        let of_row = |(row, sums): (&Row, &[i32])| {
+            let (zero, step) = (row.zero as i32, row.step);
+            let of_group = move |(at, sum): (usize, &i32)| {
+                let count = (4 * group).min(inputs - at * 4 * group) as i32;
+                (sum - zero * count) as f32 * step
+            };
+            sums.iter().enumerate().map(of_group).collect::<Vec<_>>()
+        };
+        self.rows.iter().zip(sums.chunks_exact(groups)).flat_map(of_row).collect()
     }
 
     /// The rows of a tile; `R` is 1 or [`TILE`].
@@ -104,8 +134,10 @@ impl QuantizedLhs {
         let SparseDigits { all, ends } = &self.digits;
         let tile = rows.start / TILE;
         let (start, [middle, end]) = (tile.checked_sub(1).map_or(0, |before| ends[before][1]), ends[tile]);
+        let part = rows.start * self.depth..rows.start * self.depth + R * self.depth;
         TileRows {
-            words: self.words[rows.start * self.depth..][..R * self.depth].as_chunks().0,
+            words: self.words[part.clone()].as_chunks().0,
+            high: self.high.get(part).unwrap_or_default().as_chunks().0,
             below: &all[start..middle],
             above: &all[middle..end],
         }
@@ -115,46 +147,60 @@ impl QuantizedLhs {
 /// The rows of a tile.
 pub struct TileRows<'a, const R: usize> {
     words: &'a [[Word; R]],
+    high: &'a [[Word; R]],
     below: &'a [HighDigits],
     above: &'a [HighDigits],
 }
 
 impl<const R: usize> TileRows<'_, R> {
-    /// The sums with a panel. `scratch` is for the sums of high digits: one panel for each row of each group, zero before
-    /// and after the call.
+    /// The sums with a panel. `scratch` has the initial sums, for each row of each group, which are those of `init` before
+    /// and after the call; zero where that is empty.
     #[inline(always)]
-    pub fn multiply(
+    pub fn multiply<const HALVES: bool>(
         &self,
         quads: &[Quad],
         scales: &[[f32; PANEL]],
         group: usize,
+        init: &[i32],
         scratch: &mut [[i32; PANEL]],
     ) -> [[f32; PANEL]; R] {
         for (digits, by) in [(self.below, -1), (self.above, 1)] {
             if !digits.is_empty() {
-                simd::add_high_digits(digits, by, quads, scratch);
+                simd::add_high_digits::<HALVES>(digits, by, quads, scratch);
             }
         }
-        let sums = simd::integers(self.words, quads, scales, scratch.as_chunks().0, group);
+        let sums = simd::integers::<R, HALVES>(self.words, self.high, quads, scales, scratch.as_chunks().0, group);
         // One by one: clearing all groups would be a call that takes half as long as the tile.
         for digits in [self.below, self.above] {
-            digits.iter().for_each(|high| scratch[high.sums as usize] = [0; PANEL]);
+            for high in digits {
+                let at = high.sums as usize;
+                scratch[at] = [init.get(at).copied().unwrap_or(0); PANEL];
+            }
         }
         sums
     }
 }
 
 impl SparseDigits {
-    /// Quantises the rows `x` into `words` and `rows`, and adds the high digits to `self`.
-    fn quantise(&mut self, x: &[f32], inputs: usize, group: usize, words: &mut [Word], rows: &mut [Row]) {
+    /// Quantises the rows `x` into `words` and `rows`. High digits go to `high`, or to `self` where that is empty.
+    fn quantise(
+        &mut self,
+        x: &[f32],
+        sizes @ (inputs, _): (usize, usize),
+        words: &mut [Word],
+        high: &mut [Word],
+        rows: &mut [Row],
+    ) {
         let depth = inputs.div_ceil(4);
+        let mut high = high.chunks_mut(TILE * depth);
         let tiles = x.chunks(TILE * inputs).zip(words.chunks_mut(TILE * depth)).zip(rows.chunks_mut(TILE));
         let mut above = Vec::new();
         for ((x, words), rows) in tiles {
             let digits = [&mut self.all, &mut above];
+            let high = high.next().unwrap_or_default();
             match width(rows.len()) {
-                1 => quantise::<1>(x, (inputs, group), words.as_chunks_mut().0, digits, rows),
-                _ => quantise::<TILE>(x, (inputs, group), words.as_chunks_mut().0, digits, rows),
+                1 => quantise::<1>(x, sizes, words.as_chunks_mut().0, high.as_chunks_mut().0, digits, rows),
+                _ => quantise::<TILE>(x, sizes, words.as_chunks_mut().0, high.as_chunks_mut().0, digits, rows),
             }
             let middle = self.all.len();
             self.all.append(&mut above);
@@ -163,15 +209,17 @@ impl SparseDigits {
     }
 }
 
-/// Quantises the rows of a tile into `words`, and their high digits into `digits`.
+/// Quantises the rows of a tile into `words`, and their high digits into `high`, or into `digits` where that is empty.
 fn quantise<const R: usize>(
     x: &[f32],
     (inputs, group): (usize, usize),
     words: &mut [[Word; R]],
+    high_words: &mut [[Word; R]],
     mut digits: [&mut Vec<HighDigits>; 2],
     rows: &mut [Row],
 ) {
-    rows.iter_mut().zip(x.chunks_exact(inputs)).for_each(|(row, x)| *row = Row::new(x));
+    let precision = if high_words.is_empty() { Precision::Normal } else { Precision::High };
+    rows.iter_mut().zip(x.chunks_exact(inputs)).for_each(|(row, x)| *row = Row::new(x, precision));
     for (block, words) in words.chunks_mut(BLOCK / 4).enumerate() {
         let mut all = [[Word::default(); 4]; R];
         for (row, (x, own)) in x.chunks_exact(inputs).zip(rows.iter()).enumerate() {
@@ -182,6 +230,14 @@ fn quantise<const R: usize>(
             };
             let (low, high) = simd::quantise(&numbers, own.by, own.zero);
             all[row] = low;
+            if let Some(words) = high_words.get_mut(block * BLOCK / 4..) {
+                // None of the integers is negative.
+                let above = high.map(|[_, above]| above).unwrap_or_default();
+                words.iter_mut().zip(above).for_each(|(words, above)| words[row] = above);
+                if !words.is_empty() {
+                    continue;
+                }
+            }
             for (digits, high) in digits.iter_mut().zip(high.into_iter().flatten()) {
                 for (at, word) in high.into_iter().enumerate().filter(|(_, word)| *word != Word::default()) {
                     let quad = block * BLOCK / 4 + at;
@@ -207,8 +263,15 @@ fn width(rows: usize) -> usize {
 
 impl Row {
     /// The parameters for the row `x`.
-    fn new(x: &[f32]) -> Self {
+    fn new(x: &[f32], precision: Precision) -> Self {
         let (least, most, squares) = reduce::extent(x);
+        if precision == Precision::High {
+            let (least, most) = (least.min(0.0), most.max(0.0));
+            // `min` and `max` skip NaN, and the sum of squares does not.
+            let step = if squares.is_nan() { f32::NAN } else { (most - least) / FINE_STEPS };
+            let by = if step > 0.0 { 1.0 / step } else { 0.0 };
+            return Self { step, by, zero: (-least * by).round_ties_even() };
+        }
         let span = SPAN * (squares / x.len() as f32).sqrt();
         let (least, most) = (least.min(0.0), most.max(0.0));
         let low = least.max(-0.5 * span);

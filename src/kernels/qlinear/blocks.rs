@@ -1,10 +1,10 @@
 //! Linear layers with the blockwise quantised weights of a file: 4 or 8 bits, in blocks of a few inputs of an output.
 
-use super::{QuantizedLinear, Weights};
+use super::{Precision, QuantizedLinear, Weights};
 use crate::kernels::block_quant::Bits;
 use crate::kernels::gemm::{Matrix, Rhs};
 use crate::kernels::prepack::{self, Panels};
-use crate::kernels::simd::{PANEL, Quad};
+use crate::kernels::simd::{HALF_ZERO, LOWER_HALVES, PANEL, Quad, quad_at};
 
 /// The inputs of a block are a multiple of this: pairs of quads.
 const UNIT: usize = 8;
@@ -95,6 +95,7 @@ impl BlockLayout {
             scales,
             sums,
             offsets: packed,
+            precision: Precision::default(),
         })
     }
 }
@@ -137,11 +138,17 @@ impl BlockLinear {
                 scales[panel * blocks + at][lane] = scale;
                 offsets[at * outputs + output] = offset;
                 sums[panel][lane] += scale * numbers.iter().map(|number| i32::from(*number)).sum::<i32>() as f32;
+                if bits == Bits::Four {
+                    // Stored as 0: activations are padded with their zero points, which no sum includes.
+                    numbers[block.min(inputs - at * block)..].fill(-HALF_ZERO as i8);
+                }
                 for (quad, numbers) in (at * block / 4..depth).zip(numbers.as_chunks().0) {
                     match bits {
                         Bits::Eight => quads[quad][lane] = word(*numbers),
                         Bits::Four => {
-                            quads[quad / 2][lane] |= (word(*numbers) & LOWER_HALVES) << (quad % 2 * 4);
+                            // Each is increased by 8, so that it needs no sign.
+                            let halves = word(numbers.map(|number| number + HALF_ZERO as i8)) & LOWER_HALVES;
+                            quads[quad / 2][lane] |= halves << (quad % 2 * 4);
                         }
                     }
                 }
@@ -178,6 +185,7 @@ impl BlockLinear {
             scales: &self.scales,
             sums: &self.sums,
             offsets: Panels::new((self.layout.blocks(), outputs), &self.offsets),
+            precision: Precision::default(),
         }
     }
 
@@ -197,8 +205,7 @@ impl QuantizedLinear<'_> {
             return None;
         }
         let (panel, lane, depth) = (output / PANEL, output % PANEL, self.inputs.div_ceil(4));
-        let mut unpacked = Vec::new();
-        let quads = self.numbers.panels(panel..panel + 1, depth, &mut unpacked);
+        let quads = self.numbers.panels(panel..panel + 1, depth);
         let groups = self.groups();
         for (group, row) in row.chunks_mut(4 * self.group).enumerate() {
             let scale = self.scales[panel * groups + group][lane];
@@ -206,33 +213,20 @@ impl QuantizedLinear<'_> {
                 Some(offsets) => offsets.row(group, output..output + 1, &mut [0.0])[0],
                 None => 0.0,
             };
-            for (row, quad) in row.chunks_mut(4).zip(&quads[group * self.group..]) {
-                let numbers = quad[lane].to_le_bytes();
-                row.iter_mut().zip(numbers).for_each(|(to, number)| *to = f32::from(number as i8) * scale + offset);
+            for (at, row) in (group * self.group..).zip(row.chunks_mut(4)) {
+                let (word, zero) = match self.numbers {
+                    Weights::Bytes(_) => (quads[at][lane], 0),
+                    Weights::Halves(_) => (quad_at::<true>(quads, at)[lane], HALF_ZERO as i8),
+                };
+                let numbers = word.to_le_bytes().map(|byte| f32::from(byte as i8 - zero));
+                row.iter_mut().zip(numbers).for_each(|(to, number)| *to = number * scale + offset);
             }
         }
         Some(())
     }
 }
 
-/// The lower half of each byte.
-const LOWER_HALVES: i32 = 0x0f0f_0f0f;
-
-/// The highest bit of the lower half of each byte.
-const SIGNS: i32 = 0x0808_0808;
-
 /// Four integers, the first in the lowest byte.
 fn word(numbers: [i8; 4]) -> i32 {
     i32::from_le_bytes(numbers.map(|number| number as u8))
-}
-
-/// The two quads of signed 4-bit integers.
-#[inline(always)]
-pub(super) fn unpack(pair: &Quad) -> [Quad; 2] {
-    // Sign extension of each half byte: its highest bit is copied to the four above it.
-    let signed = |halves: i32| {
-        let sign = halves & SIGNS;
-        halves & LOWER_HALVES | sign << 1 | sign << 2 | sign << 3 | sign << 4
-    };
-    [pair.map(signed), pair.map(|pair| signed(pair >> 4))]
 }

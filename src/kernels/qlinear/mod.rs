@@ -23,7 +23,8 @@ use std::ops::Range;
 use super::gemm::{Epilogue, Gemm, Init, LEAST_SHARED, Matrix};
 use super::parallel::{Tile, split, whole};
 use super::prepack::Panels;
-use super::simd::{PANEL, Quad};
+use super::simd::{HALF_ZERO, PANEL, Quad};
+pub use activations::Precision;
 use activations::{QuantizedLhs, TILE, tiles};
 pub use blocks::{BlockLayout, BlockLinear};
 pub use prepack::{GROUP_SIZE, QuantizedWeights, Shapes};
@@ -49,6 +50,7 @@ pub struct QuantizedLinear<'a> {
     sums: &'a [[f32; PANEL]],
     /// The offsets of the weights, `[groups, outputs]`.
     offsets: Option<Panels<'a>>,
+    precision: Precision,
 }
 
 /// Weights, as they are multiplied or packed smaller.
@@ -56,7 +58,7 @@ pub struct QuantizedLinear<'a> {
 enum Weights<'a> {
     /// 8-bit.
     Bytes(&'a [Quad]),
-    /// 4-bit: two quads in one, the first in the lower halves of the bytes.
+    /// 4-bit: two quads in one, see [`simd::halves`](super::simd::halves).
     Halves(&'a [Quad]),
 }
 
@@ -67,30 +69,36 @@ struct ColumnBlock<'a> {
     bias: &'a [f32],
 }
 
-impl Weights<'_> {
-    /// The quads of `panels`, `depth` in each; unpacked into `scratch` where they are of 4 bits.
-    fn panels<'s>(&'s self, panels: Range<usize>, depth: usize, scratch: &'s mut Vec<Quad>) -> &'s [Quad] {
-        match self {
-            Self::Bytes(quads) => &quads[panels.start * depth..panels.end * depth],
-            Self::Halves(pairs) => {
-                let stride = depth.div_ceil(2);
-                scratch.resize(panels.len() * depth, [0; PANEL]);
-                for (panel, quads) in panels.zip(scratch.chunks_exact_mut(depth)) {
-                    let (pairs, (whole, rest)) = (&pairs[panel * stride..][..stride], quads.as_chunks_mut());
-                    whole.iter_mut().zip(pairs).for_each(|(quads, pair)| *quads = blocks::unpack(pair));
-                    rest.iter_mut().for_each(|quad| *quad = blocks::unpack(&pairs[stride - 1])[0]);
-                }
-                scratch
-            }
-        }
+impl<'a> Weights<'a> {
+    /// What is stored of `panels`, which have `depth` quads each.
+    fn panels(self, panels: Range<usize>, depth: usize) -> &'a [Quad] {
+        let (Self::Bytes(quads) | Self::Halves(quads)) = self;
+        let stride = self.stride(depth);
+        &quads[panels.start * stride..panels.end * stride]
+    }
+
+    /// The stored quads of a panel that has `depth`.
+    fn stride(self, depth: usize) -> usize {
+        if let Self::Halves(_) = self { depth.div_ceil(2) } else { depth }
     }
 }
 
 impl<'a> QuantizedLinear<'a> {
+    /// The layer with activations of this precision.
+    #[must_use]
+    pub fn with(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
     /// The layer's output for the rows `x`, into the rows `out`. `bias` is added to each row, unless it is empty, and
     /// `epilogue` is applied to each part of a row when it is complete.
     pub fn write(&self, x: &[f32], bias: &[f32], epilogue: Option<&Epilogue<'_>>, out: &mut [f32]) {
-        let lhs = QuantizedLhs::new(x, self.inputs, self.group);
+        let lhs = QuantizedLhs::new(x, self.inputs, self.group, self.precision);
+        let has_halves = matches!(self.numbers, Weights::Halves(_));
+        let integer_sums = match has_halves || self.offsets.is_some() {
+            true => lhs.integer_sums(x, self.inputs, self.group),
+            false => Vec::new(),
+        };
         let none = vec![0.0; if bias.is_empty() { self.outputs } else { 0 }];
         let bias = if bias.is_empty() { &none } else { bias };
         let count = lhs.rows.len();
@@ -104,20 +112,26 @@ impl<'a> QuantizedLinear<'a> {
         }
         let last = epilogue.filter(|_| self.offsets.is_none());
         Tile::new(out, self.outputs, count, self.outputs).for_each_part(&rows, &columns, |rows, columns, mut out| {
-            self.write_part(&lhs, rows, columns, bias, last, &mut out);
+            match has_halves {
+                true => self.write_part::<true>(&lhs, &integer_sums, rows, columns, bias, last, &mut out),
+                false => self.write_part::<false>(&lhs, &[], rows, columns, bias, last, &mut out),
+            }
         });
         if let Some(offsets) = &self.offsets {
-            let (groups, sums) = (self.groups(), lhs.sums(x, self.inputs, self.group));
+            let (groups, sums) = (self.groups(), lhs.sums(&integer_sums, self.inputs, self.group));
             let mut product = Gemm::new((count, self.outputs, groups), Matrix::new(&sums, groups), offsets);
             (product.init, product.epilogue) = (Init::Output, epilogue);
             product.write(out, self.outputs);
         }
     }
 
-    /// Computes these rows and columns, which begin at a tile and a panel, into `out`.
-    fn write_part(
+    /// Computes these rows and columns, which begin at a tile and a panel, into `out`. With `HALVES` the weights are of 4 bits,
+    /// and `integer_sums` are needed.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one product")]
+    fn write_part<const HALVES: bool>(
         &self,
         lhs: &QuantizedLhs,
+        integer_sums: &[i32],
         rows: Range<usize>,
         columns: Range<usize>,
         bias: &[f32],
@@ -125,11 +139,12 @@ impl<'a> QuantizedLinear<'a> {
         out: &mut Tile<'_, f32>,
     ) {
         let depth = self.inputs.div_ceil(4);
-        let width = (CACHED / (depth * size_of::<Quad>())).max(1) * PANEL;
-        let (mut unpacked, mut scratch) = (Vec::new(), vec![[0; PANEL]; self.groups() * TILE]);
+        let width = (CACHED / (self.numbers.stride(depth) * size_of::<Quad>())).max(1) * PANEL;
+        let groups = self.groups();
+        let (mut init, mut scratch) = (Vec::new(), vec![[0; PANEL]; groups * TILE]);
         for block in columns.clone().step_by(width) {
             let some = block..columns.end.min(block + width);
-            let quads = self.numbers.panels(block / PANEL..some.end.div_ceil(PANEL), depth, &mut unpacked);
+            let quads = self.numbers.panels(block / PANEL..some.end.div_ceil(PANEL), depth);
             let block_columns = ColumnBlock { columns: some.clone(), quads, bias: &bias[some.clone()] };
             for few in tiles(rows.clone()) {
                 let ranges = (
@@ -137,9 +152,19 @@ impl<'a> QuantizedLinear<'a> {
                     some.start - columns.start..some.end - columns.start,
                 );
                 let mut out = out.part(ranges.0, ranges.1);
+                if HALVES {
+                    // The weights are stored with a zero point, whose products are subtracted first.
+                    let height = if few.len() == 1 { 1 } else { TILE };
+                    let row = |at: usize| (few.start + at % height).min(few.end - 1);
+                    init.clear();
+                    init.extend(
+                        (0..groups * height).map(|at| -HALF_ZERO * integer_sums[row(at) * groups + at / height]),
+                    );
+                    scratch.iter_mut().zip(&init).for_each(|(sums, init)| *sums = [*init; PANEL]);
+                }
                 match few.len() {
-                    1 => self.write_tile::<1>(lhs, &few, &block_columns, &mut scratch, &mut out),
-                    _ => self.write_tile::<TILE>(lhs, &few, &block_columns, &mut scratch, &mut out),
+                    1 => self.write_tile::<1, HALVES>(lhs, &few, &block_columns, &init, &mut scratch, &mut out),
+                    _ => self.write_tile::<TILE, HALVES>(lhs, &few, &block_columns, &init, &mut scratch, &mut out),
                 }
                 if let Some(epilogue) = epilogue {
                     (0..few.len()).for_each(|row| epilogue(out.row(row, 0..some.len())));
@@ -153,25 +178,26 @@ impl<'a> QuantizedLinear<'a> {
         self.inputs.div_ceil(4 * self.group)
     }
 
-    /// Computes the rows `few` of a tile and the columns of `block_columns`. `R` is 1 or the height of a tile. `scratch` is that of
-    /// [`TileRows::multiply`](activations::TileRows::multiply).
+    /// Computes the rows `few` of a tile and the columns of `block_columns`. `R` is 1 or the height of a tile. `init` and
+    /// `scratch` are those of [`TileRows::multiply`](activations::TileRows::multiply).
     #[inline(always)]
-    fn write_tile<const R: usize>(
+    fn write_tile<const R: usize, const HALVES: bool>(
         &self,
         lhs: &QuantizedLhs,
         few: &Range<usize>,
         block_columns: &ColumnBlock<'_>,
+        init: &[i32],
         scratch: &mut [[i32; PANEL]],
         out: &mut Tile<'_, f32>,
     ) {
         let groups = self.groups();
         let tile = lhs.tile::<R>(few);
-        let quads = block_columns.quads.chunks_exact(self.inputs.div_ceil(4));
+        let quads = block_columns.quads.chunks_exact(self.numbers.stride(self.inputs.div_ceil(4)));
         for (index, (quads, bias)) in quads.zip(block_columns.bias.chunks(PANEL)).enumerate() {
             let panel = block_columns.columns.start / PANEL + index;
             let own = index * PANEL..index * PANEL + bias.len();
             let scales = &self.scales[panel * groups..][..groups];
-            let sums = tile.multiply(quads, scales, self.group, scratch);
+            let sums = tile.multiply::<HALVES>(quads, scales, self.group, init, scratch);
             for ((row, sums), out_row) in lhs.rows[few.clone()].iter().zip(&sums).zip(0..) {
                 row.dequantise(sums, &self.sums[panel], bias, out.row(out_row, own.clone()));
             }

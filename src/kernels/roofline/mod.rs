@@ -51,7 +51,7 @@ pub fn integers_in_cache(iterations: usize) -> f64 {
     let groups = DEPTH.div_ceil(GROUP);
     let (scales, begin) = (vec![[1.0; PANEL]; groups], vec![[[0; PANEL]; ROWS]; groups]);
     for _ in 0..iterations {
-        black_box(simd::integers(black_box(&left), black_box(&right), &scales, &begin, GROUP));
+        black_box(simd::integers::<_, false>(black_box(&left), &[], black_box(&right), &scales, &begin, GROUP));
     }
     operations(iterations, ROWS * PANEL * DEPTH * 4)
 }

@@ -6,7 +6,7 @@ use std::arch::wasm32::{
     i32x4_sub, v128,
 };
 
-use super::{HighDigits, LEAST, MOST, PANEL, Quad, ROUND, Sums};
+use super::{HighDigits, LEAST, MOST, PANEL, Quad, ROUND, Sums, quad_at};
 
 /// Four integers of a row: the first and the third, and the second and the fourth.
 pub type Word = [i32; 2];
@@ -29,21 +29,27 @@ pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word;
 }
 
 /// There are no high digits.
-pub fn add_high_digits(_: &[HighDigits], _: i32, _: &[Quad], _: &mut [[i32; PANEL]]) {}
+pub fn add_high_digits<const HALVES: bool>(_: &[HighDigits], _: i32, _: &[Quad], _: &mut [[i32; PANEL]]) {}
 
-/// The sums of a tile. `lhs` has four integers of each row in turn. Each `group` quads of `rhs` have their `scales`.
-pub fn integers<const R: usize>(
+/// The sums of a tile. `lhs` has four integers of each row in turn. Each `group` quads of `rhs` have their `scales`, and
+/// their initial sums `init`. There are no high digits. With `HALVES` the weights are of 4 bits, see
+/// [`halves`](super::halves).
+pub fn integers<const R: usize, const HALVES: bool>(
     lhs: &[[Word; R]],
+    _: &[[Word; R]],
     rhs: &[Quad],
     scales: &[[f32; PANEL]],
-    _: &[Sums<R>],
+    init: &[Sums<R>],
     group: usize,
 ) -> [[f32; PANEL]; R] {
     let mut all = [[f32x4_splat(0.0); 2]; R];
-    for ((lhs, rhs), [a, b, c, d, e, f, g, h]) in lhs.chunks(group).zip(rhs.chunks(group)).zip(scales) {
-        let mut sums = [[i32x4_splat(0); 2]; R];
-        for (lhs, [a, b, c, d, e, f, g, h]) in lhs.iter().zip(rhs) {
-            let (low, high) = (pairs(i32x4(*a, *b, *c, *d)), pairs(i32x4(*e, *f, *g, *h)));
+    let stored = if HALVES { group / 2 } else { group };
+    let groups = lhs.chunks(group).zip(rhs.chunks(stored)).zip(scales).zip(init);
+    for (((lhs, rhs), [a, b, c, d, e, f, g, h]), init) in groups {
+        let mut sums = init.map(|[a, b, c, d, e, f, g, h]| [i32x4(a, b, c, d), i32x4(e, f, g, h)]);
+        for (at, lhs) in lhs.iter().enumerate() {
+            let [a, b, c, d, e, f, g, h] = quad_at::<HALVES>(rhs, at);
+            let (low, high) = (pairs(i32x4(a, b, c, d)), pairs(i32x4(e, f, g, h)));
             for (sums, lhs) in sums.iter_mut().zip(lhs) {
                 for pair in 0..2 {
                     let lhs = i32x4_splat(lhs[pair]);

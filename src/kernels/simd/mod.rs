@@ -21,6 +21,25 @@ pub const PANEL: usize = 8;
 /// Four rows of a panel of 8-bit integers: each element has the four bytes of a column, the first in the lowest.
 pub type Quad = [i32; PANEL];
 
+/// The lower half of each byte.
+pub const LOWER_HALVES: i32 = 0x0f0f_0f0f;
+
+/// What weights of 4 bits are stored with, to be from 0 to 15.
+pub const HALF_ZERO: i32 = 8;
+
+/// The quads number `2 · pair` and `2 · pair + 1` of weights of 4 bits, which are stored in one: the first in the lower halves
+/// of the bytes. They are from 0 to 15: [`HALF_ZERO`] more than the weights.
+#[inline(always)]
+pub fn halves(pair: &Quad) -> [Quad; 2] {
+    [pair.map(|word| word & LOWER_HALVES), pair.map(|word| word >> 4 & LOWER_HALVES)]
+}
+
+/// The quad number `at`; one of weights of 4 bits with `HALVES`.
+#[inline(always)]
+pub fn quad_at<const HALVES: bool>(stored: &[Quad], at: usize) -> Quad {
+    if HALVES { halves(&stored[at / 2])[at % 2] } else { stored[at] }
+}
+
 /// The sums of a tile in one group of inputs: `[rows, columns of a panel]`.
 pub type Sums<const R: usize> = [[i32; PANEL]; R];
 
@@ -63,8 +82,11 @@ mod tests {
     }
 
     /// A tile of integers is what three loops give.
-    fn check_integers<const R: usize>(depth: usize, group: usize, seed: usize) {
-        let weights = bytes(depth * 4 * PANEL, 2 * seed + 1);
+    fn check_integers<const R: usize, const HALVES: bool>(depth: usize, group: usize, seed: usize) {
+        let mut weights = bytes(depth * 4 * PANEL, 2 * seed + 1);
+        if HALVES {
+            weights.iter_mut().for_each(|weight| *weight &= 15);
+        }
         let weight = |k: usize, column: usize| weights[k * PANEL + column];
         // One in a dozen has a high digit.
         let number = |row: usize, k: usize| match (k * 7 + row * 5 + seed) % 12 {
@@ -96,9 +118,31 @@ mod tests {
         let scales: Vec<[f32; PANEL]> =
             (0..depth.div_ceil(group)).map(|index| std::array::from_fn(|at| (index + at + 1) as f32)).collect();
         let mut init = vec![[0; PANEL]; scales.len() * R];
-        add_high_digits(&digits(0), -1, &rhs, &mut init);
-        add_high_digits(&digits(1), 1, &rhs, &mut init);
-        let tile = integers::<R>(&lhs, &rhs, &scales, init.as_chunks().0, group);
+        let quads = if HALVES {
+            let pair = |pair: &[Quad]| {
+                let upper = pair.get(1).copied().unwrap_or_default();
+                std::array::from_fn(|at| pair[0][at] | upper[at] << 4)
+            };
+            rhs.chunks(2).map(pair).collect()
+        } else {
+            rhs
+        };
+        add_high_digits::<HALVES>(&digits(0), -1, &quads, &mut init);
+        add_high_digits::<HALVES>(&digits(1), 1, &quads, &mut init);
+        let tile = integers::<R, HALVES>(&lhs, &[], &quads, &scales, init.as_chunks().0, group);
+        // The same with all high digits, of numbers that are not negative.
+        let dense = |quad: usize, row: usize| {
+            let numbers =
+                std::array::from_fn(|at| if at < 4 { number(row, 4 * quad + at).abs().min(MOST) as f32 } else { 0.0 });
+            let (words, digits) = quantise(&numbers, 1.0, 0.0);
+            (words[0], digits.map(|[_, above]| above[0]).unwrap_or_default())
+        };
+        let digit = |high: bool| -> Vec<[Word; R]> {
+            let word = |quad: usize, row: usize| if high { dense(quad, row).1 } else { dense(quad, row).0 };
+            (0..depth).map(|quad| std::array::from_fn(|row| word(quad, row))).collect()
+        };
+        let zero = vec![[[0; PANEL]; R]; scales.len()];
+        let of_dense = integers::<R, HALVES>(&digit(false), &digit(true), &quads, &scales, &zero, group);
         for (row, sums) in tile.iter().enumerate() {
             for (column, is) in sums.iter().enumerate() {
                 let mut wanted = 0.0;
@@ -108,6 +152,13 @@ mod tests {
                     wanted += part as f32 * scales[column];
                 }
                 assert_eq!(*is, wanted, "{R} rows of {depth} at {row}, {column}");
+                let term = |k: usize| number(row, k).abs().min(MOST) * i32::from(weight(k, column));
+                let groups = scales.iter().enumerate().map(|(index, scales)| {
+                    let part: i32 = (index * group * 4..4 * depth.min((index + 1) * group)).map(term).sum();
+                    part as f32 * scales[column]
+                });
+                let wanted = groups.fold(0.0, |all, part| all + part);
+                assert_eq!(of_dense[row][column], wanted, "{R} rows of {depth} at {row}, {column}, dense");
             }
         }
     }
@@ -119,10 +170,12 @@ mod tests {
             group in 1usize..40,
             seed in 0usize..1000,
         ) {
-            check_integers::<1>(depth, group, seed);
-            check_integers::<2>(depth, group, seed);
-            check_integers::<3>(depth, group, seed);
-            check_integers::<4>(depth, group, seed);
+            check_integers::<1, false>(depth, group, seed);
+            check_integers::<2, false>(depth, group, seed);
+            check_integers::<3, false>(depth, group, seed);
+            check_integers::<4, false>(depth, group, seed);
+            check_integers::<1, true>(depth, 2 * group, seed);
+            check_integers::<4, true>(depth, 2 * group, seed);
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! Portable loops, which compilers vectorise for the machine.
 
-use super::{HighDigits, PANEL, Quad, Sums, nearest};
+use super::{HighDigits, PANEL, Quad, Sums, nearest, quad_at};
 
 /// Four integers below 128 of a row, the first in the lowest byte.
 pub type Word = i32;
@@ -21,25 +21,35 @@ pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word;
 }
 
 /// Adds the products of high digits, times `by`, to their sums.
-pub fn add_high_digits(digits: &[HighDigits], by: i32, rhs: &[Quad], sums: &mut [[i32; PANEL]]) {
+pub fn add_high_digits<const HALVES: bool>(digits: &[HighDigits], by: i32, rhs: &[Quad], sums: &mut [[i32; PANEL]]) {
     for HighDigits { quad, sums: at, word } in digits {
-        add(std::array::from_mut(&mut sums[*at as usize]), &[*word], &rhs[*quad as usize], 128 * by);
+        let quads = quad_at::<HALVES>(rhs, *quad as usize);
+        add(std::array::from_mut(&mut sums[*at as usize]), &[*word], &quads, 128 * by);
     }
 }
 
 /// The sums of a tile. `lhs` has four integers of each row in turn. Each `group` quads of `rhs` have their `scales`, and
-/// their initial sums `init`.
-pub fn integers<const R: usize>(
+/// their initial sums `init`. `high` has the high digits (× 128) of `lhs`, or none. With `HALVES` the weights are of 4 bits,
+/// see [`halves`](super::halves).
+pub fn integers<const R: usize, const HALVES: bool>(
     lhs: &[[Word; R]],
+    high: &[[Word; R]],
     rhs: &[Quad],
     scales: &[[f32; PANEL]],
     init: &[Sums<R>],
     group: usize,
 ) -> [[f32; PANEL]; R] {
     let mut all = [[0.0; PANEL]; R];
-    for (((lhs, rhs), scales), init) in lhs.chunks(group).zip(rhs.chunks(group)).zip(scales).zip(init) {
+    let stored = if HALVES { group / 2 } else { group };
+    let groups = lhs.chunks(group).zip(rhs.chunks(stored)).zip(scales).zip(init);
+    for (index, (((lhs, rhs), scales), init)) in groups.enumerate() {
         let mut sums = *init;
-        lhs.iter().zip(rhs).for_each(|(lhs, quads)| add(&mut sums, lhs, quads, 1));
+        for (at, high) in high.iter().skip(index * group).take(lhs.len()).enumerate() {
+            add(&mut sums, high, &quad_at::<HALVES>(rhs, at), 128);
+        }
+        for (at, lhs) in lhs.iter().enumerate() {
+            add(&mut sums, lhs, &quad_at::<HALVES>(rhs, at), 1);
+        }
         for (all, sums) in all.iter_mut().zip(sums) {
             for ((all, sum), scale) in all.iter_mut().zip(sums).zip(scales) {
                 *all += sum as f32 * scale;

@@ -11,14 +11,14 @@
 use std::arch::wasm32::{
     f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane as lane, f32x4_mul, f32x4_relaxed_madd, f32x4_splat,
     i8x16_shuffle, i8x16_splat, i16x8_relaxed_dot_i8x16_i7x16, i16x8_splat, i32x4, i32x4_add, i32x4_dot_i16x8,
-    i32x4_extract_lane as word, i32x4_max, i32x4_min, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_shr, i32x4_splat,
-    i32x4_sub, i64x2_shuffle, v128, v128_and, v128_andnot, v128_any_true, v128_or,
+    i32x4_extract_lane as word, i32x4_max, i32x4_min, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_shl, i32x4_shr,
+    i32x4_splat, i32x4_sub, i64x2_shuffle, u32x4_shr, v128, v128_and, v128_andnot, v128_any_true, v128_or,
 };
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::{HighDigits, LEAST, MOST, PANEL, Quad, ROUND, Sums};
+use super::{HighDigits, LEAST, LOWER_HALVES, MOST, PANEL, Quad, ROUND, Sums, quad_at};
 
 /// Four integers below 128 of a row.
 pub type Word = i32;
@@ -58,30 +58,33 @@ fn bytes([a, b, c, d]: [v128; 4]) -> [Word; 4] {
 
 /// Adds the products of high digits, times `by`, to their sums.
 #[target_feature(enable = "relaxed-simd")]
-pub fn add_high_digits(digits: &[HighDigits], by: i32, rhs: &[Quad], sums: &mut [[i32; PANEL]]) {
+pub fn add_high_digits<const HALVES: bool>(digits: &[HighDigits], by: i32, rhs: &[Quad], sums: &mut [[i32; PANEL]]) {
     // The factor of the pairs of products, so that one instruction multiplies and adds.
     let by = i16x8_splat(black_box(128 * by as i16));
     for HighDigits { quad, sums: at, word } in digits {
         let sums = &mut sums[*at as usize];
         let mut own = [integer_vectors(*sums)];
-        multiply::<1, true>(&[*word], &rhs[*quad as usize], by, &mut own);
+        let quad = integer_vectors(quad_at::<HALVES>(rhs, *quad as usize));
+        multiply::<1, true>(&[*word], quad, by, &mut own);
         *sums = integers_of(own[0]);
     }
 }
 
 /// The sums of a tile. `lhs` has four integers of each row in turn. Each `group` quads of `rhs` have their `scales`, and
-/// their initial sums `init`.
+/// their initial sums `init`. `high` has the high digits (× 128) of `lhs`, or none. With `HALVES` the weights are of 4 bits,
+/// see [`halves`](super::halves).
 #[target_feature(enable = "relaxed-simd")]
-pub fn integers<const R: usize>(
+pub fn integers<const R: usize, const HALVES: bool>(
     lhs: &[[Word; R]],
+    high: &[[Word; R]],
     rhs: &[Quad],
     scales: &[[f32; PANEL]],
     init: &[Sums<R>],
     group: usize,
 ) -> [[f32; PANEL]; R] {
     match in_pairs() {
-        true => tile::<R, true>(lhs, rhs, scales, init, group),
-        false => tile::<R, false>(lhs, rhs, scales, init, group),
+        true => tile::<R, true, HALVES>(lhs, high, rhs, scales, init, group),
+        false => tile::<R, false, HALVES>(lhs, high, rhs, scales, init, group),
     }
 }
 
@@ -111,8 +114,9 @@ pub fn ones() -> v128 {
 
 #[inline]
 #[target_feature(enable = "relaxed-simd")]
-fn tile<const R: usize, const IN_PAIRS: bool>(
+fn tile<const R: usize, const IN_PAIRS: bool, const HALVES: bool>(
     lhs: &[[Word; R]],
+    high: &[[Word; R]],
     rhs: &[Quad],
     scales: &[[f32; PANEL]],
     init: &[Sums<R>],
@@ -120,11 +124,21 @@ fn tile<const R: usize, const IN_PAIRS: bool>(
 ) -> [[f32; PANEL]; R] {
     let ones = ones();
     let mut all = [[f32x4_splat(0.0); 2]; R];
-    for (((lhs, rhs), scales), init) in lhs.chunks(group).zip(rhs.chunks(group)).zip(scales).zip(init) {
+    let stored = if HALVES { group / 2 } else { group };
+    // Read from memory, as `ones` is.
+    let lowest = i32x4_splat(black_box(LOWER_HALVES));
+    let groups = lhs.chunks(group).zip(rhs.chunks(stored)).zip(scales).zip(init);
+    for (index, (((lhs, rhs), scales), init)) in groups.enumerate() {
         let mut sums = init.map(integer_vectors);
-        for (lhs, rhs) in lhs.iter().zip(rhs) {
-            multiply::<R, IN_PAIRS>(lhs, rhs, ones, &mut sums);
+        if !high.is_empty() {
+            let mut of_high = [[i32x4_splat(0); 2]; R];
+            let high = &high[index * group..][..lhs.len()];
+            products::<R, IN_PAIRS, HALVES>(high, rhs, (ones, lowest), &mut of_high);
+            for (sums, high) in sums.iter_mut().zip(of_high) {
+                *sums = [0, 1].map(|half| i32x4_add(sums[half], i32x4_shl(high[half], 7)));
+            }
         }
+        products::<R, IN_PAIRS, HALVES>(lhs, rhs, (ones, lowest), &mut sums);
         let scales = vectors(*scales);
         for (all, sums) in all.iter_mut().zip(sums) {
             for half in 0..2 {
@@ -135,11 +149,43 @@ fn tile<const R: usize, const IN_PAIRS: bool>(
     all.map(numbers)
 }
 
+/// Adds the products of a group to the sums of a tile.
+#[inline]
+#[target_feature(enable = "relaxed-simd")]
+fn products<const R: usize, const IN_PAIRS: bool, const HALVES: bool>(
+    lhs: &[[Word; R]],
+    rhs: &[Quad],
+    (ones, lowest): (v128, v128),
+    sums: &mut [[v128; 2]; R],
+) {
+    if HALVES {
+        let (both, last) = lhs.as_chunks::<2>();
+        for ([first, second], pair) in both.iter().zip(rhs) {
+            let [a, b] = integer_vectors(*pair);
+            multiply::<R, IN_PAIRS>(first, [v128_and(a, lowest), v128_and(b, lowest)], ones, sums);
+            let upper = |pair| v128_and(u32x4_shr(pair, 4), lowest);
+            multiply::<R, IN_PAIRS>(second, [upper(a), upper(b)], ones, sums);
+        }
+        for lhs in last {
+            let quad = integer_vectors(quad_at::<true>(rhs, 2 * both.len()));
+            multiply::<R, IN_PAIRS>(lhs, quad, ones, sums);
+        }
+    } else {
+        for (lhs, quad) in lhs.iter().zip(rhs) {
+            multiply::<R, IN_PAIRS>(lhs, integer_vectors(*quad), ones, sums);
+        }
+    }
+}
+
 /// Adds the products of four integers of each row by those of a panel to the sums of a tile.
 #[inline]
 #[target_feature(enable = "relaxed-simd")]
-fn multiply<const R: usize, const IN_PAIRS: bool>(lhs: &[Word], rhs: &Quad, ones: v128, sums: &mut [[v128; 2]; R]) {
-    let [low, high] = integer_vectors(*rhs);
+fn multiply<const R: usize, const IN_PAIRS: bool>(
+    lhs: &[Word],
+    [low, high]: [v128; 2],
+    ones: v128,
+    sums: &mut [[v128; 2]; R],
+) {
     for (sums, lhs) in sums.iter_mut().zip(lhs) {
         let lhs = i32x4_splat(*lhs);
         *sums = [dot::<IN_PAIRS>(low, lhs, ones, sums[0]), dot::<IN_PAIRS>(high, lhs, ones, sums[1])];

@@ -7,13 +7,14 @@
 mod portable;
 
 use std::arch::x86_64::{
-    __m256, __m256i, _mm256_add_epi32, _mm256_add_ps, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_madd_epi16,
-    _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
+    __m256, __m256i, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_cvtepi32_ps, _mm256_fmadd_ps,
+    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_slli_epi32, _mm256_srli_epi32,
 };
 
 pub use portable::{Word, quantise};
 
-use super::{HighDigits, PANEL, Quad, Sums, nearest};
+use super::{HighDigits, LOWER_HALVES, PANEL, Quad, Sums, nearest, quad_at};
 
 /// Whether the processor has the instructions of this module.
 #[inline(always)]
@@ -23,10 +24,12 @@ fn is_available() -> bool {
 }
 
 /// The sums of a tile. `lhs` has four integers of each row in turn. Each `group` quads of `rhs` have their `scales`, and
-/// their initial sums `init`.
+/// their initial sums `init`. `high` has the high digits (× 128) of `lhs`, or none. With `HALVES` the weights are of 4 bits,
+/// see [`halves`](super::halves).
 #[allow(unsafe_code, reason = "the functions below need instructions that were found")]
-pub fn integers<const R: usize>(
+pub fn integers<const R: usize, const HALVES: bool>(
     lhs: &[[Word; R]],
+    high: &[[Word; R]],
     rhs: &[Quad],
     scales: &[[f32; PANEL]],
     init: &[Sums<R>],
@@ -34,20 +37,20 @@ pub fn integers<const R: usize>(
 ) -> [[f32; PANEL]; R] {
     if is_available() {
         // Safety: the processor has AVX2 and FMA.
-        unsafe { integers_avx2(lhs, rhs, scales, init, group) }
+        unsafe { integers_avx2::<R, HALVES>(lhs, high, rhs, scales, init, group) }
     } else {
-        portable::integers(lhs, rhs, scales, init, group)
+        portable::integers::<R, HALVES>(lhs, high, rhs, scales, init, group)
     }
 }
 
 /// Adds the products of high digits, times `by`, to their sums.
 #[allow(unsafe_code, reason = "the functions below need instructions that were found")]
-pub fn add_high_digits(digits: &[HighDigits], by: i32, rhs: &[Quad], sums: &mut [[i32; PANEL]]) {
+pub fn add_high_digits<const HALVES: bool>(digits: &[HighDigits], by: i32, rhs: &[Quad], sums: &mut [[i32; PANEL]]) {
     if is_available() {
         // Safety: the processor has AVX2 and FMA.
-        unsafe { add_high_digits_avx2(digits, by, rhs, sums) }
+        unsafe { add_high_digits_avx2::<HALVES>(digits, by, rhs, sums) }
     } else {
-        portable::add_high_digits(digits, by, rhs, sums);
+        portable::add_high_digits::<HALVES>(digits, by, rhs, sums);
     }
 }
 
@@ -63,10 +66,11 @@ pub fn floats<const R: usize>(lhs: &[[f32; R]], rhs: &[[f32; PANEL]], sums: &mut
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn add_high_digits_avx2(digits: &[HighDigits], by: i32, rhs: &[Quad], sums: &mut [[i32; PANEL]]) {
+fn add_high_digits_avx2<const HALVES: bool>(digits: &[HighDigits], by: i32, rhs: &[Quad], sums: &mut [[i32; PANEL]]) {
     let by = _mm256_set1_epi16(128 * by as i16);
     for HighDigits { quad, sums: at, word } in digits {
-        let pairs = _mm256_maddubs_epi16(_mm256_set1_epi32(*word), bytemuck::cast(rhs[*quad as usize]));
+        let quad: __m256i = bytemuck::cast(quad_at::<HALVES>(rhs, *quad as usize));
+        let pairs = _mm256_maddubs_epi16(_mm256_set1_epi32(*word), quad);
         let sums = &mut sums[*at as usize];
         *sums = bytemuck::cast(_mm256_add_epi32(bytemuck::cast(*sums), _mm256_madd_epi16(pairs, by)));
     }
@@ -76,8 +80,9 @@ fn add_high_digits_avx2(digits: &[HighDigits], by: i32, rhs: &[Quad], sums: &mut
 // could not be inlined into the other.
 
 #[target_feature(enable = "avx2,fma")]
-fn integers_avx2<const R: usize>(
+fn integers_avx2<const R: usize, const HALVES: bool>(
     lhs: &[[Word; R]],
+    high: &[[Word; R]],
     rhs: &[Quad],
     scales: &[[f32; PANEL]],
     init: &[Sums<R>],
@@ -85,18 +90,17 @@ fn integers_avx2<const R: usize>(
 ) -> [[f32; PANEL]; R] {
     let ones = _mm256_set1_epi16(1);
     let mut all = [_mm256_set1_ps(0.0); R];
-    for (((lhs, rhs), scales), init) in lhs.chunks(group).zip(rhs.chunks(group)).zip(scales).zip(init) {
-        let mut sums: [__m256i; R] = [bytemuck::cast(init[0]); R];
-        for row in 1..R {
-            sums[row] = bytemuck::cast(init[row]);
+    let stored = if HALVES { group / 2 } else { group };
+    let groups = lhs.chunks(group).zip(rhs.chunks(stored)).zip(scales).zip(init);
+    for (index, (((lhs, rhs), scales), init)) in groups.enumerate() {
+        let mut sums = [_mm256_set1_epi32(0); R];
+        if !high.is_empty() {
+            products::<R, HALVES>(&high[index * group..][..lhs.len()], rhs, ones, &mut sums);
         }
-        for (lhs, quad) in lhs.iter().zip(rhs) {
-            let quad: __m256i = bytemuck::cast(*quad);
-            for (sum, lhs) in sums.iter_mut().zip(lhs) {
-                let pairs = _mm256_maddubs_epi16(_mm256_set1_epi32(*lhs), quad);
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
-            }
+        for row in 0..R {
+            sums[row] = _mm256_add_epi32(_mm256_slli_epi32::<7>(sums[row]), bytemuck::cast(init[row]));
         }
+        products::<R, HALVES>(lhs, rhs, ones, &mut sums);
         let scales: __m256 = bytemuck::cast(*scales);
         for (all, sum) in all.iter_mut().zip(sums) {
             // Not fused, as in every other instruction set, so that the result is equal in all of them.
@@ -108,6 +112,41 @@ fn integers_avx2<const R: usize>(
         out[row] = bytemuck::cast(all[row]);
     }
     out
+}
+
+/// Adds the products of a group.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn products<const R: usize, const HALVES: bool>(
+    lhs: &[[Word; R]],
+    rhs: &[Quad],
+    ones: __m256i,
+    sums: &mut [__m256i; R],
+) {
+    if HALVES {
+        let lowest = _mm256_set1_epi32(LOWER_HALVES);
+        let (both, last) = lhs.as_chunks::<2>();
+        for ([first, second], pair) in both.iter().zip(rhs) {
+            let pair: __m256i = bytemuck::cast(*pair);
+            add(sums, first, _mm256_and_si256(pair, lowest), ones);
+            add(sums, second, _mm256_and_si256(_mm256_srli_epi32::<4>(pair), lowest), ones);
+        }
+        for lhs in last {
+            add(sums, lhs, bytemuck::cast(quad_at::<true>(rhs, 2 * both.len())), ones);
+        }
+    } else {
+        lhs.iter().zip(rhs).for_each(|(lhs, quad)| add(sums, lhs, bytemuck::cast(*quad), ones));
+    }
+}
+
+/// Adds the products of four integers of each row by those of a quad.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn add<const R: usize>(sums: &mut [__m256i; R], lhs: &[Word; R], quad: __m256i, ones: __m256i) {
+    for (sum, lhs) in sums.iter_mut().zip(lhs) {
+        let pairs = _mm256_maddubs_epi16(_mm256_set1_epi32(*lhs), quad);
+        *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
+    }
 }
 
 #[target_feature(enable = "avx2,fma")]

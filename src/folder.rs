@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::formats::safetensors::{Reader, Tensor};
-use crate::loader::{FileRequest, LoadOptions, Loader};
+use crate::generation::Generator;
+use crate::loader::{FileRequest, LoadOptions, Loaded, Loader};
 use crate::manifest;
 use crate::tasks::{Task, TextModel};
 
@@ -33,6 +34,17 @@ pub fn load(folder: &Path, task: Task, device: &Device, options: LoadOptions) ->
     load_with_base(folder, None, task, device, options)
 }
 
+/// Loads a model that generates text: the checkpoint in the folder `path`, or the GGUF file there.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_generator(path: &Path, device: &Device, options: LoadOptions) -> Result<Generator> {
+    let file = path.is_file().then(|| path.file_name().unwrap_or_default().to_string_lossy());
+    let folder = if file.is_some() { path.parent().unwrap_or(path) } else { path };
+    let loader = Loader::generator(device.clone(), file.as_deref(), options)?;
+    supply_all(loader, folder, None)?.generator()
+}
+
 /// Loads a head whose base model is in the folder `base` and not next to the head; see [`load`].
 ///
 /// # Errors
@@ -44,11 +56,15 @@ pub fn load_with_base(
     device: &Device,
     options: LoadOptions,
 ) -> Result<TextModel> {
-    let mut loader = Loader::new(device.clone(), task, options);
+    supply_all(Loader::new(device.clone(), task, options), folder, base)?.text()
+}
+
+/// Supplies the files that `loader` asks for, and gives what it builds.
+fn supply_all(mut loader: Loader, folder: &Path, base: Option<&Path>) -> Result<Loaded> {
     loop {
         let round = loader.wants()?;
         if round.is_empty() {
-            return loader.finish()?.text();
+            return loader.finish();
         }
         for request in round {
             supply(&mut loader, &path(folder, base, &request.name), &request)?;

@@ -3,6 +3,7 @@
 
 mod files;
 mod fixed;
+mod generator;
 mod options;
 mod sentence_transformers;
 #[cfg(test)]
@@ -20,10 +21,12 @@ pub(crate) use text::{CONFIG, INDEX, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, shard
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::generation::Generator;
 use crate::graph::{Graph, GraphOptions};
 use crate::tasks::{Source, Task, TaskDefinition, TaskModel, TextModel, with_task};
 use files::{Files, Kind, is_plain};
 use fixed::FixedFiles;
+use generator::GeneratorFiles;
 use text::TextFiles;
 
 /// The file with the lengths and digests of a folder's files.
@@ -55,6 +58,7 @@ pub struct Loader {
 enum Plan {
     Text(Box<TextFiles>),
     Fixed(FixedFiles),
+    Generator(Box<GeneratorFiles>),
     /// A graph by itself, with the files of its external data that are requested with it.
     Graph {
         file: String,
@@ -68,6 +72,8 @@ enum Plan {
 pub enum Loaded {
     /// A model for a task.
     Model(TaskModel),
+    /// A model that generates text.
+    Generator(Box<Generator>),
     /// A graph by itself.
     Graph(Box<Graph>),
 }
@@ -80,6 +86,15 @@ impl Loader {
             Source::Files { files, .. } => Plan::Fixed(FixedFiles::new(task, files, options.dtype)),
         });
         Self::with_plan(device, plan)
+    }
+
+    /// A loader for a model that generates text: the checkpoint in a folder, or its GGUF file `file`, which may be the first
+    /// of several parts.
+    ///
+    /// # Errors
+    /// Invalid input: `file` is not the name of a GGUF file. Unsupported: the type of weights.
+    pub fn generator(device: Device, file: Option<&str>, options: LoadOptions) -> Result<Self> {
+        Ok(Self::with_plan(device, Plan::Generator(Box::new(GeneratorFiles::new(file, options.dtype)?))))
     }
 
     /// A loader for the graph in `file`, or in the file next to it for the requested type. The files `external` next to it,
@@ -155,6 +170,7 @@ impl Loader {
         match &self.plan {
             Plan::Text(model) => model.dtype(&self.files),
             Plan::Fixed(_) => DType::Fp32,
+            Plan::Generator(model) => model.dtype(),
             Plan::Graph { dtype, .. } => dtype.unwrap_or_default(),
         }
     }
@@ -172,6 +188,7 @@ impl Loader {
         match plan {
             Plan::Text(model) => Ok(Loaded::Model(TaskModel::new(model.task(), model.finish(&mut files, &device)?))),
             Plan::Fixed(model) => Ok(Loaded::Model(model.finish(&mut files, &device)?)),
+            Plan::Generator(model) => Ok(Loaded::Generator(Box::new(model.finish(&mut files, &device)?))),
             Plan::Graph { file, external, options, .. } => {
                 let (bytes, mut data) = files.take_graph(&file)?;
                 for name in external.into_iter().filter(|name| files.has_bytes(name)).collect::<Vec<_>>() {
@@ -188,6 +205,7 @@ impl Loader {
         match &mut self.plan {
             Plan::Text(model) => model.advance(&mut self.files),
             Plan::Fixed(model) => model.advance(&mut self.files),
+            Plan::Generator(model) => model.advance(&mut self.files),
             Plan::Graph { file, options, .. } if self.files.has_bytes(file) => {
                 self.files.request_external_data(file, &options.limits)?;
                 Ok(true)
@@ -211,6 +229,7 @@ impl Loaded {
         match self {
             Self::Model(model) => Ok(model),
             Self::Graph(_) => Err(Error::unsupported("expected a model for a task, got a graph by itself")),
+            Self::Generator(_) => Err(Error::unsupported("expected a model for a task, got one that generates text")),
         }
     }
 
@@ -222,14 +241,29 @@ impl Loaded {
         self.model()?.text()
     }
 
+    /// The model that generates text.
+    ///
+    /// # Errors
+    /// Unsupported: it is something else.
+    pub fn generator(self) -> Result<Generator> {
+        match self {
+            Self::Generator(generator) => Ok(*generator),
+            Self::Model(_) | Self::Graph(_) => {
+                Err(Error::unsupported("expected a model that generates text, got something else"))
+            }
+        }
+    }
+
     /// The graph.
     ///
     /// # Errors
-    /// Unsupported: it is a model for a task.
+    /// Unsupported: it is a model.
     pub fn graph(self) -> Result<Graph> {
         match self {
             Self::Graph(graph) => Ok(*graph),
-            Self::Model(_) => Err(Error::unsupported("expected a graph by itself, got a model for a task")),
+            Self::Model(_) | Self::Generator(_) => {
+                Err(Error::unsupported("expected a graph by itself, got a model for a task"))
+            }
         }
     }
 }

@@ -82,7 +82,8 @@ pub enum Logits {
     All,
 }
 
-/// The keys and values of the tokens that a decoder has read.
+/// The keys and values of the tokens that a decoder has read. A copy shares their memory until one of both reads on.
+#[derive(Clone)]
 pub struct KeyValueCache {
     session: Session,
     ids: Vec<u32>,

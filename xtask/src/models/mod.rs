@@ -207,8 +207,7 @@ mod tests {
     #[test]
     fn every_digest_is_one() {
         let all = MODELS.iter().chain(&GENERATORS).chain(&SAMPLES).chain(&TOKENIZERS).chain(&TEMPLATES);
-        for file in all.flat_map(|package| package.files)
-        {
+        for file in all.flat_map(|package| package.files) {
             let digits = file.sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
             assert!(file.sha256.len() == 64 && digits, "{}", file.name);
         }

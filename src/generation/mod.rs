@@ -17,7 +17,7 @@ mod reply;
 mod sampler;
 mod text;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub use options::GenerationOptions;
 pub use reply::{FinishReason, GeneratedToken, Piece, Reply, Usage};
@@ -28,6 +28,7 @@ use crate::graph::ComputeCost;
 use crate::models::{Decoder, KeyValueCache, Logits};
 use crate::tokenizer::Tokenizer;
 use chat::ChatTemplate;
+use constraint::{Matcher, TokenTrie};
 use prefixes::Prefixes;
 use sampler::Sampler;
 use text::TextStream;
@@ -45,6 +46,8 @@ pub struct Generator {
     /// The tokens that end a text.
     ends: Vec<u32>,
     prefixes: Mutex<Prefixes>,
+    /// The bytes of the vocabulary, once a reply has a constraint.
+    trie: OnceLock<Arc<TokenTrie>>,
 }
 
 /// A reply that is being generated.
@@ -60,7 +63,9 @@ pub struct Generation {
     cache: Option<KeyValueCache>,
     sampler: Sampler,
     text: TextStream,
+    matcher: Option<Matcher>,
     tokens: Vec<GeneratedToken>,
+    forced: usize,
     finish: Option<FinishReason>,
     /// Passes of the model that chose tokens.
     passes: usize,
@@ -78,7 +83,8 @@ impl Generator {
         if ends.is_empty() {
             return Err(Error::invalid_artefact("the model has no token that ends a text"));
         }
-        Ok(Self { decoder, tokenizer, template, ends, prefixes: Mutex::new(Prefixes::new(KEPT_BYTES)) })
+        let prefixes = Mutex::new(Prefixes::new(KEPT_BYTES));
+        Ok(Self { decoder, tokenizer, template, ends, prefixes, trie: OnceLock::new() })
     }
 
     /// The decoder.
@@ -118,7 +124,8 @@ impl Generator {
     /// Begins a reply to the tokens `prompt`.
     ///
     /// # Errors
-    /// Invalid input: an option is out of range, the prompt is empty, or it leaves no room for a token within the context.
+    /// Invalid input: an option is out of range, the prompt is empty, it leaves no room for a token within the context, or a
+    /// text as it must be needs more tokens than it may have. Unsupported: a part of a JSON schema or of a pattern.
     pub fn start(&self, prompt: Vec<u32>, options: &GenerationOptions) -> Result<Generation> {
         options.check()?;
         if prompt.is_empty() {
@@ -131,6 +138,11 @@ impl Generator {
                 self.context()
             )));
         }
+        let budget = options.max_new_tokens.min(self.context() - prompt.len());
+        let matcher = match options.constraint()? {
+            Some(constraint) => Some(Matcher::new(&constraint, self.trie()?, budget)?),
+            None => None,
+        };
         let cache = self.prefixes()?.take(&self.decoder, &prompt)?;
         Ok(Generation {
             options: options.clone(),
@@ -140,11 +152,24 @@ impl Generator {
             sampler: Sampler::new(options, &prompt),
             text: TextStream::new(&options.stop),
             ids: prompt,
+            matcher,
             tokens: Vec::new(),
+            forced: 0,
             finish: None,
             passes: 0,
             cost: ComputeCost::default(),
         })
+    }
+
+    /// The bytes of the vocabulary.
+    fn trie(&self) -> Result<&Arc<TokenTrie>> {
+        if let Some(trie) = self.trie.get() {
+            return Ok(trie);
+        }
+        let size = self.decoder.sizes().vocabulary.min(self.tokenizer.vocabulary_size()) as u32;
+        let tokens = (0..size).filter_map(|id| Some((id, self.tokenizer.token_bytes(id)?)));
+        let trie = TokenTrie::new(tokens.filter(|(id, bytes)| !bytes.is_empty() && !self.ends.contains(id)))?;
+        Ok(self.trie.get_or_init(|| Arc::new(trie)))
     }
 
     fn prefixes(&self) -> Result<std::sync::MutexGuard<'_, Prefixes>> {
@@ -173,6 +198,11 @@ impl Generation {
         if self.finish.is_some() {
             return Err(Error::invalid_input("the reply is complete"));
         }
+        let before = self.tokens.len();
+        // What a constraint begins with is read with the prompt.
+        if before == 0 && self.force(generator)? && self.finish.is_some() {
+            return Ok(self.piece(before));
+        }
         let Some(mut cache) = self.cache.take() else {
             return Err(Error::invalid_input("a step of this reply failed, so that it cannot go on"));
         };
@@ -183,7 +213,7 @@ impl Generation {
             let (_, cost) = generator.decoder.forward(&mut cache, &chunk, Logits::Last).await?;
             self.cost += cost;
             self.cache = Some(cache);
-            return Ok(Piece::default());
+            return Ok(self.piece(before));
         }
         // What is chosen now, and a token behind the draft, must fit the context and the limit.
         let room = (generator.context() - self.ids.len()).min(self.options.max_new_tokens - self.tokens.len());
@@ -198,10 +228,10 @@ impl Generation {
         self.passes += 1;
         let vocabulary = generator.decoder.sizes().vocabulary;
         let rows = logits.chunks_exact_mut(vocabulary).skip(if draft.is_empty() { 0 } else { first });
-        let before = self.tokens.len();
         for (row, logits) in rows.enumerate() {
             let id = self.choose(generator, logits)?;
-            if self.finish.is_some() || draft.get(row) != Some(&id) {
+            let forced = self.force(generator)?;
+            if self.finish.is_some() || forced || draft.get(row) != Some(&id) {
                 break;
             }
         }
@@ -209,15 +239,29 @@ impl Generation {
         let same = cache.ids()[read..].iter().zip(&self.ids[read..]).take_while(|(a, b)| a == b).count();
         cache.truncate(read + same);
         self.cache = Some(cache);
+        Ok(self.piece(before))
+    }
+
+    /// What was added since there were `before` tokens.
+    fn piece(&mut self, before: usize) -> Piece {
         let text = if self.finish.is_some() { self.text.finish() } else { self.text.take() };
-        Ok(Piece { text, tokens: self.tokens[before..].to_vec() })
+        Piece { text, tokens: self.tokens[before..].to_vec() }
     }
 
     /// Chooses the next token by its logits.
     fn choose(&mut self, generator: &Generator, logits: &mut [f32]) -> Result<u32> {
-        let chosen = self.sampler.choose(logits, None);
+        let budget = self.budget(generator);
+        let chosen = match &mut self.matcher {
+            None => self.sampler.choose(logits, None),
+            Some(matcher) => {
+                let may_end = matcher.is_complete();
+                let mask = matcher.allowed(budget);
+                let allows = |id| mask.contains(id) || may_end && generator.ends.contains(&id);
+                self.sampler.choose(logits, Some(&allows))
+            }
+        };
         let Some(chosen) = chosen else {
-            return Err(Error::internal("the model gave no number for any token"));
+            return Err(Error::internal("the model gave no number for any token that may follow"));
         };
         let id = chosen.token.id;
         if generator.ends.contains(&id) {
@@ -225,16 +269,45 @@ impl Generation {
             self.tokens.push(GeneratedToken { bytes: Vec::new(), token: chosen.token, top: chosen.top });
             return Ok(id);
         }
-        self.ids.push(id);
-        let bytes = generator.tokenizer.token_bytes(id).unwrap_or_default().into_owned();
-        let stopped = self.text.push(&bytes);
-        self.tokens.push(GeneratedToken { bytes, token: chosen.token, top: chosen.top });
-        if stopped {
+        self.append(generator, chosen.token, chosen.top)?;
+        Ok(id)
+    }
+
+    /// Tokens that may still be generated.
+    fn budget(&self, generator: &Generator) -> usize {
+        let room = generator.context().saturating_sub(self.ids.len());
+        room.min(self.options.max_new_tokens.saturating_sub(self.tokens.len()))
+    }
+
+    /// Appends the tokens that the constraint leaves no choice of. `false` where it leaves one of each.
+    fn force(&mut self, generator: &Generator) -> Result<bool> {
+        let budget = self.budget(generator);
+        let Some(matcher) = self.matcher.as_mut().filter(|_| self.finish.is_none()) else { return Ok(false) };
+        let forced = matcher.forced(budget);
+        for id in &forced {
+            self.sampler.count(*id);
+            self.forced += 1;
+            self.append(generator, TokenProbability { id: *id, logprob: 0.0 }, Vec::new())?;
+        }
+        Ok(!forced.is_empty())
+    }
+
+    /// Appends a token to the text.
+    fn append(&mut self, generator: &Generator, token: TokenProbability, top: Vec<TokenProbability>) -> Result<()> {
+        self.ids.push(token.id);
+        let bytes = generator.tokenizer.token_bytes(token.id).unwrap_or_default().into_owned();
+        let mut ended = self.text.push(&bytes);
+        if let Some(matcher) = &mut self.matcher {
+            matcher.accept(&bytes)?;
+            ended = matcher.must_stop();
+        }
+        self.tokens.push(GeneratedToken { bytes, token, top });
+        if ended {
             self.finish = Some(FinishReason::Stop);
-        } else if self.tokens.len() >= self.options.max_new_tokens || self.ids.len() >= generator.context() {
+        } else if self.budget(generator) == 0 {
             self.finish = Some(FinishReason::Length);
         }
-        Ok(id)
+        Ok(())
     }
 
     /// The reply as far as it has come. Its keys and values are kept for texts that begin in the same way.
@@ -245,17 +318,24 @@ impl Generation {
             generator.prefixes()?.put(cache);
         }
         let sum: f32 = self.tokens.iter().map(|token| token.token.logprob).sum();
-        let count = self.tokens.len();
+        let (count, chosen) = (self.tokens.len(), self.tokens.len() - self.forced);
+        let truncated = self.matcher.map_or(Vec::new(), |matcher| matcher.closed_by_budget().to_vec());
+        let finish = match self.finish {
+            Some(FinishReason::Stop) if !truncated.is_empty() => FinishReason::Length,
+            finish => finish.unwrap_or(FinishReason::Aborted),
+        };
         Ok(Reply {
             text: self.text.text().to_string(),
-            finish_reason: self.finish.unwrap_or(FinishReason::Aborted),
+            finish_reason: finish,
+            truncated,
             usage: Usage {
                 prompt_tokens: self.prompt,
                 cached_tokens: self.cached,
                 completion_tokens: count,
+                forced_tokens: self.forced,
                 passes: self.passes,
             },
-            confidence: if count == 0 { 0.0 } else { (sum / count as f32).exp() },
+            confidence: if chosen == 0 { f32::from(count > 0) } else { (sum / chosen as f32).exp() },
             tokens: if self.options.logprobs.is_some() { self.tokens } else { Vec::new() },
             cost: self.cost,
         })

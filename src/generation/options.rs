@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::constraint::Constraint;
 use crate::error::{Error, Result};
 
 /// Options of a generated text. Their names are those of transformers.
@@ -47,6 +48,18 @@ pub struct GenerationOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub logprobs: Option<usize>,
+    /// The JSON schema that the text is valid under, as JSON: its properties come in the order in which it has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub json_schema: Option<String>,
+    /// The regular expression that the text matches from its beginning to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub regex: Option<String>,
+    /// The texts of which the text is one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub choice: Vec<String>,
     /// Whether tokens that follow the same words earlier on are tried several at once. The text is the same without.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub prompt_lookup: bool,
@@ -72,6 +85,9 @@ impl Default for GenerationOptions {
             seed: 0,
             stop: Vec::new(),
             logprobs: None,
+            json_schema: None,
+            regex: None,
+            choice: Vec::new(),
             prompt_lookup: true,
         }
     }
@@ -110,7 +126,26 @@ impl GenerationOptions {
         if let Some(count) = self.logprobs.filter(|count| *count > MAX_LOGPROBS) {
             return wrong("logprobs", &format!("at most {MAX_LOGPROBS}"), count.to_string());
         }
+        let constraints =
+            [self.json_schema.is_some(), self.regex.is_some(), !self.choice.is_empty(), !self.stop.is_empty()];
+        if constraints.iter().filter(|given| **given).count() > 1 {
+            return Err(Error::invalid_input("expected one of json_schema, regex, choice and stop, got several"));
+        }
         Ok(())
+    }
+
+    /// What the text must be, where anything is said of it.
+    ///
+    /// # Errors
+    /// Those of [`Constraint::json_schema`] and of [`Constraint::regex`].
+    pub(super) fn constraint(&self) -> Result<Option<Constraint>> {
+        if let Some(schema) = &self.json_schema {
+            return Constraint::json_schema(schema).map(Some);
+        }
+        if let Some(pattern) = &self.regex {
+            return Constraint::regex(pattern).map(Some);
+        }
+        if self.choice.is_empty() { Ok(None) } else { Constraint::choice(&self.choice).map(Some) }
     }
 
     /// Whether the likeliest token is always taken.

@@ -51,7 +51,9 @@ pub struct Usage {
     pub cached_tokens: usize,
     /// Tokens that were generated, with the one that ended the text.
     pub completion_tokens: usize,
-    /// Passes of the model that these took; fewer than tokens where prompt lookup found drafts.
+    /// Those of them that a constraint left no choice of, and the model was not asked about.
+    pub forced_tokens: usize,
+    /// Passes of the model that these took; fewer than tokens where some were forced, or prompt lookup found drafts.
     pub passes: usize,
 }
 
@@ -65,6 +67,11 @@ pub struct Reply {
     pub finish_reason: FinishReason,
     /// Tokens and passes.
     pub usage: Usage,
+    /// The JSON pointers of the fields that were cut short, so that the text is complete within its limit. Of a text that is not
+    /// JSON, one that is empty.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub truncated: Vec<String>,
     /// The geometric mean of the probabilities of its tokens, from 0 to 1.
     pub confidence: f32,
     /// Its tokens, where log-probabilities were asked for.

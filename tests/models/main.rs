@@ -4,6 +4,7 @@
 //! Plain `cargo test` leaves this target out; `cargo test --test models` runs it, and so does `cargo xtask test`. Without
 //! what is fetched every test here fails.
 
+mod decoders;
 mod e5;
 mod gguf;
 mod int8;

@@ -25,7 +25,7 @@ const MAX_FORCED: usize = 4096;
 
 /// A reply under a [`Constraint`], as far as it is written.
 ///
-/// A budget is how many tokens the reply may still have. It counts down by one with each token; whoever starts with
+/// A budget is how many tokens the reply may still have. It counts down by one with each token; a caller that starts with
 /// [`Constraint::minimum_budget`] or more, and only takes tokens that are allowed, ends with a complete reply. A token for the end
 /// of the reply is not counted.
 pub struct Matcher {

@@ -95,7 +95,7 @@ impl Constraint {
     /// Replies that are one of `texts`.
     ///
     /// # Errors
-    /// If there are none.
+    /// If `texts` is empty.
     pub fn choice(texts: &[String]) -> Result<Self> {
         let mut grammar = Grammar::new();
         let root = choice::literals(&mut grammar, texts.iter().map(|text| text.clone().into_bytes()).collect());

@@ -61,7 +61,7 @@ fn whole(grammar: &mut Grammar) -> Expr {
     grammar.choice(&[zero, other])
 }
 
-/// The numbers within `bounds`: [`Expr::NOTHING`] if there are none.
+/// The numbers within `bounds`: [`Expr::NOTHING`] if no number is.
 pub fn bounded(grammar: &mut Grammar, bounds: Bounded) -> Expr {
     let Bounded { min, max, decimals, multiple_of } = bounds;
     // What is a multiple of 10 ends in 0.

@@ -223,7 +223,7 @@ fn gguf_scaling(
             })
         }
         Some(other) => Err(Error::unsupported(format!(
-            "{}: '{other}' is not supported; known are none, linear and yarn",
+            "{}: '{other}' is not supported; expected none, linear or yarn",
             key("rope.scaling.type")
         ))),
     }

@@ -248,7 +248,7 @@ impl Decoder {
 }
 
 impl Embeddings {
-    /// Reads the embedding of a token into `row`; `None` where there is none.
+    /// Reads the embedding of a token into `row`; `None` where it does not exist.
     fn read(&self, id: usize, row: &mut [f32]) -> Option<()> {
         match self {
             Self::Table(table) => table.read(id, row),

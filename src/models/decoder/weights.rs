@@ -46,7 +46,7 @@ pub struct PackedRows {
 }
 
 impl PackedRows {
-    /// Dequantises a row; `None` where there is none.
+    /// Dequantises a row; `None` where it does not exist.
     pub fn read(&self, at: usize, row: &mut [f32]) -> Option<()> {
         let Self { bytes, encoding, shape } = self;
         Tensor { name: "", shape: shape.clone(), encoding: *encoding, bytes }.row_floats(at, row).ok()

@@ -10,12 +10,23 @@ export type { BuiltInRemote, Remote, ServerRemote } from './cascade/remotes.js';
 export type { Ledger, LedgerSummary } from './cascade/usage-ledger.js';
 export type { AudioInput, DecodedSound, FileInput, ImageInput } from './io/media.js';
 export type { ProgressCallback, ProgressInfo, ProgressTotal } from './io/progress.js';
+export { type OpenAIClient, openai } from './openai/client.js';
+export type {
+  ChatCompletion,
+  ChatCompletionChunk,
+  ChatCompletionParams,
+  Completion,
+  CompletionParams,
+  CompletionUsage,
+  Stream,
+} from './openai/types.js';
 export { type Env, env } from './page/env.js';
 export type { Disposable } from './page/handle.js';
 export type { LoadingOptions, PipelineOptions } from './page/load-options.js';
 export { type Model, type ModelOptions, model, type Tensors } from './page/model.js';
 export { pipeline } from './page/pipeline.js';
 export { type Tensor, type TensorArrays, tensor } from './page/tensor.js';
+export type { TextStream } from './page/text-stream.js';
 export { PilotLightError } from './shared/errors.js';
 export type { CpuBuild } from './shared/lists.js';
 export type { CallOptions } from './tasks/adapter.js';
@@ -26,6 +37,7 @@ export type {
   Calibrated,
   Calibration,
   CascadeConfig,
+  ChatMessage,
   Classification,
   Decision,
   DeviceChoice,
@@ -36,6 +48,8 @@ export type {
   EntityGroup,
   Envelope,
   ErrorKind,
+  GeneratedToken,
+  GenerationOptions,
   GraphOptions,
   ImageText,
   ImageToTextOptions,
@@ -48,5 +62,6 @@ export type {
   SpeechSegment,
   TensorType,
   TextLine,
+  ToolCall,
   ZeroShot,
 } from './types.js';

@@ -25,6 +25,7 @@ async function answer({ id, op, args }: Extract<ToWorker, { id: number }>): Prom
     const result = await engine.handle(op, args, {
       signal: controller.signal,
       onProgress: (progress) => port.postMessage({ id, progress }),
+      onPiece: (piece) => port.postMessage({ id, piece }),
     });
     port.postMessage({ id, result }, transferables(result));
   } catch (thrown) {

@@ -12,6 +12,7 @@ pub mod constraint;
 mod lookup;
 mod options;
 mod prefixes;
+mod prompts;
 mod random;
 mod reply;
 mod sampler;

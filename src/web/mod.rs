@@ -3,6 +3,7 @@
 
 mod cascade;
 mod convert;
+mod generator;
 mod graph;
 mod pipeline;
 #[cfg(feature = "bench")]
@@ -16,6 +17,7 @@ use crate::kernels::parallel;
 use crate::loader::Loaded;
 use crate::tasks::Task;
 use convert::{options_from_js, to_js, to_js_error};
+use generator::Generator;
 use graph::Graph;
 use pipeline::Pipeline;
 
@@ -115,6 +117,13 @@ impl Loader {
         loader.map(Self).map_err(to_js_error)
     }
 
+    /// A loader for a model that generates text: the checkpoint in a folder, or its GGUF file `file`, which may be the first
+    /// of several parts.
+    pub fn generator(device: &Device, file: Option<String>, options: JsLoadOptions) -> JsResult<Self> {
+        let options = options_from_js("load options", options)?;
+        crate::Loader::generator(device.0.clone(), file.as_deref(), options).map(Self).map_err(to_js_error)
+    }
+
     /// The files needed next; empty once all are there.
     pub fn wants(&mut self) -> JsResult<FileRequests> {
         Ok(to_js(&self.0.wants().map_err(to_js_error)?)?.unchecked_into())
@@ -144,6 +153,12 @@ impl Loader {
     /// Builds the model.
     pub async fn finish(self) -> JsResult<Pipeline> {
         self.0.finish().and_then(Loaded::model).map(Pipeline).map_err(to_js_error)
+    }
+
+    /// Builds the model that generates text.
+    #[wasm_bindgen(js_name = finishGenerator)]
+    pub async fn finish_generator(self) -> JsResult<Generator> {
+        self.0.finish().and_then(Loaded::generator).map(Generator::new).map_err(to_js_error)
     }
 
     /// Builds the graph.

@@ -13,6 +13,7 @@ interface Pending {
   resolve: (result: Result<Op>) => void;
   reject: (error: PilotLightError) => void;
   onProgress: ProgressCallback | undefined;
+  onPiece: RequestOptions['onPiece'];
 }
 
 /** An engine in a worker of its own. */
@@ -40,7 +41,11 @@ export class WorkerConnection implements Connection {
     };
   }
 
-  request<K extends Op>(op: K, args: Args<K>, { signal, onProgress }: RequestOptions = {}): Promise<Result<K>> {
+  request<K extends Op>(
+    op: K,
+    args: Args<K>,
+    { signal, onProgress, onPiece }: RequestOptions = {},
+  ): Promise<Result<K>> {
     return new Promise<Result<K>>((resolve, reject) => {
       if (this.dead) throw this.dead;
       if (signal?.aborted) throw cancelled(signal);
@@ -63,6 +68,7 @@ export class WorkerConnection implements Connection {
           reject(error);
         },
         onProgress,
+        onPiece,
       });
     });
   }
@@ -107,6 +113,10 @@ export class WorkerConnection implements Connection {
       report(pending?.onProgress, message.progress);
       return;
     }
+    if ('piece' in message) {
+      pending?.onPiece?.(message.piece);
+      return;
+    }
     this.#pending.delete(message.id);
     if ('result' in message) {
       pending?.resolve(message.result);
@@ -137,8 +147,12 @@ export class InPlaceConnection implements Connection {
     return this.#engine.dead;
   }
 
-  request<K extends Op>(op: K, args: Args<K>, { signal, onProgress }: RequestOptions = {}): Promise<Result<K>> {
-    const options = { signal, onProgress: (info: ProgressInfo) => report(onProgress, info) };
+  request<K extends Op>(
+    op: K,
+    args: Args<K>,
+    { signal, onProgress, onPiece }: RequestOptions = {},
+  ): Promise<Result<K>> {
+    const options = { signal, onProgress: (info: ProgressInfo) => report(onProgress, info), onPiece };
     return abortable(this.#engine.handle(op, args, options), signal);
   }
 

@@ -1,4 +1,5 @@
 // Handle of a loaded model: what its owner may still ask, and the calls that are running on it.
+import type { RequestOptions } from '../protocol/messages.js';
 import type { Args, LoadArgs, LoadResult, Op, Result } from '../protocol/requests.js';
 import { abortable, throwIfAborted } from '../shared/abort.js';
 import { baseAddress } from '../shared/base-address.js';
@@ -89,8 +90,13 @@ export class Handle {
   }
 
   /** Sends a request to the engine. */
-  request<K extends Op>(op: K, args: Omit<Args<K>, 'key'>, signal?: AbortSignal): Promise<Result<K>> {
-    return this.#lease.value.request(this.#model, op, args, signal);
+  request<K extends Op>(
+    op: K,
+    args: Omit<Args<K>, 'key'>,
+    signal?: AbortSignal,
+    onPiece?: RequestOptions['onPiece'],
+  ): Promise<Result<K>> {
+    return this.#lease.value.request(this.#model, op, args, { signal, onPiece });
   }
 
   /** Sends a request to the engine if it is running: no engine is started for it. */

@@ -5,7 +5,7 @@ import { baseAddress } from '../shared/base-address.js';
 import { refuseUnknown } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
 import { CPU_BUILD_CHOICES, complete, DEVICES, quoted } from '../shared/lists.js';
-import type { Task } from '../tasks/index.js';
+import type { EngineTask } from '../tasks/index.js';
 import type { DeviceChoice, DType } from '../types.js';
 import { type Env, env } from './env.js';
 import { resolveModel } from './resolve.js';
@@ -56,7 +56,7 @@ export function checkEnv({ cpuBuild, numThreads }: Env): Pick<Env, 'cpuBuild' | 
 
 /** The files of `model`, which is to do `task`. */
 export function taskModel(
-  task: Task,
+  task: EngineTask,
   model: string,
   { revision, dtype }: Pick<LoadingOptions, 'revision' | 'dtype'>,
 ): TaskModel {

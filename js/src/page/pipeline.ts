@@ -2,10 +2,11 @@
 import { splitSignal, toTexts } from '../shared/check.js';
 import { atInput } from '../shared/errors.js';
 import type { TaskAdapter } from '../tasks/adapter.js';
-import { type Pipelines, TASKS, type Task } from '../tasks/index.js';
+import { type EngineTask, type Pipelines, TASKS, type Task } from '../tasks/index.js';
 import type { Inputs } from '../types.js';
 import { callable, Handle } from './handle.js';
 import { type PipelineOptions, taskModel } from './load-options.js';
+import { textGeneration } from './text-generation.js';
 
 /**
  * Loads a model for a task. The result is called with an input or an array of them, and gives what
@@ -16,7 +17,7 @@ import { type PipelineOptions, taskModel } from './load-options.js';
  * const { dims, data } = await embed(['one', 'two'], { pooling: 'mean', normalize: true });
  *
  * @param task What the model is for.
- * @param model The address of its folder, or its name.
+ * @param model The address of its folder, or its name; for `text-generation` also that of a GGUF file, or of its first part.
  * @throws PilotLightError Its kind is 'invalid-input' for impossible options,
  * 'invalid-artefact' for files that are missing or wrong, 'unsupported' for an unknown
  * architecture, 'backend-unavailable' where the device cannot be had, 'cancelled' after an abort.
@@ -26,9 +27,11 @@ export async function pipeline<T extends Task>(
   model: string,
   options: PipelineOptions = {},
 ): Promise<Pipelines[T]> {
-  const handle = await Handle.load({ pipeline: taskModel(task, model, options) }, options);
-  const call = (input: unknown, ...more: unknown[]): Promise<unknown> => run(handle, TASKS[task], input, more);
-  return callable(call, handle, task) as unknown as Pipelines[T];
+  if (task === 'text-generation') return (await textGeneration(model, options)) as Pipelines[T];
+  const name = task as EngineTask;
+  const handle = await Handle.load({ pipeline: taskModel(name, model, options) }, options);
+  const call = (input: unknown, ...more: unknown[]): Promise<unknown> => run(handle, TASKS[name], input, more);
+  return callable(call, handle, name) as unknown as Pipelines[T];
 }
 
 async function run(

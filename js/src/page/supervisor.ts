@@ -60,17 +60,23 @@ export class Supervisor {
     });
   }
 
-  /** Sends a request about `model` to the engine. */
+  /** Sends a request about `model` to the engine. One that has given pieces of its result is not made again. */
   request<K extends Op>(
     model: LoadedModel,
     op: K,
     args: Omit<Args<K>, 'key'>,
-    signal: AbortSignal | undefined,
+    { signal, onPiece }: RequestOptions,
   ): Promise<Result<K>> {
-    return this.#attempt(signal, async (engine) => {
+    let given = false;
+    const take: RequestOptions['onPiece'] = (piece) => {
+      given = true;
+      onPiece?.(piece);
+    };
+    const work = async (engine: StartedEngine): Promise<Result<K>> => {
       await abortable(this.#reload(engine, model), signal);
-      return engine.connection.request(op, { ...args, key: model.key } as Args<K>, { signal });
-    });
+      return engine.connection.request(op, { ...args, key: model.key } as Args<K>, { signal, onPiece: take });
+    };
+    return this.#attempt(signal, work, () => !given);
   }
 
   /** Sends a request about `model` to the engine if it is loaded there: no engine is started for it. */
@@ -86,7 +92,11 @@ export class Supervisor {
     this.#current = undefined;
   }
 
-  async #attempt<T>(signal: AbortSignal | undefined, work: (engine: StartedEngine) => Promise<T>): Promise<T> {
+  async #attempt<T>(
+    signal: AbortSignal | undefined,
+    work: (engine: StartedEngine) => Promise<T>,
+    repeatable: () => boolean = () => true,
+  ): Promise<T> {
     for (let replayed = false; ; replayed = true) {
       throwIfAborted(signal);
       const engine = this.#open();
@@ -98,7 +108,7 @@ export class Supervisor {
         if (dead === undefined) throw thrown;
         const lost = this.#retire(engine, dead);
         throwIfAborted(signal);
-        if (!lost || replayed) throw thrown;
+        if (!lost || replayed || !repeatable()) throw thrown;
       }
     }
   }

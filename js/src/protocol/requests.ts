@@ -1,7 +1,7 @@
 // Requests that an engine answers: their arguments and their results.
 import type { ModelFolder } from '../io/fetch-file.js';
 import type { Env } from '../page/env.js';
-import type { RunOptions, Task } from '../tasks/index.js';
+import type { EngineTask, RunOptions } from '../tasks/index.js';
 import type {
   AnswerOutput,
   Calibrated,
@@ -35,6 +35,7 @@ import type {
   Step,
   Turn,
 } from '../types.js';
+import type { GenerateArgs, Generated } from './generation.js';
 
 /** How an engine is started. */
 export interface StartArgs {
@@ -50,7 +51,7 @@ export interface StartArgs {
 
 /** A model for a task, and how it is loaded. */
 export interface TaskModel {
-  task: Task;
+  task: EngineTask;
   /** The model as the caller named it. */
   model: string;
   folder: ModelFolder;
@@ -65,12 +66,18 @@ export interface GraphModel extends Omit<TaskModel, 'task'> {
   graph: GraphOptions;
 }
 
-/** What is loaded: one of the three. It is enough to load it again into a fresh engine. */
+/** A model that generates text: a GGUF file, or a folder with a checkpoint. */
+export interface GeneratorModel extends Omit<TaskModel, 'task'> {
+  file?: string;
+}
+
+/** What is loaded: one of the four. It is enough to load it again into a fresh engine. */
 export interface LoadArgs {
   pipeline?: TaskModel;
   /** The local models in their order, with the router, if there is one, behind them. */
   cascade?: { models: TaskModel[]; config: CascadeConfig };
   graph?: GraphModel;
+  generator?: GeneratorModel;
   useBrowserCache: boolean;
 }
 
@@ -159,6 +166,8 @@ export interface Ops {
   load: { args: LoadArgs; result: LoadResult };
   run: { args: { inputs: Inputs; options: PipelineRunOptions }; result: RunOutput };
   runGraph: { args: { inputs: RawTensor[] }; result: RawTensor[] };
+  generate: { args: GenerateArgs; result: Generated };
+  promptTokens: { args: Pick<GenerateArgs, 'prompt'>; result: number[] };
   findPii: { args: { inputs: string[] }; result: PiiSpan[][] };
   decide: { args: DecideArgs; result: DecideResult };
   readUsage: { args: { records: string[] }; result: LedgerView };

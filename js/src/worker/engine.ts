@@ -8,6 +8,7 @@ import type { Features, Inputs, RunOutput } from '../types.js';
 import { type Builds, builds, trapped } from './builds.js';
 import { cascadeHandlers } from './cascade-handlers.js';
 import { concatFeatures } from './features.js';
+import { generatorHandlers } from './generator-handlers.js';
 import { type Loaded, Loading } from './loading.js';
 import { type OpenDevice, openDevice } from './open-device.js';
 
@@ -77,7 +78,7 @@ export class Engine {
       this.exclusive(async () => {
         const { graph } = this.model(key, 'graph');
         throwIfAborted(signal);
-        return this.#checked(() => graph.run(inputs));
+        return this.checked(() => graph.run(inputs));
       }),
 
     findPii: ({ key, inputs }, { signal }) =>
@@ -95,6 +96,7 @@ export class Engine {
       }),
 
     ...cascadeHandlers(this),
+    ...generatorHandlers(this),
   };
 
   /** Runs `call` on batch after batch. */
@@ -105,7 +107,7 @@ export class Engine {
       if (at > 0) await breathe();
       throwIfAborted(signal);
       try {
-        parts.push(await this.#checked(() => call(inputs.slice(at, at + size))));
+        parts.push(await this.checked(() => call(inputs.slice(at, at + size))));
       } catch (thrown) {
         const index = (thrown as Partial<PilotLightError> | undefined)?.index;
         throw index === undefined || inputs.length === 1 ? thrown : atInput(thrown, at + index);
@@ -130,7 +132,10 @@ export class Engine {
   }
 
   /** The model under `key`, if it is one of this kind. */
-  model<N extends 'pipeline' | 'cascade' | 'graph'>(key: number, name: N): Extract<Loaded, Record<N, unknown>> {
+  model<N extends 'pipeline' | 'cascade' | 'graph' | 'generator'>(
+    key: number,
+    name: N,
+  ): Extract<Loaded, Record<N, unknown>> {
     const model = this.#models.get(key);
     if (model === undefined || !(name in model)) {
       throw new PilotLightError('internal', `No ${name} is loaded under the key ${key}.`);
@@ -144,7 +149,7 @@ export class Engine {
   }
 
   /** The result of `call`, if the device works after it. */
-  async #checked<T>(call: () => Promise<T>): Promise<T> {
+  async checked<T>(call: () => Promise<T>): Promise<T> {
     const result = await trapped(call);
     const fault = this.#started().device.fault();
     if (fault === undefined) return result;
@@ -159,6 +164,11 @@ export class Engine {
       if (this.#opened) this.#builds.stopped.add(this.#opened.report.build);
     }
     return error;
+  }
+
+  /** The WebAssembly side. */
+  get wasm(): OpenDevice['wasm'] {
+    return this.#started().wasm;
   }
 
   #started(): OpenDevice {

@@ -4,13 +4,13 @@ import { Progress, type ProgressCallback } from '../io/progress.js';
 import type { LoadArgs, LoadResult } from '../protocol/requests.js';
 import { throwIfAborted, withController } from '../shared/abort.js';
 import { isTrap, toPilotLightError } from '../shared/errors.js';
-import type { Cascade, FileRequest, Graph, Loader, Pipeline, Port, RawPort } from '../types.js';
+import type { Cascade, FileRequest, Generator, Graph, Loader, Pipeline, Port, RawPort } from '../types.js';
 import { trapped } from './builds.js';
 import { deviceReport } from './device-report.js';
 import type { OpenDevice } from './open-device.js';
 
 /** A model in an engine. */
-export type Loaded = { pipeline: Pipeline } | { cascade: Cascade } | { graph: Graph };
+export type Loaded = { pipeline: Pipeline } | { cascade: Cascade } | { graph: Graph } | { generator: Generator };
 
 /** Bytes of a file that are copied into WebAssembly at once: its memory never shrinks again. */
 const SUPPLY_BYTES = 1 << 20;
@@ -38,9 +38,9 @@ export class Loading {
 
   /** Fetches the files of all parts, one part after the other. */
   async fetch(signal: AbortSignal | undefined): Promise<void> {
-    const { pipeline, cascade, graph } = this.args;
+    const { pipeline, cascade, graph, generator } = this.args;
     try {
-      for (const part of graph ? [graph] : (cascade?.models ?? [pipeline].flatMap((one) => one ?? []))) {
+      for (const part of cascade?.models ?? [pipeline, graph, generator].flatMap((one) => one ?? [])) {
         const { folder, model } = part;
         const progress = new Progress(model, this.onProgress);
         const ready = { loader: this.#loader(part), folder, progress, unproven: new Set<string>() };
@@ -64,6 +64,10 @@ export class Loading {
       const graph = await judged(first, () => trapped(() => first.loader.finishGraph()));
       return [{ graph }, { ...result, inputs: graph.inputs.map(toPort), outputs: graph.outputs.map(toPort) }];
     }
+    if (args.generator) {
+      const generator = await judged(first, () => trapped(() => first.loader.finishGenerator()));
+      return [{ generator }, result];
+    }
     const pipelines = await this.#pipelines();
     const [pipeline] = pipelines as [Pipeline];
     const { labels } = pipeline;
@@ -76,8 +80,9 @@ export class Loading {
 
   /** Reports that the model can be used. */
   ready(): void {
-    const { pipeline, cascade } = this.args;
-    this.#parts[0]?.progress.ready(pipeline?.task ?? cascade?.models[0]?.task ?? 'model');
+    const { pipeline, cascade, generator } = this.args;
+    const task = generator ? 'text-generation' : (pipeline ?? cascade?.models[0])?.task;
+    this.#parts[0]?.progress.ready(task ?? 'model');
   }
 
   /** Frees the loaders of a load that is given up. */
@@ -98,9 +103,10 @@ export class Loading {
     }
   }
 
-  #loader(part: NonNullable<LoadArgs['pipeline'] | LoadArgs['graph']>): Loader {
+  #loader(part: NonNullable<LoadArgs['pipeline'] | LoadArgs['graph'] | LoadArgs['generator']>): Loader {
     const { wasm, device } = this.opened;
     if ('task' in part) return new wasm.Loader(device, part.task, part.options);
+    if (!('graph' in part)) return wasm.Loader.generator(device, part.file, part.options);
     return wasm.Loader.graph(device, part.file, part.external_data, part.options, part.graph);
   }
 }

@@ -1,0 +1,220 @@
+//! Text generation: prompts from JavaScript, and replies that grow step by step.
+
+use std::rc::Rc;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use wasm_bindgen::prelude::*;
+
+use super::JsResult;
+use super::convert::{from_js, options_from_js, to_js, to_js_error};
+use crate::error::{Error, ErrorKind, Result};
+use crate::generation::GenerationOptions;
+use crate::generation::chat::{Message, TemplateEngine, TemplateOptions, parse_tool_calls};
+
+#[wasm_bindgen]
+extern "C" {
+    /// What is to be continued or answered.
+    #[wasm_bindgen(typescript_type = "GenerationPrompt")]
+    pub type JsPrompt;
+
+    #[wasm_bindgen(typescript_type = "GenerationOptions")]
+    pub type JsGenerationOptions;
+
+    #[wasm_bindgen(typescript_type = "Piece")]
+    pub type JsPiece;
+
+    #[wasm_bindgen(typescript_type = "Reply")]
+    pub type JsReply;
+
+    #[wasm_bindgen(typescript_type = "ParsedToolCalls")]
+    pub type JsToolCalls;
+
+    /// Renders a chat template with its variables, a JSON object.
+    #[wasm_bindgen(typescript_type = "(template: string, variables: string) => string")]
+    pub type JsTemplateEngine;
+}
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+/** A call of a tool, in the shape of OpenAI's chat completions; the arguments are JSON. */
+export interface ToolCall {
+    id: string;
+    type: 'function';
+    function: { name: string; arguments: string };
+}
+
+/** A message of a conversation, in the shape of OpenAI's chat completions. */
+export interface ChatMessage {
+    /** Such as `system`, `user`, `assistant` or `tool`. */
+    role: string;
+    content?: string | { type: 'text'; text: string }[] | null;
+    name?: string;
+    tool_calls?: ToolCall[];
+    tool_call_id?: string;
+    reasoning_content?: string;
+}
+
+/** A conversation that is to be answered, and what its chat template is given. */
+export interface ChatPrompt {
+    messages: ChatMessage[];
+    /** The tools that may be called, in the shape of OpenAI's chat completions. */
+    tools?: object[];
+    documents?: object[];
+    /** Whether the last message is to be continued. */
+    continue_final_message?: boolean;
+    /** Variables of the model's own template, such as `enable_thinking`. */
+    variables?: Record<string, unknown>;
+}
+
+/** A text to be continued, in which special tokens are recognised; a gap to be filled; or a conversation. */
+export type GenerationPrompt =
+    | { text: string }
+    | { infill: { prefix: string; suffix: string } }
+    | { chat: ChatPrompt };
+
+/** What a reply says besides the tools that it calls. */
+export interface ParsedToolCalls {
+    content: string | null;
+    tool_calls: ToolCall[];
+}
+"#;
+
+/// What is to be continued or answered.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Prompt {
+    Text(String),
+    Infill(Infill),
+    Chat(Chat),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Infill {
+    prefix: String,
+    suffix: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Chat {
+    messages: Vec<Message>,
+    #[serde(default)]
+    tools: Vec<Value>,
+    #[serde(default)]
+    documents: Vec<Value>,
+    #[serde(default)]
+    continue_final_message: bool,
+    #[serde(default)]
+    variables: Map<String, Value>,
+}
+
+/// A model that generates text.
+#[wasm_bindgen]
+pub struct Generator(Rc<crate::generation::Generator>);
+
+#[wasm_bindgen]
+impl Generator {
+    pub(super) fn new(generator: crate::generation::Generator) -> Self {
+        Self(Rc::new(generator))
+    }
+
+    /// The most tokens of a prompt and its reply.
+    #[wasm_bindgen(getter)]
+    pub fn context(&self) -> usize {
+        self.0.context()
+    }
+
+    /// The tokens of a prompt; `engine` renders the chat template.
+    pub fn tokens(&self, prompt: JsPrompt, engine: &JsTemplateEngine) -> JsResult<Vec<u32>> {
+        self.ids(options_from_js("prompt", prompt)?, engine).map_err(to_js_error)
+    }
+
+    /// The bytes of the token `id`; none for a special token.
+    #[wasm_bindgen(js_name = tokenBytes)]
+    pub fn token_bytes(&self, id: u32) -> Vec<u8> {
+        self.0.tokenizer().token_bytes(id).unwrap_or_default().into_owned()
+    }
+
+    /// Begins a reply.
+    pub fn start(
+        &self,
+        prompt: JsPrompt,
+        options: JsGenerationOptions,
+        engine: &JsTemplateEngine,
+    ) -> JsResult<Generation> {
+        let options: GenerationOptions = options_from_js("options", options)?;
+        let ids = self.ids(options_from_js("prompt", prompt)?, engine).map_err(to_js_error)?;
+        let generation = self.0.start(ids, &options).map_err(to_js_error)?;
+        Ok(Generation { generator: Rc::clone(&self.0), generation })
+    }
+
+    fn ids(&self, prompt: Prompt, engine: &JsTemplateEngine) -> Result<Vec<u32>> {
+        let chat = match prompt {
+            Prompt::Text(text) => return self.0.encode(&text),
+            Prompt::Infill(Infill { prefix, suffix }) => return self.0.infill_prompt(&prefix, &suffix),
+            Prompt::Chat(chat) => chat,
+        };
+        let options = TemplateOptions {
+            tools: chat.tools,
+            documents: chat.documents,
+            add_generation_prompt: !chat.continue_final_message,
+            continue_final_message: chat.continue_final_message,
+            variables: chat.variables,
+        };
+        self.0.chat_prompt(&Engine(engine.unchecked_ref()), &chat.messages, &options)
+    }
+}
+
+/// A reply that is being generated. It keeps its model alive.
+#[wasm_bindgen]
+pub struct Generation {
+    generator: Rc<crate::generation::Generator>,
+    generation: crate::generation::Generation,
+}
+
+#[wasm_bindgen]
+impl Generation {
+    /// Whether the reply is complete.
+    #[wasm_bindgen(getter)]
+    pub fn complete(&self) -> bool {
+        self.generation.finish_reason().is_some()
+    }
+
+    /// Goes on by one pass of the model.
+    pub async fn step(&mut self) -> JsResult<JsPiece> {
+        let piece = self.generation.step(&self.generator).await.map_err(to_js_error)?;
+        Ok(to_js(&piece)?.unchecked_into())
+    }
+
+    /// The reply as far as it has come.
+    pub fn finish(self) -> JsResult<JsReply> {
+        Ok(to_js(&self.generation.finish(&self.generator).map_err(to_js_error)?)?.unchecked_into())
+    }
+}
+
+/// The tools that the text of a reply calls, and what it says besides.
+#[wasm_bindgen(js_name = parseToolCalls)]
+pub fn tool_calls(text: &str) -> JsResult<JsToolCalls> {
+    let (content, calls) = parse_tool_calls(text);
+    Ok(to_js(&serde_json::json!({ "content": content, "tool_calls": calls }))?.unchecked_into())
+}
+
+/// The page's engine of templates.
+struct Engine<'a>(&'a js_sys::Function);
+
+impl TemplateEngine for Engine<'_> {
+    fn render(&self, template: &str, context: &Value) -> Result<String> {
+        let rendered = self.0.call2(&JsValue::UNDEFINED, &template.into(), &context.to_string().into());
+        let text = rendered.map_err(|thrown| thrown_error(&thrown))?;
+        text.as_string().ok_or_else(|| Error::internal("the template engine gave no text"))
+    }
+}
+
+/// What JavaScript has thrown.
+fn thrown_error(thrown: &JsValue) -> Error {
+    let field = |name: &str| js_sys::Reflect::get(thrown, &name.into()).unwrap_or(JsValue::UNDEFINED);
+    let kind: ErrorKind = from_js("kind", field("kind")).unwrap_or(ErrorKind::Internal);
+    Error::new(kind, field("message").as_string().unwrap_or_else(|| "the template engine failed".to_string()))
+}

@@ -29,7 +29,7 @@ const kind = (name) => (error) => error instanceof PilotLightError && error.kind
 
 test('importing the package needs no browser and runs nothing', async () => {
   const names = Object.keys(await import('../modules/index.js')).sort();
-  assert.deepEqual(names, ['PilotLightError', 'cascade', 'env', 'model', 'pipeline', 'tensor']);
+  assert.deepEqual(names, ['PilotLightError', 'cascade', 'env', 'model', 'openai', 'pipeline', 'tensor']);
 });
 
 test('the report of an 8-bit model on WebGPU says what runs on the CPU', () => {

@@ -50,7 +50,8 @@ function supervise({
     supervisor: new Supervisor(connect, { device, wasmPaths: {}, cpuBuild: 'auto', numThreads: 0, ...settings }),
   };
 }
-const run = (supervisor, model, inputs, signal) => supervisor.request(model, 'run', { inputs, options: {} }, signal);
+const run = (supervisor, model, inputs, signal) =>
+  supervisor.request(model, 'run', { inputs, options: {} }, { signal });
 const labels = (output) => output.map(([first]) => first.label);
 
 test('a model is loaded and run, and a visitor without an adapter never downloads the GPU build', async () => {
@@ -375,7 +376,7 @@ const numbers = (first) => [
   { name: 'x', type: 'float32', dims: [1, 2], bytes: new Uint8Array(Float32Array.of(first, 5).buffer) },
 ];
 const infer = async (supervisor, model, first, signal) => {
-  const [{ name, bytes }] = await supervisor.request(model, 'runGraph', { inputs: numbers(first) }, signal);
+  const [{ name, bytes }] = await supervisor.request(model, 'runGraph', { inputs: numbers(first) }, { signal });
   return [name, ...new Float32Array(bytes.slice().buffer)];
 };
 

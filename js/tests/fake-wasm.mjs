@@ -13,6 +13,7 @@
  * @property {LoaderStatics & (new (...args: ConstructorParameters<typeof Wasm.Loader>) => Wasm.Loader)} Loader
  * @property {new (...args: ConstructorParameters<typeof Wasm.Cascade>) => Wasm.Cascade} Cascade
  * @property {typeof Wasm.instance} instance
+ * @property {typeof Wasm.parseToolCalls} parseToolCalls
  * @property {unknown[][]} log
  */
 
@@ -88,6 +89,10 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       if (external.some((name) => name.includes('/'))) throw new KindError('invalid-input', 'not next to the model');
       return new Loader(device, 'model', options, [[file, ...external].map((name) => ({ name, optional: false }))]);
     }
+    /** @type {typeof Wasm.Loader.generator} */
+    static generator(device, file, options) {
+      return new Loader(device, 'text-generation', options, [[{ name: file ?? 'config.json', optional: false }]]);
+    }
     wants() {
       if (refuses === 'wants' && this.#rounds.length === 0) throw new KindError('unsupported', 'no such architecture');
       return this.#rounds.shift() ?? [];
@@ -108,6 +113,9 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     }
     async finishGraph() {
       return new Graph(this.#device);
+    }
+    async finishGenerator() {
+      return new Generator(this.#device);
     }
     free() {
       log.push(['free loader']);
@@ -179,6 +187,83 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     free() {
       log.push(['free pipeline']);
     }
+  }
+
+  /**
+   * Says the words of its prompt again.
+   * @implements {Wasm.Generator}
+   */
+  class Generator {
+    context = 100;
+    #device;
+    /** @param {Wasm.Device} device */
+    constructor(device) {
+      this.#device = device;
+    }
+    /** @type {Wasm.Generator['tokens']} */
+    tokens(prompt, engine) {
+      return Uint32Array.from(wordsOf(prompt, engine), (word) => word.length);
+    }
+    /** @type {Wasm.Generator['tokenBytes']} */
+    tokenBytes(id) {
+      return Uint8Array.of(64 + id);
+    }
+    /** @type {Wasm.Generator['start']} */
+    start(prompt, options, engine) {
+      log.push(['start']);
+      return new Generation(this.#device, wordsOf(prompt, engine), options.max_new_tokens ?? 100);
+    }
+    free() {
+      log.push(['free generator']);
+    }
+  }
+
+  /** @implements {Wasm.Generation} */
+  class Generation {
+    #device;
+    #words;
+    #most;
+    #said = '';
+    #steps = 0;
+    /**
+     * @param {Wasm.Device} device
+     * @param {string[]} words
+     * @param {number} most
+     */
+    constructor(device, words, most) {
+      this.#device = device;
+      this.#words = words;
+      this.#most = most;
+    }
+    get complete() {
+      return this.#steps >= Math.min(this.#words.length, this.#most);
+    }
+    async step() {
+      const word = this.#words[this.#steps] ?? '';
+      log.push(['step', word]);
+      misbehave([word], this.#device);
+      this.#steps += 1;
+      this.#said += `${word} `;
+      return { text: `${word} `, tokens: [{ id: word.length, logprob: -1, bytes: [], top: [{ id: 1, logprob: -2 }] }] };
+    }
+    /** @returns {Wasm.Reply} */
+    finish() {
+      log.push(['finish', this.#steps]);
+      return partial({ text: this.#said, finish_reason: this.#steps < this.#words.length ? 'length' : 'stop' });
+    }
+    free() {
+      log.push(['free generation']);
+    }
+  }
+
+  /**
+   * @param {Wasm.GenerationPrompt} prompt
+   * @param {(template: string, variables: string) => string} engine
+   */
+  function wordsOf(prompt, engine) {
+    if ('text' in prompt) return prompt.text.split(' ');
+    if ('infill' in prompt) return [prompt.infill.prefix, prompt.infill.suffix];
+    return engine('{{ messages[0].content }}', JSON.stringify(prompt.chat)).split(' ');
   }
 
   /**
@@ -324,7 +409,9 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
   const instance = () => {
     throw new KindError('internal', 'a fake has no memory to share');
   };
-  return { default: async () => undefined, instance, Device, Loader, Cascade, log };
+  /** @type {Build['parseToolCalls']} */
+  const parseToolCalls = (text) => ({ content: text, tool_calls: [] });
+  return { default: async () => undefined, instance, Device, Loader, Cascade, parseToolCalls, log };
 }
 
 /**

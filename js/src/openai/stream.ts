@@ -3,7 +3,7 @@ import { withController } from '../shared/abort.js';
 import type { Stream } from './types.js';
 
 /**
- * A stream of the chunks that `work` emits. Whoever leaves its loop ends the reply, and so does an abort of `signal` or of
+ * A stream of the chunks that `work` emits. A caller that leaves its loop ends the reply, and so does an abort of `signal` or of
  * the stream's own controller.
  */
 export function chunkStream<T>(
@@ -25,7 +25,7 @@ export function chunkStream<T>(
     ended = true;
     wake();
   });
-  // It is thrown to whoever iterates.
+  // It is thrown to the caller that iterates.
   running.catch(() => undefined);
   async function* chunks(): AsyncGenerator<T, void, undefined> {
     try {

@@ -65,7 +65,7 @@ export class Supervisor {
     model: LoadedModel,
     op: K,
     args: Omit<Args<K>, 'key'>,
-    { signal, onPiece }: RequestOptions,
+    { signal, onPiece }: RequestOptions = {},
   ): Promise<Result<K>> {
     let given = false;
     const take: RequestOptions['onPiece'] = (piece) => {

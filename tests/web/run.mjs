@@ -42,6 +42,7 @@ const SUITES = {
   examples: undefined,
   memory: undefined,
   spending: undefined,
+  generate: undefined,
   openai: undefined,
 };
 

@@ -1,6 +1,7 @@
 // Replies that grow: their turns in an engine, the options of a call, streams, and OpenAI's shapes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createChatCompletion } from '../modules/openai/chat.js';
 import { chatLogprobs, completionLogprobs } from '../modules/openai/logprobs.js';
 import { chatOptions, completionOptions, countOf, UsageSum } from '../modules/openai/params.js';
 import { chunkStream } from '../modules/openai/stream.js';
@@ -110,6 +111,9 @@ test('options are split for the engine, the prompt and the result', () => {
   });
   assert.deepEqual(options.generation, { temperature: 2, stop: ['x'], logprobs: 0 });
   assert.deepEqual(splitOptions({ logprobs: null }).generation, {});
+  const [a, b] = [0, 1].map(() => splitOptions({ do_sample: true }).generation.seed);
+  assert.ok(Number.isInteger(a) && Number.isInteger(b) && a !== b);
+  assert.equal(splitOptions({ do_sample: true, seed: 0 }).generation.seed, 0);
   assert.deepEqual(splitOptions({ logprobs: 3 }).generation, { logprobs: 3 });
   const messages = [{ role: 'user', content: 'x' }];
   assert.deepEqual(toPrompt('a', splitOptions({ suffix: 'b' })), { infill: { prefix: 'a', suffix: 'b' } });
@@ -223,6 +227,46 @@ test("options in OpenAI's names", () => {
     total_tokens: 12,
     prompt_tokens_details: { cached_tokens: 2 },
   });
+});
+
+test('tools that a reply calls are in the message, and in chunks once the reply is whole', async () => {
+  const calls = [{ id: 'call00000', type: 'function', function: { name: 'f', arguments: '{}' } }];
+  const usage = { prompt_tokens: 4, cached_tokens: 0, completion_tokens: 2 };
+  const prompts = [];
+  const fake = {
+    call: (signal, work) => work(signal ?? new AbortController().signal),
+    reply: async (prompt, _options, _signal, onPiece) => {
+      prompts.push(prompt);
+      onPiece?.({ text: '{"name"', tokens: [] });
+      const parsed = prompt.chat.tools ? { content: null, tool_calls: calls } : undefined;
+      return { reply: { text: '{"name"', finish_reason: 'stop', usage }, parsed };
+    },
+  };
+  const params = { messages: [{ role: 'user', content: 'x' }], tools: [{}] };
+  const whole = await createChatCompletion(fake, 'm', params, {});
+  assert.deepEqual(whole.choices, [
+    {
+      index: 0,
+      message: { role: 'assistant', content: null, refusal: null, tool_calls: calls },
+      logprobs: null,
+      finish_reason: 'tool_calls',
+    },
+  ]);
+  const chunks = [];
+  for await (const chunk of await createChatCompletion(fake, 'm', { ...params, stream: true }, {})) chunks.push(chunk);
+  assert.deepEqual(
+    chunks.map(({ choices: [{ delta, finish_reason }] }) => [delta, finish_reason]),
+    [
+      [{ role: 'assistant', content: '' }, null],
+      [{ tool_calls: [{ index: 0, ...calls[0] }] }, null],
+      [{}, 'tool_calls'],
+    ],
+  );
+  assert.ok(chunks.every((chunk) => !('usage' in chunk) && chunk.id === chunks[0].id));
+  // Without leave to call tools the template is given none.
+  const plain = await createChatCompletion(fake, 'm', { ...params, tool_choice: 'none' }, {});
+  assert.equal(plain.choices[0].message.content, '{"name"');
+  assert.ok(!('tools' in prompts.at(-1).chat));
 });
 
 test("log-probabilities in OpenAI's shapes", () => {

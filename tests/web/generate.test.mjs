@@ -7,6 +7,7 @@ import { goldenJson } from './golden.mjs';
 import { LIMIT, MINILM, openBrowser } from './package-page.mjs';
 
 const MODEL = '/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf';
+const CODER = '/models/qwen2.5-coder-0.5b-instruct/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf';
 const GOLDEN = goldenJson('generation/smollm2.json');
 const [PROMPT] = GOLDEN.prompts;
 const [CHAT] = GOLDEN.conversations;
@@ -225,6 +226,62 @@ describe('text-generation', LIMIT, () => {
     typed(error, 'cancelled');
     typed(later, 'invalid-input');
   });
+});
+
+test('replies in place, and what aborted ones leave in memory', LIMIT, async () => {
+  const opened = await openBrowser({ webgpu: 'none' });
+  try {
+    const page = await opened.page({ worker: false });
+    const { text, bytes } = await page.evaluate(
+      async ([model, prompt]) => {
+        Object.assign(pilot.env, { numThreads: 1, useBrowserCache: false });
+        const generate = await pipeline('text-generation', model);
+        const { instance } = await import(`/pilot-light/wasm/${generate.device.build}/pilot_light.js`);
+        const abortedReply = async () => {
+          const controller = new AbortController();
+          const streamer = { callback_function: () => controller.abort() };
+          await outcome(generate('Count: 1, 2, 3,'.repeat(9), { signal: controller.signal, streamer }));
+          return instance()[1].buffer.byteLength;
+        };
+        const bytes = [];
+        for (let i = 0; i < 8; i += 1) bytes.push(await abortedReply());
+        const [{ generated_text: text }] = await generate(prompt, { max_new_tokens: 4 });
+        return { text, bytes };
+      },
+      [MODEL, PROMPT.prompt],
+    );
+    assert.ok(text.startsWith(PROMPT.prompt + PROMPT.sure), text);
+    assert.equal(bytes.at(-1), bytes[2], `bytes after each: ${bytes.join(' ')}`);
+  } finally {
+    await opened.close();
+  }
+});
+
+test('a model of code fills gaps', LIMIT, async () => {
+  const opened = await openBrowser({ webgpu: 'none' });
+  try {
+    const page = await opened.page();
+    const { infills, tokens } = goldenJson('generation/qwen2.5-coder.json');
+    const found = await page.evaluate(
+      async ([model, infills, max_new_tokens]) => {
+        pilot.env.useBrowserCache = false;
+        const generate = await pipeline('text-generation', model);
+        const found = [];
+        for (const { prefix, suffix } of infills) {
+          const [{ generated_text: text }] = await generate(prefix, { suffix, max_new_tokens });
+          found.push({ ids: await generate.tokens(prefix, { suffix }), text });
+        }
+        return found;
+      },
+      [CODER, infills, tokens],
+    );
+    for (const [i, { ids, sure }] of infills.entries()) {
+      assert.deepEqual(found[i].ids, ids);
+      assert.ok(found[i].text.startsWith(sure), JSON.stringify([found[i].text, sure]));
+    }
+  } finally {
+    await opened.close();
+  }
 });
 
 function openAI(page) {

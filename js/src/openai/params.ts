@@ -2,6 +2,7 @@
 import { refuseUnknown } from '../shared/check.js';
 import { invalidInput, PilotLightError } from '../shared/errors.js';
 import { complete } from '../shared/lists.js';
+import { randomSeed } from '../tasks/text-generation.js';
 import type { GenerationOptions } from '../types.js';
 import type { ChatCompletionParams, CompletionParams, CompletionUsage, SamplingParams } from './types.js';
 
@@ -71,7 +72,7 @@ export function completionOptions(params: CompletionParams): OptionsOf {
 
 function samplingOptions(params: SamplingParams, most: number, logprobs: number | undefined): OptionsOf {
   const { temperature, top_p, presence_penalty, frequency_penalty, stop, top_k, min_p, repetition_penalty } = params;
-  const seed = params.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+  const seed = params.seed ?? randomSeed();
   const given = { top_p, presence_penalty, frequency_penalty, top_k, min_p, repetition_penalty };
   const options = {
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => (value ?? undefined) !== undefined)),

@@ -108,6 +108,8 @@ export function splitOptions(options: Omit<TextGenerationOptions, 'signal'>): Sp
   } = options;
   return {
     generation: {
+      // As everywhere else, each call draws other tokens unless it names a seed.
+      ...(generation.do_sample && { seed: randomSeed() }),
       ...generation,
       ...(stop !== undefined && { stop: [stop].flat() }),
       ...((logprobs ?? false) !== false && { logprobs: logprobs === true ? 0 : (logprobs as number) }),
@@ -122,6 +124,11 @@ export function splitOptions(options: Omit<TextGenerationOptions, 'signal'>): Sp
     full,
     streamer,
   };
+}
+
+/** Where random numbers begin that nobody needs again. */
+export function randomSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 }
 
 /** The prompt that the engine is given. */

@@ -1,4 +1,5 @@
-// Makes smollm2.json: what llama.cpp makes of prompts and conversations with SmolLM2, taking the likeliest token each time.
+// Makes smollm2.json and qwen2.5-coder.json: what llama.cpp makes of prompts, conversations and gaps in code, taking the likeliest
+// token each time. A model of code is given the gaps, another one the rest.
 //
 //     npm install && node make.mjs ~/.cache/pilot-light/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf
 import { writeFileSync } from 'node:fs';
@@ -16,7 +17,13 @@ const CONVERSATIONS = [
   ],
 ];
 
+const INFILLS = [
+  { prefix: 'def add(a, b):\n    ', suffix: '\n\nprint(add(2, 3))\n' },
+  { prefix: 'function isEven(n) {\n  return ', suffix: ';\n}\n' },
+];
+
 const [path] = process.argv.slice(2);
+const isOfCode = /coder/i.test(path);
 const llama = await getLlama({ gpu: false, logLevel: 'error' });
 const model = await llama.loadModel({ modelPath: path });
 const context = await model.createContext({ contextSize: 1024, threads: 2 });
@@ -56,20 +63,37 @@ function chatIds(messages) {
   return rendered.split(/([\ue000-\uf8ff]\n?)/);
 }
 
-const result = { tokens: TOKENS, prompts: [], conversations: [] };
-for (const prompt of PROMPTS) {
-  const ids = model.tokenize(prompt, true);
-  result.prompts.push({ prompt, ids: Array.from(ids), ...(await continued(ids)) });
+/** The tokens of prompts and conversations, and what follows them. */
+async function ofTexts() {
+  const result = { tokens: TOKENS, prompts: [], conversations: [] };
+  for (const prompt of PROMPTS) {
+    const ids = model.tokenize(prompt, true);
+    result.prompts.push({ prompt, ids: Array.from(ids), ...(await continued(ids)) });
+  }
+  for (const messages of CONVERSATIONS) {
+    // In the template of this model a control token stands before and after each message, so parts can be put together.
+    const ids = chatIds(messages).flatMap((part) => {
+      const index = part.codePointAt(0) - 0xe000;
+      return index >= 0 && index < messages.length
+        ? Array.from(model.tokenize(messages[index].content + part.slice(1), false))
+        : Array.from(model.tokenize(part, true));
+    });
+    result.conversations.push({ messages, ids, ...(await continued(ids)) });
+  }
+  return result;
 }
-for (const messages of CONVERSATIONS) {
-  // In the template of this model a control token stands before and after each message, so parts can be put together.
-  const ids = chatIds(messages).flatMap((part) => {
-    const index = part.codePointAt(0) - 0xe000;
-    return index >= 0 && index < messages.length
-      ? Array.from(model.tokenize(messages[index].content + part.slice(1), false))
-      : Array.from(model.tokenize(part, true));
-  });
-  result.conversations.push({ messages, ids, ...(await continued(ids)) });
+
+/** The tokens of gaps in code, and what fills them. */
+async function ofGaps() {
+  const result = { tokens: TOKENS, infills: [] };
+  const { prefix: before, suffix: behind, middle } = model.tokens.infill;
+  for (const { prefix, suffix } of INFILLS) {
+    const ids = [before, ...model.tokenize(prefix, false), behind, ...model.tokenize(suffix, false), middle];
+    result.infills.push({ prefix, suffix, ids, ...(await continued(ids)) });
+  }
+  return result;
 }
-writeFileSync(new URL('smollm2.json', import.meta.url), `${JSON.stringify(result, null, 2)}\n`);
+
+const [file, result] = isOfCode ? ['qwen2.5-coder.json', await ofGaps()] : ['smollm2.json', await ofTexts()];
+writeFileSync(new URL(file, import.meta.url), `${JSON.stringify(result, null, 2)}\n`);
 await llama.dispose();

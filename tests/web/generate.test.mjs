@@ -66,6 +66,12 @@ describe('text-generation', LIMIT, () => {
     assert.deepEqual(several.map(shape), expected);
     assert.deepEqual(one[0].generated_text, several[0][0].generated_text);
     assert.ok(CHAT.text.startsWith(one[0].generated_text.at(-1).content));
+    const begun = [...CHAT.messages, { role: 'assistant', content: 'The capital of Japan is' }];
+    const [{ generated_text }] = await page.evaluate(
+      (messages) => generate(messages, { max_new_tokens: 2, continue_final_message: true }),
+      begun,
+    );
+    assert.deepEqual(generated_text, [...CHAT.messages, { role: 'assistant', content: CHAT.text }]);
   });
 
   test('a prompt is before its text by default', async () => {
@@ -79,21 +85,26 @@ describe('text-generation', LIMIT, () => {
 
   test('pieces of a stream are the text, and none has half a character', async () => {
     const prompt = 'Here is the word "cat" as 猫, and here are emoji: 🐈🐕🦊🐻';
-    const { pieces, result, read, heard } = await page.evaluate(async (prompt) => {
+    const { pieces, result, read, heard, ids } = await page.evaluate(async (prompt) => {
       const options = { max_new_tokens: 24, return_full_text: false, do_sample: true, temperature: 1.5, seed: 3 };
       const pieces = [];
       const heard = [];
-      const streamer = { callback_function: (text) => heard.push(text) };
+      const ids = [];
+      const streamer = {
+        callback_function: (text) => heard.push(text),
+        token_callback_function: (tokens) => ids.push(...tokens.map(Number)),
+      };
       const stream = generate.stream(prompt, { ...options, streamer });
       for await (const piece of stream) pieces.push(piece);
       const reader = generate.stream(prompt, options).getReader();
       const read = [];
       for (let part = await reader.read(); !part.done; part = await reader.read()) read.push(part.value);
-      return { pieces, result: await stream.result, read, heard };
+      return { pieces, result: await stream.result, read, heard, ids };
     }, prompt);
     assert.ok(pieces.length > 5);
     assert.equal(pieces.join(''), result.generated_text);
     assert.deepEqual([read, heard], [pieces, pieces]);
+    assert.deepEqual([ids.length, 'tokens' in result], [result.usage.completion_tokens, false]);
     for (const piece of pieces.slice(0, -1)) assert.ok(!/\ufffd|[\ud800-\udbff]$/.test(piece), JSON.stringify(pieces));
   });
 

@@ -1,6 +1,6 @@
 //! Attributes of a node. Each is read by the operator that supports it; one that is never read is not supported.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::host::HostTensor;
 use crate::kernels::activation::Activation;
@@ -25,10 +25,20 @@ pub enum Attribute {
 #[derive(Clone, Debug, Default)]
 pub struct Attributes {
     /// By name, each with whether it was read.
-    entries: Vec<(String, Attribute, Cell<bool>)>,
+    entries: Vec<(String, Attribute, Mark)>,
     /// What an operator asked for, whether it was there or not, with the type.
     #[cfg(test)]
     pub asked: std::cell::RefCell<std::collections::BTreeMap<String, &'static str>>,
+}
+
+/// Whether an attribute was read. Atomic so that threads can share what has attributes.
+#[derive(Debug, Default)]
+struct Mark(AtomicBool);
+
+impl Clone for Mark {
+    fn clone(&self) -> Self {
+        Self(self.0.load(Ordering::Relaxed).into())
+    }
 }
 
 /// The attribute of our own operators that [`Attributes::activation`] reads.
@@ -40,7 +50,7 @@ pub type Refusal = String;
 impl Attributes {
     /// Adds an attribute.
     pub fn push(&mut self, name: &str, value: Attribute) {
-        self.entries.push((name.to_string(), value, Cell::new(false)));
+        self.entries.push((name.to_string(), value, Mark::default()));
     }
 
     /// Sets an attribute, in place of one with the same name.
@@ -87,7 +97,7 @@ impl Attributes {
     /// The value of `name`, which from now on counts as supported.
     pub fn get(&self, name: &str) -> Option<&Attribute> {
         let (_, value, read) = self.entries.iter().find(|(own, ..)| own == name)?;
-        read.set(true);
+        read.0.store(true, Ordering::Relaxed);
         Some(value)
     }
 
@@ -191,6 +201,6 @@ impl Attributes {
 
     /// The first attribute that was never read.
     pub fn unread(&self) -> Option<&str> {
-        self.entries.iter().find(|(_, _, read)| !read.get()).map(|(name, ..)| name.as_str())
+        self.entries.iter().find(|(_, _, read)| !read.0.load(Ordering::Relaxed)).map(|(name, ..)| name.as_str())
     }
 }

@@ -10,7 +10,7 @@ use crate::graph::{ComputeCost, Graph};
 const MASKED: f32 = -1e9;
 
 /// The inputs of an encoder's graph for a batch of texts, each padded to `seq` tokens.
-pub type EncoderInputs = dyn Fn(&[&[u32]], usize) -> Result<Vec<(String, TensorData)>>;
+pub type EncoderInputs = dyn Fn(&[&[u32]], usize) -> Result<Vec<(String, TensorData)>> + Send + Sync;
 
 /// An encoder on a device, of any [architecture](super::Architecture).
 pub struct Encoder {

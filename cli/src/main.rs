@@ -7,6 +7,7 @@ mod redact;
 mod remote;
 mod rows;
 mod scores;
+mod serve;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +28,7 @@ enum Command {
     Convert(convert::Arguments),
     Evaluate(evaluate::Arguments),
     Redact(redact::Arguments),
+    Serve(serve::Arguments),
     Train(train::Arguments),
 }
 
@@ -37,6 +39,7 @@ fn main() -> std::process::ExitCode {
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
     };
     match done {

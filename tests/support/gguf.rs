@@ -1,4 +1,4 @@
-//! GGUF files that hold a tokenizer alone, and lines to compare tokenizers on.
+//! GGUF files that hold a tokenizer alone or a small model, and lines to compare tokenizers on.
 
 use std::collections::BTreeMap;
 
@@ -19,13 +19,25 @@ pub enum Value {
     Integers(Vec<i32>),
 }
 
+/// The alignment of tensors, which is the format's where the metadata have no other.
+const ALIGNMENT: usize = 32;
+
+/// A tensor of floats: its name, its dimensions with the slowest-varying first, and its elements.
+pub type FloatTensor = (String, Vec<usize>, Vec<f32>);
+
 /// A file with these keys and values and no tensors.
 pub fn write(pairs: &BTreeMap<&str, Value>) -> Vec<u8> {
+    write_with(pairs, &[])
+}
+
+/// A file with these keys, values and tensors.
+pub fn write_with(pairs: &BTreeMap<&str, Value>, tensors: &[FloatTensor]) -> Vec<u8> {
     let string = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
     let array = |of: u32, length: usize, bytes: Vec<u8>| {
         [&9u32.to_le_bytes()[..], &of.to_le_bytes(), &(length as u64).to_le_bytes(), &bytes].concat()
     };
-    let mut file = b"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0".to_vec();
+    let mut file = b"GGUF\x03\0\0\0".to_vec();
+    file.extend((tensors.len() as u64).to_le_bytes());
     file.extend((pairs.len() as u64).to_le_bytes());
     for (key, value) in pairs {
         file.extend(string(key));
@@ -39,6 +51,20 @@ pub fn write(pairs: &BTreeMap<&str, Value>) -> Vec<u8> {
                 array(5, list.len(), list.iter().flat_map(|number| number.to_le_bytes()).collect())
             }
         });
+    }
+    let mut offset = 0u64;
+    for (name, shape, data) in tensors {
+        assert_eq!(shape.iter().product::<usize>(), data.len(), "{name}");
+        file.extend(string(name));
+        file.extend((shape.len() as u32).to_le_bytes());
+        shape.iter().rev().for_each(|size| file.extend((*size as u64).to_le_bytes()));
+        file.extend(0u32.to_le_bytes());
+        file.extend(offset.to_le_bytes());
+        offset += (data.len() as u64 * 4).next_multiple_of(ALIGNMENT as u64);
+    }
+    for (_, _, data) in tensors {
+        file.resize(file.len().next_multiple_of(ALIGNMENT), 0);
+        data.iter().for_each(|number| file.extend(number.to_le_bytes()));
     }
     file
 }

@@ -21,7 +21,7 @@ mod text;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub use options::GenerationOptions;
-pub use reply::{FinishReason, GeneratedToken, Piece, Reply, Usage};
+pub use reply::{FinishReason, GeneratedToken, Piece, Reply, ReplyUsage};
 pub use sampler::TokenProbability;
 
 use crate::error::{Error, Result};
@@ -329,7 +329,7 @@ impl Generation {
             text: self.text.text().to_string(),
             finish_reason: finish,
             truncated,
-            usage: Usage {
+            usage: ReplyUsage {
                 prompt_tokens: self.prompt,
                 cached_tokens: self.cached,
                 completion_tokens: count,

@@ -44,8 +44,7 @@ pub struct GeneratedToken {
 /// Tokens and passes of a reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
-#[cfg_attr(feature = "web", serde(rename = "ReplyUsage"))]
-pub struct Usage {
+pub struct ReplyUsage {
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// Those of them whose keys and values were there from another text.
@@ -67,8 +66,7 @@ pub struct Reply {
     /// Why it ended.
     pub finish_reason: FinishReason,
     /// Tokens and passes.
-    #[cfg_attr(feature = "web", tsify(type = "ReplyUsage"))]
-    pub usage: Usage,
+    pub usage: ReplyUsage,
     /// The JSON pointers of the fields that were cut short, so that the text is complete within its limit. Of a text that is not
     /// JSON, one that is empty.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]

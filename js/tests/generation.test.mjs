@@ -210,8 +210,12 @@ test("options in OpenAI's names", () => {
   assert.deepEqual(chat(2), { max_new_tokens: 7, do_sample: true, temperature: 1, stop: ['x'], logprobs: 0, seed: 6 });
   assert.equal(completionOptions({ prompt: 'x' })(0).max_new_tokens, 16);
   assert.ok(Number.isInteger(chatOptions({ messages })(0).seed));
+  const format = { type: 'json_schema', json_schema: { name: 'x', schema: { type: 'object', properties: {} } } };
+  const constrained = chatOptions({ messages, response_format: format })(0);
+  assert.equal(constrained.json_schema, '{"type":"object","properties":{}}');
   for (const [wrong, kind] of [
-    [{ response_format: { type: 'json_object' } }, 'unsupported'],
+    [{ response_format: { type: 'json_schema' } }, 'invalid-input'],
+    [{ response_format: { type: 'xml' } }, 'invalid-input'],
     [{ tool_choice: 'required' }, 'unsupported'],
     [{ top_logprobs: 2 }, 'invalid-input'],
     [{ logit_bias: {} }, 'invalid-input'],

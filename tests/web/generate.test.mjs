@@ -371,6 +371,24 @@ function openAI(page) {
     assert.equal(parts.map(({ choices }) => choices[0].text).join(''), text);
   });
 
+  test('a reply under a JSON schema is valid within any limit', async () => {
+    const { replies, refused } = await page().evaluate(async (messages) => {
+      const schema = {
+        type: 'object',
+        properties: { topic: { type: 'string' }, words: { type: 'array', items: { type: 'string' } } },
+        required: ['topic', 'words'],
+        additionalProperties: false,
+      };
+      const response_format = { type: 'json_schema', json_schema: { name: 'topic', schema } };
+      const create = (max_tokens) => client.chat.completions.create({ messages, response_format, max_tokens });
+      const replies = [];
+      for (const limit of [14, 24, 80]) replies.push((await create(limit)).choices[0].message.content);
+      return { replies, refused: (await outcome(create(2))).error };
+    }, CHAT.messages);
+    for (const reply of replies) assert.deepEqual(Object.keys(JSON.parse(reply)), ['topic', 'words'], reply);
+    typed(refused, 'invalid-input');
+  });
+
   test('what is not supported is refused, and a stream can be aborted', async () => {
     const { format, choice, unknown, aborted } = await page().evaluate(async (messages) => {
       const create = (params) => outcome(client.chat.completions.create({ messages, ...params }));
@@ -386,7 +404,7 @@ function openAI(page) {
         aborted: (await outcome(drained)).error,
       };
     }, CHAT.messages);
-    typed(format, 'unsupported');
+    typed(format, 'invalid-input');
     typed(choice, 'unsupported');
     typed(unknown, 'invalid-input');
     typed(aborted, 'cancelled');

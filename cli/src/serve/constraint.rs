@@ -5,17 +5,22 @@ use serde_json::Value;
 use super::error::{ApiError, Result};
 use super::fields::{Fields, kind};
 
-/// Refuses what cannot be guaranteed.
-pub fn check(fields: &Fields) -> Result<()> {
+/// The schema of any JSON object.
+const OBJECT: &str = r#"{"type":"object"}"#;
+
+/// The JSON schema that the reply is to be valid under, where the request asks for one. Refuses what cannot be guaranteed.
+pub fn json_schema(fields: &Fields) -> Result<Option<String>> {
+    let mut schema = None;
     if let Some(format) = fields.object("response_format")? {
         match format.get("type").and_then(Value::as_str) {
             Some("text") => {}
-            Some("json_object" | "json_schema") => {
-                return Err(ApiError::unsupported(
-                    "response_format",
-                    "expected the type 'text'; JSON is not supported",
-                ));
-            }
+            Some("json_object") => schema = Some(OBJECT.to_string()),
+            Some("json_schema") => match format.get("json_schema").and_then(|format| format.get("schema")) {
+                Some(value) => schema = Some(value.to_string()),
+                None => {
+                    return Err(ApiError::invalid("response_format.json_schema.schema", "expected a JSON schema"));
+                }
+            },
             _ => {
                 return Err(ApiError::invalid(
                     "response_format.type",
@@ -25,8 +30,8 @@ pub fn check(fields: &Fields) -> Result<()> {
         }
     }
     match fields.get("tool_choice") {
-        None => Ok(()),
-        Some(Value::String(choice)) if matches!(&**choice, "auto" | "none") => Ok(()),
+        None => Ok(schema),
+        Some(Value::String(choice)) if matches!(&**choice, "auto" | "none") => Ok(schema),
         Some(Value::String(choice)) if choice == "required" => Err(required()),
         Some(Value::Object(_)) => Err(required()),
         Some(Value::String(_)) => Err(ApiError::invalid("tool_choice", "expected 'auto', 'none' or 'required'")),

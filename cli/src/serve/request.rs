@@ -28,7 +28,7 @@ const MAX_LOGPROBS: usize = 20;
 /// `/v1/chat/completions`.
 pub fn chat(models: &Models, fields: &Fields) -> Result<Request> {
     refuse(fields, &["logit_bias", "functions", "function_call", "audio"])?;
-    constraint::check(fields)?;
+    let json_schema = constraint::json_schema(fields)?;
     let top = count_within(fields, "top_logprobs", 0, MAX_LOGPROBS)?;
     let logprobs = match (fields.flag("logprobs")?, top) {
         (true, top) => Some(top.unwrap_or(0)),
@@ -40,6 +40,7 @@ pub fn chat(models: &Models, fields: &Fields) -> Result<Request> {
         limit => limit,
     };
     let options = options(fields, limit.unwrap_or(models.generator.context()), logprobs)?;
+    let options = GenerationOptions { json_schema, ..options };
     let (n, stream) = (replies(fields)?, stream(fields)?);
     let prompt::Chat { ids, has_tools } = prompt::chat(models, fields)?;
     Ok(Request { task: Task { prompts: vec![ids], n, options }, shape: Shape::Chat { has_tools }, stream })
@@ -48,13 +49,13 @@ pub fn chat(models: &Models, fields: &Fields) -> Result<Request> {
 /// `/v1/completions`.
 pub fn completion(models: &Models, fields: &Fields) -> Result<Request> {
     refuse(fields, &["logit_bias", "best_of"])?;
-    constraint::check(fields)?;
+    let json_schema = constraint::json_schema(fields)?;
     if fields.flag("echo")? {
         return Err(ApiError::unsupported("echo", "expected false"));
     }
     let logprobs = count_within(fields, "logprobs", 0, MAX_LOGPROBS)?;
     let limit = count_within(fields, "max_tokens", 1, usize::MAX)?.unwrap_or(COMPLETION_TOKENS);
-    let options = options(fields, limit, logprobs)?;
+    let options = GenerationOptions { json_schema, ..options(fields, limit, logprobs)? };
     let (n, stream) = (replies(fields)?, stream(fields)?);
     let prompts = prompt::completion(models, fields)?;
     Ok(Request { task: Task { prompts, n, options }, shape: Shape::Completion, stream })

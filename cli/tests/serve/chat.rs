@@ -180,6 +180,23 @@ fn calls_of_tools_are_read_from_the_reply() {
 }
 
 #[test]
+fn a_reply_under_a_schema_is_valid() {
+    let server = Server::start("schema", model::random(), &[]);
+    let schema = json!({
+        "type": "object", "properties": { "z": { "type": "boolean" }, "a": { "enum": ["x", "y"] } },
+        "required": ["z", "a"], "additionalProperties": false,
+    });
+    let format = json!({ "type": "json_schema", "json_schema": { "name": "flags", "schema": schema } });
+    let fields = |max_tokens| json!({ "response_format": format, "max_tokens": max_tokens });
+    let reply = server.ask(PATH, &with(user("Hello"), fields(40)));
+    let content = reply["choices"][0]["message"]["content"].as_str().unwrap();
+    let record: Value = serde_json::from_str(content).unwrap();
+    assert!(record["z"].is_boolean() && ["x", "y"].contains(&record["a"].as_str().unwrap()), "{content}");
+    assert!(content.starts_with(r#"{"z":"#), "{content}");
+    assert_eq!(reply["choices"][0]["finish_reason"], "stop");
+}
+
+#[test]
 fn fields_of_openai_are_taken() {
     let server = Server::start("fields", model::random(), &[]);
     let plain = server.ask(PATH, &user("Hello"));

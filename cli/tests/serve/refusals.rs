@@ -38,7 +38,7 @@ fn bad_fields_are_named() {
         (json!({ "stream_options": { "include_usage": true } }), "stream_options", Value::Null),
         (json!({ "logit_bias": { "1": 1 } }), "logit_bias", json!("unsupported")),
         (json!({ "functions": [] }), "functions", json!("unsupported")),
-        (json!({ "response_format": { "type": "json_object" } }), "response_format", json!("unsupported")),
+        (json!({ "response_format": { "type": "json_schema" } }), "response_format.json_schema.schema", Value::Null),
         (json!({ "response_format": { "type": "xml" } }), "response_format.type", Value::Null),
         (json!({ "tool_choice": "required" }), "tool_choice", json!("unsupported")),
         (json!({ "tool_choice": "perhaps" }), "tool_choice", Value::Null),

@@ -53,15 +53,32 @@ export type OptionsOf = (reply: number) => Partial<GenerationOptions>;
 export function chatOptions(params: ChatCompletionParams): OptionsOf {
   refuseUnknown('', params, CHAT);
   const { response_format: format, tool_choice: choice = 'auto', logprobs, top_logprobs } = params;
-  if (format !== undefined && format.type !== 'text') {
-    throw new PilotLightError('unsupported', `response_format '${format.type}' is not supported; expected 'text'.`);
-  }
   if (choice !== 'auto' && choice !== 'none') {
     throw new PilotLightError('unsupported', "This tool_choice is not supported; expected 'auto' or 'none'.");
   }
   if ((top_logprobs ?? undefined) !== undefined && !logprobs) throw invalidInput('top_logprobs needs logprobs: true.');
   const most = params.max_completion_tokens ?? params.max_tokens ?? UNLIMITED;
-  return samplingOptions(params, most, logprobs ? (top_logprobs ?? 0) : undefined);
+  const options = samplingOptions(params, most, logprobs ? (top_logprobs ?? 0) : undefined);
+  const json_schema = schemaOf(format);
+  return json_schema === undefined ? options : (reply) => ({ ...options(reply), json_schema });
+}
+
+/** The JSON schema that a `response_format` asks for, as JSON. */
+function schemaOf(format: ChatCompletionParams['response_format']): string | undefined {
+  switch (format?.type) {
+    case undefined:
+    case 'text':
+      return undefined;
+    case 'json_object':
+      return '{"type":"object"}';
+    case 'json_schema': {
+      const { schema } = (format.json_schema ?? {}) as { schema?: object };
+      if (schema === undefined) throw invalidInput('response_format.json_schema needs a schema.');
+      return JSON.stringify(schema);
+    }
+    default:
+      throw invalidInput(`response_format '${format?.type}' is unknown; expected text, json_object or json_schema.`);
+  }
 }
 
 /** The options of a completion. */

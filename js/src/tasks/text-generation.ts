@@ -15,9 +15,14 @@ export interface Streamer {
 }
 
 /** Options of `text-generation`. */
-export interface TextGenerationOptions extends CallOptions, Omit<Partial<GenerationOptions>, 'stop' | 'logprobs'> {
+export interface TextGenerationOptions
+  extends CallOptions,
+    Omit<Partial<GenerationOptions>, 'stop' | 'logprobs' | 'json_schema'> {
   /** Texts that end the reply, and are no part of it. */
   stop?: string | string[];
+  /** The JSON schema that the reply is valid under, whatever its limit; as JSON where the order of properties with numbers as
+   * names counts. */
+  json_schema?: object | string;
   /** How many of the likeliest tokens are given with each token of `tokens`; `true` for none of them, but the tokens. */
   logprobs?: number | boolean | null;
   /** Whether `generated_text` begins with the prompt, as it does by default; a conversation's always has its messages. */
@@ -48,6 +53,8 @@ export interface TextGeneration<T = string> {
   confidence: number;
   /** The tokens, where `logprobs` was given. */
   tokens?: GeneratedToken[];
+  /** The JSON pointers of the fields that were cut short, so that the text is complete within its limit. */
+  truncated?: string[];
 }
 
 /** Generates text: continues prompts, answers messages, fills gaps. */
@@ -97,6 +104,7 @@ export function splitOptions(options: Omit<TextGenerationOptions, 'signal'>): Sp
   const {
     stop,
     logprobs,
+    json_schema: schema,
     return_full_text: full = true,
     suffix,
     tools,
@@ -112,6 +120,7 @@ export function splitOptions(options: Omit<TextGenerationOptions, 'signal'>): Sp
       ...(generation.do_sample && { seed: randomSeed() }),
       ...generation,
       ...(stop !== undefined && { stop: [stop].flat() }),
+      ...(schema !== undefined && { json_schema: typeof schema === 'string' ? schema : JSON.stringify(schema) }),
       ...((logprobs ?? false) !== false && { logprobs: logprobs === true ? 0 : (logprobs as number) }),
     },
     chat: {
@@ -148,14 +157,15 @@ export function toPrompt(
 /** What a call gives for `input`. */
 export function toGeneration(
   input: GenerationInput,
-  { text, finish_reason, usage, confidence, tokens }: Reply,
+  { text, finish_reason, usage, confidence, tokens, truncated }: Reply,
   { full, suffix, chat }: Pick<SplitOptions, 'full' | 'suffix' | 'chat'>,
 ): TextGeneration<string | ChatMessage[]> {
   const generated_text =
     typeof input === 'string'
       ? `${full && suffix === undefined ? input : ''}${text}`
       : withReply(input, text, chat.continue_final_message === true);
-  return { generated_text, finish_reason, usage, confidence, ...(tokens && { tokens }) };
+  const optional = { ...(tokens && { tokens }), ...(truncated && { truncated }) };
+  return { generated_text, finish_reason, usage, confidence, ...optional };
 }
 
 /** `messages` with the reply behind them, or at the end of the last one. */

@@ -136,7 +136,7 @@ fn all_of(mut schemas: Vec<Json>) -> Json {
     }
 }
 
-/// The second number if it is `better`, otherwise the first. What is no number is found to be wrong later.
+/// The second number if it is `better`, otherwise the first. What is not a number is found to be wrong later.
 fn of_two(old: &Json, new: &Json, better: impl Fn(f64, f64) -> bool) -> Json {
     let number = |json: &Json| if let Json::Number(number) = json { number.as_f64() } else { None };
     match (number(old), number(new)) {

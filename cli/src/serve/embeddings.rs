@@ -83,7 +83,7 @@ impl Embed {
         let from = self.done.rows.len();
         let batch = &self.texts[from..self.texts.len().min(from + BATCH)];
         let model = &self.embedder.model;
-        let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true };
+        let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true, ..Default::default() };
         let features = pollster::block_on(model.run::<FeatureExtraction>(batch, &options))?;
         let width = features.data.len() / batch.len();
         self.done.rows.extend(features.data.chunks_exact(width.max(1)).map(<[f32]>::to_vec));

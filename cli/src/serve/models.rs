@@ -33,7 +33,7 @@ impl Models {
     /// Those of [`folder::load_generator`] and [`folder::load`].
     pub fn load(model: &Path, embedder: Option<&Path>) -> crate::Result<Self> {
         let (cpu, options) = (Device::cpu(), LoadOptions::default());
-        let generator = folder::load_generator(model, &cpu, options.clone())?;
+        let generator = folder::load_generator(model, &cpu, options)?;
         let load_embedder = |path: &Path| -> crate::Result<_> {
             let model = folder::load(path, Task::FeatureExtraction, &cpu, options)?;
             Ok(Arc::new(Embedder { name: name(path), model }))

@@ -4,7 +4,7 @@
 //! OpenAI's API reference: "The chat completion object", "The completion object".
 
 use pilot_light::generation::chat::{ToolCall, parse_tool_calls};
-use pilot_light::generation::{FinishReason, Generator, Reply, Usage};
+use pilot_light::generation::{FinishReason, Generator, Reply, ReplyUsage};
 use serde_json::{Map, Value, json};
 
 use super::logprobs;
@@ -56,8 +56,8 @@ impl Head {
 
 impl Totals {
     /// Adds a choice, of which there are `n` for each prompt.
-    pub fn add(&mut self, choice: usize, n: usize, usage: &Usage) {
-        if choice % n == 0 {
+    pub fn add(&mut self, choice: usize, n: usize, usage: &ReplyUsage) {
+        if choice.is_multiple_of(n) {
             self.prompt += usage.prompt_tokens;
             self.cached += usage.cached_tokens;
         }

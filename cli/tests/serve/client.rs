@@ -132,7 +132,7 @@ fn unchunked(mut body: &str) -> String {
     while let Some((length, rest)) = body.split_once("\r\n") {
         let length = usize::from_str_radix(length, 16).expect("a length");
         whole.push_str(&rest[..length]);
-        body = &rest[length..].trim_start_matches("\r\n");
+        body = rest[length..].trim_start_matches("\r\n");
         if length == 0 {
             break;
         }

@@ -23,7 +23,8 @@ fn fifty_at_once_are_all_answered() {
     let server = Server::start("fifty", model::scripted(), &[]);
     thread::scope(|scope| {
         let ask = |number: usize| {
-            let request = json!({ "prompt": "a", "max_tokens": 50, "temperature": 0, "stream": number % 2 == 0 });
+            let request =
+                json!({ "prompt": "a", "max_tokens": 50, "temperature": 0, "stream": number.is_multiple_of(2) });
             let text = match number % 2 {
                 1 => server.ask(PATH, &request)["choices"][0]["text"].as_str().unwrap().to_string(),
                 _ => {

@@ -1,13 +1,14 @@
 //! One of several texts.
 
 use super::grammar::{Expr, Grammar};
+use crate::sort::sort_by;
 
 /// How deep texts that begin alike are nested. Beyond that they are options without an order.
 const MAX_DEPTH: usize = 64;
 
 /// One of `texts`, in which what several begin with is written once.
 pub fn literals(grammar: &mut Grammar, mut texts: Vec<Vec<u8>>) -> Expr {
-    texts.sort_unstable();
+    sort_by(&mut texts, Ord::cmp);
     texts.dedup();
     let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
     sorted(grammar, &texts, MAX_DEPTH)

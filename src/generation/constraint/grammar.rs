@@ -8,11 +8,10 @@
 //! # Source
 //! J. A. Brzozowski, Derivatives of regular expressions, 1964; S. Owens et al., Regular-expression derivatives re-examined, 2009.
 
-use std::collections::{BTreeMap, HashMap};
-
 use hashbrown::HashTable;
 
 use super::bytes::ByteSet;
+use super::derivative::NO_ROW;
 use super::shortest::Measure;
 
 /// A language: the number of its node.
@@ -57,7 +56,7 @@ pub struct Grammar {
     /// For each node, what its shortest text is like.
     pub(super) measures: Vec<Measure>,
     /// For each node, the node that its texts begin with.
-    heads: Vec<Expr>,
+    pub(super) heads: Vec<Expr>,
     pub(super) sets: Vec<ByteSet>,
     pub(super) lists: Vec<Expr>,
     pub(super) text: Vec<u8>,
@@ -65,21 +64,17 @@ pub struct Grammar {
     /// Languages that all options of a choice are part of where they are an option themselves: any text, of a pattern's
     /// characters.
     everything: Vec<Expr>,
-    table: HashTable<u32>,
+    pub(super) table: HashTable<u32>,
     /// For each byte the number of its class: the bytes of a class are in the same sets and literals.
-    classes: Box<[u8; 256]>,
+    pub(super) classes: Box<[u8; 256]>,
     /// A byte of each class.
     pub(super) representatives: Vec<u8>,
     /// For each node where its row of derivatives begins, one for each class; [`NO_ROW`] without one.
-    row_of: Vec<u32>,
-    rows: Vec<Expr>,
+    pub(super) row_of: Vec<u32>,
+    pub(super) rows: Vec<Expr>,
     /// How many nodes and list entries there were before the first derivative.
-    base: (usize, usize),
+    pub(super) base: (usize, usize),
 }
-
-const NO_ROW: u32 = u32::MAX;
-/// A derivative that is not known yet.
-const UNKNOWN: Expr = Expr(u32::MAX);
 
 impl Grammar {
     pub fn new() -> Self {
@@ -250,113 +245,6 @@ impl Grammar {
         self.measures[expr.index()].bytes == 0
     }
 
-    /// The node that the language's texts begin with, and what it is.
-    pub fn head(&self, expr: Expr) -> (Expr, Node) {
-        let head = self.heads[expr.index()];
-        (head, self.nodes[head.index()])
-    }
-
-    /// The language with another beginning than [`Self::head`].
-    pub fn with_head(&mut self, expr: Expr, head: Expr) -> Expr {
-        match self.nodes[expr.index()] {
-            Node::Sequence(first, second) => {
-                let first = self.with_head(first, head);
-                self.sequence(first, second)
-            }
-            _ => head,
-        }
-    }
-
-    /// What may follow after `count` of the items of the repetition that `expr` begins with.
-    pub fn without_items(&mut self, expr: Expr, item: Expr, min: u32, max: u32, count: u32) -> Expr {
-        let left = if max == UNBOUNDED { max } else { max.saturating_sub(count) };
-        let rest = self.repeat(item, min.saturating_sub(count), left);
-        self.with_head(expr, rest)
-    }
-
-    /// What may follow in texts of `expr` after `byte`: [`Expr::NOTHING`] if none begins with it.
-    ///
-    /// It recurses into sequences and choices, whose depth is bounded: a text's nesting and a pattern's groups are.
-    pub fn after(&mut self, expr: Expr, byte: u8) -> Expr {
-        match self.nodes[expr.index()] {
-            Node::Nothing | Node::End => return Expr::NOTHING,
-            Node::Bytes(set) => return if self.sets[set as usize].contains(byte) { Expr::END } else { Expr::NOTHING },
-            Node::Bracket(bracket) => return if bracket == byte { Expr::END } else { Expr::NOTHING },
-            Node::Literal(start, end) if self.text[start as usize] == byte => return self.literal_at(start + 1, end),
-            Node::Literal(..) => return Expr::NOTHING,
-            // Without a row, since only one byte leads on.
-            Node::Sequence(..) => match self.head(expr).1 {
-                Node::Literal(start, _) if self.text[start as usize] != byte => return Expr::NOTHING,
-                Node::Bracket(bracket) if bracket != byte => return Expr::NOTHING,
-                Node::Literal(..) | Node::Bracket(_) => return self.derivative(expr, byte),
-                _ => {}
-            },
-            _ => {}
-        }
-        if self.row_of[expr.index()] == NO_ROW {
-            self.row_of[expr.index()] = self.rows.len() as u32;
-            self.rows.resize(self.rows.len() + self.representatives.len(), UNKNOWN);
-        }
-        let at = self.row_of[expr.index()] as usize + usize::from(self.classes[usize::from(byte)]);
-        if self.rows[at] == UNKNOWN {
-            self.rows[at] = self.derivative(expr, byte);
-        }
-        self.rows[at]
-    }
-
-    /// Makes a row of derivatives for each node that is met from now on: the sets and literals are complete.
-    pub fn classify_bytes(&mut self) {
-        let mut signatures: Vec<Vec<usize>> = vec![Vec::new(); 256];
-        for (number, set) in self.sets.iter().enumerate() {
-            set.iter().for_each(|byte| signatures[usize::from(byte)].push(number));
-        }
-        let brackets =
-            self.nodes.iter().filter_map(|node| if let Node::Bracket(byte) = node { Some(*byte) } else { None });
-        for byte in self.text.iter().copied().chain(brackets) {
-            signatures[usize::from(byte)] = vec![self.sets.len() + usize::from(byte)];
-        }
-        self.representatives.clear();
-        for byte in 0..=u8::MAX {
-            let same = |&known: &u8| signatures[usize::from(known)] == signatures[usize::from(byte)];
-            let class = self.representatives.iter().position(same).unwrap_or_else(|| {
-                self.representatives.push(byte);
-                self.representatives.len() - 1
-            });
-            self.classes[usize::from(byte)] = class as u8;
-        }
-        self.base = (self.nodes.len(), self.lists.len());
-    }
-
-    /// Forgets all derivatives but `keep`. Returns its new number.
-    pub fn forget_derivatives(&mut self, keep: Expr) -> Expr {
-        let (nodes, lists) = self.base;
-        // What `keep` is made of, in the order in which it was made.
-        let mut needed = BTreeMap::new();
-        let mut left = vec![keep];
-        while let Some(expr) = left.pop() {
-            if expr.index() >= nodes && !needed.contains_key(&expr) {
-                let node = self.nodes[expr.index()];
-                let parts = self.parts(node);
-                left.extend(&parts);
-                needed.insert(expr, (node, parts));
-            }
-        }
-        self.nodes.truncate(nodes);
-        self.measures.truncate(nodes);
-        self.heads.truncate(nodes);
-        self.lists.truncate(lists);
-        self.table.retain(|&mut number| (number as usize) < nodes);
-        self.rows.clear();
-        self.row_of = vec![NO_ROW; nodes];
-        let mut renamed: HashMap<Expr, Expr> = HashMap::new();
-        for (expr, (node, mut parts)) in needed {
-            parts.iter_mut().for_each(|part| *part = renamed.get(part).copied().unwrap_or(*part));
-            let new = self.rebuilt(node, &parts);
-            renamed.insert(expr, new);
-        }
-        renamed.get(&keep).copied().unwrap_or(keep)
-    }
-
     /// The nodes that a node consists of.
     pub(super) fn parts(&self, node: Node) -> Vec<Expr> {
         match node {
@@ -377,39 +265,7 @@ impl Grammar {
         }
     }
 
-    /// The memory of all nodes and derivatives, in bytes.
-    pub fn memory(&self) -> usize {
-        let node = size_of::<Node>() + size_of::<Measure>() + 4 * size_of::<Expr>();
-        self.nodes.len() * node + (self.lists.len() + self.rows.len()) * size_of::<Expr>() + self.text.len()
-    }
-
-    fn derivative(&mut self, expr: Expr, byte: u8) -> Expr {
-        match self.nodes[expr.index()] {
-            Node::Sequence(first, second) => {
-                let after_first = self.after(first, byte);
-                let both = self.sequence(after_first, second);
-                if !self.is_nullable(first) {
-                    return both;
-                }
-                let after_second = self.after(second, byte);
-                self.choice(&[both, after_second])
-            }
-            Node::Choice(start, end) => {
-                let options: Vec<Expr> = (start..end).map(|at| self.after(self.lists[at as usize], byte)).collect();
-                self.choice(&options)
-            }
-            Node::Repeat(item, min, max) => {
-                let after_item = self.after(item, byte);
-                let max = if max == UNBOUNDED { max } else { max - 1 };
-                let rest = self.repeat(item, min.saturating_sub(1), max);
-                self.sequence(after_item, rest)
-            }
-            Node::Rule(number) => self.after(self.bodies[number as usize], byte),
-            _ => Expr::NOTHING,
-        }
-    }
-
-    fn literal_at(&mut self, start: u32, end: u32) -> Expr {
+    pub(super) fn literal_at(&mut self, start: u32, end: u32) -> Expr {
         if start == end { Expr::END } else { self.node(Node::Literal(start, end)) }
     }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
+use crate::sort::order_by;
+
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json {
@@ -147,12 +149,12 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
         let mut object: Vec<(String, Json)> = Vec::new();
-        let mut names = std::collections::HashSet::new();
-        while let Some((name, value)) = members.next_entry::<String, Json>()? {
-            if !names.insert(name.clone()) {
-                return Err(A::Error::custom(format!("the name '{name}' twice in an object")));
-            }
-            object.push((name, value));
+        while let Some(member) = members.next_entry()? {
+            object.push(member);
+        }
+        let order = order_by(object.len(), &|a, b| object[a].0.cmp(&object[b].0));
+        if let Some(twice) = order.windows(2).find(|pair| object[pair[0]].0 == object[pair[1]].0) {
+            return Err(A::Error::custom(format!("the name '{}' twice in an object", object[twice[0]].0)));
         }
         Ok(Json::Object(object))
     }

@@ -1,6 +1,5 @@
 //! The state of one reply: which tokens it may go on with.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Constraint;
@@ -44,7 +43,7 @@ pub struct Matcher {
     path: Option<Path>,
     costs: Costs,
     /// Allowed tokens by state, each with the largest number of bytes that a reply needs after one of them.
-    masks: HashMap<Expr, (TokenMask, u32)>,
+    masks: Vec<(Expr, TokenMask, u32)>,
     /// The last tokens that a budget did not allow all of.
     mask: TokenMask,
     /// The budget at which tokens were not allowed because of it.
@@ -90,7 +89,7 @@ impl Matcher {
             rooms: Rooms::default(),
             path: constraint.character.map(|_| Path::default()),
             costs: Costs::default(),
-            masks: HashMap::new(),
+            masks: Vec::new(),
             mask: TokenMask::default(),
             short: None,
             closed: Vec::new(),
@@ -107,8 +106,9 @@ impl Matcher {
     pub fn allowed(&mut self, budget: usize) -> &TokenMask {
         self.short = (budget <= 1).then_some(budget);
         let left = budget.saturating_sub(1);
-        if self.masks.get(&self.state).is_some_and(|(_, needed)| *needed as usize <= left) && budget > 0 {
-            return &self.masks[&self.state].0;
+        let known = self.masks.iter().position(|(state, _, needed)| *state == self.state && *needed as usize <= left);
+        if let Some(known) = known.filter(|_| budget > 0) {
+            return &self.masks[known].1;
         }
         if self.grammar.memory() > self.base + MAX_DERIVATIVES {
             self.forget();
@@ -128,7 +128,8 @@ impl Matcher {
         if self.masks.len() >= MAX_MASKS {
             self.masks.clear();
         }
-        &self.masks.entry(self.state).insert_entry((mask, needed)).into_mut().0
+        self.masks.push((self.state, mask, needed));
+        &self.masks[self.masks.len() - 1].1
     }
 
     /// The tokens that the reply must go on with, at most `budget`: those of the text that is the only one possible, as long as
@@ -292,11 +293,10 @@ impl Search<'_> {
                 return None;
             }
             // Where every plain text may follow, the tokens need not be looked at one by one.
-            if is_plain && below.len() >= MIN_SUBTREE && node.byte().is_ascii() && self.is_open(trie, next) {
-                if !node.token().is_some_and(|_| !self.fits(trie, next)) {
-                    below.iter().filter_map(|node| node.token()).for_each(|token| self.mask.insert(token));
-                    return None;
-                }
+            let is_open = is_plain && below.len() >= MIN_SUBTREE && node.byte().is_ascii() && self.is_open(trie, next);
+            if is_open && node.token().is_none_or(|_| self.fits(trie, next)) {
+                below.iter().filter_map(|node| node.token()).for_each(|token| self.mask.insert(token));
+                return None;
             }
             if let Some(token) = node.token().filter(|_| self.fits(trie, next)) {
                 self.mask.insert(token);

@@ -33,6 +33,7 @@
 mod budget;
 mod bytes;
 mod choice;
+mod derivative;
 mod format;
 mod grammar;
 mod json;
@@ -95,7 +96,7 @@ impl Constraint {
     /// Replies that are one of `texts`.
     ///
     /// # Errors
-    /// If `texts` is empty.
+    /// If the list is empty.
     pub fn choice(texts: &[String]) -> Result<Self> {
         let mut grammar = Grammar::new();
         let root = choice::literals(&mut grammar, texts.iter().map(|text| text.clone().into_bytes()).collect());

@@ -2,8 +2,6 @@
 //!
 //! A number is a whole multiple of a power of ten, so bounds are whole numbers as well and compared digit by digit.
 
-use std::collections::HashMap;
-
 use super::bytes::ByteSet;
 use super::grammar::{Expr, Grammar};
 
@@ -61,7 +59,7 @@ fn whole(grammar: &mut Grammar) -> Expr {
     grammar.choice(&[zero, other])
 }
 
-/// The numbers within `bounds`: [`Expr::NOTHING`] if no number is.
+/// The numbers within `bounds`: [`Expr::NOTHING`] without one.
 pub fn bounded(grammar: &mut Grammar, bounds: Bounded) -> Expr {
     let Bounded { min, max, decimals, multiple_of } = bounds;
     // What is a multiple of 10 ends in 0.
@@ -79,7 +77,7 @@ pub fn bounded(grammar: &mut Grammar, bounds: Bounded) -> Expr {
         other.push(zero);
         return grammar.choice(&other);
     }
-    let mut digits = Digits { grammar, multiple_of, free: HashMap::new() };
+    let mut digits = Digits { grammar, multiple_of, free: Vec::new() };
     let positive = digits.magnitude(min.max(0), max, decimals);
     let negative = digits.magnitude((-max).max(1), -min, decimals);
     let minus = grammar.literal(b"-");
@@ -90,8 +88,9 @@ pub fn bounded(grammar: &mut Grammar, bounds: Bounded) -> Expr {
 struct Digits<'a> {
     grammar: &'a mut Grammar,
     multiple_of: u32,
-    /// Whole numbers between whose bounds every digit is possible, by their digits and the remainder of what is before.
-    free: HashMap<(usize, u32), Expr>,
+    /// Whole numbers between whose bounds every digit is possible, by their digits and the remainder of what is before:
+    /// [`Expr::NOTHING`] if they are not known yet.
+    free: Vec<Expr>,
 }
 
 /// The digits that are left of a lower and an upper bound, each while the number's digits are equal to the bound's.
@@ -154,7 +153,8 @@ impl Digits<'_> {
             let rest = self.whole(bounds, 0, decimals, 0);
             return self.grammar.sequence(digits, rest);
         }
-        if let (true, Some(&known)) = (is_free, self.free.get(&(left, remainder))) {
+        let at = left * self.multiple_of as usize + remainder as usize;
+        if let (true, Some(&known)) = (is_free, self.free.get(at).filter(|known| **known != Expr::NOTHING)) {
             return known;
         }
         let mut options = Vec::new();
@@ -164,7 +164,8 @@ impl Digits<'_> {
         }
         let expr = self.one_of(options);
         if is_free {
-            self.free.insert((left, remainder), expr);
+            self.free.resize(self.free.len().max(at + 1), Expr::NOTHING);
+            self.free[at] = expr;
         }
         expr
     }

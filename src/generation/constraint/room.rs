@@ -1,6 +1,6 @@
 //! Where every plain text may follow, such as within a string: there nearly all tokens of a vocabulary are allowed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::grammar::{Expr, Grammar, Node};
 use super::trie::MAX_PLAIN;
@@ -42,7 +42,7 @@ fn search(grammar: &mut Grammar, state: Expr, plain: Expr) -> Option<Vec<Expr>> 
         let known = found.len();
         // Pairs of what may follow and what is left of a character.
         let mut left: Vec<(Expr, Expr)> = frontier.into_iter().map(|state| (state, plain)).collect();
-        let mut seen: HashSet<(Expr, Expr)> = HashSet::new();
+        let mut seen: Vec<(Expr, Expr)> = Vec::new();
         while let Some((state, rest)) = left.pop() {
             for at in 0..grammar.representatives.len() {
                 let byte = grammar.representatives[at];
@@ -55,7 +55,8 @@ fn search(grammar: &mut Grammar, state: Expr, plain: Expr) -> Option<Vec<Expr>> 
                     return None;
                 }
                 if rest != Expr::END {
-                    if seen.insert((next, rest)) {
+                    if !seen.contains(&(next, rest)) {
+                        seen.push((next, rest));
                         left.push((next, rest));
                     }
                 } else if !found.contains(&next) {

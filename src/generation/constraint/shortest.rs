@@ -3,8 +3,6 @@
 //! Of several shortest texts it is the first in the order of bytes. So it depends on the language alone, and after a part of it
 //! was written, what is left of it is the shortest text that may follow.
 
-use std::collections::HashSet;
-
 use super::grammar::{Expr, Grammar, Node};
 
 /// What the shortest text of a language is like.
@@ -116,13 +114,13 @@ impl Grammar {
         };
         // Rules are taken away once all that they begin with are, until none is left or those of a circle are.
         let mut left: Vec<(Expr, Vec<Expr>)> = rules.iter().map(|&rule| (rule, next(rule))).collect();
-        let mut gone = HashSet::new();
+        let mut gone = vec![false; self.nodes.len()];
         loop {
             let before = left.len();
             left.retain(|(rule, next)| {
-                let is_gone = next.iter().all(|next| gone.contains(next));
+                let is_gone = next.iter().all(|next| gone[next.index()]);
                 if is_gone {
-                    gone.insert(*rule);
+                    gone[rule.index()] = true;
                 }
                 !is_gone
             });

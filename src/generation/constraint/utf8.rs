@@ -2,6 +2,7 @@
 
 use super::bytes::ByteSet;
 use super::grammar::{Expr, Grammar};
+use crate::sort::sort_by;
 
 /// Code points, as ranges with both ends included.
 pub type Ranges = Vec<(u32, u32)>;
@@ -18,22 +19,25 @@ pub enum Encoding {
     Json,
 }
 
-/// What is special within a JSON string, and the line separators, which a pattern's point does not match.
-const SPECIAL: [(u32, u32); 4] = [(0, 0x1F), (0x22, 0x22), (0x5C, 0x5C), (0x2028, 0x2029)];
+/// What is escaped within a JSON string: control characters, the quote and the backslash. JSON would allow DEL as it is.
+const ESCAPED: [(u32, u32); 4] = [(0, 0x1F), (0x22, 0x22), (0x5C, 0x5C), (0x7F, 0x7F)];
+/// The line separators, which a pattern's point does not match.
+const SEPARATORS: (u32, u32) = (0x2028, 0x2029);
 
 /// Characters that are not special within a JSON string or to most patterns.
 pub fn plain() -> Ranges {
-    complement(SPECIAL.to_vec())
+    complement(ESCAPED.into_iter().chain([SEPARATORS]).collect())
 }
 
 /// Whether a character is one of [`plain`].
 pub fn is_plain(character: char) -> bool {
-    !SPECIAL.iter().any(|(low, high)| (low..=high).contains(&&u32::from(character)))
+    let is_in = |(low, high): (u32, u32)| (low..=high).contains(&u32::from(character));
+    !ESCAPED.into_iter().chain([SEPARATORS]).any(is_in)
 }
 
 /// Sorts `ranges` and joins those that touch.
 pub fn normalise(mut ranges: Ranges) -> Ranges {
-    ranges.sort_unstable();
+    sort_by(&mut ranges, Ord::cmp);
     let mut joined: Ranges = Vec::new();
     for (low, high) in ranges {
         match joined.last_mut() {
@@ -65,12 +69,12 @@ pub fn character(grammar: &mut Grammar, ranges: &[(u32, u32)], encoding: Encodin
     let mut options = Vec::new();
     let mut plain = ranges.to_vec();
     if encoding == Encoding::Json {
-        let escaped = (0..0x20).chain([u32::from(b'"'), u32::from(b'\\')]);
+        let escaped = ESCAPED.into_iter().flat_map(|(low, high)| low..=high);
         for code_point in escaped.filter(|point| ranges.iter().any(|(low, high)| (low..=high).contains(&point))) {
             options.push(grammar.literal(escape(code_point)));
         }
         plain = complement(plain);
-        plain.extend([(0, 0x1F), (0x22, 0x22), (0x5C, 0x5C)]);
+        plain.extend(ESCAPED);
         plain = complement(plain);
     }
     for &(low, high) in &plain {
@@ -90,7 +94,7 @@ pub fn character(grammar: &mut Grammar, ranges: &[(u32, u32)], encoding: Encodin
 
 /// Any character of a JSON string, in any way that it can be written.
 pub fn json_character(grammar: &mut Grammar) -> Expr {
-    let plain = complement(vec![(0, 0x1F), (0x22, 0x22), (0x5C, 0x5C)]);
+    let plain = complement(ESCAPED.to_vec());
     let plain = character(grammar, &plain, Encoding::Plain);
 
     let hex = ByteSet::range(b'0', b'9').union(&ByteSet::range(b'a', b'f')).union(&ByteSet::range(b'A', b'F'));
@@ -206,7 +210,7 @@ mod tests {
         }
         for text in texts {
             let read: Result<String, _> = serde_json::from_str(&format!("\"{text}\""));
-            let single = read.is_ok_and(|read| read.chars().count() == 1);
+            let single = read.is_ok_and(|read| read.chars().count() == 1) && text != "\x7F";
             assert_eq!(accepts(&mut grammar, language, text.as_bytes()), single, "{text}");
         }
     }

@@ -105,7 +105,7 @@ impl<'w, 'f> Build<'w, 'f> {
     ) -> Operand {
         let bias = bias.map(|bias| self.graph.floats(&[outputs], bias));
         match matrix {
-            Matrix::Blocks(blocks) => self.graph.linear_blocks(x, blocks, bias),
+            Matrix::Blocks(blocks) => self.graph.linear_blocks(x, *blocks, bias),
             Matrix::Int8(weights) => {
                 let bias = bias.unwrap_or_else(|| self.graph.floats(&[outputs], vec![0.0; outputs]));
                 self.graph.linear_int8(x, weights, bias, None)

@@ -58,7 +58,7 @@ pub(in crate::models) enum Embeddings {
     /// A table.
     Table(Table),
     /// The weights of the last layer, which are the embeddings as well.
-    Tied(Blocks),
+    Tied(Box<Blocks>),
     /// Rows of a GGUF file's tensor, as they are there.
     Packed(weights::PackedRows),
 }

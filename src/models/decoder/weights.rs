@@ -31,7 +31,7 @@ pub enum DecoderWeights<'a> {
 /// The matrix of a linear layer, `[outputs, inputs]`.
 pub(in crate::models) enum Matrix {
     /// Integers in blocks.
-    Blocks(Blocks),
+    Blocks(Box<Blocks>),
     /// 8-bit integers that were quantised here.
     Int8(QuantizedWeights),
     /// Floats.
@@ -100,7 +100,9 @@ impl DecoderWeights<'_> {
                 let tensor = tensor(tensors, name, &[outputs, inputs])?;
                 match tensor.encoding.sub_block() {
                     None => Ok(Matrix::Floats(tensor.floats()?)),
-                    Some(block) => blocks(&tensor, block, [inputs, outputs]).map(Matrix::Blocks),
+                    Some(block) => {
+                        blocks(&tensor, block, [inputs, outputs]).map(|blocks| Matrix::Blocks(Box::new(blocks)))
+                    }
                 }
             }
         }
@@ -136,7 +138,7 @@ impl DecoderWeights<'_> {
                 let tensor = tensor(tensors, name, &[vocabulary, hidden])?;
                 if let Some(block) = tensor.encoding.sub_block().filter(|_| tied) {
                     let blocks = blocks(&tensor, block, [hidden, vocabulary])?;
-                    return Ok((Embeddings::Tied(blocks.clone()), Some(Matrix::Blocks(blocks))));
+                    return Ok((Embeddings::Tied(Box::new(blocks.clone())), Some(Matrix::Blocks(Box::new(blocks)))));
                 }
                 let matrix = if tied { Some(Matrix::Floats(tensor.floats()?)) } else { None };
                 let rows = PackedRows { bytes: tensor.bytes.to_vec(), encoding: tensor.encoding, shape: tensor.shape };

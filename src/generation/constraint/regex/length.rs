@@ -1,6 +1,5 @@
 //! A pattern whose texts have a bounded number of characters.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::{Regex, language};
@@ -29,16 +28,16 @@ pub fn with_length(grammar: &mut Grammar, regex: &Regex, min: u32, max: u32, enc
         ))
     };
     // The regular expressions that can be left, and which character leads from which to which.
-    let mut numbers = HashMap::from([(Rc::new(regex.clone()), 0)]);
     let mut states = vec![Rc::new(regex.clone())];
     let mut steps: Vec<Vec<(Expr, usize)>> = Vec::new();
     while let Some(state) = states.get(steps.len()).cloned() {
         let mut from_here = Vec::new();
         for (class, next) in partial_derivatives(&state) {
-            let number = *numbers.entry(next.clone()).or_insert_with(|| {
+            let known = states.iter().position(|state| *state == next);
+            let number = known.unwrap_or(states.len());
+            if known.is_none() {
                 states.push(next);
-                states.len() - 1
-            });
+            }
             from_here.push((utf8::character(grammar, &class, encoding), number));
         }
         steps.push(from_here);

@@ -16,7 +16,7 @@ pub use parse::{parse, parse_search};
 const MAX_POSITIONS: u32 = 10_000;
 
 /// A regular expression over characters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Regex {
     Class(Ranges),
     Sequence(Vec<Rc<Regex>>),

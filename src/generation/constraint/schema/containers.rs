@@ -7,6 +7,7 @@ use super::super::utf8::{self, Encoding, complement};
 use super::keywords::Keywords;
 use super::{Compiler, unsupported};
 use crate::error::Result;
+use crate::sort::sort_by;
 
 /// The longest name of an additional property, in characters.
 const MAX_NAME: u32 = 64;
@@ -202,7 +203,7 @@ impl Compiler<'_> {
             return self.grammar.repeat(plain, 1, left);
         }
         let mut taken: Vec<char> = names.iter().filter_map(|name| name.first().copied()).collect();
-        taken.sort_unstable();
+        sort_by(&mut taken, Ord::cmp);
         taken.dedup();
         let mut options = Vec::new();
         if names.iter().all(|name| !name.is_empty()) {

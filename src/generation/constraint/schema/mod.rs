@@ -13,8 +13,6 @@ mod keywords;
 mod merge;
 mod scalars;
 
-use std::collections::HashMap;
-
 use super::grammar::{Expr, Grammar, UNBOUNDED};
 use super::json::{Json, step};
 use super::utf8::{self, Encoding};
@@ -42,7 +40,7 @@ pub fn compile(schema: &str) -> Result<Constraint> {
         grammar,
         character,
         plain,
-        rules: HashMap::new(),
+        rules: Vec::new(),
         pending: Vec::new(),
         any: None,
         depth: 0,
@@ -54,7 +52,7 @@ pub fn compile(schema: &str) -> Result<Constraint> {
         if body == Expr::NOTHING {
             return Err(compiler.cannot_be_met());
         }
-        let rule = compiler.rules[&pointer];
+        let rule = compiler.refer(&pointer)?;
         compiler.grammar.define(rule, body);
     }
     compiler.finish(root)
@@ -81,7 +79,7 @@ struct Compiler<'a> {
     /// A character that is not special.
     plain: Expr,
     /// The rules of schemas that are referred to, by their pointers.
-    rules: HashMap<String, Expr>,
+    rules: Vec<(String, Expr)>,
     /// The rules that are not defined yet.
     pending: Vec<String>,
     /// The rule of any value.
@@ -176,12 +174,12 @@ impl<'a> Compiler<'a> {
 
     /// The rule of the schema that `pointer` leads to.
     fn refer(&mut self, pointer: &str) -> Result<Expr> {
-        if let Some(&rule) = self.rules.get(pointer) {
-            return Ok(rule);
+        if let Some(known) = self.rules.iter().find(|known| known.0 == pointer) {
+            return Ok(known.1);
         }
         self.target(pointer)?;
         let rule = self.grammar.declare();
-        self.rules.insert(pointer.to_owned(), rule);
+        self.rules.push((pointer.to_owned(), rule));
         self.pending.push(pointer.to_owned());
         Ok(rule)
     }
@@ -226,7 +224,7 @@ impl<'a> Compiler<'a> {
 
     fn finish(mut self, root: Expr) -> Result<Constraint> {
         let pointer_of =
-            |rule: Expr| self.rules.iter().find(|known| *known.1 == rule).map_or("", |known| known.0.as_str());
+            |rule: Expr| self.rules.iter().find(|known| known.1 == rule).map_or("", |known| known.0.as_str());
         if let Some(rule) = self.grammar.rule_without_beginning() {
             return Err(invalid(pointer_of(rule), "it refers to itself with nothing in between".to_owned()));
         }

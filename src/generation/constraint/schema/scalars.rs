@@ -54,7 +54,7 @@ impl Compiler<'_> {
                     number.as_f64().filter(|step| (1.0..1e9).contains(step) && step.fract() == 0.0).unwrap_or(0.0)
                         as u32;
                 let mut rest = step;
-                while rest > 0 && rest % 10 == 0 {
+                while rest > 0 && rest.is_multiple_of(10) {
                     rest /= 10;
                 }
                 if step == 0 || rest > MAX_MULTIPLE {

@@ -7,8 +7,8 @@ use super::{Constraint, Matcher, Random, Vocabulary, schemas};
 fn the_allowed_tokens_are_those_that_leave_enough_of_the_budget() {
     let vocabulary = Vocabulary::new();
     let mut random = Random(3);
-    for schema in schemas::WRITTEN {
-        let constraint = Constraint::json_schema(schema).unwrap();
+    for schema in schemas::written() {
+        let constraint = Constraint::json_schema(&schema).unwrap();
         let minimum = constraint.minimum_budget(&vocabulary.trie).unwrap();
         for budget in [minimum, minimum + 3, minimum + 15, 1000] {
             let mut matcher = vocabulary.matcher(&constraint, budget);
@@ -73,7 +73,7 @@ fn a_choice_allows_the_beginnings_of_its_texts() {
 #[test]
 fn the_same_tokens_are_allowed_after_derivatives_are_forgotten() {
     let vocabulary = Vocabulary::new();
-    let constraint = Constraint::json_schema(schemas::WRITTEN[1]).unwrap();
+    let constraint = Constraint::json_schema(&schemas::written()[1]).unwrap();
     let mut random = Random(11);
     let [mut matcher, mut other] = [(); 2].map(|()| vocabulary.matcher(&constraint, 500));
     for left in (1..=500).rev() {
@@ -103,8 +103,8 @@ fn a_vocabulary_without_some_bytes_writes_what_it_can() {
     let trie = Arc::new(TokenTrie::new(tokens.iter().zip(0..).map(|(token, id)| (id, token))).unwrap());
     let vocabulary = Vocabulary { tokens, trie };
     let mut random = Random(9);
-    for schema in schemas::WRITTEN {
-        let constraint = Constraint::json_schema(schema).unwrap();
+    for schema in schemas::written() {
+        let constraint = Constraint::json_schema(&schema).unwrap();
         if constraint.minimum_budget(&vocabulary.trie).is_err() {
             assert!(schema.contains('é'), "{schema}");
             continue;

@@ -2,10 +2,12 @@
 
 mod closing;
 mod masks;
+mod oracle;
 mod refusals;
 mod regexes;
 mod replies;
 mod schemas;
+mod times;
 
 use std::sync::Arc;
 

@@ -3,34 +3,11 @@
 use super::Random;
 
 /// Schemas as they are used for records, invoices, tool calls and lists.
-pub const WRITTEN: [&str; 26] = [
-    r#"{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer","minimum":0,"maximum":150},"email":{"type":"string","format":"email"}},"required":["name","age"],"additionalProperties":false}"#,
-    r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"Invoice","type":"object","properties":{"number":{"type":"string","pattern":"^INV-[0-9]{4,6}$"},"date":{"type":"string","format":"date"},"currency":{"enum":["EUR","USD","GBP"]},"lines":{"type":"array","items":{"type":"object","properties":{"text":{"type":"string","maxLength":40},"quantity":{"type":"integer","exclusiveMinimum":0},"price":{"type":"number","minimum":0}},"required":["text","quantity","price"]},"minItems":1,"maxItems":5},"paid":{"type":"boolean"}},"required":["number","date","currency","lines","paid"]}"#,
-    r#"{"anyOf":[{"type":"object","properties":{"tool":{"const":"search"},"query":{"type":"string","minLength":1}},"required":["tool","query"]},{"type":"object","properties":{"tool":{"const":"open"},"url":{"type":"string","format":"uri"}},"required":["tool","url"]}]}"#,
-    r#"{"oneOf":[{"type":"object","properties":{"kind":{"const":"circle"},"radius":{"type":"number","exclusiveMinimum":0}},"required":["kind","radius"]},{"type":"object","properties":{"kind":{"enum":["square","cube"]},"side":{"type":"number"}},"required":["kind"]}]}"#,
-    r##"{"$defs":{"node":{"type":"object","properties":{"value":{"type":"integer"},"left":{"anyOf":[{"$ref":"#/$defs/node"},{"type":"null"}]},"right":{"anyOf":[{"$ref":"#/$defs/node"},{"type":"null"}]}},"required":["value","left","right"]}},"$ref":"#/$defs/node"}"##,
-    r##"{"type":"object","properties":{"name":{"type":"string"},"children":{"type":"array","items":{"$ref":"#"}}},"required":["name","children"]}"##,
-    r#"{"type":"array","items":{"type":"string","enum":["red","green","blue","grün"]},"maxItems":4}"#,
-    r#"{"type":["string","null"],"maxLength":12}"#,
-    r#"{"type":"array","prefixItems":[{"type":"number"},{"type":"number"},{"type":"string"}],"minItems":2,"items":false}"#,
-    r#"{"type":"object","additionalProperties":{"type":"integer"}}"#,
-    r#"{"type":"object","properties":{"id":{"type":"string","format":"uuid"},"tags":{"type":"array","items":{"type":"string","minLength":2,"maxLength":8},"minItems":2}},"required":["id"],"additionalProperties":{"type":"boolean"}}"#,
-    r#"{"allOf":[{"type":"object","properties":{"a":{"type":"integer","minimum":3}},"required":["a"]},{"properties":{"a":{"maximum":9},"b":{"type":"string"}},"required":["b"]}]}"#,
-    r#"{"type":"integer","multipleOf":5,"minimum":-40,"maximum":1000}"#,
-    r#"{"type":"number","minimum":-1.5,"exclusiveMaximum":2.25}"#,
-    "{}",
-    "true",
-    r#"{"type":"object"}"#,
-    r#"{"const":{"a":[1,2.5,null,"x\"y\\z\u0007"],"b":true}}"#,
-    r#"{"type":"string","pattern":"[a-z]+@[a-z]+\\.(com|org)"}"#,
-    r#"{"type":"string","pattern":"^[a-z]+(-[a-z]+)*$","minLength":5,"maxLength":20}"#,
-    r#"{"type":"object","properties":{"when":{"type":"string","format":"date-time"},"from":{"type":"string","format":"time"},"host":{"type":"string","format":"ipv4"}},"required":["when","from","host"]}"#,
-    r##"{"$defs":{"expr":{"anyOf":[{"type":"number"},{"type":"object","properties":{"op":{"enum":["+","*"]},"args":{"type":"array","items":{"$ref":"#/$defs/expr"},"minItems":2,"maxItems":3}},"required":["op","args"]}]}},"type":"object","properties":{"expr":{"$ref":"#/$defs/expr","description":"What to compute."}},"required":["expr"]}"##,
-    r#"{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"string"}},"anyOf":[{"required":["a"]},{"required":["b"]}]}"#,
-    r#"{"type":"object","properties":{"x\"y":{"type":"null"},"é/~":{"type":"boolean"}},"required":["é/~"]}"#,
-    r#"{"type":"array","items":{"type":"array","items":{"type":"integer","minimum":0,"maximum":9},"minItems":3,"maxItems":3},"minItems":1}"#,
-    r#"{"type":"object","properties":{"a":true},"required":["a","z"],"additionalProperties":{"type":["integer","boolean"]}}"#,
-];
+pub fn written() -> Vec<String> {
+    let file = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/constraint/schemas.json"));
+    let schemas: Vec<Box<serde_json::value::RawValue>> = serde_json::from_str(&file.unwrap()).unwrap();
+    schemas.iter().map(|schema| schema.get().to_owned()).collect()
+}
 
 /// A random schema in which objects and arrays are nested `depth` levels deep.
 pub fn random(random: &mut Random, depth: usize) -> String {

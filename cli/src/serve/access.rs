@@ -68,7 +68,7 @@ impl Access {
 /// The name, in lower case, and the port of `name:port`.
 fn authority(text: &str) -> Option<(String, Option<u16>)> {
     let parsed: Authority = text.parse().ok().filter(|_| !text.contains('@'))?;
-    // A port that is not one is none at all for the parser.
+    // The parser gives no port for one that is not a number.
     let port = parsed.port_u16();
     (port.is_some() || parsed.as_str() == parsed.host()).then(|| (parsed.host().to_ascii_lowercase(), port))
 }

@@ -55,7 +55,7 @@ impl Fields {
         self.read(name, "an object", Value::as_object)
     }
 
-    /// A string, or a list of strings; empty where there is none.
+    /// A string, or a list of strings; empty where the field is absent.
     pub fn texts(&self, name: &str) -> Result<Vec<String>> {
         let texts = self.read(name, "a string or a list of strings", |value| match value {
             Value::String(text) => Some(vec![text.clone()]),

@@ -74,7 +74,7 @@ fn a_suffix_asks_for_the_middle() {
     let server = Server::start("suffix", model::scripted(), &[]);
     let reply = server.ask(PATH, &with(request("a"), json!({ "suffix": "b<|fim_middle|>" })));
     assert_eq!(reply["choices"][0]["text"], "m");
-    // Three tokens of control, one of the prefix, and a suffix in which there are none.
+    // Three tokens of control, one of the prefix, and a suffix without any.
     assert!(reply["usage"]["prompt_tokens"].as_u64().unwrap() > 7);
     assert_eq!(server.ask(PATH, &with(request("a"), json!({ "suffix": "" })))["choices"][0]["text"], "bcdefgh");
     let server = Server::start("no-suffix", model::random(), &[]);

@@ -17,7 +17,7 @@
 //!
 //! let mut budget = constraint.minimum_budget(&trie)?;
 //! let mut matcher = Matcher::new(&constraint, &trie, budget)?;
-//! let mut reply = Vec::new();
+//! let mut reply: Vec<u8> = Vec::new();
 //! while !matcher.must_stop() {
 //!     // A model would choose one of the allowed tokens.
 //!     let token = matcher.allowed(budget).iter().next().unwrap();

@@ -6,9 +6,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-/// The bytes of a response.
+/// The bytes of a response. It says that the connection ends with it: a client that kept the connection for its next request
+/// could send that while the server closes it.
 pub fn reply(status: &str, content_type: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// Gives one of `replies` to each connection, and tells what it was asked; an empty one is no reply, and the

@@ -39,13 +39,23 @@ $('dismiss').addEventListener('click', closeProblem);
 addEventListener('error', ({ error, message }) => showProblem(error ?? new Error(message), load));
 addEventListener('unhandledrejection', ({ reason }) => showProblem(reason, load));
 
-/** The remote that the page's server offers; other servers do not have the file. */
-async function offered() {
+/** How often the server is asked whether a model that it prepares is there, in milliseconds. */
+const PREPARING_MS = 3000;
+
+/** What the page's server says of the remote; other servers do not have the file. */
+async function described() {
   try {
-    return (await (await fetch('/demo.json')).json()).remote ?? {};
+    return await (await fetch('/demo.json')).json();
   } catch {
     return {};
   }
+}
+
+/** Offers the remote of the page's server, once it is there; not where the user has turned on another meanwhile. */
+async function offerRemote({ remote: offered, preparing }) {
+  if (offered && !remote.on.checked) remote.offer(offered);
+  remote.prepare(preparing);
+  if (preparing) setTimeout(async () => offerRemote(await described()), PREPARING_MS);
 }
 
 async function start() {
@@ -56,9 +66,9 @@ async function start() {
   const limit = Number(query.get('limit') ?? samples.length);
   state.messages = samples.slice(0, limit >= 0 ? limit : samples.length).map(newMessage);
   refresh();
-  remote.offer(await offered());
+  await offerRemote(await described());
   const named = query.get('remote');
-  if (named) remote.offer({ baseURL: named });
+  if (named && named !== remote.address.value) remote.offer({ baseURL: named });
   // A link may name any address, but only the user may turn on one of another origin.
   if (named && remote.isOwn) remote.turn(true);
   else await load();

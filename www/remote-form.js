@@ -21,10 +21,18 @@ export class RemoteForm {
     this.#describe();
   }
 
-  /** Fills in an address and a model; the remote stays off. */
-  offer({ baseURL, model }) {
+  /** Fills in an address and a model; the remote stays off. One on this machine is named as such. */
+  offer({ baseURL, model, onThisMachine }) {
     if (baseURL) this.address.value = baseURL;
     if (model) this.model.value = model;
+    this.onThisMachine = onThisMachine ? this.address.value : undefined;
+    this.preparing = undefined;
+    this.#describe();
+  }
+
+  /** Says that a model on this machine will be offered; `undefined` says that it will not. */
+  prepare(model) {
+    this.preparing = model;
     this.#describe();
   }
 
@@ -45,6 +53,7 @@ export class RemoteForm {
 
   /** A short name of the server that messages go to. */
   get host() {
+    if (this.#isOnThisMachine()) return `${this.model.value} on this machine`;
     return this.#url() ? hostOf(this.address.value.trim(), location.href) : 'the remote';
   }
 
@@ -70,6 +79,11 @@ export class RemoteForm {
     this.#describe();
   }
 
+  /** Whether the address is still the one that was offered as this machine's. */
+  #isOnThisMachine() {
+    return this.onThisMachine !== undefined && this.address.value === this.onThisMachine;
+  }
+
   #url() {
     const value = this.address.value.trim();
     if (!/^(https?:\/\/|\/)/i.test(value)) return undefined;
@@ -80,13 +94,19 @@ export class RemoteForm {
     }
   }
 
+  /** What could be turned on without an address of one's own. */
+  #offered() {
+    if (this.#isOnThisMachine()) return ` ${this.host} can be asked: a general model, small for one, without a key.`;
+    return this.preparing ? ` ${this.preparing}, a small general model, is being prepared on this machine.` : '';
+  }
+
   #describe() {
     const url = this.#url();
     const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url?.hostname ?? '');
     const open = url?.protocol === 'http:' && !loopback ? ' The connection is not encrypted.' : '';
-    const through = this.isOwn ? ' The server of this page may pass them on.' : '';
+    const through = this.isOwn && !this.#isOnThisMachine() ? ' The server of this page may pass them on.' : '';
     this.words.textContent = this.on.checked
       ? `On: messages below the threshold are sent to ${this.host}, after the personal data found in them is removed.${through}${open}`
-      : `Off: nothing is sent.${open}`;
+      : `Off: nothing is sent.${open}${this.#offered()}`;
   }
 }

@@ -190,6 +190,28 @@ describe('the demo page', LIMIT, () => {
     assertClean(page);
   });
 
+  test('a general model on this machine is offered once it is there, and asked when it is turned on', async () => {
+    let ready = false;
+    const model = 'a-small-one';
+    const described = () => (ready ? { remote: { baseURL: '/v1', model, onThisMachine: true } } : { preparing: model });
+    const page = await open(
+      served,
+      { threshold: 1 },
+      { prepare: (page) => page.route('**/demo.json', (route) => route.fulfill({ json: described() })) },
+    );
+    assert.match(await page.textContent('#remote-words'), /^Off.* a-small-one, .* is being prepared on this machine/);
+    ready = true;
+    await page.waitForFunction(() => /can be asked/.test(document.getElementById('remote-words').textContent));
+    assert.equal(await requestsOf(page), 0);
+    await page.check('#remote-on');
+    await page.waitForFunction(() => document.body.dataset.remote === 'on');
+    assert.match(await page.textContent('#remote-words'), /^On: .* are sent to a-small-one on this machine/);
+    await settled(page);
+    await page.click('#delegate');
+    await page.waitForFunction(() => Number(document.body.dataset.requests) > 0);
+    assertClean(page);
+  });
+
   test('the threshold can be dragged, and shows what it would delegate', async () => {
     const page = await open(alone, { threshold: 0.5 });
     const confidences = (await rowsOf(page)).map(({ confidence }) => confidence);

@@ -55,7 +55,7 @@ async function visit(device) {
       state: shown.state,
       device: shown.device,
       local: shown.rows.find(({ route, reason }) => route === 'local' && reason === 'confident'),
-      delegated: delegated && { ...delegated, usage: reply?.usage },
+      delegated: delegated && { ...delegated, model: reply?.model, usage: reply?.usage },
       reasons: shown.rows.map(({ reason }) => reason),
       totals: shown.totals,
       errors: page.errors,
@@ -98,10 +98,10 @@ function read() {
   };
 }
 
-/** The request's body and the reply's usage. */
+/** The request's body, and the model and the usage that the reply names. */
 async function readReply(response) {
-  const { usage } = await response.json().catch(() => ({}));
-  return { body: response.request().postData(), usage };
+  const { model, usage } = await response.json().catch(() => ({}));
+  return { body: response.request().postData(), model, usage };
 }
 
 /** What is missing from a visit, in words. */

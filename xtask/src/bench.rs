@@ -11,7 +11,7 @@ use crate::fingerprint::file_digest;
 use crate::process::{output, program, run as run_program, say};
 use crate::project::Project;
 use crate::report::{self, Row};
-use crate::server::{Port, Server};
+use crate::server::{Port, Server, Way};
 use crate::{browser, build, models, npm, size, tools};
 
 /// What is measured.
@@ -94,7 +94,7 @@ fn rampart(project: &Project) -> Result<Vec<Row>> {
 
 /// What a script of `benches/` finds in a browser.
 fn measured<S: AsRef<OsStr>>(project: &Project, script: &str, options: &[S]) -> Result<Vec<Row>> {
-    let server = Server::start(project, Port::Exact(0), None)?;
+    let server = Server::start(project, Port::Exact(0), &Way::default())?;
     say("measuring; this takes minutes, and other work on the machine falsifies it");
     let rows = output(
         program("node", &project.root)

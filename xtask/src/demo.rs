@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::{BufRead, BufReader};
-use std::process::{ExitCode, Stdio};
+use std::process::{ExitCode, Output, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -12,19 +12,28 @@ use serde_json::Value;
 use crate::artefact::Artefact;
 use crate::process::{Background, program, say};
 use crate::project::Project;
-use crate::server::{Port, Remote, Server};
-use crate::{browser, build, models, npm};
+use crate::server::{Port, Remote, Server, Way};
+use crate::{browser, build, general, models, npm};
 
-/// Builds what the page needs at least, brings the weights, and serves the page until it is stopped. The other artefacts
-/// are built meanwhile.
+/// Builds what the page needs at least, brings the weights, and serves the page until it is stopped. The other artefacts,
+/// and a general model where none is named, are made meanwhile.
 pub fn run(project: &Project, port: Port) -> Result<()> {
-    if let Some(mut building) = build_behind(project, &prepare(project)?)? {
-        thread::spawn(move || match building.finish() {
+    let unfinished = prepare(project)?;
+    let (server, way) = start(project, port)?;
+    let _general = if Remote::from_environment().is_none() {
+        say(format!("no remote model is named (PILOT_LIGHT_REMOTE_URL): preparing {} on this machine", general::MODEL));
+        way.prepare(general::MODEL);
+        general::start(project, &way).inspect_err(|error| say(format!("there is no general model: {error:#}"))).ok()
+    } else {
+        None
+    };
+    if let Some(mut building) = build_behind(project, &unfinished)? {
+        match building.finish() {
             Ok(()) => say("every artefact is there: the next load of the page takes the best"),
             Err(error) => say(format!("the page keeps the artefacts that are there: {error:#}")),
-        });
+        }
     }
-    serve(project, port)
+    server.wait()
 }
 
 /// The least that the page needs. Gives the artefacts that are unfinished.
@@ -53,45 +62,64 @@ fn build_behind(project: &Project, artefacts: &[Artefact]) -> Result<Option<Back
     Ok(Some(Background(command.spawn().context("nice could not be started")?)))
 }
 
-/// Serves what is there until it is stopped. The address is the first line of stdout.
+/// Serves what is there until it is stopped.
 pub fn serve(project: &Project, port: Port) -> Result<()> {
-    let remote = Remote::from_environment();
-    say(match &remote {
-        Some(remote) => format!("what the local model is unsure of goes to {}", remote.url),
-        None => "no remote model: every answer is local (PILOT_LIGHT_REMOTE_URL names one)".to_owned(),
-    });
-    let server = Server::start(project, port, remote)?;
-    say("serving until Ctrl+C at");
-    println!("{}", server.address());
-    server.wait()
+    if Remote::from_environment().is_none() {
+        say("no remote model: every answer is local (PILOT_LIGHT_REMOTE_URL names one)");
+    }
+    start(project, port)?.0.wait()
 }
 
-/// Drives the page's main job in a headless browser, with the tests' remote model: on the CPU as soon as one artefact is
-/// there, then on each device with all of them. Prints what the driver saw last, and gives its status.
+/// Starts to serve what is there. The address is the first line of stdout.
+fn start(project: &Project, port: Port) -> Result<(Server, Way)> {
+    let way = Way::default();
+    if let Some(remote) = Remote::from_environment() {
+        say(format!("what the local model is unsure of goes to {}", remote.url));
+        way.lead_to(remote);
+    }
+    let server = Server::start(project, port, &way)?;
+    say("serving until Ctrl+C at");
+    println!("{}", server.address());
+    Ok((server, way))
+}
+
+/// Drives the page's main job in a headless browser: on the CPU as soon as one artefact is there, with the tests' remote
+/// model, then on each device with all of them, with the general model of the demo. Prints what the driver saw last, and
+/// gives its status.
 pub fn check(project: &Project) -> Result<ExitCode> {
     let start = Instant::now();
     let chromium = browser::chromium()?;
     let unfinished = prepare(project)?;
     npm::install(&project.web_tests())?;
-    let (_running, url) = start_remote(project)?;
-    let server = Server::start(project, Port::Exact(0), Some(Remote { url, key: None, model: "default".into() }))?;
+    let way = Way::default();
+    let server = Server::start(project, Port::Exact(0), &way)?;
     let drive = |devices: &[&str]| {
         let mut driver = program("node", &project.root);
         driver.arg(project.web_tests().join("demo-smoke.mjs")).arg(server.address()).args(devices);
         driver.env("CHROMIUM", &chromium).stdout(Stdio::piped()).stderr(Stdio::inherit());
         driver.output().context("node could not be started")
     };
-    let mut seen = drive(if unfinished.is_empty() { &["wasm", "webgpu"] } else { &["wasm"] })?;
-    if seen.status.success()
-        && let Some(mut building) = build_behind(project, &unfinished)?
-    {
+    if !unfinished.is_empty() {
+        let (_running, url) = start_remote(project)?;
+        way.lead_to(Remote { url, key: None, model: "default".into(), on_this_machine: true });
+        let seen = drive(&["wasm"])?;
+        if !seen.status.success() {
+            return Ok(finish(&seen));
+        }
         say(format!("the page gave a local answer after {} s", start.elapsed().as_secs()));
+    }
+    let _general = general::start(project, &way)?;
+    if let Some(mut building) = build_behind(project, &unfinished)? {
         building.finish()?;
         say(format!("every artefact was there after {} s", start.elapsed().as_secs()));
-        seen = drive(&["wasm", "webgpu"])?;
     }
+    Ok(finish(&drive(&["wasm", "webgpu"])?))
+}
+
+/// Prints what the driver saw, and gives its status.
+fn finish(seen: &Output) -> ExitCode {
     print!("{}", String::from_utf8_lossy(&seen.stdout));
-    Ok(seen.status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+    seen.status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// Starts the tests' remote model, which prints its address as a line of JSON.

@@ -11,6 +11,7 @@ mod demo;
 mod eval;
 mod fingerprint;
 mod folders;
+mod general;
 mod models;
 mod npm;
 mod process;
@@ -59,6 +60,7 @@ cargo xtask COMMAND
 
 Questions that the demo's local model is unsure of go to PILOT_LIGHT_REMOTE_URL (such as
 https://example.org/v1), with PILOT_LIGHT_REMOTE_KEY as a bearer token, for PILOT_LIGHT_REMOTE_MODEL.
+Where none is named, the demo runs SmolLM2-135M-Instruct on this machine (pilot-light serve).
 ";
 
 /// What was typed.

@@ -9,7 +9,7 @@ use crate::artefact::{BENCH, CPU};
 use crate::browser::{self, Browser, WebGpu};
 use crate::process::{build_environment, cargo, program, run as run_program, say};
 use crate::project::Project;
-use crate::server::{Port, Server};
+use crate::server::{Port, Server, Way};
 use crate::tools::{self, WASM_TARGET};
 use crate::{build, models, npm, words};
 
@@ -206,7 +206,7 @@ fn web(project: &Project) -> Result<()> {
     models::bring_with_samples(project)?;
     models::convert(project)?;
     npm::install(&project.web_tests())?;
-    let server = Server::start(project, Port::Exact(0), None)?;
+    let server = Server::start(project, Port::Exact(0), &Way::default())?;
     run_program(
         program("node", &project.root)
             .arg(project.web_tests().join("run.mjs"))

@@ -12,7 +12,7 @@
 mod kernels;
 
 pub use kernels::{Word, add_high_digits, floats, integers, quantise};
-#[cfg(all(target_family = "wasm", feature = "relaxed-simd"))]
+#[cfg(all(target_family = "wasm", feature = "relaxed-simd", any(test, feature = "bench")))]
 pub use kernels::{dot, in_pairs, ones};
 
 /// Columns of a panel.

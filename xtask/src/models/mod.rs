@@ -33,6 +33,13 @@ pub fn bring_with_samples(project: &Project) -> Result<()> {
     conformance::bring(project)
 }
 
+/// Puts one of the models that generate into the cache folder, and gives its folder.
+pub fn bring_generator(project: &Project, name: &str) -> Result<PathBuf> {
+    let model = GENERATORS.iter().find(|model| model.name == name);
+    model.with_context(|| format!("there is no model {name}"))?.bring(project, &project.models())?;
+    Ok(project.models().join(name))
+}
+
 /// Puts the chat templates there.
 pub fn bring_templates(project: &Project) -> Result<()> {
     TEMPLATES.iter().try_for_each(|templates| templates.bring(project, &project.samples()))

@@ -5,7 +5,6 @@ mod proxy;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, anyhow};
@@ -17,13 +16,11 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
-use serde_json::json;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::project::Project;
-use proxy::Proxy;
-pub use proxy::Remote;
+pub use proxy::{Remote, Way};
 
 /// Headers of every answer. The first three make the page cross-origin isolated, which gives it exact
 /// clocks and shared memory; the last lets it see every change.
@@ -55,11 +52,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to serve what `project` has, and forwards `/v1/` to `remote`.
-    pub fn start(project: &Project, port: Port, remote: Option<Remote>) -> Result<Self> {
+    /// Starts to serve what `project` has, and forwards `/v1/` on `way`.
+    pub fn start(project: &Project, port: Port, way: &Way) -> Result<Self> {
         let listener = listen(port)?;
         let address = format!("http://{}/", listener.local_addr()?);
-        let serving = serve(listener, router(project, remote))?;
+        let serving = serve(listener, router(project, way))?;
         Ok(Self { address, serving })
     }
 
@@ -95,11 +92,10 @@ fn serve(listener: TcpListener, router: Router) -> Result<JoinHandle<Result<()>>
     }))
 }
 
-fn router(project: &Project, remote: Option<Remote>) -> Router {
-    let proxy = remote.map(|remote| Arc::new(Proxy::new(remote)));
-    let demo = json!({ "remote": proxy.as_ref().map(|proxy| json!({ "baseURL": "/v1", "model": proxy.model() })) });
-    let demo = move || async move { ([(header::CONTENT_TYPE, "application/json")], demo.to_string()) };
-    let ask = move |request| async move { proxy::answer(proxy, request).await };
+fn router(project: &Project, way: &Way) -> Router {
+    let (described, asked) = (way.clone(), way.clone());
+    let demo = move || async move { ([(header::CONTENT_TYPE, "application/json")], described.describe().to_string()) };
+    let ask = move |request| async move { proxy::answer(asked, request).await };
     // Only the page has addresses of folders: anywhere else a folder's name is no file's.
     let files = |path: PathBuf| ServeDir::new(path).append_index_html_on_directories(false);
     let folder = |path| files(path).fallback(missing.into_service());

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::RequestExt;
@@ -11,7 +11,7 @@ use axum::extract::Request;
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::{self, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task;
 use tokio_stream::wrappers::ReceiverStream;
@@ -38,6 +38,8 @@ pub struct Remote {
     pub key: Option<String>,
     /// The model's name there.
     pub model: String,
+    /// Whether this machine computes what it says, so that nothing leaves it.
+    pub on_this_machine: bool,
 }
 
 impl Remote {
@@ -46,19 +48,77 @@ impl Remote {
         let variable =
             |name: &str| env::var(format!("PILOT_LIGHT_REMOTE_{name}")).ok().filter(|value| !value.is_empty());
         let model = variable("MODEL").unwrap_or_else(|| "default".to_owned());
-        Some(Self { url: variable("URL")?, key: variable("KEY"), model })
+        Some(Self { url: variable("URL")?, key: variable("KEY"), model, on_this_machine: false })
+    }
+}
+
+/// Where `/v1/` leads. It may change while the page is served.
+#[derive(Clone, Default)]
+pub struct Way(Arc<Mutex<Destination>>);
+
+/// Where `/v1/` leads at the moment.
+#[derive(Clone, Default)]
+enum Destination {
+    #[default]
+    Nowhere,
+    /// To a model of this name, which is not there yet.
+    Preparing(String),
+    To(Arc<Proxy>),
+}
+
+impl Way {
+    /// Forwards to `remote` from now on.
+    pub fn lead_to(&self, remote: Remote) {
+        self.set(Destination::To(Arc::new(Proxy::new(remote))));
+    }
+
+    /// Says that a model of this name will be there.
+    pub fn prepare(&self, model: &str) {
+        self.set(Destination::Preparing(model.to_owned()));
+    }
+
+    /// Says that there is no remote.
+    pub fn close(&self) {
+        self.set(Destination::Nowhere);
+    }
+
+    /// What the page is told of it, as JSON.
+    pub fn describe(&self) -> Value {
+        match self.get() {
+            Destination::Nowhere => json!({ "remote": null }),
+            Destination::Preparing(model) => json!({ "remote": null, "preparing": model }),
+            Destination::To(proxy) => {
+                let Remote { model, on_this_machine, .. } = &proxy.remote;
+                json!({ "remote": { "baseURL": "/v1", "model": model, "onThisMachine": on_this_machine } })
+            }
+        }
+    }
+
+    fn set(&self, destination: Destination) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = destination;
+    }
+
+    fn get(&self) -> Destination {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// Answers a request to `/v1/`: what the remote says, or why it was not asked.
-pub async fn answer(proxy: Option<Arc<Proxy>>, request: Request) -> Response {
+pub async fn answer(way: Way, request: Request) -> Response {
     // The key is for the page that is served here.
     if is_foreign(request.headers()) {
         return error(StatusCode::FORBIDDEN, "forbidden", "Only the page that is served here may ask.");
     }
-    let Some(proxy) = proxy else {
-        let message = "No remote model is known. Name one in PILOT_LIGHT_REMOTE_URL, as in https://example.org/v1.";
-        return error(StatusCode::SERVICE_UNAVAILABLE, "no_remote", message);
+    let proxy = match way.get() {
+        Destination::To(proxy) => proxy,
+        Destination::Preparing(model) => {
+            let message = format!("{model} is being prepared on this machine.");
+            return error(StatusCode::SERVICE_UNAVAILABLE, "remote_is_prepared", &message);
+        }
+        Destination::Nowhere => {
+            let message = "No remote model is known. Name one in PILOT_LIGHT_REMOTE_URL, as in https://example.org/v1.";
+            return error(StatusCode::SERVICE_UNAVAILABLE, "no_remote", message);
+        }
     };
     let (method, address) = (request.method().clone(), proxy.address(request.uri()));
     let headers = request.headers().clone();
@@ -89,13 +149,13 @@ fn error(status: StatusCode, kind: &str, message: &str) -> Response {
 }
 
 /// Forwards requests to a remote.
-pub struct Proxy {
+struct Proxy {
     remote: Remote,
     agent: Agent,
 }
 
 impl Proxy {
-    pub fn new(remote: Remote) -> Self {
+    fn new(remote: Remote) -> Self {
         // The system's certificates, so that a company's own are known.
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let config = Agent::config_builder()
@@ -106,11 +166,6 @@ impl Proxy {
             .max_redirects(0)
             .build();
         Self { remote, agent: config.new_agent() }
-    }
-
-    /// The model's name at the remote.
-    pub fn model(&self) -> &str {
-        &self.remote.model
     }
 
     /// The remote's address for one that begins with `/v1` here.

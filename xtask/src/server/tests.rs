@@ -40,11 +40,13 @@ fn fixture(name: &str) -> Fixture {
 }
 
 fn start(fixture: &Fixture, remote: Option<Remote>) -> Server {
-    Server::start(&fixture.0, Port::Exact(0), remote).unwrap()
+    let way = Way::default();
+    remote.into_iter().for_each(|remote| way.lead_to(remote));
+    Server::start(&fixture.0, Port::Exact(0), &way).unwrap()
 }
 
 fn remote(url: String) -> Option<Remote> {
-    Some(Remote { url, key: Some("secret".into()), model: "large".into() })
+    Some(Remote { url, key: Some("secret".into()), model: "large".into(), on_this_machine: false })
 }
 
 fn agent() -> Agent {
@@ -194,7 +196,10 @@ fn questions_reach_the_remote_with_the_key_and_answers_come_back_as_they_are() {
 
     let fixture = fixture("remote");
     let server = start(&fixture, remote(url));
-    assert_eq!(text(get(&server, "demo.json")), r#"{"remote":{"baseURL":"/v1","model":"large"}}"#);
+    assert_eq!(
+        text(get(&server, "demo.json")),
+        r#"{"remote":{"baseURL":"/v1","model":"large","onThisMachine":false}}"#
+    );
     let answer = ask(&server);
     assert_eq!((status(&answer), value(&answer, "retry-after")), (429, "7"));
     assert!(!answer.headers().contains_key("x-other"));

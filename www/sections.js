@@ -1,7 +1,9 @@
 // Entry point of the page's other sections, each with a model that is loaded when it is first used.
+import { code } from './code.js';
 import { files } from './files.js';
 import { personal } from './personal.js';
 import { pictures } from './pictures.js';
 import { voice } from './voice.js';
 
-for (const [id, start] of Object.entries({ personal, files, voice, pictures })) start(document.getElementById(id));
+for (const [id, start] of Object.entries({ personal, files, voice, pictures, code }))
+  start(document.getElementById(id));

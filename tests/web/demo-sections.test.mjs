@@ -52,6 +52,22 @@ describe("the demo page's other models", LIMIT, () => {
     assertClean(page);
   });
 
+  test('code is continued, and stopped where the visitor wants', async () => {
+    const page = await open();
+    await page.fill('#code-text', 'def add(a, b):\n    return');
+    await page.press('#code-text', 'Control+Enter');
+    await ended(page, 'code');
+    assert.match(await status(page, 'code'), /^\d+ tokens, confidence 0\.\d\d\. On the CPU; nothing left this device/);
+    assert.match(await page.textContent('#code .written mark'), /^ a \+ b/);
+    assert.equal(await page.isVisible('#code [type=button]'), false);
+
+    await page.click('#code [type=submit]');
+    await page.click('#code [type=button]');
+    await ended(page, 'code');
+    assert.match(await status(page, 'code'), /^Stopped\./);
+    assertClean(page);
+  });
+
   test('personal data is highlighted with its kind', async () => {
     const page = await open();
     const [{ text, entities }] = goldenJson('tasks/personal_data.json');

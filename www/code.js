@@ -3,9 +3,10 @@ import { pipeline } from 'pilot-light';
 import { submitOnControlEnter, textElement } from './dom.js';
 import { LazyModel } from './lazy-model.js';
 import { GENERATOR } from './models.js';
-import { count } from './text.js';
+import { many } from './text.js';
 
-const MAX_TOKENS = 96;
+/** Options of each call. A model for conversations explains its code behind a fence. */
+const OPTIONS = { max_new_tokens: 96, stop: ['```', '\n\n\n'], return_full_text: false };
 
 export function code(section) {
   const model = new LazyModel(section, (options) => pipeline('text-generation', GENERATOR, options));
@@ -15,8 +16,9 @@ export function code(section) {
   stop.addEventListener('click', () => controller.abort());
   section.addEventListener('submit', (event) => {
     event.preventDefault();
-    const { value } = text;
-    if (value.trim() === '') {
+    // Blanks belong to the token behind them: a model rarely goes on after one that stands alone.
+    const value = text.value.trimEnd();
+    if (value === '') {
       model.show('idle', 'There is no code yet: write or paste the beginning of some.');
       text.focus();
       return;
@@ -43,10 +45,10 @@ async function write(written, generate, code, signal) {
   written.replaceChildren(textElement('span', code), reply);
   written.hidden = false;
   try {
-    const stream = generate.stream(code, { max_new_tokens: MAX_TOKENS, return_full_text: false, signal });
+    const stream = generate.stream(code, { ...OPTIONS, signal });
     for await (const piece of stream) reply.append(piece);
     const { usage, confidence } = await stream.result;
-    return `${count(usage.completion_tokens)} tokens, confidence ${confidence.toFixed(2)}.`;
+    return `${many(usage.completion_tokens, 'token')}, confidence ${confidence.toFixed(2)}.`;
   } catch (error) {
     if (signal.aborted) return 'Stopped.';
     throw error;

@@ -44,7 +44,7 @@ fn serve(project: &Project) -> Result<(Background, String)> {
     });
     run(build.args(["build", "--quiet", "--bin", "pilot-light"]))?;
 
-    // Not by way of cargo: whoever stops cargo leaves what it runs.
+    // Not by way of cargo: a process that stops cargo leaves what cargo runs.
     let mut server = program(project.target().join("debug").join("pilot-light"), &project.root);
     server.args(["serve", "--port", "0", "--model"]).arg(weights).stdout(Stdio::piped());
     let mut running = Background(server.spawn().context("pilot-light serve could not be started")?);

@@ -122,6 +122,15 @@ impl Generator {
         Ok(ids)
     }
 
+    /// What a token is in a reply: its bytes, none for a special token, unless that is a part of a tool call.
+    fn reply_bytes(&self, id: u32) -> Vec<u8> {
+        if self.tokenizer.is_special(id) {
+            let token = self.tokenizer.token(id);
+            return if chat::is_tool_call_token(&token) { token.into_bytes() } else { Vec::new() };
+        }
+        self.tokenizer.token_bytes(id).unwrap_or_default().into_owned()
+    }
+
     /// Begins a reply to the tokens `prompt`.
     ///
     /// # Errors
@@ -296,7 +305,7 @@ impl Generation {
     /// Appends a token to the text.
     fn append(&mut self, generator: &Generator, token: TokenProbability, top: Vec<TokenProbability>) -> Result<()> {
         self.ids.push(token.id);
-        let bytes = generator.tokenizer.token_bytes(token.id).unwrap_or_default().into_owned();
+        let bytes = generator.reply_bytes(token.id);
         let mut ended = self.text.push(&bytes);
         if let Some(matcher) = &mut self.matcher {
             matcher.accept(&bytes)?;

@@ -37,7 +37,7 @@ enum Stage {
     Last,
 }
 
-/// The field of `generation_config.json` that is used.
+/// The field of `generation_config.json` that is used; `config.json` has it where there is no such file.
 #[derive(Deserialize)]
 struct GenerationConfig {
     #[serde(default)]
@@ -150,17 +150,15 @@ impl GeneratorFiles {
             tokenizer_config.as_deref().unwrap_or("{}"),
             files.text(CHAT_TEMPLATE).as_deref(),
         )?;
-        let ends = match files.text(GENERATION_CONFIG) {
-            None => Vec::new(),
-            Some(config) => {
-                let config: GenerationConfig = serde_json::from_str(&config)
-                    .map_err(|error| Error::invalid_artefact(format!("{GENERATION_CONFIG} is not right: {error}")))?;
-                match config.eos_token_id {
-                    Ids::None => Vec::new(),
-                    Ids::One(id) => vec![id],
-                    Ids::Several(ids) => ids,
-                }
-            }
+        let config = match files.text(GENERATION_CONFIG) {
+            None => self.config.parse::<GenerationConfig>()?,
+            Some(config) => serde_json::from_str(&config)
+                .map_err(|error| Error::invalid_artefact(format!("{GENERATION_CONFIG} is not right: {error}")))?,
+        };
+        let ends = match config.eos_token_id {
+            Ids::None => Vec::new(),
+            Ids::One(id) => vec![id],
+            Ids::Several(ids) => ids,
         };
         let decoder = Decoder::from_checkpoint(&self.config, &mut files.weights, device)?;
         Generator::new(decoder, tokenizer, template, &ends)

@@ -5,7 +5,7 @@
 
 use super::decoder::{
     AttentionNames, Build, Decoder, DecoderArchitecture, DecoderConfig, DecoderSizes, DecoderWeights, Name, Rope,
-    Scaling, Windowed,
+    Windowed,
 };
 use crate::device::Device;
 use crate::error::Result;
@@ -46,13 +46,14 @@ const ATTENTION: AttentionNames = AttentionNames {
 };
 
 fn build(mut config: DecoderConfig, weights: &mut DecoderWeights<'_>, device: &Device) -> Result<Decoder> {
+    config.check_activation(&["gelu_pytorch_tanh"])?;
     // GGUF files have the scales with the 1 that a checkpoint's are to be increased by.
     let plus = if weights.is_gguf() { 0.0 } else { 1.0 };
     if config.windowed == Windowed::From(0) {
         config.windowed = Windowed::AllBut(PERIOD);
     }
     let global = Rope::new(config.rotated, config.theta, &config.scaling)?;
-    let local = Rope::new(config.rotated, config.local_theta.unwrap_or(LOCAL_THETA), &Scaling::None)?;
+    let local = Rope::new(config.rotated, config.local_theta.unwrap_or(LOCAL_THETA), &config.local_scaling)?;
     let head = if weights.is_gguf() { "output.weight" } else { "lm_head.weight" };
     let tied = config.tied.unwrap_or(true) || !weights.contains(head);
     let sizes @ DecoderSizes { layers, hidden, head, .. } = config.sizes;

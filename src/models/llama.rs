@@ -34,6 +34,7 @@ const DOWN: Name = name("mlp.down_proj", "ffn_down");
 const NORMS: [Name; 2] = [name("self_attn.q_norm", "attn_q_norm"), name("self_attn.k_norm", "attn_k_norm")];
 
 fn build(config: DecoderConfig, weights: &mut DecoderWeights<'_>, device: &Device) -> Result<Decoder> {
+    config.check_activation(&["silu", "swish"])?;
     let head = if weights.is_gguf() { "output.weight" } else { "lm_head.weight" };
     let tied = config.tied == Some(true) || !weights.contains(head);
     let first = if weights.is_gguf() { "blk.0.attn_q_norm.weight" } else { "model.layers.0.self_attn.q_norm.weight" };

@@ -4,6 +4,7 @@
 mod architecture;
 mod chain;
 mod chat;
+mod decoders;
 mod encoders;
 mod examples;
 mod external_data;

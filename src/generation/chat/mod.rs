@@ -20,7 +20,7 @@ pub use guard::{Guard, SpecialToken};
 pub use message::{Content, FunctionCall, Message, Part, ToolCall};
 pub use prompt::{PromptTokenizer, prompt_ids};
 pub use template::{ChatTemplate, TemplateEngine, TemplateOptions};
-pub use tool_calls::parse_tool_calls;
+pub use tool_calls::{is_tool_call_token, parse_tool_calls};
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,17 @@ const MISTRAL: &str = "[TOOL_CALLS]";
 const MISTRAL_ARGUMENTS: &str = "[ARGS]";
 const LLAMA: &str = "<|python_tag|>";
 
+/// The special tokens that are a part of calls. Others are no part of a reply's text.
+///
+/// ```
+/// use pilot_light::generation::chat::is_tool_call_token;
+///
+/// assert!(is_tool_call_token("[TOOL_CALLS]") && !is_tool_call_token("[INST]"));
+/// ```
+pub fn is_tool_call_token(token: &str) -> bool {
+    [HERMES.0, HERMES.1, MISTRAL, MISTRAL_ARGUMENTS, LLAMA].contains(&token)
+}
+
 /// A call as models write it. Llama calls the arguments parameters.
 #[derive(Deserialize)]
 struct Written {

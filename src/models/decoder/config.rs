@@ -7,7 +7,7 @@ use super::{DecoderSizes, DecoderWeights};
 use crate::error::{Error, Result};
 use crate::formats::gguf::Metadata;
 use crate::models::ConfigFile;
-use crate::models::config::dimension;
+use crate::models::config::{dimension, unsupported};
 
 /// The most layers: beyond every published decoder.
 const MAX_LAYERS: usize = 512;
@@ -39,6 +39,10 @@ pub struct DecoderConfig {
     pub query_scalar: Option<f32>,
     /// The base of the rotary frequencies of layers with a window, where they have one of their own.
     pub local_theta: Option<f32>,
+    /// The scaling of these frequencies.
+    pub local_scaling: Scaling,
+    /// The activation of the feed-forward layers, where the file says it.
+    pub activation: Option<String>,
     /// Whether pairs of neighbours are rotated, and not the halves of a head.
     pub interleaved: bool,
 }
@@ -77,6 +81,8 @@ struct Fields {
     tie_word_embeddings: Option<bool>,
     query_pre_attn_scalar: Option<f32>,
     rope_local_base_freq: Option<f32>,
+    hidden_act: Option<String>,
+    hidden_activation: Option<String>,
 }
 
 impl DecoderConfig {
@@ -100,7 +106,7 @@ impl DecoderConfig {
         let heads = dimension("num_attention_heads", fields.num_attention_heads)?;
         let head = dimension("head_dim", fields.head_dim.or(Some(hidden / heads)))?;
         let context = dimension("max_position_embeddings", fields.max_position_embeddings)?;
-        let scaling = fields.rope_parameters.or(fields.rope_scaling).unwrap_or_default();
+        let (scaling, local) = fields.rope_parameters.or(fields.rope_scaling).unwrap_or_default().by_layers();
         let rotated = (head as f32 * fields.partial_rotary_factor.unwrap_or(1.0)) as usize;
         let windowed = match fields.layer_types {
             Some(types) => Windowed::List(types.iter().map(|layer| layer == "sliding_attention").collect()),
@@ -127,7 +133,9 @@ impl DecoderConfig {
             windowed,
             tied: fields.tie_word_embeddings,
             query_scalar: fields.query_pre_attn_scalar,
-            local_theta: fields.rope_local_base_freq,
+            local_theta: local.rope_theta.or(fields.rope_local_base_freq),
+            local_scaling: local.scaling(context)?,
+            activation: fields.hidden_activation.or(fields.hidden_act),
             interleaved: false,
         };
         config.checked()
@@ -167,10 +175,23 @@ impl DecoderConfig {
             tied: None,
             query_scalar: None,
             local_theta: None,
+            local_scaling: Scaling::None,
+            activation: None,
             // llama.cpp permutes the rows of queries and keys of this architecture alone, so that pairs are neighbours.
             interleaved: name == "llama",
         };
         config.checked()
+    }
+
+    /// Checks that the activation is the one that an architecture has, by any of its `names`.
+    ///
+    /// # Errors
+    /// Unsupported: it is another one.
+    pub fn check_activation(&self, names: &[&str]) -> Result<()> {
+        match self.activation.as_deref() {
+            Some(other) if !names.contains(&other) => Err(unsupported("activation", other, &names.join(", "))),
+            _ => Ok(()),
+        }
     }
 
     /// Checks that the sizes fit each other.

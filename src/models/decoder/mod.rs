@@ -17,7 +17,7 @@ use crate::graph::{Blocks, ComputeCost, Graph, Session, State};
 
 pub(in crate::models) use build::{AttentionNames, Build};
 pub use config::{DecoderConfig, Windowed};
-pub use rope::{Rope, Scaling};
+pub use rope::Rope;
 pub(in crate::models) use weights::Matrix;
 pub use weights::{DecoderWeights, Name};
 

@@ -78,9 +78,18 @@ pub struct ScalingField {
     truncate: Option<bool>,
     /// The base of the frequencies, which newer files have here.
     pub rope_theta: Option<f32>,
+    /// Those of layers without a window and of layers with one, where they differ.
+    full_attention: Option<Box<ScalingField>>,
+    sliding_attention: Option<Box<ScalingField>>,
 }
 
 impl ScalingField {
+    /// The field of layers without a window, and of layers with one of which the file says more than of all.
+    pub fn by_layers(mut self) -> (Self, Self) {
+        let local = self.sliding_attention.take().map(|local| *local).unwrap_or_default();
+        (self.full_attention.take().map_or(self, |global| *global), local)
+    }
+
     /// The scaling, for a model of this context.
     ///
     /// # Errors

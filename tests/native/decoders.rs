@@ -1,0 +1,187 @@
+//! Decoders of each family against transformers: `tests/golden/families`.
+
+use std::collections::BTreeMap;
+
+use pilot_light::formats::gguf;
+use pilot_light::generation::{GenerationOptions, Generator};
+use pilot_light::models::{Decoder, Logits};
+use pilot_light::{Device, ErrorKind, LoadOptions, folder};
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+use crate::support::folder::Folder;
+use crate::support::{golden, golden_json};
+
+const VOCABULARY: usize = 96;
+/// Of the largest logit. Both compute in 32 bits.
+const TOLERANCE: f32 = 2e-5;
+
+#[derive(Deserialize)]
+struct Golden {
+    text: Vec<u32>,
+    /// Tokens of the text that are the prompt of `greedy`.
+    prompt: usize,
+    greedy: Vec<u32>,
+}
+
+fn goldens() -> BTreeMap<String, Golden> {
+    let goldens: BTreeMap<String, Golden> = golden_json("families/golden.json");
+    assert_eq!(goldens.len(), 12);
+    goldens
+}
+
+/// The logits that transformers computes, by family.
+fn reference() -> BTreeMap<String, Vec<f32>> {
+    let bytes = std::fs::read(golden("families/logits.safetensors")).expect("logits");
+    let tensors = SafeTensors::deserialize(&bytes).expect("tensors").tensors();
+    let floats = |data: &[u8]| data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    tensors.into_iter().map(|(name, tensor)| (name, floats(tensor.data()))).collect()
+}
+
+/// A copy of a family's folder, with the tokenizer that all share.
+fn copy(family: &str, test: &str) -> Folder {
+    let folder = Folder::copy_of(&format!("families/{family}"), &format!("{test}-{family}"));
+    folder.write("tokenizer.json", std::fs::read(golden("families/tokenizer.json")).expect("a tokenizer"));
+    folder
+}
+
+fn load(folder: &Folder) -> pilot_light::Result<Generator> {
+    folder::load_generator(&folder.0, &Device::cpu(), LoadOptions::default())
+}
+
+fn logits(decoder: &Decoder, ids: &[u32], chunk: usize) -> Vec<f32> {
+    let mut cache = decoder.cache().expect("a cache");
+    let chunks = ids.chunks(chunk);
+    let of_chunk = chunks.map(|chunk| pollster::block_on(decoder.forward(&mut cache, chunk, Logits::All)));
+    of_chunk.flat_map(|logits| logits.expect("logits").0).collect()
+}
+
+fn check_logits(name: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{name}");
+    let most = expected.iter().fold(0f32, |most, x| most.max(x.abs()));
+    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let (token, id) = (at / VOCABULARY, at % VOCABULARY);
+        let off = (found - expected).abs() / most;
+        assert!(off <= TOLERANCE, "{name}, token {token}, logit {id}: {found}, expected {expected} ({off})");
+    }
+}
+
+#[test]
+fn checkpoints_give_the_logits_of_transformers() {
+    let reference = reference();
+    for (family, golden) in goldens() {
+        let folder = copy(&family, "checkpoint");
+        let generator = load(&folder).expect(&family);
+        for chunk in [golden.text.len(), 7, 1] {
+            let found = logits(generator.decoder(), &golden.text, chunk);
+            check_logits(&format!("{family} by {chunk}"), &found, &reference[&family]);
+        }
+        let options = GenerationOptions { max_new_tokens: golden.greedy.len(), ..GenerationOptions::default() };
+        let prompt = golden.text[..golden.prompt].to_vec();
+        let mut generation = generator.start(prompt, &options).expect("a start");
+        let mut found = Vec::new();
+        while generation.finish_reason().is_none() {
+            let piece = pollster::block_on(generation.step(&generator)).expect("a step");
+            found.extend(piece.tokens.iter().map(|token| token.token.id));
+        }
+        assert_eq!(found, golden.greedy, "{family}");
+    }
+}
+
+#[test]
+fn a_reply_has_the_special_tokens_of_tool_calls_alone() {
+    let golden = &goldens()["llama2"];
+    let folder = copy("llama2", "tools");
+    let [call, other] = [golden.greedy[0], golden.greedy[1]];
+    let special = |id, content| {
+        format!(
+            r#"{{"id":{id},"content":"{content}","special":true,"single_word":false,"lstrip":false,"rstrip":false,"normalized":false}}"#
+        )
+    };
+    let added = format!(r#""added_tokens":[{},{}]"#, special(call, "[TOOL_CALLS]"), special(other, "[INST]"));
+    folder.edit("tokenizer.json", r#""added_tokens":[]"#, &added);
+    folder.edit("tokenizer.json", &format!(r#""{call}":{call}"#), &format!(r#""[TOOL_CALLS]":{call}"#));
+    folder.edit("tokenizer.json", &format!(r#""{other}":{other}"#), &format!(r#""[INST]":{other}"#));
+    let generator = load(&folder).expect("a model");
+    let options = GenerationOptions { max_new_tokens: 2, ..GenerationOptions::default() };
+    let mut generation = generator.start(golden.text[..golden.prompt].to_vec(), &options).expect("a start");
+    while generation.finish_reason().is_none() {
+        pollster::block_on(generation.step(&generator)).expect("a step");
+    }
+    assert_eq!(generation.finish(&generator).expect("a reply").text, "[TOOL_CALLS]");
+}
+
+#[test]
+fn gguf_files_give_the_logits_of_transformers() {
+    let (goldens, reference) = (goldens(), reference());
+    for family in ["llama3", "linear", "yarn", "qwen2", "qwen3"] {
+        let bytes = std::fs::read(golden(&format!("families/{family}/model.gguf"))).expect("a file");
+        let decoder = Decoder::from_gguf(gguf::read(&bytes).expect(family), &Device::cpu()).expect(family);
+        check_logits(family, &logits(&decoder, &goldens[family].text, 7), &reference[family]);
+    }
+}
+
+#[test]
+fn older_configurations_mean_the_same() {
+    let nested = r#""rope_parameters": {
+    "full_attention": {
+      "factor": 8.0,
+      "rope_theta": 1000000.0,
+      "rope_type": "linear"
+    },
+    "sliding_attention": {
+      "rope_theta": 10000.0,
+      "rope_type": "default"
+    }
+  }"#;
+    let folder = copy("gemma3", "older");
+    folder.edit(
+        "config.json",
+        nested,
+        r#""rope_theta": 1000000.0, "rope_local_base_freq": 10000.0, "rope_scaling": {"type": "linear", "factor": 8.0}"#,
+    );
+    let golden = &goldens()["gemma3"];
+    let found = logits(load(&folder).expect("a model").decoder(), &golden.text, 72);
+    check_logits("gemma3", &found, &reference()["gemma3"]);
+}
+
+#[test]
+fn what_is_not_known_is_refused_by_name() {
+    let refusal = |family: &str, test: &str, from: &str, to: &str| {
+        let folder = copy(family, test);
+        folder.edit("config.json", from, to);
+        let error = load(&folder).err().expect("a refusal");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        error.to_string()
+    };
+    let found = refusal("llama2", "family", r#""model_type": "llama""#, r#""model_type": "mamba""#);
+    assert!(found.contains("mamba") && found.contains("qwen3"), "{found}");
+    let found = refusal("llama2", "activation", r#""silu""#, r#""gelu""#);
+    assert!(found.contains("gelu") && found.contains("silu"), "{found}");
+    let found = refusal("yarn", "rope", r#""yarn""#, r#""longrope""#);
+    assert!(found.contains("longrope") && found.contains("yarn"), "{found}");
+}
+
+#[test]
+fn a_gguf_file_of_another_architecture_or_encoding_is_refused_by_name() {
+    let whole = std::fs::read(golden("families/qwen3/model.gguf")).expect("a file");
+    let refusal = |bytes: &[u8]| {
+        let error = Decoder::from_gguf(gguf::read(bytes).expect("a file"), &Device::cpu()).err().expect("a refusal");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        error.to_string()
+    };
+    let place = |of: &[u8]| whole.windows(of.len()).position(|window| window == of).expect("a place");
+    let mut other = whole.clone();
+    let at = place(b"qwen3");
+    other[at..at + 5].copy_from_slice(b"gptx3");
+    let found = refusal(&other);
+    assert!(found.contains("gptx3") && found.contains("llama"), "{found}");
+    // A tensor's type is behind its name, the number of its dimensions and these: IQ4_NL, which is not read.
+    for (name, dims) in [("token_embd.weight", 2), ("blk.1.ffn_up.weight", 2), ("blk.0.attn_norm.weight", 1)] {
+        let mut other = whole.clone();
+        let at = place(name.as_bytes()) + name.len() + 4 + 8 * dims;
+        other[at..at + 4].copy_from_slice(&20u32.to_le_bytes());
+        let found = refusal(&other);
+        assert!(found.contains(name) && found.contains("IQ4_NL"), "{found}");
+    }
+}

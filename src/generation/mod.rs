@@ -18,6 +18,7 @@ mod reply;
 mod sampler;
 mod text;
 
+use std::future::ready;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub use options::GenerationOptions;
@@ -25,7 +26,7 @@ pub use reply::{FinishReason, GeneratedToken, Piece, Reply, ReplyUsage};
 pub use sampler::TokenProbability;
 
 use crate::error::{Error, Result};
-use crate::graph::ComputeCost;
+use crate::graph::{ComputeCost, GoOn};
 use crate::models::{Decoder, KeyValueCache, Logits};
 use crate::tokenizer::Tokenizer;
 use chat::ChatTemplate;
@@ -66,6 +67,8 @@ pub struct Generation {
     text: TextStream,
     matcher: Option<Matcher>,
     tokens: Vec<GeneratedToken>,
+    /// Tokens that a piece was given of.
+    given: usize,
     forced: usize,
     finish: Option<FinishReason>,
     /// Passes of the model that chose tokens.
@@ -164,6 +167,7 @@ impl Generator {
             ids: prompt,
             matcher,
             tokens: Vec::new(),
+            given: 0,
             forced: 0,
             finish: None,
             passes: 0,
@@ -205,13 +209,22 @@ impl Generation {
     /// # Errors
     /// Invalid input: the reply is complete, or a step failed before; there is not enough memory. Device lost.
     pub async fn step(&mut self, generator: &Generator) -> Result<Piece> {
+        let piece = self.step_while(generator, &|| Box::pin(ready(true))).await?;
+        piece.ok_or_else(|| Error::internal("a step ended that nobody has stopped"))
+    }
+
+    /// As [`Self::step`], with `go_on` asked some times in each layer of the model whether to go on. `None` where it said no:
+    /// the reply is as before the step, which can be taken again.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub async fn step_while(&mut self, generator: &Generator, go_on: &GoOn<'_>) -> Result<Option<Piece>> {
         if self.finish.is_some() {
             return Err(Error::invalid_input("the reply is complete"));
         }
-        let before = self.tokens.len();
         // What a constraint begins with is read with the prompt.
-        if before == 0 && self.force(generator)? && self.finish.is_some() {
-            return Ok(self.piece(before));
+        if self.tokens.is_empty() && self.force(generator)? && self.finish.is_some() {
+            return Ok(Some(self.piece()));
         }
         let Some(mut cache) = self.cache.take() else {
             return Err(Error::invalid_input("a step of this reply failed, so that it cannot go on"));
@@ -220,10 +233,11 @@ impl Generation {
         let pending = &self.ids[read..];
         if pending.len() > CHUNK {
             let chunk = pending[..CHUNK].to_vec();
-            let (_, cost) = generator.decoder.forward(&mut cache, &chunk, Logits::Last).await?;
-            self.cost += cost;
+            let outcome = generator.decoder.forward_while(&mut cache, &chunk, Logits::Last, go_on).await?;
             self.cache = Some(cache);
-            return Ok(self.piece(before));
+            let Some((_, cost)) = outcome else { return Ok(None) };
+            self.cost += cost;
+            return Ok(Some(self.piece()));
         }
         // What is chosen now, and a token behind the draft, must fit the context and the limit.
         let room = (generator.context() - self.ids.len()).min(self.options.max_new_tokens - self.tokens.len());
@@ -233,7 +247,10 @@ impl Generation {
         let first = chunk.len() - 1;
         chunk.extend(&draft);
         let wanted = if draft.is_empty() { Logits::Last } else { Logits::All };
-        let (mut logits, cost) = generator.decoder.forward(&mut cache, &chunk, wanted).await?;
+        let Some((mut logits, cost)) = generator.decoder.forward_while(&mut cache, &chunk, wanted, go_on).await? else {
+            self.cache = Some(cache);
+            return Ok(None);
+        };
         self.cost += cost;
         self.passes += 1;
         let vocabulary = generator.decoder.sizes().vocabulary;
@@ -249,13 +266,14 @@ impl Generation {
         let same = cache.ids()[read..].iter().zip(&self.ids[read..]).take_while(|(a, b)| a == b).count();
         cache.truncate(read + same);
         self.cache = Some(cache);
-        Ok(self.piece(before))
+        Ok(Some(self.piece()))
     }
 
-    /// What was added since there were `before` tokens.
-    fn piece(&mut self, before: usize) -> Piece {
+    /// What was added since the last piece.
+    fn piece(&mut self) -> Piece {
         let text = if self.finish.is_some() { self.text.finish() } else { self.text.take() };
-        Piece { text, tokens: self.tokens[before..].to_vec() }
+        let given = std::mem::replace(&mut self.given, self.tokens.len());
+        Piece { text, tokens: self.tokens[given..].to_vec() }
     }
 
     /// Chooses the next token by its logits.

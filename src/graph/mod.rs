@@ -42,6 +42,7 @@ pub use burn::tensor::{DType, TensorData};
 pub use data::{Data, Kind, MapKey, Strings};
 pub use device_check::open_webgpu;
 pub use options::{Fusion, GraphOptions, Limits};
+pub use run::GoOn;
 pub use session::{Session, State};
 
 use crate::device::{Device, DeviceKind};
@@ -211,13 +212,7 @@ impl Graph {
     ) -> Result<(Vec<(String, TensorData)>, ComputeCost)> {
         let inputs = inputs.into_iter().map(|(name, tensor)| (name, Data::Tensor(tensor))).collect();
         let (outputs, cost) = self.run_data(session, inputs).await?;
-        let tensor = |(name, output)| match output {
-            Data::Tensor(tensor) => Ok((name, tensor)),
-            _ => Err(Error::invalid_input(format!(
-                "the output '{name}' is not a tensor of numbers, which `run_data` gives"
-            ))),
-        };
-        Ok((outputs.into_iter().map(tensor).collect::<Result<_>>()?, cost))
+        Ok((tensors(outputs)?, cost))
     }
 
     /// Runs the graph in `session`, with inputs and outputs of any kind.
@@ -229,6 +224,29 @@ impl Graph {
         session: &mut Session,
         inputs: Vec<(String, Data)>,
     ) -> Result<(Vec<(String, Data)>, ComputeCost)> {
+        let outcome = self.run_while(session, inputs, None).await?;
+        outcome.ok_or_else(|| Error::internal("a run ended that nobody has stopped"))
+    }
+
+    /// As [`Self::run_session`], with `go_on` asked whether to go on. Where it says no there are no outputs, and each state
+    /// is as it was before the run, or as it is after it.
+    pub(crate) async fn run_session_while(
+        &self,
+        session: &mut Session,
+        inputs: Vec<(String, TensorData)>,
+        go_on: &GoOn<'_>,
+    ) -> Result<Option<(Vec<(String, TensorData)>, ComputeCost)>> {
+        let inputs = inputs.into_iter().map(|(name, tensor)| (name, Data::Tensor(tensor))).collect();
+        let outcome = self.run_while(session, inputs, Some(go_on)).await?;
+        outcome.map(|(outputs, cost)| Ok((tensors(outputs)?, cost))).transpose()
+    }
+
+    async fn run_while(
+        &self,
+        session: &mut Session,
+        inputs: Vec<(String, Data)>,
+        go_on: Option<&GoOn<'_>>,
+    ) -> Result<Option<(Vec<(String, Data)>, ComputeCost)>> {
         let mut texts = self.texts.clone();
         let inputs = self.in_order(inputs, session, &mut texts)?;
         let mut sizes = Vec::new();
@@ -238,15 +256,24 @@ impl Graph {
             }
         }
         let mut run = Run::new(&self.constants, &self.options, sizes, texts);
-        let outputs = run.block(&self.plan, inputs).await?;
-        let (cost, texts) = (run.cost, run.texts);
+        if !run.steps(&self.plan, inputs, go_on).await? {
+            let after = self.outputs.iter().zip(&self.plan.outputs);
+            after.for_each(|(port, slot)| session.restore_output(&port.name, run.value(*slot)));
+            let before = self.inputs.iter().zip(&self.plan.inputs);
+            before.for_each(|(port, slot)| session.restore_input(&port.name, run.value(*slot)));
+            return Ok(None);
+        }
+        let outputs = run.outputs(&self.plan)?;
+        let (cost, texts) = (run.cost, std::mem::take(&mut run.texts));
+        // A value that is used nowhere else can be changed in place.
+        drop(run);
         let mut named = Vec::with_capacity(outputs.len());
         for (port, output) in self.outputs.iter().zip(outputs) {
             let Some(output) = session.store(&port.name, output) else { continue };
             let narrow = (self.widened && port.dtype == DType::F16).then_some(DType::F16);
             named.push((port.name.clone(), from_value(output, port, narrow, &texts).await?));
         }
-        Ok((named, cost))
+        Ok(Some((named, cost)))
     }
 
     /// Checks the inputs, and brings them into the order of [`Self::inputs`]. States are taken out of `session`.
@@ -289,6 +316,17 @@ impl Graph {
         let tensor = host::from_data(data);
         if self.widened && port.dtype == DType::F16 { host::cast(tensor, DType::F32).into() } else { tensor.into() }
     }
+}
+
+/// Outputs that are all tensors of numbers.
+fn tensors(outputs: Vec<(String, Data)>) -> Result<Vec<(String, TensorData)>> {
+    let tensor = |(name, output)| match output {
+        Data::Tensor(tensor) => Ok((name, tensor)),
+        _ => {
+            Err(Error::invalid_input(format!("the output '{name}' is not a tensor of numbers, which `run_data` gives")))
+        }
+    };
+    outputs.into_iter().map(tensor).collect()
 }
 
 /// The elements as 32-bit floats; without a copy where they are.

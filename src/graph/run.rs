@@ -16,6 +16,13 @@ use super::value::Value;
 use crate::error::{Error, Result};
 use crate::graph::ComputeCost;
 
+/// Is asked from time to time, while a run takes long, whether to go on.
+pub type GoOn<'a> = dyn Fn() -> Pin<Box<dyn Future<Output = bool> + 'a>> + 'a;
+
+/// Operations from one question to the next: some milliseconds. A question may let other work of the thread come first,
+/// which takes a hundredth of that.
+const UNASKED: u64 = 200_000_000;
+
 /// One run of a graph.
 pub struct Run<'a> {
     constants: &'a [Option<Value>],
@@ -47,38 +54,57 @@ impl<'a> Run<'a> {
         inputs: Vec<Option<Value>>,
     ) -> Pin<Box<dyn Future<Output = Result<Vec<Value>>> + 'b>> {
         Box::pin(async move {
-            plan.own.iter().for_each(|slot| self.values[*slot] = None);
-            for (slot, value) in plan.inputs.iter().zip(inputs) {
-                self.values[*slot] = value;
-            }
-            for step in &plan.steps {
-                let outputs = self
-                    .step(step)
-                    .await
-                    .map_err(|error| Error::new(error.kind(), format!("{}: {error}", step.description)))?;
-                let wanted = step.outputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-                if outputs.len() < wanted {
-                    return Err(Error::invalid_artefact(format!(
-                        "{} has {} outputs, expected {wanted}",
-                        step.description,
-                        outputs.len()
-                    )));
-                }
-                for (slot, value) in step.outputs.iter().zip(outputs) {
-                    if let Some(slot) = slot {
-                        self.values[*slot] = Some(value);
-                    }
-                }
-                step.frees.iter().for_each(|slot| self.values[*slot] = None);
-            }
-            let outputs = plan
-                .outputs
-                .iter()
-                .map(|slot| self.get(*slot).ok_or_else(|| Error::invalid_artefact("an output was not computed")));
-            let outputs = outputs.collect();
+            self.steps(plan, inputs, None).await?;
+            let outputs = self.outputs(plan);
             plan.own.iter().for_each(|slot| self.values[*slot] = None);
             outputs
         })
+    }
+
+    /// The outputs of a block whose steps have been run.
+    pub fn outputs(&self, plan: &Plan) -> Result<Vec<Value>> {
+        let output =
+            |slot: &Slot| self.value(*slot).ok_or_else(|| Error::invalid_artefact("an output was not computed"));
+        plan.outputs.iter().map(output).collect()
+    }
+
+    /// Runs the steps of a block on `inputs`. `false` where `go_on` ended it: each value that is still there is one that the
+    /// block was given, or that it has computed.
+    pub async fn steps(&mut self, plan: &Plan, inputs: Vec<Option<Value>>, go_on: Option<&GoOn<'_>>) -> Result<bool> {
+        plan.own.iter().for_each(|slot| self.values[*slot] = None);
+        for (slot, value) in plan.inputs.iter().zip(inputs) {
+            self.values[*slot] = value;
+        }
+        let mut asked = self.cost.operations;
+        for step in &plan.steps {
+            if let Some(go_on) = go_on
+                && self.cost.operations - asked >= UNASKED
+            {
+                asked = self.cost.operations;
+                if !go_on().await {
+                    return Ok(false);
+                }
+            }
+            let outputs = self
+                .step(step)
+                .await
+                .map_err(|error| Error::new(error.kind(), format!("{}: {error}", step.description)))?;
+            let wanted = step.outputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+            if outputs.len() < wanted {
+                return Err(Error::invalid_artefact(format!(
+                    "{} has {} outputs, expected {wanted}",
+                    step.description,
+                    outputs.len()
+                )));
+            }
+            for (slot, value) in step.outputs.iter().zip(outputs) {
+                if let Some(slot) = slot {
+                    self.values[*slot] = Some(value);
+                }
+            }
+            step.frees.iter().for_each(|slot| self.values[*slot] = None);
+        }
+        Ok(true)
     }
 
     async fn step(&mut self, step: &Step) -> Result<Vec<Value>> {
@@ -91,7 +117,7 @@ impl<'a> Run<'a> {
             // A kernel may write to an input that it uses last.
             let last = step.frees.contains(&slot) && !step.inputs[index + 1..].contains(&Some(slot));
             let value =
-                if last && let Action::Compute(..) = step.action { self.values[slot].take() } else { self.get(slot) };
+                if last && let Action::Compute(..) = step.action { self.values[slot].take() } else { self.value(slot) };
             inputs.push(Some(value.ok_or_else(|| Error::invalid_artefact("an input was not computed"))?));
         }
         let Some(counter) = step.counter else { return self.act(&step.action, inputs).await };
@@ -130,7 +156,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn get(&self, slot: Slot) -> Option<Value> {
+    /// The value of a slot, where there is one.
+    pub fn value(&self, slot: Slot) -> Option<Value> {
         self.values[slot].clone().or_else(|| self.constants[slot].clone())
     }
 

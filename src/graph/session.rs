@@ -90,6 +90,20 @@ impl Session {
         }
     }
 
+    /// Stores the value that a run which was stopped has of the output `name`, where that is part of the state.
+    pub(super) fn restore_output(&mut self, name: &str, value: Option<Value>) {
+        if let Some(slot) = self.0.iter_mut().find(|slot| slot.output == name) {
+            slot.value = value;
+        }
+    }
+
+    /// Gives back the value that a run which was stopped has of the input `name`, where it has no new one.
+    pub(super) fn restore_input(&mut self, name: &str, value: Option<Value>) {
+        if let Some(slot) = self.0.iter_mut().find(|slot| slot.input == name && slot.value.is_none()) {
+            slot.value = value;
+        }
+    }
+
     /// A copy of the state of the input `name`, in the CPU's memory.
     ///
     /// # Errors

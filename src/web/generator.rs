@@ -1,10 +1,13 @@
 //! Text generation: prompts from JavaScript, and replies that grow step by step.
 
+use std::pin::Pin;
 use std::rc::Rc;
 
+use js_sys::{Function, Promise};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
 use super::JsResult;
 use super::convert::{from_js, options_from_js, to_js, to_js_error};
@@ -21,14 +24,19 @@ extern "C" {
     #[wasm_bindgen(typescript_type = "GenerationOptions")]
     pub type JsGenerationOptions;
 
-    #[wasm_bindgen(typescript_type = "Piece")]
-    pub type JsPiece;
-
     #[wasm_bindgen(typescript_type = "Reply")]
     pub type JsReply;
 
     #[wasm_bindgen(typescript_type = "ParsedToolCalls")]
     pub type JsToolCalls;
+
+    /// Is asked from time to time whether to go on.
+    #[wasm_bindgen(typescript_type = "() => Promise<boolean>")]
+    pub type JsGoOn;
+
+    /// What a step has added to a reply; `undefined` where it was stopped.
+    #[wasm_bindgen(typescript_type = "Piece | undefined")]
+    pub type JsStep;
 
     /// Renders a chat template with its variables, a JSON object.
     #[wasm_bindgen(typescript_type = "(template: string, variables: string) => string")]
@@ -182,10 +190,23 @@ impl Generation {
         self.generation.finish_reason().is_some()
     }
 
-    /// Goes on by one pass of the model.
-    pub async fn step(&mut self) -> JsResult<JsPiece> {
-        let piece = self.generation.step(&self.generator).await.map_err(to_js_error)?;
-        Ok(to_js(&piece)?.unchecked_into())
+    /// Goes on by one pass of the model. Asks `go_on` some times in each layer, and waits for its answer: the reply is as
+    /// before where that is `false`.
+    pub async fn step(&mut self, go_on: JsGoOn) -> JsResult<JsStep> {
+        let go_on: Function = go_on.unchecked_into();
+        let ask = || -> Pin<Box<dyn Future<Output = bool>>> {
+            let answer = go_on.call0(&JsValue::UNDEFINED);
+            Box::pin(async {
+                // One that throws cannot say so.
+                let Ok(promise) = answer else { return false };
+                JsFuture::from(Promise::resolve(&promise)).await.is_ok_and(|answer| answer.is_truthy())
+            })
+        };
+        let piece = self.generation.step_while(&self.generator, &ask).await.map_err(to_js_error)?;
+        match piece {
+            None => Ok(JsValue::UNDEFINED.unchecked_into()),
+            Some(piece) => Ok(to_js(&piece)?.unchecked_into()),
+        }
     }
 
     /// The reply as far as it has come.

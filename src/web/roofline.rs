@@ -7,6 +7,12 @@ use super::convert::to_js_error;
 use crate::error::Error;
 use crate::kernels::roofline;
 
+/// Reads the memory of a model's size so often; how many bytes these were.
+#[wasm_bindgen(js_name = readMemory)]
+pub fn read_memory(turns: usize) -> f64 {
+    roofline::read_memory(turns)
+}
+
 /// Does as much as the innermost loop of a product does in so many `turns`, on numbers that lie in registers or in the
 /// innermost cache; how many operations these were. A multiplication and an addition are two.
 #[wasm_bindgen]

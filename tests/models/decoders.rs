@@ -1,5 +1,9 @@
 //! Text that real models generate, against llama.cpp's: `decoders/make.mjs` of the golden files.
 
+use std::cell::Cell;
+use std::future::ready;
+use std::pin::Pin;
+
 use pilot_light::generation::{FinishReason, GenerationOptions, Generator, Reply};
 use pilot_light::models::Logits;
 use pilot_light::{Device, LoadOptions, folder};
@@ -114,6 +118,39 @@ fn a_text_is_equal_however_it_is_read() {
         let cold = generate(&smollm2(), &turn, &options);
         assert_eq!((cold.usage.cached_tokens, cold.text), (0, second.text));
     }
+}
+
+#[test]
+fn a_step_that_is_stopped_can_be_taken_again() {
+    let generator = smollm2();
+    let golden: Golden = golden_json("decoders/smollm2.json");
+    let ids = &golden.ids[..100];
+    let options = GenerationOptions { max_new_tokens: 12, ..GenerationOptions::default() };
+    let whole = generate(&generator, ids, &options);
+    let generator = smollm2();
+    let mut generation = generator.start(ids.to_vec(), &options).expect("a start");
+    let (mut stopped, mut text) = (0, String::new());
+    // Each step is stopped at its first question, then at its second one, and so on until it comes to its end.
+    while generation.finish_reason().is_none() {
+        for most in 0.. {
+            let asked = Cell::new(0);
+            let go_on = || -> Pin<Box<dyn Future<Output = bool>>> {
+                asked.set(asked.get() + 1);
+                Box::pin(ready(asked.get() <= most))
+            };
+            match pollster::block_on(generation.step_while(&generator, &go_on)).expect("a step") {
+                Some(piece) => {
+                    text += &piece.text;
+                    break;
+                }
+                None => stopped += 1,
+            }
+        }
+    }
+    let reply = generation.finish(&generator).expect("a reply");
+    assert_eq!((text, reply.usage.completion_tokens), (whole.text, whole.usage.completion_tokens));
+    // Two chunks of the prompt, with a question some times in each of 30 layers.
+    assert!(stopped > 60, "{stopped}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::artefact::BENCH;
 use crate::fingerprint::file_digest;
-use crate::process::{output, program, run as run_program, say};
+use crate::process::{cargo, output, program, run as run_program, say};
 use crate::project::Project;
 use crate::report::{self, Row};
 use crate::server::{Port, Server, Way};
@@ -23,6 +23,8 @@ pub enum Bench {
     Size,
     /// Times, numbers and memory of ONNX models in one page; only the numbers on WebGPU, which is in software.
     Models { webgpu: bool },
+    /// Times of text generation in one page, and natively next to llama.cpp.
+    Decode,
     /// The personal data that Rampart finds, in sentences where it is known.
     Rampart,
 }
@@ -33,8 +35,9 @@ impl Bench {
             ("encoder", false) => Ok(Self::Encoder),
             ("size", false) => Ok(Self::Size),
             ("rampart", false) => Ok(Self::Rampart),
+            ("decode", false) => Ok(Self::Decode),
             ("models", webgpu) => Ok(Self::Models { webgpu }),
-            (other, false) => bail!("there is no bench '{other}': encoder, models, rampart or size"),
+            (other, false) => bail!("there is no bench '{other}': decode, encoder, models, rampart or size"),
             (_, true) => bail!("only the bench of models takes --webgpu"),
         }
     }
@@ -44,6 +47,7 @@ impl Bench {
             Self::Encoder => "encoder",
             Self::Size => "size",
             Self::Rampart => "rampart",
+            Self::Decode => "decode",
             Self::Models { webgpu: false } => "models",
             Self::Models { webgpu: true } => "models --webgpu",
         }
@@ -62,6 +66,7 @@ pub fn run(project: &Project, bench: Bench, json: &Path) -> Result<()> {
         Bench::Encoder => encoder(project)?,
         Bench::Size => size::rows(project)?,
         Bench::Rampart => rampart(project)?,
+        Bench::Decode => decode(project)?,
         Bench::Models { webgpu } => models_side_by_side(project, webgpu)?,
     };
     report::write(project, &format!("cargo xtask bench {}", bench.name()), rows, json)
@@ -78,6 +83,32 @@ fn encoder(project: &Project) -> Result<Vec<Row>> {
 fn models_side_by_side(project: &Project, webgpu: bool) -> Result<Vec<Row>> {
     models::bring_with_samples(project)?;
     measured(project, "models.mjs", if webgpu { &["--webgpu"] } else { &[] })
+}
+
+fn decode(project: &Project) -> Result<Vec<Row>> {
+    models::bring(project)?;
+    models::bring_generators(project)?;
+    bring_onnx(project)?;
+    build::make(project, &[BENCH])?;
+    let mut rows = measured::<&str>(project, "decode.mjs", &[])?;
+    rows.extend(native_decode(project)?);
+    Ok(rows)
+}
+
+/// The same model natively, compared with llama.cpp.
+fn native_decode(project: &Project) -> Result<Vec<Row>> {
+    let folder = project.benches().join("native");
+    npm::install(&folder)?;
+    say("building the native program");
+    run_program(cargo(project).args(["build", "--release", "--example", "decode"]))?;
+    say("measuring natively");
+    let rows = output(
+        program("node", &project.root)
+            .arg(folder.join("decode.mjs"))
+            .arg(project.target().join("release").join("examples").join("decode"))
+            .arg(project.models().join(models::SMOLLM2)),
+    )?;
+    Row::parse_all(&rows).context("benches/native/decode.mjs")
 }
 
 fn rampart(project: &Project) -> Result<Vec<Row>> {

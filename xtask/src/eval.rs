@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::bench::bring_python;
 use crate::models;
-use crate::process::{output, pilot_light, program, run as run_program, say};
+use crate::process::{cargo, output, pilot_light, program, run as run_program, say};
 use crate::project::Project;
 use crate::report::{self, Row};
 
@@ -24,6 +24,8 @@ pub enum Eval {
     Routing,
     /// The accuracy and the cost of a cascade, compared with its parts.
     Cascade,
+    /// Likelihoods and texts of models that generate, compared with llama.cpp's.
+    Generate,
 }
 
 impl Eval {
@@ -33,7 +35,8 @@ impl Eval {
             "risk" => Ok(Self::Risk),
             "routing" => Ok(Self::Routing),
             "cascade" => Ok(Self::Cascade),
-            other => bail!("there is no evaluation '{other}': cascade, privacy, risk or routing"),
+            "generate" => Ok(Self::Generate),
+            other => bail!("there is no evaluation '{other}': cascade, generate, privacy, risk or routing"),
         }
     }
 }
@@ -65,6 +68,7 @@ pub fn run(project: &Project, eval: Eval, outcomes: &Outcomes, json: &Path) -> R
         Eval::Privacy => ("privacy", privacy(project)?),
         Eval::Risk => ("risk", risk(project)?),
         Eval::Cascade => ("cascade", cascade(project)?),
+        Eval::Generate => ("generate", generate(project)?),
         Eval::Routing => ("routing", routing(project, outcomes)?),
     };
     report::write(project, &format!("cargo xtask eval {name}"), rows, json)
@@ -121,6 +125,21 @@ fn cascade(project: &Project) -> Result<Vec<Row>> {
             way.insert("name".to_owned(), name.into());
         }
         rows.extend(Row::parse_all(&serde_json::to_string(&ways)?)?);
+    }
+    Ok(rows)
+}
+
+/// The models that generate on the texts of `evals/generate`, whose reference values are there.
+fn generate(project: &Project) -> Result<Vec<Row>> {
+    models::bring_generators(project)?;
+    let folder = project.root.join("evals").join("generate");
+    let mut rows = Vec::new();
+    for (name, model) in [("smollm2", models::SMOLLM2), ("qwen2.5-coder", models::QWEN_CODER)] {
+        say(format!("{name}: the likelihood of 2,000 tokens, and what follows prompts; this takes minutes"));
+        let mut program = cargo(project);
+        program.args(["run", "--quiet", "--release", "--example", "likelihood", "--", name]);
+        let row = output(program.arg(project.models().join(model)).arg(folder.join(format!("{name}.json"))))?;
+        rows.extend(Row::parse_all(&row)?);
     }
     Ok(rows)
 }

@@ -51,10 +51,12 @@ cargo xtask COMMAND
                               memory
   bench models --webgpu --json FILE
                               the same on WebGPU in software: differences
+  bench decode --json FILE    text generation side by side with wllama, and natively with llama.cpp
   bench rampart --json FILE   recall of personal data, compared with onnxruntime
   eval privacy --json FILE    how much of known personal data leaves in redacted texts
   eval risk --json FILE       how often calibrated thresholds break their promise
   eval cascade --json FILE    what a cascade brings and costs, with a simulated remote model
+  eval generate --json FILE   likelihoods and texts of two models, compared with llama.cpp's
   eval routing --json FILE    how well a router tells which prompts need a strong model; trained on
                               the outcomes of --data FILE, and measured on those of --unseen FILE
 
@@ -135,13 +137,13 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
         "bench" => match (words.as_slice(), json) {
             ([name], Some(json)) => Invocation::Bench { bench: bench::Bench::parse(name, webgpu)?, json },
             _ => bail!(
-                "bench needs the name of one, and where the results go: bench encoder|models|rampart|size --json FILE"
+                "bench needs the name of one, and where the results go: bench decode|encoder|models|rampart|size --json FILE"
             ),
         },
         "eval" => match (words.as_slice(), json) {
             ([name], Some(json)) => Invocation::Eval { eval: eval::Eval::parse(name)?, outcomes, json },
             _ => bail!(
-                "eval needs the name of one, and where the results go: eval cascade|privacy|risk|routing --json FILE"
+                "eval needs the name of one, and where the results go: eval cascade|generate|privacy|risk|routing --json FILE"
             ),
         },
         "help" => Invocation::Help,
@@ -165,7 +167,7 @@ mod tests {
         assert!(matches!(parsed(&["serve", "--port", "0"]), Ok(Invocation::Serve { port: Port::Exact(0) })));
         assert!(matches!(parsed(&["bench", "size", "--json", "f"]), Ok(Invocation::Bench { .. })));
         assert!(matches!(parsed(&["bench", "models", "--webgpu", "--json", "f"]), Ok(Invocation::Bench { .. })));
-        for eval in ["cascade", "privacy", "risk", "routing"] {
+        for eval in ["cascade", "generate", "privacy", "risk", "routing"] {
             assert!(matches!(parsed(&["eval", eval, "--json", "f"]), Ok(Invocation::Eval { .. })));
         }
     }

@@ -1,5 +1,7 @@
 //! The replies to a request, one after another: each but the first finds the prompt's keys and values computed.
 
+use std::future::ready;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use pilot_light::Result;
@@ -55,7 +57,11 @@ impl Generate {
             Some(generation) => generation,
             None => self.begin()?,
         };
-        let piece = pollster::block_on(generation.step(&self.generator))?;
+        let go_on = || -> Pin<Box<dyn Future<Output = bool>>> { Box::pin(ready(!self.is_abandoned())) };
+        let Some(piece) = pollster::block_on(generation.step_while(&self.generator, &go_on))? else {
+            self.generation = Some(generation);
+            return Ok(true);
+        };
         if !piece.text.is_empty() || !piece.tokens.is_empty() {
             let _ = self.events.send(Event::Piece(self.choice, piece));
         }

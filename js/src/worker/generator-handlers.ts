@@ -24,16 +24,22 @@ export function generatorHandlers(engine: Engine): Pick<Handlers, 'generate' | '
         }),
       );
       const withLogprobs = (options.logprobs ?? null) !== null;
+      const goOn = async (): Promise<boolean> => {
+        await breathe();
+        return signal?.aborted !== true;
+      };
       try {
         while (!generation.complete) {
           // Each step waits for its turn, so that the calls of other models come between.
           const piece = await engine.exclusive(async () => {
             throwIfAborted(signal);
-            const { text, tokens } = await engine.checked(() => generation.step());
+            const piece = await engine.checked(() => generation.step(goOn));
+            if (piece === undefined) return undefined;
+            const { text, tokens } = piece;
             if (!withLogprobs) return { text, tokens: [] };
             return { text, tokens, ...topBytes(generator, tokens) };
           });
-          if (piece.text !== '' || piece.tokens.length > 0) onPiece?.(piece);
+          if (piece !== undefined && (piece.text !== '' || piece.tokens.length > 0)) onPiece?.(piece);
           await breathe();
         }
         return await engine.exclusive(() =>

@@ -2,6 +2,7 @@
 //! and with a tile's operands in the L1 cache.
 
 use std::hint::black_box;
+use std::sync::OnceLock;
 
 use super::simd::{self, PANEL};
 
@@ -18,6 +19,23 @@ const ROWS: usize = 4;
 const GROUP: usize = 32;
 /// The depth of a tile: its panel takes half of the L1 cache.
 const DEPTH: usize = 384;
+
+/// Numbers that are read from memory: more bytes than any cache has.
+const NUMBERS: usize = 32 << 20;
+
+/// Reads the same numbers from memory so often; returns the number of bytes.
+pub fn read_memory(turns: usize) -> f64 {
+    static MEMORY: OnceLock<Vec<i32>> = OnceLock::new();
+    let numbers = MEMORY.get_or_init(|| (0..NUMBERS as i32).collect());
+    for _ in 0..turns {
+        let mut sums = [0i32; 4 * SUMS];
+        for numbers in black_box(numbers).as_chunks::<{ 4 * SUMS }>().0 {
+            sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum ^= number);
+        }
+        black_box(sums);
+    }
+    turns as f64 * (NUMBERS * size_of::<i32>()) as f64
+}
 
 /// Multiplies and adds floats in registers; returns the number of operations.
 pub fn floats_in_registers(iterations: usize) -> f64 {
@@ -70,6 +88,7 @@ mod tests {
         assert_eq!(floats_in_registers(3), (3 * SUMS * registers::FLOATS * 2) as f64);
         assert_eq!(integers_in_registers(3), (3 * SUMS * registers::INTEGERS * 2) as f64);
         assert_eq!(operations(1 << 31, 1 << 31), 2f64.powi(63));
+        assert_eq!(read_memory(2), (2 * 4 * NUMBERS) as f64);
         assert_eq!(floats_in_cache(2), (2 * 4 * 8 * DEPTH * 2) as f64);
         assert_eq!(integers_in_cache(2), (2 * 4 * 8 * DEPTH * 4 * 2) as f64);
     }

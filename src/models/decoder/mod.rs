@@ -5,6 +5,8 @@ mod config;
 mod rope;
 mod weights;
 
+use std::future::ready;
+
 use burn::tensor::TensorData;
 
 use super::config::unsupported;
@@ -13,7 +15,7 @@ use super::{ConfigFile, DECODERS, Weights};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::formats::gguf;
-use crate::graph::{Blocks, ComputeCost, Graph, Session, State};
+use crate::graph::{Blocks, ComputeCost, GoOn, Graph, Session, State};
 
 pub(in crate::models) use build::{AttentionNames, Build};
 pub use config::{DecoderConfig, Windowed};
@@ -188,11 +190,28 @@ impl Decoder {
         ids: &[u32],
         wanted: Logits,
     ) -> Result<(Vec<f32>, ComputeCost)> {
+        let outcome = self.forward_while(cache, ids, wanted, &|| Box::pin(ready(true))).await?;
+        outcome.ok_or_else(|| Error::internal("the layers ended before the last one"))
+    }
+
+    /// As [`Self::forward`], with `go_on` asked some times in each layer whether to go on. `None` where it said no: the cache
+    /// has the tokens that it had.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub async fn forward_while(
+        &self,
+        cache: &mut KeyValueCache,
+        ids: &[u32],
+        wanted: Logits,
+        go_on: &GoOn<'_>,
+    ) -> Result<Option<(Vec<f32>, ComputeCost)>> {
         let before = cache.ids.len();
         let inputs = self.inputs(before, ids, wanted)?;
-        let outcome = self.layers.run_session(&mut cache.session, inputs).await;
-        let (outputs, cost) = match outcome {
-            Ok(outcome) => outcome,
+        let (outputs, cost) = match self.layers.run_session_while(&mut cache.session, inputs, go_on).await {
+            Ok(Some(outcome)) => outcome,
+            // Some layers have keys and values of the new tokens. The next pass overwrites them.
+            Ok(None) => return Ok(None),
             Err(error) => {
                 cache.ids.clear();
                 cache.session = self.session()?;
@@ -202,7 +221,7 @@ impl Decoder {
         cache.ids.extend_from_slice(ids);
         let logits = outputs.into_iter().next().and_then(|(_, logits)| logits.try_into_vec::<f32>().ok());
         let logits = logits.ok_or_else(|| Error::internal("the layers gave no floats"))?;
-        Ok((logits, cost))
+        Ok(Some((logits, cost)))
     }
 
     /// The inputs of the graph for `ids` at the positions from `before` on.

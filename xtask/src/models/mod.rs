@@ -18,6 +18,12 @@ use packages::{Archive, GENERATORS, MODELS, Package, Part, SAMPLES};
 use templates::TEMPLATES;
 use tokenizers::TOKENIZERS;
 
+/// The smallest model that generates, under the folder of the models.
+pub const SMOLLM2: &str = "smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
+
+/// One that fills gaps in code.
+pub const QWEN_CODER: &str = "qwen2.5-coder-0.5b-instruct/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf";
+
 /// Puts the models' folders into the cache folder, where they are not there already.
 pub fn bring(project: &Project) -> Result<()> {
     MODELS.iter().try_for_each(|model| model.bring(project, &project.models()))
@@ -27,7 +33,7 @@ pub fn bring(project: &Project) -> Result<()> {
 /// tests.
 pub fn bring_with_samples(project: &Project) -> Result<()> {
     bring(project)?;
-    GENERATORS.iter().try_for_each(|model| model.bring(project, &project.models()))?;
+    bring_generators(project)?;
     SAMPLES.iter().chain(&TOKENIZERS).try_for_each(|sample| sample.bring(project, &project.samples()))?;
     bring_templates(project)?;
     conformance::bring(project)
@@ -38,6 +44,11 @@ pub fn bring_generator(project: &Project, name: &str) -> Result<PathBuf> {
     let model = GENERATORS.iter().find(|model| model.name == name);
     model.with_context(|| format!("there is no model {name}"))?.bring(project, &project.models())?;
     Ok(project.models().join(name))
+}
+
+/// Puts the models that generate there.
+pub fn bring_generators(project: &Project) -> Result<()> {
+    GENERATORS.iter().try_for_each(|model| model.bring(project, &project.models()))
 }
 
 /// Puts the chat templates there.

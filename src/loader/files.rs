@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
 use crate::error::{Error, Result};
+use crate::formats::gguf;
 use crate::formats::safetensors::Reader;
 use crate::graph::{GraphFile, Limits, external_files};
 use crate::manifest::Manifest;
-use crate::models::Weights;
+use crate::models::{PackedTensors, Weights};
 
 /// A file that the loader needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub(super) enum Kind {
     HeadWeights,
     /// Tensors of a module behind the encoder, apart from those of other files.
     ModuleWeights,
+    /// A GGUF file, whose tensors are converted as they arrive.
+    Gguf,
     /// Nothing: they are stored as they are.
     Bytes,
 }
@@ -67,12 +70,17 @@ pub(super) struct Files {
     pub(super) head_weights: Weights,
     /// By the name of the file.
     module_weights: HashMap<String, Weights>,
+    /// The tensors of all GGUF files.
+    pub(super) packed: PackedTensors,
+    /// The headers of GGUF files.
+    headers: HashMap<String, Vec<u8>>,
 }
 
 /// What the bytes of a file are collected in.
 enum Sink {
     Text(Vec<u8>),
     Weights(Box<Reader>),
+    Gguf(Box<gguf::Reader>),
     Bytes(Vec<u8>),
 }
 
@@ -160,6 +168,10 @@ impl Files {
                     .and(twice)
                     .map_err(|error| error.context(name))?;
             }
+            Sink::Gguf(reader) => {
+                let packed = &mut self.packed;
+                reader.feed(bytes, &mut |tensor| packed.insert(&tensor)).map_err(|error| error.context(name))?;
+            }
             Sink::Bytes(whole) => {
                 whole.try_reserve(bytes.len()).map_err(|_| too_large(name))?;
                 whole.extend_from_slice(bytes);
@@ -173,6 +185,11 @@ impl Files {
             Sink::Weights(reader) => reader.finish().map_err(|error| error.context(name))?,
             Sink::Text(text) => {
                 self.texts.insert(name.to_string(), decoded(name, text)?);
+            }
+            Sink::Gguf(reader) => {
+                let packed = &mut self.packed;
+                let header = reader.finish(&mut |tensor| packed.insert(&tensor));
+                self.headers.insert(name.to_string(), header.map_err(|error| error.context(name))?);
             }
             Sink::Bytes(whole) => {
                 self.bytes.insert(name.to_string(), whole);
@@ -210,6 +227,11 @@ impl Files {
     /// A file's bytes.
     pub(super) fn take_bytes(&mut self, name: &str) -> Result<Vec<u8>> {
         self.bytes.remove(name).ok_or_else(|| not_stored(name))
+    }
+
+    /// The header of a GGUF file.
+    pub(super) fn take_header(&mut self, name: &str) -> Result<Vec<u8>> {
+        self.headers.remove(name).ok_or_else(|| not_stored(name))
     }
 
     /// The tensors of a module's file; none of one that was not supplied.
@@ -266,6 +288,7 @@ impl Sink {
         match kind {
             Kind::Text => Self::Text(Vec::new()),
             Kind::Weights | Kind::HeadWeights | Kind::ModuleWeights => Self::Weights(Box::default()),
+            Kind::Gguf => Self::Gguf(Box::default()),
             Kind::Bytes => Self::Bytes(Vec::new()),
         }
     }

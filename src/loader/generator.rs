@@ -113,7 +113,7 @@ impl GeneratorFiles {
                     files.request(WEIGHTS, Kind::Weights, true);
                     self.stage = Stage::Checkpoint;
                 } else {
-                    self.parts.iter().for_each(|part| files.request(part, Kind::Bytes, false));
+                    self.parts.iter().for_each(|part| files.request(part, Kind::Gguf, false));
                     self.stage = Stage::Last;
                 }
             }
@@ -165,22 +165,16 @@ impl GeneratorFiles {
     }
 
     fn gguf(self, files: &mut Files, device: &Device) -> Result<Generator> {
-        let parts = self.parts.iter().map(|part| files.take_bytes(part)).collect::<Result<Vec<_>>>()?;
-        let mut read_parts = Vec::with_capacity(parts.len());
-        for (name, bytes) in self.parts.iter().zip(&parts) {
-            read_parts.push(gguf::read(bytes).map_err(|error| error.context(name))?);
-        }
-        let file = match read_parts.len() {
-            1 if gguf::part_count(&read_parts[0].metadata)? <= 1 => read_parts.remove(0),
-            _ => gguf::join(read_parts)?,
-        };
-        let tokenizer = Tokenizer::from_gguf(&file.metadata)?;
+        let parts = self.parts.iter().map(|part| files.take_header(part)).collect::<Result<Vec<_>>>()?;
+        let headers = parts.iter().map(|bytes| gguf::header(bytes)).collect::<Result<Vec<_>>>()?;
+        let metadata = gguf::join(headers)?.metadata;
+        let tokenizer = Tokenizer::from_gguf(&metadata)?;
         let special = tokenizer.special_ids();
         let texts = [("bos_token", special.bos), ("eos_token", special.eos)];
         let texts = texts.into_iter().filter_map(|(name, id)| Some((name.to_string(), tokenizer.token(id?))));
-        let template = file.metadata.get_str(TEMPLATE_KEY)?;
+        let template = metadata.get_str(TEMPLATE_KEY)?;
         let template = template.map(|template| ChatTemplate::from_gguf(template, texts.collect()));
-        let decoder = Decoder::from_gguf(file, device)?;
+        let decoder = Decoder::from_gguf(&metadata, std::mem::take(&mut files.packed), device)?;
         Generator::new(decoder, tokenizer, template, &[])
     }
 }

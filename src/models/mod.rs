@@ -34,7 +34,7 @@ pub use architecture::{Architecture, Checkpoint};
 pub use backbone::Backbone;
 pub use bucketing::plan_batches;
 pub use config::{ConfigFile, HeadKind, LinearHeadConfig, ModelConfig, Problem, TextConfig};
-pub use decoder::{Decoder, DecoderArchitecture, DecoderSizes, KeyValueCache, Logits};
+pub use decoder::{Decoder, DecoderArchitecture, DecoderSizes, KeyValueCache, Logits, PackedTensors};
 pub use dense::Dense;
 pub use encoder::{Encoder, EncoderInputs};
 pub use head::{Head, Linear, length_feature};

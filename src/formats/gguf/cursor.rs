@@ -8,13 +8,22 @@ use super::invalid;
 pub struct Cursor<'a> {
     pub bytes: &'a [u8],
     pub at: usize,
+    /// Whether more bytes were wanted than there are.
+    pub short: bool,
 }
 
 impl<'a> Cursor<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, short: false }
+    }
+
     pub fn take(&mut self, count: u64) -> Result<&'a [u8]> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let taken = usize::try_from(count).ok().and_then(|count| rest.get(..count));
-        let Some(taken) = taken else { return invalid("the header is truncated") };
+        let Some(taken) = taken else {
+            self.short = true;
+            return invalid("the header is truncated");
+        };
         self.at += taken.len();
         Ok(taken)
     }

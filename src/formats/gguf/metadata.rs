@@ -134,7 +134,7 @@ impl<'a> Metadata<'a> {
     pub fn get_strings(&self, key: &str) -> Result<Option<Vec<&'a str>>> {
         self.find(key, "an array of strings in UTF-8", |value| match value {
             Value::Array(Type::String, length, bytes) => {
-                let mut cursor = Cursor { bytes, at: 0 };
+                let mut cursor = Cursor::new(bytes);
                 (0..length).map(|_| cursor.string().ok()).collect()
             }
             _ => None,

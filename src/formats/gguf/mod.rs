@@ -6,16 +6,19 @@
 mod blocks;
 mod cursor;
 mod metadata;
+mod reader;
 mod split;
 
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 
 use crate::error::{Error, Result};
 
 pub use blocks::Encoding;
 use cursor::Cursor;
 pub use metadata::Metadata;
+pub use reader::Reader;
 pub use split::{join, part_count, part_names};
 
 const MAGIC: &[u8] = b"GGUF";
@@ -47,12 +50,54 @@ pub struct Tensor<'a> {
     pub bytes: &'a [u8],
 }
 
+/// The header of a file.
+#[derive(Clone, Debug)]
+pub struct Header<'a> {
+    /// Its keys and values.
+    pub metadata: Metadata<'a>,
+    /// Its tensors, in its order.
+    pub tensors: Vec<Entry<'a>>,
+}
+
+/// A tensor as a header declares it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its dimensions, as those of a [`Tensor`].
+    pub shape: Vec<usize>,
+    /// The encoding of its bytes.
+    pub encoding: Encoding,
+    /// The place of its bytes in the file.
+    place: Range<u64>,
+}
+
 /// Reads a file. Nothing is copied but names' addresses and shapes.
 ///
 /// # Errors
 /// Invalid artefact: it is not a GGUF file, is truncated, or is inconsistent. Unsupported: another version.
 pub fn read(bytes: &[u8]) -> Result<File<'_>> {
-    let mut cursor = Cursor { bytes, at: 0 };
+    let Header { metadata, tensors } = header(bytes)?;
+    let found = tensors.into_iter().map(|Entry { name, shape, encoding, place }| {
+        let start = usize::try_from(place.start).ok();
+        let end = usize::try_from(place.end).ok();
+        match start.zip(end).and_then(|(start, end)| bytes.get(start..end)) {
+            Some(bytes) => Ok(Tensor { name, shape, encoding, bytes }),
+            None => not_within(name, &shape),
+        }
+    });
+    Ok(File { metadata, tensors: found.collect::<Result<_>>()? })
+}
+
+/// Reads the header that `bytes` begin with.
+///
+/// # Errors
+/// As [`read`].
+pub fn header(bytes: &[u8]) -> Result<Header<'_>> {
+    read_header(&mut Cursor::new(bytes))
+}
+
+fn read_header<'a>(cursor: &mut Cursor<'a>) -> Result<Header<'a>> {
     if cursor.take(4)? != MAGIC {
         return invalid("the file does not begin with GGUF's magic number");
     }
@@ -63,77 +108,71 @@ pub fn read(bytes: &[u8]) -> Result<File<'_>> {
         return Err(Error::unsupported(format!("GGUF version {version}{order} is not supported; expected 2 or 3")));
     }
     let (count, pairs) = (cursor.u64()?, cursor.u64()?);
-    let metadata = Metadata::read(&mut cursor, pairs)?;
+    let metadata = Metadata::read(cursor, pairs)?;
     let alignment = u64::from(metadata.get_u32(ALIGNMENT_KEY)?.unwrap_or(ALIGNMENT));
     if !alignment.is_power_of_two() {
         return invalid(format!("{ALIGNMENT_KEY}: expected a power of two, got {alignment}"));
     }
-    let mut announced = Vec::new();
+    let mut tensors = Vec::new();
     let mut names = HashSet::new();
     for _ in 0..count {
-        let tensor = Announced::read(&mut cursor)?;
+        let tensor = Entry::read(cursor, alignment)?;
         if !names.insert(tensor.name) {
             return invalid(format!("the tensor {} is declared twice", tensor.name));
         }
-        if !tensor.offset.is_multiple_of(alignment) {
-            return invalid(format!(
-                "the tensor {} has the offset {}, which is not aligned to {alignment}",
-                tensor.name, tensor.offset
-            ));
-        }
-        announced.push(tensor);
+        tensors.push(tensor);
     }
     let start = (cursor.at as u64).next_multiple_of(alignment);
-    let found = announced.into_iter().map(|tensor| tensor.find(bytes, start));
-    let tensors = found.collect::<Result<Vec<_>>>()?;
-    // Otherwise a small file could announce more weights than it has bytes.
-    let total = tensors.iter().fold(0, |total: usize, tensor| total.saturating_add(tensor.bytes.len()));
-    if total > bytes.len() {
-        return invalid(format!("the tensors overlap: they have {total} bytes, of a file of {}", bytes.len()));
+    for Entry { name, shape, place, .. } in &mut tensors {
+        *place = match (place.start.checked_add(start), place.end.checked_add(start)) {
+            (Some(start), Some(end)) => start..end,
+            _ => return not_within(name, shape),
+        };
     }
-    Ok(File { metadata, tensors })
+    // Otherwise a small file could announce more weights than it has bytes.
+    let mut places: Vec<_> = tensors.iter().map(|tensor| (tensor.place.start, tensor.place.end, tensor.name)).collect();
+    places.sort_unstable();
+    match places.windows(2).find(|pair| pair[0].1 > pair[1].0) {
+        Some(pair) => invalid(format!("the tensors {} and {} overlap", pair[0].2, pair[1].2)),
+        None => Ok(Header { metadata, tensors }),
+    }
 }
 
-/// A tensor as the header declares it.
-struct Announced<'a> {
-    name: &'a str,
-    shape: Vec<u64>,
-    encoding: Encoding,
-    offset: u64,
-}
-
-impl<'a> Announced<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self> {
+impl<'a> Entry<'a> {
+    /// Reads a declaration. Its place is behind the header for now.
+    fn read(cursor: &mut Cursor<'a>, alignment: u64) -> Result<Self> {
         let name = cursor.string()?;
         let dims = cursor.u32()?;
         if dims > MAX_DIMS {
             return invalid(format!("the tensor {name} has {dims} dimensions, expected at most {MAX_DIMS}"));
         }
-        let mut shape = (0..dims).map(|_| cursor.u64()).collect::<Result<Vec<_>>>()?;
-        shape.reverse();
-        let encoding = Encoding::from_number(cursor.u32()?);
-        Ok(Self { name, shape, encoding, offset: cursor.u64()? })
-    }
-
-    /// The tensor within `bytes`, whose data begin at the offset `start`.
-    fn find(self, bytes: &'a [u8], start: u64) -> Result<Tensor<'a>> {
-        let Self { name, shape, encoding, offset } = self;
+        let mut sizes = (0..dims).map(|_| cursor.u64()).collect::<Result<Vec<_>>>()?;
+        sizes.reverse();
+        let (encoding, offset) = (Encoding::from_number(cursor.u32()?), cursor.u64()?);
+        if !offset.is_multiple_of(alignment) {
+            return invalid(format!("the tensor {name} has the offset {offset}, which is not aligned to {alignment}"));
+        }
         let (block, size) = encoding.block();
-        if !shape.last().unwrap_or(&1).is_multiple_of(block as u64) {
+        if !sizes.last().unwrap_or(&1).is_multiple_of(block as u64) {
             return invalid(format!(
-                "the tensor {name} has rows that are not a multiple of its block of {block}: {shape:?}"
+                "the tensor {name} has rows that are not a multiple of its block of {block}: {sizes:?}"
             ));
         }
-        let found = || {
-            let count = shape.iter().try_fold(1u64, |all, size| all.checked_mul(*size))?;
-            let length = usize::try_from((count / block as u64).checked_mul(size as u64)?).ok()?;
-            let bytes = bytes.get(usize::try_from(start.checked_add(offset)?).ok()?..)?.get(..length)?;
-            let shape = shape.iter().map(|size| usize::try_from(*size).ok()).collect::<Option<_>>()?;
-            Some(Tensor { name, shape, encoding, bytes })
+        let place = || {
+            let count = sizes.iter().try_fold(1u64, |all, size| all.checked_mul(*size))?;
+            let length = (count / block as u64).checked_mul(size as u64)?;
+            let shape = sizes.iter().map(|size| usize::try_from(*size).ok()).collect::<Option<_>>()?;
+            Some((shape, offset..offset.checked_add(length)?))
         };
-        found()
-            .map_or_else(|| invalid(format!("the tensor {name} with the shape {shape:?} is not within the file")), Ok)
+        match place() {
+            Some((shape, place)) => Ok(Self { name, shape, encoding, place }),
+            None => not_within(name, &sizes),
+        }
     }
+}
+
+fn not_within<T>(name: &str, shape: &[impl fmt::Debug]) -> Result<T> {
+    invalid(format!("the tensor {name} with the shape {shape:?} is not within the file"))
 }
 
 fn invalid<T>(message: impl fmt::Display) -> Result<T> {

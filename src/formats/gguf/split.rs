@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use crate::error::Result;
 
-use super::{File, Metadata, invalid};
+use super::{Header, Metadata, invalid};
 
 const NUMBER_KEY: &str = "split.no";
 const COUNT_KEY: &str = "split.count";
@@ -49,11 +49,11 @@ pub fn part_count(metadata: &Metadata<'_>) -> Result<u32> {
     }
 }
 
-/// Joins all parts of a file, in any order: the metadata of the first, and the tensors of all.
+/// Joins the headers of all parts of a file, in any order: the metadata of the first, and the tensors of all.
 ///
 /// # Errors
 /// Invalid artefact: a part is missing or is there twice, or is of a file with another number of parts or tensors.
-pub fn join<'a>(mut parts: Vec<File<'a>>) -> Result<File<'a>> {
+pub fn join<'a>(mut parts: Vec<Header<'a>>) -> Result<Header<'a>> {
     if let [_] = parts[..]
         && part_count(&parts[0].metadata)? == 1
     {

@@ -138,7 +138,12 @@ fn values_of_other_types_are_refused_by_name() {
 
 /// Reads all that a file seems to have, which must not panic. Tensors must not have more bytes than the file.
 fn read_all(bytes: &[u8]) {
-    let Ok(File { metadata, tensors }) = read(bytes) else { return };
+    let portions = in_portions(bytes, 41).map(|(_, tensors)| tensors.len());
+    let Ok(File { metadata, tensors }) = read(bytes) else {
+        assert!(portions.is_err());
+        return;
+    };
+    assert_eq!(portions.unwrap(), tensors.len());
     for key in ["general.name", ALIGNMENT_KEY, "list", "two.6", "two.8", "two.5", "nested"] {
         let _ = (metadata.get_u32(key), metadata.get_f32(key), metadata.get_bool(key), metadata.get_str(key));
         let strings = metadata.get_strings(key).unwrap_or_default().map_or(0, |strings| strings.len());
@@ -259,17 +264,54 @@ fn part(number: u32, count: u32, tensors: u32, names: &[&str]) -> Vec<u8> {
 #[test]
 fn parts_are_joined() {
     let files = [part(1, 3, 4, &["c"]), part(0, 3, 4, &["a", "b"]), part(2, 3, 4, &["d"])];
-    let parts = || files.iter().map(|file| read(file).unwrap()).collect::<Vec<_>>();
+    let parts = || files.iter().map(|file| header(file).unwrap()).collect::<Vec<_>>();
     assert_eq!(part_count(&parts()[0].metadata).unwrap(), 3);
     let whole = join(parts()).unwrap();
-    let names: Vec<_> = whole.tensors.iter().map(|tensor| (tensor.name, tensor.bytes[0])).collect();
-    assert_eq!(names, [("a", 0), ("b", 0), ("c", 1), ("d", 2)]);
+    let names: Vec<_> = whole.tensors.iter().map(|tensor| tensor.name).collect();
+    assert_eq!(names, ["a", "b", "c", "d"]);
     assert_eq!(whole.metadata.get_u32("split.no").unwrap(), Some(0));
 
     let single = file(&[1], 0, 0, &[0; 4]);
-    assert_eq!(join(vec![read(&single).unwrap()]).unwrap().tensors.len(), 1);
+    assert_eq!(join(vec![header(&single).unwrap()]).unwrap().tensors.len(), 1);
     let merged = part(0, 0, 1, &["a"]);
-    assert_eq!(join(vec![read(&merged).unwrap()]).unwrap().tensors.len(), 1);
+    assert_eq!(join(vec![header(&merged).unwrap()]).unwrap().tensors.len(), 1);
+}
+
+/// The header, and the names and bytes of the tensors of a file that arrives in portions of `size` bytes.
+fn in_portions(file: &[u8], size: usize) -> Result<(Vec<u8>, Vec<(String, Vec<u8>)>)> {
+    let (mut reader, mut found) = (Reader::default(), Vec::new());
+    let mut take = |tensor: Tensor<'_>| {
+        found.push((tensor.name.to_string(), tensor.bytes.to_vec()));
+        Ok(())
+    };
+    for portion in file.chunks(size) {
+        reader.feed(portion, &mut take)?;
+    }
+    Ok((reader.finish(&mut take)?, found))
+}
+
+#[test]
+fn a_file_in_portions_is_the_file() {
+    let padded = [&part(0, 1, 3, &["a", "b", "c"])[..], &[1; 99]].concat();
+    for file in [file(&[2, 32], 8, 64, &[7; 2 * 34]), padded, values()] {
+        let File { tensors, .. } = read(&file).unwrap();
+        let wanted: Vec<_> = tensors.iter().map(|tensor| (tensor.name.to_string(), tensor.bytes.to_vec())).collect();
+        for size in [1, 2, 7, 31, 32, 33, 64, 100, 250, 1000, file.len()] {
+            let (head, found) = in_portions(&file, size).unwrap();
+            assert_eq!(found, wanted, "{size}");
+            assert!(file.starts_with(&head) && header(&head).unwrap().tensors.len() == wanted.len(), "{size}");
+        }
+        let end = wanted.last().map_or(0, |_| file.len() - if file.ends_with(&[1; 99]) { 99 + 1 } else { 1 });
+        if end > 0 {
+            assert_eq!(in_portions(&file[..end], 50).unwrap_err().kind(), ErrorKind::InvalidArtefact);
+        }
+    }
+    // The first bytes are enough to refuse another file.
+    assert!(Reader::default().feed(b"ONNX....", &mut |_| Ok(())).is_err());
+    // An error of the caller's ends it.
+    let file = file(&[2, 32], 8, 64, &[7; 2 * 34]);
+    let error = Reader::default().feed(&file, &mut |_| Err(Error::invalid_input("no"))).unwrap_err();
+    assert_eq!(error.to_string(), "no");
 }
 
 #[test]
@@ -288,7 +330,7 @@ fn parts_that_do_not_fit_are_refused() {
         (vec![first(), part(1, 2, 2, &["a"])], "the tensor a is in two parts"),
         (vec![first(), part(1, 2, 2, &["b", "c"])], "expected 2 tensors in all parts (split.tensors.count), got 3"),
     ] {
-        let error = join(files.iter().map(|file| read(file).unwrap()).collect()).unwrap_err();
+        let error = join(files.iter().map(|file| header(file).unwrap()).collect()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArtefact);
         assert!(error.to_string().contains(said), "{error}");
     }

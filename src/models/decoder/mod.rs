@@ -21,7 +21,7 @@ pub(in crate::models) use build::{AttentionNames, Build};
 pub use config::{DecoderConfig, Windowed};
 pub use rope::Rope;
 pub(in crate::models) use weights::Matrix;
-pub use weights::{DecoderWeights, Name};
+pub use weights::{DecoderWeights, Name, PackedTensors};
 
 /// The key of a GGUF file's architecture.
 const ARCHITECTURE_KEY: &str = "general.architecture";
@@ -126,12 +126,12 @@ impl Decoder {
         (architecture.build)(DecoderConfig::from_json(config)?, &mut DecoderWeights::Checkpoint(weights), device)
     }
 
-    /// The decoder in a GGUF file.
+    /// The decoder in a GGUF file with these metadata and tensors.
     ///
     /// # Errors
     /// As [`Self::from_checkpoint`]. Unsupported: an encoding that is not read here; the message names its tensor.
-    pub fn from_gguf(file: gguf::File<'_>, device: &Device) -> Result<Self> {
-        let Some(name) = file.metadata.get_str(ARCHITECTURE_KEY)? else {
+    pub fn from_gguf(metadata: &gguf::Metadata<'_>, tensors: PackedTensors, device: &Device) -> Result<Self> {
+        let Some(name) = metadata.get_str(ARCHITECTURE_KEY)? else {
             return Err(gguf::Metadata::missing(ARCHITECTURE_KEY));
         };
         let Some(architecture) = DECODERS.iter().find(|decoder| decoder.gguf.contains(&name)) else {
@@ -141,9 +141,8 @@ impl Decoder {
                 known.join(", ")
             )));
         };
-        let tensors = file.tensors.into_iter().map(|tensor| (tensor.name, tensor)).collect();
         let mut weights = DecoderWeights::Gguf(tensors);
-        let config = DecoderConfig::from_gguf(name, &file.metadata, &mut weights)?;
+        let config = DecoderConfig::from_gguf(name, metadata, &mut weights)?;
         (architecture.build)(config, &mut weights, device)
     }
 

@@ -25,7 +25,68 @@ pub enum DecoderWeights<'a> {
     /// A checkpoint's tensors.
     Checkpoint(&'a mut Weights),
     /// A GGUF file's tensors.
-    Gguf(HashMap<&'a str, Tensor<'a>>),
+    Gguf(PackedTensors),
+}
+
+/// The tensors of a GGUF file, each in the form in which a decoder has it. They are converted one by one, so that the file
+/// need not lie in memory as a whole.
+#[derive(Default)]
+pub struct PackedTensors(HashMap<String, Packed>);
+
+struct Packed {
+    shape: Vec<usize>,
+    encoding: Encoding,
+    content: Content,
+}
+
+enum Content {
+    Floats(Vec<f32>),
+    Blocks(Box<BlockLinear>),
+    /// As in the file: embeddings, of which a row is read at a time, and what is not read here.
+    Bytes(Vec<u8>),
+}
+
+/// The tensor of embeddings in a GGUF file.
+const EMBEDDINGS: &str = "token_embd.weight";
+
+impl PackedTensors {
+    /// Adds a tensor.
+    ///
+    /// # Errors
+    /// Invalid artefact: there is one of this name, or it is a matrix that is not of whole blocks.
+    pub fn insert(&mut self, tensor: &Tensor<'_>) -> Result<()> {
+        let Tensor { name, shape, encoding, bytes } = tensor;
+        let content = match (encoding, encoding.sub_block(), &shape[..]) {
+            (Encoding::Other(_), ..) => Content::Bytes(Vec::new()),
+            _ if *name == EMBEDDINGS => Content::Bytes(bytes.to_vec()),
+            (_, Some(block), [outputs, inputs]) => {
+                Content::Blocks(Box::new(blocks(tensor, block, [*inputs, *outputs])?))
+            }
+            _ => Content::Floats(tensor.floats()?),
+        };
+        let packed = Packed { shape: shape.clone(), encoding: *encoding, content };
+        match self.0.insert(name.to_string(), packed) {
+            None => Ok(()),
+            Some(_) => Err(Error::invalid_artefact(format!("the tensor {name} is there twice"))),
+        }
+    }
+
+    /// Takes the tensor `name`, of this shape.
+    fn take(&mut self, name: &str, shape: &[usize]) -> Result<Packed> {
+        let Some(packed) = self.0.remove(name) else {
+            return Err(Error::invalid_artefact(format!("the file has no tensor {name}")));
+        };
+        if packed.shape != shape {
+            return Err(Error::invalid_artefact(format!(
+                "the tensor {name} has the shape {:?}, and the metadata expect {shape:?}",
+                packed.shape
+            )));
+        }
+        match packed.encoding {
+            Encoding::Other(_) => Err(unsupported(name, packed.encoding)),
+            _ => Ok(packed),
+        }
+    }
 }
 
 /// The matrix of a linear layer, `[outputs, inputs]`.
@@ -63,7 +124,7 @@ impl DecoderWeights<'_> {
     pub fn contains(&self, name: &str) -> bool {
         match self {
             Self::Checkpoint(weights) => weights.contains(name),
-            Self::Gguf(tensors) => tensors.contains_key(name),
+            Self::Gguf(tensors) => tensors.0.contains_key(name),
         }
     }
 
@@ -71,7 +132,7 @@ impl DecoderWeights<'_> {
     pub fn rows(&self, name: &str) -> Option<usize> {
         match self {
             Self::Checkpoint(_) => None,
-            Self::Gguf(tensors) => tensors.get(name)?.shape.first().copied(),
+            Self::Gguf(tensors) => tensors.0.get(name)?.shape.first().copied(),
         }
     }
 
@@ -82,7 +143,12 @@ impl DecoderWeights<'_> {
     pub fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>> {
         match self {
             Self::Checkpoint(weights) => weights.take(name, &[length]),
-            Self::Gguf(tensors) => tensor(tensors, name, &[length])?.floats(),
+            Self::Gguf(tensors) => match tensors.take(name, &[length])?.content {
+                Content::Floats(floats) => Ok(floats),
+                Content::Blocks(_) | Content::Bytes(_) => {
+                    Err(Error::internal(format!("the tensor {name} is no vector")))
+                }
+            },
         }
     }
 
@@ -96,15 +162,11 @@ impl DecoderWeights<'_> {
                 Some(packed) => Ok(Matrix::Int8(packed)),
                 None => Ok(Matrix::Floats(weights.take(name, &[outputs, inputs])?)),
             },
-            Self::Gguf(tensors) => {
-                let tensor = tensor(tensors, name, &[outputs, inputs])?;
-                match tensor.encoding.sub_block() {
-                    None => Ok(Matrix::Floats(tensor.floats()?)),
-                    Some(block) => {
-                        blocks(&tensor, block, [inputs, outputs]).map(|blocks| Matrix::Blocks(Box::new(blocks)))
-                    }
-                }
-            }
+            Self::Gguf(tensors) => match tensors.take(name, &[outputs, inputs])?.content {
+                Content::Floats(floats) => Ok(Matrix::Floats(floats)),
+                Content::Blocks(linear) => Ok(Matrix::Blocks(Box::new(Blocks::new(*linear)))),
+                Content::Bytes(_) => Err(Error::internal(format!("the tensor {name} is not a layer's"))),
+            },
         }
     }
 
@@ -135,49 +197,38 @@ impl DecoderWeights<'_> {
                 Ok((Embeddings::Table(table), matrix))
             }
             Self::Gguf(tensors) => {
-                let tensor = tensor(tensors, name, &[vocabulary, hidden])?;
-                if let Some(block) = tensor.encoding.sub_block().filter(|_| tied) {
-                    let blocks = blocks(&tensor, block, [hidden, vocabulary])?;
+                let Packed { shape, encoding, content } = tensors.take(name, &[vocabulary, hidden])?;
+                let Content::Bytes(bytes) = content else {
+                    return Err(Error::internal(format!("the tensor {name} is not as in the file")));
+                };
+                let tensor = Tensor { name, shape: shape.clone(), encoding, bytes: &bytes };
+                if let Some(block) = encoding.sub_block().filter(|_| tied) {
+                    let blocks = Blocks::new(blocks(&tensor, block, [hidden, vocabulary])?);
                     return Ok((Embeddings::Tied(Box::new(blocks.clone())), Some(Matrix::Blocks(Box::new(blocks)))));
                 }
                 let matrix = if tied { Some(Matrix::Floats(tensor.floats()?)) } else { None };
-                let rows = PackedRows { bytes: tensor.bytes.to_vec(), encoding: tensor.encoding, shape: tensor.shape };
+                let rows = PackedRows { bytes, encoding, shape };
                 // An encoding that is not read here is refused now, and not at the first token.
-                rows.read(0, &mut vec![0.0; hidden]).ok_or_else(|| {
-                    Error::unsupported(format!("the tensor {name} is in {}, which is not supported", rows.encoding))
-                })?;
+                rows.read(0, &mut vec![0.0; hidden]).ok_or_else(|| unsupported(name, encoding))?;
                 Ok((Embeddings::Packed(rows), matrix))
             }
         }
     }
 }
 
-/// Takes the tensor `name`, of this shape.
-fn tensor<'a>(tensors: &mut HashMap<&'a str, Tensor<'a>>, name: &str, shape: &[usize]) -> Result<Tensor<'a>> {
-    let Some(tensor) = tensors.remove(name) else {
-        return Err(Error::invalid_artefact(format!("the file has no tensor {name}")));
-    };
-    if tensor.shape != shape {
-        return Err(Error::invalid_artefact(format!(
-            "the tensor {name} has the shape {:?}, and the metadata expect {shape:?}",
-            tensor.shape
-        )));
-    }
-    if let Encoding::Other(_) = tensor.encoding {
-        return Err(Error::unsupported(format!("the tensor {name} is in {}, which is not supported", tensor.encoding)));
-    }
-    Ok(tensor)
+fn unsupported(name: &str, encoding: Encoding) -> Error {
+    Error::unsupported(format!("the tensor {name} is in {encoding}, which is not supported"))
 }
 
 /// The matrix of a quantised tensor.
-fn blocks(tensor: &Tensor<'_>, block: usize, [inputs, outputs]: [usize; 2]) -> Result<Blocks> {
+fn blocks(tensor: &Tensor<'_>, block: usize, [inputs, outputs]: [usize; 2]) -> Result<BlockLinear> {
     let bits = if tensor.encoding.bits() == Some(4) { Bits::Four } else { Bits::Eight };
     let each = inputs / block;
     let linear = BlockLinear::new((inputs, outputs), block, bits, |output, at, numbers| {
         tensor.sub_block(output * each + at, numbers).unwrap_or_default()
     });
     match linear {
-        Some(linear) if inputs.is_multiple_of(block) => Ok(Blocks::new(linear)),
+        Some(linear) if inputs.is_multiple_of(block) => Ok(linear),
         _ => Err(Error::invalid_artefact(format!(
             "the tensor {} must be a matrix of whole blocks, got the shape {:?}",
             tensor.name, tensor.shape

@@ -9,8 +9,8 @@ use wasm_bindgen::prelude::*;
 use super::JsResult;
 use super::convert::{from_js, options_from_js, to_js, to_js_error};
 use crate::error::{Error, ErrorKind, Result};
-use crate::generation::GenerationOptions;
 use crate::generation::chat::{Message, TemplateEngine, TemplateOptions, parse_tool_calls};
+use crate::generation::{GenerationOptions, Prompt as FittedPrompt};
 
 #[wasm_bindgen]
 extern "C" {
@@ -128,7 +128,8 @@ impl Generator {
 
     /// The tokens of a prompt; `engine` renders the chat template.
     pub fn tokens(&self, prompt: JsPrompt, engine: &JsTemplateEngine) -> JsResult<Vec<u32>> {
-        self.ids(options_from_js("prompt", prompt)?, engine).map_err(to_js_error)
+        let options = GenerationOptions::default();
+        Ok(self.fitted(options_from_js("prompt", prompt)?, &options, engine).map_err(to_js_error)?.ids)
     }
 
     /// The bytes of the token `id`; none for a special token.
@@ -145,15 +146,16 @@ impl Generator {
         engine: &JsTemplateEngine,
     ) -> JsResult<Generation> {
         let options: GenerationOptions = options_from_js("options", options)?;
-        let ids = self.ids(options_from_js("prompt", prompt)?, engine).map_err(to_js_error)?;
-        let generation = self.0.start(ids, &options).map_err(to_js_error)?;
+        let prompt = self.fitted(options_from_js("prompt", prompt)?, &options, engine).map_err(to_js_error)?;
+        let generation = self.0.start(prompt, &options).map_err(to_js_error)?;
         Ok(Generation { generator: Rc::clone(&self.0), generation })
     }
 
-    fn ids(&self, prompt: Prompt, engine: &JsTemplateEngine) -> Result<Vec<u32>> {
+    /// The tokens of a prompt, within what the options leave room for.
+    fn fitted(&self, prompt: Prompt, given: &GenerationOptions, engine: &JsTemplateEngine) -> Result<FittedPrompt> {
         let chat = match prompt {
-            Prompt::Text(text) => return self.0.encode(&text),
-            Prompt::Infill(Infill { prefix, suffix }) => return self.0.infill_prompt(&prefix, &suffix),
+            Prompt::Text(text) => return Ok(self.0.fit(self.0.encode(&text)?, given)),
+            Prompt::Infill(Infill { prefix, suffix }) => return Ok(self.0.infill_prompt(&prefix, &suffix)?.into()),
             Prompt::Chat(chat) => chat,
         };
         let options = TemplateOptions {
@@ -163,7 +165,9 @@ impl Generator {
             continue_final_message: chat.continue_final_message,
             variables: chat.variables,
         };
-        self.0.chat_prompt(&Engine(engine.unchecked_ref()), &chat.messages, &options)
+        let engine = Engine(engine.unchecked_ref());
+        let encode = |messages: &[Message]| self.0.chat_prompt(&engine, messages, &options);
+        self.0.fit_messages(&chat.messages, given, chat.continue_final_message, &encode)
     }
 }
 

@@ -11,6 +11,7 @@ use super::convert::{from_js, options_from_js, to_js, to_js_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::generation::chat::{Message, TemplateEngine, TemplateOptions, parse_tool_calls};
 use crate::generation::{GenerationOptions, Prompt as FittedPrompt};
+use crate::tasks;
 
 #[wasm_bindgen]
 extern "C" {
@@ -26,6 +27,12 @@ extern "C" {
 
     #[wasm_bindgen(typescript_type = "Reply")]
     pub type JsReply;
+
+    #[wasm_bindgen(typescript_type = "Partial<SummarizationOptions>")]
+    pub type JsSummarizationOptions;
+
+    #[wasm_bindgen(typescript_type = "Summary")]
+    pub type JsSummary;
 
     #[wasm_bindgen(typescript_type = "ParsedToolCalls")]
     pub type JsToolCalls;
@@ -151,6 +158,19 @@ impl Generator {
         Ok(Generation { generator: Rc::clone(&self.0), generation })
     }
 
+    /// Begins a summary of a text; `engine` renders the chat template.
+    pub fn summarize(
+        &self,
+        text: &str,
+        options: JsSummarizationOptions,
+        engine: &JsTemplateEngine,
+    ) -> JsResult<AbstractiveSummary> {
+        let options = options_from_js("options", options)?;
+        let engine = Engine(engine.unchecked_ref());
+        let summary = tasks::AbstractiveSummary::new(&self.0, &engine, text, options).map_err(to_js_error)?;
+        Ok(AbstractiveSummary { generator: Rc::clone(&self.0), summary, text: text.to_string() })
+    }
+
     /// The tokens of a prompt, within what the options leave room for.
     fn fitted(&self, prompt: Prompt, given: &GenerationOptions, engine: &JsTemplateEngine) -> Result<FittedPrompt> {
         let chat = match prompt {
@@ -195,6 +215,36 @@ impl Generation {
     /// The reply as far as it has come.
     pub fn finish(self) -> JsResult<JsReply> {
         Ok(to_js(&self.generation.finish(&self.generator).map_err(to_js_error)?)?.unchecked_into())
+    }
+}
+
+/// A summary that is being written. It keeps its model alive.
+#[wasm_bindgen]
+pub struct AbstractiveSummary {
+    generator: Rc<crate::generation::Generator>,
+    summary: tasks::AbstractiveSummary,
+    text: String,
+}
+
+#[wasm_bindgen]
+impl AbstractiveSummary {
+    /// Whether the summary is there.
+    #[wasm_bindgen(getter)]
+    pub fn complete(&self) -> bool {
+        self.summary.is_complete()
+    }
+
+    /// Goes on by one pass of the model.
+    pub async fn step(&mut self, engine: JsTemplateEngine) -> JsResult<()> {
+        let engine = Engine(engine.unchecked_ref());
+        self.summary.step(&self.generator, &engine).await.map_err(to_js_error)
+    }
+
+    /// The summary.
+    pub fn finish(self) -> JsResult<JsSummary> {
+        let mut summary = self.summary.finish().map_err(to_js_error)?;
+        summary.offsets_to_utf16(&self.text);
+        Ok(to_js(&summary)?.unchecked_into())
     }
 }
 

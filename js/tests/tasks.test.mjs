@@ -16,6 +16,7 @@ test('results for texts have the shapes of transformers.js', () => {
   ]);
   assert.deepEqual(shape('text-classification', one, false, null), one[0]);
   assert.deepEqual(shape('text-classification', two, true, 2), two);
+  assert.deepEqual(shape('summarization', [{ summary_text: 'a' }], false), [{ summary_text: 'a' }]);
   assert.deepEqual(shape('token-classification', [[]], false), []);
   assert.deepEqual(shape('token-classification', [[], []], true), [[], []]);
   assert.deepEqual(shape('zero-shot-classification', [{ sequence: 's' }], false), { sequence: 's' });

@@ -11,6 +11,7 @@ pub mod chat;
 pub mod constraint;
 mod lookup;
 mod options;
+mod overflow;
 mod prefixes;
 mod prompts;
 mod random;
@@ -22,6 +23,7 @@ use std::future::ready;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub use options::GenerationOptions;
+pub use overflow::{Dropped, Overflow, Prompt};
 pub use reply::{FinishReason, GeneratedToken, Piece, Reply, ReplyUsage};
 pub use sampler::TokenProbability;
 
@@ -59,6 +61,8 @@ pub struct Generation {
     ids: Vec<u32>,
     /// Tokens of the prompt.
     prompt: usize,
+    /// What was left out of it.
+    dropped: Option<Dropped>,
     /// Tokens of the prompt whose keys and values were there.
     cached: usize,
     /// `None` after an error.
@@ -134,13 +138,14 @@ impl Generator {
         self.tokenizer.token_bytes(id).unwrap_or_default().into_owned()
     }
 
-    /// Begins a reply to the tokens `prompt`.
+    /// Begins a reply to `prompt`. A prompt beyond the context is made to fit by [`Self::fit`] or [`Self::fit_messages`].
     ///
     /// # Errors
     /// Invalid input: an option is out of range, the prompt is empty, it leaves no room for a token within the context, or a
     /// text as it must be needs more tokens than it may have. Unsupported: a part of a JSON schema or of a pattern.
-    pub fn start(&self, prompt: Vec<u32>, options: &GenerationOptions) -> Result<Generation> {
+    pub fn start(&self, prompt: impl Into<Prompt>, options: &GenerationOptions) -> Result<Generation> {
         options.check()?;
+        let Prompt { ids: prompt, dropped } = prompt.into();
         if prompt.is_empty() {
             return Err(Error::invalid_input("the prompt has no tokens"));
         }
@@ -160,6 +165,7 @@ impl Generator {
         Ok(Generation {
             options: options.clone(),
             prompt: prompt.len(),
+            dropped,
             cached: cache.ids().len(),
             cache: Some(cache),
             sampler: Sampler::new(options, &prompt),
@@ -356,6 +362,7 @@ impl Generation {
             text: self.text.text().to_string(),
             finish_reason: finish,
             truncated,
+            dropped: self.dropped,
             usage: ReplyUsage {
                 prompt_tokens: self.prompt,
                 cached_tokens: self.cached,

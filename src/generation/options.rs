@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::constraint::Constraint;
+use super::overflow::Overflow;
 use crate::error::{Error, Result};
 
 /// Options of a generated text. Their names are those of transformers.
@@ -60,6 +61,9 @@ pub struct GenerationOptions {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub choice: Vec<String>,
+    /// What becomes of a prompt that leaves less room than `max_new_tokens`, or than half of the context.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub overflow: Overflow,
     /// Whether tokens that follow the same words earlier on are tried several at once. The text is the same without.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub prompt_lookup: bool,
@@ -88,6 +92,7 @@ impl Default for GenerationOptions {
             json_schema: None,
             regex: None,
             choice: Vec::new(),
+            overflow: Overflow::Error,
             prompt_lookup: true,
         }
     }

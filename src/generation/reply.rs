@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::overflow::Dropped;
 use super::sampler::TokenProbability;
 use crate::graph::ComputeCost;
 
@@ -72,6 +73,10 @@ pub struct Reply {
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub truncated: Vec<String>,
+    /// What was left out of the prompt, so that it fits the context; `None` where nothing was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub dropped: Option<Dropped>,
     /// The geometric mean of the probabilities of its tokens, from 0 to 1.
     pub confidence: f32,
     /// Its tokens, where log-probabilities were asked for.

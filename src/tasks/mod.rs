@@ -9,6 +9,7 @@ mod definition;
 mod feature_extraction;
 mod file_classification;
 mod image_to_text;
+mod summarization;
 mod text_classification;
 mod token_classification;
 mod voice_activity_detection;
@@ -17,6 +18,8 @@ mod zero_shot_classification;
 tasks! { $
     /// Texts into vectors.
     FeatureExtraction: feature_extraction::FeatureExtraction,
+    /// Texts into what they say in short.
+    Summarization: summarization::Summarization,
     /// Texts into labels.
     TextClassification: text_classification::TextClassification,
     /// Tokens into labels: names, places, personal data.

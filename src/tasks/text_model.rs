@@ -290,6 +290,12 @@ impl TextModel {
         }
     }
 
+    /// The tokens of a text that the model reads, without those around it and those of the default prompt.
+    pub(super) fn room(&self) -> Result<usize> {
+        let prompt = self.prompt_tokens(self.sentence_embedding.prompts.default_prompt())?;
+        Ok(self.max_length.saturating_sub(self.tokenizer.special_tokens() + prompt).max(1))
+    }
+
     /// How many tokens of an input are its prompt's, special tokens before it included, as sentence-transformers counts them:
     /// those of the prompt by itself, without the special token behind it.
     pub(super) fn prompt_tokens(&self, prompt: &str) -> Result<usize> {

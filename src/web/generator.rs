@@ -12,8 +12,9 @@ use wasm_bindgen_futures::JsFuture;
 use super::JsResult;
 use super::convert::{from_js, options_from_js, to_js, to_js_error};
 use crate::error::{Error, ErrorKind, Result};
-use crate::generation::GenerationOptions;
 use crate::generation::chat::{Message, TemplateEngine, TemplateOptions, parse_tool_calls};
+use crate::generation::{GenerationOptions, Prompt as FittedPrompt};
+use crate::tasks;
 
 #[wasm_bindgen]
 extern "C" {
@@ -26,6 +27,12 @@ extern "C" {
 
     #[wasm_bindgen(typescript_type = "Reply")]
     pub type JsReply;
+
+    #[wasm_bindgen(typescript_type = "Partial<SummarizationOptions>")]
+    pub type JsSummarizationOptions;
+
+    #[wasm_bindgen(typescript_type = "Summary")]
+    pub type JsSummary;
 
     #[wasm_bindgen(typescript_type = "ParsedToolCalls")]
     pub type JsToolCalls;
@@ -136,7 +143,8 @@ impl Generator {
 
     /// The tokens of a prompt; `engine` renders the chat template.
     pub fn tokens(&self, prompt: JsPrompt, engine: &JsTemplateEngine) -> JsResult<Vec<u32>> {
-        self.ids(options_from_js("prompt", prompt)?, engine).map_err(to_js_error)
+        let options = GenerationOptions::default();
+        Ok(self.fitted(options_from_js("prompt", prompt)?, &options, engine).map_err(to_js_error)?.ids)
     }
 
     /// The bytes of the token `id`; none for a special token.
@@ -153,15 +161,29 @@ impl Generator {
         engine: &JsTemplateEngine,
     ) -> JsResult<Generation> {
         let options: GenerationOptions = options_from_js("options", options)?;
-        let ids = self.ids(options_from_js("prompt", prompt)?, engine).map_err(to_js_error)?;
-        let generation = self.0.start(ids, &options).map_err(to_js_error)?;
+        let prompt = self.fitted(options_from_js("prompt", prompt)?, &options, engine).map_err(to_js_error)?;
+        let generation = self.0.start(prompt, &options).map_err(to_js_error)?;
         Ok(Generation { generator: Rc::clone(&self.0), generation })
     }
 
-    fn ids(&self, prompt: Prompt, engine: &JsTemplateEngine) -> Result<Vec<u32>> {
+    /// Begins a summary of a text; `engine` renders the chat template.
+    pub fn summarize(
+        &self,
+        text: &str,
+        options: JsSummarizationOptions,
+        engine: &JsTemplateEngine,
+    ) -> JsResult<AbstractiveSummary> {
+        let options = options_from_js("options", options)?;
+        let engine = Engine(engine.unchecked_ref());
+        let summary = tasks::AbstractiveSummary::new(&self.0, &engine, text, options).map_err(to_js_error)?;
+        Ok(AbstractiveSummary { generator: Rc::clone(&self.0), summary, text: text.to_string() })
+    }
+
+    /// The tokens of a prompt, within what the options leave room for.
+    fn fitted(&self, prompt: Prompt, given: &GenerationOptions, engine: &JsTemplateEngine) -> Result<FittedPrompt> {
         let chat = match prompt {
-            Prompt::Text(text) => return self.0.encode(&text),
-            Prompt::Infill(Infill { prefix, suffix }) => return self.0.infill_prompt(&prefix, &suffix),
+            Prompt::Text(text) => return Ok(self.0.fit(self.0.encode(&text)?, given)),
+            Prompt::Infill(Infill { prefix, suffix }) => return Ok(self.0.infill_prompt(&prefix, &suffix)?.into()),
             Prompt::Chat(chat) => chat,
         };
         let options = TemplateOptions {
@@ -171,7 +193,9 @@ impl Generator {
             continue_final_message: chat.continue_final_message,
             variables: chat.variables,
         };
-        self.0.chat_prompt(&Engine(engine.unchecked_ref()), &chat.messages, &options)
+        let engine = Engine(engine.unchecked_ref());
+        let encode = |messages: &[Message]| self.0.chat_prompt(&engine, messages, &options);
+        self.0.fit_messages(&chat.messages, given, chat.continue_final_message, &encode)
     }
 }
 
@@ -212,6 +236,36 @@ impl Generation {
     /// The reply as far as it has come.
     pub fn finish(self) -> JsResult<JsReply> {
         Ok(to_js(&self.generation.finish(&self.generator).map_err(to_js_error)?)?.unchecked_into())
+    }
+}
+
+/// A summary that is being written. It keeps its model alive.
+#[wasm_bindgen]
+pub struct AbstractiveSummary {
+    generator: Rc<crate::generation::Generator>,
+    summary: tasks::AbstractiveSummary,
+    text: String,
+}
+
+#[wasm_bindgen]
+impl AbstractiveSummary {
+    /// Whether the summary is there.
+    #[wasm_bindgen(getter)]
+    pub fn complete(&self) -> bool {
+        self.summary.is_complete()
+    }
+
+    /// Goes on by one pass of the model.
+    pub async fn step(&mut self, engine: JsTemplateEngine) -> JsResult<()> {
+        let engine = Engine(engine.unchecked_ref());
+        self.summary.step(&self.generator, &engine).await.map_err(to_js_error)
+    }
+
+    /// The summary.
+    pub fn finish(self) -> JsResult<JsSummary> {
+        let mut summary = self.summary.finish().map_err(to_js_error)?;
+        summary.offsets_to_utf16(&self.text);
+        Ok(to_js(&summary)?.unchecked_into())
     }
 }
 

@@ -410,3 +410,72 @@ function openAI(page) {
     typed(aborted, 'cancelled');
   });
 }
+
+describe('summaries and long prompts', LIMIT, () => {
+  let opened;
+  let page;
+  before(async () => {
+    opened = await openBrowser({ webgpu: 'none' });
+    page = await opened.page();
+  });
+  after(() => opened?.close());
+
+  const text = [
+    'The old bridge over the river was closed in 2019. 🚲 Cyclists had to take a long detour over the road.',
+    'The town decided to build a new bridge for cyclists and people on foot. It rained.',
+    'The new bridge over the river will be opened by Maria Kowalski in May.',
+  ].join(' ');
+
+  test('an embedder chooses sentences, and says where they are', async () => {
+    const [summary] = await page.evaluate(
+      async ([model, text]) => {
+        const summarize = await pipeline('summarization', model);
+        const summaries = await summarize(text, { length: 'medium' });
+        await summarize.dispose();
+        return summaries;
+      },
+      [MINILM, text],
+    );
+    assert.equal(summary.method, 'extractive');
+    assert.equal(summary.sentences.length, 3);
+    assert.equal(summary.summary_text, summary.sentences.map(({ start, end }) => text.slice(start, end)).join(' '));
+    assert.ok(!summary.summary_text.includes('It rained'));
+    assert.deepEqual(summary.coverage, [{ start: 0, end: text.length }]);
+    assert.deepEqual(summary.unsupported, []);
+  });
+
+  test('a decoder summarises in its own words, and says what is not in the text', async () => {
+    const [summary] = await page.evaluate(
+      async ([model, text]) => {
+        const summarize = await pipeline('summarization', model);
+        const summaries = await summarize([text], { length: 'short', max_new_tokens: 60 });
+        await summarize.dispose();
+        return summaries;
+      },
+      [MODEL, text],
+    );
+    assert.equal(summary.method, 'abstractive');
+    assert.ok(summary.summary_text.length > 20, summary.summary_text);
+    assert.deepEqual(summary.coverage, [{ start: 0, end: text.length }]);
+    for (const { words, sentence, dropped } of summary.unsupported) {
+      assert.ok(words.length > 0 && dropped !== summary.summary_text.includes(sentence));
+    }
+    assert.ok(summary.usage.completion_tokens <= 60);
+  });
+
+  test('the oldest turns of a conversation that is too long are left out', async () => {
+    const result = await page.evaluate(async (model) => {
+      const generate = await pipeline('text-generation', model);
+      const long = { role: 'user', content: 'word '.repeat(9000) };
+      const messages = [long, { role: 'assistant', content: 'Yes.' }, { role: 'user', content: 'Say one word.' }];
+      const options = { max_new_tokens: 4, overflow: 'drop-oldest-turns' };
+      const [{ dropped, usage }] = await generate(messages, options);
+      const question = await generate([long], options).catch(({ kind }) => kind);
+      await generate.dispose();
+      return { dropped, usage, question };
+    }, MODEL);
+    assert.equal(result.dropped.turns, 1);
+    assert.ok(result.dropped.tokens > 9000 && result.usage.prompt_tokens < 100, JSON.stringify(result));
+    assert.equal(result.question, 'invalid-input');
+  });
+});

@@ -19,7 +19,7 @@ use super::error::ApiError;
 use super::generate::Event;
 use super::logprobs;
 use super::models::Models;
-use super::reply::{Head, Shape, Totals, finish_reason, tool_call};
+use super::reply::{Head, Shape, Totals, finish_reason, tool_call, with_dropped};
 use super::tool_text::ToolText;
 
 /// A response's body.
@@ -143,10 +143,11 @@ impl Writer {
             }
         }
         let reason = Some(finish_reason(reply.finish_reason, calls_tools));
-        chunks.push(match self.shape {
-            Shape::Chat { .. } => self.delta(index, json!({}), None, reason),
-            Shape::Completion => self.chunk(vec![completion_choice(index, "", None, reason)], None),
-        });
+        let last = match self.shape {
+            Shape::Chat { .. } => chat_choice(index, json!({}), None, reason),
+            Shape::Completion => completion_choice(index, "", None, reason),
+        };
+        chunks.push(self.chunk(vec![with_dropped(last, reply.dropped)], None));
         self.totals.add(index, self.n, &reply.usage);
         self.complete += 1;
         if self.complete == self.choices {
@@ -197,8 +198,7 @@ impl Writer {
     }
 
     fn delta(&self, index: usize, delta: Value, logprobs: Option<Value>, reason: Option<&str>) -> String {
-        let choice = json!({ "index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason });
-        self.chunk(vec![choice], None)
+        self.chunk(vec![chat_choice(index, delta, logprobs, reason)], None)
     }
 
     fn chunk(&self, choices: Vec<Value>, usage: Option<Value>) -> String {
@@ -209,6 +209,10 @@ impl Writer {
         }
         Value::Object(fields).to_string()
     }
+}
+
+fn chat_choice(index: usize, delta: Value, logprobs: Option<Value>, reason: Option<&str>) -> Value {
+    json!({ "index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason })
 }
 
 fn completion_choice(index: usize, text: &str, logprobs: Option<Value>, reason: Option<&str>) -> Value {

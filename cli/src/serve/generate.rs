@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use pilot_light::Result;
-use pilot_light::generation::{Generation, GenerationOptions, Generator, Piece, Reply};
+use pilot_light::generation::{Generation, GenerationOptions, Generator, Piece, Prompt, Reply};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::engine::Work;
@@ -14,7 +14,7 @@ use super::error::ApiError;
 /// What is generated for a request.
 pub struct Task {
     /// The prompts, each with at least a token and less than the context.
-    pub prompts: Vec<Vec<u32>>,
+    pub prompts: Vec<Prompt>,
     /// Replies to each of them.
     pub n: usize,
     pub options: GenerationOptions,

@@ -1,5 +1,7 @@
 //! Prompts: the token ids for the messages of a chat, for a text, and for a place in a text that is to be filled in.
 
+use pilot_light::generation::GenerationOptions;
+use pilot_light::generation::Prompt as FittedPrompt;
 use pilot_light::generation::chat::{Content, Message, Minijinja, PromptTokenizer, TemplateOptions, prompt_ids};
 use serde_json::Value;
 
@@ -9,7 +11,7 @@ use super::models::{Models, unix_seconds};
 
 /// The prompt of a chat.
 pub struct Chat {
-    pub ids: Vec<u32>,
+    pub prompt: FittedPrompt,
     /// Whether the reply may call tools.
     pub has_tools: bool,
 }
@@ -22,7 +24,7 @@ const MAX_PROMPTS: usize = 16;
 const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "function"];
 
 /// The prompt for `messages` and `tools`.
-pub fn chat(models: &Models, fields: &Fields) -> Result<Chat> {
+pub fn chat(models: &Models, fields: &Fields, given: &GenerationOptions) -> Result<Chat> {
     let generator = &models.generator;
     let Some(template) = generator.template() else {
         return Err(ApiError::unsupported(
@@ -50,8 +52,9 @@ pub fn chat(models: &Models, fields: &Fields) -> Result<Chat> {
         encode: &|text| tokenizer.encode_segment(text),
     };
     let engine = Minijinja { local_time_s: unix_seconds().cast_signed() };
-    let ids = prompt_ids(template, &engine, &tokenizer, &messages, &options)?;
-    Ok(Chat { ids: checked(models, "messages", ids)?, has_tools })
+    let encode = |messages: &[Message]| prompt_ids(template, &engine, &tokenizer, messages, &options);
+    let prompt = generator.fit_messages(&messages, given, false, &encode)?;
+    Ok(Chat { prompt: checked(models, "messages", prompt)?, has_tools })
 }
 
 fn messages(fields: &Fields) -> Result<Vec<Message>> {
@@ -113,7 +116,11 @@ fn tools(fields: &Fields) -> Result<Vec<Value>> {
 }
 
 /// The prompts of a completion.
-pub fn completion<'fields>(models: &Models, fields: &'fields Fields) -> Result<Vec<Vec<u32>>> {
+pub fn completion<'fields>(
+    models: &Models,
+    fields: &'fields Fields,
+    given: &GenerationOptions,
+) -> Result<Vec<FittedPrompt>> {
     let suffix = fields.text("suffix")?.filter(|suffix| !suffix.is_empty());
     let prompts = match fields.get("prompt") {
         Some(Value::String(text)) => vec![Prompt::Text(text)],
@@ -136,7 +143,13 @@ pub fn completion<'fields>(models: &Models, fields: &'fields Fields) -> Result<V
     if prompts.is_empty() || prompts.len() > MAX_PROMPTS {
         return Err(ApiError::invalid("prompt", format!("expected 1 to {MAX_PROMPTS}, got {}", prompts.len())));
     }
-    prompts.iter().map(|prompt| checked(models, "prompt", prompt.ids(models, suffix)?)).collect()
+    let fit = |prompt: &Prompt<'_>| {
+        let ids = prompt.ids(models, suffix)?;
+        // What is around a gap is not cut: its middle is the gap.
+        let fitted = if suffix.is_some() { ids.into() } else { models.generator.fit(ids, given) };
+        checked(models, "prompt", fitted)
+    };
+    prompts.iter().map(fit).collect()
 }
 
 /// A prompt: a text, or the tokens themselves.
@@ -183,14 +196,15 @@ fn infill(models: &Models, prefix: &str, suffix: &str) -> Result<Vec<u32>> {
 }
 
 /// Checks that the model can read a prompt and reply.
-fn checked(models: &Models, param: &str, ids: Vec<u32>) -> Result<Vec<u32>> {
+fn checked(models: &Models, param: &str, prompt: FittedPrompt) -> Result<FittedPrompt> {
     let context = models.generator.context();
-    if ids.is_empty() {
+    let tokens = prompt.ids.len();
+    if tokens == 0 {
         return Err(ApiError::invalid(param, "expected at least one token, got none"));
     }
-    if ids.len() >= context {
-        let message = format!("expected less than the {context} tokens that the model reads, got {}", ids.len());
+    if tokens >= context {
+        let message = format!("expected less than the {context} tokens that the model reads, got {tokens}");
         return Err(ApiError { code: Some("context_length_exceeded"), ..ApiError::invalid(param, message) });
     }
-    Ok(ids)
+    Ok(prompt)
 }

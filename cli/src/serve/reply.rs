@@ -4,7 +4,7 @@
 //! OpenAI's API reference: "The chat completion object", "The completion object".
 
 use pilot_light::generation::chat::{ToolCall, parse_tool_calls};
-use pilot_light::generation::{FinishReason, Generator, Reply, ReplyUsage};
+use pilot_light::generation::{Dropped, FinishReason, Generator, Reply, ReplyUsage};
 use serde_json::{Map, Value, json};
 
 use super::logprobs;
@@ -99,13 +99,23 @@ fn chat_choice(generator: &Generator, index: usize, reply: Reply, has_tools: boo
         message["tool_calls"] = calls.into_iter().map(tool_call).collect();
     }
     let logprobs = with_logprobs.then(|| logprobs::chat(generator, &reply.tokens));
-    json!({ "index": index, "message": message, "logprobs": logprobs, "finish_reason": reason })
+    let choice = json!({ "index": index, "message": message, "logprobs": logprobs, "finish_reason": reason });
+    with_dropped(choice, reply.dropped)
 }
 
 fn completion_choice(generator: &Generator, index: usize, reply: &Reply, with_logprobs: bool) -> Value {
     let logprobs = with_logprobs.then(|| logprobs::completion(generator, &reply.tokens, 0).0);
     let reason = finish_reason(reply.finish_reason, false);
-    json!({ "index": index, "text": reply.text, "logprobs": logprobs, "finish_reason": reason })
+    let choice = json!({ "index": index, "text": reply.text, "logprobs": logprobs, "finish_reason": reason });
+    with_dropped(choice, reply.dropped)
+}
+
+/// A choice that says what was left out of its prompt, where anything was: an extension of OpenAI's API.
+pub fn with_dropped(mut choice: Value, dropped: Option<Dropped>) -> Value {
+    if let Some(Dropped { turns, tokens }) = dropped {
+        choice["dropped"] = json!({ "turns": turns, "tokens": tokens });
+    }
+    choice
 }
 
 /// A call with an id of its own: several turns of a conversation have calls. Nine letters and digits, as Mistral's templates

@@ -2,7 +2,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use pilot_light::generation::GenerationOptions;
+use pilot_light::generation::{GenerationOptions, Overflow};
+use serde::Deserialize;
 
 use super::error::{ApiError, Result};
 use super::fields::Fields;
@@ -42,8 +43,8 @@ pub fn chat(models: &Models, fields: &Fields) -> Result<Request> {
     let options = options(fields, limit.unwrap_or(models.generator.context()), logprobs)?;
     let options = GenerationOptions { json_schema, ..options };
     let (n, stream) = (replies(fields)?, stream(fields)?);
-    let prompt::Chat { ids, has_tools } = prompt::chat(models, fields)?;
-    Ok(Request { task: Task { prompts: vec![ids], n, options }, shape: Shape::Chat { has_tools }, stream })
+    let prompt::Chat { prompt, has_tools } = prompt::chat(models, fields, &options)?;
+    Ok(Request { task: Task { prompts: vec![prompt], n, options }, shape: Shape::Chat { has_tools }, stream })
 }
 
 /// `/v1/completions`.
@@ -57,7 +58,7 @@ pub fn completion(models: &Models, fields: &Fields) -> Result<Request> {
     let limit = count_within(fields, "max_tokens", 1, usize::MAX)?.unwrap_or(COMPLETION_TOKENS);
     let options = GenerationOptions { json_schema, ..options(fields, limit, logprobs)? };
     let (n, stream) = (replies(fields)?, stream(fields)?);
-    let prompts = prompt::completion(models, fields)?;
+    let prompts = prompt::completion(models, fields, &options)?;
     Ok(Request { task: Task { prompts, n, options }, shape: Shape::Completion, stream })
 }
 
@@ -98,6 +99,7 @@ fn options(fields: &Fields, max_new_tokens: usize, logprobs: Option<usize>) -> R
         seed: fields.seed("seed")?.unwrap_or_else(random),
         stop: fields.texts("stop")?,
         logprobs,
+        overflow: overflow(fields)?,
         ..default
     };
     // Their names there are those of the fields, and begin the message.
@@ -109,6 +111,13 @@ fn options(fields: &Fields, max_new_tokens: usize, logprobs: Option<usize>) -> R
         }
     })?;
     Ok(options)
+}
+
+/// What becomes of a prompt beyond the context: an extension of OpenAI's API.
+fn overflow(fields: &Fields) -> Result<Overflow> {
+    let Some(value) = fields.get("overflow") else { return Ok(Overflow::Error) };
+    let expected = "expected 'error', 'drop-oldest-turns' or 'middle-out'";
+    Overflow::deserialize(value).map_err(|_| ApiError::invalid("overflow", expected))
 }
 
 fn count_within(fields: &Fields, name: &str, least: usize, most: usize) -> Result<Option<usize>> {

@@ -45,11 +45,16 @@ const TEMPLATE: &str = "{% for tool in tools or [] %}{{ tool | tojson }}\n{% end
 
 /// A model of random weights, which knows no tokens for filling in.
 pub fn random() -> Vec<u8> {
+    random_of(CONTEXT)
+}
+
+/// The same, which reads `context` tokens.
+pub fn random_of(context: usize) -> Vec<u8> {
     let vocabulary = vocabulary();
     let mut numbers = Numbers(1);
     let size = vocabulary.tokens.len();
     let tensors = tensors(numbers.below(1.0, size * HIDDEN), numbers.below(1.0, size * HIDDEN), 0.3);
-    file(vocabulary, &tensors)
+    file(vocabulary, &tensors, context)
 }
 
 /// A model that says what [`SCRIPT`] does.
@@ -80,7 +85,7 @@ pub fn scripted() -> Vec<u8> {
         }
     }
     let tensors = tensors(embeddings, output, 0.0);
-    file(vocabulary, &tensors)
+    file(vocabulary, &tensors, CONTEXT)
 }
 
 fn vocabulary() -> Vocabulary {
@@ -88,13 +93,13 @@ fn vocabulary() -> Vocabulary {
     vocabularies.remove("gpt2").expect("a vocabulary")
 }
 
-fn file(vocabulary: Vocabulary, tensors: &[FloatTensor]) -> Vec<u8> {
+fn file(vocabulary: Vocabulary, tensors: &[FloatTensor], context: usize) -> Vec<u8> {
     let end = vocabulary.tokens.iter().position(|token| token == "<|im_end|>").expect("a token") as u32;
     let mut pairs = vocabulary.metadata();
     pairs.extend([
         ("general.architecture", Value::Text("llama".into())),
         ("llama.block_count", Value::U32(LAYERS as u32)),
-        ("llama.context_length", Value::U32(CONTEXT as u32)),
+        ("llama.context_length", Value::U32(context as u32)),
         ("llama.embedding_length", Value::U32(HIDDEN as u32)),
         ("llama.feed_forward_length", Value::U32(INTERMEDIATE as u32)),
         ("llama.attention.head_count", Value::U32(4)),

@@ -96,3 +96,34 @@ fn a_prompt_beyond_the_context_is_refused() {
     assert_eq!((&error["code"], &error["param"]), (&json!("context_length_exceeded"), &json!("messages")));
     assert!(!error["message"].as_str().unwrap().contains("a a"), "{error}");
 }
+
+#[test]
+fn a_prompt_beyond_the_context_is_shortened_where_the_request_allows_it() {
+    const CONTEXT: usize = 128;
+    let server = Server::start("overflow", model::random_of(CONTEXT), &[]);
+    let ids = vec![64; CONTEXT + 8];
+    let request = json!({ "prompt": ids, "max_tokens": 8, "overflow": "middle-out", "temperature": 0 });
+    let reply = server.ask("/v1/completions", &request);
+    assert_eq!(reply["usage"]["prompt_tokens"], CONTEXT - 8);
+    assert_eq!(reply["choices"][0]["dropped"], json!({ "turns": 0, "tokens": 16 }));
+    let long = "a ".repeat(CONTEXT);
+    let message = |role: &str, content: &str| json!({ "role": role, "content": content });
+    let messages = [message("user", &long), message("assistant", "b"), message("user", "c")];
+    let mut request = json!({ "messages": messages, "max_tokens": 8, "temperature": 0 });
+    assert_eq!(server.post(CHAT, &request).json(400)["error"]["code"], "context_length_exceeded");
+    for (overflow, turns) in [("drop-oldest-turns", 1), ("middle-out", 0)] {
+        request["overflow"] = overflow.into();
+        let choice = server.ask(CHAT, &request)["choices"][0].clone();
+        assert_eq!(choice["dropped"]["turns"], turns, "{overflow}");
+        assert!(choice["dropped"]["tokens"].as_u64() > Some(8), "{choice}");
+        let mut stream = request.clone();
+        stream["stream"] = true.into();
+        let chunks = server.stream(CHAT, &stream);
+        assert_eq!(chunks.last().unwrap()["choices"][0]["dropped"], choice["dropped"]);
+    }
+    // The question is never cut.
+    request["messages"] = json!([message("user", "c"), message("assistant", "b"), message("user", &long)]);
+    assert_eq!(server.post(CHAT, &request).json(400)["error"]["code"], "context_length_exceeded");
+    request["overflow"] = "shorten".into();
+    assert_eq!(server.post(CHAT, &request).json(400)["error"]["param"], "overflow");
+}

@@ -76,6 +76,7 @@ async function whole(
         message: { role: 'assistant', content, refusal: null, ...tool_calls },
         logprobs: params.logprobs ? chatLogprobs(generated.reply.tokens ?? [], generated) : null,
         finish_reason,
+        ...dropped(generated),
       });
     }
     return { ...head, object: 'chat.completion', choices, usage: usage.value };
@@ -125,8 +126,13 @@ async function replyInPieces(
   const { content, calls, finish_reason } = said(generated);
   if (held && content !== null) chunk({ content }, logprobsOf(generated.reply.tokens ?? [], generated));
   for (const [at, call] of calls.entries()) chunk({ tool_calls: [{ index: at, ...call }] });
-  chunk({}, { finish_reason });
+  chunk({}, { finish_reason, ...dropped(generated) });
   return generated;
+}
+
+/** What was left out of the prompt, where anything was. */
+function dropped({ reply }: Generated): Pick<ChunkChoice, 'dropped'> {
+  return reply.dropped ? { dropped: reply.dropped } : {};
 }
 
 function said({ reply, parsed }: Generated): Said {

@@ -48,7 +48,9 @@ export async function createCompletion(
           take({ index, text: piece.text, logprobs, finish_reason: null });
         });
         usage.add(reply.usage, index % count === 0);
-        take({ index, text: '', logprobs: null, finish_reason: reply.finish_reason as CompletionFinishReason });
+        const finish_reason = reply.finish_reason as CompletionFinishReason;
+        const { dropped } = reply;
+        take({ index, text: '', logprobs: null, finish_reason, ...(dropped && { dropped }) });
       }
       return usage.value;
     });
@@ -72,8 +74,9 @@ function toPrompt(prefix: string, { suffix }: CompletionParams): GenerationPromp
 }
 
 /** A choice and what comes behind it. */
-function joined(before: Choice | undefined, { index, text, logprobs, finish_reason }: Choice): Choice {
-  if (before === undefined) return { index, text, logprobs, finish_reason };
+function joined(before: Choice | undefined, { index, text, logprobs, finish_reason, dropped }: Choice): Choice {
+  const rest = { finish_reason, ...(dropped && { dropped }) };
+  if (before === undefined) return { index, text, logprobs, ...rest };
   const [a, b] = [before.logprobs, logprobs];
   const both = a &&
     b && {
@@ -82,5 +85,5 @@ function joined(before: Choice | undefined, { index, text, logprobs, finish_reas
       top_logprobs: a.top_logprobs && b.top_logprobs && [...a.top_logprobs, ...b.top_logprobs],
       text_offset: [...a.text_offset, ...b.text_offset],
     };
-  return { index, text: before.text + text, logprobs: both ?? a ?? b, finish_reason };
+  return { index, text: before.text + text, logprobs: both ?? a ?? b, ...rest };
 }

@@ -25,6 +25,7 @@ const SAMPLING = [
   'top_k',
   'min_p',
   'repetition_penalty',
+  'overflow',
   'model',
   'user',
   'store',
@@ -89,8 +90,9 @@ export function completionOptions(params: CompletionParams): OptionsOf {
 
 function samplingOptions(params: SamplingParams, most: number, logprobs: number | undefined): OptionsOf {
   const { temperature, top_p, presence_penalty, frequency_penalty, stop, top_k, min_p, repetition_penalty } = params;
+  const { overflow } = params;
   const seed = params.seed ?? randomSeed();
-  const given = { top_p, presence_penalty, frequency_penalty, top_k, min_p, repetition_penalty };
+  const given = { top_p, presence_penalty, frequency_penalty, top_k, min_p, repetition_penalty, overflow };
   const options = {
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => (value ?? undefined) !== undefined)),
     max_new_tokens: most,

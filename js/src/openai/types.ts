@@ -1,5 +1,5 @@
 // Requests and replies in OpenAI's shape.
-import type { ChatMessage, ToolCall } from '../types.js';
+import type { ChatMessage, Dropped, Overflow, ToolCall } from '../types.js';
 
 /** What chats and completions have in common. */
 export interface SamplingParams {
@@ -21,6 +21,8 @@ export interface SamplingParams {
   top_k?: number;
   min_p?: number;
   repetition_penalty?: number;
+  /** What becomes of a prompt that leaves no room for its reply; 'error' by default. The choices say what was left out. */
+  overflow?: Overflow;
   /** Ignored: there is one model, one user and no storage. */
   model?: string;
   user?: string;
@@ -99,6 +101,8 @@ export interface ChatCompletion {
     message: { role: 'assistant'; content: string | null; refusal: null; tool_calls?: ToolCall[] };
     logprobs: ChatLogprobs | null;
     finish_reason: CompletionFinishReason;
+    /** What was left out of the prompt, where `overflow` allows it and it was too long. */
+    dropped?: Dropped;
   }[];
   usage: CompletionUsage;
 }
@@ -121,6 +125,8 @@ export interface ChatCompletionChunk {
     delta: ChatCompletionDelta;
     logprobs: ChatLogprobs | null;
     finish_reason: CompletionFinishReason | null;
+    /** What was left out of the prompt, where `overflow` allows it and it was too long. */
+    dropped?: Dropped;
   }[];
   usage?: CompletionUsage | null;
 }
@@ -136,6 +142,8 @@ export interface Completion {
     text: string;
     logprobs: CompletionLogprobs | null;
     finish_reason: CompletionFinishReason | null;
+    /** What was left out of the prompt, where `overflow` allows it and it was too long. */
+    dropped?: Dropped;
   }[];
   usage?: CompletionUsage | null;
 }

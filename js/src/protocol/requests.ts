@@ -33,6 +33,8 @@ import type {
   RunOutput,
   Source,
   Step,
+  SummarizationOptions,
+  Summary,
   Turn,
 } from '../types.js';
 import type { GenerateArgs, Generated } from './generation.js';
@@ -167,6 +169,7 @@ export interface Ops {
   run: { args: { inputs: Inputs; options: PipelineRunOptions }; result: RunOutput };
   runGraph: { args: { inputs: RawTensor[] }; result: RawTensor[] };
   generate: { args: GenerateArgs; result: Generated };
+  summarize: { args: { text: string; options: Partial<SummarizationOptions> }; result: Summary };
   promptTokens: { args: Pick<GenerateArgs, 'prompt'>; result: number[] };
   findPii: { args: { inputs: string[] }; result: PiiSpan[][] };
   decide: { args: DecideArgs; result: DecideResult };

@@ -2,6 +2,7 @@
 export * from './feature-extraction.js';
 export * from './file-classification.js';
 export * from './image-to-text.js';
+export * from './summarization.js';
 export * from './text-classification.js';
 export * from './token-classification.js';
 export * from './voice-activity-detection.js';

@@ -3,7 +3,15 @@ import type { Disposable } from '../page/handle.js';
 import type { TextStream } from '../page/text-stream.js';
 import { describe } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
-import type { ChatMessage, ChatPrompt, GeneratedToken, GenerationOptions, GenerationPrompt, Reply } from '../types.js';
+import type {
+  ChatMessage,
+  ChatPrompt,
+  Dropped,
+  GeneratedToken,
+  GenerationOptions,
+  GenerationPrompt,
+  Reply,
+} from '../types.js';
 import type { CallOptions } from './adapter.js';
 
 /** Receives a reply as it grows, as transformers.js's `TextStreamer` does. */
@@ -55,6 +63,8 @@ export interface TextGeneration<T = string> {
   tokens?: GeneratedToken[];
   /** The JSON pointers of the fields that were cut short, so that the text is complete within its limit. */
   truncated?: string[];
+  /** What was left out of the prompt, where `overflow` allows it and it was too long. */
+  dropped?: Dropped;
 }
 
 /** Generates text: continues prompts, answers messages, fills gaps. */
@@ -157,14 +167,14 @@ export function toPrompt(
 /** What a call gives for `input`. */
 export function toGeneration(
   input: GenerationInput,
-  { text, finish_reason, usage, confidence, tokens, truncated }: Reply,
+  { text, finish_reason, usage, confidence, tokens, truncated, dropped }: Reply,
   { full, suffix, chat }: Pick<SplitOptions, 'full' | 'suffix' | 'chat'>,
 ): TextGeneration<string | ChatMessage[]> {
   const generated_text =
     typeof input === 'string'
       ? `${full && suffix === undefined ? input : ''}${text}`
       : withReply(input, text, chat.continue_final_message === true);
-  const optional = { ...(tokens && { tokens }), ...(truncated && { truncated }) };
+  const optional = { ...(tokens && { tokens }), ...(truncated && { truncated }), ...(dropped && { dropped }) };
   return { generated_text, finish_reason, usage, confidence, ...optional };
 }
 

@@ -8,12 +8,34 @@ import { renderChatTemplate } from './chat-template.js';
 import type { Engine, Handlers } from './engine.js';
 
 /** The handlers of `engine` for models that generate text. */
-export function generatorHandlers(engine: Engine): Pick<Handlers, 'generate' | 'promptTokens'> {
+export function generatorHandlers(engine: Engine): Pick<Handlers, 'generate' | 'promptTokens' | 'summarize'> {
   const generatorOf = (key: number): Generator => engine.model(key, 'generator').generator;
 
   return {
     promptTokens: ({ key, prompt }) =>
       engine.exclusive(() => trapped(async () => Array.from(generatorOf(key).tokens(prompt, render)))),
+
+    summarize: async ({ key, text, options }, { signal }) => {
+      const summary = await engine.exclusive(() =>
+        trapped(async () => {
+          throwIfAborted(signal);
+          return generatorOf(key).summarize(text, options, render);
+        }),
+      );
+      try {
+        while (!summary.complete) {
+          await engine.exclusive(async () => {
+            throwIfAborted(signal);
+            await engine.checked(() => summary.step(render));
+          });
+          await breathe();
+        }
+      } catch (thrown) {
+        if (!isTrap(thrown) && engine.dead === undefined) summary.free();
+        throw thrown;
+      }
+      return engine.exclusive(() => trapped(async () => summary.finish()));
+    },
 
     generate: async ({ key, prompt, options }, { signal, onPiece }) => {
       const { generator, generation } = await engine.exclusive(() =>

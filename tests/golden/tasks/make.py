@@ -5,6 +5,7 @@
     python make.py --only speech --recording FILE
     python make.py --only images           images/, images.json
     python make.py --only personal_data    personal_data.json
+    python make.py --only centrality       centrality.json
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["files", "speech", "images", "personal_data"])
+    parser.add_argument("--only", choices=["files", "speech", "images", "personal_data", "centrality"])
     parser.add_argument("--recording", type=Path, help="tests/data/test.wav of silero-vad's source distribution")
     arguments = parser.parse_args()
     if arguments.only in (None, "files"):
@@ -36,6 +37,10 @@ def main() -> None:
         import personal_data
 
         personal_data.make()
+    if arguments.only in (None, "centrality"):
+        import centrality
+
+        centrality.make()
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@
 //! | run a task, such as classification, embeddings or OCR | [`tasks`] |
 //! | run any ONNX model | [`graph`] |
 //! | make a prompt of a conversation | [`generation::chat`] |
+//! | read records out of texts | [`records`] |
 //! | redact personal data | [`redaction`] |
 //! | decide which answers to trust | [`calibration`], [`policy`] |
 //! | ask a remote model about the others | [`cascade`], [`remote`] |
@@ -75,6 +76,7 @@ mod loader;
 pub mod manifest;
 pub mod models;
 pub mod policy;
+pub mod records;
 pub mod redaction;
 pub mod remote;
 mod sort;

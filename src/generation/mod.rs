@@ -34,7 +34,7 @@ use crate::tokenizer::Tokenizer;
 use chat::ChatTemplate;
 use constraint::{Matcher, TokenTrie};
 use prefixes::Prefixes;
-use sampler::Sampler;
+use sampler::{Chosen, Sampler};
 use text::TextStream;
 
 /// Tokens of a prompt that are read at once.
@@ -300,10 +300,10 @@ impl Generation {
         let id = chosen.token.id;
         if generator.ends.contains(&id) {
             self.finish = Some(FinishReason::Stop);
-            self.tokens.push(GeneratedToken { bytes: Vec::new(), token: chosen.token, top: chosen.top });
+            self.tokens.push(GeneratedToken { bytes: Vec::new(), token: chosen.token, top: chosen.top, forced: false });
             return Ok(id);
         }
-        self.append(generator, chosen.token, chosen.top)?;
+        self.append(generator, chosen, false)?;
         Ok(id)
     }
 
@@ -321,13 +321,15 @@ impl Generation {
         for id in &forced {
             self.sampler.count(*id);
             self.forced += 1;
-            self.append(generator, TokenProbability { id: *id, logprob: 0.0 }, Vec::new())?;
+            let token = TokenProbability { id: *id, logprob: 0.0 };
+            self.append(generator, Chosen { token, top: Vec::new() }, true)?;
         }
         Ok(!forced.is_empty())
     }
 
     /// Appends a token to the text.
-    fn append(&mut self, generator: &Generator, token: TokenProbability, top: Vec<TokenProbability>) -> Result<()> {
+    fn append(&mut self, generator: &Generator, chosen: Chosen, forced: bool) -> Result<()> {
+        let Chosen { token, top } = chosen;
         self.ids.push(token.id);
         let bytes = generator.reply_bytes(token.id);
         let mut ended = self.text.push(&bytes);
@@ -335,7 +337,7 @@ impl Generation {
             matcher.accept(&bytes)?;
             ended = matcher.must_stop();
         }
-        self.tokens.push(GeneratedToken { bytes, token, top });
+        self.tokens.push(GeneratedToken { bytes, token, top, forced });
         if ended {
             self.finish = Some(FinishReason::Stop);
         } else if self.budget(generator) == 0 {

@@ -40,6 +40,10 @@ pub struct GeneratedToken {
     pub token: TokenProbability,
     /// The likeliest tokens, as many as were asked for.
     pub top: Vec<TokenProbability>,
+    /// Whether a constraint left no choice of it, so that the model was not asked and its log-probability is 0.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub forced: bool,
 }
 
 /// Tokens and passes of a reply.

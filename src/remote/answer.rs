@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use super::content_json::object_in;
 use super::error_text::quote;
-use super::mentions::{Mention, Mentions};
+
 use super::protocols::Completion;
 use super::{Question, lone_surrogates};
 use crate::sort::sort_by;
+use crate::tasks::mentions::{Mention, Mentions};
 use crate::tasks::{Answer, AnswerKind, AnswerOutput, EntityGroup};
 
 /// Why words are not an answer.

@@ -14,7 +14,6 @@ mod content_json;
 mod error_text;
 pub mod limits;
 pub(crate) mod lone_surrogates;
-mod mentions;
 mod prompt;
 pub mod protocols;
 mod retry_after;

@@ -36,6 +36,7 @@ tasks! { $
 
 mod answer;
 mod graph_io;
+pub(crate) mod mentions;
 mod options;
 mod pii;
 mod pooling;

@@ -57,7 +57,9 @@ use budget::MAX_NESTING;
 use grammar::{Expr, Grammar};
 use shortest::LONGEST;
 
+pub(crate) use json::{Json, step};
 pub use matcher::Matcher;
+pub(crate) use path::Path;
 pub use trie::{TokenMask, TokenTrie};
 
 /// What replies may be.
@@ -112,6 +114,13 @@ impl Constraint {
     /// If the vocabulary lacks a byte that every reply needs.
     pub fn minimum_budget(&self, trie: &Arc<TokenTrie>) -> Result<usize> {
         Ok(Matcher::unbounded(self, trie)?.minimum_budget())
+    }
+
+    /// Whether `text` is a whole reply.
+    pub fn matches(&self, text: &str) -> bool {
+        let mut grammar = self.grammar.clone();
+        let state = text.bytes().fold(self.root, |state, byte| grammar.after(state, byte));
+        grammar.is_nullable(state)
     }
 
     fn new(mut grammar: Grammar, root: Expr, character: Option<Expr>) -> Result<Self> {

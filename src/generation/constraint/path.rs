@@ -96,6 +96,25 @@ impl Path {
             Place::Name { .. } | Place::Between => false,
         };
         let depth = if is_inside { self.containers.len() } else { self.containers.len().saturating_sub(1) };
+        self.pointer_to(depth)
+    }
+
+    /// The pointer of the string, number or literal that the next byte is a part of, quotes included.
+    pub fn scalar(&self, next: u8) -> Option<String> {
+        let is_scalar = match self.place {
+            Place::Value => !matches!(next, b'{' | b'['),
+            Place::String { .. } => true,
+            Place::Scalar => !matches!(next, b',' | b']' | b'}'),
+            Place::Name { .. } => false,
+            Place::Between => {
+                let in_array = matches!(self.containers.last(), Some(Container::Array(_)));
+                in_array && !matches!(next, b',' | b'{' | b'[' | b']')
+            }
+        };
+        is_scalar.then(|| self.pointer_to(self.containers.len()))
+    }
+
+    fn pointer_to(&self, depth: usize) -> String {
         self.containers.iter().take(depth).fold(String::new(), |pointer, container| match container {
             Container::Object(name) => step(&pointer, name),
             Container::Array(index) => step(&pointer, index),
@@ -133,5 +152,22 @@ mod tests {
             text.bytes().for_each(|byte| path.push(byte));
             assert_eq!(path.pointer(next), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn bytes_of_scalars_belong_to_their_pointers() {
+        let text = r#"{"a":"x,\"","b":[1,[true],{}],"c":{"d":-2}}"#;
+        let (mut path, mut found) = (Path::default(), Vec::<(String, String)>::new());
+        for byte in text.bytes() {
+            if let Some(pointer) = path.scalar(byte) {
+                match found.last_mut().filter(|last| last.0 == pointer) {
+                    Some((_, scalar)) => scalar.push(byte.into()),
+                    None => found.push((pointer, char::from(byte).to_string())),
+                }
+            }
+            path.push(byte);
+        }
+        let found: Vec<(&str, &str)> = found.iter().map(|(pointer, text)| (pointer.as_str(), text.as_str())).collect();
+        assert_eq!(found, [("/a", r#""x,\"""#), ("/b/0", "1"), ("/b/1/0", "true"), ("/c/d", "-2")]);
     }
 }

@@ -4,6 +4,9 @@ use super::Generator;
 use super::chat::{Message, PromptTokenizer, SpecialToken, TemplateEngine, TemplateOptions, prompt_ids};
 use crate::error::{Error, Result};
 
+/// In front of a text so that no space is put before it; Meta's code for CodeLlama has the same character.
+const MARK: &str = "\u{263a}";
+
 impl Generator {
     /// The tokens of the prompt for `messages`, by the model's chat template. No text of theirs becomes a control token.
     ///
@@ -37,6 +40,7 @@ impl Generator {
     ///
     /// # Source
     /// Bavarian et al. 2022, <https://arxiv.org/abs/2207.14255>: prefix, suffix, middle, as llama.cpp's `/infill` has them.
+    /// `infilling_prompt_tokens` of CodeLlama: no space is put before the suffix.
     ///
     /// # Errors
     /// Unsupported: the model has no tokens to fill in the middle. Those of the tokenizer.
@@ -50,8 +54,22 @@ impl Generator {
         ids.push(before);
         ids.extend(self.tokenizer().encode_segment(prefix)?);
         ids.push(behind);
-        ids.extend(self.tokenizer().encode_segment(suffix)?);
+        ids.extend(self.encode_continuation(suffix)?);
         ids.push(middle);
         Ok(ids)
+    }
+
+    /// The tokens of a user's text that goes on from another one: without the space that some tokenizers put before texts.
+    fn encode_continuation(&self, text: &str) -> Result<Vec<u32>> {
+        let tokenizer = self.tokenizer();
+        if !tokenizer.starts_with_space() {
+            return tokenizer.encode_segment(text);
+        }
+        let mark = tokenizer.encode_segment(MARK)?;
+        let ids = tokenizer.encode_segment(&format!("{MARK}{text}"))?;
+        match ids.strip_prefix(&mark[..]) {
+            Some(rest) => Ok(rest.to_vec()),
+            None => tokenizer.encode_segment(text),
+        }
     }
 }

@@ -89,6 +89,31 @@ fn checkpoints_give_the_logits_of_transformers() {
 }
 
 #[test]
+fn no_space_is_put_before_a_suffix() {
+    let folder = copy("llama2", "infill");
+    let added = ["\u{2581}<PRE>", "\u{2581}<SUF>", "\u{2581}<MID>"].iter().zip(10..).map(|(content, id)| {
+        serde_json::json!({"id": id, "content": content, "special": true, "normalized": false,
+            "single_word": false, "lstrip": false, "rstrip": false})
+    });
+    let tokenizer = serde_json::json!({
+        "added_tokens": added.collect::<Vec<serde_json::Value>>(),
+        "normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "\u{2581}"},
+            {"type": "Replace", "pattern": {"String": " "}, "content": "\u{2581}"}]},
+        "decoder": {"type": "Sequence", "decoders": [
+            {"type": "Replace", "pattern": {"String": "\u{2581}"}, "content": " "},
+            {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+        "model": {"type": "BPE", "unk_token": "<unk>", "vocab": {"<unk>": 0, "\u{2581}": 3, "a": 4, "b": 5,
+            "\u{2581}a": 6, "\u{2581}b": 7, "\u{263a}": 8,
+            "\u{2581}<PRE>": 10, "\u{2581}<SUF>": 11, "\u{2581}<MID>": 12}, "merges": [["\u{2581}", "a"], ["\u{2581}", "b"]]},
+    });
+    folder.write("tokenizer.json", tokenizer.to_string());
+    let generator = load(&folder).expect("a model");
+    // What `infilling_prompt_tokens` of CodeLlama gives.
+    assert_eq!(generator.infill_prompt("a", "b").expect("a prompt"), [10, 6, 11, 5, 12]);
+    assert_eq!(generator.infill_prompt("a", " b").expect("a prompt"), [10, 6, 11, 7, 12]);
+}
+
+#[test]
 fn a_reply_has_the_special_tokens_of_tool_calls_alone() {
     let golden = &goldens()["llama2"];
     let folder = copy("llama2", "tools");

@@ -21,7 +21,7 @@ pub type GoOn<'a> = dyn Fn() -> Pin<Box<dyn Future<Output = bool> + 'a>> + 'a;
 
 /// Operations from one question to the next: some milliseconds. A question may let other work of the thread come first,
 /// which takes a hundredth of that.
-const UNASKED: u64 = 200_000_000;
+const UNASKED: u64 = 100_000_000;
 
 /// One run of a graph.
 pub struct Run<'a> {

@@ -130,9 +130,9 @@ fn a_step_that_is_stopped_can_be_taken_again() {
     let generator = smollm2();
     let mut generation = generator.start(ids.to_vec(), &options).expect("a start");
     let (mut stopped, mut text) = (0, String::new());
-    // Each step is stopped at its first question, then at its second one, and so on until it comes to its end.
+    // Each step is stopped at its first question, its second, its fourth and so on until it comes to its end.
     while generation.finish_reason().is_none() {
-        for most in 0.. {
+        for most in (0..).map(|at| (1 << at) - 1) {
             let asked = Cell::new(0);
             let go_on = || -> Pin<Box<dyn Future<Output = bool>>> {
                 asked.set(asked.get() + 1);
@@ -150,7 +150,7 @@ fn a_step_that_is_stopped_can_be_taken_again() {
     let reply = generation.finish(&generator).expect("a reply");
     assert_eq!((text, reply.usage.completion_tokens), (whole.text, whole.usage.completion_tokens));
     // Two chunks of the prompt, with a question some times in each of 30 layers.
-    assert!(stopped > 60, "{stopped}");
+    assert!(stopped >= 12, "{stopped}");
 }
 
 #[test]

@@ -270,7 +270,8 @@ impl Generation {
         }
         // Of the draft, what was not chosen is forgotten.
         let same = cache.ids()[read..].iter().zip(&self.ids[read..]).take_while(|(a, b)| a == b).count();
-        cache.truncate(read + same);
+        // Of what was forced behind a choice the draft may have all. The next choice needs the last token's logits.
+        cache.truncate((read + same).min(self.ids.len() - 1));
         self.cache = Some(cache);
         Ok(Some(self.piece()))
     }

@@ -53,6 +53,7 @@ cargo xtask COMMAND
                               the same on WebGPU in software: differences
   bench rampart --json FILE   recall of personal data, compared with onnxruntime
   eval privacy --json FILE    how much of known personal data leaves in redacted texts
+  eval records --json FILE    fields of records: accuracy by a small model, and with a remote one
   eval risk --json FILE       how often calibrated thresholds break their promise
   eval cascade --json FILE    what a cascade brings and costs, with a simulated remote model
   eval routing --json FILE    how well a router tells which prompts need a strong model; trained on

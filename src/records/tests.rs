@@ -27,6 +27,7 @@ fn reply(tokens: &[(&str, Option<f32>)]) -> Reply {
         finish_reason: FinishReason::Stop,
         usage: ReplyUsage::default(),
         truncated: vec!["/total".to_owned()],
+        dropped: None,
         confidence: 0.0,
         tokens: tokens.iter().map(token).collect(),
         cost: ComputeCost::default(),

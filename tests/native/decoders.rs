@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pilot_light::formats::gguf;
 use pilot_light::generation::{GenerationOptions, Generator};
-use pilot_light::models::{Decoder, Logits};
+use pilot_light::models::{Decoder, Logits, PackedTensors};
 use pilot_light::{Device, ErrorKind, LoadOptions, folder};
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -64,6 +64,14 @@ fn check_logits(name: &str, found: &[f32], expected: &[f32]) {
         let off = (found - expected).abs() / most;
         assert!(off <= TOLERANCE, "{name}, token {token}, logit {id}: {found}, expected {expected} ({off})");
     }
+}
+
+/// The decoder in a GGUF file.
+fn from_gguf(bytes: &[u8]) -> pilot_light::Result<Decoder> {
+    let gguf::File { metadata, tensors: found } = gguf::read(bytes)?;
+    let mut tensors = PackedTensors::default();
+    found.iter().try_for_each(|tensor| tensors.insert(tensor))?;
+    Decoder::from_gguf(&metadata, tensors, &Device::cpu())
 }
 
 #[test]
@@ -141,7 +149,7 @@ fn gguf_files_give_the_logits_of_transformers() {
     let (goldens, reference) = (goldens(), reference());
     for family in ["llama3", "linear", "yarn", "qwen2", "qwen3"] {
         let bytes = std::fs::read(golden(&format!("families/{family}/model.gguf"))).expect("a file");
-        let decoder = Decoder::from_gguf(gguf::read(&bytes).expect(family), &Device::cpu()).expect(family);
+        let decoder = from_gguf(&bytes).expect(family);
         check_logits(family, &logits(&decoder, &goldens[family].text, 7), &reference[family]);
     }
 }
@@ -191,7 +199,7 @@ fn what_is_not_known_is_refused_by_name() {
 fn a_gguf_file_of_another_architecture_or_encoding_is_refused_by_name() {
     let whole = std::fs::read(golden("families/qwen3/model.gguf")).expect("a file");
     let refusal = |bytes: &[u8]| {
-        let error = Decoder::from_gguf(gguf::read(bytes).expect("a file"), &Device::cpu()).err().expect("a refusal");
+        let error = from_gguf(bytes).err().expect("a refusal");
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         error.to_string()
     };

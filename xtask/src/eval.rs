@@ -8,10 +8,10 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value};
 
 use crate::bench::bring_python;
-use crate::models;
 use crate::process::{cargo, output, pilot_light, program, run as run_program, say};
 use crate::project::Project;
 use crate::report::{self, Row};
+use crate::{general, models};
 
 /// What is evaluated.
 #[derive(Clone, Copy, PartialEq)]
@@ -26,23 +26,28 @@ pub enum Eval {
     Cascade,
     /// Likelihoods and texts of models that generate, compared with llama.cpp's.
     Generate,
+    /// How many fields of records are right, and how many a remote model is asked for.
+    Records,
 }
 
 impl Eval {
     pub fn parse(name: &str) -> Result<Self> {
         match name {
             "privacy" => Ok(Self::Privacy),
+            "records" => Ok(Self::Records),
             "risk" => Ok(Self::Risk),
             "routing" => Ok(Self::Routing),
             "cascade" => Ok(Self::Cascade),
             "generate" => Ok(Self::Generate),
-            other => bail!("there is no evaluation '{other}': cascade, generate, privacy, risk or routing"),
+            other => bail!("there is no evaluation '{other}': cascade, generate, privacy, records, risk or routing"),
         }
     }
 }
 
 /// The part of the texts that the simulated remote model is right on.
 const REMOTE_ACCURACY: &str = "0.95";
+/// Texts that records are read out of.
+const RECORDS: &str = "300";
 /// Calibrations of each classifier, each on other examples.
 const SPLITS: &str = "1000";
 /// Parts of the pairs of outcomes, each of which a router trained on the others estimates.
@@ -66,6 +71,7 @@ pub fn run(project: &Project, eval: Eval, outcomes: &Outcomes, json: &Path) -> R
     models::bring(project)?;
     let (name, rows) = match eval {
         Eval::Privacy => ("privacy", privacy(project)?),
+        Eval::Records => ("records", records(project)?),
         Eval::Risk => ("risk", risk(project)?),
         Eval::Cascade => ("cascade", cascade(project)?),
         Eval::Generate => ("generate", generate(project)?),
@@ -93,6 +99,20 @@ fn privacy(project: &Project) -> Result<Vec<Row>> {
     fs::write(&redacted, lines).context("the cache folder cannot be written to")?;
     let rows = output(script("score.py").arg("--sentences").arg(&sentences).arg("--redacted").arg(&redacted))?;
     Row::parse_all(&rows)
+}
+
+/// A small general model as the local one, and a simulated remote one.
+fn records(project: &Project) -> Result<Vec<Row>> {
+    let folder = project.bench_files().join("records");
+    fs::create_dir_all(&folder)?;
+    let texts = folder.join("texts.jsonl");
+    let script = project.root.join("evals").join("records").join("make.py");
+    fs::write(&texts, output(program("python3", &project.root).arg(script).arg(RECORDS))?)?;
+    say(format!("reading {RECORDS} records; this takes minutes"));
+    let file = File::open(&texts).with_context(|| format!("{} cannot be read", texts.display()))?;
+    let mut command = cargo(project);
+    command.args(["run", "--quiet", "--example", "eval-records", "--"]).arg(general::weights(project)?).stdin(file);
+    Row::parse_all(&output(&mut command)?)
 }
 
 /// Both classifiers, on all the texts that they were not trained on.

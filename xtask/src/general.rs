@@ -1,6 +1,7 @@
 //! The demo's general model where nobody has named one: SmolLM2, which `pilot-light serve` runs on this machine.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -32,8 +33,16 @@ pub fn start(project: &Project, way: &Way) -> Result<Background> {
     started.map(|(running, _)| running)
 }
 
+/// Brings its weights.
+///
+/// # Errors
+/// Where they cannot be fetched.
+pub fn weights(project: &Project) -> Result<PathBuf> {
+    Ok(models::bring_generator(project, "smollm2-135m-instruct")?.join(format!("{MODEL}.Q4_1.gguf")))
+}
+
 fn serve(project: &Project) -> Result<(Background, String)> {
-    let weights = models::bring_generator(project, "smollm2-135m-instruct")?.join(format!("{MODEL}.Q4_1.gguf"));
+    let weights = weights(project)?;
     // The page's own work comes first.
     let cargo = cargo(project);
     let mut build = program("nice", &project.root);

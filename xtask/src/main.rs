@@ -54,6 +54,7 @@ cargo xtask COMMAND
   bench decode --json FILE    text generation side by side with wllama, and natively with llama.cpp
   bench rampart --json FILE   recall of personal data, compared with onnxruntime
   eval privacy --json FILE    how much of known personal data leaves in redacted texts
+  eval records --json FILE    fields of records: accuracy by a small model, and with a remote one
   eval risk --json FILE       how often calibrated thresholds break their promise
   eval cascade --json FILE    what a cascade brings and costs, with a simulated remote model
   eval generate --json FILE   likelihoods and texts of two models, compared with llama.cpp's
@@ -143,7 +144,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
         "eval" => match (words.as_slice(), json) {
             ([name], Some(json)) => Invocation::Eval { eval: eval::Eval::parse(name)?, outcomes, json },
             _ => bail!(
-                "eval needs the name of one, and where the results go: eval cascade|generate|privacy|risk|routing --json FILE"
+                "eval needs the name of one, and where the results go: eval cascade|generate|privacy|records|risk|routing --json FILE"
             ),
         },
         "help" => Invocation::Help,
@@ -167,7 +168,7 @@ mod tests {
         assert!(matches!(parsed(&["serve", "--port", "0"]), Ok(Invocation::Serve { port: Port::Exact(0) })));
         assert!(matches!(parsed(&["bench", "size", "--json", "f"]), Ok(Invocation::Bench { .. })));
         assert!(matches!(parsed(&["bench", "models", "--webgpu", "--json", "f"]), Ok(Invocation::Bench { .. })));
-        for eval in ["cascade", "generate", "privacy", "risk", "routing"] {
+        for eval in ["cascade", "generate", "privacy", "records", "risk", "routing"] {
             assert!(matches!(parsed(&["eval", eval, "--json", "f"]), Ok(Invocation::Eval { .. })));
         }
     }

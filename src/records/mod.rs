@@ -30,10 +30,12 @@ use crate::error::{Error, Result};
 use crate::generation::chat::TemplateEngine;
 use crate::generation::constraint::Json;
 use crate::generation::{GenerationOptions, Generator, Reply};
+use crate::tasks::to_utf16;
 
 /// A record that was read out of a text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(rename = "ExtractedRecord")]
 pub struct Record {
     /// The record, valid under the schema.
     #[cfg_attr(feature = "web", tsify(type = "unknown"))]
@@ -45,6 +47,7 @@ pub struct Record {
 /// A string, number, boolean or null of a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(rename = "RecordField")]
 pub struct Field {
     /// Where it is in the record: a JSON pointer (RFC 6901).
     pub pointer: String,
@@ -71,6 +74,7 @@ pub struct Field {
 /// A part of a text: in bytes of UTF-8, in a page in UTF-16 units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(rename = "RecordSpan")]
 pub struct Span {
     /// The offset at which it starts.
     pub start: usize,
@@ -157,6 +161,12 @@ impl Record {
         evidence::recognise(&mut record, text, &schema);
         evidence::locate(&mut record, text, &schema);
         Ok(record)
+    }
+
+    /// Converts its spans in `text` from bytes to UTF-16 units, in which JavaScript counts.
+    pub fn offsets_to_utf16(&mut self, text: &str) {
+        let spans = self.fields.iter_mut().filter_map(|field| field.span.as_mut());
+        to_utf16(text, spans.flat_map(|span| [&mut span.start, &mut span.end]));
     }
 
     /// The pointers of the fields whose confidence is below `threshold`.

@@ -14,7 +14,6 @@ use super::convert::{from_js, options_from_js, to_js, to_js_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::generation::chat::{Message, TemplateEngine, TemplateOptions, parse_tool_calls};
 use crate::generation::{GenerationOptions, Prompt as FittedPrompt};
-use crate::tasks;
 
 #[wasm_bindgen]
 extern "C" {
@@ -27,12 +26,6 @@ extern "C" {
 
     #[wasm_bindgen(typescript_type = "Reply")]
     pub type JsReply;
-
-    #[wasm_bindgen(typescript_type = "Partial<SummarizationOptions>")]
-    pub type JsSummarizationOptions;
-
-    #[wasm_bindgen(typescript_type = "Summary")]
-    pub type JsSummary;
 
     #[wasm_bindgen(typescript_type = "ParsedToolCalls")]
     pub type JsToolCalls;
@@ -127,7 +120,7 @@ struct Chat {
 
 /// A model that generates text.
 #[wasm_bindgen]
-pub struct Generator(Rc<crate::generation::Generator>);
+pub struct Generator(pub(super) Rc<crate::generation::Generator>);
 
 #[wasm_bindgen]
 impl Generator {
@@ -164,19 +157,6 @@ impl Generator {
         let prompt = self.fitted(options_from_js("prompt", prompt)?, &options, engine).map_err(to_js_error)?;
         let generation = self.0.start(prompt, &options).map_err(to_js_error)?;
         Ok(Generation { generator: Rc::clone(&self.0), generation })
-    }
-
-    /// Begins a summary of a text; `engine` renders the chat template.
-    pub fn summarize(
-        &self,
-        text: &str,
-        options: JsSummarizationOptions,
-        engine: &JsTemplateEngine,
-    ) -> JsResult<AbstractiveSummary> {
-        let options = options_from_js("options", options)?;
-        let engine = Engine(engine.unchecked_ref());
-        let summary = tasks::AbstractiveSummary::new(&self.0, &engine, text, options).map_err(to_js_error)?;
-        Ok(AbstractiveSummary { generator: Rc::clone(&self.0), summary, text: text.to_string() })
     }
 
     /// The tokens of a prompt, within what the options leave room for.
@@ -217,16 +197,7 @@ impl Generation {
     /// Goes on by one pass of the model. Asks `go_on` some times in each layer, and waits for its answer: the reply is as
     /// before where that is `false`.
     pub async fn step(&mut self, go_on: JsGoOn) -> JsResult<JsStep> {
-        let go_on: Function = go_on.unchecked_into();
-        let ask = || -> Pin<Box<dyn Future<Output = bool>>> {
-            let answer = go_on.call0(&JsValue::UNDEFINED);
-            Box::pin(async {
-                // One that throws cannot say so.
-                let Ok(promise) = answer else { return false };
-                JsFuture::from(Promise::resolve(&promise)).await.is_ok_and(|answer| answer.is_truthy())
-            })
-        };
-        let piece = self.generation.step_while(&self.generator, &ask).await.map_err(to_js_error)?;
+        let piece = self.generation.step_while(&self.generator, &asking(go_on)).await.map_err(to_js_error)?;
         match piece {
             None => Ok(JsValue::UNDEFINED.unchecked_into()),
             Some(piece) => Ok(to_js(&piece)?.unchecked_into()),
@@ -239,36 +210,6 @@ impl Generation {
     }
 }
 
-/// A summary that is being written. It keeps its model alive.
-#[wasm_bindgen]
-pub struct AbstractiveSummary {
-    generator: Rc<crate::generation::Generator>,
-    summary: tasks::AbstractiveSummary,
-    text: String,
-}
-
-#[wasm_bindgen]
-impl AbstractiveSummary {
-    /// Whether the summary is there.
-    #[wasm_bindgen(getter)]
-    pub fn complete(&self) -> bool {
-        self.summary.is_complete()
-    }
-
-    /// Goes on by one pass of the model.
-    pub async fn step(&mut self, engine: JsTemplateEngine) -> JsResult<()> {
-        let engine = Engine(engine.unchecked_ref());
-        self.summary.step(&self.generator, &engine).await.map_err(to_js_error)
-    }
-
-    /// The summary.
-    pub fn finish(self) -> JsResult<JsSummary> {
-        let mut summary = self.summary.finish().map_err(to_js_error)?;
-        summary.offsets_to_utf16(&self.text);
-        Ok(to_js(&summary)?.unchecked_into())
-    }
-}
-
 /// The tools that the text of a reply calls, and what it says besides.
 #[wasm_bindgen(js_name = parseToolCalls)]
 pub fn tool_calls(text: &str) -> JsResult<JsToolCalls> {
@@ -276,8 +217,21 @@ pub fn tool_calls(text: &str) -> JsResult<JsToolCalls> {
     Ok(to_js(&serde_json::json!({ "content": content, "tool_calls": calls }))?.unchecked_into())
 }
 
+/// Asks JavaScript whether to go on.
+pub(super) fn asking(go_on: JsGoOn) -> impl Fn() -> Pin<Box<dyn Future<Output = bool>>> {
+    let go_on: Function = go_on.unchecked_into();
+    move || {
+        let answer = go_on.call0(&JsValue::UNDEFINED);
+        Box::pin(async {
+            // One that throws cannot say so.
+            let Ok(promise) = answer else { return false };
+            JsFuture::from(Promise::resolve(&promise)).await.is_ok_and(|answer| answer.is_truthy())
+        })
+    }
+}
+
 /// The page's engine of templates.
-struct Engine<'a>(&'a js_sys::Function);
+pub(super) struct Engine<'a>(pub(super) &'a js_sys::Function);
 
 impl TemplateEngine for Engine<'_> {
     fn render(&self, template: &str, context: &Value) -> Result<String> {

@@ -8,6 +8,7 @@ mod graph;
 mod pipeline;
 #[cfg(feature = "bench")]
 mod roofline;
+mod text_tasks;
 mod threads;
 
 use wasm_bindgen::prelude::*;

@@ -5,6 +5,7 @@ import type { TaskAdapter } from '../tasks/adapter.js';
 import { type EngineTask, type Pipelines, TASKS, type Task } from '../tasks/index.js';
 import type { Inputs } from '../types.js';
 import { callable, Handle } from './handle.js';
+import { informationExtraction } from './information-extraction.js';
 import { type PipelineOptions, taskModel } from './load-options.js';
 import { abstractiveSummarization, isDecoder } from './summarization.js';
 import { textGeneration } from './text-generation.js';
@@ -18,8 +19,8 @@ import { textGeneration } from './text-generation.js';
  * const { dims, data } = await embed(['one', 'two'], { pooling: 'mean', normalize: true });
  *
  * @param task What the model is for.
- * @param model The address of its folder, or its name; for `text-generation` and `summarization` also that of a GGUF
- * file, or of its first part.
+ * @param model The address of its folder, or its name; for `text-generation`, `summarization` and
+ * `information-extraction` also that of a GGUF file, or of its first part.
  * @throws PilotLightError Its kind is 'invalid-input' for impossible options,
  * 'invalid-artefact' for files that are missing or wrong, 'unsupported' for an unknown
  * architecture, 'backend-unavailable' where the device cannot be had, 'cancelled' after an abort.
@@ -30,6 +31,7 @@ export async function pipeline<T extends Task>(
   options: PipelineOptions = {},
 ): Promise<Pipelines[T]> {
   if (task === 'text-generation') return (await textGeneration(model, options)) as Pipelines[T];
+  if (task === 'information-extraction') return (await informationExtraction(model, options)) as Pipelines[T];
   if (task === 'summarization' && (await isDecoder(model, options)))
     return (await abstractiveSummarization(model, options)) as Pipelines[T];
   const name = task as EngineTask;

@@ -13,6 +13,7 @@ import type {
   DType,
   Envelope,
   Example,
+  ExtractedRecord,
   Fed,
   GraphOptions,
   Guarantee,
@@ -29,6 +30,7 @@ import type {
   Port,
   RawTensor,
   Reason,
+  RecordOptions,
   RemoteEvent,
   RunOutput,
   Source,
@@ -169,6 +171,7 @@ export interface Ops {
   run: { args: { inputs: Inputs; options: PipelineRunOptions }; result: RunOutput };
   runGraph: { args: { inputs: RawTensor[] }; result: RawTensor[] };
   generate: { args: GenerateArgs; result: Generated };
+  extract: { args: { text: string; options: RecordOptions }; result: ExtractedRecord };
   summarize: { args: { text: string; options: Partial<SummarizationOptions> }; result: Summary };
   promptTokens: { args: Pick<GenerateArgs, 'prompt'>; result: number[] };
   findPii: { args: { inputs: string[] }; result: PiiSpan[][] };

@@ -1,7 +1,9 @@
 // Tasks by their names.
+import type { InformationExtractionPipeline } from './information-extraction.js';
 import * as table from './table.js';
 import type { TextGenerationPipeline } from './text-generation.js';
 
+export type { InformationExtractionOptions, InformationExtractionPipeline } from './information-extraction.js';
 export type * from './table.js';
 export type { Streamer, TextGeneration, TextGenerationOptions, TextGenerationPipeline } from './text-generation.js';
 
@@ -24,6 +26,8 @@ export type TextTask = { [T in EngineTask]: ByName[T] extends { read?: never } ?
 export type Pipelines = { [T in EngineTask]: NonNullable<ByName[T]['pipeline']> } & {
   /** Its replies grow step by step. */
   'text-generation': TextGenerationPipeline;
+  /** A decoder, and none of the tasks' models, does it. */
+  'information-extraction': InformationExtractionPipeline;
 };
 
 /** The options of the tasks that answer in a cascade; each task has its own. */

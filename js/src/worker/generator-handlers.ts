@@ -2,13 +2,15 @@
 import type { TopBytes } from '../protocol/generation.js';
 import { breathe, throwIfAborted } from '../shared/abort.js';
 import { isTrap } from '../shared/errors.js';
-import type { GeneratedToken, Generation, Generator } from '../types.js';
+import type { AbstractiveSummary, Extraction, GeneratedToken, Generation, Generator } from '../types.js';
 import { trapped } from './builds.js';
 import { renderChatTemplate } from './chat-template.js';
 import type { Engine, Handlers } from './engine.js';
 
 /** The handlers of `engine` for models that generate text. */
-export function generatorHandlers(engine: Engine): Pick<Handlers, 'generate' | 'promptTokens' | 'summarize'> {
+export function generatorHandlers(
+  engine: Engine,
+): Pick<Handlers, 'extract' | 'generate' | 'promptTokens' | 'summarize'> {
   const generatorOf = (key: number): Generator => engine.model(key, 'generator').generator;
 
   return {
@@ -16,25 +18,13 @@ export function generatorHandlers(engine: Engine): Pick<Handlers, 'generate' | '
       engine.exclusive(() => trapped(async () => Array.from(generatorOf(key).tokens(prompt, render)))),
 
     summarize: async ({ key, text, options }, { signal }) => {
-      const summary = await engine.exclusive(() =>
-        trapped(async () => {
-          throwIfAborted(signal);
-          return generatorOf(key).summarize(text, options, render);
-        }),
-      );
-      try {
-        while (!summary.complete) {
-          await engine.exclusive(async () => {
-            throwIfAborted(signal);
-            await engine.checked(() => summary.step(render));
-          });
-          await breathe();
-        }
-      } catch (thrown) {
-        if (!isTrap(thrown) && engine.dead === undefined) summary.free();
-        throw thrown;
-      }
-      return engine.exclusive(() => trapped(async () => summary.finish()));
+      const start = (): AbstractiveSummary => generatorOf(key).summarize(text, options, render);
+      return inSteps(engine, signal, start, (summary) => summary.step(render));
+    },
+
+    extract: async ({ key, text, options }, { signal }) => {
+      const start = (): Extraction => generatorOf(key).extract(text, options, render);
+      return inSteps(engine, signal, start, (extraction) => extraction.step(goingOn(signal)));
     },
 
     generate: async ({ key, prompt, options }, { signal, onPiece }) => {
@@ -46,10 +36,7 @@ export function generatorHandlers(engine: Engine): Pick<Handlers, 'generate' | '
         }),
       );
       const withLogprobs = (options.logprobs ?? null) !== null;
-      const goOn = async (): Promise<boolean> => {
-        await breathe();
-        return signal?.aborted !== true;
-      };
+      const goOn = goingOn(signal);
       try {
         while (!generation.complete) {
           // Each step waits for its turn, so that the calls of other models come between.
@@ -78,6 +65,49 @@ export function generatorHandlers(engine: Engine): Pick<Handlers, 'generate' | '
         throw thrown;
       }
     },
+  };
+}
+
+/** Work that is done in steps. */
+interface InSteps<T> {
+  readonly complete: boolean;
+  finish(): T;
+  free(): void;
+}
+
+/** Does what `start` begins, step by step; calls of other models come between. */
+async function inSteps<T, W extends InSteps<T>>(
+  engine: Engine,
+  signal: AbortSignal | undefined,
+  start: () => W & InSteps<T>,
+  step: (work: W) => Promise<void>,
+): Promise<T> {
+  const work = await engine.exclusive(() =>
+    trapped(async () => {
+      throwIfAborted(signal);
+      return start();
+    }),
+  );
+  try {
+    while (!work.complete) {
+      await engine.exclusive(async () => {
+        throwIfAborted(signal);
+        await engine.checked(() => step(work));
+      });
+      await breathe();
+    }
+  } catch (thrown) {
+    if (!isTrap(thrown) && engine.dead === undefined) work.free();
+    throw thrown;
+  }
+  return engine.exclusive(() => trapped(async () => work.finish()));
+}
+
+/** What a step is told when it asks whether to go on; meanwhile the thread hears of an abort. */
+function goingOn(signal: AbortSignal | undefined): () => Promise<boolean> {
+  return async () => {
+    await breathe();
+    return signal?.aborted !== true;
   };
 }
 

@@ -9,6 +9,8 @@ const TOLERANCE: f64 = 1e-9;
 const MOST_ITERATIONS: usize = 1000;
 /// How much centrality counts in the choice of a sentence; the rest is that it says something else than those chosen.
 const RELEVANCE: f64 = 0.7;
+/// The cosine from which on a sentence repeats another.
+const REPEATED: f32 = 0.95;
 
 /// Cosines of vectors of length 1, as a matrix row by row; none is negative.
 pub(super) fn similarities(vectors: &[Vec<f32>]) -> Vec<f32> {
@@ -57,7 +59,8 @@ fn damped_centrality(similarities: &[f32], count: usize, damping: f64) -> Vec<f6
     scores
 }
 
-/// The indices of the `most` candidates that are central and say different things, in the order in which they are chosen.
+/// The indices of the `most` candidates that are central and say different things, in the order in which they are chosen. None
+/// repeats another: there may be fewer.
 ///
 /// # Source
 /// Carbonell and Goldstein 1998, "The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing Summaries",
@@ -74,7 +77,10 @@ pub(super) fn choose(scores: &[f64], similarities: &[f32], candidates: &[usize],
         let by_value = |a: &usize, b: &usize| value(left[*a]).partial_cmp(&value(left[*b])).unwrap_or(Ordering::Equal);
         // Of equals the first.
         let Some(best) = (0..left.len()).rev().max_by(by_value) else { break };
-        chosen.push(left.remove(best));
+        let best = left.remove(best);
+        chosen.push(best);
+        // The equation alone lets a repetition of a central sentence win over one that is hardly central.
+        left.retain(|&index| similarities[index * scores.len() + best] < REPEATED);
     }
     chosen
 }
@@ -128,7 +134,7 @@ mod tests {
         let scores = centrality(&similarities, 4);
         assert!(scores[0] > scores[2]);
         assert_eq!(choose(&scores, &similarities, &[0, 1, 2, 3], 2), [3, 2]);
-        assert_eq!(choose(&scores, &similarities, &[0, 1], 5), [0, 1]);
+        assert_eq!(choose(&scores, &similarities, &[0, 1], 5), [0]);
         assert!(choose(&scores, &similarities, &[], 5).is_empty());
     }
 }

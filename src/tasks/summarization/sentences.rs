@@ -21,14 +21,17 @@ const WRAPPED: usize = 40;
 pub(super) fn sentences(text: &str) -> Vec<Range<usize>> {
     let joined = with_wrapped_lines_joined(text);
     let mut found: Vec<Range<usize>> = Vec::new();
-    let mut continues = false;
+    let (mut continues, mut ends_line) = (false, true);
     for (at, segment) in joined.split_sentence_bound_indices() {
         let range = at..at + segment.len();
-        match found.last_mut().filter(|_| continues) {
+        // As behind a question that is quoted: the annex goes on before a small letter only behind a period.
+        let begins_small = segment.chars().next().is_some_and(char::is_lowercase);
+        match found.last_mut().filter(|_| continues || begins_small && !ends_line) {
             Some(last) => last.end = range.end,
             None => found.push(range),
         }
         continues = ends_with_abbreviation(segment);
+        ends_line = segment.ends_with(['\n', '\r']);
     }
     found.into_iter().filter_map(|range| trimmed(text, range)).collect()
 }

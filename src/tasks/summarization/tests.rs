@@ -25,10 +25,9 @@ fn central_sentences_are_given_in_their_order_with_their_place() {
     let [summary, empty, short] = &summaries[..] else { panic!("{summaries:?}") };
     assert_eq!(summary.method, SummaryMethod::Extractive);
     let parts: Vec<&str> = summary.sentences.iter().map(|it| &TEXT[it.start..it.end]).collect();
-    // Not the repetition, the heading or what is too short.
-    assert_eq!(parts.len(), 3);
-    assert!(parts[0].starts_with("The old") && parts[1].starts_with("🚲 Cyclists") || parts[1].starts_with("The old"));
-    assert!(parts[2].starts_with("The town"), "{parts:?}");
+    // Which they are means nothing: the model's weights are random. `tests/models` has a real one.
+    assert!((1..=3).contains(&parts.len()));
+    assert!(summary.sentences.is_sorted_by(|a, b| a.end <= b.start));
     assert_eq!(summary.summary_text, parts.join(" "));
     assert!(summary.sentences.iter().all(|it| it.score > 0.0 && it.score <= 1.0));
     assert_eq!(summary.coverage, [SummarySpan { start: 0, end: TEXT.len() }]);
@@ -43,7 +42,7 @@ fn points_are_lines() {
         SummarizationOptions { kind: SummaryType::KeyPoints, length: SummaryLength::Short, ..Default::default() };
     let summary = summarize(&[TEXT], options).remove(0);
     let lines: Vec<&str> = summary.summary_text.lines().collect();
-    assert_eq!(lines.len(), 3);
+    assert_eq!(lines.len(), summary.sentences.len());
     assert!(lines.iter().all(|line| line.starts_with("- ")));
     assert_eq!(options.join(["* one", "two"].iter()), "- one\n- two");
 }

@@ -21,7 +21,7 @@ def date(r): return f"{r.randint(2023, 2026)}-{r.randint(1, 12):02}-{r.randint(1
 def invoice(r):
     f = dict(invoice_number=f"{r.choice(['INV', 'R', 'B'])}-{r.randint(1000, 99999)}", seller=r.choice(FIRMS), due=date(r), total=r.randint(1000, 250000) / 100)
     t = r.choice(["Invoice {invoice_number} from {seller}. The total of {t} EUR is due on {due}.",
-        "Dear customer, please pay {t} EUR by {due}. Our reference is {invoice_number}. Kind regards, {seller}",
+        "Hello customer, please pay {t} EUR by {due}. Our reference is {invoice_number}. Kind regards, {seller}",
         "{seller} has sent you invoice {invoice_number} over {t} EUR, payable until {due}.",
         "Amount due: {t} EUR\nDue date: {due}\nInvoice no.: {invoice_number}\nIssued by: {seller}"])
     return schema(invoice_number=S(), seller=S(description="the company that sent the invoice"), due=S(format="date"), total={"type": "number"}), f, t.format(t=f"{f['total']:.2f}", **f)
@@ -46,7 +46,7 @@ def shipping(r):
     f = dict(carrier=r.choice(CARRIERS), tracking=f"{r.choice('ABCXYZ')}{r.randint(10**8, 10**9 - 1)}", recipient=person(r), city=r.choice(CITIES), parcels=r.randint(1, 9))
     t = r.choice(["{parcels} parcels for {recipient} in {city} are on their way with {carrier}, tracking code {tracking}.",
         "{carrier} shipment {tracking} to {recipient}, {city}: {parcels} parcels.",
-        "Dear {recipient}, we have sent {parcels} parcels to {city}. Follow them at {carrier} with the code {tracking}."])
+        "Hello {recipient}, we have sent {parcels} parcels to {city}. Follow them at {carrier} with the code {tracking}."])
     return schema(carrier=S(), tracking=S(description="the tracking code"), recipient=S(description="the name of the person"), city=S(), parcels={"type": "integer"}), f, t.format(**f)
 
 r = random.Random(17)

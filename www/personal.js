@@ -1,7 +1,8 @@
 // The section for personal data: token-classification with the entities highlighted.
 import { pipeline } from 'pilot-light';
-import { submitOnControlEnter, textElement } from './dom.js';
+import { submitOnControlEnter } from './dom.js';
 import { LazyModel } from './lazy-model.js';
+import { markedText } from './marked.js';
 import { many, percent } from './text.js';
 
 export function personal(section) {
@@ -20,7 +21,7 @@ export function personal(section) {
       const found = await find(value, { aggregation_strategy: 'simple' });
       if (!isCurrent()) return '';
       marked.hidden = false;
-      marked.replaceChildren(...pieces(value, found));
+      marked.replaceChildren(...markedText(value, marks(found)));
       return found.length === 0
         ? 'No personal data was found.'
         : `${many(found.length, 'piece')} of personal data: ${kinds(found)}.`;
@@ -29,20 +30,12 @@ export function personal(section) {
   submitOnControlEnter(text);
 }
 
-/** The text as nodes, with a mark for each entity. */
-function pieces(text, found) {
-  const parts = [];
-  let at = 0;
-  for (const { entity_group, score, start, end } of found) {
-    if (start < at) continue;
-    const mark = document.createElement('mark');
-    mark.title = `${kindWords(entity_group)}, ${percent(score)} sure`;
-    mark.append(text.slice(start, end), ' ', textElement('small', kindWords(entity_group)));
-    parts.push(text.slice(at, start), mark);
-    at = end;
-  }
-  return [...parts, text.slice(at)];
-}
+/** What is marked in the text. */
+const marks = (found) =>
+  found.map(({ entity_group, score, start, end }) => {
+    const note = kindWords(entity_group);
+    return { start, end, note, title: `${note}, ${percent(score)} sure` };
+  });
 
 /** `given name (2), city` */
 function kinds(found) {

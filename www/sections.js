@@ -3,7 +3,9 @@ import { code } from './code.js';
 import { files } from './files.js';
 import { personal } from './personal.js';
 import { pictures } from './pictures.js';
+import { records } from './records.js';
+import { summaries } from './summaries.js';
 import { voice } from './voice.js';
 
-for (const [id, start] of Object.entries({ personal, files, voice, pictures, code }))
+for (const [id, start] of Object.entries({ personal, files, voice, pictures, summaries, records, code }))
   start(document.getElementById(id));

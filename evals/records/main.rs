@@ -154,7 +154,7 @@ fn cascade<'a>(
 
 /// What the simulated remote model says for the field `number` of the record `at`.
 fn simulated(at: usize, number: usize, name: &str, known: &Value) -> Value {
-    let is_wrong = (at * 7 + number * 3) % WRONG == 0;
+    let is_wrong = (at * 7 + number * 3).is_multiple_of(WRONG);
     match known {
         known if !is_wrong => known.clone(),
         Value::Number(number) => json!(number.as_f64().unwrap_or_default() + 1.0),

@@ -52,6 +52,42 @@ describe("the demo page's other models", LIMIT, () => {
     assertClean(page);
   });
 
+  test('the sentences that matter are marked in a text', async () => {
+    const page = await open();
+    const text = await page.inputValue('#summaries-text');
+    await page.click('#summaries [type=submit]');
+    await ended(page, 'summaries');
+    assert.match(await status(page, 'summaries'), /^3 sentences, \d\d% of the text\. On the CPU; nothing left/);
+    const marks = await page.$$eval('#summaries mark', (marks) => marks.map(({ textContent }) => textContent));
+    assert.equal(marks.length, 3);
+    for (const mark of marks) assert.ok(text.includes(mark) && mark.endsWith('.'), mark);
+    assert.equal(await page.textContent('#summaries .marked'), text);
+    assertClean(page);
+  });
+
+  test('the fields of a record are marked in its text, and a wrong schema is refused', async () => {
+    const page = await open();
+    await page.click('#records [type=submit]');
+    await ended(page, 'records');
+    assert.match(await status(page, 'records'), /^5 fields, .* On the CPU; nothing left this device/);
+    const rows = await page.$$eval('#records tbody tr', (rows) =>
+      rows.map((row) => Array.from(row.cells, ({ textContent }) => textContent)),
+    );
+    assert.deepEqual(
+      rows.map(([name]) => name),
+      ['name', 'city', 'people', 'date', 'email'],
+    );
+    assert.deepEqual(rows[4], ['email', 'maria.lund@example.org', '100%', 'known by its form']);
+    const marks = await page.$$eval('#records mark', (marks) => marks.map((mark) => mark.firstChild.textContent));
+    assert.ok(marks.includes('maria.lund@example.org') && marks.includes('2026-12-05'), marks.join());
+
+    await page.fill('#records-schema', '{ "type": "object", "properties": { "a": { "if": {} } } }');
+    await page.click('#records [type=submit]');
+    await ended(page, 'records');
+    assert.match(await status(page, 'records'), /\/properties\/a/);
+    assertClean(page);
+  });
+
   test('code is continued, and stopped where the visitor wants', async () => {
     const page = await open();
     await page.fill('#code-text', 'def add(a, b):\n    return');

@@ -277,9 +277,11 @@ fn parts_are_joined() {
     assert_eq!(join(vec![header(&merged).unwrap()]).unwrap().tensors.len(), 1);
 }
 
+type Named = Vec<(String, Vec<u8>)>;
+
 /// The header, and the names and bytes of the tensors of a file that arrives in portions of `size` bytes.
-fn in_portions(file: &[u8], size: usize) -> Result<(Vec<u8>, Vec<(String, Vec<u8>)>)> {
-    let (mut reader, mut found) = (Reader::default(), Vec::new());
+fn in_portions(file: &[u8], size: usize) -> Result<(Vec<u8>, Named)> {
+    let (mut reader, mut found) = (Reader::default(), Named::new());
     let mut take = |tensor: Tensor<'_>| {
         found.push((tensor.name.to_string(), tensor.bytes.to_vec()));
         Ok(())

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use pilot_light::calibration::{Choice, Example, Guarantee, Temperature, calibrate};
 use pilot_light::generation::chat::Minijinja;
-use pilot_light::records::{Field, FieldSource, Record, RecordOptions, extract, reduced_schema};
+use pilot_light::records::{ExtractedRecord, FieldSource, RecordField, RecordOptions, extract, reduced_schema};
 use pilot_light::{Device, LoadOptions, folder};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -70,7 +70,8 @@ fn main() -> Result<()> {
         && let Choice::Holds { threshold, .. } = calibrated.choice
     {
         let temperature = Temperature::new(calibrated.temperature)?;
-        let (rows, mut records): (Vec<&Row>, Vec<Record>) = half(1).map(|(row, record)| (row, record.clone())).unzip();
+        let (rows, mut records): (Vec<&Row>, Vec<ExtractedRecord>) =
+            half(1).map(|(row, record)| (row, record.clone())).unzip();
         for field in records.iter_mut().flat_map(|record| &mut record.fields) {
             let confidence = f64::from(field.confidence).clamp(1e-7, 1.0 - 1e-7);
             field.confidence = temperature.probability((confidence / (1.0 - confidence)).ln()) as f32;
@@ -81,15 +82,15 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn examples(row: &Row, record: &Record) -> Vec<Example> {
-    let example = |field: &Field| Example {
+fn examples(row: &Row, record: &ExtractedRecord) -> Vec<Example> {
+    let example = |field: &RecordField| Example {
         confidence: field.confidence.into(),
         correct: row.fields.get(&field.pointer[1..]).is_some_and(|known| is_same(known, &field.value)),
     };
     record.fields.iter().map(example).collect()
 }
 
-fn local(rows: &[Row], records: &[Record], seconds: f64) -> Value {
+fn local(rows: &[Row], records: &[ExtractedRecord], seconds: f64) -> Value {
     let examples: Vec<(Example, FieldSource)> = rows
         .iter()
         .zip(records)
@@ -125,7 +126,7 @@ fn remote(rows: &[Row]) -> Value {
 fn cascade<'a>(
     name: &str,
     rows: impl IntoIterator<Item = &'a Row>,
-    records: &[Record],
+    records: &[ExtractedRecord],
     threshold: f32,
 ) -> Result<Value> {
     let mut counts = Counts::default();

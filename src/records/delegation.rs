@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{FieldSource, Record, Span, parsed};
+use super::{ExtractedRecord, FieldSource, RecordSpan, parsed};
 use crate::error::{Error, Result};
 use crate::generation::constraint::{Constraint, Json, step};
 use crate::tasks::mentions::{Mention, Mentions};
@@ -83,7 +83,7 @@ fn is_valid_at(schema: &Json, names: &[String], value: &Value) -> bool {
     constraint.matches(&text)
 }
 
-impl Record {
+impl ExtractedRecord {
     /// Puts the fields of `answer`, a remote model's reply in JSON to the schema of the fields at `pointers`, in the place of
     /// those that are there. What the answer lacks, or what is not valid under the schema, stays as it is. Returns the pointers
     /// of what was replaced: of an array, that of the array.
@@ -125,11 +125,11 @@ impl Record {
         scalars(pointer.to_owned(), value, &mut found);
         let fields = found.into_iter().map(|(pointer, value)| {
             let span = super::evidence::forms(value).iter().find_map(|form| match mentions.next(&pointer, form) {
-                Mention::At(range) => Some(Span { start: range.start, end: range.end }),
+                Mention::At(range) => Some(RecordSpan { start: range.start, end: range.end }),
                 Mention::Repeated | Mention::Missing => None,
             });
             let source = FieldSource::Remote;
-            super::Field { pointer, value: value.clone(), confidence, span, source, truncated: false }
+            super::RecordField { pointer, value: value.clone(), confidence, span, source, truncated: false }
         });
         self.fields.splice(at..at, fields.collect::<Vec<_>>());
     }

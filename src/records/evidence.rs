@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::delegation::schema_of;
-use super::{Field, FieldSource, Record, Span};
+use super::{ExtractedRecord, FieldSource, RecordField, RecordSpan};
 use crate::generation::constraint::Json;
 use crate::redaction::recognise as recognised_in;
 use crate::tasks::mentions::{Mention, Mentions};
@@ -17,7 +17,7 @@ const NARROWER: [&str; 5] = ["enum", "const", "pattern", "minLength", "maxLength
 
 /// Gives fields the value whose form their `format` names, where the text has exactly one such value and the record exactly one
 /// such field. The author of the schema says that the text has a value of this form, so there is no choice.
-pub(super) fn recognise(record: &mut Record, text: &str, schema: &Json) {
+pub(super) fn recognise(record: &mut ExtractedRecord, text: &str, schema: &Json) {
     let formats: Vec<Option<String>> = record.fields.iter().map(|field| format_of(field, schema)).collect();
     for (index, format) in formats.iter().enumerate() {
         let Some(format) = format.as_deref().filter(|_| formats.iter().filter(|other| *other == format).count() == 1)
@@ -34,14 +34,15 @@ pub(super) fn recognise(record: &mut Record, text: &str, schema: &Json) {
         if let Some(place) = record.value.pointer_mut(&field.pointer) {
             *place = value.clone();
         }
-        let span = Some(Span { start: range.start, end: range.end });
+        let span = Some(RecordSpan { start: range.start, end: range.end });
         let pointer = std::mem::take(&mut field.pointer);
-        *field = Field { pointer, value, confidence: 1.0, span, source: FieldSource::Recogniser, truncated: false };
+        *field =
+            RecordField { pointer, value, confidence: 1.0, span, source: FieldSource::Recogniser, truncated: false };
     }
 }
 
 /// The format of a string whose form is all that its schema says.
-fn format_of(field: &Field, schema: &Json) -> Option<String> {
+fn format_of(field: &RecordField, schema: &Json) -> Option<String> {
     let schema = schema_of(schema, &field.pointer)?;
     let is_narrower = NARROWER.iter().any(|name| schema.get(name).is_some());
     match schema.get("format") {
@@ -88,7 +89,7 @@ fn dates(text: &str) -> Vec<Range<usize>> {
 
 /// Finds where the values stand in the text: whole words, in the form that the text has them in. Of equal values, each has a
 /// place of its own as long as there are enough.
-pub(super) fn locate(record: &mut Record, text: &str, schema: &Json) {
+pub(super) fn locate(record: &mut ExtractedRecord, text: &str, schema: &Json) {
     let mut mentions = Mentions::new(text);
     for field in record.fields.iter_mut().filter(|field| field.span.is_none()) {
         let forms = forms(&field.value);
@@ -97,7 +98,7 @@ pub(super) fn locate(record: &mut Record, text: &str, schema: &Json) {
             Mention::Repeated | Mention::Missing => None,
         });
         match found {
-            Some(Range { start, end }) => field.span = Some(Span { start, end }),
+            Some(Range { start, end }) => field.span = Some(RecordSpan { start, end }),
             None if is_copied(field, schema) => field.confidence *= NOT_IN_TEXT,
             None => {}
         }
@@ -135,7 +136,7 @@ fn number_forms(number: &str) -> Vec<String> {
 
 /// Whether a value is expected to stand in the text as it is. One that the schema lists, and one in the schema's own form of
 /// dates and times, may be said in other words there.
-fn is_copied(field: &Field, schema: &Json) -> bool {
+fn is_copied(field: &RecordField, schema: &Json) -> bool {
     let schema = schema_of(schema, &field.pointer);
     let has = |name: &str| schema.is_some_and(|schema| schema.get(name).is_some());
     let is_time = match schema.and_then(|schema| schema.get("format")) {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Field, FieldSource};
+use super::{FieldSource, RecordField};
 use crate::error::{Error, Result};
 use crate::generation::Reply;
 use crate::generation::constraint::Path;
@@ -17,7 +17,7 @@ struct Scored {
 }
 
 /// The fields of `value`, which `reply` wrote. A token that has bytes of several fields counts for each of them.
-pub(super) fn scored(value: &Value, reply: &Reply) -> Result<Vec<Field>> {
+pub(super) fn scored(value: &Value, reply: &Reply) -> Result<Vec<RecordField>> {
     let mut path = Path::default();
     let mut scored: Vec<Scored> = Vec::new();
     for (number, token) in reply.tokens.iter().enumerate() {
@@ -38,7 +38,7 @@ pub(super) fn scored(value: &Value, reply: &Reply) -> Result<Vec<Field>> {
     let field = |Scored { pointer, sum, count, .. }: Scored| {
         let value = value.pointer(&pointer).cloned();
         let value = value.ok_or_else(|| Error::invalid_input("the tokens of the reply are not those of its text"))?;
-        Ok(Field {
+        Ok(RecordField {
             value,
             confidence: if count == 0 { 1.0 } else { (sum / count as f32).exp() },
             span: None,

@@ -2,8 +2,8 @@
 //! they stand.
 //!
 //! ```text
-//! text, schema -> prompt -> generation under the schema -> Record::read -> Record
-//!                                    unsure fields -> reduced_schema -> a remote model's reply -> Record::merge
+//! text, schema -> prompt -> generation under the schema -> ExtractedRecord::read -> ExtractedRecord
+//!                                    unsure fields -> reduced_schema -> a remote model's reply -> ExtractedRecord::merge
 //! ```
 //!
 //! | module | what is in it |
@@ -35,20 +35,18 @@ use crate::tasks::to_utf16;
 /// A record that was read out of a text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
-#[serde(rename = "ExtractedRecord")]
-pub struct Record {
+pub struct ExtractedRecord {
     /// The record, valid under the schema.
     #[cfg_attr(feature = "web", tsify(type = "unknown"))]
     pub value: Value,
     /// Its strings, numbers, booleans and nulls, in the order in which they were written.
-    pub fields: Vec<Field>,
+    pub fields: Vec<RecordField>,
 }
 
 /// A string, number, boolean or null of a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
-#[serde(rename = "RecordField")]
-pub struct Field {
+pub struct RecordField {
     /// Where it is in the record: a JSON pointer (RFC 6901).
     pub pointer: String,
     /// Its value.
@@ -64,7 +62,7 @@ pub struct Field {
     /// Where it stands in the text.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[cfg_attr(feature = "web", tsify(optional))]
-    pub span: Option<Span>,
+    pub span: Option<RecordSpan>,
     /// What gave the value.
     pub source: FieldSource,
     /// Whether it was cut short, so that the record is complete within its limit of tokens.
@@ -74,8 +72,7 @@ pub struct Field {
 /// A part of a text: in bytes of UTF-8, in a page in UTF-16 units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
-#[serde(rename = "RecordSpan")]
-pub struct Span {
+pub struct RecordSpan {
     /// The offset at which it starts.
     pub start: usize,
     /// The offset behind its end.
@@ -138,16 +135,16 @@ pub async fn extract(
     engine: &dyn TemplateEngine,
     text: &str,
     options: &RecordOptions,
-) -> Result<Record> {
+) -> Result<ExtractedRecord> {
     let ids = prompt_ids(generator, engine, text, &options.schema)?;
     let mut generation = generator.start(ids, &options.generation())?;
     while generation.finish_reason().is_none() {
         generation.step(generator).await?;
     }
-    Record::read(text, &options.schema, &generation.finish(generator)?)
+    ExtractedRecord::read(text, &options.schema, &generation.finish(generator)?)
 }
 
-impl Record {
+impl ExtractedRecord {
     /// The record in `reply`, which was generated as [`RecordOptions::generation`] says; spans count bytes of `text`.
     ///
     /// # Errors

@@ -35,15 +35,15 @@ fn reply(tokens: &[(&str, Option<f32>)]) -> Reply {
 }
 
 /// The record that is `json`, as if every token had been forced.
-fn record(text: &str, json: &str) -> Record {
-    Record::read(text, SCHEMA, &reply(&[(json, None)])).unwrap()
+fn record(text: &str, json: &str) -> ExtractedRecord {
+    ExtractedRecord::read(text, SCHEMA, &reply(&[(json, None)])).unwrap()
 }
 
-fn field<'a>(record: &'a Record, pointer: &str) -> &'a Field {
+fn field<'a>(record: &'a ExtractedRecord, pointer: &str) -> &'a RecordField {
     record.fields.iter().find(|field| field.pointer == pointer).unwrap()
 }
 
-fn words<'a>(text: &'a str, record: &Record, pointer: &str) -> Option<&'a str> {
+fn words<'a>(text: &'a str, record: &ExtractedRecord, pointer: &str) -> Option<&'a str> {
     field(record, pointer).span.map(|span| &text[span.start..span.end])
 }
 
@@ -57,7 +57,7 @@ fn confidence_is_the_geometric_mean_of_the_tokens_that_were_chosen() {
         ("1", Some(0.9)),
         ("2}", Some(0.1)),
     ]);
-    let record = Record::read("Ann owes 12.", SCHEMA, &reply).unwrap();
+    let record = ExtractedRecord::read("Ann owes 12.", SCHEMA, &reply).unwrap();
     assert_eq!(record.value, json!({"name": "Ann", "total": 12}));
     let fields: Vec<(&str, bool)> = record.fields.iter().map(|f| (f.pointer.as_str(), f.truncated)).collect();
     assert_eq!(fields, [("/name", false), ("/total", true)]);
@@ -124,7 +124,7 @@ fn the_only_value_of_a_form_is_taken_from_the_text() {
 fn dates_have_a_form() {
     let schema = r#"{"type":"object","properties":{"on":{"type":"string","format":"date"}},"required":["on"]}"#;
     let read = |text: &str| {
-        Record::read(text, schema, &reply(&[(r#"{"on":"2020-01-01"}"#, Some(0.5))])).unwrap().fields.remove(0)
+        ExtractedRecord::read(text, schema, &reply(&[(r#"{"on":"2020-01-01"}"#, Some(0.5))])).unwrap().fields.remove(0)
     };
     assert_eq!(read("It is 2024-02-29.").value, "2024-02-29");
     // No such day; a part of a number; in other words, which costs no confidence.
@@ -136,8 +136,8 @@ fn dates_have_a_form() {
 
 #[test]
 fn a_reply_that_is_not_whole_is_refused() {
-    assert!(Record::read("Ann", SCHEMA, &reply(&[("{\"name\":\"A", None)])).is_err());
-    assert!(Record::read("Ann", "{", &reply(&[("{}", None)])).is_err());
+    assert!(ExtractedRecord::read("Ann", SCHEMA, &reply(&[("{\"name\":\"A", None)])).is_err());
+    assert!(ExtractedRecord::read("Ann", "{", &reply(&[("{}", None)])).is_err());
 }
 
 #[test]

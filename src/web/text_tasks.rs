@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 use super::JsResult;
 use super::convert::{options_from_js, to_js, to_js_error};
 use super::generator::{Engine, Generator, JsGoOn, JsTemplateEngine, asking};
-use crate::records::{self, Record, RecordOptions};
+use crate::records::{self, ExtractedRecord, RecordOptions};
 use crate::tasks;
 
 #[wasm_bindgen]
@@ -109,11 +109,12 @@ impl Extraction {
     /// The record. Its spans count UTF-16 units.
     pub fn finish(self) -> JsResult<JsRecord> {
         let read = || {
-            let mut record = Record::read(&self.text, &self.schema, &self.generation.finish(&self.generator)?)?;
+            let mut record =
+                ExtractedRecord::read(&self.text, &self.schema, &self.generation.finish(&self.generator)?)?;
             record.offsets_to_utf16(&self.text);
             Ok(record)
         };
-        let record: crate::Result<Record> = read();
+        let record: crate::Result<ExtractedRecord> = read();
         Ok(to_js(&record.map_err(to_js_error)?)?.unchecked_into())
     }
 }

@@ -213,8 +213,46 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       log.push(['start']);
       return new Generation(this.#device, wordsOf(prompt, engine), options.max_new_tokens ?? 100);
     }
+    /** @type {Wasm.Generator['extract']} */
+    extract(text, { schema }) {
+      return new InSteps(text, () => partial({ value: { text, schema }, fields: [] }));
+    }
+    /** @type {Wasm.Generator['summarize']} */
+    summarize(text) {
+      return new InSteps(text, () => partial({ summary_text: text }));
+    }
     free() {
       log.push(['free generator']);
+    }
+  }
+
+  /**
+   * Takes a step for each word of its text.
+   * @template T
+   */
+  class InSteps {
+    #words;
+    #result;
+    /**
+     * @param {string} text
+     * @param {() => T} result
+     */
+    constructor(text, result) {
+      this.#words = text.split(' ');
+      this.#result = result;
+    }
+    get complete() {
+      return this.#words.length === 0;
+    }
+    async step() {
+      log.push(['step', this.#words.shift() ?? '']);
+    }
+    /** @returns {T} */
+    finish() {
+      return this.#result();
+    }
+    free() {
+      log.push(['free work']);
     }
   }
 

@@ -8,6 +8,7 @@ import { chunkStream } from '../modules/openai/stream.js';
 import { InPlaceConnection } from '../modules/page/connection.js';
 import { Supervisor } from '../modules/page/supervisor.js';
 import { textStream } from '../modules/page/text-stream.js';
+import { recordOptions } from '../modules/tasks/information-extraction.js';
 import { readInputs, splitOptions, toGeneration, toPrompt } from '../modules/tasks/text-generation.js';
 import { Engine } from '../modules/worker/engine.js';
 import { fakeFetch, fakeWasm } from './fake-wasm.mjs';
@@ -35,7 +36,8 @@ async function generator({ device = 'wasm', adapter = null } = {}) {
       { prompt: typeof prompt === 'string' ? { text: prompt } : prompt, options },
       rest,
     );
-  return { supervisor, model, generate, log: wasm.log };
+  const ask = (op, args, rest = {}) => supervisor.request(model, op, args, rest);
+  return { supervisor, model, generate, ask, log: wasm.log };
 }
 
 test('a reply is given in pieces and whole', async () => {
@@ -89,6 +91,35 @@ test('a refused step ends the reply, and a panic the engine', async () => {
   assert.deepEqual(log.at(-1), ['finish', 1]);
   await assert.rejects(generate('one panic'), { kind: 'internal' });
   assert.equal((await generate('again')).reply.text, 'again ');
+});
+
+test('records and summaries take turns, and an abort frees one', async () => {
+  const { ask, log } = await generator();
+  const schema = '{"type":"object"}';
+  const [record, summary] = await Promise.all([
+    ask('extract', { text: 'a1 a2 a3', options: { schema } }),
+    ask('summarize', { text: 'b1 b2', options: {} }),
+  ]);
+  assert.deepEqual([record.value, summary.summary_text], [{ text: 'a1 a2 a3', schema }, 'b1 b2']);
+  const steps = log.filter(([what]) => what === 'step').map(([, word]) => word);
+  assert.ok(steps.indexOf('b1') < steps.indexOf('a3'), steps.join(' '));
+  const controller = new AbortController();
+  const aborted = ask('extract', { text: 'c1 c2 c3 c4', options: { schema } }, { signal: controller.signal });
+  await ask('summarize', { text: 'd1', options: {} });
+  controller.abort();
+  await assert.rejects(aborted, { kind: 'cancelled' });
+  await ask('summarize', { text: 'e1', options: {} });
+  assert.equal(log.filter(([what]) => what === 'free work').length, 1);
+});
+
+test('the schema of a record is an object or JSON, and there is one', () => {
+  const schema = { type: 'object', properties: { b: {}, a: {} } };
+  assert.deepEqual(recordOptions({ schema, max_new_tokens: 9 }), {
+    schema: '{"type":"object","properties":{"b":{},"a":{}}}',
+    max_new_tokens: 9,
+  });
+  assert.deepEqual(recordOptions({ schema: '{}' }), { schema: '{}' });
+  assert.throws(() => recordOptions(), { kind: 'invalid-input', message: /'schema' is missing/ });
 });
 
 test('inputs are prompts, conversations, or arrays of them', () => {

@@ -64,15 +64,18 @@ fn damped_centrality(similarities: &[f32], count: usize, damping: f64) -> Vec<f6
 ///
 /// # Source
 /// Carbonell and Goldstein 1998, "The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing Summaries",
-/// equation 1, with the centrality as a share of the largest as relevance.
+/// equation 1, with the centrality as relevance, from 0 for the least central candidate to 1: centralities are close to one
+/// another, and as shares of the largest they would hardly count.
 pub(super) fn choose(scores: &[f64], similarities: &[f32], candidates: &[usize], most: usize) -> Vec<usize> {
-    let largest = candidates.iter().map(|&index| scores[index]).fold(f64::MIN_POSITIVE, f64::max);
+    let of_candidates = || candidates.iter().map(|&index| scores[index]);
+    let (least, largest) = (of_candidates().fold(f64::MAX, f64::min), of_candidates().fold(0.0, f64::max));
+    let range = (largest - least).max(f64::MIN_POSITIVE);
     let mut left = candidates.to_vec();
     let mut chosen: Vec<usize> = Vec::new();
     while chosen.len() < most && !left.is_empty() {
         let value = |index: usize| {
             let same = chosen.iter().map(|&other| similarities[index * scores.len() + other]).fold(0.0, f32::max);
-            RELEVANCE * scores[index] / largest - (1.0 - RELEVANCE) * f64::from(same)
+            RELEVANCE * (scores[index] - least) / range - (1.0 - RELEVANCE) * f64::from(same)
         };
         let by_value = |a: &usize, b: &usize| value(left[*a]).partial_cmp(&value(left[*b])).unwrap_or(Ordering::Equal);
         // Of equals the first.

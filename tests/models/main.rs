@@ -15,6 +15,7 @@ mod onnx_mutations;
 mod onnx_nodes;
 mod privacy;
 mod protobuf;
+mod records;
 mod summaries;
 #[path = "../support/mod.rs"]
 mod support;

@@ -57,7 +57,7 @@ describe("the demo page's other models", LIMIT, () => {
     const text = await page.inputValue('#summaries-text');
     await page.click('#summaries [type=submit]');
     await ended(page, 'summaries');
-    assert.match(await status(page, 'summaries'), /^3 sentences, \d\d% of the text\. On the CPU; nothing left/);
+    assert.match(await status(page, 'summaries'), /^3 sentences, \d\d\.\d% of the text\. On the CPU; nothing left/);
     const marks = await page.$$eval('#summaries mark', (marks) => marks.map(({ textContent }) => textContent));
     assert.equal(marks.length, 3);
     for (const mark of marks) assert.ok(text.includes(mark) && mark.endsWith('.'), mark);
@@ -77,7 +77,7 @@ describe("the demo page's other models", LIMIT, () => {
       rows.map(([name]) => name),
       ['name', 'city', 'people', 'date', 'email'],
     );
-    assert.deepEqual(rows[4], ['email', 'maria.lund@example.org', '100%', 'known by its form']);
+    assert.deepEqual(rows[4], ['email', 'maria.lund@example.org', '100.0%', 'known by its form']);
     const marks = await page.$$eval('#records mark', (marks) => marks.map((mark) => mark.firstChild.textContent));
     assert.ok(marks.includes('maria.lund@example.org') && marks.includes('2026-12-05'), marks.join());
 

@@ -24,7 +24,8 @@ pub enum Precision {
     /// In 7 bits, with high digits for outliers: for encoders.
     #[default]
     Normal,
-    /// In 13 bits, all with high digits: for decoders, whose errors add up from token to token. Twice the products.
+    /// For decoders, whose errors add up from token to token: in 8 bits for each block of weights of 4 bits, and for weights of
+    /// 8 bits in 13, all with high digits, which is twice the products.
     High,
 }
 
@@ -257,7 +258,7 @@ pub fn tiles(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// The stored rows of a tile that has `rows`: a tile of more than one is padded with zeros.
-fn width(rows: usize) -> usize {
+pub fn width(rows: usize) -> usize {
     if rows == 1 { 1 } else { TILE }
 }
 

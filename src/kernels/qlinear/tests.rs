@@ -68,9 +68,25 @@ proptest! {
     }
 }
 
+const KINDS: [(Bits, Precision); 4] = [
+    (Bits::Four, Precision::Normal),
+    (Bits::Four, Precision::High),
+    (Bits::Eight, Precision::Normal),
+    (Bits::Eight, Precision::High),
+];
+
 /// A layer of blocks is what three loops over its weights give, and the same however its rows are shared out.
-fn check_blocks(bits: Bits, (rows, inputs, outputs): (usize, usize, usize), block: usize, offset: f32, seed: u32) {
-    let middle = if bits == Bits::Four { 8 } else { 128 };
+fn check_blocks(
+    (bits, precision): (Bits, Precision),
+    (rows, inputs, outputs): (usize, usize, usize),
+    block: usize,
+    offset: f32,
+    seed: u32,
+) {
+    let middle = match bits {
+        Bits::Four => 8,
+        Bits::Eight => 128,
+    };
     let blocks = inputs.div_ceil(block);
     let number =
         |output: usize, at: usize| ((output * 31 + at * 17 + seed as usize) % (2 * middle)) as i32 - middle as i32;
@@ -87,22 +103,32 @@ fn check_blocks(bits: Bits, (rows, inputs, outputs): (usize, usize, usize), bloc
     let (x, bias) = (activations(rows * inputs, seed), activations(outputs, !seed));
     let negative = |row: &mut [f32]| row.iter_mut().for_each(|x| *x = -*x);
     let mut out = vec![9.0; rows * outputs];
-    packed.linear().write(&x, &bias, Some(&negative), &mut out);
+    let linear = packed.linear().with(precision);
+    linear.write(&x, &bias, Some(&negative), &mut out);
     for (x, out) in x.chunks_exact(inputs).zip(out.chunks_exact(outputs)) {
         let squares = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
-        let half = f64::from(SPAN / STEPS) / 2.0 * (squares / inputs as f64).sqrt();
+        let most = |x: &[f32]| x.iter().fold(0.0, |most, x| f64::from(x.abs()).max(most));
+        // Half a step of an activation.
+        let half = |at: usize| match (bits, precision) {
+            (Bits::Eight, Precision::High) => 2.0 * most(x) / 8190.0 / 2.0,
+            (Bits::Four, Precision::High) => most(x.chunks(block).nth(at / block).unwrap()) / 127.0 / 2.0,
+            (_, Precision::Normal) => f64::from(SPAN / STEPS) / 2.0 * (squares / inputs as f64).sqrt(),
+        };
         for (output, is) in out.iter().enumerate() {
             let (mut wanted, mut bound) = (f64::from(bias[output]), 1e-4);
             for (at, x) in x.iter().enumerate() {
                 let (scale, offset) = pair(output, at / block);
                 let weight = f64::from(number(output, at)) * f64::from(scale) + f64::from(offset);
                 wanted += f64::from(*x) * weight;
-                bound += half * weight.abs() + f64::from(x.abs()) * weight.abs() * 1e-5;
+                bound += half(at) * weight.abs() + f64::from(x.abs()) * weight.abs() * 1e-5;
             }
-            assert!((wanted + f64::from(*is)).abs() < bound, "{bits:?} {output}: {is}, {wanted}, {bound}");
+            assert!(
+                (wanted + f64::from(*is)).abs() < bound,
+                "{bits:?} {precision:?} {output}: {is}, {wanted}, {bound}"
+            );
         }
         let mut alone = vec![9.0; outputs];
-        packed.linear().write(x, &bias, Some(&negative), &mut alone);
+        linear.write(x, &bias, Some(&negative), &mut alone);
         assert_eq!(alone, out);
     }
 }
@@ -117,9 +143,9 @@ proptest! {
         seed in 0u32..1000,
     ) {
         parallel::start_helper();
-        for bits in [Bits::Four, Bits::Eight] {
+        for kind in KINDS {
             for offset in [0.0, 0.1] {
-                check_blocks(bits, (rows, inputs, outputs), 8 * block, offset, seed);
+                check_blocks(kind, (rows, inputs, outputs), 8 * block, offset, seed);
             }
         }
     }
@@ -128,9 +154,9 @@ proptest! {
 #[test]
 fn blocks_are_shared_out_by_rows_too() {
     parallel::start_helper();
-    for bits in [Bits::Four, Bits::Eight] {
-        check_blocks(bits, (64, 270, 33), 128, 0.1, 3);
-        check_blocks(bits, (70, 300, 32), 256, 0.0, 4);
+    for kind in KINDS {
+        check_blocks(kind, (64, 270, 33), 128, 0.1, 3);
+        check_blocks(kind, (70, 300, 32), 256, 0.0, 4);
     }
 }
 
@@ -142,9 +168,28 @@ fn what_is_no_number_breaks_its_row_of_blocks_alone() {
     });
     let mut x = [1.0; 64];
     x[3] = f32::NAN;
-    let mut out = [0.0; 6];
-    packed.unwrap().linear().write(&x, &[], None, &mut out);
-    assert!(out[..3].iter().all(|x| x.is_nan()) && out[3..].iter().all(|x| (x - 64.0).abs() < 1e-3), "{out:?}");
+    let packed = packed.unwrap();
+    for precision in [Precision::Normal, Precision::High] {
+        for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            x[3] = broken;
+            let mut out = [0.0; 6];
+            packed.linear().with(precision).write(&x, &[], None, &mut out);
+            let [first, second] = [&out[..3], &out[3..]];
+            assert!(first.iter().all(|x| !x.is_finite()), "{precision:?} {broken}: {out:?}");
+            assert!(second.iter().all(|x| (x - 64.0).abs() < 1e-3), "{precision:?} {broken}: {out:?}");
+        }
+    }
+}
+
+#[test]
+fn blocks_of_tiny_numbers_are_zeros() {
+    let packed = BlockLinear::new((8, 1), 8, Bits::Four, |_, _, numbers| {
+        numbers.fill(-8);
+        (2.0, 1.0)
+    });
+    let mut out = [9.0];
+    packed.unwrap().linear().with(Precision::High).write(&[1e-40; 8], &[0.5], None, &mut out);
+    assert_eq!(out, [0.5]);
 }
 
 #[test]

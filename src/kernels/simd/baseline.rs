@@ -6,7 +6,7 @@ use std::arch::wasm32::{
     i32x4_sub, v128,
 };
 
-use super::{HighDigits, LEAST, MOST, PANEL, Quad, ROUND, Sums, quad_at};
+use super::{BlockColumns, BlockRows, HighDigits, LEAST, MOST, PANEL, Quad, ROUND, Sums, quad_at};
 
 /// Four integers of a row: the first and the third, and the second and the fourth.
 pub type Word = [i32; 2];
@@ -28,6 +28,37 @@ pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word;
     ([word(0), word(4), word(8), word(12)], None)
 }
 
+/// Quantises sixteen numbers of a row to the signed bytes nearest to `x · by`, which are from -127 to 127.
+#[inline(always)]
+pub fn quantise_signed(x: &[f32; 16], by: f32) -> [Word; 4] {
+    quantise(x, by, 0.0).0
+}
+
+/// The products of signed bytes with weights of 4 bits.
+pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>) -> [[f32; PANEL]; R] {
+    let BlockColumns { quads, scales, offsets, group } = columns;
+    let mut all = [[f32x4_splat(0.0); 2]; R];
+    let groups = rows.words.chunks(group).zip(quads.chunks(group / 2)).zip(scales);
+    for (index, ((lhs, rhs), scales)) in groups.enumerate() {
+        let mut sums = rows.init[index].map(|init| [i32x4_splat(init); 2]);
+        for (at, lhs) in lhs.iter().enumerate() {
+            multiply(lhs, quad_at::<true>(rhs, at), &mut sums);
+        }
+        let (scales, offsets) = (vectors(*scales), offsets.get(index).copied().map(vectors));
+        for (row, (all, sums)) in all.iter_mut().zip(sums).enumerate() {
+            let [scale, sum] = [rows.scales, rows.sums].map(|numbers| f32x4_splat(numbers[index][row]));
+            for half in 0..2 {
+                let own = f32x4_mul(f32x4_convert_i32x4(sums[half]), scales[half]);
+                all[half] = f32x4_add(all[half], f32x4_mul(own, scale));
+                if let Some(offsets) = offsets {
+                    all[half] = f32x4_add(all[half], f32x4_mul(offsets[half], sum));
+                }
+            }
+        }
+    }
+    all.map(numbers)
+}
+
 /// There are no high digits.
 pub fn add_high_digits<const HALVES: bool>(_: &[HighDigits], _: i32, _: &[Quad], _: &mut [[i32; PANEL]]) {}
 
@@ -45,29 +76,42 @@ pub fn integers<const R: usize, const HALVES: bool>(
     let mut all = [[f32x4_splat(0.0); 2]; R];
     let stored = if HALVES { group / 2 } else { group };
     let groups = lhs.chunks(group).zip(rhs.chunks(stored)).zip(scales).zip(init);
-    for (((lhs, rhs), [a, b, c, d, e, f, g, h]), init) in groups {
+    for (((lhs, rhs), scales), init) in groups {
         let mut sums = init.map(|[a, b, c, d, e, f, g, h]| [i32x4(a, b, c, d), i32x4(e, f, g, h)]);
         for (at, lhs) in lhs.iter().enumerate() {
-            let [a, b, c, d, e, f, g, h] = quad_at::<HALVES>(rhs, at);
-            let (low, high) = (pairs(i32x4(a, b, c, d)), pairs(i32x4(e, f, g, h)));
-            for (sums, lhs) in sums.iter_mut().zip(lhs) {
-                for pair in 0..2 {
-                    let lhs = i32x4_splat(lhs[pair]);
-                    sums[0] = i32x4_add(sums[0], i32x4_dot_i16x8(lhs, low[pair]));
-                    sums[1] = i32x4_add(sums[1], i32x4_dot_i16x8(lhs, high[pair]));
-                }
-            }
+            multiply(lhs, quad_at::<HALVES>(rhs, at), &mut sums);
         }
-        let scales = [f32x4(*a, *b, *c, *d), f32x4(*e, *f, *g, *h)];
+        let scales = vectors(*scales);
         for (all, sums) in all.iter_mut().zip(sums) {
             for half in 0..2 {
                 all[half] = f32x4_add(all[half], f32x4_mul(f32x4_convert_i32x4(sums[half]), scales[half]));
             }
         }
     }
-    all.map(|[a, b]| {
-        [lane::<0>(a), lane::<1>(a), lane::<2>(a), lane::<3>(a), lane::<0>(b), lane::<1>(b), lane::<2>(b), lane::<3>(b)]
-    })
+    all.map(numbers)
+}
+
+/// Adds the products of four integers of each row by those of a panel to the sums of a tile.
+#[inline(always)]
+fn multiply<const R: usize>(lhs: &[Word; R], [a, b, c, d, e, f, g, h]: Quad, sums: &mut [[v128; 2]; R]) {
+    let (low, high) = (pairs(i32x4(a, b, c, d)), pairs(i32x4(e, f, g, h)));
+    for (sums, lhs) in sums.iter_mut().zip(lhs) {
+        for pair in 0..2 {
+            let lhs = i32x4_splat(lhs[pair]);
+            sums[0] = i32x4_add(sums[0], i32x4_dot_i16x8(lhs, low[pair]));
+            sums[1] = i32x4_add(sums[1], i32x4_dot_i16x8(lhs, high[pair]));
+        }
+    }
+}
+
+#[inline(always)]
+fn vectors([a, b, c, d, e, f, g, h]: [f32; PANEL]) -> [v128; 2] {
+    [f32x4(a, b, c, d), f32x4(e, f, g, h)]
+}
+
+#[inline(always)]
+fn numbers([a, b]: [v128; 2]) -> [f32; PANEL] {
+    [lane::<0>(a), lane::<1>(a), lane::<2>(a), lane::<3>(a), lane::<0>(b), lane::<1>(b), lane::<2>(b), lane::<3>(b)]
 }
 
 /// The first and third, and the second and fourth, of each four bytes, as 16-bit integers.

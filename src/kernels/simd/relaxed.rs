@@ -1,7 +1,8 @@
 //! Relaxed SIMD of WebAssembly: fused multiply-add, and the dot product of bytes.
 //!
 //! The results of relaxed instructions depend on the machine in some cases. The dot product gets signed bytes on the lhs
-//! and bytes below 128 on the rhs: for these all machines agree, and two products fit 16 bits. Whether a float is
+//! and bytes below 128 on the rhs: for these all machines agree, and two products fit 16 bits. Which of the two are weights
+//! depends on the precision: activations of 7 bits, or weights of 4. Whether a float is
 //! rounded between multiplication and addition is the machine's choice, so sums of floats differ in the last bit.
 //!
 //! Not every machine has an instruction that multiplies bytes and adds four products to a sum. Without one the browser
@@ -10,15 +11,17 @@
 
 use std::arch::wasm32::{
     f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane as lane, f32x4_mul, f32x4_relaxed_madd, f32x4_splat,
-    i8x16_shuffle, i8x16_splat, i16x8_relaxed_dot_i8x16_i7x16, i16x8_splat, i32x4, i32x4_add, i32x4_dot_i16x8,
-    i32x4_extract_lane as word, i32x4_max, i32x4_min, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_shl, i32x4_shr,
-    i32x4_splat, i32x4_sub, i64x2_shuffle, u32x4_shr, v128, v128_and, v128_andnot, v128_any_true, v128_or,
+    i8x16_shuffle, i8x16_splat, i16x8_add, i16x8_relaxed_dot_i8x16_i7x16, i16x8_splat, i32x4, i32x4_add,
+    i32x4_dot_i16x8, i32x4_extract_lane as word, i32x4_max, i32x4_min, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_shl,
+    i32x4_shr, i32x4_splat, i32x4_sub, i64x2_shuffle, u32x4_shr, v128, v128_and, v128_andnot, v128_any_true, v128_or,
 };
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::{HighDigits, LEAST, LOWER_HALVES, MOST, PANEL, Quad, ROUND, Sums, quad_at};
+use super::{
+    BlockColumns, BlockRows, HighDigits, LEAST, LOWER_HALVES, MOST, PANEL, QUADS_IN_16_BITS, Quad, ROUND, Sums, quad_at,
+};
 
 /// Four integers below 128 of a row.
 pub type Word = i32;
@@ -48,7 +51,17 @@ pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word;
     )
 }
 
-/// Integers below 128 as bytes. For the narrowing instruction the compiler would emit sixteen.
+/// Quantises sixteen numbers of a row to the signed bytes nearest to `x · by`, which are from -127 to 127.
+#[inline(always)]
+pub fn quantise_signed(x: &[f32; 16], by: f32) -> [Word; 4] {
+    let nearest = |at: usize| {
+        let x = f32x4_mul(f32x4(x[at], x[at + 1], x[at + 2], x[at + 3]), f32x4_splat(by));
+        i32x4_sub(f32x4_add(x, f32x4_splat(ROUND)), i32x4_splat(ROUND.to_bits() as i32))
+    };
+    bytes([nearest(0), nearest(4), nearest(8), nearest(12)])
+}
+
+/// The lowest bytes of integers. For the narrowing instruction the compiler would emit sixteen.
 #[inline(always)]
 fn bytes([a, b, c, d]: [v128; 4]) -> [Word; 4] {
     let lowest = |a, b| i8x16_shuffle::<0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28>(a, b);
@@ -147,6 +160,77 @@ fn tile<const R: usize, const IN_PAIRS: bool, const HALVES: bool>(
         }
     }
     all.map(numbers)
+}
+
+/// The products of signed bytes with weights of 4 bits.
+#[target_feature(enable = "relaxed-simd")]
+pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>) -> [[f32; PANEL]; R] {
+    match in_pairs() {
+        true => block_tile::<R, true>(rows, columns),
+        false => block_tile::<R, false>(rows, columns),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "relaxed-simd")]
+fn block_tile<const R: usize, const IN_PAIRS: bool>(
+    rows: BlockRows<'_, R>,
+    columns: BlockColumns<'_>,
+) -> [[f32; PANEL]; R] {
+    let BlockColumns { quads, scales, offsets, group } = columns;
+    let (ones, lowest) = (ones(), i32x4_splat(black_box(LOWER_HALVES)));
+    let mut all = [[f32x4_splat(0.0); 2]; R];
+    let groups = rows.words.chunks(group).zip(quads.chunks(group / 2)).zip(scales).zip(rows.init);
+    for (index, (((lhs, rhs), scales), init)) in groups.enumerate() {
+        let mut sums = init.map(|init| [i32x4_splat(init); 2]);
+        let some = if IN_PAIRS { QUADS_IN_16_BITS } else { lhs.len() };
+        for (lhs, rhs) in lhs.chunks(some).zip(rhs.chunks(some.div_ceil(2))) {
+            // Pairs of products in 16 bits, or all sums.
+            let mut part = if IN_PAIRS { [[i32x4_splat(0); 2]; R] } else { sums };
+            let (both, last) = lhs.as_chunks::<2>();
+            for ([first, second], pair) in both.iter().zip(rhs) {
+                let [a, b] = integer_vectors(*pair);
+                accumulate::<R, IN_PAIRS>(first, [v128_and(a, lowest), v128_and(b, lowest)], &mut part);
+                let upper = |pair| v128_and(u32x4_shr(pair, 4), lowest);
+                accumulate::<R, IN_PAIRS>(second, [upper(a), upper(b)], &mut part);
+            }
+            for lhs in last {
+                let quad = quad_at::<true>(rhs, 2 * both.len());
+                accumulate::<R, IN_PAIRS>(lhs, integer_vectors(quad), &mut part);
+            }
+            for (sums, part) in sums.iter_mut().zip(part) {
+                let add = |half: usize| i32x4_add(sums[half], i32x4_dot_i16x8(part[half], ones));
+                *sums = if IN_PAIRS { [add(0), add(1)] } else { part };
+            }
+        }
+        let (scales, offsets) = (vectors(*scales), offsets.get(index).copied().map(vectors));
+        for (row, (all, sums)) in all.iter_mut().zip(sums).enumerate() {
+            let [scale, sum] = [rows.scales, rows.sums].map(|numbers| f32x4_splat(numbers[index][row]));
+            for half in 0..2 {
+                let own = f32x4_mul(f32x4_convert_i32x4(sums[half]), scales[half]);
+                all[half] = f32x4_add(all[half], f32x4_mul(own, scale));
+                if let Some(offsets) = offsets {
+                    all[half] = f32x4_add(all[half], f32x4_mul(offsets[half], sum));
+                }
+            }
+        }
+    }
+    all.map(numbers)
+}
+
+/// Adds the products of four signed bytes of each row by those of a panel: to pairs of 16 bits, or to sums.
+#[inline]
+#[target_feature(enable = "relaxed-simd")]
+fn accumulate<const R: usize, const IN_PAIRS: bool>(lhs: &[Word; R], rhs: [v128; 2], sums: &mut [[v128; 2]; R]) {
+    for (sums, lhs) in sums.iter_mut().zip(lhs) {
+        let lhs = i32x4_splat(*lhs);
+        for half in 0..2 {
+            sums[half] = match IN_PAIRS {
+                true => i16x8_add(sums[half], i16x8_relaxed_dot_i8x16_i7x16(lhs, rhs[half])),
+                false => whole_dot(lhs, rhs[half], sums[half]),
+            };
+        }
+    }
 }
 
 /// Adds the products of a group to the sums of a tile.

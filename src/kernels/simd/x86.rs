@@ -7,14 +7,14 @@
 mod portable;
 
 use std::arch::x86_64::{
-    __m256, __m256i, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_cvtepi32_ps, _mm256_fmadd_ps,
-    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
-    _mm256_slli_epi32, _mm256_srli_epi32,
+    __m256, __m256i, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_cvtepi32_ps,
+    _mm256_fmadd_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32,
+    _mm256_set1_ps, _mm256_slli_epi32, _mm256_srli_epi32,
 };
 
-pub use portable::{Word, quantise};
+pub use portable::{Word, quantise, quantise_signed};
 
-use super::{HighDigits, LOWER_HALVES, PANEL, Quad, Sums, nearest, quad_at};
+use super::{BlockColumns, BlockRows, HighDigits, LOWER_HALVES, PANEL, QUADS_IN_16_BITS, Quad, Sums, nearest, quad_at};
 
 /// Whether the processor has the instructions of this module.
 #[inline(always)]
@@ -51,6 +51,17 @@ pub fn add_high_digits<const HALVES: bool>(digits: &[HighDigits], by: i32, rhs: 
         unsafe { add_high_digits_avx2::<HALVES>(digits, by, rhs, sums) }
     } else {
         portable::add_high_digits::<HALVES>(digits, by, rhs, sums);
+    }
+}
+
+/// The products of signed bytes with weights of 4 bits.
+#[allow(unsafe_code, reason = "the functions below need instructions that were found")]
+pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>) -> [[f32; PANEL]; R] {
+    if is_available() {
+        // Safety: the processor has AVX2 and FMA.
+        unsafe { blocks_avx2::<R>(rows, columns) }
+    } else {
+        portable::blocks::<R>(rows, columns)
     }
 }
 
@@ -112,6 +123,60 @@ fn integers_avx2<const R: usize, const HALVES: bool>(
         out[row] = bytemuck::cast(all[row]);
     }
     out
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn blocks_avx2<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>) -> [[f32; PANEL]; R] {
+    let BlockColumns { quads, scales, offsets, group } = columns;
+    let (ones, lowest) = (_mm256_set1_epi16(1), _mm256_set1_epi32(LOWER_HALVES));
+    let some = QUADS_IN_16_BITS;
+    let mut all = [_mm256_set1_ps(0.0); R];
+    let groups = rows.words.chunks(group).zip(quads.chunks(group / 2)).zip(scales).zip(rows.init);
+    for (index, (((lhs, rhs), scales), init)) in groups.enumerate() {
+        let mut sums = [_mm256_set1_epi32(0); R];
+        for row in 0..R {
+            sums[row] = _mm256_set1_epi32(init[row]);
+        }
+        for (lhs, rhs) in lhs.chunks(some).zip(rhs.chunks(some.div_ceil(2))) {
+            let mut pairs = [_mm256_set1_epi32(0); R];
+            let (both, last) = lhs.as_chunks::<2>();
+            for ([first, second], pair) in both.iter().zip(rhs) {
+                let pair: __m256i = bytemuck::cast(*pair);
+                add_pairs(&mut pairs, first, _mm256_and_si256(pair, lowest));
+                add_pairs(&mut pairs, second, _mm256_and_si256(_mm256_srli_epi32::<4>(pair), lowest));
+            }
+            for lhs in last {
+                add_pairs(&mut pairs, lhs, bytemuck::cast(quad_at::<true>(rhs, 2 * both.len())));
+            }
+            for row in 0..R {
+                sums[row] = _mm256_add_epi32(sums[row], _mm256_madd_epi16(pairs[row], ones));
+            }
+        }
+        let scales: __m256 = bytemuck::cast(*scales);
+        for row in 0..R {
+            // Not fused, as in every other instruction set, so that the result is equal in all of them.
+            let own = _mm256_mul_ps(_mm256_cvtepi32_ps(sums[row]), scales);
+            all[row] = _mm256_add_ps(all[row], _mm256_mul_ps(own, _mm256_set1_ps(rows.scales[index][row])));
+            if let Some(offsets) = offsets.get(index) {
+                let sum = _mm256_set1_ps(rows.sums[index][row]);
+                all[row] = _mm256_add_ps(all[row], _mm256_mul_ps(bytemuck::cast(*offsets), sum));
+            }
+        }
+    }
+    let mut out = [[0.0; PANEL]; R];
+    for row in 0..R {
+        out[row] = bytemuck::cast(all[row]);
+    }
+    out
+}
+
+/// Adds the products of four signed bytes of each row by those of a quad, in pairs of 16 bits.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn add_pairs<const R: usize>(pairs: &mut [__m256i; R], lhs: &[Word; R], quad: __m256i) {
+    for (pairs, lhs) in pairs.iter_mut().zip(lhs) {
+        *pairs = _mm256_add_epi16(*pairs, _mm256_maddubs_epi16(quad, _mm256_set1_epi32(*lhs)));
+    }
 }
 
 /// Adds the products of a group.

@@ -30,7 +30,7 @@ pub fn block_constants(weights: BlockLinear, attributes: &mut Attributes) -> ([H
     (constants, (!parts.offsets.is_empty()).then(|| flat(parts.offsets)))
 }
 
-/// With the attribute `precise` activations are quantised to 13 bits, and not to 7.
+/// With the attribute `precise` activations are quantised with [`Precision::High`].
 /// The inputs are `x`, the three constants, an optional bias, and the optional offsets of blocks; an activation may follow.
 pub fn matmul(node: &NodeSpec<'_>) -> Prepared {
     let activation = node.attributes.activation()?;

@@ -12,7 +12,7 @@ use super::{Graph, GraphOptions, Port, host};
 use crate::device::Device;
 use crate::error::Result;
 use crate::kernels::activation::Activation;
-use crate::kernels::qlinear::{BlockLayout, BlockLinear, QuantizedWeights};
+use crate::kernels::qlinear::{BlockLayout, BlockLinear, Precision, QuantizedWeights};
 
 /// A value of a graph that is being built.
 #[derive(Clone, Copy)]
@@ -117,15 +117,17 @@ impl Builder {
         self.push(named::MATMUL_BIAS, &[x, weight, bias], attributes)
     }
 
-    /// [`Self::linear`] with 8-bit weights.
+    /// [`Self::linear`] with 8-bit weights, and with activations of this precision.
     pub(crate) fn linear_int8(
         &mut self,
         x: Operand,
         weights: QuantizedWeights,
         bias: Operand,
         activation: Option<Activation>,
+        precision: Precision,
     ) -> Operand {
         let mut attributes = Attributes::default();
+        attributes.push("precise", Attribute::Int(i64::from(precision == Precision::High)));
         let constants = int8::constants(weights, &mut attributes);
         let [quads, scales, sums] = constants.map(|tensor| Operand(self.0.new_constant(tensor)));
         attributes.set_activation(activation);

@@ -30,7 +30,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::graph::{Builder, DType, GraphOptions, Operand};
 use crate::kernels::Activation;
-use crate::kernels::qlinear::QuantizedWeights;
+use crate::kernels::qlinear::{Precision, QuantizedWeights};
 
 pub const ARCHITECTURE: Architecture =
     Architecture { model_types: &["bert", "distilbert", "roberta", "xlm-roberta"], read_config, quantisation };
@@ -366,7 +366,13 @@ impl Build<'_> {
         // Matrices that become one are of one type.
         if let Some(packed) = packed.collect::<Result<Option<Vec<_>>>>()? {
             let bias = self.graph.floats(&[all], bias);
-            return Ok(self.graph.linear_int8(x, QuantizedWeights::concat(packed), bias, activation));
+            return Ok(self.graph.linear_int8(
+                x,
+                QuantizedWeights::concat(packed),
+                bias,
+                activation,
+                Precision::Normal,
+            ));
         }
         let published = names.iter().map(|name| self.weights.take(name, &[outputs, inputs]));
         let published = published.collect::<Result<Vec<_>>>()?;

@@ -20,7 +20,9 @@ pub const ARCHITECTURE: DecoderArchitecture =
 const PERIOD: usize = 6;
 /// The layers of the model with 27 billion weights.
 const LARGEST: usize = 62;
-/// The base of the rotary frequencies of layers with a window.
+/// The base of the rotary frequencies of layers without a window, unless the configuration says another.
+const THETA: f32 = 1_000_000.0;
+/// The same of layers with a window.
 const LOCAL_THETA: f32 = 10_000.0;
 
 const fn name(checkpoint: &'static str, gguf: &'static str) -> Name {
@@ -52,7 +54,7 @@ fn build(mut config: DecoderConfig, weights: &mut DecoderWeights<'_>, device: &D
     if config.windowed == Windowed::From(0) {
         config.windowed = Windowed::AllBut(PERIOD);
     }
-    let global = Rope::new(config.rotated, config.theta, &config.scaling)?;
+    let global = Rope::new(config.rotated, config.theta.unwrap_or(THETA), &config.scaling)?;
     let local = Rope::new(config.rotated, config.local_theta.unwrap_or(LOCAL_THETA), &config.local_scaling)?;
     let head = if weights.is_gguf() { "output.weight" } else { "lm_head.weight" };
     let tied = config.tied.unwrap_or(true) || !weights.contains(head);

@@ -19,6 +19,9 @@ pub const ARCHITECTURE: DecoderArchitecture = DecoderArchitecture {
     build,
 };
 
+/// The base of the rotary frequencies, unless the configuration says another.
+const THETA: f32 = 10_000.0;
+
 const fn name(checkpoint: &'static str, gguf: &'static str) -> Name {
     Name { checkpoint, gguf }
 }
@@ -39,7 +42,7 @@ fn build(config: DecoderConfig, weights: &mut DecoderWeights<'_>, device: &Devic
     let tied = config.tied == Some(true) || !weights.contains(head);
     let first = if weights.is_gguf() { "blk.0.attn_q_norm.weight" } else { "model.layers.0.self_attn.q_norm.weight" };
     let norms = weights.contains(first).then_some(NORMS);
-    let rope = Rope::new(config.rotated, config.theta, &config.scaling)?;
+    let rope = Rope::new(config.rotated, config.theta.unwrap_or(THETA), &config.scaling)?;
     let sizes @ DecoderSizes { layers, hidden, head, .. } = config.sizes;
     let (mut build, mut x) = Build::new(sizes, 1, weights);
     let embeddings = build.embeddings(EMBEDDINGS, tied)?;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use pilot_light::formats::gguf;
 use pilot_light::generation::{GenerationOptions, Generator};
 use pilot_light::models::{Decoder, Logits, PackedTensors};
-use pilot_light::{Device, ErrorKind, LoadOptions, folder};
-use safetensors::SafeTensors;
+use pilot_light::{DType, Device, ErrorKind, LoadOptions, folder};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use crate::support::folder::Folder;
@@ -94,6 +95,64 @@ fn checkpoints_give_the_logits_of_transformers() {
         }
         assert_eq!(found, golden.greedy, "{family}");
     }
+}
+
+/// The tensors of a checkpoint, its matrices rounded to 8 bits: a scale for each 128 inputs of an output.
+fn rounded(checkpoint: &[u8]) -> Vec<u8> {
+    let tensors = SafeTensors::deserialize(checkpoint).expect("tensors").tensors();
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
+        .into_iter()
+        .map(|(name, tensor)| {
+            let data = tensor.data();
+            let mut numbers: Vec<f32> = match tensor.dtype() {
+                Dtype::F16 => data.as_chunks().0.iter().map(|x| half::f16::from_le_bytes(*x).to_f32()).collect(),
+                Dtype::BF16 => data.as_chunks().0.iter().map(|x| half::bf16::from_le_bytes(*x).to_f32()).collect(),
+                _ => data.as_chunks().0.iter().map(|x| f32::from_le_bytes(*x)).collect(),
+            };
+            if let [_, inputs] = tensor.shape() {
+                for group in numbers.chunks_mut(*inputs).flat_map(|row| row.chunks_mut(128)) {
+                    let scale = group.iter().fold(0f32, |most, x| most.max(x.abs())) / 127.0;
+                    group.iter_mut().for_each(|x| *x = (*x / scale).round_ties_even() * scale);
+                }
+            }
+            (name, tensor.shape().to_vec(), numbers.iter().flat_map(|x| x.to_le_bytes()).collect())
+        })
+        .collect();
+    let views = tensors
+        .iter()
+        .map(|(name, shape, bytes)| (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("a tensor")));
+    safetensors::serialize(views, None).expect("a checkpoint")
+}
+
+#[test]
+fn weights_of_8_bits_are_rounded_and_no_more() {
+    for (family, expected) in goldens() {
+        let folder = copy(&family, "int8");
+        let options = LoadOptions { dtype: Some(DType::Int8), ..LoadOptions::default() };
+        let generator = folder::load_generator(&folder.0, &Device::cpu(), options).expect(&family);
+        let found = logits(generator.decoder(), &expected.text, 72);
+        for entry in std::fs::read_dir(&folder.0).expect("a folder") {
+            let name = entry.expect("a file").file_name().into_string().expect("a name");
+            if name.ends_with(".safetensors") {
+                folder.write(&name, rounded(&folder.read(&name)));
+            }
+        }
+        let wanted = logits(load(&folder).expect(&family).decoder(), &expected.text, 72);
+        let squares = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| f64::from(x).powi(2)).sum::<f64>();
+        let off = squares(&mut found.iter().zip(&wanted).map(|(a, b)| a - b));
+        let off = (off / squares(&mut wanted.iter().copied())).sqrt();
+        // Activations have 13 bits.
+        assert!(off < 0.002, "{family}: {off}");
+    }
+}
+
+#[test]
+fn a_base_that_is_not_named_is_the_familys() {
+    let folder = copy("gemma3", "base");
+    folder.edit("config.json", r#""rope_theta": 1000000.0,"#, "");
+    folder.edit("config.json", r#""rope_theta": 10000.0,"#, "");
+    let found = logits(load(&folder).expect("a model").decoder(), &goldens()["gemma3"].text, 72);
+    check_logits("gemma3", &found, &reference()["gemma3"]);
 }
 
 #[test]

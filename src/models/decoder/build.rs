@@ -6,6 +6,7 @@ use super::{Decoder, DecoderSizes, DecoderWeights, Embeddings, Matrix, Name, Rop
 use crate::device::Device;
 use crate::error::Result;
 use crate::graph::{AttentionSettings, Builder, CachedInputs, GraphOptions, Operand};
+use crate::kernels::qlinear::Precision;
 
 /// A graph that is being built, and the weights that it is built of.
 pub struct Build<'w, 'f> {
@@ -108,7 +109,7 @@ impl<'w, 'f> Build<'w, 'f> {
             Matrix::Blocks(blocks) => self.graph.linear_blocks(x, *blocks, bias),
             Matrix::Int8(weights) => {
                 let bias = bias.unwrap_or_else(|| self.graph.floats(&[outputs], vec![0.0; outputs]));
-                self.graph.linear_int8(x, weights, bias, None)
+                self.graph.linear_int8(x, weights, bias, None, Precision::High)
             }
             Matrix::Floats(published) => {
                 // Published as [out, in]; the product wants [in, out].

@@ -25,8 +25,8 @@ pub struct DecoderConfig {
     pub epsilon: f32,
     /// The numbers of a head that are rotated.
     pub rotated: usize,
-    /// The base of the rotary frequencies.
-    pub theta: f32,
+    /// The base of the rotary frequencies; `None`: the family's.
+    pub theta: Option<f32>,
     /// Their scaling.
     pub scaling: Scaling,
     /// The tokens that a query sees, its own included, in the layers that have a window.
@@ -127,7 +127,7 @@ impl DecoderConfig {
             intermediate: dimension("intermediate_size", fields.intermediate_size)?,
             epsilon: fields.rms_norm_eps.unwrap_or(1e-6),
             rotated,
-            theta: fields.rope_theta.or(scaling.rope_theta).unwrap_or(10_000.0),
+            theta: fields.rope_theta.or(scaling.rope_theta),
             scaling: scaling.scaling(context)?,
             window: fields.sliding_window.filter(|_| fields.use_sliding_window != Some(false)),
             windowed,
@@ -168,7 +168,7 @@ impl DecoderConfig {
             intermediate: size("feed_forward_length")?,
             epsilon: float("attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5),
             rotated,
-            theta: float("rope.freq_base")?.unwrap_or(10_000.0),
+            theta: float("rope.freq_base")?,
             scaling: gguf_scaling(&key, metadata, weights, rotated, context)?,
             window: number("attention.sliding_window")?.filter(|window| *window > 0),
             windowed: Windowed::From(0),
@@ -207,8 +207,9 @@ impl DecoderConfig {
         if self.rotated == 0 || self.rotated > head || !self.rotated.is_multiple_of(2) {
             return wrong(format!("expected an even number of at most {head} rotated numbers, got {}", self.rotated));
         }
-        if self.epsilon.is_nan() || self.theta.is_nan() || self.theta <= 0.0 {
-            return wrong(format!("the base of rotary frequencies is {}, expected a positive number", self.theta));
+        let theta = self.theta.unwrap_or(1.0);
+        if self.epsilon.is_nan() || theta.is_nan() || theta <= 0.0 {
+            return wrong(format!("the base of rotary frequencies is {theta}, expected a positive number"));
         }
         Ok(self)
     }

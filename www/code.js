@@ -1,28 +1,22 @@
 // The section for code: text-generation that continues it, shown as it grows.
 import { pipeline } from 'pilot-light';
-import { submitOnControlEnter, textElement } from './dom.js';
+import { textElement } from './dom.js';
 import { LazyModel } from './lazy-model.js';
 import { GENERATOR } from './models.js';
 import { many } from './text.js';
+import { onText } from './text-form.js';
 
 /** Options of each call. A model for conversations explains its code behind a fence. */
 const OPTIONS = { max_new_tokens: 96, stop: ['```', '\n\n\n'], return_full_text: false };
 
 export function code(section) {
   const model = new LazyModel(section, (options) => pipeline('text-generation', GENERATOR, options));
-  const text = section.querySelector('textarea');
   const stop = section.querySelector('[type=button]');
   let controller = new AbortController();
   stop.addEventListener('click', () => controller.abort());
-  section.addEventListener('submit', (event) => {
-    event.preventDefault();
+  onText(section, model, 'There is no code yet: write or paste the beginning of some.', (text) => {
     // Blanks belong to the token behind them: a model rarely goes on after one that stands alone.
-    const value = text.value.trimEnd();
-    if (value === '') {
-      model.show('idle', 'There is no code yet: write or paste the beginning of some.');
-      text.focus();
-      return;
-    }
+    const value = text.trimEnd();
     controller.abort();
     controller = new AbortController();
     const { signal } = controller;
@@ -36,7 +30,6 @@ export function code(section) {
       }
     });
   });
-  submitOnControlEnter(text);
 }
 
 /** Shows `code` in `written` and how it goes on; returns words about it. */

@@ -7,24 +7,27 @@ import { errorWords, excerpt, megabytes } from './text.js';
  */
 export class LazyModel {
   #loaded;
-  #device;
+  #settings;
   #call = 0;
 
   /**
    * @param {HTMLElement} section
    * @param {(options: object) => Promise<object>} open Loads the model.
+   * @param {() => string} settings What the model depends on besides its device: where that has changed it is loaded again.
    */
-  constructor(section, open) {
+  constructor(section, open, settings = () => '') {
     this.section = section;
     this.open = open;
+    this.settings = settings;
     this.status = section.querySelector('[role=status]');
     this.section.dataset.state = 'idle';
   }
 
   /**
-   * Runs `work` with the model, and shows the words it returns. The result of an earlier call is dropped.
+   * Runs `work` with the model, and shows the words it returns, with those about what has left the device where something may
+   * have. The result of an earlier call is dropped.
    *
-   * @param {(model: object, isCurrent: () => boolean) => Promise<string>} work
+   * @param {(model: object, isCurrent: () => boolean) => Promise<string | { words: string, left: string }>} work
    */
   async use(work) {
     const call = ++this.#call;
@@ -33,12 +36,10 @@ export class LazyModel {
       const model = await this.#load(isCurrent);
       if (!isCurrent()) return;
       this.show('working', 'Running…');
-      const words = await work(model, isCurrent);
-      if (isCurrent())
-        this.show(
-          'done',
-          `${words} On ${model.device.kind === 'webgpu' ? 'WebGPU' : 'the CPU'}; nothing left this device.`,
-        );
+      const result = await work(model, isCurrent);
+      if (!isCurrent()) return;
+      const { words, left = 'nothing left this device' } = typeof result === 'string' ? { words: result } : result;
+      this.show('done', `${words} On ${model.device.kind === 'webgpu' ? 'WebGPU' : 'the CPU'}; ${left}.`);
     } catch (error) {
       if (!isCurrent()) return;
       const { heading, message } = errorWords(error);
@@ -54,14 +55,15 @@ export class LazyModel {
 
   async #load(isCurrent) {
     const device = document.getElementById('device').value;
-    if (this.#loaded === undefined || this.#device !== device) {
+    const settings = `${device} ${this.settings()}`;
+    if (this.#loaded === undefined || this.#settings !== settings) {
       const old = this.#loaded;
       this.show('loading', 'Looking for the model…');
       const progress_callback = (info) => {
         if (info.status === 'progress_total' && isCurrent())
           this.show('loading', `Loading the model: ${megabytes(info.loaded)} of ${megabytes(info.total)}.`);
       };
-      this.#device = device;
+      this.#settings = settings;
       this.#loaded = this.open({ device, progress_callback });
       void old?.then((model) => model.dispose()).catch(() => undefined);
     }

@@ -1,19 +1,11 @@
 // Loading: replaces the cascade by the one that the controls ask for.
 import { cascade } from 'pilot-light';
 import { $ } from './dom.js';
+import { POLICY, REDACTOR } from './models.js';
 import { onReload, queue, refresh, release, repaint, sort } from './sorting.js';
 import { page, resetMessage, state, threshold } from './state.js';
 import { duration, megabytes } from './text.js';
 import { announce, closeProblem, remote, setPhase, showDevice, showProblem, showProgress, usage } from './view.js';
-
-/**
- * The redactor, on the CPU whichever device sorts: it is small, and a text has to pass it before the deadline or
- * nothing is sent. On an adapter in software it would take seconds for each text.
- */
-const REDACTOR = { model: '/models/rampart', device: 'wasm' };
-
-/** The deadline of a question that may be sent, in milliseconds, where the page's address sets one. */
-const DEADLINE_MS = new URLSearchParams(location.search).get('deadline_ms');
 
 /** Aborts the load in progress. */
 let loading = new AbortController();
@@ -66,11 +58,7 @@ function open({ model, device, remote }, signal, progress_callback) {
   return cascade({
     local: { task: 'text-classification', model: `/models/${model}`, device },
     ...(remote && { remote }),
-    policy: {
-      privacy: 'redact',
-      ...(state.thresholdChosen && { threshold: threshold() }),
-      ...(DEADLINE_MS && { deadline_ms: Number(DEADLINE_MS) }),
-    },
+    policy: { ...POLICY, ...(state.thresholdChosen && { threshold: threshold() }) },
     redactor: REDACTOR,
     progress_callback,
     signal,

@@ -1,22 +1,14 @@
 // The section for personal data: token-classification with the entities highlighted.
 import { pipeline } from 'pilot-light';
-import { submitOnControlEnter } from './dom.js';
 import { LazyModel } from './lazy-model.js';
 import { markedText } from './marked.js';
 import { many, percent } from './text.js';
+import { NO_TEXT, onText } from './text-form.js';
 
 export function personal(section) {
   const model = new LazyModel(section, (options) => pipeline('token-classification', '/models/rampart', options));
-  const text = section.querySelector('textarea');
   const marked = section.querySelector('.marked');
-  section.addEventListener('submit', (event) => {
-    event.preventDefault();
-    if (text.value.trim() === '') {
-      model.show('idle', 'There is no text yet: write or paste one.');
-      text.focus();
-      return;
-    }
-    const { value } = text;
+  onText(section, model, NO_TEXT, (value) => {
     void model.use(async (find, isCurrent) => {
       const found = await find(value, { aggregation_strategy: 'simple' });
       if (!isCurrent()) return '';
@@ -27,7 +19,6 @@ export function personal(section) {
         : `${many(found.length, 'piece')} of personal data: ${kinds(found)}.`;
     });
   });
-  submitOnControlEnter(text);
 }
 
 /** What is marked in the text. */

@@ -1,22 +1,15 @@
 // The section for summaries: the central sentences of a text, marked in it.
 import { pipeline } from 'pilot-light';
-import { submitOnControlEnter } from './dom.js';
 import { LazyModel } from './lazy-model.js';
 import { markedText } from './marked.js';
 import { many, percent } from './text.js';
+import { NO_TEXT, onText } from './text-form.js';
 
 export function summaries(section) {
   const model = new LazyModel(section, (options) => pipeline('summarization', '/models/all-MiniLM-L6-v2', options));
-  const { text, length } = section.elements;
+  const { length } = section.elements;
   const marked = section.querySelector('.marked');
-  section.addEventListener('submit', (event) => {
-    event.preventDefault();
-    const { value } = text;
-    if (value.trim() === '') {
-      model.show('idle', 'There is no text yet: write or paste one.');
-      text.focus();
-      return;
-    }
+  onText(section, model, NO_TEXT, (value) => {
     void model.use(async (summarize, isCurrent) => {
       const [{ sentences = [] }] = await summarize(value, { length: length.value });
       if (!isCurrent()) return '';
@@ -32,5 +25,4 @@ export function summaries(section) {
       return `${many(sentences.length, 'sentence')}, ${percent(read / value.length)} of the text.`;
     });
   });
-  submitOnControlEnter(text);
 }

@@ -67,6 +67,8 @@ impl Row {
         match truth {
             AnswerOutput::Label(answer) => row.label = Some(answer.label),
             AnswerOutput::Entities(groups) => row.entities = Some(groups.into_iter().map(Entity::from).collect()),
+            // No model of the command line reads records.
+            AnswerOutput::Record(_) => {}
         }
         row
     }

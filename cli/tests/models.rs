@@ -65,7 +65,7 @@ fn answers(texts: &[String]) -> Vec<(String, String)> {
             if found.label == "positive" { "negative" } else { "positive" }.to_string()
         }
         AnswerOutput::Label(found) => found.label.clone(),
-        AnswerOutput::Entities(_) => panic!("entities"),
+        other => panic!("{other:?}"),
     };
     texts.iter().cloned().zip(answers.into_iter().enumerate().map(label)).collect()
 }

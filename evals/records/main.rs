@@ -2,12 +2,19 @@
 //! model is asked for unsure fields alone. The remote model is simulated: it answers from the known fields, and gives a wrong
 //! value for a part of them. `cargo xtask eval records` runs this; the texts are those of `make.py`, on the standard input.
 
+use std::cell::RefCell;
 use std::io::stdin;
 use std::time::Instant;
 
-use pilot_light::calibration::{Choice, Example, Guarantee, Temperature, calibrate};
+use pilot_light::calibration::{Example, Guarantee, Labels, Source, Temperature};
+use pilot_light::cascade::{Cascade, CascadeConfig, LocalModels, OffsetUnit};
+use pilot_light::device::DeviceReport;
 use pilot_light::generation::chat::Minijinja;
-use pilot_light::records::{ExtractedRecord, FieldSource, RecordField, RecordOptions, extract, reduced_schema};
+use pilot_light::policy::{LocalConfig, Policy, Privacy};
+use pilot_light::records::{ExtractedRecord, FieldSource, RecordOptions, answer};
+use pilot_light::remote::{Payload, RemoteEvent, RemoteRequest};
+use pilot_light::tasks::{AnswerOutput, LocalAnswer, RunOptions};
+use pilot_light::transport::{self, Transport, clock};
 use pilot_light::{Device, LoadOptions, folder};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -17,7 +24,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// Every such field of the simulated remote model is wrong.
 const WRONG: usize = 20;
 /// Thresholds that are compared.
-const THRESHOLDS: [f32; 4] = [0.5, 0.7, 0.9, 0.99];
+const THRESHOLDS: [f64; 4] = [0.5, 0.7, 0.9, 0.99];
 /// What a calibrated threshold promises: of the fields that stay, at most this part is wrong.
 const ALPHA: f64 = 0.1;
 
@@ -34,8 +41,29 @@ struct Counts {
     fields: usize,
     right: usize,
     sent: usize,
-    /// Fields in the schemas of delegated questions that were not unsure.
+    /// Fields that are named in the bodies of requests and were not unsure.
     sent_unasked: usize,
+}
+
+/// A remote model that answers from the known fields of the record number `at`, and what it was sent.
+struct Simulated<'a> {
+    at: usize,
+    row: &'a Row,
+    sent: RefCell<Option<Value>>,
+}
+
+impl Transport for Simulated<'_> {
+    fn attempt(&self, request: &RemoteRequest, _feed: &mut dyn FnMut(&[u8], bool) -> bool) -> RemoteEvent {
+        let Payload::Http(http) = &request.payload else { unreachable!("the remote model is a server") };
+        let sent: Value = serde_json::from_str(&http.body).unwrap_or_default();
+        let asked = &sent["response_format"]["json_schema"]["schema"]["properties"];
+        let known = self.row.fields.iter().enumerate().filter(|(_, (name, _))| asked.get(name.as_str()).is_some());
+        let said = known.map(|(number, (name, known))| (name.clone(), simulated(self.at, number, name, known)));
+        let content = Value::Object(said.collect()).to_string();
+        let body = json!({ "choices": [{ "message": { "content": content }, "finish_reason": "stop" }] }).to_string();
+        *self.sent.borrow_mut() = Some(sent);
+        RemoteEvent::Response { status: 200, retry_after: None, content_type: None, body, elapsed_ms: 1.0 }
+    }
 }
 
 fn main() -> Result<()> {
@@ -43,57 +71,67 @@ fn main() -> Result<()> {
     pilot_light::start_threads(std::thread::available_parallelism().map_or(1, usize::from));
     let generator = folder::load_generator(model.as_ref(), &Device::cpu(), LoadOptions::default())?;
     let engine = Minijinja { local_time_s: 0 };
-    let (mut rows, mut records) = (Vec::new(), Vec::new());
+    let (mut rows, mut answers) = (Vec::new(), Vec::new());
     let started = Instant::now();
     for line in stdin().lines() {
         let row: Row = serde_json::from_str(&line?)?;
         let options = RecordOptions::new(row.schema.to_string());
-        records.push(pollster::block_on(extract(&generator, &engine, &row.text, &options))?);
+        answers.push(pollster::block_on(answer(&generator, &engine, &row.text, &options))?);
         rows.push(row);
         if rows.len() % 20 == 0 {
             eprintln!("{} records in {:.0} s", rows.len(), started.elapsed().as_secs_f64());
         }
     }
     let seconds = started.elapsed().as_secs_f64();
-    let mut report = vec![local(&rows, &records, seconds), remote(&rows)];
+    let mut report = vec![local(&rows, &answers, seconds), remote(&rows)];
+    let all = || rows.iter().zip(&answers).enumerate();
     for threshold in THRESHOLDS {
-        report.push(cascade(&format!("threshold-{threshold}"), rows.iter(), &records, threshold)?);
+        report.push(measure(&format!("threshold-{threshold}"), &cascade(threshold)?, all())?);
     }
     // Calibrated on every other record, and measured on the others.
-    let half = |parity: usize| {
-        let kept = rows.iter().zip(&records).enumerate().filter(move |(at, _)| at / 4 % 2 == parity);
-        kept.map(|(_, pair)| pair)
+    let half = |parity: usize| all().filter(move |(at, _)| at / 4 % 2 == parity);
+    let examples: Vec<Example> = half(0).flat_map(|(_, (row, answer))| examples(row, record_of(answer))).collect();
+    let calibrated = cascade(0.0)?;
+    let (promise, options) = (Guarantee::LearnThenTest { alpha: ALPHA, delta: 0.1 }, RunOptions::default());
+    let source = Source {
+        data_sha256: String::new(),
+        weights_sha256: None,
+        behind: Vec::new(),
+        hypotheses: Vec::new(),
+        date: String::new(),
     };
-    let examples: Vec<Example> = half(0).flat_map(|(row, record)| examples(row, record)).collect();
-    let calibrated = calibrate(&examples, Guarantee::LearnThenTest { alpha: ALPHA, delta: 0.1 });
-    if let Ok(calibrated) = calibrated
-        && let Choice::Holds { threshold, .. } = calibrated.choice
-    {
-        let temperature = Temperature::new(calibrated.temperature)?;
-        let (rows, mut records): (Vec<&Row>, Vec<ExtractedRecord>) =
-            half(1).map(|(row, record)| (row, record.clone())).unzip();
-        for field in records.iter_mut().flat_map(|record| &mut record.fields) {
-            let confidence = f64::from(field.confidence).clamp(1e-7, 1.0 - 1e-7);
-            field.confidence = temperature.probability((confidence / (1.0 - confidence)).ln()) as f32;
-        }
-        report.push(cascade("calibrated", rows, &records, threshold as f32)?);
+    let found = calibrated.calibrate(0, &examples, Labels::default(), promise, source, &options);
+    if found.is_ok_and(|found| found.calibration.is_some()) {
+        report.push(measure("calibrated", &calibrated, half(1))?);
     }
     println!("{}", Value::Array(report));
     Ok(())
 }
 
-fn examples(row: &Row, record: &ExtractedRecord) -> Vec<Example> {
-    let example = |field: &RecordField| Example {
-        confidence: field.confidence.into(),
-        correct: row.fields.get(&field.pointer[1..]).is_some_and(|known| is_same(known, &field.value)),
-    };
-    record.fields.iter().map(example).collect()
+/// A cascade that sends fields below `threshold`.
+fn cascade(threshold: f64) -> Result<Cascade> {
+    let local = vec![LocalConfig { threshold: Some(threshold), ..LocalConfig::default() }];
+    let remotes = vec![serde_json::from_value(json!({ "model": "simulated" }))?];
+    let policy = Policy { privacy: Privacy::Allow, ..Policy::default() };
+    let config = CascadeConfig { local, remotes, policy, ..CascadeConfig::default() };
+    Ok(Cascade::new(LocalModels::none(), config, DeviceReport::processor(), OffsetUnit::Bytes, clock())?)
 }
 
-fn local(rows: &[Row], records: &[ExtractedRecord], seconds: f64) -> Value {
+fn record_of(answer: &LocalAnswer) -> &ExtractedRecord {
+    match &answer.output {
+        AnswerOutput::Record(record) => record,
+        _ => unreachable!("an extraction gives a record"),
+    }
+}
+
+fn examples(row: &Row, record: &ExtractedRecord) -> Vec<Example> {
+    Cascade::record_examples(record, &ExtractedRecord::of(Value::Object(row.fields.clone())))
+}
+
+fn local(rows: &[Row], answers: &[LocalAnswer], seconds: f64) -> Value {
     let examples: Vec<(Example, FieldSource)> = rows
         .iter()
-        .zip(records)
+        .zip(answers.iter().map(record_of))
         .flat_map(|(row, record)| examples(row, record).into_iter().zip(record.fields.iter().map(|field| field.source)))
         .collect();
     let part = |wanted: FieldSource| {
@@ -122,29 +160,38 @@ fn remote(rows: &[Row]) -> Value {
     json!({ "name": "records/simulated-remote", "fields": counts.fields, "accuracy": share(counts.right, counts.fields) })
 }
 
-/// The cascade in which fields below `threshold` are sent.
-fn cascade<'a>(
+/// What `cascade` makes of `records`, each with its number and the local answer.
+fn measure<'a>(
     name: &str,
-    rows: impl IntoIterator<Item = &'a Row>,
-    records: &[ExtractedRecord],
-    threshold: f32,
+    cascade: &Cascade,
+    records: impl Iterator<Item = (usize, (&'a Row, &'a LocalAnswer))>,
 ) -> Result<Value> {
     let mut counts = Counts::default();
-    for (at, (row, record)) in rows.into_iter().zip(records).enumerate() {
-        let mut merged = record.clone();
-        let unsure = record.unsure(threshold);
-        if !unsure.is_empty() {
-            let schema = row.schema.to_string();
-            let reduced: Value = serde_json::from_str(&reduced_schema(&schema, &unsure)?)?;
-            let asked = reduced["properties"].as_object().ok_or("the reduced schema has no properties")?;
-            counts.sent += asked.len();
-            counts.sent_unasked += asked.keys().filter(|name| !unsure.contains(&format!("/{name}").as_str())).count();
-            let known = row.fields.iter().enumerate().filter(|(_, (name, _))| asked.contains_key(*name));
-            let answer = known.map(|(number, (name, known))| (name.clone(), simulated(at, number, name, known)));
-            merged.merge(&row.text, &schema, &unsure, &Value::Object(answer.collect()).to_string())?;
+    let threshold = cascade.thresholds()[0];
+    let calibrations = cascade.calibrations();
+    let temperature = calibrations.iter().flatten().map(|one| Temperature::new(one.temperature)).next().transpose()?;
+    for (at, (row, local)) in records {
+        let remote = Simulated { at, row, sent: RefCell::default() };
+        let decided = cascade.decide_record(&row.text, &row.schema.to_string(), local.clone(), 0.0, false)?;
+        let envelope = transport::answer(cascade, decided.step, None, &[&remote], None)?;
+        if let Some(sent) = remote.sent.take() {
+            let is_unsure = |name: &String| {
+                let mut fields = record_of(local).fields.iter();
+                let confidence = fields.find(|field| field.pointer[1..] == *name).map(|field| f64::from(field.confidence));
+                confidence
+                    .is_some_and(|one| temperature.map_or(one, |temperature| temperature.confidence(one)) < threshold)
+            };
+            let asked = sent["response_format"]["json_schema"]["schema"]["properties"].as_object();
+            counts.sent += asked.ok_or("the schema that is sent has no properties")?.len();
+            // The text itself is no matter of the fields.
+            let schema = &sent["response_format"]["json_schema"]["schema"];
+            let body = json!([sent["messages"][0]["content"], schema]).to_string().replace('\\', "");
+            let named = row.fields.keys().filter(|name| body.contains(&format!("\"{name}\":")));
+            counts.sent_unasked += named.filter(|name| !is_unsure(name)).count();
         }
+        let AnswerOutput::Record(merged) = &envelope.output else { return Err("the cascade gave no record".into()) };
         counts.fields += row.fields.len();
-        counts.right += examples(row, &merged).iter().filter(|example| example.correct).count();
+        counts.right += examples(row, merged).iter().filter(|example| example.correct).count();
     }
     let Counts { fields, right, sent, sent_unasked } = counts;
     Ok(json!({

@@ -3,7 +3,16 @@ export type { CalibrateOptions, CalibrateProgress } from './cascade/calibrate.js
 export { cascade } from './cascade/cascade.js';
 export type { LabelledEntity, LabelledText } from './cascade/labels.js';
 export type { LocalModel, RouterModel } from './cascade/local-models.js';
-export type { CascadeCallOptions, CascadeOptions, CascadePipeline } from './cascade/options.js';
+export type {
+  CascadeCallOptions,
+  CascadeControls,
+  CascadeOptions,
+  CascadePipeline,
+  RecordCallOptions,
+  RecordCascadeOptions,
+  RecordCascadePipeline,
+  RecordEnvelope,
+} from './cascade/options.js';
 export type { Redactor, RedactorModel } from './cascade/redactor.js';
 export type { CascadeCallbacks } from './cascade/remote-driver.js';
 export type { BuiltInRemote, Remote, ServerRemote } from './cascade/remotes.js';
@@ -40,6 +49,7 @@ export type {
   ChatMessage,
   Classification,
   Decision,
+  DelegatedFields,
   DeviceChoice,
   DeviceReport,
   DriftReport,

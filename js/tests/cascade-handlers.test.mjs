@@ -14,9 +14,12 @@ const MODEL = {
 const START = { device: 'wasm', wasmPaths: {}, cpuBuild: 'auto', numThreads: 0, generation: 1, key: 0 };
 const QUESTION = { options: {}, thresholds: [0.9], must_stay_local: false };
 
-/** An engine with a cascade under the key 1 and a pipeline under the key 2. */
+/** An engine with a cascade under the key 1, a pipeline under the key 2 and a cascade of records under the key 3. */
 async function started() {
-  fakeFetch({ [`${MODEL.folder.url}config.json`]: () => Response.json({}) });
+  fakeFetch({
+    [`${MODEL.folder.url}config.json`]: () => Response.json({}),
+    [`${MODEL.folder.url}m.gguf`]: () => new Response(new Uint8Array(3)),
+  });
   const wasm = fakeWasm();
   const features = () => ({ relaxedSimd: false, noThreads: 'no', cores: 1 });
   const engine = new Engine({ open: async () => ({ wasm, threads: 1 }), stopped: new Set(), features });
@@ -24,7 +27,10 @@ async function started() {
   await ask('start', START);
   await ask('load', { cascade: { models: [MODEL], config: {} }, useBrowserCache: false });
   await ask('load', { pipeline: { ...MODEL, task: 'token-classification' }, useBrowserCache: false, key: 2 });
-  return { ask, log: wasm.log };
+  const generator = { model: 'm', folder: MODEL.folder, file: 'm.gguf', options: {} };
+  const loaded = await ask('load', { cascade: { models: [], generator, config: {} }, useBrowserCache: false, key: 3 });
+  assert.deepEqual([loaded.thresholds, loaded.calibrations, loaded.labels], [[0.5], [null], []]);
+  return { ask, engine, log: wasm.log };
 }
 
 test('a text is decided, and one that is drawn is to be checked', async () => {
@@ -112,4 +118,68 @@ test('personal data is found by a pipeline, and only by one', async () => {
   assert.deepEqual(spans, [[{ start: 0, end: 3, label: 'NAME' }]]);
   await assert.rejects(ask('findPii', { key: 1, inputs: ['Ann'] }), { kind: 'internal', message: /No pipeline/ });
   await assert.rejects(ask('decide', { ...QUESTION, key: 2, inputs: ['a'] }), { kind: 'internal' });
+});
+
+const RECORD = { ...QUESTION, key: 3, options: { schema: '{}' } };
+
+test('records are read step by step, and decided one by one', async () => {
+  const { ask, log } = await started();
+  const [{ steps, record }] = await Promise.all([
+    ask('decide', { ...RECORD, inputs: ['easy a1 a2', 'hard b1'] }),
+    ask('findPii', { key: 2, inputs: ['Ann'] }),
+  ]);
+  const [{ done }, { delegate }] = steps;
+  assert.deepEqual(
+    [done.output.value, done.threshold, record],
+    [{ text: 'easy a1 a2', schema: '{}' }, 0.9, '["easy a1 a2"]'],
+  );
+  assert.ok(done.latency_ms >= 0 && delegate.call > 0);
+  const order = log.filter(([what]) => ['step', 'findPii', 'decideRecord'].includes(what)).map(([, word]) => word);
+  assert.ok(order.indexOf('wasm') < order.indexOf('a2'), 'other models take turns');
+  assert.deepEqual(order.slice(-3), ['hard', 'b1', 'hard b1']);
+  const question = { ...RECORD, inputs: ['hard b1'], call: delegate.call, stream: false };
+  // A fresh engine reads it again.
+  const { turn } = await ask('enqueue', { ...question, generation: 0 });
+  assert.ok(turn.step.send.call > delegate.call);
+  assert.equal(log.filter(([what, word]) => what === 'decideRecord' && word === 'hard b1').length, 2);
+  const local = await ask('decide', { ...RECORD, inputs: ['hard'], must_stay_local: true });
+  assert.equal(local.steps[0].done.route, 'local');
+  const consulted = await ask('decide', { ...RECORD, inputs: ['easy'], consult: true });
+  assert.ok(consulted.steps[0].delegate.call > 0);
+  assert.deepEqual(log.at(-1), ['consultRecord', 'easy']);
+});
+
+test('where a record fails, those before it are not gone on with', async () => {
+  const { ask, log } = await started();
+  await assert.rejects(ask('decide', { ...RECORD, inputs: ['hard', 'easy', 'refuse'] }), {
+    index: 2,
+    message: /refused/,
+  });
+  assert.equal(log.filter(([what]) => what === 'abandon').length, 1);
+});
+
+test('an abort ends the record that is being read', async () => {
+  const { engine, log } = await started();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const decided = engine.handle('decide', { ...RECORD, inputs: ['a1 a2 a3 a4'] }, { signal });
+  controller.abort();
+  await assert.rejects(decided, { kind: 'cancelled' });
+  assert.equal(log.filter(([what]) => what === 'decideRecord').length, 0);
+});
+
+test('each record is scored by its truth', async () => {
+  const { ask } = await started();
+  const truths = ['a', 'c'].map((value) => ({ value, fields: [] }));
+  const examples = await ask('scoreExamples', {
+    key: 3,
+    tier: 0,
+    inputs: ['a', 'b'],
+    truths,
+    options: { schema: '{}' },
+  });
+  assert.deepEqual(
+    examples.map(({ correct }) => correct),
+    [true, false],
+  );
 });

@@ -7,7 +7,7 @@ import { builtInTransport } from '../modules/cascade/built-in-transport.js';
 import { checkTier } from '../modules/cascade/calibrate.js';
 import { Cascade } from '../modules/cascade/cascade.js';
 import { httpTransport } from '../modules/cascade/http-transport.js';
-import { readLocalModels } from '../modules/cascade/local-models.js';
+import { loadable, readLocalModels } from '../modules/cascade/local-models.js';
 import { prepareRedactor } from '../modules/cascade/redactor.js';
 import { prepareRemotes } from '../modules/cascade/remotes.js';
 import { attempt } from '../modules/cascade/transport.js';
@@ -406,9 +406,17 @@ test('local models are one or several, each with its own options', () => {
       ],
     ],
     [[local, local], calibration],
+    [[local, { ...local, task: 'information-extraction' }]],
   ]) {
     assert.throws(() => readLocalModels(wrong, given), { kind: 'invalid-input' }, JSON.stringify(wrong));
   }
+});
+
+test('a model that reads records is loaded as one that generates text, without a router', () => {
+  const records = { task: 'information-extraction', model: 'https://page.example/m.gguf' };
+  const { models, generator } = loadable([records]);
+  assert.deepEqual([models, generator.file, generator.model], [[], 'm.gguf', records.model]);
+  assert.throws(() => loadable([records, { task: 'text-classification', model: 'r' }]), { kind: 'invalid-input' });
 });
 
 test('an abort abandons every call that is under way', async () => {

@@ -5,13 +5,14 @@
 /** @typedef {Parameters<Wasm.Pipeline['run']>[1]} Options */
 /** @typedef {{ [K in Exclude<keyof typeof Wasm.Loader, 'prototype'>]: (typeof Wasm.Loader)[K] }} LoaderStatics */
 /** @typedef {{ [K in Exclude<keyof typeof Wasm.Device, 'prototype'>]: (typeof Wasm.Device)[K] }} DeviceStatics */
+/** @typedef {{ [K in Exclude<keyof typeof Wasm.Cascade, 'prototype'>]: (typeof Wasm.Cascade)[K] }} CascadeStatics */
 /**
  * What the package takes of a build. Classes that it never constructs are here for their methods alone.
  * @typedef {object} Build
  * @property {() => Promise<unknown>} default
  * @property {DeviceStatics} Device
  * @property {LoaderStatics & (new (...args: ConstructorParameters<typeof Wasm.Loader>) => Wasm.Loader)} Loader
- * @property {new (...args: ConstructorParameters<typeof Wasm.Cascade>) => Wasm.Cascade} Cascade
+ * @property {CascadeStatics & (new (...args: ConstructorParameters<typeof Wasm.Cascade>) => Wasm.Cascade)} Cascade
  * @property {typeof Wasm.instance} instance
  * @property {typeof Wasm.parseToolCalls} parseToolCalls
  * @property {unknown[][]} log
@@ -215,7 +216,7 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     }
     /** @type {Wasm.Generator['extract']} */
     extract(text, { schema }) {
-      return new InSteps(text, () => partial({ value: { text, schema }, fields: [] }));
+      return new Extraction(text, schema);
     }
     /** @type {Wasm.Generator['summarize']} */
     summarize(text) {
@@ -253,6 +254,26 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     }
     free() {
       log.push(['free work']);
+    }
+  }
+
+  /**
+   * A record of a text and its schema.
+   * @extends {InSteps<Wasm.ExtractedRecord>}
+   * @implements {Wasm.Extraction}
+   */
+  class Extraction extends InSteps {
+    /**
+     * @param {string} text
+     * @param {string} schema
+     */
+    constructor(text, schema) {
+      super(text, () => partial({ value: { text, schema }, fields: [] }));
+      this.text = text;
+    }
+    /** @type {Wasm.Extraction['examples']} */
+    examples(truth) {
+      return [{ confidence: 0.5, correct: truth.value === this.text }];
     }
   }
 
@@ -335,6 +356,31 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
         const check = text.startsWith('check') ? { check: { call: ++calls, redact: false } } : {};
         return { ...done({ output: text, route: 'local', thresholds: [...thresholds] }), ...check };
       });
+    }
+    /** @type {typeof Wasm.Cascade.ofGenerator} */
+    static ofGenerator(generator) {
+      return new Cascade([partial({ generator })]);
+    }
+    get readsRecords() {
+      return 'generator' in this.#pipeline;
+    }
+    /** @type {Wasm.Cascade['extract']} */
+    extract(text, { schema }) {
+      return new Extraction(text, schema);
+    }
+    /** @type {Wasm.Cascade['decideRecord']} */
+    decideRecord(extraction, latency_ms, threshold, must_stay_local) {
+      const { text } = /** @type {Extraction} */ (extraction);
+      log.push(['decideRecord', text]);
+      misbehave([text], partial({ kind: 'wasm' }));
+      if (!must_stay_local && text.startsWith('hard')) return this.#delegate(text);
+      this.#added.push(text);
+      return done({ output: extraction.finish(), route: 'local', latency_ms, threshold });
+    }
+    /** @type {Wasm.Cascade['consultRecord']} */
+    consultRecord(text) {
+      log.push(['consultRecord', text]);
+      return this.#delegate(text);
     }
     /** @type {Wasm.Cascade['consult']} */
     consult(inputs) {

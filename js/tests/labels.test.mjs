@@ -135,6 +135,15 @@ test('entities are answers as well, with their words', async () => {
   assert.deepEqual(labelled, [{ text, entities, labelled_by: 'general' }]);
 });
 
+test('a record is a right answer, and a remote one is kept as one', async () => {
+  const record = { total: 12 };
+  assert.deepEqual(truthOf({ text: 'a', record }), { value: record, fields: [] });
+  const labelled = [];
+  const consult = async () => [{ ...remote(), output: { value: record, fields: [{ pointer: '/total' }] } }];
+  await label([{ text: 'a' }], labelled, consult, () => undefined, rules());
+  assert.deepEqual(labelled, [{ text: 'a', record, labelled_by: 'general' }]);
+});
+
 test('invalid examples are refused', () => {
   const entity = { entity_group: 'PER', start: 0, end: 1 };
   for (const wrong of [
@@ -150,6 +159,9 @@ test('invalid examples are refused', () => {
     [{ text: 'a', entities: [{ ...entity, start: 0.5 }] }],
     [{ text: 'a', entities: [{ start: 0, end: 1 }] }],
     [{ text: 'a', entities: [null] }],
+    [{ text: 'a', record: 'b' }],
+    [{ text: 'a', record: null }],
+    [{ text: 'a', record: {}, label: 'ham' }],
   ]) {
     assert.throws(() => checkExamples(wrong), kind('invalid-input', /xample/), JSON.stringify(wrong));
   }

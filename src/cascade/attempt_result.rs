@@ -17,6 +17,8 @@ pub(super) struct AttemptResult<'a> {
     pub answer: Result<AnswerOutput, (Reason, String)>,
     /// The words of the model, where they do not keep to the schema.
     pub invalid: Option<String>,
+    /// The fields of a record, none of them valid under the schema, that they have.
+    pub refused: Vec<String>,
     /// Whether the time that it took says how fast the server is.
     pub is_timing: bool,
 }
@@ -51,16 +53,17 @@ impl<'a> AttemptResult<'a> {
 
     fn of_completion(question: &Question, restore: impl Fn(&str) -> String, completion: Completion) -> Self {
         let outcome = Outcome::Answered(completion.usage);
+        let of =
+            |event, answer, invalid| Self { event, outcome, answer, invalid, refused: Vec::new(), is_timing: true };
+        let failed = |words| Err((Reason::RemoteInvalid, words));
         match read_answer(question, &completion, restore) {
-            Ok(output) => Self { event: Event::Answered, outcome, answer: Ok(output), invalid: None, is_timing: true },
-            Err(Unread::Unfit(words)) => {
-                let answer = Err((Reason::RemoteInvalid, words));
-                Self { event: Event::Unfit, outcome, answer, invalid: Some(completion.content), is_timing: true }
+            Ok(output) => of(Event::Answered, Ok(output), None),
+            Err(Unread::Unfit(words)) => of(Event::Unfit, failed(words), Some(completion.content)),
+            Err(Unread::Refused(refused)) => {
+                let words = "the answer has no field that is valid under the schema".to_string();
+                Self { refused, ..of(Event::Unfit, failed(words), Some(completion.content)) }
             }
-            Err(Unread::Invalid(words)) => {
-                let answer = Err((Reason::RemoteInvalid, words));
-                Self { event: Event::Invalid, outcome, answer, invalid: None, is_timing: true }
-            }
+            Err(Unread::Invalid(words)) => of(Event::Invalid, failed(words), None),
         }
     }
 
@@ -78,7 +81,7 @@ impl<'a> AttemptResult<'a> {
             }
             Failure::Invalid(words) => (Event::Invalid, Outcome::Failed, Reason::RemoteInvalid, words),
         };
-        Self { event, outcome, answer: Err((reason, words)), invalid: None, is_timing: true }
+        Self { event, outcome, answer: Err((reason, words)), invalid: None, refused: Vec::new(), is_timing: true }
     }
 
     fn of_fault(fault: RemoteFault, message: &str) -> Self {
@@ -97,6 +100,7 @@ impl<'a> AttemptResult<'a> {
             outcome,
             answer: Err((reason, quote(message))),
             invalid: None,
+            refused: Vec::new(),
             is_timing: fault == RemoteFault::Timeout,
         }
     }

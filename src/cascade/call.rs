@@ -3,7 +3,7 @@
 use super::attempt_result::AttemptResult;
 use super::config::RemoteModel;
 use super::envelope::{Consultation, Fallback};
-use super::{Fed, Now};
+use super::{Fed, Now, records};
 use crate::policy::{Budget, Offer, Reason, Remaining};
 use crate::redaction::{Redaction, Restorer};
 use crate::remote::attempts::{Attempts, Event, GiveUp, Next, Terms};
@@ -85,8 +85,8 @@ impl Call {
     ) -> Self {
         let Sendable { redaction, stream, deadline_ms, budget } = sendable;
         let mut next = result.decision.order().into_iter();
-        let text = redaction.as_ref().and_then(|redaction| redaction.texts().first());
-        let sendable = Question { text: text.unwrap_or(&question.text).clone(), ..question.clone() };
+        let sendable =
+            redaction.as_ref().map_or_else(|| question.clone(), |redaction| records::redacted(&question, redaction));
         Self {
             number,
             question,
@@ -161,6 +161,9 @@ impl Call {
             Err(failure) => self.failure = Some(failure),
         }
         self.invalid = result.invalid;
+        if let (Purpose::Answer(fallback), false) = (&mut self.purpose, result.refused.is_empty()) {
+            records::refuse(&mut fallback.output, result.refused);
+        }
         match self.attempt(remotes, now_ms, |attempts, gate| attempts.on(result.event, now_ms, random, gate)) {
             (Some(Next::Send { delay_ms, deadline_ms }), payload) => self.send(payload, remotes, delay_ms, deadline_ms),
             // Where a part of an answer was shown, no other model is asked.

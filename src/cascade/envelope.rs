@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::records;
 use crate::device::DeviceReport;
 use crate::graph::ComputeCost;
 use crate::policy::{Decision, Reason, Tier};
@@ -14,9 +15,9 @@ use crate::usage::energy::{self, Energy, Joules};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct Envelope {
-    /// The answer: a label, or the text's entities.
+    /// The answer: a label, the text's entities, or a record, which says what of it was delegated.
     pub output: AnswerOutput,
-    /// Whether a local or a remote model gave it.
+    /// Whether a local or a remote model gave it; of a record, whether a remote model gave some of it.
     pub route: Route,
     /// The index of the last local model that was asked; where the route is local, it gave the answer.
     pub tier: usize,
@@ -32,7 +33,8 @@ pub struct Envelope {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub detail: Option<String>,
-    /// Whether this is a local answer below the threshold, because no remote answer was to be had.
+    /// Whether this is a local answer below the threshold, because no remote answer was to be had; of a record, whether one of
+    /// its fields is.
     pub degraded: bool,
     /// Whether the local model read only the beginning of the text.
     pub truncated: bool,
@@ -186,13 +188,14 @@ impl Envelope {
             asked.fold((ComputeCost::default(), 0.0), |(work, ms), (more, more_ms)| (work + more, ms + more_ms));
         let Fallback { output, truncated, tier } = local;
         let route = if remote.output.is_some() { Route::Remote } else { Route::Local };
+        let is_partial = records::is_partial(remote.output.as_ref().unwrap_or(&output));
         Self {
             route,
             tier: decision.tiers.len().saturating_sub(1),
             confidence: tier.confidence,
             threshold: tier.threshold,
             calibrated: tier.calibrated,
-            degraded: route == Route::Local && !tier.is_sure(),
+            degraded: is_partial || route == Route::Local && !tier.is_sure(),
             output: remote.output.unwrap_or(output),
             reason: remote.reason,
             detail: remote.detail,

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::policy::{Routing, Tier};
 use crate::tasks::{AnswerOutput, LocalAnswer, RunOptions, Task, TextModel};
 
-/// Local models, one behind the other; at least one. They do the same task with the same labels.
+/// Local models, one behind the other. They do the same task with the same labels.
 pub struct LocalModels {
     models: Vec<TextModel>,
     router: Option<Router>,
@@ -64,6 +64,11 @@ impl LocalModels {
         Ok(Self { models, router: None })
     }
 
+    /// No models: those that a cascade does not run itself, and whose records it is given.
+    pub fn none() -> Self {
+        Self { models: Vec::new(), router: None }
+    }
+
     /// The same, with a router: `model` estimates how much better the second remote model will do than the first. At
     /// `min_gain` or more the second is asked first.
     ///
@@ -84,16 +89,24 @@ impl LocalModels {
     }
 
     /// The task that they do.
-    pub fn task(&self) -> Task {
-        self.models[0].task()
+    ///
+    /// # Errors
+    /// Unsupported: the list is empty.
+    pub fn task(&self) -> Result<Task> {
+        Ok(self.first()?.task())
     }
 
     /// The labels that an answer may have under `options`.
     ///
     /// # Errors
-    /// As [`TextModel::answer_labels`].
+    /// As [`TextModel::answer_labels`]; unsupported: there are no models.
     pub fn answer_labels(&self, options: &RunOptions) -> Result<Vec<String>> {
-        self.models[0].answer_labels(options)
+        self.first()?.answer_labels(options)
+    }
+
+    fn first(&self) -> Result<&TextModel> {
+        let first = self.models.first();
+        first.ok_or_else(|| Error::unsupported("this cascade has no models of its own: it is given records"))
     }
 
     /// The results of the first `models` of them for `texts`: each text goes from one to the next until one is confident.

@@ -11,7 +11,7 @@ use super::config::{CascadeConfig, RemoteModel};
 use super::envelope::{Consultation, Envelope, Fallback};
 use super::local_models::LocalResult;
 use super::offsets::{self, OffsetUnit, PiiFindings};
-use super::{Check, Fed, Now, Step, Turn, usage_entry};
+use super::{Check, Fed, Now, Step, Turn, records, usage_entry};
 use crate::calibration::{Calibration, Gate};
 use crate::device::DeviceReport;
 use crate::drift::{Cuts, DriftReport};
@@ -130,10 +130,14 @@ impl Machine {
         };
         let allowed = self.allowed(&question, stays_local);
         let decision = Decision { tiers, allowed, routing, offers: Vec::new() };
-        let fallback = Fallback { output: answer.output, truncated: answer.truncated, tier };
+        let mut fallback = Fallback { output: answer.output, truncated: answer.truncated, tier };
+        let unsure = records::weigh(&tier, &mut fallback.output);
         let reason = match decision.verdict() {
             Verdict::Stays(reason) => reason,
-            Verdict::Asks => return Ok(self.delegate(question, Purpose::Answer(fallback), decision)),
+            Verdict::Asks => {
+                let question = records::narrow(question, &mut fallback.output, &unsure);
+                return Ok(self.delegate(question, Purpose::Answer(fallback), decision));
+            }
         };
         if reason == Reason::Confident {
             self.draw(&question, &fallback, &decision, now);
@@ -367,8 +371,9 @@ impl Machine {
     fn give(&mut self, question: &Question, purpose: Purpose, result: Consultation, now_ms: f64) -> Step {
         match purpose {
             Purpose::Answer(fallback) => {
+                let confidences = usage_entry::confidences(&fallback.output, &result.decision);
                 let envelope = Envelope::new(fallback, result, self.device.clone());
-                self.answered.enter(&usage_entry::of_answer(&envelope, self.gates.first(), now_ms));
+                self.answered.enter(&usage_entry::of_answer(&envelope, &confidences, self.gates.first(), now_ms));
                 let output = offsets::in_unit(&question.text, envelope.output, self.unit);
                 Step::Done(Box::new(Envelope { output, ..envelope }))
             }

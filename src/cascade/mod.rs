@@ -9,6 +9,7 @@
 //! | `local_models` | the local models, one behind the other, and the router |
 //! | `machine` | the questions that are under way, and the phase of each |
 //! | `call` | one question to the remote models |
+//! | `records` | records: which of their fields go to them |
 //! | `envelope` | the answer with how it was found |
 //! | [`labelling`] | which texts to ask remote models about for their labels, and when to stop |
 
@@ -21,6 +22,7 @@ pub mod labelling;
 mod local_models;
 mod machine;
 mod offsets;
+mod records;
 mod usage_entry;
 
 use std::cell::RefCell;
@@ -41,8 +43,8 @@ use crate::device::DeviceReport;
 use crate::drift::DriftReport;
 use crate::error::{Error, Result};
 use crate::policy::{LocalConfig, Reason, Tier};
-use crate::remote::{Question, RemoteEvent, RemoteRequest};
-use crate::tasks::{AnswerOutput, LocalAnswer, RunOptions, TextModel};
+use crate::remote::{AnswerForm, Question, RemoteEvent, RemoteRequest};
+use crate::tasks::{AnswerKind, AnswerOutput, LocalAnswer, RunOptions, TextModel};
 use crate::usage::ledger::Ledger;
 use crate::usage::summary::{Summary, summary};
 
@@ -193,7 +195,7 @@ impl Cascade {
         clock: Clock,
     ) -> Result<Self> {
         let models = models.into();
-        config.local.resize_with(models.models().len(), LocalConfig::default);
+        config.local.resize_with(models.models().len().max(1), LocalConfig::default);
         for (local, model) in config.local.iter_mut().zip(models.models()) {
             local.calibration = local.calibration.take().or_else(|| model.calibration().cloned());
             local.weights_sha256 = model.weights_sha256().cloned();
@@ -307,14 +309,20 @@ impl Cascade {
         source: Source,
         options: &RunOptions,
     ) -> Result<Calibrated> {
-        let model = self.models.models().get(tier);
-        let model = model.ok_or_else(|| Error::invalid_input(no_tier(tier, self.models.models().len())))?;
         let mut machine = self.machine.borrow_mut();
-        let source = Source {
-            weights_sha256: model.weights_sha256().cloned(),
-            behind: machine.gates_before(tier),
-            hypotheses: model.hypotheses(options)?,
-            ..source
+        let (behind, tiers) = (machine.gates_before(tier), machine.thresholds().len());
+        if tier >= tiers {
+            return Err(Error::invalid_input(no_tier(tier, tiers)));
+        }
+        let source = match self.models.models().get(tier) {
+            Some(model) => Source {
+                weights_sha256: model.weights_sha256().cloned(),
+                behind,
+                hypotheses: model.hypotheses(options)?,
+                ..source
+            },
+            // A model that is not the cascade's own.
+            None => Source { behind, ..source },
         };
         let report = Report { labels, ..calibration::calibrate(examples, promise)? };
         let calibration = Calibration::of(&report, source);
@@ -400,9 +408,12 @@ impl Cascade {
     }
 
     fn questions(&self, texts: &[String], options: &RunOptions) -> Result<Vec<Question>> {
-        let (task, labels) = (self.models.task(), self.models.answer_labels(options)?);
-        let question = |text: &String| Question { task, labels: labels.clone(), text: text.clone() };
-        Ok(texts.iter().map(question).collect())
+        let labels = self.models.answer_labels(options)?;
+        let form = match self.models.task()?.answer_kind() {
+            Some(AnswerKind::Entities) => AnswerForm::Entities(labels),
+            Some(AnswerKind::Label) | None => AnswerForm::Label(labels),
+        };
+        Ok(texts.iter().map(|text| Question { form: form.clone(), text: text.clone() }).collect())
     }
 
     /// The tier of an answer of the local models under `options`.

@@ -70,6 +70,10 @@ pub(super) fn in_unit(text: &str, output: AnswerOutput, unit: OffsetUnit) -> Ans
             to_utf16(text, groups.iter_mut().flat_map(|group| [&mut group.start, &mut group.end]));
             AnswerOutput::Entities(groups)
         }
+        (OffsetUnit::Utf16, AnswerOutput::Record(mut record)) => {
+            record.offsets_to_utf16(text);
+            AnswerOutput::Record(record)
+        }
         (_, output) => output,
     }
 }

@@ -8,7 +8,7 @@ use crate::redaction::{PiiLabel, PiiSpan};
 use crate::remote::limits::{BreakerOptions, Caps, Price};
 use crate::remote::protocols::default_protocol;
 use crate::remote::{Payload, RemoteFault, Usage};
-use crate::tasks::{Answer, AnswerOutput, EntityGroup, Task};
+use crate::tasks::{Answer, AnswerOutput, EntityGroup};
 use crate::usage::energy;
 
 pub(super) const NOW: Now = Now { now_ms: 1_795_478_400_000.0, random: 0.5 };
@@ -40,11 +40,7 @@ pub(super) fn machine(remotes: Vec<RemoteConfig>, policy: Policy) -> Machine {
 }
 
 pub(super) fn question(text: &str) -> Question {
-    Question {
-        task: Task::TextClassification,
-        labels: vec!["ham".to_string(), "spam".to_string()],
-        text: text.to_string(),
-    }
+    Question { form: AnswerForm::Label(vec!["ham".to_string(), "spam".to_string()]), text: text.to_string() }
 }
 
 pub(super) fn local(confidence: f64) -> LocalAnswer {
@@ -66,7 +62,7 @@ pub(super) fn done(step: Step) -> Envelope {
     }
 }
 
-fn sent(step: Step) -> RemoteRequest {
+pub(super) fn sent(step: Step) -> RemoteRequest {
     match step {
         Step::Send(request) => request,
         other => panic!("{other:?}"),
@@ -88,7 +84,7 @@ pub(super) fn consulted(step: Step) -> Consultation {
 }
 
 /// The body of an HTTP request.
-fn body(request: &RemoteRequest) -> &str {
+pub(super) fn body(request: &RemoteRequest) -> &str {
     match &request.payload {
         Payload::Http(http) => &http.body,
         Payload::Prompt(_) => panic!("a prompt"),
@@ -280,8 +276,7 @@ fn a_general_model_can_be_consulted_whatever_the_threshold() {
 fn personal_data_does_not_leave() {
     let mut machine = machine(vec![remote("any")], Policy::default());
     let text = "😀 Ann: ann@example.com";
-    let question =
-        Question { task: Task::TokenClassification, labels: vec!["NAME".to_string()], text: text.to_string() };
+    let question = Question { form: AnswerForm::Entities(vec!["NAME".to_string()]), text: text.to_string() };
     let answer = LocalAnswer {
         output: AnswerOutput::Entities(vec![]),
         confidence: 0.1,
@@ -528,7 +523,7 @@ fn offsets_are_in_the_unit_that_was_asked_for() {
         truncated: false,
         work: ComputeCost::default(),
     };
-    let question = Question { task: Task::TokenClassification, text: "😀 Łódź".into(), ..question("") };
+    let question = Question { form: AnswerForm::Entities(vec!["LOC".to_string()]), text: "😀 Łódź".into() };
     let step = decide(&mut machine(vec![remote("any")], allow()), question, answer, 1.0);
     let AnswerOutput::Entities(groups) = done(step).output else { panic!("a label") };
     assert_eq!((groups[0].start, groups[0].end), (3, 7));

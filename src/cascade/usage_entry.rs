@@ -2,13 +2,23 @@
 
 use super::envelope::{Consultation, Envelope, Route};
 use crate::drift::Cuts;
-use crate::policy::ModelGate;
+use crate::policy::{Decision, ModelGate};
 use crate::remote::Usage;
 use crate::tasks::AnswerOutput;
 use crate::usage::ledger::{Entry, Kind, Tally};
 
-/// An answer that is given at `at_ms`; `first` is the gate of the first local model, which alone sees all texts.
-pub fn of_answer(envelope: &Envelope, first: Option<&ModelGate>, at_ms: f64) -> Entry {
+/// The confidences of the first local model, which alone sees all texts: in its answer, or in each field of the record `local`.
+pub fn confidences(local: &AnswerOutput, decision: &Decision) -> Vec<f64> {
+    match local {
+        AnswerOutput::Record(record) => record.fields.iter().map(|field| field.confidence.into()).collect(),
+        AnswerOutput::Label(_) | AnswerOutput::Entities(_) => {
+            decision.tiers.first().iter().map(|tier| tier.confidence).collect()
+        }
+    }
+}
+
+/// An answer that is given at `at_ms`; `first` is the gate of the first local model, and `confidences` are that model's.
+pub fn of_answer(envelope: &Envelope, confidences: &[f64], first: Option<&ModelGate>, at_ms: f64) -> Entry {
     let Envelope { attempts, usage, cost_usd, remote_latency_ms, .. } = envelope;
     let kind = match envelope.route {
         Route::Local => Kind::Local,
@@ -23,10 +33,12 @@ pub fn of_answer(envelope: &Envelope, first: Option<&ModelGate>, at_ms: f64) -> 
         bytes: envelope.work.bytes,
         ..of_remote(*attempts, *usage, *cost_usd, *remote_latency_ms)
     };
-    let cuts = first.and_then(ModelGate::calibration).map(Cuts::of);
-    let confidence = cuts.zip(envelope.decision.tiers.first());
-    let confidence = confidence.map(|(cuts, tier)| (cuts.name().to_string(), cuts.parts(), cuts.part(tier.confidence)));
-    Entry { at_ms, kind, tally, confidence }
+    let confidences = first.and_then(ModelGate::calibration).map(Cuts::of).map(|cuts| {
+        let mut counts = vec![0; cuts.parts()];
+        confidences.iter().for_each(|confidence| counts[cuts.part(*confidence)] += 1);
+        (cuts.name().to_string(), counts)
+    });
+    Entry { at_ms, kind, tally, confidences }
 }
 
 /// What remote models said: as an answer of theirs, or to check the local answer `given`, which has an entry already.
@@ -41,7 +53,7 @@ pub fn of_consultation(result: &Consultation, given: Option<&AnswerOutput>, at_m
     };
     let answers = u64::from(output.is_some());
     let tally = Tally { answers, latency_ms, ..of_remote(*attempts, *usage, *cost_usd, *remote_latency_ms) };
-    Entry { at_ms, kind, tally, confidence: None }
+    Entry { at_ms, kind, tally, confidences: None }
 }
 
 /// What was asked of remote models.

@@ -27,6 +27,7 @@ pub use overflow::{Dropped, Overflow, Prompt};
 pub use reply::{FinishReason, GeneratedToken, Piece, Reply, ReplyUsage};
 pub use sampler::TokenProbability;
 
+use crate::calibration::Calibration;
 use crate::error::{Error, Result};
 use crate::graph::{ComputeCost, GoOn};
 use crate::models::{Decoder, KeyValueCache, Logits};
@@ -52,6 +53,8 @@ pub struct Generator {
     prefixes: Mutex<Prefixes>,
     /// The bytes of the vocabulary, once a reply has a constraint.
     trie: OnceLock<Arc<TokenTrie>>,
+    calibration: Option<Calibration>,
+    weights_sha256: Option<String>,
 }
 
 /// A reply that is being generated.
@@ -92,7 +95,24 @@ impl Generator {
             return Err(Error::invalid_artefact("the model has no token that ends a text"));
         }
         let prefixes = Mutex::new(Prefixes::new(KEPT_BYTES));
-        Ok(Self { decoder, tokenizer, template, ends, prefixes, trie: OnceLock::new() })
+        let (trie, calibration, weights_sha256) = (OnceLock::new(), None, None);
+        Ok(Self { decoder, tokenizer, template, ends, prefixes, trie, calibration, weights_sha256 })
+    }
+
+    /// The same model with the calibration of the records that it reads out of texts, and the SHA-256 of its weights.
+    #[must_use]
+    pub fn with_calibration(self, calibration: Option<Calibration>, weights_sha256: Option<String>) -> Self {
+        Self { calibration, weights_sha256, ..self }
+    }
+
+    /// The calibration of the records that it reads out of texts, where it has one.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
+    }
+
+    /// The SHA-256 of its weights in hexadecimal, where its manifest has it.
+    pub fn weights_sha256(&self) -> Option<&String> {
+        self.weights_sha256.as_ref()
     }
 
     /// The decoder.

@@ -137,7 +137,11 @@ impl GeneratorFiles {
 
     /// Builds the model.
     pub(super) fn finish(self, files: &mut Files, device: &Device) -> Result<Generator> {
-        if self.parts.is_empty() { self.checkpoint(files, device) } else { self.gguf(files, device) }
+        // The weights that a manifest's calibration is for: a checkpoint of several files has no one digest.
+        let weights = self.parts.first().map_or(WEIGHTS, String::as_str).to_string();
+        let (calibration, digest) = (files.calibration(&weights)?, files.digest(&weights));
+        let generator = if self.parts.is_empty() { self.checkpoint(files, device) } else { self.gguf(files, device) };
+        Ok(generator?.with_calibration(calibration, digest))
     }
 
     fn checkpoint(self, files: &mut Files, device: &Device) -> Result<Generator> {

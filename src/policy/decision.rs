@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Cost, Privacy, Reason, Remaining};
+use crate::calibration::Temperature;
 use crate::graph::ComputeCost;
 
 /// Longer texts are not sent: their cost would be a surprise.
@@ -44,7 +45,7 @@ pub struct Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct Tier {
-    /// Its confidence in its answer, in [0, 1], as it comes from the model.
+    /// Its confidence in its answer, in [0, 1], as it comes from the model; of a record, in the field that it is least sure of.
     pub score: f64,
     /// What its logits are divided by; 1 where it was not calibrated.
     pub temperature: f64,
@@ -117,6 +118,12 @@ impl Tier {
     /// Whether its confidence is at or above the threshold; NaN is not.
     pub fn is_sure(&self) -> bool {
         self.confidence >= self.threshold
+    }
+
+    /// The same for a part of the answer, such as a field of a record, in which the model's confidence is `score`.
+    pub fn of_part(&self, score: f64) -> Self {
+        let temperature = Temperature::new(self.temperature).ok().filter(|temperature| temperature.get() != 1.0);
+        Self { score, confidence: temperature.map_or(score, |temperature| temperature.confidence(score)), ..*self }
     }
 }
 

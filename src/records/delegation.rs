@@ -2,15 +2,132 @@
 
 use serde_json::Value;
 
-use super::{ExtractedRecord, FieldSource, RecordSpan, parsed};
-use crate::error::{Error, Result};
+use super::{ExtractedRecord, FieldSource, RecordField, RecordSpan, parsed};
+use crate::error::Result;
 use crate::generation::constraint::{Constraint, Json, step};
+use crate::sort::sort_by;
+use crate::tasks::DelegatedFields;
 use crate::tasks::mentions::{Mention, Mentions};
+
+/// Keywords of the form of a string, which a placeholder does not have.
+const FORM: [&str; 4] = ["format", "pattern", "minLength", "maxLength"];
+/// References that are followed to the schema of a value; more of them lead nowhere.
+const MAX_REFERENCES: usize = 16;
+
+/// What a remote model is asked for: a record, or some fields of one that is there already.
+///
+/// ```
+/// use pilot_light::records::RecordQuestion;
+///
+/// let schema = r#"{"type": "object", "properties": {"name": {"type": "string"}, "total": {"type": "number"}}}"#;
+/// let whole = RecordQuestion::new(schema)?;
+/// let record = whole.merge("Ann paid 12", &serde_json::json!({"name": "Ann", "total": 12}));
+/// let question = whole.for_fields(record, &["/total"]);
+/// assert_eq!(question.asked(), ["/total"]);
+/// assert!(!question.schema().contains("name"));
+/// # Ok::<(), pilot_light::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordQuestion {
+    /// Of the whole record.
+    schema: Json,
+    /// The properties that lead to each part that is asked for; none lead to the record itself.
+    paths: Vec<Vec<String>>,
+    /// What the answer is merged into.
+    record: ExtractedRecord,
+    /// Whether placeholders stand for values in the text that is sent.
+    is_redacted: bool,
+}
+
+impl RecordQuestion {
+    /// The question for a whole record under `schema`, a JSON schema as JSON.
+    ///
+    /// # Errors
+    /// Those of [`Constraint::json_schema`].
+    pub fn new(schema: &str) -> Result<Self> {
+        Constraint::json_schema(schema)?;
+        let record = ExtractedRecord::of(Value::Null);
+        Ok(Self { schema: parsed(schema)?, paths: vec![Vec::new()], record, is_redacted: false })
+    }
+
+    /// The question for the fields of `record` at `pointers` alone. A field within an array is asked for with all of the array,
+    /// since places in an array mean nothing without the others. So is one with all of the record whose place the schema does
+    /// not name.
+    #[must_use]
+    pub fn for_fields(&self, record: ExtractedRecord, pointers: &[&str]) -> Self {
+        let mut paths: Vec<Vec<String>> = pointers.iter().map(|pointer| names(&self.schema, pointer)).collect();
+        sort_by(&mut paths, Ord::cmp);
+        paths.dedup_by(|path, before| path.starts_with(before));
+        Self { schema: self.schema.clone(), paths, record, is_redacted: self.is_redacted }
+    }
+
+    /// The same for a text in which placeholders stand for values.
+    #[must_use]
+    pub fn redacted(self) -> Self {
+        Self { is_redacted: true, ..self }
+    }
+
+    /// Whether placeholders stand for values in the text that is sent.
+    pub fn is_redacted(&self) -> bool {
+        self.is_redacted
+    }
+
+    /// The pointers of what is asked for.
+    pub fn asked(&self) -> Vec<String> {
+        self.paths.iter().map(|path| pointer_of(path)).collect()
+    }
+
+    /// The names of the properties that an answer has; none where the schema does not say.
+    pub fn properties(&self) -> Vec<&str> {
+        if let Some(names) = self.paths.iter().map(|path| path.first()).collect::<Option<Vec<_>>>() {
+            return names.into_iter().map(String::as_str).collect();
+        }
+        let Some(Json::Object(properties)) = self.schema.get("properties") else { return Vec::new() };
+        properties.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The schema of what is asked for, which is required, as JSON.
+    pub fn schema(&self) -> String {
+        written(&self.reduced())
+    }
+
+    /// The same schema as a server is given it to enforce: strings have no form where placeholders may stand for them.
+    pub fn enforced_schema(&self) -> Value {
+        let schema = self.reduced();
+        let schema = if self.is_redacted { without_form(&schema) } else { schema };
+        serde_json::from_str(&written(&schema)).unwrap_or_default()
+    }
+
+    /// The record with what `answer`, a remote model's reply, has of what was asked for, in the place of what was there. What the
+    /// answer lacks, or what is not valid under the schema, stays as it is. Spans count bytes of `text`.
+    pub fn merge(&self, text: &str, answer: &Value) -> ExtractedRecord {
+        let mut record = self.record.clone();
+        let mut delegated = DelegatedFields { asked: self.asked(), ..DelegatedFields::default() };
+        let mut mentions = Mentions::new(text);
+        for (path, pointer) in self.paths.iter().zip(&delegated.asked) {
+            let Some(value) = answer.pointer(pointer) else { continue };
+            match (valid_at(&self.schema, path, value), record.value.pointer_mut(pointer)) {
+                (Some(value), Some(place)) => {
+                    place.clone_from(&value);
+                    replace_fields(&mut record.fields, pointer, &value, &mut mentions);
+                    delegated.answered.push(pointer.clone());
+                }
+                _ => delegated.refused.push(pointer.clone()),
+            }
+        }
+        record.delegated = Some(delegated);
+        record
+    }
+
+    fn reduced(&self) -> Json {
+        reduced(&self.schema, &self.paths.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+}
 
 /// The properties that lead to the schema of the value at `pointer`: up to an array or a schema that has no such property.
 fn names(schema: &Json, pointer: &str) -> Vec<String> {
     let (mut names, mut at) = (Vec::new(), schema);
-    for name in pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")) {
+    for name in steps(pointer) {
         let Some(next) = at.get("properties").and_then(|properties| properties.get(&name)) else { break };
         names.push(name);
         at = next;
@@ -20,27 +137,18 @@ fn names(schema: &Json, pointer: &str) -> Vec<String> {
 
 /// The schema of the value at `pointer`, where properties and items lead to it.
 pub(super) fn schema_of<'a>(schema: &'a Json, pointer: &str) -> Option<&'a Json> {
-    let mut steps = pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
-    steps.try_fold(schema, |at, name| match at.get("properties") {
+    steps(pointer).try_fold(schema, |at, name| match at.get("properties") {
         Some(properties) => properties.get(&name),
         None => at.get("items"),
     })
 }
 
-/// The schema of the fields at `pointers` alone, which it requires. A field within an array is asked for with all of the array,
-/// since places in an array mean nothing without the others.
-///
-/// # Errors
-/// Invalid input: the schema is no JSON, or has no such fields.
-pub fn reduced_schema(schema: &str, pointers: &[&str]) -> Result<String> {
-    let schema = parsed(schema)?;
-    let paths: Vec<Vec<String>> = pointers.iter().map(|pointer| names(&schema, pointer)).collect();
-    if paths.is_empty() || paths.iter().any(Vec::is_empty) {
-        return Err(Error::invalid_input("expected pointers of properties of the schema, got another"));
-    }
-    let mut text = String::new();
-    reduced(&schema, &paths.iter().map(Vec::as_slice).collect::<Vec<_>>()).write(&mut text);
-    Ok(text)
+fn steps(pointer: &str) -> impl Iterator<Item = String> {
+    pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"))
+}
+
+fn pointer_of(path: &[String]) -> String {
+    path.iter().fold(String::new(), |pointer, name| step(&pointer, name))
 }
 
 /// What of `schema` leads to `paths`.
@@ -67,72 +175,97 @@ fn reduced(schema: &Json, paths: &[&[String]]) -> Json {
     Json::Object(all)
 }
 
+/// `schema` without what it says of the form of strings.
+fn without_form(schema: &Json) -> Json {
+    let Json::Object(members) = schema else { return schema.clone() };
+    let kept = members.iter().filter(|(name, _)| !FORM.contains(&name.as_str())).map(|(name, value)| {
+        let value = match (name.as_str(), value) {
+            ("properties" | "$defs" | "definitions", Json::Object(schemas)) => {
+                Json::Object(schemas.iter().map(|(name, schema)| (name.clone(), without_form(schema))).collect())
+            }
+            ("anyOf" | "oneOf" | "allOf" | "prefixItems", Json::Array(schemas)) => {
+                Json::Array(schemas.iter().map(without_form).collect())
+            }
+            ("items" | "additionalProperties", schema) => without_form(schema),
+            (_, value) => value.clone(),
+        };
+        (name.clone(), value)
+    });
+    Json::Object(kept.collect())
+}
+
 /// Whether `value` is valid at `pointer`, as a decoder could have written it there.
 pub(super) fn is_valid(schema: &Json, pointer: &str, value: &Value) -> bool {
-    is_valid_at(schema, &names(schema, pointer), value)
+    valid_at(schema, &names(schema, pointer), value).is_some()
 }
 
-fn is_valid_at(schema: &Json, names: &[String], value: &Value) -> bool {
-    let mut text = String::new();
-    reduced(schema, &[names]).write(&mut text);
-    let Ok(constraint) = Constraint::json_schema(&text) else { return false };
-    let Ok(value) = serde_json::from_str::<Json>(&value.to_string()) else { return false };
-    let nested = names.iter().rev().fold(value, |value, name| Json::Object(vec![(name.clone(), value)]));
-    let mut text = String::new();
-    nested.write(&mut text);
-    constraint.matches(&text)
+/// `value` as a decoder would have written it where `path` leads to; `None` if it is not valid there.
+fn valid_at(schema: &Json, path: &[String], value: &Value) -> Option<Value> {
+    let constraint = Constraint::json_schema(&written(&reduced(schema, &[path]))).ok()?;
+    let value = serde_json::from_str::<Json>(&value.to_string()).ok()?;
+    let value = path.iter().rev().fold(value, |value, name| Json::Object(vec![(name.clone(), value)]));
+    let text = written(&ordered(schema, schema, value));
+    let nested: Value = constraint.matches(&text).then(|| serde_json::from_str(&text).ok())??;
+    nested.pointer(&pointer_of(path)).cloned()
 }
 
-impl ExtractedRecord {
-    /// Puts the fields of `answer`, a remote model's reply in JSON to the schema of the fields at `pointers`, in the place of
-    /// those that are there. What the answer lacks, or what is not valid under the schema, stays as it is. Returns the pointers
-    /// of what was replaced: of an array, that of the array.
-    ///
-    /// # Errors
-    /// Invalid input: the schema or the answer is no JSON.
-    pub fn merge(&mut self, text: &str, schema: &str, pointers: &[&str], answer: &str) -> Result<Vec<String>> {
-        let schema = parsed(schema)?;
-        let answer: Value = serde_json::from_str(answer)
-            .map_err(|error| Error::invalid_input(format!("expected an answer in JSON, got another: {error}")))?;
-        let mut paths: Vec<Vec<String>> = pointers.iter().map(|pointer| names(&schema, pointer)).collect();
-        paths.sort();
-        paths.dedup();
-        let mut mentions = Mentions::new(text);
-        let mut replaced = Vec::new();
-        for path in paths.iter().filter(|path| !path.is_empty()) {
-            let pointer = path.iter().fold(String::new(), |pointer, name| step(&pointer, name));
-            let Some(value) = answer.pointer(&pointer) else { continue };
-            let Some(place) = self.value.pointer_mut(&pointer) else { continue };
-            if !is_valid_at(&schema, path, value) {
-                continue;
-            }
-            *place = value.clone();
-            self.replace_fields(&pointer, value, &mut mentions);
-            replaced.push(pointer);
+/// `value` with the properties of objects in the order in which `schema` declares them, which is that of a decoder; `root` is
+/// the schema that references are resolved in. A value that was parsed is nested at most 128 levels deep.
+fn ordered(root: &Json, schema: &Json, value: Json) -> Json {
+    let mut schema = schema;
+    for _ in 0..MAX_REFERENCES {
+        let Some(Json::String(reference)) = schema.get("$ref") else { break };
+        let Some(target) = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer)) else { break };
+        schema = target;
+    }
+    let beneath = |keyword: &str, value| match schema.get(keyword) {
+        Some(schema) => ordered(root, schema, value),
+        None => value,
+    };
+    match value {
+        Json::Array(items) => Json::Array(items.into_iter().map(|item| beneath("items", item)).collect()),
+        Json::Object(mut members) => {
+            let Some(Json::Object(properties)) = schema.get("properties") else { return Json::Object(members) };
+            let place = |name: &String| properties.iter().position(|(known, _)| known == name).unwrap_or(usize::MAX);
+            sort_by(&mut members, |(a, _), (b, _)| place(a).cmp(&place(b)));
+            let member = |(name, value): (String, Json)| {
+                let value = match properties.get(place(&name)) {
+                    Some((_, schema)) => ordered(root, schema, value),
+                    None => beneath("additionalProperties", value),
+                };
+                (name, value)
+            };
+            Json::Object(members.into_iter().map(member).collect())
         }
-        Ok(replaced)
+        value => value,
     }
+}
 
-    /// Replaces the fields of the value at `pointer` by those of `value`.
-    fn replace_fields(&mut self, pointer: &str, value: &Value, mentions: &mut Mentions) {
-        let is_below =
-            |other: &str| other.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let at = self.fields.iter().position(|field| is_below(&field.pointer)).unwrap_or(self.fields.len());
-        let confidence = self.fields.iter().filter(|field| is_below(&field.pointer)).map(|field| field.confidence);
-        let confidence = confidence.fold(1.0, f32::min);
-        self.fields.retain(|field| !is_below(&field.pointer));
-        let mut found = Vec::new();
-        scalars(pointer.to_owned(), value, &mut found);
-        let fields = found.into_iter().map(|(pointer, value)| {
-            let span = super::evidence::forms(value).iter().find_map(|form| match mentions.next(&pointer, form) {
-                Mention::At(range) => Some(RecordSpan { start: range.start, end: range.end }),
-                Mention::Repeated | Mention::Missing => None,
-            });
-            let source = FieldSource::Remote;
-            super::RecordField { pointer, value: value.clone(), confidence, span, source, truncated: false }
+fn written(json: &Json) -> String {
+    let mut text = String::new();
+    json.write(&mut text);
+    text
+}
+
+/// Replaces those of `fields` that are of the value at `pointer` by those of `value`, which a remote model gave.
+fn replace_fields(fields: &mut Vec<RecordField>, pointer: &str, value: &Value, mentions: &mut Mentions) {
+    let is_below =
+        |other: &str| other.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let at = fields.iter().position(|field| is_below(&field.pointer)).unwrap_or(fields.len());
+    let confidence = fields.iter().filter(|field| is_below(&field.pointer)).map(|field| field.confidence);
+    let confidence = confidence.fold(1.0, f32::min);
+    fields.retain(|field| !is_below(&field.pointer));
+    let mut found = Vec::new();
+    scalars(pointer.to_owned(), value, &mut found);
+    let found = found.into_iter().map(|(pointer, value)| {
+        let span = super::evidence::forms(value).iter().find_map(|form| match mentions.next(&pointer, form) {
+            Mention::At(range) => Some(RecordSpan { start: range.start, end: range.end }),
+            Mention::Repeated | Mention::Missing => None,
         });
-        self.fields.splice(at..at, fields.collect::<Vec<_>>());
-    }
+        let source = FieldSource::Remote;
+        RecordField { pointer, value: value.clone(), confidence, span, source, truncated: false }
+    });
+    fields.splice(at..at, found.collect::<Vec<_>>());
 }
 
 /// The scalars of `value` with their pointers. A value that was parsed is nested at most 128 levels deep.

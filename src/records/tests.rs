@@ -63,7 +63,7 @@ fn confidence_is_the_geometric_mean_of_the_tokens_that_were_chosen() {
     assert_eq!(fields, [("/name", false), ("/total", true)]);
     assert!((record.fields[0].confidence - 0.25).abs() < 1e-6);
     assert!((record.fields[1].confidence - 0.3).abs() < 1e-6);
-    assert_eq!(record.unsure(0.28), ["/name"]);
+    assert_eq!(record.confidence(), f64::from(record.fields[0].confidence));
 }
 
 #[test]
@@ -140,10 +140,16 @@ fn a_reply_that_is_not_whole_is_refused() {
     assert!(ExtractedRecord::read("Ann", "{", &reply(&[("{}", None)])).is_err());
 }
 
+/// The question for the fields of the record that is `json` at `pointers`.
+fn question(text: &str, json: &str, pointers: &[&str]) -> RecordQuestion {
+    RecordQuestion::new(SCHEMA).unwrap().for_fields(record(text, json), pointers)
+}
+
 #[test]
 fn only_the_unsure_fields_are_asked_for() {
-    let reduced =
-        |pointers: &[&str]| -> Value { serde_json::from_str(&reduced_schema(SCHEMA, pointers).unwrap()).unwrap() };
+    let reduced = |pointers: &[&str]| -> Value {
+        serde_json::from_str(&question("", r#"{"name":"Ann","total":1}"#, pointers).schema()).unwrap()
+    };
     assert_eq!(
         reduced(&["/address/zip", "/total"]),
         json!({"type": "object", "required": ["total", "address"], "additionalProperties": false, "properties": {
@@ -152,25 +158,27 @@ fn only_the_unsure_fields_are_asked_for() {
                 "properties": {"zip": {"type": "string"}}},
         }})
     );
-    // Of an array all is asked for.
-    let items = reduced(&["/items/0/what"]);
+    // Of an array all is asked for, once; and of the record, where the schema does not say where a field is.
+    let items = reduced(&["/items/0/what", "/items/1/what"]);
     assert_eq!(items["properties"]["items"]["items"]["required"], json!(["what"]));
-    for wrong in [&["/eggs"][..], &[], &[""]] {
-        assert!(reduced_schema(SCHEMA, wrong).is_err());
-    }
+    assert_eq!(reduced(&["/name", "/eggs"]), serde_json::from_str::<Value>(SCHEMA).unwrap());
+    let asked = |pointers: &[&str]| question("", r#"{"name":"Ann","total":1}"#, pointers).asked();
+    assert_eq!(asked(&["/total", "/items/0/what", "/items/1/what"]), ["/items", "/total"]);
+    assert_eq!(asked(&["/total", "/eggs"]), [""]);
 }
 
 #[test]
 fn a_remote_answer_replaces_what_it_was_asked_for_and_is_valid() {
     let text = "Ann Lee of Bonn paid 12 for nuts and figs";
-    let mut merged = record(
-        text,
-        r#"{"name":"Ann","total":1,"address":{"city":"Rome","zip":"1"},"items":[{"what":"nuts"},{"what":"nuts"}]}"#,
-    );
-    let answer = r#"{"name":"Ann Lee","total":"twelve","address":{"zip":"2","city":"Bonn"},"items":[{"what":"figs"}]}"#;
-    let asked = ["/name", "/total", "/address/city", "/items/1/what"];
-    let replaced = merged.merge(text, SCHEMA, &asked, answer).unwrap();
-    assert_eq!(replaced, ["/address/city", "/items", "/name"]);
+    let local =
+        r#"{"name":"Ann","total":1,"address":{"city":"Rome","zip":"1"},"items":[{"what":"nuts"},{"what":"nuts"}]}"#;
+    let question = question(text, local, &["/name", "/total", "/address/city", "/items/1/what"]);
+    let answer = json!({"name": "Ann Lee", "total": "twelve", "address": {"zip": "2", "city": "Bonn"}, "items": [{"what": "figs"}]});
+    let merged = question.merge(text, &answer);
+    let delegated = merged.delegated.as_ref().unwrap();
+    assert_eq!(delegated.asked, ["/address/city", "/items", "/name", "/total"]);
+    assert_eq!(delegated.answered, ["/address/city", "/items", "/name"]);
+    assert_eq!(delegated.refused, ["/total"]);
     assert_eq!(
         merged.value,
         json!({"name": "Ann Lee", "total": 1, "address": {"city": "Bonn", "zip": "1"}, "items": [{"what": "figs"}]})
@@ -189,8 +197,43 @@ fn a_remote_answer_replaces_what_it_was_asked_for_and_is_valid() {
     );
     assert_eq!(words(text, &merged, "/name"), Some("Ann Lee"));
     assert_eq!(words(text, &merged, "/items/0/what"), Some("figs"));
-    assert!(merged.merge(text, SCHEMA, &asked, "no JSON").is_err());
-    assert_eq!(merged.merge(text, SCHEMA, &asked, "{}").unwrap(), Vec::<String>::new());
+    let unchanged = question.merge(text, &json!({}));
+    assert_eq!(unchanged.delegated.unwrap().answered, Vec::<String>::new());
+    assert_eq!(unchanged.value["name"], "Ann");
+}
+
+#[test]
+fn the_order_of_properties_in_an_answer_does_not_count() {
+    let schema = r##"{"type": "object", "properties": {"lines": {"type": "array", "items": {"$ref": "#/$defs/line"}}},
+        "required": ["lines"], "$defs": {"line": {"type": "object", "properties": {"what": {"type": "string"},
+        "count": {"type": "integer"}}, "required": ["what", "count"]}}}"##;
+    let question = RecordQuestion::new(schema).unwrap();
+    let record = question.merge("3 figs", &json!({"lines": [{"count": 3, "what": "figs"}]}));
+    assert_eq!(record.delegated.unwrap().answered, [""]);
+    assert_eq!(record.value.to_string(), r#"{"lines":[{"what":"figs","count":3}]}"#);
+    let pointers: Vec<&str> = record.fields.iter().map(|field| field.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/lines/0/what", "/lines/0/count"]);
+    for wrong in [json!({"lines": [{"what": "figs"}]}), json!({"lines": [{"count": "3", "what": "figs"}]}), json!({})] {
+        assert_eq!(question.merge("3 figs", &wrong).delegated.unwrap().refused, [""], "{wrong}");
+    }
+}
+
+#[test]
+fn a_placeholder_needs_no_form() {
+    let schema = r#"{"type": "object", "properties": {"format": {"type": "string", "format": "email"},
+        "list": {"type": "array", "items": {"type": "string", "pattern": "a+", "maxLength": 3}}}}"#;
+    let plain = RecordQuestion::new(schema).unwrap();
+    assert_eq!(plain.enforced_schema(), serde_json::from_str::<Value>(schema).unwrap());
+    let redacted = plain.redacted();
+    assert_eq!(
+        redacted.enforced_schema(),
+        json!({"type": "object", "properties": {"format": {"type": "string"},
+            "list": {"type": "array", "items": {"type": "string"}}}})
+    );
+    // What is shown, and what a value is checked by, is the schema itself.
+    assert!(redacted.schema().contains("email"));
+    let refused = redacted.merge("", &json!({"format": "[EMAIL_1]"})).delegated.unwrap().refused;
+    assert_eq!(refused, [""]);
 }
 
 #[test]

@@ -9,16 +9,19 @@ use super::content_json::object_in;
 use super::error_text::quote;
 
 use super::protocols::Completion;
-use super::{Question, lone_surrogates};
+use super::{AnswerForm, Question, lone_surrogates};
+use crate::records::RecordQuestion;
 use crate::sort::sort_by;
 use crate::tasks::mentions::{Mention, Mentions};
-use crate::tasks::{Answer, AnswerKind, AnswerOutput, EntityGroup};
+use crate::tasks::{Answer, AnswerOutput, EntityGroup};
 
 /// Why words are not an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unread {
     /// They do not keep to the schema, and may if the question is repeated.
     Unfit(String),
+    /// The same of a record, of which no field is valid. They have these, by their JSON pointers.
+    Refused(Vec<String>),
     /// There is no answer, and asking again would not help.
     Invalid(String),
 }
@@ -79,26 +82,44 @@ fn read_content(question: &Question, content: &str, restore: impl Fn(&str) -> St
     let unfit = |error: &dyn std::fmt::Display| {
         Unread::Unfit(format!("the answer is not as asked for ({error}): {}", quote(&restore(content))))
     };
-    let known = |label: String| match question.labels.contains(&label) {
+    let object = |keys: &[&str]| object_in(content, keys).map(Value::Object).map_err(|error| unfit(&error));
+    match &question.form {
+        AnswerForm::Label(labels) => {
+            let LabelContent { label } =
+                LabelContent::deserialize(object(&["label"])?).map_err(|error| unfit(&error))?;
+            let label = known(labels, lone_surrogates::joined(label))?;
+            Ok(AnswerOutput::Label(Answer { label, score: None }))
+        }
+        AnswerForm::Entities(labels) => {
+            let EntitiesContent { entities } =
+                EntitiesContent::deserialize(object(&["entities"])?).map_err(|error| unfit(&error))?;
+            read_entities(labels, &question.text, entities, restore).map(AnswerOutput::Entities)
+        }
+        AnswerForm::Record(record) => read_record(record, &question.text, object(&record.properties())?, restore),
+    }
+}
+
+fn known(labels: &[String], label: String) -> Result<String, Unread> {
+    match labels.contains(&label) {
         true => Ok(label),
         false => Err(Unread::Unfit(format!("the answer must be one of the labels, got '{}'", quote(&label)))),
-    };
-    if question.task.answer_kind() != Some(AnswerKind::Entities) {
-        let object = object_in(content, "label").map_err(|error| unfit(&error))?;
-        let LabelContent { label } = LabelContent::deserialize(Value::Object(object)).map_err(|error| unfit(&error))?;
-        return Ok(AnswerOutput::Label(Answer { label: known(lone_surrogates::joined(label))?, score: None }));
     }
-    let object = object_in(content, "entities").map_err(|error| unfit(&error))?;
-    let EntitiesContent { entities } =
-        EntitiesContent::deserialize(Value::Object(object)).map_err(|error| unfit(&error))?;
-    let mut mentions = Mentions::new(&question.text);
+}
+
+fn read_entities(
+    labels: &[String],
+    question: &str,
+    entities: Vec<FoundEntity>,
+    restore: impl Fn(&str) -> String,
+) -> Result<Vec<EntityGroup>, Unread> {
+    let mut mentions = Mentions::new(question);
     let mut groups = Vec::with_capacity(entities.len());
     for FoundEntity { label, text } in entities {
-        let label = known(lone_surrogates::joined(label))?;
+        let label = known(labels, lone_surrogates::joined(label))?;
         let text = restore(&lone_surrogates::joined(text));
         match mentions.next(&label, &text) {
             Mention::At(Range { start, end }) => {
-                let word = question.text[start..end].to_string();
+                let word = question[start..end].to_string();
                 groups.push(EntityGroup { entity_group: label, score: None, word, start, end });
             }
             Mention::Repeated => {}
@@ -108,22 +129,57 @@ fn read_content(question: &Question, content: &str, restore: impl Fn(&str) -> St
         }
     }
     sort_by(&mut groups, |a, b| a.start.cmp(&b.start));
-    Ok(AnswerOutput::Entities(groups))
+    Ok(groups)
+}
+
+/// The record with what is valid of `answer`, if anything is.
+fn read_record(
+    question: &RecordQuestion,
+    text: &str,
+    answer: Value,
+    restore: impl Fn(&str) -> String,
+) -> Result<AnswerOutput, Unread> {
+    let record = question.merge(text, &restored(answer, &restore));
+    match &record.delegated {
+        Some(delegated) if delegated.answered.is_empty() => Err(Unread::Refused(delegated.refused.clone())),
+        _ => Ok(AnswerOutput::Record(record)),
+    }
+}
+
+/// `value` with values in the place of the placeholders in its strings.
+fn restored(value: Value, restore: &impl Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(restore(&lone_surrogates::joined(text))),
+        Value::Array(items) => Value::Array(items.into_iter().map(|item| restored(item, restore)).collect()),
+        Value::Object(members) => {
+            Value::Object(members.into_iter().map(|(name, value)| (name, restored(value, restore))).collect())
+        }
+        value => value,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tasks::Task;
+    use crate::tasks::ExtractedRecord;
 
     fn question() -> Question {
         let labels = ["ham", "spam"].map(String::from).to_vec();
-        Question { task: Task::TextClassification, labels, text: "You have \"won\"".to_string() }
+        Question { form: AnswerForm::Label(labels), text: "You have \"won\"".to_string() }
     }
 
     fn entities() -> Question {
         let labels = ["PER", "LOC"].map(String::from).to_vec();
-        Question { task: Task::TokenClassification, labels, text: "Ann saw Ann in Łódź".to_string() }
+        Question { form: AnswerForm::Entities(labels), text: "Ann saw Ann in Łódź".to_string() }
+    }
+
+    /// The question for the fields of a record that are not its name.
+    fn fields() -> Question {
+        let schema = r#"{"type":"object","properties":{"name":{"type":"string"},"city":{"type":"string"},
+            "tags":{"type":"array","items":{"enum":["a","b"]}}},"required":["name"]}"#;
+        let local = ExtractedRecord::of(serde_json::json!({"name": "Ann", "city": "Rome", "tags": ["b"]}));
+        let record = RecordQuestion::new(schema).unwrap().for_fields(local, &["/city", "/tags/0"]);
+        Question { form: AnswerForm::Record(Box::new(record)), text: "Ann saw Ann in Łódź".to_string() }
     }
 
     fn completion(content: &str) -> Completion {
@@ -186,6 +242,33 @@ mod tests {
         ] {
             assert!(matches!(read(&entities(), content), Err(Unread::Unfit(_))), "{content}");
         }
+    }
+
+    #[test]
+    fn the_valid_fields_of_a_record_are_an_answer() {
+        for (content, value, refused) in [
+            (r#"{"city":"Łódź","tags":["a"]}"#, r#"{"name":"Ann","city":"Łódź","tags":["a"]}"#, &[][..]),
+            (r#"{"city":"Łódź","tags":["c"]}"#, r#"{"name":"Ann","city":"Łódź","tags":["b"]}"#, &["/tags"]),
+            ("So:\n```json\n{\"tags\":[]}\n```", r#"{"name":"Ann","city":"Rome","tags":[]}"#, &[]),
+            // What was not asked for is ignored.
+            (r#"{"name":"Bob","city":"\u0141\u00f3d\u017a"}"#, r#"{"name":"Ann","city":"Łódź","tags":["b"]}"#, &[]),
+        ] {
+            let Ok(AnswerOutput::Record(record)) = read(&fields(), content) else { panic!("{content}") };
+            assert_eq!(record.value, serde_json::from_str::<Value>(value).unwrap(), "{content}");
+            assert_eq!(record.delegated.unwrap().refused, refused, "{content}");
+        }
+        for (content, refused) in [(r#"{"city":3,"tags":["c"]}"#, &["/city", "/tags"][..]), (r#"{"name":"Bob"}"#, &[])]
+        {
+            let refused = refused.iter().map(|pointer| pointer.to_string()).collect();
+            assert_eq!(read(&fields(), content), Err(Unread::Refused(refused)), "{content}");
+        }
+        for content in ["", "Łódź", r#"["Łódź"]"#, r#"{"city":"Łódź""#] {
+            assert!(matches!(read(&fields(), content), Err(Unread::Unfit(_))), "{content}");
+        }
+        let restore = |text: &str| text.replace("[CITY_1]", "Łódź");
+        let content = completion(r#"{"city":"[CITY_1]"}"#);
+        let Ok(AnswerOutput::Record(record)) = read_answer(&fields(), &content, restore) else { panic!("none") };
+        assert_eq!(record.value["city"], "Łódź");
     }
 
     #[test]

@@ -16,11 +16,12 @@ const THOUGHTS: [&str; 4] = ["think", "thinking", "thought", "reasoning"];
 /// How many braces may be the beginning of an object. Finding that one is not can take the length of the words.
 const MAX_BRACES: usize = 256;
 
-/// The object with a field `key` in `content`. Words that are nothing but an object give that, whatever it has.
+/// The object with one of the fields `keys` in `content`, or any object if `keys` is empty. Words that are nothing but an object give
+/// that, whatever it has.
 ///
 /// # Errors
 /// Why there is no such object, or that there are several different ones.
-pub fn object_in(content: &str, key: &str) -> Result<Object, String> {
+pub fn object_in(content: &str, keys: &[&str]) -> Result<Object, String> {
     let content = escaped(content.trim().trim_start_matches('\u{FEFF}'));
     let whole = match serde_json::from_str(&content) {
         Ok(Value::Object(object)) => return Ok(object),
@@ -33,7 +34,8 @@ pub fn object_in(content: &str, key: &str) -> Result<Object, String> {
         return Ok(object);
     }
     let mut found: Vec<Object> = Vec::new();
-    for object in objects(behind_thoughts(&content)).filter(|object| object.contains_key(key)) {
+    let has_key = |object: &Object| keys.is_empty() || keys.iter().any(|key| object.contains_key(*key));
+    for object in objects(behind_thoughts(&content)).filter(has_key) {
         if !found.contains(&object) {
             found.push(object);
         }
@@ -74,7 +76,7 @@ mod tests {
     use super::*;
 
     fn label(content: &str) -> Result<String, String> {
-        object_in(content, "label").map(|object| object["label"].as_str().unwrap_or_default().to_string())
+        object_in(content, &["label"]).map(|object| object["label"].as_str().unwrap_or_default().to_string())
     }
 
     #[test]

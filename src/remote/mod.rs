@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use answer::{Unread, read_answer};
 pub(crate) use error_text::quote;
-pub use prompt::{Message, Prompt, Question, RequestOptions};
+pub use prompt::{AnswerForm, Message, Prompt, Question, RequestOptions};
 pub use retry_after::retry_after_ms;
 
 /// One attempt for the transport to make.

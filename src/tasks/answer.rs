@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EntityGroup, TextReading};
+use super::record::is_same_value;
+use super::{EntityGroup, ExtractedRecord, TextReading};
 use crate::graph::ComputeCost;
 
 /// What the answers of a task in a cascade are.
@@ -23,7 +24,7 @@ pub struct LocalAnswer {
     pub output: AnswerOutput,
     /// From 0 to 1, before calibration. For labels, the probability of the likeliest; for labels that the model was not
     /// trained on, [its margin](super::ZeroShot::confidence) over the second; for entities, the probability of the least
-    /// certain token.
+    /// certain token; for a record, the confidence of its least certain field.
     pub confidence: f64,
     /// Whether the model read only the beginning of the text.
     pub truncated: bool,
@@ -39,7 +40,7 @@ impl LocalAnswer {
     }
 }
 
-/// What an answer is: a label, or the entities of the text.
+/// What an answer is: a label, the entities of the text, or a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(untagged)]
@@ -48,15 +49,18 @@ pub enum AnswerOutput {
     Label(Answer),
     /// Of `token-classification`.
     Entities(Vec<EntityGroup>),
+    /// Of information extraction.
+    Record(ExtractedRecord),
 }
 
 impl AnswerOutput {
-    /// Whether it is the same answer: the same label, or the same set of entities at the same offsets. Scores, order and
-    /// repetitions do not count.
+    /// Whether it is the same answer: the same label, the same set of entities at the same offsets, or a record of the same
+    /// values. Scores, order and repetitions do not count.
     pub fn says_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Label(ours), Self::Label(theirs)) => ours.label == theirs.label,
             (Self::Entities(ours), Self::Entities(theirs)) => as_set(ours) == as_set(theirs),
+            (Self::Record(ours), Self::Record(theirs)) => is_same_value(&ours.value, &theirs.value),
             _ => false,
         }
     }
@@ -66,6 +70,7 @@ impl AnswerOutput {
         let (label, groups) = match self {
             Self::Label(answer) => (Some(answer.label.as_str()), &[][..]),
             Self::Entities(groups) => (None, groups.as_slice()),
+            Self::Record(_) => (None, &[][..]),
         };
         label.into_iter().chain(groups.iter().map(|group| group.entity_group.as_str()))
     }
@@ -114,8 +119,26 @@ mod tests {
     }
 
     #[test]
+    fn records_are_the_same_by_their_values() {
+        let record = |json: &str| AnswerOutput::Record(ExtractedRecord::of(serde_json::from_str(json).unwrap()));
+        let ours = record(r#"{"total":12,"items":["a",{"b":null}]}"#);
+        assert!(ours.says_the_same(&record(r#"{"items":["a",{"b":null}],"total":12.0}"#)));
+        for other in [r#"{"total":12}"#, r#"{"total":13,"items":["a",{"b":null}]}"#, r#"{"total":12,"items":["a"]}"#] {
+            assert!(!ours.says_the_same(&record(other)), "{other}");
+        }
+        // What is written without a tag is read as what it was.
+        for answer in [ours, label("ham", Some(0.5)), entities(&[("PER", 0, 3)])] {
+            let json = serde_json::to_string(&answer).unwrap();
+            assert_eq!(serde_json::from_str::<AnswerOutput>(&json).unwrap(), answer);
+        }
+    }
+
+    fn label(label: &str, score: Option<f64>) -> AnswerOutput {
+        AnswerOutput::Label(Answer { label: label.to_string(), score })
+    }
+
+    #[test]
     fn labels_are_the_same_whatever_their_score() {
-        let label = |label: &str, score| AnswerOutput::Label(Answer { label: label.to_string(), score });
         assert!(label("ham", Some(0.5)).says_the_same(&label("ham", None)));
         assert!(!label("ham", None).says_the_same(&label("spam", None)));
         assert!(!label("ham", None).says_the_same(&entities(&[])));

@@ -247,6 +247,9 @@ impl TextModel {
                 AnswerOutput::Entities(_) if !finds_entities => {
                     return Err(Error::invalid_input("this model gives one label: the right answer is one"));
                 }
+                AnswerOutput::Record(_) => {
+                    return Err(Error::invalid_input("this model reads no records: the right answer is not one"));
+                }
                 _ => {}
             }
             if let Some(label) = truth.labels().find(|label| !known.iter().any(|known| known == label)) {

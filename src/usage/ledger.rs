@@ -92,9 +92,9 @@ pub struct Entry {
     pub kind: Kind,
     /// What it took.
     pub tally: Tally,
-    /// The calibration that the model is trusted by, in how many parts it cuts the range of confidences, and into which
-    /// of them the answer's fell.
-    pub confidence: Option<(String, usize, usize)>,
+    /// The calibration that the model is trusted by, and how many of the answer's confidences fell into each part into which it
+    /// cuts their range: one of them, or that of each field of a record.
+    pub confidences: Option<(String, Vec<u64>)>,
 }
 
 /// Whose answer it is.
@@ -178,7 +178,7 @@ impl Ledger {
 
     /// Enters an answer.
     pub fn enter(&mut self, entry: &Entry) {
-        let Entry { at_ms, kind, tally, confidence } = entry;
+        let Entry { at_ms, kind, tally, confidences } = entry;
         let span = self.span((at_ms / self.span_ms()).max(0.0) as u64);
         match kind {
             Kind::Local => span.local.add(tally),
@@ -188,12 +188,8 @@ impl Ledger {
                 span.checks.agreed += u64::from(*agrees);
             }
         }
-        if let Some((calibration, parts, part)) = confidence {
-            let mut counts = vec![0; *parts];
-            if let Some(count) = counts.get_mut(*part) {
-                *count = 1;
-            }
-            span.count(calibration, counts);
+        if let Some((calibration, counts)) = confidences {
+            span.count(calibration, counts.clone());
         }
         self.shrink();
     }
@@ -332,7 +328,8 @@ mod tests {
 
     fn entry(at_ms: f64, kind: Kind, tokens: u64) -> Entry {
         let tally = Tally { answers: 1, latency_ms: 2.0, total_tokens: tokens, usd: 0.25, ..Tally::default() };
-        Entry { at_ms, kind, tally, confidence: Some(("made yesterday".to_string(), 3, (tokens % 3) as usize)) }
+        let counts = (0..3).map(|part| u64::from(part == tokens % 3)).collect();
+        Entry { at_ms, kind, tally, confidences: Some(("made yesterday".to_string(), counts)) }
     }
 
     fn of(entries: &[Entry]) -> Ledger {

@@ -157,7 +157,7 @@ mod tests {
     fn ledger(entries: &[(f64, Kind, Tally)]) -> Ledger {
         let mut ledger = Ledger::default();
         for &(at_ms, kind, tally) in entries {
-            ledger.enter(&Entry { at_ms, kind, tally, confidence: None });
+            ledger.enter(&Entry { at_ms, kind, tally, confidences: None });
         }
         ledger
     }

@@ -1,5 +1,7 @@
 //! The JavaScript interface of a cascade: conversions around [`cascade::Cascade`]. Nothing is decided here.
 
+use std::rc::Rc;
+
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
@@ -11,6 +13,7 @@ use crate::cascade::labelling::{Labelling, LabellingOutcome, LabellingStep};
 use crate::cascade::{self, CascadeConfig, Clock, DecidedAnswer, Now, OffsetUnit, PiiFindings};
 use crate::device::DeviceReport;
 use crate::error::Error;
+use crate::generation::Generator;
 use crate::policy::Reason;
 use crate::remote::RemoteEvent;
 use crate::tasks::{AnswerOutput, RunOptions};
@@ -61,8 +64,10 @@ extern "C" {
 
 /// Local models in front of remote ones. Only `decide` and `scoreExamples` wait for a model; everything else can be called
 /// while they do.
+///
+/// Where the local model generates text it reads records step by step (`records.rs`), and the cascade decides on what was read.
 #[wasm_bindgen]
-pub struct Cascade(cascade::Cascade);
+pub struct Cascade(pub(super) cascade::Cascade, pub(super) Option<Rc<Generator>>);
 
 #[wasm_bindgen]
 impl Cascade {
@@ -75,7 +80,7 @@ impl Cascade {
         let models: Result<Vec<_>, Error> = pipelines.into_iter().map(|pipeline| pipeline.0.text()).collect();
         let models = models.map_err(to_js_error)?;
         let cascade = cascade::Cascade::from_models(models, config, report, OffsetUnit::Utf16, clock());
-        Ok(Self(cascade.map_err(to_js_error)?))
+        Ok(Self(cascade.map_err(to_js_error)?, None))
     }
 
     /// The confidence at which the answer of each local model is accepted.
@@ -235,6 +240,6 @@ fn step_of(mut state: Labelling, outcomes: &[LabellingOutcome]) -> JsResult<JsLa
 }
 
 /// The clocks of the page. All tabs share `Date.now`, by which they count their spending.
-fn clock() -> Clock {
+pub(super) fn clock() -> Clock {
     Clock { now: || Now { now_ms: js_sys::Date::now(), random: js_sys::Math::random() }, monotonic_ms: now_ms }
 }

@@ -6,9 +6,10 @@ mod convert;
 mod generator;
 mod graph;
 mod pipeline;
+mod records;
 #[cfg(feature = "bench")]
 mod roofline;
-mod text_tasks;
+mod summaries;
 mod threads;
 
 use wasm_bindgen::prelude::*;

@@ -5,8 +5,9 @@ use std::net::TcpListener;
 use pilot_light::cascade::{Cascade, CascadeConfig, Envelope, LocalModels, OffsetUnit, RemoteConfig, Route};
 use pilot_light::device::DeviceReport;
 use pilot_light::policy::{Policy, Privacy, Reason};
-use pilot_light::tasks::{RunOptions, Task};
+use pilot_light::tasks::{AnswerOutput, ExtractedRecord, FieldSource, LocalAnswer, RecordField, RunOptions, Task};
 use pilot_light::transport::{Http, Transport, answer, clock};
+use serde_json::{Value, json};
 
 use crate::support::{golden, load};
 
@@ -43,6 +44,45 @@ fn a_question_is_sent_and_answered() {
         asked.to_ascii_lowercase().contains("authorization: bearer the key\r\n") && asked.contains("Łódź"),
         "{asked}"
     );
+}
+
+#[test]
+fn of_a_record_the_unsure_fields_alone_are_sent() {
+    let schema = r#"{"type":"object","properties":{"customer":{"type":"string"},"total":{"type":"number"}},
+        "required":["customer","total"]}"#;
+    let text = "Ann owes 12.";
+    let field = |pointer: &str, value: Value, confidence| RecordField {
+        pointer: pointer.to_string(),
+        value,
+        confidence,
+        span: None,
+        source: FieldSource::Decoder,
+        truncated: false,
+    };
+    let mut record = ExtractedRecord::of(json!({"customer": "Annemarie", "total": 13}));
+    record.fields = vec![field("/customer", json!("Annemarie"), 0.99), field("/total", json!(13), 0.5)];
+    let confidence = record.confidence();
+    let local =
+        LocalAnswer { output: AnswerOutput::Record(record), confidence, truncated: false, work: Default::default() };
+    let content = r#"{"choices":[{"message":{"content":"{\"total\":12}"},"finish_reason":"stop"}]}"#;
+    let (address, asked) = serve(vec![reply("200 OK", "application/json", content)]);
+    let remote: RemoteConfig = serde_json::from_str(r#"{"model":"any"}"#).unwrap();
+    let policy = Policy { privacy: Privacy::Allow, ..Policy::default() };
+    let config = CascadeConfig { remotes: vec![remote], policy, ..CascadeConfig::default() };
+    let report = DeviceReport::processor();
+    let cascade = Cascade::new(LocalModels::none(), config, report, OffsetUnit::Bytes, clock()).unwrap();
+    assert!(pollster::block_on(cascade.decide(&[text.to_string()], &RunOptions::default(), false)).is_err());
+    assert!(cascade.decide_record(text, "{", local.clone(), 1.0, false).is_err());
+    let decided = cascade.decide_record(text, schema, local, 1.0, false).unwrap();
+    let http = Http::new(&address, None).unwrap();
+    let envelope = answer(&cascade, decided.step, None, &[&http], None).unwrap();
+    assert_eq!((envelope.route, envelope.degraded), (Route::Remote, false), "{:?}", envelope.detail);
+    let AnswerOutput::Record(record) = envelope.output else { panic!("no record") };
+    assert_eq!(record.value, json!({"customer": "Annemarie", "total": 12}));
+    let span = record.fields[1].span.expect("a place");
+    assert_eq!((&text[span.start..span.end], record.fields[1].source), ("12", FieldSource::Remote));
+    let asked = asked.recv().unwrap();
+    assert!(asked.contains("total") && !asked.contains("customer") && !asked.contains("Annemarie"), "{asked}");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pilot_light::remote::protocols::{Completion, Reply, protocol};
-use pilot_light::remote::{Failure, Question, Usage, read_answer};
-use pilot_light::tasks::{AnswerOutput, Task};
+use pilot_light::remote::{AnswerForm, Failure, Question, Usage, read_answer};
+use pilot_light::tasks::AnswerOutput;
 use serde::Deserialize;
 
 use crate::support::golden;
@@ -70,7 +70,7 @@ impl Expected {
 /// The question that all replies answer.
 fn question() -> Question {
     let labels = ["ham", "spam"].map(String::from).to_vec();
-    Question { task: Task::TextClassification, labels, text: "You have won".to_string() }
+    Question { form: AnswerForm::Label(labels), text: "You have won".to_string() }
 }
 
 /// Every file with what is to be read from it.

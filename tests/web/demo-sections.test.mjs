@@ -8,6 +8,7 @@ import { launchOptions } from './browser.mjs';
 import { assertClean, assertControlsNamed, openDemo } from './demo.mjs';
 import { goldenBytes, goldenJson } from './golden.mjs';
 import { LIMIT } from './package-page.mjs';
+import { startRemote } from './remote.mjs';
 import { startServer } from './server.mjs';
 
 const ended = (page, id) =>
@@ -86,6 +87,67 @@ describe("the demo page's other models", LIMIT, () => {
     await ended(page, 'records');
     assert.match(await status(page, 'records'), /\/properties\/a/);
     assertClean(page);
+  });
+
+  test('of a record the unsure fields alone are asked of the remote', async () => {
+    const values = {
+      name: 'Maria Lund',
+      city: 'Oslo',
+      people: 4,
+      date: '2026-12-05',
+      email: '[EMAIL_1]',
+      nickname: 'Maria',
+    };
+    const propertiesOf = ({ response_format }) => response_format.json_schema.schema.properties;
+    const said = (request) => Object.keys(propertiesOf(request)).map((name) => [name, values[name]]);
+    const remote = await startRemote({
+      // The last field that is asked for gets a value that the schema forbids, if there is another.
+      reply: (request) => {
+        const fields = said(request);
+        if (fields.length > 1) fields.at(-1)[1] = ['not a value'];
+        return { content: JSON.stringify(Object.fromEntries(fields)) };
+      },
+    });
+    const served = await startServer({ remote });
+    try {
+      const page = await openDemo(browser, served, { limit: 0, device: 'wasm', remote: '/v1' });
+      pages.push(page);
+      await page.waitForFunction(() => document.body.dataset.remote === 'on', undefined, LIMIT);
+      // Names that the text does not have are not sure, whatever the model makes of them.
+      const schema = JSON.parse(await page.inputValue('#records-schema'));
+      schema.properties.nickname = { type: 'string' };
+      schema.required.push('nickname');
+      await page.fill('#records-schema', JSON.stringify(schema));
+      await page.click('#records [type=submit]');
+      await ended(page, 'records');
+      const rows = await page.$$eval('#records tbody tr', (rows) =>
+        rows.map((row) => Array.from(row.cells, ({ textContent }) => textContent)),
+      );
+      const unsure = rows.filter(([, , sure]) => Number.parseFloat(sure) < 80).map(([name]) => name);
+      assert.equal(remote.requests.length, 1);
+      const [{ body }] = remote.requests;
+      assert.deepEqual(Object.keys(propertiesOf(body)).sort(), unsure.sort());
+      const [system, user] = body.messages;
+      assert.match(user.content, /\[EMAIL_1\]/);
+      for (const [name, value] of rows) {
+        if (unsure.includes(name)) continue;
+        assert.ok(!`${system.content}${JSON.stringify(body.response_format.json_schema.schema)}`.includes(`"${name}"`));
+        assert.ok(!system.content.includes(value), value);
+      }
+      const given = rows.filter(([, , , why]) => why.startsWith('given by')).map(([name]) => name);
+      const refused = rows.filter(([, , , why]) => /the schema forbids/.test(why)).map(([name]) => name);
+      assert.deepEqual([...given, ...refused].sort(), unsure.sort());
+      assert.equal(given.length, Math.max(1, unsure.length - 1));
+      assert.match(
+        await status(page, 'records'),
+        new RegExp(`was asked for ${unsure.length} unsure .* gave ${given.length}`),
+      );
+      assert.equal(await page.isVisible('#records .sent'), true);
+      assert.match(await page.textContent('#records .sent'), /1\u00a0× email/);
+      assertClean(page);
+    } finally {
+      await Promise.all([served.stop(), remote.stop()]);
+    }
   });
 
   test('code is continued, and stopped where the visitor wants', async () => {

@@ -114,6 +114,8 @@ export function checkTier(tier: unknown, tiers: number): number {
 /** The SHA-256 of the examples as JSON Lines, in hexadecimal; empty in an insecure page, which may not compute it. */
 async function digest(examples: LabelledText[]): Promise<string> {
   if (globalThis.crypto?.subtle === undefined) return '';
-  const lines = examples.map(({ text, label, entities }) => `${JSON.stringify({ text, label, entities })}\n`).join('');
+  const line = ({ text, label, entities, record }: LabelledText): string =>
+    `${JSON.stringify({ text, label, entities, record })}\n`;
+  const lines = examples.map(line).join('');
   return sha256(new TextEncoder().encode(lines));
 }

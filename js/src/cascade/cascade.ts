@@ -1,16 +1,22 @@
 // Cascades: `cascade` loads local models and puts remote models behind them.
 import { callable, Handle } from '../page/handle.js';
-import { taskModel } from '../page/load-options.js';
 import type { DecideArgs } from '../protocol/requests.js';
 import { withController } from '../shared/abort.js';
 import { checkFinite, describe, splitSignal, toTexts } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
 import { plain } from '../shared/plain.js';
-import type { TextTask } from '../tasks/index.js';
+import type { RunOptions } from '../tasks/index.js';
+import { recordOptions } from '../tasks/information-extraction.js';
 import type { Calibrated, Calibration, CascadeConfig, Consultation, Envelope } from '../types.js';
 import { type CalibrateOptions, calibrate } from './calibrate.js';
-import { readLocalModels, readRouter } from './local-models.js';
-import type { CascadeCallOptions, CascadeOptions, CascadePipeline } from './options.js';
+import { type LocalModel, loadable, RECORDS, readLocalModels, readRouter } from './local-models.js';
+import type {
+  CascadeCallOptions,
+  CascadeOptions,
+  CascadePipeline,
+  RecordCascadeOptions,
+  RecordCascadePipeline,
+} from './options.js';
 import { prepareRedactor, type Redactor } from './redactor.js';
 import { type Answered, type CascadeCallbacks, RemoteDriver } from './remote-driver.js';
 import { type PreparedRemote, prepareRemotes } from './remotes.js';
@@ -31,7 +37,9 @@ import { UsageLedger } from './usage-ledger.js';
  *
  * @throws PilotLightError As `pipeline` does.
  */
-export async function cascade(options: CascadeOptions): Promise<CascadePipeline> {
+export async function cascade(options: RecordCascadeOptions): Promise<RecordCascadePipeline>;
+export async function cascade(options: CascadeOptions): Promise<CascadePipeline>;
+export async function cascade(options: CascadeOptions): Promise<CascadePipeline | RecordCascadePipeline> {
   const { signal, progress_callback, redactor, policy, calibration } = options ?? {};
   const local = readLocalModels(options?.local, calibration);
   checkFinite('policy', policy ?? {});
@@ -47,9 +55,8 @@ export async function cascade(options: CascadeOptions): Promise<CascadePipeline>
     tab: crypto.getRandomValues(new Uint32Array(1))[0] as number,
   });
   const all = [...local.models, ...(router ? [router.model] : [])];
-  const models = all.map(({ task, model, ...given }) => taskModel(task, model, given));
   const loading = { ...(signal && { signal }), ...(progress_callback && { progress_callback }), ...local.options };
-  const handle = await Handle.load({ cascade: { models, config } }, loading);
+  const handle = await Handle.load({ cascade: { ...loadable(all), config } }, loading);
   handle.owns(() => prepared.release());
   const { task } = local.models[0];
   const name = [task, ...all.map(({ model }) => model)].join(' ');
@@ -67,7 +74,7 @@ export class Cascade {
   /** @param name Names its usage records. */
   constructor(
     readonly handle: Handle,
-    readonly task: TextTask,
+    readonly task: LocalModel['task'],
     remotes: PreparedRemote[],
     redactor: Redactor,
     policy: CascadeConfig['policy'] = {},
@@ -106,10 +113,11 @@ export class Cascade {
     }) as unknown as CascadePipeline;
   }
 
-  async ask(texts: unknown, options: CascadeCallOptions | undefined): Promise<Envelope | Envelope[]> {
+  async ask(texts: unknown, called: CascadeCallOptions | undefined): Promise<Envelope | Envelope[]> {
     const inputs = toTexts(texts);
-    const { signal, rest } = splitSignal(options);
-    const { stream_callback, request_callback, must_stay_local = false, ...runOptions } = rest;
+    const { signal, rest } = splitSignal(called);
+    const { stream_callback, request_callback, must_stay_local = false, ...given } = rest;
+    const options = this.#engineOptions(given);
     const callbacks: CascadeCallbacks = {
       ...(stream_callback && { stream_callback }),
       ...(request_callback && { request_callback }),
@@ -123,10 +131,15 @@ export class Cascade {
     }
     return this.handle.call(signal, async () => {
       if (inputs.length === 0) return [];
-      const asked = { options: runOptions, must_stay_local };
+      const asked = { options, must_stay_local };
       const envelopes = await this.#answer<Envelope>(inputs, asked, callbacks, signal);
       return Array.isArray(texts) ? envelopes : (envelopes[0] as Envelope);
     });
+  }
+
+  /** `given`, with those that are the task's as the engine takes them. */
+  #engineOptions<T extends RunOptions>(given: T): T {
+    return this.task === RECORDS ? { ...given, ...recordOptions(given) } : given;
   }
 
   #setThresholds(values: unknown): void {
@@ -142,7 +155,7 @@ export class Cascade {
   }
 
   async #calibrate(examples: unknown, options: CalibrateOptions | undefined): Promise<Calibrated> {
-    const found = await calibrate(this.handle, examples, options, (texts, options, signal) =>
+    const found = await calibrate(this.handle, examples, this.#engineOptions(options ?? {}), (texts, options, signal) =>
       this.#answer<Consultation>(texts, { options, must_stay_local: false, consult: true }, {}, signal),
     );
     const { calibration } = found;

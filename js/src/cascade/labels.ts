@@ -18,10 +18,12 @@ export type LabelledEntity = Pick<EntityGroup, 'entity_group' | 'start' | 'end'>
 /** A text and its right answer. */
 export interface LabelledText {
   text: string;
-  /** Its label; a text with neither this nor `entities` is put to a remote model. */
+  /** Its label; a text with neither this nor `entities` nor a `record` is put to a remote model. */
   label?: string;
   /** All of its entities, for a model that finds them. */
   entities?: LabelledEntity[];
+  /** Its record, for a model that reads records. */
+  record?: object;
   /** The remote model that gave the answer, where one was asked. */
   labelled_by?: string;
 }
@@ -44,19 +46,31 @@ export function checkExamples(texts: unknown, name = 'Example'): LabelledText[] 
     throw invalidInput(`The ${name.toLowerCase()}s must be an array of { text, label }, got ${describe(texts)}.`);
   }
   for (const [index, example] of texts.entries()) {
-    const { text, label, entities } = (example ?? {}) as Partial<Record<keyof LabelledText, unknown>>;
-    if (typeof text !== 'string' || (label !== undefined && typeof label !== 'string')) {
-      throw invalidInput(`${name} ${index} must be { text, label }, both strings.`);
-    }
-    if (entities === undefined) continue;
-    if (label !== undefined || !Array.isArray(entities)) {
-      throw invalidInput(`${name} ${index} must have a label or an array of entities.`);
-    }
-    if (!entities.every((entity) => isWithin(text, entity))) {
-      throw invalidInput(`${name} ${index} has an entity that is not { entity_group, start, end } within its text.`);
-    }
+    const wrong = wrongWith((example ?? {}) as Partial<Record<keyof LabelledText, unknown>>);
+    if (wrong !== undefined) throw invalidInput(`${name} ${index} ${wrong}`);
   }
   return Array.from(texts as LabelledText[]);
+}
+
+/** What an example must be, where it is not that. */
+function wrongWith({
+  text,
+  label,
+  entities,
+  record,
+}: Partial<Record<keyof LabelledText, unknown>>): string | undefined {
+  if (typeof text !== 'string' || (label !== undefined && typeof label !== 'string')) {
+    return 'must be { text, label }, both strings.';
+  }
+  if ([label, entities, record].filter((answer) => answer !== undefined).length > 1) {
+    return 'must have one answer: a label, entities or a record.';
+  }
+  if (record !== undefined && (typeof record !== 'object' || record === null))
+    return 'must have an object as its record.';
+  if (entities === undefined) return undefined;
+  if (!Array.isArray(entities)) return 'must have a label or an array of entities.';
+  if (entities.every((entity) => isWithin(text, entity))) return undefined;
+  return 'has an entity that is not { entity_group, start, end } within its text.';
 }
 
 function isWithin(text: string, entity: LabelledEntity | null): boolean {
@@ -66,8 +80,9 @@ function isWithin(text: string, entity: LabelledEntity | null): boolean {
 }
 
 /** The right answer, if it is known. */
-export function truthOf({ text, label, entities }: LabelledText): AnswerOutput | undefined {
+export function truthOf({ text, label, entities, record }: LabelledText): AnswerOutput | undefined {
   if (label !== undefined) return { label };
+  if (record !== undefined) return { value: record, fields: [] };
   return entities?.map(({ entity_group, start, end }) => ({ entity_group, start, end, word: text.slice(start, end) }));
 }
 
@@ -114,8 +129,9 @@ function outcomeOf({ output, reason, detail }: Consultation): LabellingOutcome {
   return { answered: output !== undefined, reason, ...(detail !== undefined && { detail }) };
 }
 
-function answerOf(output: AnswerOutput): Pick<LabelledText, 'label' | 'entities'> {
-  if (!Array.isArray(output)) return { label: output.label };
+function answerOf(output: AnswerOutput): Pick<LabelledText, 'label' | 'entities' | 'record'> {
+  if ('value' in output) return { record: output.value as object };
+  if ('label' in output) return { label: output.label };
   return { entities: output.map(({ entity_group, start, end }) => ({ entity_group, start, end })) };
 }
 

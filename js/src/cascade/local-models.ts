@@ -1,14 +1,15 @@
 // Local models and router of a cascade: checks of their options, and the form that is loaded.
-import { MODEL_OPTION_NAMES, type PipelineOptions } from '../page/load-options.js';
+import { generatorModel, MODEL_OPTION_NAMES, type PipelineOptions, taskModel } from '../page/load-options.js';
+import type { LoadArgs } from '../protocol/requests.js';
 import { checkFinite, refuseUnknown } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
 import { complete } from '../shared/lists.js';
 import type { TextTask } from '../tasks/index.js';
 import type { Calibration, CascadeConfig, DType } from '../types.js';
 
-/** A local model of a cascade, loaded as by `pipeline`. */
+/** A local model of a cascade, loaded as by `pipeline`. One for `information-extraction` stands alone. */
 export interface LocalModel extends PipelineOptions {
-  task: TextTask;
+  task: TextTask | typeof RECORDS;
   model: string;
   /** The confidence at or above which its answer is the answer, in place of the policy's. */
   threshold?: number;
@@ -30,6 +31,9 @@ export interface RouterModel {
 
 /** A model to be loaded, and what chooses its files. */
 type ChosenModel = Pick<LocalModel, 'task' | 'model' | 'dtype' | 'revision'>;
+
+/** The task whose answers are records. */
+export const RECORDS = 'information-extraction';
 
 /** The local models of a cascade, checked. */
 export interface LocalModels {
@@ -74,6 +78,9 @@ export function readLocalModels(
   if (calibration !== undefined && later.length > 0) {
     throw invalidInput('Each of several local models has its own calibration: give local[i].calibration.');
   }
+  if (later.length > 0 && models.some(({ task }) => task === RECORDS)) {
+    throw invalidInput(`A model for ${RECORDS} is the only local model of its cascade, got ${models.length} models.`);
+  }
   for (const [i, one] of later.entries()) refuseUnknown(`local[${i + 1}].`, one, LATER_NAMES);
   const { task: _, model: __, threshold: ___, calibration: ____, ...options } = first;
   return {
@@ -84,6 +91,16 @@ export function readLocalModels(
       return { ...(one.threshold !== undefined && { threshold: one.threshold }), ...(given && { calibration: given }) };
     }),
   };
+}
+
+/** What is loaded for local models, and the router behind them. */
+export function loadable(all: ChosenModel[]): Omit<NonNullable<LoadArgs['cascade']>, 'config'> {
+  const [first, ...later] = all;
+  if (first?.task === RECORDS) {
+    if (later.length > 0) throw invalidInput(`A cascade with a model for ${RECORDS} takes no router.`);
+    return { models: [], generator: generatorModel(first.model, first) };
+  }
+  return { models: all.map(({ task, model, ...given }) => taskModel(task as TextTask, model, given)) };
 }
 
 function chosen({ task, model, dtype, revision }: ChosenModel): ChosenModel {

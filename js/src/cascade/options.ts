@@ -3,10 +3,11 @@ import type { Disposable } from '../page/handle.js';
 import type { PipelineOptions } from '../page/load-options.js';
 import type { CallOptions } from '../tasks/adapter.js';
 import type { RunOptions } from '../tasks/index.js';
-import type { Calibrated, Calibration, CascadeConfig, Envelope } from '../types.js';
+import type { InformationExtractionOptions } from '../tasks/information-extraction.js';
+import type { Calibrated, Calibration, CascadeConfig, Envelope, ExtractedRecord } from '../types.js';
 import type { CalibrateOptions } from './calibrate.js';
 import type { LabelledText } from './labels.js';
-import type { LocalModel, RouterModel } from './local-models.js';
+import type { LocalModel, RECORDS, RouterModel } from './local-models.js';
 import type { Redactor, RedactorModel } from './redactor.js';
 import type { CascadeCallbacks } from './remote-driver.js';
 import type { Remote } from './remotes.js';
@@ -47,6 +48,12 @@ export interface CascadeOptions {
   progress_callback?: PipelineOptions['progress_callback'];
 }
 
+/** What a cascade of records is made of. */
+export interface RecordCascadeOptions extends Omit<CascadeOptions, 'router'> {
+  /** The model that reads records, loaded as by `pipeline`; the fields that it is not sure of go to the remote. */
+  local: LocalModel & { task: typeof RECORDS };
+}
+
 /** Options of one question; `candidate_labels` and the like are the task's. */
 export interface CascadeCallOptions extends CallOptions, CascadeCallbacks, RunOptions {
   /** Nothing of these texts leaves the device, whatever the policy allows and however unsure the local models are. */
@@ -54,9 +61,25 @@ export interface CascadeCallOptions extends CallOptions, CascadeCallbacks, RunOp
 }
 
 /** Answers texts, each with one envelope that says what the answer is, where it came from and why. */
-export interface CascadePipeline extends Disposable {
+export interface CascadePipeline extends CascadeControls {
   (text: string, options?: CascadeCallOptions): Promise<Envelope>;
   (texts: string[], options?: CascadeCallOptions): Promise<Envelope[]>;
+}
+
+/** An envelope around a record. Its `delegated` says which fields were asked of a remote model, and which it gave. */
+export type RecordEnvelope = Envelope & { output: ExtractedRecord };
+
+/** The options of a record, with its schema. */
+export type RecordCallOptions = CascadeCallOptions & InformationExtractionOptions;
+
+/** Reads records out of texts, and asks a remote model for the fields alone that the local model is not sure of. */
+export interface RecordCascadePipeline extends CascadeControls {
+  (text: string, options: RecordCallOptions): Promise<RecordEnvelope>;
+  (texts: string[], options: RecordCallOptions): Promise<RecordEnvelope[]>;
+}
+
+/** What can be done with a cascade besides asking it. */
+export interface CascadeControls extends Disposable {
   /**
    * The confidence at or above which the local answer is the answer. It may be set, from 0 to 1. With several local
    * models it is that of the last one, below which the remotes are asked.

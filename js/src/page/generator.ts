@@ -2,13 +2,10 @@
 import type { GenerateArgs, Generated } from '../protocol/generation.js';
 import type { RequestOptions } from '../protocol/messages.js';
 import { withController } from '../shared/abort.js';
-import { baseAddress } from '../shared/base-address.js';
-import { invalidInput } from '../shared/errors.js';
+import { atInput, invalidInput } from '../shared/errors.js';
 import type { GenerationPrompt } from '../types.js';
-import { env } from './env.js';
 import { Handle } from './handle.js';
-import type { LoadingOptions } from './load-options.js';
-import { resolveFile, resolveModel } from './resolve.js';
+import { generatorModel, type LoadingOptions } from './load-options.js';
 
 /** A loaded model that generates text. */
 export class Generator {
@@ -18,13 +15,17 @@ export class Generator {
 
   /** Loads the checkpoint in a folder, or a GGUF file, of which `model` may be the first part. */
   static async load(model: string, options: LoadingOptions): Promise<Generator> {
-    const { dtype, revision } = options;
-    const isFile = typeof model === 'string' && model.endsWith('.gguf');
-    const location = isFile
-      ? resolveFile(model, revision, env, baseAddress())
-      : { folder: resolveModel(model, revision, env, baseAddress()) };
-    const generator = { ...location, model, options: dtype === undefined ? {} : { dtype } };
-    return new Generator(await Handle.load({ generator }, options));
+    return new Generator(await Handle.load({ generator: generatorModel(model, options) }, options));
+  }
+
+  /** The device in use. */
+  get device(): Handle['device'] {
+    return this.handle.device;
+  }
+
+  /** What the model reported when it was loaded. */
+  get info(): Handle['info'] {
+    return this.handle.info;
   }
 
   /** One call of the owner's, which may make several replies one after the other. */
@@ -39,6 +40,26 @@ export class Generator {
         }
       }),
     );
+  }
+
+  /** One call of the owner's, which does `work` for each of `inputs`, one after the other. */
+  each<I, T>(
+    signal: AbortSignal | undefined,
+    inputs: I[],
+    work: (input: I, signal: AbortSignal) => Promise<T>,
+    many = inputs.length > 1,
+  ): Promise<T[]> {
+    return this.call(signal, async (ended) => {
+      const results: T[] = [];
+      for (const [index, input] of inputs.entries()) {
+        try {
+          results.push(await work(input, ended));
+        } catch (thrown) {
+          throw many ? atInput(thrown, index) : thrown;
+        }
+      }
+      return results;
+    });
   }
 
   /** The reply to a prompt. */

@@ -1,6 +1,5 @@
 // information-extraction: the pipeline of a model that generates text under a schema.
 import { splitSignal, toTexts } from '../shared/check.js';
-import { atInput } from '../shared/errors.js';
 import { perInput } from '../tasks/adapter.js';
 import {
   type InformationExtractionOptions,
@@ -18,33 +17,15 @@ export async function informationExtraction(
   options: PipelineOptions,
 ): Promise<InformationExtractionPipeline> {
   const generator = await Generator.load(model, options);
-  const { handle } = generator;
-  const facts = {
-    get device() {
-      return handle.device;
-    },
-    get info() {
-      return handle.info;
-    },
-    dispose: () => generator.dispose(),
-  };
-  const call = (
+  const call = async (
     input: unknown,
     given?: InformationExtractionOptions,
   ): Promise<ExtractedRecord | ExtractedRecord[] | undefined> => {
     const { signal, rest } = splitSignal(given);
     const [texts, options] = [toTexts(input), recordOptions(rest)];
-    return generator.call(signal, async (ended) => {
-      const records: ExtractedRecord[] = [];
-      for (const [index, text] of texts.entries()) {
-        try {
-          records.push(await handle.request('extract', { text, options }, ended));
-        } catch (thrown) {
-          throw texts.length > 1 ? atInput(thrown, index) : thrown;
-        }
-      }
-      return perInput(records, Array.isArray(input));
-    });
+    const extract = (text: string, ended: AbortSignal): Promise<ExtractedRecord> =>
+      generator.handle.request('extract', { text, options }, ended);
+    return perInput(await generator.each(signal, texts, extract), Array.isArray(input));
   };
-  return callable(call, facts, 'information-extraction') as unknown as InformationExtractionPipeline;
+  return callable(call, generator, 'information-extraction') as unknown as InformationExtractionPipeline;
 }

@@ -1,6 +1,6 @@
 // Options of a load: what every model takes, and how they are checked.
 import type { ProgressCallback } from '../io/progress.js';
-import type { TaskModel } from '../protocol/requests.js';
+import type { GeneratorModel, TaskModel } from '../protocol/requests.js';
 import { baseAddress } from '../shared/base-address.js';
 import { refuseUnknown } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
@@ -8,7 +8,7 @@ import { CPU_BUILD_CHOICES, complete, DEVICES, quoted } from '../shared/lists.js
 import type { EngineTask } from '../tasks/index.js';
 import type { DeviceChoice, DType } from '../types.js';
 import { type Env, env } from './env.js';
-import { resolveModel } from './resolve.js';
+import { resolveFile, resolveModel } from './resolve.js';
 
 /** How a model is loaded. */
 export interface LoadingOptions {
@@ -62,4 +62,16 @@ export function taskModel(
 ): TaskModel {
   const folder = resolveModel(model, revision, env, baseAddress());
   return { task, model, folder, options: dtype === undefined ? {} : { dtype } };
+}
+
+/** The files of `model`, which generates text: the checkpoint in a folder, or a GGUF file, of which it may be the first part. */
+export function generatorModel(
+  model: string,
+  { revision, dtype }: Pick<LoadingOptions, 'revision' | 'dtype'>,
+): GeneratorModel {
+  const isFile = typeof model === 'string' && model.endsWith('.gguf');
+  const location = isFile
+    ? resolveFile(model, revision, env, baseAddress())
+    : { folder: resolveModel(model, revision, env, baseAddress()) };
+  return { ...location, model, options: dtype === undefined ? {} : { dtype } };
 }

@@ -2,7 +2,6 @@
 
 import { baseAddress } from '../shared/base-address.js';
 import { splitSignal, toTexts } from '../shared/check.js';
-import { atInput } from '../shared/errors.js';
 import type { SummarizationOptions, SummarizationPipeline } from '../tasks/summarization.js';
 import type { Summary } from '../types.js';
 import { env } from './env.js';
@@ -31,30 +30,11 @@ export async function abstractiveSummarization(
   options: PipelineOptions,
 ): Promise<SummarizationPipeline> {
   const generator = await Generator.load(model, options);
-  const { handle } = generator;
-  const facts = {
-    get device() {
-      return handle.device;
-    },
-    get info() {
-      return handle.info;
-    },
-    dispose: () => generator.dispose(),
-  };
   const call = (input: unknown, given?: SummarizationOptions): Promise<Summary[]> => {
     const { signal, rest } = splitSignal(given);
-    const texts = toTexts(input);
-    return generator.call(signal, async (ended) => {
-      const summaries: Summary[] = [];
-      for (const [index, text] of texts.entries()) {
-        try {
-          summaries.push(await handle.request('summarize', { text, options: rest ?? {} }, ended));
-        } catch (thrown) {
-          throw texts.length > 1 ? atInput(thrown, index) : thrown;
-        }
-      }
-      return summaries;
-    });
+    const summarize = (text: string, ended: AbortSignal): Promise<Summary> =>
+      generator.handle.request('summarize', { text, options: rest ?? {} }, ended);
+    return generator.each(signal, toTexts(input), summarize);
   };
-  return callable(call, facts, 'summarization') as unknown as SummarizationPipeline;
+  return callable(call, generator, 'summarization') as unknown as SummarizationPipeline;
 }

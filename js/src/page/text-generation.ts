@@ -1,7 +1,7 @@
 // text-generation: the pipeline of a model that generates text.
 import { withController } from '../shared/abort.js';
 import { splitSignal } from '../shared/check.js';
-import { atInput, invalidInput } from '../shared/errors.js';
+import { invalidInput } from '../shared/errors.js';
 import { callListener } from '../shared/listener.js';
 import {
   type GenerationInput,
@@ -25,19 +25,9 @@ type Result = TextGeneration<string | ChatMessage[]>;
 /** Loads a model that generates text. */
 export async function textGeneration(model: string, options: PipelineOptions): Promise<TextGenerationPipeline> {
   const generator = await Generator.load(model, options);
-  const { handle } = generator;
-  const facts = {
-    get device() {
-      return handle.device;
-    },
-    get info() {
-      return handle.info;
-    },
-    dispose: () => generator.dispose(),
-  };
   const call = (input: unknown, given?: TextGenerationOptions): Promise<Result[] | Result[][]> =>
     generate(generator, input, given);
-  return Object.defineProperties(callable(call, facts, 'text-generation'), {
+  return Object.defineProperties(callable(call, generator, 'text-generation'), {
     stream: { value: (input: unknown, given?: TextGenerationOptions) => stream(generator, input, given) },
     tokens: { value: (input: unknown, given?: TextGenerationOptions) => tokens(generator, input, given) },
   }) as unknown as TextGenerationPipeline;
@@ -51,17 +41,11 @@ async function generate(
   const { signal, rest } = splitSignal(given);
   const options = splitOptions(rest);
   const { inputs, many } = readInputs(input);
-  return generator.call(signal, async (ended) => {
-    const results: Result[][] = [];
-    for (const [index, one] of inputs.entries()) {
-      try {
-        results.push([await reply(generator, one, options, ended)]);
-      } catch (thrown) {
-        throw many ? atInput(thrown, index) : thrown;
-      }
-    }
-    return many ? results : (results[0] as Result[]);
-  });
+  const answer = async (one: GenerationInput, ended: AbortSignal): Promise<Result[]> => [
+    await reply(generator, one, options, ended),
+  ];
+  const results = await generator.each(signal, inputs, answer, many);
+  return many ? results : (results[0] as Result[]);
 }
 
 /** The reply to one prompt, or to the messages of one conversation. */

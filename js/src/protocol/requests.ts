@@ -78,8 +78,8 @@ export interface GeneratorModel extends Omit<TaskModel, 'task'> {
 /** What is loaded: one of the four. It is enough to load it again into a fresh engine. */
 export interface LoadArgs {
   pipeline?: TaskModel;
-  /** The local models in their order, with the router, if there is one, behind them. */
-  cascade?: { models: TaskModel[]; config: CascadeConfig };
+  /** The local models in their order, with the router, if there is one, behind them; or one that reads records. */
+  cascade?: { models: TaskModel[]; generator?: GeneratorModel; config: CascadeConfig };
   graph?: GraphModel;
   generator?: GeneratorModel;
   useBrowserCache: boolean;

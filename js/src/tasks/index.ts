@@ -1,5 +1,5 @@
 // Tasks by their names.
-import type { InformationExtractionPipeline } from './information-extraction.js';
+import type { InformationExtractionPipeline, RecordRunOptions } from './information-extraction.js';
 import * as table from './table.js';
 import type { TextGenerationPipeline } from './text-generation.js';
 
@@ -31,7 +31,8 @@ export type Pipelines = { [T in EngineTask]: NonNullable<ByName[T]['pipeline']> 
 };
 
 /** The options of the tasks that answer in a cascade; each task has its own. */
-export type RunOptions = Intersection<{ [T in EngineTask]: NonNullable<ByName[T]['answers']> }[EngineTask]>;
+export type RunOptions = Intersection<{ [T in EngineTask]: NonNullable<ByName[T]['answers']> }[EngineTask]> &
+  RecordRunOptions;
 
 /** A & B, from A | B. */
 type Intersection<U> = (U extends unknown ? (of: U) => void : never) extends (of: infer I) => void ? I : never;

@@ -10,6 +10,9 @@ export interface InformationExtractionOptions extends CallOptions, Partial<Omit<
   schema: object | string;
 }
 
+/** The options of records in a cascade. */
+export type RecordRunOptions = Partial<Omit<InformationExtractionOptions, 'signal'>>;
+
 /** Reads records out of texts, whose fields have a confidence and a place in the text. */
 export interface InformationExtractionPipeline extends Disposable {
   (text: string, options: InformationExtractionOptions): Promise<ExtractedRecord>;
@@ -17,7 +20,7 @@ export interface InformationExtractionPipeline extends Disposable {
 }
 
 /** The engine's options, from those of a call without its signal. */
-export function recordOptions(given: Partial<Omit<InformationExtractionOptions, 'signal'>> = {}): RecordOptions {
+export function recordOptions(given: RecordRunOptions = {}): RecordOptions {
   const { schema, ...rest } = given;
   if (schema === undefined) throw invalidInput("The option 'schema' is missing: the JSON schema of the record.");
   return { ...rest, schema: typeof schema === 'string' ? schema : JSON.stringify(schema) };

@@ -3,6 +3,7 @@ import type { Args, Op, Result } from '../protocol/requests.js';
 import { PilotLightError } from '../shared/errors.js';
 import type { Cascade, Decided, Reason, RemoteEvent, Turn } from '../types.js';
 import { trapped } from './builds.js';
+import { decideRecords, scoreRecords } from './cascade-records.js';
 import type { Engine, Handlers } from './engine.js';
 
 type CascadeOp = Extract<
@@ -26,18 +27,25 @@ type CascadeOp = Extract<
 export function cascadeHandlers(engine: Engine): Pick<Handlers, CascadeOp> {
   const cascadeOf = (key: number): Cascade => engine.model(key, 'cascade').cascade;
 
-  const decide: Handlers['decide'] = (args, { signal }) =>
-    engine.exclusive(async () => {
-      const { key, inputs, options, thresholds, must_stay_local, consult } = args;
+  const decide: Handlers['decide'] = async (args, { signal }) => {
+    const decided = await decideAll(args, signal);
+    const checks = decided.flatMap(({ check }, index) => (check === undefined ? [] : [{ ...check, index }]));
+    const { generation } = engine;
+    return { steps: decided.map(({ step }) => step), checks, generation, ...newRecord(cascadeOf(args.key)) };
+  };
+
+  async function decideAll(args: Args<'decide'>, signal: AbortSignal | undefined): Promise<Decided[]> {
+    const { key, inputs, options, thresholds, must_stay_local, consult } = args;
+    const limits = Float64Array.from(thresholds);
+    const decided = await engine.exclusive(async () => {
       const cascade = cascadeOf(key);
+      if (cascade.readsRecords) return undefined;
       const decideBatch = async (batch: string[]): Promise<Decided[]> =>
-        consult
-          ? cascade.consult(batch, options)
-          : cascade.decide(batch, options, Float64Array.from(thresholds), must_stay_local);
-      const decided = (await engine.batches(inputs, signal, decideBatch)).flat();
-      const checks = decided.flatMap(({ check }, index) => (check === undefined ? [] : [{ ...check, index }]));
-      return { steps: decided.map(({ step }) => step), checks, generation: engine.generation, ...newRecord(cascade) };
+        consult ? cascade.consult(batch, options) : cascade.decide(batch, options, limits, must_stay_local);
+      return (await engine.batches(inputs, signal, decideBatch)).flat();
     });
+    return decided ?? decideRecords(engine, args, signal);
+  }
 
   const abandon: Handlers['abandon'] = ({ key, call, generation }) =>
     engine.now(async () => {
@@ -109,8 +117,10 @@ export function cascadeHandlers(engine: Engine): Pick<Handlers, CascadeOp> {
         throw new PilotLightError('internal', 'The engine was replaced in the middle of a reply.');
       }),
 
-    scoreExamples: ({ key, tier, inputs, truths, options }, { signal }) =>
-      engine.exclusive(async () => {
+    scoreExamples: async ({ key, tier, inputs, truths, options }, { signal }) => {
+      if (await engine.now(async () => cascadeOf(key).readsRecords))
+        return scoreRecords(engine, { key, inputs, truths, options }, signal);
+      return engine.exclusive(async () => {
         let done = 0;
         const parts = await engine.batches(inputs, signal, (batch) => {
           const from = done;
@@ -118,7 +128,8 @@ export function cascadeHandlers(engine: Engine): Pick<Handlers, CascadeOp> {
           return cascadeOf(key).scoreExamples(tier, batch, truths.slice(from, done), options);
         });
         return parts.flat();
-      }),
+      });
+    },
 
     calibrate: ({ key, tier, examples, labels, promise, source, options }) =>
       engine.now(() => trapped(async () => cascadeOf(key).calibrate(tier, examples, labels, promise, source, options))),

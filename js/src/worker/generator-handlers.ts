@@ -2,10 +2,10 @@
 import type { TopBytes } from '../protocol/generation.js';
 import { breathe, throwIfAborted } from '../shared/abort.js';
 import { isTrap } from '../shared/errors.js';
-import type { AbstractiveSummary, Extraction, GeneratedToken, Generation, Generator } from '../types.js';
+import type { AbstractiveSummary, GeneratedToken, Generation, Generator } from '../types.js';
 import { trapped } from './builds.js';
-import { renderChatTemplate } from './chat-template.js';
 import type { Engine, Handlers } from './engine.js';
+import { extracted, goingOn, inSteps, render } from './in-steps.js';
 
 /** The handlers of `engine` for models that generate text. */
 export function generatorHandlers(
@@ -17,15 +17,20 @@ export function generatorHandlers(
     promptTokens: ({ key, prompt }) =>
       engine.exclusive(() => trapped(async () => Array.from(generatorOf(key).tokens(prompt, render)))),
 
-    summarize: async ({ key, text, options }, { signal }) => {
-      const start = (): AbstractiveSummary => generatorOf(key).summarize(text, options, render);
-      return inSteps(engine, signal, start, (summary) => summary.step(render));
-    },
+    summarize: ({ key, text, options }, { signal }) =>
+      inSteps(engine, signal, {
+        start: (): AbstractiveSummary => generatorOf(key).summarize(text, options, render),
+        step: (summary) => summary.step(render),
+        finish: (summary) => summary.finish(),
+      }),
 
-    extract: async ({ key, text, options }, { signal }) => {
-      const start = (): Extraction => generatorOf(key).extract(text, options, render);
-      return inSteps(engine, signal, start, (extraction) => extraction.step(goingOn(signal)));
-    },
+    extract: ({ key, text, options }, { signal }) =>
+      extracted(
+        engine,
+        signal,
+        () => generatorOf(key).extract(text, options, render),
+        (record) => record.finish(),
+      ),
 
     generate: async ({ key, prompt, options }, { signal, onPiece }) => {
       const { generator, generation } = await engine.exclusive(() =>
@@ -66,54 +71,6 @@ export function generatorHandlers(
       }
     },
   };
-}
-
-/** Work that is done in steps. */
-interface InSteps<T> {
-  readonly complete: boolean;
-  finish(): T;
-  free(): void;
-}
-
-/** Does what `start` begins, step by step; calls of other models come between. */
-async function inSteps<T, W extends InSteps<T>>(
-  engine: Engine,
-  signal: AbortSignal | undefined,
-  start: () => W & InSteps<T>,
-  step: (work: W) => Promise<void>,
-): Promise<T> {
-  const work = await engine.exclusive(() =>
-    trapped(async () => {
-      throwIfAborted(signal);
-      return start();
-    }),
-  );
-  try {
-    while (!work.complete) {
-      await engine.exclusive(async () => {
-        throwIfAborted(signal);
-        await engine.checked(() => step(work));
-      });
-      await breathe();
-    }
-  } catch (thrown) {
-    if (!isTrap(thrown) && engine.dead === undefined) work.free();
-    throw thrown;
-  }
-  return engine.exclusive(() => trapped(async () => work.finish()));
-}
-
-/** What a step is told when it asks whether to go on; meanwhile the thread hears of an abort. */
-function goingOn(signal: AbortSignal | undefined): () => Promise<boolean> {
-  return async () => {
-    await breathe();
-    return signal?.aborted !== true;
-  };
-}
-
-/** The model's chat template with its variables. */
-function render(template: string, variables: string): string {
-  return renderChatTemplate(template, JSON.parse(variables) as Record<string, unknown>);
 }
 
 /** The bytes of the likeliest tokens at each place. */

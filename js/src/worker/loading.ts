@@ -40,7 +40,8 @@ export class Loading {
   async fetch(signal: AbortSignal | undefined): Promise<void> {
     const { pipeline, cascade, graph, generator } = this.args;
     try {
-      for (const part of cascade?.models ?? [pipeline, graph, generator].flatMap((one) => one ?? [])) {
+      const one = pipeline ?? graph ?? generator ?? cascade?.generator;
+      for (const part of one ? [one] : (cascade?.models ?? [])) {
         const { folder, model } = part;
         const progress = new Progress(model, this.onProgress);
         const ready = { loader: this.#loader(part), folder, progress, unproven: new Set<string>() };
@@ -64,24 +65,24 @@ export class Loading {
       const graph = await judged(first, () => trapped(() => first.loader.finishGraph()));
       return [{ graph }, { ...result, inputs: graph.inputs.map(toPort), outputs: graph.outputs.map(toPort) }];
     }
-    if (args.generator) {
+    const report = deviceReport(opened.report, dtype, args);
+    if (args.generator ?? args.cascade?.generator) {
       const generator = await judged(first, () => trapped(() => first.loader.finishGenerator()));
-      return [{ generator }, result];
+      if (args.cascade === undefined) return [{ generator }, result];
+      return cascadeOf(opened.wasm.Cascade.ofGenerator(generator, args.cascade.config, report), result);
     }
     const pipelines = await this.#pipelines();
     const [pipeline] = pipelines as [Pipeline];
     const { labels } = pipeline;
     if (args.cascade === undefined) return [{ pipeline }, { ...result, labels }];
-    const report = deviceReport(opened.report, dtype, args);
-    const cascade = new opened.wasm.Cascade(pipelines, args.cascade.config, report);
-    const { calibrations } = cascade;
-    return [{ cascade }, { ...result, labels, thresholds: [...cascade.thresholds], calibrations }];
+    return cascadeOf(new opened.wasm.Cascade(pipelines, args.cascade.config, report), { ...result, labels });
   }
 
   /** Reports that the model can be used. */
   ready(): void {
     const { pipeline, cascade, generator } = this.args;
-    const task = generator ? 'text-generation' : (pipeline ?? cascade?.models[0])?.task;
+    const reads = cascade?.generator && 'information-extraction';
+    const task = generator ? 'text-generation' : (reads ?? (pipeline ?? cascade?.models[0])?.task);
     this.#parts[0]?.progress.ready(task ?? 'model');
   }
 
@@ -109,6 +110,12 @@ export class Loading {
     if (!('graph' in part)) return wasm.Loader.generator(device, part.file, part.options);
     return wasm.Loader.graph(device, part.file, part.external_data, part.options, part.graph);
   }
+}
+
+/** A cascade with what it reports of itself, besides `result`. */
+function cascadeOf(cascade: Cascade, result: LoadResult): [Loaded, LoadResult] {
+  const { calibrations } = cascade;
+  return [{ cascade }, { ...result, thresholds: [...cascade.thresholds], calibrations }];
 }
 
 /** The result of a step of `part`; files that it refuses are taken out of the cache, and the next load fetches them. */

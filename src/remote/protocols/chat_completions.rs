@@ -64,7 +64,7 @@ fn body(options: &RequestOptions<'_>, prompt: &Prompt) -> String {
         "max_tokens": options.max_tokens,
         "response_format": {
             "type": "json_schema",
-            "json_schema": { "name": name, "strict": true, "schema": schema },
+            "json_schema": { "name": name, "strict": schema["type"] == "object" && is_strict(schema), "schema": schema },
         },
     });
     if options.stream {
@@ -80,17 +80,50 @@ fn body(options: &RequestOptions<'_>, prompt: &Prompt) -> String {
     body.to_string()
 }
 
+/// Whether `schema` has what OpenAI's strict mode asks for, and nothing that it refuses: a server need not read another one at
+/// all. Without it the schema is a request that a server may or may not enforce.
+///
+/// # Source
+/// <https://platform.openai.com/docs/guides/structured-outputs#supported-schemas>.
+fn is_strict(schema: &Value) -> bool {
+    let Value::Object(schema) = schema else { return false };
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let is_object = properties.is_some() || schema.get("type").is_some_and(|kind| kind == "object");
+    let required = schema.get("required").and_then(Value::as_array);
+    let requires = |name: &String| required.is_some_and(|required| required.iter().any(|other| other == name));
+    let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false))
+        && properties.is_some_and(|properties| properties.keys().all(requires));
+    let are_strict = |schemas: &Value| match schemas {
+        Value::Object(schemas) => schemas.values().all(is_strict),
+        Value::Array(schemas) => schemas.iter().all(is_strict),
+        _ => false,
+    };
+    (!is_object || is_closed)
+        && schema.iter().all(|(name, value)| match name.as_str() {
+            "type" | "title" | "description" | "enum" | "const" | "$ref" | "required" | "additionalProperties" => true,
+            "pattern" | "multipleOf" | "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => true,
+            "minItems" | "maxItems" => true,
+            "format" => value.as_str().is_some_and(|format| STRICT_FORMATS.contains(&format)),
+            "properties" | "$defs" | "anyOf" => are_strict(value),
+            "items" => is_strict(value),
+            _ => false,
+        })
+}
+
+/// The formats of strings that strict mode knows.
+const STRICT_FORMATS: [&str; 9] =
+    ["date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"];
+
 #[cfg(test)]
 mod tests {
     use serde_json::Map;
 
     use super::*;
-    use crate::remote::Question;
-    use crate::tasks::Task;
+    use crate::remote::{AnswerForm, Question};
 
     fn body(options: RequestOptions<'_>) -> Value {
         let labels = ["ham", "spam"].map(String::from).to_vec();
-        let question = Question { task: Task::TextClassification, labels, text: "You have \"won\"".to_string() };
+        let question = Question { form: AnswerForm::Label(labels), text: "You have \"won\"".to_string() };
         let Payload::Http(request) = ChatCompletions.request(&options, Prompt::new(&question, None)) else {
             panic!("a prompt")
         };
@@ -111,6 +144,33 @@ mod tests {
         assert_eq!(schema["schema"]["properties"]["label"]["enum"], json!(["ham", "spam"]));
         assert_eq!(schema["schema"]["required"], json!(["label"]));
         assert_eq!(schema["schema"]["additionalProperties"], false);
+    }
+
+    #[test]
+    fn only_a_closed_schema_is_strict() {
+        let object = |properties: Value, required: Value| json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });
+        let text = json!({ "type": "string" });
+        let date = json!({ "type": "string", "format": "date" });
+        let list = json!({ "type": "array", "items": object(json!({ "on": date }), json!(["on"])) });
+        for (schema, strict) in [
+            (object(json!({ "a": text, "b": list }), json!(["a", "b"])), true),
+            (object(json!({ "a": text, "b": text }), json!(["a"])), false),
+            (json!({ "type": "object", "properties": { "a": text }, "required": ["a"] }), false),
+            (json!({ "type": "object" }), false),
+            (object(json!({ "a": { "type": "string", "format": "uri" } }), json!(["a"])), false),
+            (object(json!({ "a": { "type": "string", "maxLength": 9 } }), json!(["a"])), false),
+            (
+                object(
+                    json!({ "a": { "type": "array", "items": object(json!({ "b": text }), json!([])) } }),
+                    json!(["a"]),
+                ),
+                false,
+            ),
+            (object(json!({ "a": { "anyOf": [text, { "type": "null" }] } }), json!(["a"])), true),
+            (json!(true), false),
+        ] {
+            assert_eq!(is_strict(&schema), strict, "{schema}");
+        }
     }
 
     #[test]

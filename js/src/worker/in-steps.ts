@@ -1,0 +1,72 @@
+// Work in steps: a model that generates text does a part of it at a time, between which other requests are answered.
+import { breathe, throwIfAborted } from '../shared/abort.js';
+import { isTrap } from '../shared/errors.js';
+import type { Extraction } from '../types.js';
+import { trapped } from './builds.js';
+import { renderChatTemplate } from './chat-template.js';
+import type { Engine } from './engine.js';
+
+/** Work that is done in steps. */
+interface Steps<W, T> {
+  start(): W;
+  step(work: W): Promise<void>;
+  /** The result of all steps, which took this many milliseconds. It takes the work, also where it throws. */
+  finish(work: W, ms: number): T;
+}
+
+/** Does `steps` one after the other; calls of other models come between. */
+export async function inSteps<W extends { readonly complete: boolean; free(): void }, T>(
+  engine: Engine,
+  signal: AbortSignal | undefined,
+  { start, step, finish }: Steps<W, T>,
+): Promise<T> {
+  let ms = 0;
+  const timed = async <R>(part: () => Promise<R>): Promise<R> => {
+    const started = performance.now();
+    const result = await part();
+    ms += performance.now() - started;
+    return result;
+  };
+  const work = await engine.exclusive(() =>
+    trapped(async () => {
+      throwIfAborted(signal);
+      return timed(async () => start());
+    }),
+  );
+  try {
+    while (!work.complete) {
+      await engine.exclusive(async () => {
+        throwIfAborted(signal);
+        await timed(() => engine.checked(() => step(work)));
+      });
+      await breathe();
+    }
+  } catch (thrown) {
+    if (!isTrap(thrown) && engine.dead === undefined) work.free();
+    throw thrown;
+  }
+  return engine.exclusive(() => trapped(async () => finish(work, ms)));
+}
+
+/** What `finish` makes of the record that `start` begins to read. */
+export function extracted<T>(
+  engine: Engine,
+  signal: AbortSignal | undefined,
+  start: () => Extraction,
+  finish: (extraction: Extraction, ms: number) => T,
+): Promise<T> {
+  return inSteps(engine, signal, { start, step: (extraction) => extraction.step(goingOn(signal)), finish });
+}
+
+/** What a step is told when it asks whether to go on; meanwhile the thread hears of an abort. */
+export function goingOn(signal: AbortSignal | undefined): () => Promise<boolean> {
+  return async () => {
+    await breathe();
+    return signal?.aborted !== true;
+  };
+}
+
+/** The model's chat template with its variables. */
+export function render(template: string, variables: string): string {
+  return renderChatTemplate(template, JSON.parse(variables) as Record<string, unknown>);
+}

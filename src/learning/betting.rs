@@ -82,6 +82,11 @@ impl RiskTest {
         self.wrong += weight * loss;
     }
 
+    /// The part of the evidence that is there of what [`RiskTest::holds`] needs; it grows about linearly with the texts.
+    pub fn progress(&self, delta: f64) -> f64 {
+        self.ln_wealth / -delta.ln()
+    }
+
     /// Whether the risk is below alpha: true by mistake with a chance of at most `delta`, at all times together.
     pub fn holds(&self, delta: f64) -> bool {
         self.best >= -delta.ln()

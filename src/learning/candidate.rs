@@ -20,6 +20,8 @@ const STEPS: usize = 20;
 const PATIENCE: f64 = 4.0;
 /// Thresholds whose risk is expected to be above so many times alpha are not tested.
 const HOPELESS: f64 = 2.0;
+/// A threshold is likely to hold soon where so much of the evidence is there: in half as many texts again as there were.
+const NEAR: f64 = 2.0 / 3.0;
 /// Confidences that are kept, to compare later ones with.
 const CONFIDENCES: usize = 1000;
 
@@ -71,6 +73,11 @@ impl Candidate {
         self.passed.checked_sub(1).map(|last| self.levels[last].threshold)
     }
 
+    /// How much of the evidence is there that the next threshold needs.
+    pub fn progress(&self) -> f64 {
+        self.levels.get(self.passed).map_or(0.0, |level| level.test.progress(self.delta))
+    }
+
     /// Takes a text, whether or not its label becomes known; `stays` says whether the head in charge keeps it at home.
     pub fn see(&mut self, confidence: f32, stays: bool) {
         if self.confidences.len() < CONFIDENCES {
@@ -99,9 +106,10 @@ impl Candidate {
     }
 
     /// Whether more stays at home than with the head in charge, at a threshold that holds: by mistake with a chance of at
-    /// most `delta`.
+    /// most `delta`. Not while the next threshold is likely to hold soon: once the head is in charge fewer labels come.
     pub fn keeps_more(&self, delta: f64) -> bool {
-        self.passed.checked_sub(1).is_some_and(|last| self.levels[last].comparison.holds(delta))
+        self.progress() < NEAR
+            && self.passed.checked_sub(1).is_some_and(|last| self.levels[last].comparison.holds(delta))
     }
 
     /// Begins the comparison anew, with another head or threshold in charge.

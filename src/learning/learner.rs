@@ -14,8 +14,9 @@ use crate::training::Linear;
 
 /// Labels before the first head is trained.
 const FIRST: u64 = 48;
-/// A head is trained when there are so many times as many labels as for the last one.
-const GROWTH: f64 = 1.5;
+/// A head is trained when there are so many times as many labels as for the last one: more heads would each have a smaller
+/// share of delta.
+const GROWTH: f64 = 2.0;
 /// Heads that are tested at once.
 const CANDIDATES: usize = 3;
 /// Heads that can be returned to.
@@ -107,8 +108,6 @@ pub enum Event {
 pub struct Learner {
     options: LearnOptions,
     store: Store,
-    /// What training is drawn to.
-    prior: Linear,
     in_charge: InCharge,
     history: VecDeque<InCharge>,
     candidates: Vec<Candidate>,
@@ -157,8 +156,7 @@ impl Learner {
         }
         let due = if store.examples().is_empty() { FIRST } else { 0 };
         let mut learner = Self {
-            in_charge: InCharge::unpromised(start.clone()),
-            prior: start,
+            in_charge: InCharge::unpromised(start),
             history: VecDeque::new(),
             candidates: Vec::new(),
             pilot: Vec::new(),
@@ -360,7 +358,9 @@ impl Learner {
         if let Some(candidate) = Candidate::new(version, head, outcomes, alpha, delta) {
             self.counters.tested = version;
             if self.candidates.len() == CANDIDATES {
-                self.candidates.remove(0);
+                let progress = |at: &usize| self.candidates[*at].progress();
+                let last = (0..CANDIDATES).min_by(|a, b| progress(a).total_cmp(&progress(b)));
+                self.candidates.remove(last.unwrap_or(0));
             }
             self.candidates.push(candidate);
         }
@@ -414,7 +414,7 @@ impl Learner {
         let labels = counts.iter().filter(|count| **count > 0.0).count().max(1) as f64;
         let mean = counts.iter().sum::<f64>() / labels;
         let (options, changed) = (&self.options, self.changed.map(|(time_ms, _)| time_ms));
-        let weigh = |origin: &Origin| {
+        let weigh = |Example { origin, .. }: &Example| {
             let old = changed.is_some_and(|changed| origin.time_ms < changed);
             let kept = kept[origin.label];
             let (importance, balance) = (1.0 / origin.propensity, (mean / counts[origin.label]).powf(options.balance));
@@ -424,7 +424,7 @@ impl Learner {
                 population: if old { 0.0 } else { importance / kept },
             }
         };
-        self.trainer = Trainer::new(&self.store, &self.prior, weigh);
+        self.trainer = Trainer::new(&self.store, weigh);
     }
 }
 

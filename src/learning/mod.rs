@@ -97,7 +97,7 @@ impl Default for LearnOptions {
         Self {
             alpha: 0.05,
             delta: 0.1,
-            check_rate: 0.05,
+            check_rate: 0.1,
             raised_check_rate: 0.25,
             remote_error: 0.0,
             store_bytes: 8 << 20,

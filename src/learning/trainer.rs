@@ -1,14 +1,14 @@
 //! Training in pieces: multinomial logistic regression with weights, whose strength of the penalty cross-validation chooses.
 //!
-//! On features x̃ = s · (x − μ), with μ their mean and s one over their deviation, it minimises
+//! On features with a mean of 0 and a deviation of 1, x̃, it minimises
 //!
 //! ```text
-//! J(V, b) = Σᵢ wᵢ [ log Σₖ exp(zᵢₖ) − zᵢ,label ] / Σᵢ wᵢ  +  l2 / 2 · ‖(V, b) − (V₀, b₀)‖²
+//! J(V, b) = Σᵢ wᵢ [ log Σₖ exp(zᵢₖ) − zᵢ,label ] / Σᵢ wᵢ  +  l2 / 2 · ‖V‖²,     z = x̃ Vᵀ + b.
 //! ```
 //!
-//! where (V₀, b₀) is the head that learning started from, such as one made of descriptions: with few examples, and for labels
-//! without any, that is what remains. Strengths are tried from the strongest on, each fold from its last optimum, until the
-//! log loss of held-out examples rises. What the folds say of the examples that they did not see is kept.
+//! Biases are not held back: they are how frequent labels are. Strengths are tried from the strongest on, each fold from its
+//! last optimum, until the log loss of held-out examples rises. What the folds say of the examples that they did not see is
+//! kept.
 //!
 //! A piece ends between two blocks of rows, at any point of the search: see [`Search`]. Blocks are the same in any piece, so
 //! that the head is the same to the last bit.
@@ -17,16 +17,18 @@
 //! Hastie, Tibshirani, Friedman, *The Elements of Statistical Learning* (2nd edition), sections 4.4 and 7.10.
 
 use super::head::dot;
-use super::store::{Origin, Store};
+use super::store::{Example, Store};
 use crate::training::Linear;
 use crate::training::lbfgs::{Limits, Search};
 
 /// Parts of the examples, each of which heads that were trained on the others predict.
 const FOLDS: usize = 3;
 /// Strengths of the penalty, strongest first.
-const STRENGTHS: [f64; 6] = [1.0, 0.3, 0.1, 0.03, 0.01, 0.003];
+const STRENGTHS: [f64; 6] = [3.0, 1.0, 0.3, 0.1, 0.03, 0.01];
 /// Rows whose gradients are added in 32 bits, one after another.
 const BLOCK: usize = 64;
+/// A feature whose deviation is below this part of the greatest one holds an encoder's rounding, not a signal.
+const LEAST_DEVIATION: f64 = 1e-5;
 /// How near to the optimum a fold's head has to be, and the last one.
 const FOLD_LIMITS: Limits = Limits { tolerance: 1e-3, iterations: 12 };
 const LAST_LIMITS: Limits = Limits { tolerance: 1e-4, iterations: 40 };
@@ -70,8 +72,6 @@ pub struct Trained {
 #[derive(Clone, Debug)]
 pub struct Trainer {
     rows: Rows,
-    /// Where the penalty is 0.
-    prior: Vec<f64>,
     /// Where the search of each fold begins.
     starts: Vec<Vec<f64>>,
     /// The strength that is tried.
@@ -108,7 +108,8 @@ struct Rows {
     weights: Vec<Weight>,
     folds: Vec<usize>,
     mean: Vec<f64>,
-    scale: f64,
+    /// One over the deviation of each feature; 0 for one without a signal.
+    scale: Vec<f64>,
 }
 
 /// A sum over rows under way.
@@ -125,17 +126,17 @@ struct Sum {
 }
 
 impl Trainer {
-    /// Training on all examples of `store`; `prior` is the head that the penalty pulls towards, and `weigh` says how much an
-    /// example counts. `None` where there are no two labels with an example each.
-    pub fn new(store: &Store, prior: &Linear, weigh: impl Fn(&Origin) -> Weight) -> Option<Self> {
+    /// Training on all examples of `store`; `weigh` says how much an example counts. `None` where there are no two labels
+    /// with an example each.
+    pub fn new(store: &Store, weigh: impl Fn(&Example) -> Weight) -> Option<Self> {
         let rows = Rows::new(store, weigh)?;
-        let prior = rows.standardised(prior);
+        let zero = vec![0.0; rows.classes * (rows.width + 1)];
         let mut trainer = Self {
-            starts: vec![prior.clone(); FOLDS],
+            starts: vec![zero.clone(); FOLDS],
             strength: 0,
             l2: STRENGTHS[0],
             fold: 0,
-            search: Search::new(prior.clone(), FOLD_LIMITS),
+            search: Search::new(zero, FOLD_LIMITS),
             sum: Sum::default(),
             tested: 0,
             loss: 0.0,
@@ -143,7 +144,6 @@ impl Trainer {
             best: None,
             operations: 0,
             rows,
-            prior,
         };
         trainer.begin();
         Some(trainer)
@@ -207,11 +207,14 @@ impl Trainer {
             let total = sum.weight.max(f64::MIN_POSITIVE);
             let l2 = self.l2;
             let mut penalty = 0.0;
-            for ((slot, x), prior) in sum.gradient.iter_mut().zip(point).zip(&self.prior) {
-                *slot = *slot / total + l2 * (x - prior);
-                penalty += (x - prior) * (x - prior);
+            let weights = self.rows.classes * self.rows.width;
+            for (at, (slot, x)) in sum.gradient.iter_mut().zip(point).enumerate() {
+                // Biases are not held back.
+                let l2 = if at < weights { l2 } else { 0.0 };
+                *slot = *slot / total + l2 * x;
+                penalty += l2 / 2.0 * x * x;
             }
-            let value = sum.value / total + l2 / 2.0 * penalty;
+            let value = sum.value / total + penalty;
             sum.at = 0;
             self.search.supply(value, &sum.gradient);
         }
@@ -270,7 +273,7 @@ impl Trainer {
 }
 
 impl Rows {
-    fn new(store: &Store, weigh: impl Fn(&Origin) -> Weight) -> Option<Self> {
+    fn new(store: &Store, weigh: impl Fn(&Example) -> Weight) -> Option<Self> {
         let (space, examples) = (store.space(), store.examples());
         let first = examples.first()?.origin.label;
         if examples.iter().all(|example| example.origin.label == first) {
@@ -281,16 +284,18 @@ impl Rows {
         for example in examples {
             mean.iter_mut().zip(&example.embedding).for_each(|(sum, x)| *sum += f64::from(*x) / count);
         }
-        let mut variance = 0.0;
+        let mut deviation = vec![0.0; space.width];
         for example in examples {
-            let squares = mean.iter().zip(&example.embedding).map(|(mean, x)| (f64::from(*x) - mean).powi(2));
-            variance += squares.sum::<f64>() / (count * space.width as f64);
+            let rows = deviation.iter_mut().zip(&mean).zip(&example.embedding);
+            rows.for_each(|((sum, mean), x)| *sum += (f64::from(*x) - mean).powi(2) / count);
         }
-        let scale = if variance > 1e-20 { 1.0 / variance.sqrt() } else { 1.0 };
+        deviation.iter_mut().for_each(|variance| *variance = variance.sqrt());
+        let least = LEAST_DEVIATION * deviation.iter().copied().fold(0.0, f64::max);
+        let scale: Vec<f64> = deviation.iter().map(|&d| if d > least { 1.0 / d } else { 0.0 }).collect();
         let mut features = Vec::with_capacity(examples.len() * space.width);
         for example in examples {
-            features
-                .extend(mean.iter().zip(&example.embedding).map(|(mean, x)| ((f64::from(*x) - mean) * scale) as f32));
+            let columns = mean.iter().zip(&scale).zip(&example.embedding);
+            features.extend(columns.map(|((mean, scale), x)| ((f64::from(*x) - mean) * scale) as f32));
         }
         // A key is random; in a label that was cut its size is not, but its last bits are.
         let fold = |key: f64| (key.to_bits().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize % FOLDS;
@@ -299,31 +304,24 @@ impl Rows {
             width: space.width,
             classes: space.labels.len(),
             labels: examples.iter().map(|example| example.origin.label).collect(),
-            weights: examples.iter().map(|example| weigh(&example.origin)).collect(),
+            weights: examples.iter().map(weigh).collect(),
             folds: examples.iter().map(|example| fold(example.origin.key)).collect(),
             mean,
             scale,
         })
     }
 
-    /// The parameters on standardised features of a head on plain ones.
-    fn standardised(&self, head: &Linear) -> Vec<f64> {
-        let mut parameters: Vec<f64> = head.weight.iter().map(|&w| f64::from(w) / self.scale).collect();
-        let rows = head.weight.chunks_exact(self.width).zip(&head.bias);
-        parameters.extend(rows.map(|(row, &bias)| {
-            f64::from(bias) + row.iter().zip(&self.mean).map(|(&w, mean)| f64::from(w) * mean).sum::<f64>()
-        }));
-        parameters
-    }
-
     /// The head on plain features of parameters on standardised ones.
     fn plain(&self, parameters: &[f64]) -> Linear {
         let (weight, bias) = parameters.split_at(self.classes * self.width);
-        let rows = weight.chunks_exact(self.width).zip(bias);
-        let bias = rows.map(|(row, bias)| {
-            (bias - self.scale * row.iter().zip(&self.mean).map(|(w, mean)| w * mean).sum::<f64>()) as f32
-        });
-        Linear { bias: bias.collect(), weight: weight.iter().map(|w| (w * self.scale) as f32).collect() }
+        let mut head = Linear { weight: Vec::with_capacity(weight.len()), bias: Vec::with_capacity(bias.len()) };
+        for (row, bias) in weight.chunks_exact(self.width).zip(bias) {
+            let scaled = row.iter().zip(&self.scale).map(|(w, scale)| w * scale);
+            let shift: f64 = scaled.clone().zip(&self.mean).map(|(w, mean)| w * mean).sum();
+            head.weight.extend(scaled.map(|w| w as f32));
+            head.bias.push((bias - shift) as f32);
+        }
+        head
     }
 
     /// Writes the probability of each label of a row, and returns −ln of the right one's.

@@ -1,5 +1,5 @@
 use super::super::random::Random;
-use super::super::store::{Example, Space};
+use super::super::store::{Origin, Space};
 use super::*;
 
 /// Three labels around three points of a plane, of which the last one has no example where `two` is set.
@@ -25,16 +25,12 @@ fn store(count: usize, two: bool) -> Store {
     store
 }
 
-fn zero() -> Linear {
-    Linear { weight: vec![0.0; 6], bias: vec![0.0; 3] }
-}
-
-fn same(_: &Origin) -> Weight {
+fn same(_: &Example) -> Weight {
     Weight { training: 1.0, population: 1.0 }
 }
 
-fn train(store: &Store, prior: &Linear, weigh: impl Fn(&Origin) -> Weight) -> Trained {
-    let mut trainer = Trainer::new(store, prior, weigh).unwrap();
+fn train(store: &Store, weigh: impl Fn(&Example) -> Weight) -> Trained {
+    let mut trainer = Trainer::new(store, weigh).unwrap();
     loop {
         if let Some(trained) = trainer.work(u64::MAX) {
             return trained;
@@ -59,8 +55,8 @@ fn evaluate(trainer: &Trainer, point: &[f64]) -> (f64, Vec<f64>) {
 
 #[test]
 fn the_gradient_is_that_of_the_value() {
-    let weigh = |origin: &Origin| Weight { training: 0.5 + origin.key, population: 1.0 };
-    let trainer = Trainer::new(&store(60, false), &zero(), weigh).unwrap();
+    let weigh = |example: &Example| Weight { training: 0.5 + example.origin.key, population: 1.0 };
+    let trainer = Trainer::new(&store(60, false), weigh).unwrap();
     let point: Vec<f64> = (0..9).map(|i| (f64::from(i) * 0.7).sin()).collect();
     let (_, gradient) = evaluate(&trainer, &point);
     for i in 0..point.len() {
@@ -76,9 +72,9 @@ fn the_gradient_is_that_of_the_value() {
 
 #[test]
 fn pieces_of_any_size_give_the_same_head() {
-    let (store, prior) = (store(200, false), zero());
-    let whole = train(&store, &prior, same);
-    let mut trainer = Trainer::new(&store, &prior, same).unwrap();
+    let store = store(200, false);
+    let whole = train(&store, same);
+    let mut trainer = Trainer::new(&store, same).unwrap();
     let mut pieces = 1;
     let in_pieces = loop {
         if let Some(trained) = trainer.work(BLOCK as u64 * 4 * 6) {
@@ -94,7 +90,7 @@ fn pieces_of_any_size_give_the_same_head() {
 #[test]
 fn a_head_is_right_and_cross_validation_says_how_often() {
     let store = store(600, false);
-    let trained = train(&store, &zero(), same);
+    let trained = train(&store, same);
     let found = accuracy(&trained.head, &store);
     let wrong = trained.outcomes.iter().filter(|outcome| outcome.wrong).count() as f64 / 600.0;
     assert!(found > 0.9 && trained.outcomes.len() == 600, "{found}");
@@ -103,13 +99,11 @@ fn a_head_is_right_and_cross_validation_says_how_often() {
 }
 
 #[test]
-fn a_label_without_examples_stays_as_it_began() {
-    // The head of the three points.
-    let prior = Linear { weight: vec![4.0, 0.0, 0.0, 4.0, -4.0, -4.0], bias: vec![0.0; 3] };
-    let trained = train(&store(90, true), &prior, same);
-    let third = super::super::predict(&trained.head, &[-1.0, -1.0]);
-    assert_eq!(third.label, 2);
-    assert!(third.confidence > 0.5);
+fn a_label_without_examples_is_unlikely_and_not_impossible() {
+    let head = train(&store(90, true), same).head;
+    assert!(head.weight.iter().chain(&head.bias).all(|number| number.is_finite()));
+    assert_ne!(super::super::predict(&head, &[1.0, 0.0]).label, 2);
+    assert!(head.bias[2] > -20.0);
 }
 
 #[test]
@@ -128,20 +122,20 @@ fn examples_that_weigh_nothing_teach_nothing() {
         };
         all.add(Example { origin, ..example }).unwrap();
     }
-    let weighed = train(&all, &zero(), |origin| Weight { training: origin.agreement, population: 1.0 });
+    let weighed = train(&all, |example| Weight { training: example.origin.agreement, population: 1.0 });
     let clean = store(300, false);
     assert!(accuracy(&weighed.head, &clean) > 0.9);
-    assert!(accuracy(&weighed.head, &clean) > accuracy(&train(&all, &zero(), same).head, &clean));
+    assert!(accuracy(&weighed.head, &clean) > accuracy(&train(&all, same).head, &clean));
 }
 
 #[test]
 fn one_label_alone_is_not_trained_on() {
     let mut one = store(30, true);
     one.clear();
-    assert!(Trainer::new(&one, &zero(), same).is_none());
+    assert!(Trainer::new(&one, same).is_none());
     let origin = Origin { label: 0, propensity: 1.0, agreement: 1.0, source: 0, head: 0, time_ms: 0.0, key: 0.5 };
     one.add(Example { embedding: vec![1.0, 0.0], origin }).unwrap();
-    assert!(Trainer::new(&one, &zero(), same).is_none());
+    assert!(Trainer::new(&one, same).is_none());
 }
 
 #[test]
@@ -152,6 +146,6 @@ fn equal_embeddings_give_finite_numbers() {
     for example in examples {
         same_text.add(Example { embedding: vec![0.6, 0.8], ..example }).unwrap();
     }
-    let head = train(&same_text, &zero(), same).head;
+    let head = train(&same_text, same).head;
     assert!(head.weight.iter().chain(&head.bias).all(|number| number.is_finite()));
 }

@@ -44,6 +44,7 @@
 
 pub mod betting;
 pub mod candidate;
+mod decision;
 mod drift_watch;
 mod head;
 mod learner;
@@ -58,8 +59,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+pub use decision::{Decision, Event, RemoteLabel, Route};
 pub use head::{Prediction, digest, predict, zero_shot};
-pub use learner::{Decision, Event, Learner, RemoteLabel, Route};
+pub use learner::Learner;
 pub use store::{Example, Origin, Space, Store};
 
 /// More labels are refused: a head of so many has no examples for most of them, and training it takes seconds.

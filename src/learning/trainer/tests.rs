@@ -70,6 +70,41 @@ fn the_gradient_is_that_of_the_value() {
     }
 }
 
+/// The head with the strength `l2`.
+fn with_strength(store: &Store, l2: f64, weigh: impl Fn(&Example) -> Weight) -> Linear {
+    let mut trainer = Trainer::new(store, weigh).unwrap();
+    let optima = trainer.starts.clone();
+    trainer.best = Some(Best { l2, loss: 0.0, outcomes: Vec::new(), optima });
+    trainer.fold = FOLDS;
+    trainer.begin();
+    loop {
+        if let Some(trained) = trainer.work(u64::MAX) {
+            return trained.head;
+        }
+    }
+}
+
+fn largest_difference(one: &Linear, other: &Linear) -> f32 {
+    let numbers = |head: &Linear| head.weight.iter().chain(&head.bias).copied().collect::<Vec<f32>>();
+    let pairs = numbers(one).into_iter().zip(numbers(other));
+    pairs.map(|(a, b)| (a - b).abs() / (1.0 + b.abs())).fold(0.0, f32::max)
+}
+
+/// Without weights it is what [`crate::training::fit`] minimises, whose optimum is compared with scipy's and scikit-learn's.
+#[test]
+fn the_optimum_is_that_of_training_in_double_precision() {
+    let store = store(300, false);
+    let features: Vec<f32> = store.examples().iter().flat_map(|example| example.embedding.clone()).collect();
+    let labels: Vec<usize> = store.examples().iter().map(|example| example.origin.label).collect();
+    let examples =
+        crate::training::Examples { features: &features, width: 2, labels: &labels, classes: 3, groups: None };
+    for l2 in [0.3, 0.03] {
+        let exact = crate::training::fit(&examples, l2).unwrap();
+        let found = with_strength(&store, l2, same);
+        assert!(largest_difference(&found, &exact) < 2e-3, "{found:?} and {exact:?}");
+    }
+}
+
 #[test]
 fn pieces_of_any_size_give_the_same_head() {
     let store = store(200, false);

@@ -61,6 +61,8 @@ pub struct Learner {
     /// What labels say of the head in charge while nothing is promised.
     pilot: Vec<Outcome>,
     trainer: Option<Trainer>,
+    /// The strength of the penalty of the last trained head.
+    l2: f64,
     /// The number of labels at which training begins.
     due: u64,
     /// When the texts were last found to have changed, and the number of labels then.
@@ -108,6 +110,7 @@ impl Learner {
             candidates: Vec::new(),
             pilot: Vec::new(),
             trainer: None,
+            l2: f64::INFINITY,
             due,
             changed: None,
             careful: 0,
@@ -216,6 +219,7 @@ impl Learner {
         self.trainer = None;
         self.counters.trained += 1;
         self.counters.operations += trained.operations;
+        self.l2 = trained.l2;
         if trained.head.weight.iter().chain(&trained.head.bias).any(|number| !number.is_finite()) {
             return Err(Error::internal("a trained head has numbers that are not finite"));
         }
@@ -371,7 +375,7 @@ impl Learner {
                 population: if old { 0.0 } else { importance / kept },
             }
         };
-        self.trainer = Trainer::new(&self.store, weigh);
+        self.trainer = Trainer::new(&self.store, weigh).map(|trainer| trainer.starting_near(self.l2));
     }
 }
 

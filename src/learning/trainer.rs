@@ -30,8 +30,10 @@ const BLOCK: usize = 64;
 /// A feature whose deviation is below this part of the greatest one holds an encoder's rounding, not a signal.
 const LEAST_DEVIATION: f64 = 1e-5;
 /// How near to the optimum a fold's head has to be, and the last one.
-const FOLD_LIMITS: Limits = Limits { tolerance: 1e-3, iterations: 12 };
-const LAST_LIMITS: Limits = Limits { tolerance: 1e-4, iterations: 40 };
+const FOLD_LIMITS: Limits = Limits { tolerance: 3e-3, iterations: 8 };
+const LAST_LIMITS: Limits = Limits { tolerance: 1e-3, iterations: 20 };
+/// A weaker penalty is tried while each lowers the log loss to this part, or less.
+const WORTHWHILE: f64 = 0.98;
 
 /// How much an example counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -149,6 +151,15 @@ impl Trainer {
         Some(trainer)
     }
 
+    /// The same, with the strengths from the one before `l2` on: with more examples weaker ones are best.
+    #[must_use]
+    pub fn starting_near(mut self, l2: f64) -> Self {
+        let at = STRENGTHS.iter().position(|strength| *strength <= l2).unwrap_or(0);
+        self.strength = at.saturating_sub(1);
+        self.begin();
+        self
+    }
+
     /// Works for about so many multiplications and additions, in whole blocks of rows. Returns the head when
     /// it is trained; after that there is nothing more to do.
     pub fn work(&mut self, operations: u64) -> Option<Trained> {
@@ -254,10 +265,11 @@ impl Trainer {
         let outcomes = std::mem::take(&mut self.outcomes);
         let loss = std::mem::take(&mut self.loss);
         let better = self.best.as_ref().is_none_or(|best| loss < best.loss);
+        let worthwhile = self.best.as_ref().is_none_or(|best| loss < WORTHWHILE * best.loss);
         if better {
             self.best = Some(Best { l2: STRENGTHS[self.strength], loss, outcomes, optima: self.starts.clone() });
         }
-        if better && self.strength + 1 < STRENGTHS.len() {
+        if worthwhile && self.strength + 1 < STRENGTHS.len() {
             self.strength += 1;
             self.fold = 0;
         }

@@ -77,6 +77,8 @@ fn with_strength(store: &Store, l2: f64, weigh: impl Fn(&Example) -> Weight) -> 
     trainer.best = Some(Best { l2, loss: 0.0, outcomes: Vec::new(), optima });
     trainer.fold = FOLDS;
     trainer.begin();
+    // As near to the optimum as 32 bits allow.
+    trainer.search = Search::new(trainer.starts[0].clone(), Limits { tolerance: 1e-5, iterations: 200 });
     loop {
         if let Some(trained) = trainer.work(u64::MAX) {
             return trained.head;
@@ -161,6 +163,21 @@ fn examples_that_weigh_nothing_teach_nothing() {
     let clean = store(300, false);
     assert!(accuracy(&weighed.head, &clean) > 0.9);
     assert!(accuracy(&weighed.head, &clean) > accuracy(&train(&all, same).head, &clean));
+}
+
+#[test]
+fn a_search_near_the_last_strength_finds_the_same_head() {
+    let store = store(400, false);
+    let whole = train(&store, same);
+    let mut near = Trainer::new(&store, same).unwrap().starting_near(whole.l2);
+    let found = loop {
+        if let Some(trained) = near.work(u64::MAX) {
+            break trained;
+        }
+    };
+    assert_eq!(found.l2, whole.l2);
+    assert!(found.operations <= whole.operations);
+    assert!(largest_difference(&found.head, &whole.head) < 0.02);
 }
 
 #[test]

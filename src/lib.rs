@@ -49,6 +49,7 @@
 //! | redact personal data | [`redaction`] |
 //! | decide which answers to trust | [`calibration`], [`policy`] |
 //! | ask a remote model about the others | [`cascade`], [`remote`] |
+//! | learn from the answers of a remote model | [`learning`] |
 //! | count what it costs | [`usage`], [`drift`] |
 //! | read weights, ONNX files and tokenizers | [`formats`], [`tokenizer`] |
 //! | add an architecture | [`models`] |
@@ -72,6 +73,7 @@ pub mod formats;
 pub mod generation;
 pub mod graph;
 mod kernels;
+pub mod learning;
 mod loader;
 pub mod manifest;
 pub mod models;
@@ -82,7 +84,6 @@ pub mod remote;
 mod sort;
 pub mod tasks;
 pub mod tokenizer;
-#[cfg(not(target_family = "wasm"))]
 pub mod training;
 #[cfg(feature = "http")]
 pub mod transport;

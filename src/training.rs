@@ -15,7 +15,7 @@
 //! # Source
 //! Hastie, Tibshirani, Friedman, *The Elements of Statistical Learning* (2nd edition), sections 4.4 and 18.3.2.
 
-mod lbfgs;
+pub(crate) mod lbfgs;
 pub mod ridge;
 
 use crate::error::{Error, Result};

@@ -9,60 +9,152 @@ use super::dot;
 use std::collections::VecDeque;
 
 const MEMORY: usize = 10;
-const MAX_ITERATIONS: usize = 1000;
-/// Done when no component of the gradient is greater.
-const TOLERANCE: f64 = 1e-8;
 const SUFFICIENT_DECREASE: f64 = 1e-4;
 const MAX_HALVINGS: usize = 50;
 
+/// When a search is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Done when no component of the gradient is greater.
+    pub tolerance: f64,
+    /// Or after so many accepted steps.
+    pub iterations: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { tolerance: 1e-8, iterations: 1000 }
+    }
+}
+
 /// A step and the change of the gradient along it.
+#[derive(Clone, Debug)]
 struct Pair {
     step: Vec<f64>,
     change: Vec<f64>,
     curvature: f64,
 }
 
-/// `evaluate` gives the value at a point and writes the gradient to its second argument.
-pub fn minimise(mut point: Vec<f64>, mut evaluate: impl FnMut(&[f64], &mut [f64]) -> f64) -> Vec<f64> {
-    let mut gradient = vec![0.0; point.len()];
-    let mut value = evaluate(&point, &mut gradient);
-    let mut pairs = VecDeque::with_capacity(MEMORY);
-    let mut next_gradient = gradient.clone();
+/// A search that is driven from outside: it says at which point it wants the function, and is given the value and the
+/// gradient there. So an evaluation can be made in pieces.
+#[derive(Clone, Debug)]
+pub struct Search {
+    limits: Limits,
+    /// The best point so far, with its value and gradient.
+    point: Vec<f64>,
+    value: f64,
+    gradient: Vec<f64>,
+    pairs: VecDeque<Pair>,
+    direction: Vec<f64>,
+    slope: f64,
+    /// The length of the step along the direction, and how often it was halved.
+    length: f64,
+    halvings: usize,
+    /// The point to evaluate next.
+    trial: Vec<f64>,
+    iterations: usize,
+    begun: bool,
+    done: bool,
+}
 
-    for _ in 0..MAX_ITERATIONS {
-        if gradient.iter().all(|component| component.abs() <= TOLERANCE) {
-            break;
+impl Search {
+    /// A search from `start`.
+    pub fn new(start: Vec<f64>, limits: Limits) -> Self {
+        Self {
+            limits,
+            gradient: vec![0.0; start.len()],
+            value: 0.0,
+            pairs: VecDeque::with_capacity(MEMORY),
+            direction: Vec::new(),
+            slope: 0.0,
+            length: 1.0,
+            halvings: 0,
+            trial: start.clone(),
+            point: start,
+            iterations: 0,
+            begun: false,
+            done: false,
         }
-        let direction = direction(&gradient, &pairs);
-        let slope = dot(&direction, &gradient);
-        let mut length = 1.0;
-        let mut accepted = None;
-        for _ in 0..MAX_HALVINGS {
-            let next: Vec<f64> = point.iter().zip(&direction).map(|(x, d)| x + length * d).collect();
-            let next_value = evaluate(&next, &mut next_gradient);
-            if next_value <= value + SUFFICIENT_DECREASE * length * slope {
-                accepted = Some((next, next_value));
-                break;
+    }
+
+    /// Where the function is wanted next; `None` when the search is done.
+    pub fn wants(&self) -> Option<&[f64]> {
+        (!self.done).then_some(&self.trial)
+    }
+
+    /// The best point so far.
+    pub fn point(&self) -> &[f64] {
+        &self.point
+    }
+
+    /// Takes the `value` and `gradient` at the point that was wanted.
+    pub fn supply(&mut self, value: f64, gradient: &[f64]) {
+        if !self.begun {
+            self.begun = true;
+            self.value = value;
+            self.gradient.copy_from_slice(gradient);
+            self.turn();
+        } else if value <= self.value + SUFFICIENT_DECREASE * self.length * self.slope {
+            self.accept(value, gradient);
+            self.turn();
+        } else {
+            self.halvings += 1;
+            // No step decreases the value any more: the point is as good as the arithmetic allows.
+            if self.halvings == MAX_HALVINGS {
+                self.done = true;
+                return;
             }
-            length /= 2.0;
+            self.length /= 2.0;
+            self.place();
         }
-        // No step decreases the value any more: the point is as good as the arithmetic allows.
-        let Some((next, next_value)) = accepted else { break };
+    }
 
-        let step: Vec<f64> = next.iter().zip(&point).map(|(a, b)| a - b).collect();
-        let change: Vec<f64> = next_gradient.iter().zip(&gradient).map(|(a, b)| a - b).collect();
+    fn accept(&mut self, value: f64, gradient: &[f64]) {
+        let step: Vec<f64> = self.trial.iter().zip(&self.point).map(|(a, b)| a - b).collect();
+        let change: Vec<f64> = gradient.iter().zip(&self.gradient).map(|(a, b)| a - b).collect();
         let curvature = dot(&step, &change);
         if curvature > f64::EPSILON * dot(&change, &change) {
-            if pairs.len() == MEMORY {
-                pairs.pop_front();
+            if self.pairs.len() == MEMORY {
+                self.pairs.pop_front();
             }
-            pairs.push_back(Pair { step, change, curvature });
+            self.pairs.push_back(Pair { step, change, curvature });
         }
-        point = next;
-        value = next_value;
-        std::mem::swap(&mut gradient, &mut next_gradient);
+        self.point.copy_from_slice(&self.trial);
+        self.value = value;
+        self.gradient.copy_from_slice(gradient);
+        self.iterations += 1;
     }
-    point
+
+    /// Begins a step in a new direction.
+    fn turn(&mut self) {
+        let flat = self.gradient.iter().all(|component| component.abs() <= self.limits.tolerance);
+        if flat || self.iterations >= self.limits.iterations {
+            self.done = true;
+            return;
+        }
+        self.direction = direction(&self.gradient, &self.pairs);
+        self.slope = dot(&self.direction, &self.gradient);
+        self.length = 1.0;
+        self.halvings = 0;
+        self.place();
+    }
+
+    fn place(&mut self) {
+        let moved = self.point.iter().zip(&self.direction).map(|(x, d)| x + self.length * d);
+        self.trial.clear();
+        self.trial.extend(moved);
+    }
+}
+
+/// `evaluate` gives the value at a point and writes the gradient to its second argument.
+pub fn minimise(start: Vec<f64>, mut evaluate: impl FnMut(&[f64], &mut [f64]) -> f64) -> Vec<f64> {
+    let mut gradient = vec![0.0; start.len()];
+    let mut search = Search::new(start, Limits::default());
+    while let Some(point) = search.wants() {
+        let value = evaluate(point, &mut gradient);
+        search.supply(value, &gradient);
+    }
+    search.point().to_vec()
 }
 
 /// Minus the gradient times the approximate inverse of the Hessian that the pairs, oldest first, give.
@@ -113,6 +205,20 @@ mod tests {
         for (i, x) in found.iter().enumerate() {
             assert!((x - i as f64).abs() < 1e-7, "component {i} is {x}");
         }
+    }
+
+    #[test]
+    fn ends_after_as_many_steps_as_it_may_take() {
+        let mut search = Search::new(vec![10.0; 4], Limits { tolerance: 0.0, iterations: 3 });
+        let mut evaluations = 0;
+        while let Some(point) = search.wants() {
+            evaluations += 1;
+            let gradient: Vec<f64> = point.iter().enumerate().map(|(i, x)| x * (i + 1) as f64).collect();
+            let value = point.iter().zip(&gradient).map(|(x, g)| x * g / 2.0).sum();
+            search.supply(value, &gradient);
+        }
+        assert!(search.iterations == 3 && evaluations >= 4);
+        assert!(search.point().iter().all(|x| x.abs() < 10.0));
     }
 
     #[test]

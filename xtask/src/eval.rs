@@ -28,6 +28,8 @@ pub enum Eval {
     Generate,
     /// How many fields of records are right, and how many a remote model is asked for.
     Records,
+    /// How much a cascade delegates while it learns, and whether it keeps its promise.
+    Learning,
 }
 
 impl Eval {
@@ -39,7 +41,12 @@ impl Eval {
             "routing" => Ok(Self::Routing),
             "cascade" => Ok(Self::Cascade),
             "generate" => Ok(Self::Generate),
-            other => bail!("there is no evaluation '{other}': cascade, generate, privacy, records, risk or routing"),
+            "learning" => Ok(Self::Learning),
+            other => {
+                bail!(
+                    "there is no evaluation '{other}': cascade, generate, learning, privacy, records, risk or routing"
+                )
+            }
         }
     }
 }
@@ -52,6 +59,9 @@ const RECORDS: &str = "300";
 const SPLITS: &str = "1000";
 /// Parts of the pairs of outcomes, each of which a router trained on the others estimates.
 const FOLDS: &str = "5";
+/// Orders of the texts of each stream that a cascade learns from, and the streams.
+const SEEDS: &str = "20";
+const STREAMS: [&str; 5] = ["sentiment", "sentiment-shift", "spam", "spam-shift", "topics"];
 /// Where the pairs of outcomes are, which no package carries: next to the checkout.
 const OUTCOMES: &str = "../shared/data/routing/calibration.jsonl.gz";
 
@@ -76,6 +86,7 @@ pub fn run(project: &Project, eval: Eval, outcomes: &Outcomes, json: &Path) -> R
         Eval::Cascade => ("cascade", cascade(project)?),
         Eval::Generate => ("generate", generate(project)?),
         Eval::Routing => ("routing", routing(project, outcomes)?),
+        Eval::Learning => ("learning", learning(project)?),
     };
     report::write(project, &format!("cargo xtask eval {name}"), rows, json)
 }
@@ -162,6 +173,19 @@ fn generate(project: &Project) -> Result<Vec<Row>> {
         rows.extend(Row::parse_all(&row)?);
     }
     Ok(rows)
+}
+
+/// A cascade that learns, and what else one could do, on streams of labelled texts with a simulated remote model.
+fn learning(project: &Project) -> Result<Vec<Row>> {
+    let folder = project.bench_files().join("learning");
+    say("making streams");
+    let mut script = program("python3", &project.root);
+    script.arg(project.root.join("evals").join("learning").join("make.py")).arg("--cache").arg(&project.cache);
+    run_program(script.arg("--outcomes").arg(project.root.join(OUTCOMES)).arg("--out").arg(&folder))?;
+    say(format!("{SEEDS} orders of each; this takes an hour"));
+    let mut command = cargo(project);
+    command.args(["run", "--quiet", "--example", "eval-learning", "--"]).arg(encoder(project)).arg(&folder);
+    Row::parse_all(&output(command.arg(SEEDS).args(STREAMS))?)
 }
 
 /// What `pilot-light evaluate` finds with `options` on these `tests` of the data of `task`.

@@ -1,0 +1,64 @@
+//! The learner of the library.
+
+use pilot_light::learning::{Counters, Decision, LearnOptions, Learner, RemoteLabel, Route, Space, Store, predict};
+
+use crate::Result;
+use crate::run::{Random, Way};
+use crate::stream::Data;
+
+pub struct Learning {
+    learner: Learner,
+    labels: Vec<String>,
+    decision: Option<Decision>,
+    /// Texts and changes so far.
+    texts: u64,
+    version: u64,
+}
+
+impl Learning {
+    pub fn new(data: &Data, options: LearnOptions) -> Result<Self> {
+        let space = Space { encoder: "all-MiniLM-L6-v2".to_string(), width: data.width, labels: data.labels.clone() };
+        let store = Store::new(space, options.store_bytes)?;
+        let learner = Learner::new(store, data.start.clone(), options)?;
+        Ok(Self { learner, labels: data.labels.clone(), decision: None, texts: 0, version: 0 })
+    }
+
+    fn state(&self) -> (u64, Option<f32>) {
+        (self.learner.version(), self.learner.in_charge().1)
+    }
+}
+
+impl Way for Learning {
+    fn decide(&mut self, embedding: &[f32], random: &mut Random) -> Result<(usize, bool)> {
+        let before = self.state();
+        self.texts += 1;
+        let decision = self.learner.decide(embedding, self.texts as f64, random.next())?;
+        self.decision = Some(decision);
+        self.version += u64::from(self.state() != before);
+        Ok((decision.prediction.label, decision.route == Route::Local))
+    }
+
+    fn observe(&mut self, embedding: &[f32], label: usize, random: &mut Random) -> Result<()> {
+        let decision = self.decision.take().ok_or("no text was decided about")?;
+        let before = self.state();
+        let answer = RemoteLabel { label: &self.labels[label], agreement: 1.0, source: 0 };
+        self.learner.observe(embedding, &decision, answer, self.texts as f64, random.next())?;
+        while self.learner.work(u64::MAX)? {}
+        self.version += u64::from(self.state() != before);
+        Ok(())
+    }
+
+    fn keeps(&self, embedding: &[f32]) -> Option<usize> {
+        let (head, threshold) = self.learner.in_charge();
+        let found = predict(head, embedding);
+        (found.confidence >= threshold?).then_some(found.label)
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn counters(&self) -> Option<Counters> {
+        Some(self.learner.counters())
+    }
+}

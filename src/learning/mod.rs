@@ -1,0 +1,166 @@
+//! Learning from the answers of a remote model: a linear head on embeddings that is trained while it is used, and keeps its
+//! promise meanwhile.
+//!
+//! | item | what it is |
+//! | --- | --- |
+//! | [`Learner`] | decides which texts stay at home, takes the remote model's labels, trains, promotes |
+//! | [`Store`] | what is kept of labels: a bounded sample of embeddings that can be joined |
+//! | [`trainer`] | logistic regression in pieces, with cross-validation |
+//! | [`betting`] | tests that hold however often one looks |
+//! | [`candidate`] | a head whose thresholds are tested |
+//!
+//! It is arithmetic on numbers: no text, no clock, no random number that is not given.
+//!
+//! # What is promised
+//!
+//! Of the texts that stay at home at most a part α has another label than the remote model would give, as
+//! [`Guarantee::LearnThenTest`](crate::calibration::risk_control::Guarantee) has it: for each head h and threshold λ that are
+//! ever in charge
+//!
+//! ```text
+//! R(h, λ) = P( h(x) ≠ remote(x) | confidence of h in x ≥ λ ) ≤ α,
+//! ```
+//!
+//! for all of them together with a certainty of 1 − δ, at all times. It is a promise about texts that may be sent to the
+//! remote model, drawn as those are that the head was tested on: from the last change of the texts on. When they change, it
+//! is doubtful until that is noticed; then it is withdrawn, everything is delegated, and heads are tested anew.
+//!
+//! **Why it holds.** A head is tested only on labels that came after it was trained. They are not a fair sample: unsure texts
+//! are always sent, and of the others a part ε is checked. Weights correct that ([`betting`]). Thresholds are tested in a
+//! fixed order ([`candidate`]). The head number k may be wrong with a chance of δ · 6/(π² k²), and all of these together
+//! are δ.
+//!
+//! **What the remote model gets wrong.** A remote model that errs on a part η of all texts, whatever they are, differs even
+//! from a perfect head on that part. If it is known or measured ([`LearnOptions::remote_error`]), then what is tested is
+//!
+//! ```text
+//! R(h, λ) ≤ α' = η + α · (1 − 2η).
+//! ```
+//!
+//! If the remote model errs independently of whether the head does, that is a promise about truth: with e the share of
+//! texts at home whose label is wrong, R ≥ η + e · (1 − 2η), with equality for two labels, so that e ≤ α. If not, it is what
+//! it says: at most α' of the texts that stay at home have another label than the remote model would give. With η = 0, which
+//! is the default, both are the same.
+
+pub mod betting;
+pub mod candidate;
+mod decision;
+mod drift_watch;
+mod head;
+mod learner;
+#[cfg(test)]
+mod random;
+mod store;
+#[cfg(test)]
+mod tests;
+pub mod trainer;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+pub use decision::{Decision, Event, RemoteLabel, Route};
+pub use head::{Prediction, digest, predict, zero_shot};
+pub use learner::Learner;
+pub use store::{Example, Origin, Space, Store};
+
+/// More labels are refused: a head of so many has no examples for most of them, and training it takes seconds.
+pub const MAX_LABELS: usize = 1000;
+
+/// How a learner learns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LearnOptions {
+    /// Of the texts that stay at home at most this part is wrong.
+    pub alpha: f64,
+    /// The chance that this is not so.
+    pub delta: f64,
+    /// The part of the confident texts that is sent all the same. Without it nobody would know what they would have been
+    /// called. It is the least that learning costs.
+    pub check_rate: f64,
+    /// The same for a while after the texts have changed.
+    pub raised_check_rate: f64,
+    /// η: the part of all texts that the remote model itself gets wrong, where that is known. Where it was measured on few
+    /// texts, the lower end of [`calibration::interval`](crate::calibration::interval) is safe.
+    pub remote_error: f64,
+    /// Bytes that the stored examples may take.
+    pub store_bytes: usize,
+    /// How far rare labels count more in training: an example weighs as (mean number of a label / number of its label) to
+    /// this power. 0 leaves them as they are, 1 makes all labels count the same.
+    pub balance: f64,
+    /// How much examples from before a change of the texts count in training.
+    pub old_weight: f64,
+    /// Whether an example counts one over its propensity. Only to be compared with: without that nothing is promised.
+    pub importance_weights: bool,
+}
+
+impl Default for LearnOptions {
+    fn default() -> Self {
+        Self {
+            alpha: 0.05,
+            delta: 0.1,
+            check_rate: 0.1,
+            raised_check_rate: 0.25,
+            remote_error: 0.0,
+            store_bytes: 8 << 20,
+            balance: 0.0,
+            old_weight: 0.2,
+            importance_weights: true,
+        }
+    }
+}
+
+impl LearnOptions {
+    /// α': what is tested of how often a head and the remote model differ.
+    pub fn tested_alpha(&self) -> f64 {
+        self.remote_error + self.alpha * (1.0 - 2.0 * self.remote_error)
+    }
+
+    fn check(&self) -> Result<()> {
+        let within = |name: &str, value: f64, low: f64, high: f64| {
+            if value >= low && value <= high {
+                return Ok(());
+            }
+            Err(Error::invalid_input(format!("{name} must be from {low} to {high}, got {value}")))
+        };
+        within("alpha", self.alpha, 1e-4, 0.5)?;
+        within("delta", self.delta, 1e-6, 0.5)?;
+        within("check_rate", self.check_rate, 0.001, 1.0)?;
+        within("raised_check_rate", self.raised_check_rate, self.check_rate, 1.0)?;
+        within("remote_error", self.remote_error, 0.0, 0.4)?;
+        within("balance", self.balance, 0.0, 1.0)?;
+        within("old_weight", self.old_weight, 0.0, 1.0)
+    }
+}
+
+/// What a learner did, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// Texts that it decided about.
+    pub texts: u64,
+    /// Texts that stayed at home: requests that were saved.
+    pub local: u64,
+    /// Texts that were sent because the head was unsure.
+    pub unsure: u64,
+    /// Texts that were sent though the head was sure, to know how often it is wrong: what learning costs.
+    pub checked: u64,
+    /// Texts that were sent because nothing is promised yet, or no longer.
+    pub unpromised: u64,
+    /// Labels that counted.
+    pub labels: u64,
+    /// Labels that are not in the set.
+    pub foreign_labels: u64,
+    /// Checked texts on which the head and the remote model differed.
+    pub checked_wrong: u64,
+    /// Heads that were trained.
+    pub trained: u64,
+    /// Heads that were tested.
+    pub tested: u64,
+    /// Heads that took over.
+    pub promoted: u64,
+    /// How often the promise was withdrawn.
+    pub withdrawn: u64,
+    /// Multiplications and additions of training.
+    pub operations: u64,
+}

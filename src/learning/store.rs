@@ -1,0 +1,313 @@
+//! What is kept of delegated answers: a bounded sample for each label, never a text.
+//!
+//! # Reservoir sampling that can be joined
+//!
+//! Each example has a key, a random number that is drawn once when it is added. Of each label those with the smallest keys
+//! are kept, which is a uniform sample of all that had the label (bottom-k sampling). What is kept is a function of the set
+//! of all examples alone. So stores that were filled apart can be joined in any order, as often as one likes, and hold
+//! what one store that saw everything would hold:
+//!
+//! 1. Of one source and label the `per_source` smallest keys count, so that no source that is known can fill a label alone.
+//! 2. Of each label the `cap` smallest of these are kept, where `cap` is the greatest number for which all labels together
+//!    fit: a label with few examples leaves its place to others. It only ever falls, and is the smaller one of two stores.
+//!
+//! Where a label has been cut, its greatest key says how large a part of its examples is kept.
+//!
+//! # Source
+//! Cohen and Kaplan, *Summarizing data using bottom-k sketches* (2007); Vitter, *Random sampling with a reservoir* (1985).
+
+mod bytes;
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::sort::sort_by;
+
+/// Bytes of an example next to its embedding, at most.
+const OVERHEAD: usize = 128;
+/// Of one label the part that one source may fill.
+const SOURCE_SHARE: usize = 4;
+
+/// What the examples of a store have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Space {
+    /// A digest of the encoder that made the embeddings.
+    pub encoder: String,
+    /// Numbers of an embedding.
+    pub width: usize,
+    /// The labels that there are.
+    pub labels: Vec<String>,
+}
+
+/// What is kept of one answer of a remote model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    /// The embedding of the text.
+    pub embedding: Vec<f32>,
+    /// All else.
+    pub origin: Origin,
+}
+
+/// What is known of an example except its embedding.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// The index of the label that the remote model gave.
+    pub label: usize,
+    /// The probability with which the remote model was asked, above 0 and at most 1.
+    pub propensity: f64,
+    /// How sure the remote model was of its label, above 0 and at most 1.
+    pub agreement: f64,
+    /// Who the text came from, as the caller numbers them; 0 where that is not known.
+    pub source: u64,
+    /// The head that was in charge.
+    pub head: u64,
+    /// When it was added, in milliseconds since 1970.
+    pub time_ms: f64,
+    /// A random number from 0 to below 1 that tells it from all others.
+    pub key: f64,
+}
+
+/// A bounded sample of examples.
+///
+/// ```
+/// use pilot_light::learning::{Example, Origin, Space, Store};
+///
+/// let space = Space { encoder: "e5a1".into(), width: 2, labels: vec!["ham".into(), "spam".into()] };
+/// let example = |key: f64| Example {
+///     embedding: vec![0.6, 0.8],
+///     origin: Origin { label: 1, propensity: 1.0, agreement: 1.0, source: 0, head: 0, time_ms: 0.0, key },
+/// };
+/// let (mut one, mut other) = (Store::new(space.clone(), 1 << 20)?, Store::new(space, 1 << 20)?);
+/// one.add(example(0.25))?;
+/// other.add(example(0.75))?;
+/// one.join(&Store::from_bytes(&other.to_bytes())?)?;
+/// assert_eq!(one.examples().len(), 2);
+/// # Ok::<(), pilot_light::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Store {
+    space: Space,
+    /// Examples that fit.
+    capacity: usize,
+    /// Examples of one label, at most.
+    cap: usize,
+    /// Sorted by label and key.
+    examples: Vec<Example>,
+}
+
+impl Store {
+    /// An empty one that takes at most `bytes`.
+    ///
+    /// # Errors
+    /// Invalid input: a space without numbers or with fewer than two labels, or bytes in which not even two examples of
+    /// each label fit.
+    pub fn new(space: Space, bytes: usize) -> Result<Self> {
+        space.check()?;
+        let each = space.width.saturating_mul(4).saturating_add(OVERHEAD);
+        let (capacity, least) = (bytes / each, 2 * space.labels.len());
+        if capacity < least {
+            return Err(Error::invalid_input(format!(
+                "a store of {} labels must have at least {} bytes, got {bytes}",
+                space.labels.len(),
+                least.saturating_mul(each)
+            )));
+        }
+        Ok(Self { space, capacity, cap: capacity, examples: Vec::new() })
+    }
+
+    /// What the examples have in common.
+    pub fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// The examples, by label.
+    pub fn examples(&self) -> &[Example] {
+        &self.examples
+    }
+
+    /// Adds an example; one with the same key and label is replaced.
+    ///
+    /// # Errors
+    /// Invalid input: an embedding that does not fit or has a number that is not finite, a label that there is not, a
+    /// propensity or an agreement that is not above 0 and at most 1, a key that is not from 0 to below 1.
+    pub fn add(&mut self, example: Example) -> Result<()> {
+        self.space.check_example(&example)?;
+        self.insert(example);
+        self.shrink();
+        Ok(())
+    }
+
+    /// Adds the examples of `other`: the result is the same in any order.
+    ///
+    /// # Errors
+    /// Invalid input: a store of another encoder or of other labels.
+    pub fn join(&mut self, other: &Self) -> Result<()> {
+        self.space.check_same(&other.space)?;
+        self.capacity = self.capacity.min(other.capacity);
+        self.cap = self.cap.min(other.cap);
+        for example in &other.examples {
+            self.insert(example.clone());
+        }
+        self.shrink();
+        Ok(())
+    }
+
+    /// Forgets all examples.
+    pub fn clear(&mut self) {
+        self.examples.clear();
+        self.cap = self.capacity;
+    }
+
+    /// The part of the examples of each label that is kept: an estimate, where some were not.
+    pub fn kept(&self) -> Vec<f64> {
+        let mut kept = vec![1.0; self.space.labels.len()];
+        for label in self.by_label() {
+            if let (Some(last), true) = (label.last(), label.len() >= self.cap) {
+                kept[last.origin.label] = last.origin.key.max(f64::MIN_POSITIVE);
+            }
+        }
+        kept
+    }
+
+    /// The most examples of a label that one source may fill.
+    fn per_source(&self) -> usize {
+        (self.capacity / self.space.labels.len() / SOURCE_SHARE).max(1)
+    }
+
+    fn by_label(&self) -> impl Iterator<Item = &[Example]> {
+        self.examples.chunk_by(|a, b| a.origin.label == b.origin.label)
+    }
+
+    fn insert(&mut self, example: Example) {
+        let place = |other: &Example| {
+            let (a, b) = (&other.origin, &example.origin);
+            a.label.cmp(&b.label).then(a.key.total_cmp(&b.key))
+        };
+        match self.examples.binary_search_by(place) {
+            Ok(at) => self.examples[at] = example,
+            Err(at) => self.examples.insert(at, example),
+        }
+    }
+
+    /// Keeps what fits, as the [module](self) says.
+    fn shrink(&mut self) {
+        let per_source = self.per_source();
+        // Within a label the keys rise, so the first of each source are those that count.
+        let mut counts: Vec<(u64, usize)> = Vec::new();
+        let mut label = usize::MAX;
+        self.examples.retain(|Example { origin, .. }| {
+            if origin.label != label {
+                label = origin.label;
+                counts.clear();
+            }
+            if origin.source == 0 {
+                return true;
+            }
+            match counts.binary_search_by_key(&origin.source, |(source, _)| *source) {
+                Ok(at) => {
+                    counts[at].1 += 1;
+                    counts[at].1 <= per_source
+                }
+                Err(at) => {
+                    counts.insert(at, (origin.source, 1));
+                    true
+                }
+            }
+        });
+        let sizes: Vec<usize> = self.by_label().map(<[Example]>::len).collect();
+        self.cap = self.cap.min(level(sizes, self.capacity));
+        let (cap, mut label, mut rank) = (self.cap, usize::MAX, 0);
+        self.examples.retain(|Example { origin, .. }| {
+            rank = if origin.label == label { rank + 1 } else { 0 };
+            label = origin.label;
+            rank < cap
+        });
+    }
+}
+
+impl Space {
+    fn check(&self) -> Result<()> {
+        if self.labels.len() < 2 {
+            return Err(Error::invalid_input(format!("there must be at least 2 labels, got {}", self.labels.len())));
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(label) = self.labels.iter().find(|label| !seen.insert(*label)) {
+            return Err(Error::invalid_input(format!("the labels must differ, got '{label}' twice")));
+        }
+        if self.width == 0 {
+            return Err(Error::invalid_input("an embedding must have at least one number, got a width of 0"));
+        }
+        Ok(())
+    }
+
+    /// Whether an embedding is one of this space.
+    pub(super) fn check_embedding(&self, embedding: &[f32]) -> Result<()> {
+        if embedding.len() != self.width {
+            let message = format!("an embedding must have {} numbers, got {}", self.width, embedding.len());
+            return Err(Error::invalid_input(message));
+        }
+        match embedding.iter().position(|number| !number.is_finite()) {
+            Some(at) => {
+                let message = format!("an embedding must have finite numbers, got {} at {at}", embedding[at]);
+                Err(Error::invalid_input(message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn check_example(&self, Example { embedding, origin }: &Example) -> Result<()> {
+        self.check_embedding(embedding)?;
+        let Origin { label, propensity, agreement, time_ms, key, .. } = *origin;
+        if label >= self.labels.len() {
+            return Err(Error::invalid_input(format!("a label must be below {}, got {label}", self.labels.len())));
+        }
+        for (name, value) in [("propensity", propensity), ("agreement", agreement)] {
+            if !(value > 0.0 && value <= 1.0) {
+                return Err(Error::invalid_input(format!("the {name} must be above 0 and at most 1, got {value}")));
+            }
+        }
+        if !(0.0..1.0).contains(&key) || !time_ms.is_finite() {
+            let message = format!("a key must be from 0 to below 1 and a time finite, got {key} and {time_ms}");
+            return Err(Error::invalid_input(message));
+        }
+        Ok(())
+    }
+
+    fn check_same(&self, other: &Self) -> Result<()> {
+        if self.encoder != other.encoder || self.width != other.width {
+            return Err(Error::invalid_input(format!(
+                "a store must be of the encoder {} with {} numbers, got one of {} with {}",
+                self.encoder, self.width, other.encoder, other.width
+            )));
+        }
+        if self.labels != other.labels {
+            return Err(Error::invalid_input(format!(
+                "a store must have the labels {}, got {}",
+                self.labels.join(", "),
+                other.labels.join(", ")
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The greatest cap with which labels of these `sizes` take at most `capacity` places.
+fn level(mut sizes: Vec<usize>, capacity: usize) -> usize {
+    sort_by(&mut sizes, Ord::cmp);
+    let mut left = capacity;
+    for (at, size) in sizes.iter().enumerate() {
+        let others = sizes.len() - at;
+        if size.saturating_mul(others) > left {
+            return left / others;
+        }
+        left -= size;
+    }
+    capacity
+}
+
+#[cfg(test)]
+mod tests;

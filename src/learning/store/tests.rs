@@ -1,0 +1,138 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::error::ErrorKind;
+
+fn space(labels: usize) -> Space {
+    Space { encoder: "digest".to_string(), width: 2, labels: (0..labels).map(|label| format!("l{label}")).collect() }
+}
+
+fn example(label: usize, source: u64, key: f64) -> Example {
+    let origin = Origin { label, propensity: 0.5, agreement: 1.0, source, head: 7, time_ms: 1.5, key };
+    Example { embedding: vec![key as f32, -1.0], origin }
+}
+
+/// One that holds so many examples.
+fn store(labels: usize, examples: usize) -> Store {
+    Store::new(space(labels), examples * (2 * 4 + OVERHEAD)).unwrap()
+}
+
+fn filled(capacity: usize, examples: &[Example]) -> Store {
+    let mut store = store(3, capacity);
+    examples.iter().for_each(|example| store.add(example.clone()).unwrap());
+    store
+}
+
+fn message(result: Result<impl Sized>) -> String {
+    result.err().expect("an error").to_string()
+}
+
+#[test]
+fn a_label_with_few_examples_leaves_its_place_to_others() {
+    assert_eq!(level(vec![], 10), 10);
+    assert_eq!(level(vec![2, 3], 10), 10);
+    assert_eq!(level(vec![1, 50, 50], 11), 5);
+    assert_eq!(level(vec![50, 50, 50], 11), 3);
+    let mut store = store(2, 20);
+    (0..100u64).for_each(|i| store.add(example(0, i, i as f64 / 100.0)).unwrap());
+    assert_eq!((store.examples().len(), store.kept()), (20, vec![0.19, 1.0]));
+    (0..5u64).for_each(|i| store.add(example(1, i, 0.9 + i as f64 / 100.0)).unwrap());
+    let count = |label| store.examples().iter().filter(|example| example.origin.label == label).count();
+    assert_eq!((count(0), count(1)), (15, 5));
+}
+
+#[test]
+fn a_source_that_floods_a_label_fills_a_part_of_it() {
+    let mut store = store(2, 80);
+    (0..500).for_each(|i| store.add(example(1, 666, f64::from(i) / 1000.0)).unwrap());
+    (0..5).for_each(|i| store.add(example(1, i, 0.9 + i as f64 / 100.0)).unwrap());
+    assert_eq!(store.per_source(), 10);
+    let of = |source| store.examples().iter().filter(|example| example.origin.source == source).count();
+    assert_eq!((of(666), store.examples().len()), (10, 15));
+}
+
+#[test]
+fn a_store_of_something_else_is_refused() {
+    let mut one = store(2, 10);
+    let mut other = store(2, 10);
+    other.space.encoder = "another".to_string();
+    assert_eq!(
+        message(one.join(&other)),
+        "a store must be of the encoder digest with 2 numbers, got one of another with 2"
+    );
+    assert_eq!(message(one.join(&store(3, 10))), "a store must have the labels l0, l1, got l0, l1, l2");
+    assert_eq!(message(Store::new(space(1), 1000)), "there must be at least 2 labels, got 1");
+    assert_eq!(message(Store::new(space(2), 100)), "a store of 2 labels must have at least 544 bytes, got 100");
+    let mut twice = space(2);
+    twice.labels[1] = "l0".to_string();
+    assert_eq!(message(Store::new(twice, 1000)), "the labels must differ, got 'l0' twice");
+}
+
+#[test]
+fn an_example_that_makes_no_sense_changes_nothing() {
+    let mut store = store(2, 10);
+    let wrong = |store: &mut Store, change: &dyn Fn(&mut Example)| {
+        let mut example = example(0, 0, 0.5);
+        change(&mut example);
+        message(store.add(example))
+    };
+    assert_eq!(
+        wrong(&mut store, &|e| e.embedding[1] = f32::NAN),
+        "an embedding must have finite numbers, got NaN at 1"
+    );
+    assert_eq!(wrong(&mut store, &|e| e.embedding.clear()), "an embedding must have 2 numbers, got 0");
+    assert_eq!(wrong(&mut store, &|e| e.origin.label = 2), "a label must be below 2, got 2");
+    assert_eq!(
+        wrong(&mut store, &|e| e.origin.propensity = 0.0),
+        "the propensity must be above 0 and at most 1, got 0"
+    );
+    assert!(wrong(&mut store, &|e| e.origin.agreement = f64::NAN).starts_with("the agreement must be"));
+    assert!(wrong(&mut store, &|e| e.origin.key = 1.0).starts_with("a key must be"));
+    assert!(store.examples().is_empty());
+}
+
+#[test]
+fn what_is_read_is_what_was_written() {
+    let store = filled(12, &[example(0, 1, 0.25), example(2, 1, 0.125), example(2, 3, 0.5)]);
+    let bytes = store.to_bytes();
+    assert_eq!(Store::from_bytes(&bytes).unwrap(), store);
+    for end in 0..bytes.len() {
+        assert_eq!(Store::from_bytes(&bytes[..end]).unwrap_err().kind(), ErrorKind::InvalidArtefact);
+    }
+    let longer = [bytes.as_slice(), &[0]].concat();
+    assert!(message(Store::from_bytes(&longer)).contains("expected 3 embeddings of 2 numbers"));
+    let mut nan = bytes.clone();
+    let last = nan.len() - 4;
+    nan[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    assert!(message(Store::from_bytes(&nan)).contains("finite"));
+}
+
+proptest! {
+    /// Stores that were filled apart, and joined in any order, hold what one store that saw all examples holds.
+    #[test]
+    fn joining_in_any_order_loses_no_example(
+        rows in prop::collection::vec((0usize..3, 0u64..4, 0usize..3), 0..120),
+        capacity in 6usize..60,
+        turn in 0usize..3,
+    ) {
+        let key = |at: usize| (at as f64 * 0.618_033_988_749_895).fract();
+        let examples: Vec<Example> =
+            rows.iter().enumerate().map(|(at, &(label, source, _))| example(label, source, key(at))).collect();
+        let all = filled(capacity, &examples);
+        let tabs: Vec<Store> = (0..3)
+            .map(|tab| {
+                let own = rows.iter().zip(&examples).filter(|((_, _, of), _)| *of == tab);
+                filled(capacity, &own.map(|(_, example)| example.clone()).collect::<Vec<_>>())
+            })
+            .collect();
+        let mut joined = tabs[turn].clone();
+        joined.join(&tabs[(turn + 2) % 3]).unwrap();
+        joined.join(&tabs[(turn + 1) % 3]).unwrap();
+        joined.join(&tabs[turn]).unwrap();
+        prop_assert_eq!(&joined, &all);
+        prop_assert!(all.examples().len() <= capacity);
+        // In the other order of adding, too.
+        let reversed: Vec<Example> = examples.iter().rev().cloned().collect();
+        prop_assert_eq!(&filled(capacity, &reversed), &all);
+    }
+}

@@ -1,4 +1,4 @@
-//! Generates text with a decoder: the checkpoint in a folder, or a GGUF file.
+//! Generates text with a decoder: the checkpoint or the ONNX file in a folder, or a GGUF file.
 //!
 //! ```sh
 //! cargo run --release --example generate -- MODEL "Once upon a time"

@@ -34,7 +34,7 @@ pub fn load(folder: &Path, task: Task, device: &Device, options: LoadOptions) ->
     load_with_base(folder, None, task, device, options)
 }
 
-/// Loads a model that generates text: the checkpoint in the folder `path`, or the GGUF file there.
+/// Loads a model that generates text: the checkpoint or the ONNX file in the folder `path`, or the GGUF file there.
 ///
 /// # Errors
 /// As [`load`].

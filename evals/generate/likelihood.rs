@@ -96,7 +96,7 @@ fn mean_loss(generator: &Generator, ids: &[u32]) -> pilot_light::Result<f64> {
     let (mut cache, mut sum) = (decoder.cache()?, 0.0);
     for chunk in ids.chunks(CHUNK) {
         let (logits, _) = pollster::block_on(decoder.forward(&mut cache, chunk, Logits::All))?;
-        for (logits, id) in logits.chunks_exact(decoder.sizes().vocabulary).zip(&mut next) {
+        for (logits, id) in logits.chunks_exact(decoder.vocabulary()).zip(&mut next) {
             let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let all: f64 = logits.iter().map(|x| f64::from(x - most).exp()).sum();
             sum += all.ln() - f64::from(logits[*id as usize] - most);
@@ -118,7 +118,7 @@ impl Agreement {
         // A token is computed in the same way however many are read at once.
         for (at, chunk) in text.chunks(CHUNK).enumerate() {
             let (logits, _) = pollster::block_on(decoder.forward(&mut cache, chunk, Logits::All))?;
-            for (row, logits) in logits.chunks_exact(decoder.sizes().vocabulary).enumerate() {
+            for (row, logits) in logits.chunks_exact(decoder.vocabulary()).enumerate() {
                 let Some(wanted) = (at * CHUNK + row + 1).checked_sub(prompt.len()).map(|at| following[at]) else {
                     continue;
                 };

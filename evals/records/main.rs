@@ -177,7 +177,8 @@ fn measure<'a>(
         if let Some(sent) = remote.sent.take() {
             let is_unsure = |name: &String| {
                 let mut fields = record_of(local).fields.iter();
-                let confidence = fields.find(|field| field.pointer[1..] == *name).map(|field| f64::from(field.confidence));
+                let confidence =
+                    fields.find(|field| field.pointer[1..] == *name).map(|field| f64::from(field.confidence));
                 confidence
                     .is_some_and(|one| temperature.map_or(one, |temperature| temperature.confidence(one)) < threshold)
             };

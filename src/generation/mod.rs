@@ -132,7 +132,7 @@ impl Generator {
 
     /// The most tokens of a prompt and its reply.
     pub fn context(&self) -> usize {
-        self.decoder.sizes().context
+        self.decoder.context()
     }
 
     /// The tokens of a prompt as it is, in which special tokens are recognised, with the beginning of a text where the
@@ -206,7 +206,7 @@ impl Generator {
         if let Some(trie) = self.trie.get() {
             return Ok(trie);
         }
-        let size = self.decoder.sizes().vocabulary.min(self.tokenizer.vocabulary_size()) as u32;
+        let size = self.decoder.vocabulary().min(self.tokenizer.vocabulary_size()) as u32;
         let tokens = (0..size).filter_map(|id| Some((id, self.tokenizer.token_bytes(id)?)));
         let trie = TokenTrie::new(tokens.filter(|(id, bytes)| !bytes.is_empty() && !self.ends.contains(id)))?;
         Ok(self.trie.get_or_init(|| Arc::new(trie)))
@@ -279,7 +279,7 @@ impl Generation {
         };
         self.cost += cost;
         self.passes += 1;
-        let vocabulary = generator.decoder.sizes().vocabulary;
+        let vocabulary = generator.decoder.vocabulary();
         let rows = logits.chunks_exact_mut(vocabulary).skip(if draft.is_empty() { 0 } else { first });
         for (row, logits) in rows.enumerate() {
             let id = self.choose(generator, logits)?;

@@ -6,7 +6,7 @@ use burn::tensor::{DType, TensorData};
 
 use super::attributes::{Attribute, Attributes};
 use super::host::HostTensor;
-use super::ops::{Op, int8, named};
+use super::ops::{Op, PRECISE, int8, named};
 use super::program::{Node, Program, Slot};
 use super::{Graph, GraphOptions, Port, host};
 use crate::device::Device;
@@ -127,20 +127,20 @@ impl Builder {
         precision: Precision,
     ) -> Operand {
         let mut attributes = Attributes::default();
-        attributes.push("precise", Attribute::Int(i64::from(precision == Precision::High)));
+        attributes.push(PRECISE, Attribute::Int(precision as i64));
         let constants = int8::constants(weights, &mut attributes);
         let [quads, scales, sums] = constants.map(|tensor| Operand(self.0.new_constant(tensor)));
         attributes.set_activation(activation);
         self.push(named::MATMUL_INT8, &[x, quads, scales, sums, bias], attributes)
     }
 
-    /// `x · weightsᵀ + bias` with blockwise quantised weights, and with `x` in high precision.
+    /// `x · weightsᵀ + bias` with blockwise quantised weights, and with `x` in blocks as well.
     pub(crate) fn linear_blocks(&mut self, x: Operand, weights: Blocks, bias: Option<Operand>) -> Operand {
         let mut constant = |tensor| Some(Operand(self.0.new_constant(tensor)));
         let [quads, scales, sums] = weights.constants.map(&mut constant);
         let offsets = weights.offsets.and_then(constant);
         let mut attributes = weights.attributes;
-        attributes.push("precise", Attribute::Int(1));
+        attributes.push(PRECISE, Attribute::Int(Precision::Blocks as i64));
         self.push_all(named::MATMUL_INT8, &[Some(x), quads, scales, sums, bias, offsets], attributes, 1)[0]
     }
 

@@ -139,9 +139,9 @@ impl Graph {
         options: &GraphOptions,
     ) -> Result<Self> {
         if options.int8 {
-            prepack_weights::pack(&mut program, prepack_weights::Form::Int8);
+            prepack_weights::pack(&mut program, prepack_weights::Form::Int8, options.precise);
         } else if device.kind() == DeviceKind::Wasm {
-            prepack_weights::pack(&mut program, prepack_weights::Form::Panels);
+            prepack_weights::pack(&mut program, prepack_weights::Form::Panels, options.precise);
         }
         let plan = plan::plan(&program, device)?;
         let mut constants = vec![None; program.types.len()];

@@ -21,11 +21,22 @@ pub struct GraphOptions {
     /// those that the file has in 4 or 8 bits are multiplied as they are, unless a GPU computes them.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub int8: bool,
+    /// Whether products in 8 bits on the CPU have activations of 13 bits, and not of 7, in twice the time; matrices that the
+    /// file has in 4 or 8 bits are then always multiplied as they are. Decoders need it: with 7 bits logits are off by as much
+    /// as the distance between the likeliest tokens.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub precise: bool,
 }
 
 impl Default for GraphOptions {
     fn default() -> Self {
-        Self { limits: Limits::default(), fusion: Fusion::default(), gpu_min_elements: 1024, int8: false }
+        Self {
+            limits: Limits::default(),
+            fusion: Fusion::default(),
+            gpu_min_elements: 1024,
+            int8: false,
+            precise: false,
+        }
     }
 }
 

@@ -114,6 +114,36 @@ impl Session {
         Ok(host::into_data(if slot.dtype == DType::F16 { host::cast(tensor, DType::F16) } else { tensor }))
     }
 
+    /// The shape of the state of the input `name`.
+    ///
+    /// # Errors
+    /// Invalid input: there is no such state, or a run that failed or was stopped has lost it.
+    pub(crate) fn shape(&self, name: &str) -> Result<&[usize]> {
+        Ok(self.value(name)?.shape())
+    }
+
+    /// Cuts the state of the input `name` to its first `count` elements along `axis`. It stays where it is in the CPU's
+    /// memory; one on a GPU comes from there.
+    ///
+    /// # Errors
+    /// Invalid input: there is no such state or it is lost, or it has fewer. Device lost.
+    pub(crate) async fn truncate(&mut self, name: &str, axis: usize, count: usize) -> Result<()> {
+        let shape = self.shape(name)?;
+        match shape.get(axis) {
+            Some(size) if *size == count => return Ok(()),
+            Some(size) if *size > count => {}
+            _ => {
+                return Err(Error::invalid_input(format!(
+                    "the state '{name}' has the shape {shape:?}, expected at least {count} along the axis {axis}"
+                )));
+            }
+        }
+        let Some(slot) = self.0.iter_mut().find(|slot| slot.input == name) else { return Err(lost(name)) };
+        let tensor = slot.value.take().ok_or_else(|| lost(name))?.into_host().await?;
+        slot.value = Some(tensor.narrow(axis, 0, count).into());
+        Ok(())
+    }
+
     /// The device that the state of the input `name` is on.
     ///
     /// # Errors

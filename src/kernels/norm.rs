@@ -18,3 +18,12 @@ pub fn affine(row: &mut [f32], scale: &[f32], bias: Option<&[f32]>) {
         None => row.iter_mut().zip(scale).for_each(|(x, scale)| *x *= scale),
     }
 }
+
+/// Divides each of the rows by its root mean square, and multiplies it by `scale`, which is as long as a row.
+pub fn root_mean_square(rows: &mut [f32], scale: &[f32], epsilon: f32) {
+    for row in rows.chunks_exact_mut(scale.len().max(1)) {
+        let by = 1.0 / (squares(row, 0.0) / scale.len() as f32 + epsilon).sqrt();
+        row.iter_mut().for_each(|x| *x *= by);
+        affine(row, scale, None);
+    }
+}

@@ -1,8 +1,9 @@
-//! Models that generate text: published checkpoints of decoders, and GGUF files.
+//! Models that generate text: published checkpoints of decoders, their ONNX files, and GGUF files.
 
 use serde::Deserialize;
 
 use super::files::{Files, Kind, is_plain};
+use super::onnx_files::{OnnxFiles, no_weights};
 use super::text::{CONFIG, INDEX, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, shards};
 use super::{DType, MANIFEST};
 use crate::device::Device;
@@ -10,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::formats::gguf;
 use crate::generation::Generator;
 use crate::generation::chat::ChatTemplate;
-use crate::models::{ConfigFile, Decoder, Quantisation};
+use crate::graph::{Graph, GraphOptions, Limits};
+use crate::models::{ConfigFile, Decoder, DecoderArchitecture, Quantisation};
 use crate::tokenizer::Tokenizer;
 
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
@@ -20,11 +22,17 @@ const TEMPLATE_KEY: &str = "tokenizer.chat_template";
 
 /// The files of a model that generates text, as far as they were supplied.
 pub(super) struct GeneratorFiles {
-    /// The parts of the GGUF file; none for a checkpoint.
+    /// The parts of the GGUF file; none for a folder.
     parts: Vec<String>,
+    /// The type that was requested.
     dtype: Option<DType>,
     stage: Stage,
     config: ConfigFile,
+    /// Why a checkpoint cannot be read; an ONNX file works without that.
+    unknown: Option<Error>,
+    onnx: OnnxFiles,
+    /// Whether 32-bit floats are quantised to 8 bits: this was requested, and the folder has no such file.
+    quantise: bool,
 }
 
 /// What the files of the current round are.
@@ -32,8 +40,12 @@ pub(super) struct GeneratorFiles {
 enum Stage {
     Start,
     Config,
+    /// A checkpoint in one file.
     Checkpoint,
+    /// The list of a checkpoint's parts.
     Index,
+    /// An ONNX file.
+    Onnx,
     Last,
 }
 
@@ -55,10 +67,10 @@ enum Ids {
 }
 
 impl GeneratorFiles {
-    /// The checkpoint in a folder, or its GGUF file `file`, which may be the first of several parts.
+    /// The checkpoint or the ONNX file in a folder, or its GGUF file `file`, which may be the first of several parts.
     ///
     /// # Errors
-    /// Invalid input: `file` is not the name of a GGUF file. Unsupported: the type.
+    /// Invalid input: `file` is not the name of a GGUF file. Unsupported: a type for a GGUF file.
     pub(super) fn new(file: Option<&str>, dtype: Option<DType>) -> Result<Self> {
         let parts = match file {
             None => Vec::new(),
@@ -69,24 +81,24 @@ impl GeneratorFiles {
                 return Err(Error::invalid_input(format!("expected the name of a GGUF file, got '{file}'")));
             }
         };
-        match dtype {
-            None => {}
-            Some(dtype) if !parts.is_empty() => {
-                let name = dtype.name();
-                return Err(Error::unsupported(format!("a GGUF file has types of its own, and not the type {name}")));
-            }
-            Some(DType::Fp32 | DType::Int8 | DType::Q8) => {}
-            Some(dtype) => {
-                let name = dtype.name();
-                return Err(Error::unsupported(format!("a decoder's checkpoint cannot be loaded as {name}")));
-            }
+        if let Some(dtype) = dtype.filter(|_| !parts.is_empty()) {
+            let name = dtype.name();
+            return Err(Error::unsupported(format!("a GGUF file has types of its own, and not the type {name}")));
         }
-        Ok(Self { parts, dtype, stage: Stage::Start, config: ConfigFile::default() })
+        Ok(Self {
+            parts,
+            dtype,
+            stage: Stage::Start,
+            config: ConfigFile::default(),
+            unknown: None,
+            onnx: OnnxFiles::new(dtype),
+            quantise: false,
+        })
     }
 
     /// The type of its weights.
     pub(super) fn dtype(&self) -> DType {
-        self.dtype.unwrap_or_default()
+        self.dtype.filter(|_| self.quantise).or(self.onnx.dtype()).unwrap_or_default()
     }
 
     /// Reads the files of the last round and requests those of the next. `true` once nothing is needed.
@@ -103,15 +115,14 @@ impl GeneratorFiles {
                 files.read_manifest(MANIFEST)?;
                 if self.parts.is_empty() {
                     self.config = ConfigFile::from_json(&files.take_text(CONFIG)?)?;
-                    if self.dtype() != DType::Fp32 {
-                        files.weights.quantise(quantisation);
-                    }
+                    self.unknown = DecoderArchitecture::of_config(&self.config).err();
                     files.request(TOKENIZER, Kind::Text, false);
                     for name in [TOKENIZER_CONFIG, CHAT_TEMPLATE, GENERATION_CONFIG] {
                         files.request(name, Kind::Text, true);
                     }
-                    files.request(WEIGHTS, Kind::Weights, true);
-                    self.stage = Stage::Checkpoint;
+                    if !matches!(self.dtype, None | Some(DType::Fp32)) || !self.request_checkpoint(files) {
+                        self.request_onnx(files)?;
+                    }
                 } else {
                     self.parts.iter().for_each(|part| files.request(part, Kind::Gguf, false));
                     self.stage = Stage::Last;
@@ -121,18 +132,49 @@ impl GeneratorFiles {
                 files.request(INDEX, Kind::Text, true);
                 self.stage = Stage::Index;
             }
-            Stage::Index => {
-                let Some(index) = files.text(INDEX) else {
-                    return Err(Error::invalid_artefact(format!(
-                        "the model's weights are missing: there is no {WEIGHTS} and no {INDEX}"
-                    )));
-                };
-                shards(&index)?.iter().for_each(|shard| files.request(shard, Kind::Weights, false));
-                self.stage = Stage::Last;
-            }
+            Stage::Index => match files.text(INDEX) {
+                Some(index) => {
+                    shards(&index)?.iter().for_each(|shard| files.request(shard, Kind::Weights, false));
+                    self.stage = Stage::Last;
+                }
+                None => self.request_onnx(files)?,
+            },
+            Stage::Onnx => match self.onnx.dtype().map(DType::onnx_file) {
+                Some(name) if files.has_bytes(&name) => {
+                    files.request_external_data(&name, &Limits::default())?;
+                    self.stage = Stage::Last;
+                }
+                _ => self.request_onnx(files)?,
+            },
             Stage::Checkpoint | Stage::Last => return Ok(true),
         }
         Ok(false)
+    }
+
+    /// Requests the checkpoint of a known architecture. `false` where there cannot be one.
+    fn request_checkpoint(&mut self, files: &mut Files) -> bool {
+        let may_be = self.unknown.is_none() && [WEIGHTS, INDEX].iter().any(|name| files.may_have(name, ""));
+        if may_be {
+            files.request(WEIGHTS, Kind::Weights, true);
+            self.stage = Stage::Checkpoint;
+        }
+        may_be
+    }
+
+    /// Requests the next ONNX file that the folder may have.
+    fn request_onnx(&mut self, files: &mut Files) -> Result<()> {
+        self.stage = Stage::Onnx;
+        if self.onnx.request_next(files, "", str::to_string) {
+            return Ok(());
+        }
+        if matches!(self.dtype, Some(DType::Int8 | DType::Q8)) && !self.quantise {
+            // The folder has no quantised file: quantise what it has.
+            self.quantise = true;
+            files.weights.quantise(quantisation);
+            self.onnx.try_also(DType::Fp32);
+            return if self.request_checkpoint(files) { Ok(()) } else { self.request_onnx(files) };
+        }
+        Err(no_weights(self.dtype, self.unknown.take(), str::to_string))
     }
 
     /// Builds the model.
@@ -140,11 +182,11 @@ impl GeneratorFiles {
         // The weights that a manifest's calibration is for: a checkpoint of several files has no one digest.
         let weights = self.parts.first().map_or(WEIGHTS, String::as_str).to_string();
         let (calibration, digest) = (files.calibration(&weights)?, files.digest(&weights));
-        let generator = if self.parts.is_empty() { self.checkpoint(files, device) } else { self.gguf(files, device) };
+        let generator = if self.parts.is_empty() { self.folder(files, device) } else { self.gguf(files, device) };
         Ok(generator?.with_calibration(calibration, digest))
     }
 
-    fn checkpoint(self, files: &mut Files, device: &Device) -> Result<Generator> {
+    fn folder(self, files: &mut Files, device: &Device) -> Result<Generator> {
         let mut tokenizer = Tokenizer::from_json(&files.take_text(TOKENIZER)?)?;
         let tokenizer_config = files.text(TOKENIZER_CONFIG);
         if let Some(config) = &tokenizer_config {
@@ -164,7 +206,16 @@ impl GeneratorFiles {
             Ids::One(id) => vec![id],
             Ids::Several(ids) => ids,
         };
-        let decoder = Decoder::from_checkpoint(&self.config, &mut files.weights, device)?;
+        let decoder = match self.onnx.dtype().map(DType::onnx_file) {
+            None => Decoder::from_checkpoint(&self.config, &mut files.weights, device)?,
+            Some(name) => {
+                let (bytes, external) = files.take_graph(&name)?;
+                let options = GraphOptions { int8: self.quantise, precise: true, ..GraphOptions::default() };
+                let graph = Graph::load(bytes, external, device, &options);
+                let decoder = graph.and_then(|graph| Decoder::from_graph(graph, &self.config));
+                decoder.map_err(|error| error.context(&name))?
+            }
+        };
         Generator::new(decoder, tokenizer, template, &ends)
     }
 

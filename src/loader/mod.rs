@@ -4,6 +4,7 @@
 mod files;
 mod fixed;
 mod generator;
+mod onnx_files;
 mod options;
 mod sentence_transformers;
 #[cfg(test)]
@@ -88,11 +89,11 @@ impl Loader {
         Self::with_plan(device, plan)
     }
 
-    /// A loader for a model that generates text: the checkpoint in a folder, or its GGUF file `file`, which may be the first
-    /// of several parts.
+    /// A loader for a model that generates text: the checkpoint or the ONNX file in a folder, or its GGUF file `file`, which
+    /// may be the first of several parts.
     ///
     /// # Errors
-    /// Invalid input: `file` is not the name of a GGUF file. Unsupported: the type of weights.
+    /// Invalid input: `file` is not the name of a GGUF file. Unsupported: a type of weights, which a GGUF file has of its own.
     pub fn generator(device: Device, file: Option<&str>, options: LoadOptions) -> Result<Self> {
         Ok(Self::with_plan(device, Plan::Generator(Box::new(GeneratorFiles::new(file, options.dtype)?))))
     }

@@ -13,7 +13,10 @@ const OTHER: &str = r#"{"model_type":"never-heard-of"}"#;
 
 /// The rounds of a folder that has these files and no others, and how the last one ended.
 fn rounds(task: Task, dtype: Option<DType>, files: &[(&str, &str)]) -> (Vec<Vec<String>>, Result<()>) {
-    let mut loader = Loader::new(Device::cpu(), task, LoadOptions { dtype });
+    rounds_of(Loader::new(Device::cpu(), task, LoadOptions { dtype }), files)
+}
+
+fn rounds_of(mut loader: Loader, files: &[(&str, &str)]) -> (Vec<Vec<String>>, Result<()>) {
     let mut rounds = Vec::new();
     loop {
         let wanted = match loader.wants() {
@@ -109,6 +112,42 @@ fn an_architecture_that_is_not_known_needs_an_onnx_file() {
     let error = end.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("never-heard-of"), "{error}");
+}
+
+#[test]
+fn a_decoder_is_looked_for_as_an_encoder_is() {
+    let found = |config: &str, dtype: Option<DType>, files: &[&str]| {
+        let loader = Loader::generator(Device::cpu(), None, LoadOptions { dtype }).unwrap();
+        let files = files.iter().map(|name| (*name, ""));
+        let files: Vec<_> = [("config.json", config), ("tokenizer.json", WORDS)].into_iter().chain(files).collect();
+        let (found, end) = rounds_of(loader, &files);
+        let weights = |name: &String| name.contains("model");
+        (found.concat().into_iter().filter(weights).collect::<Vec<_>>().join(" "), end)
+    };
+    let llama = r#"{"model_type":"llama"}"#;
+    let (names, end) = found(llama, None, &["onnx/model_q4.onnx"]);
+    assert!(end.is_ok());
+    assert_eq!(
+        names,
+        "model.safetensors model.safetensors.index.json onnx/model.onnx onnx/model_quantized.onnx onnx/model_q4.onnx"
+    );
+    let (names, end) = found(OTHER, None, &["onnx/model.onnx"]);
+    assert!(end.is_ok());
+    assert_eq!(names, "onnx/model.onnx");
+    let (names, end) = found(llama, Some(DType::Q4f16), &["onnx/model_q4f16.onnx"]);
+    assert!(end.is_ok());
+    assert_eq!(names, "onnx/model_q4f16.onnx");
+    let (names, end) = found(llama, Some(DType::Q8), &["onnx/model.onnx"]);
+    assert!(end.is_ok());
+    assert_eq!(names, "onnx/model_quantized.onnx model.safetensors model.safetensors.index.json onnx/model.onnx");
+    for (config, dtype, words) in [
+        (OTHER, None, "never-heard-of"),
+        (llama, None, "model.safetensors"),
+        (llama, Some(DType::Q4), "onnx/model_q4.onnx"),
+    ] {
+        let error = found(config, dtype, &[]).1.unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
 }
 
 #[test]

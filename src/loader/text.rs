@@ -1,11 +1,12 @@
 //! Models for texts: published checkpoints, heads for another folder's encoder, and ONNX files where a folder has no
 //! checkpoint.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Deserialize;
 
 use super::files::{Files, Kind, is_plain};
+use super::onnx_files::{OnnxFiles, no_weights};
 use super::sentence_transformers::{self, MODULES, Modules, POOLING_CONFIG, PROMPTS, SENTENCE_BERT_CONFIG};
 use super::{DType, MANIFEST};
 use crate::device::Device;
@@ -45,10 +46,7 @@ pub(super) struct TextFiles {
     tokenizer: Option<Tokenizer>,
     /// What follows the encoder, in a folder of sentence-transformers.
     modules: Modules,
-    /// The types whose ONNX files are still to be tried.
-    graph_dtypes: VecDeque<DType>,
-    /// The type of the ONNX file that is requested in this round, or was found.
-    graph_dtype: Option<DType>,
+    graphs: OnnxFiles,
     /// Whether 32-bit floats are quantised to 8 bits: this was requested, and the folder has no such file.
     quantise: bool,
 }
@@ -84,8 +82,7 @@ impl TextFiles {
             config_error: None,
             tokenizer: None,
             modules: Modules::default(),
-            graph_dtypes: dtype.map_or(DType::PREFERRED.into(), |dtype| [dtype].into()),
-            graph_dtype: None,
+            graphs: OnnxFiles::new(dtype),
             quantise: false,
         }
     }
@@ -96,7 +93,7 @@ impl TextFiles {
 
     /// The type of its weights.
     pub(super) fn dtype(&self, files: &Files) -> DType {
-        let found = self.graph_dtype.or_else(|| files.weights.is_quantised().then_some(DType::Int8));
+        let found = self.graphs.dtype().or_else(|| files.weights.is_quantised().then_some(DType::Int8));
         self.dtype.filter(|_| self.quantise).or(found).unwrap_or_default()
     }
 
@@ -155,7 +152,7 @@ impl TextFiles {
                 None => self.request_graph(files)?,
             },
             Stage::Shards => self.complete(files)?,
-            Stage::Graph => match self.graph_dtype {
+            Stage::Graph => match self.graphs.dtype() {
                 Some(dtype) if files.has_bytes(&self.base(&dtype.onnx_file())) => {
                     files.request_external_data(&self.base(&dtype.onnx_file()), &Limits::default())?;
                     self.complete(files)?;
@@ -200,7 +197,7 @@ impl TextFiles {
             tokenizer.limit(sentence_transformers::max_length(&config)?);
         }
         let hidden_states = self.needs_hidden_states();
-        let graph = self.graph_dtype.map(|dtype| self.base(&dtype.onnx_file()));
+        let graph = self.graphs.dtype().map(|dtype| self.base(&dtype.onnx_file()));
         let (backbone, own_head) = match (graph, self.checkpoint.take()) {
             (Some(name), _) => {
                 let (bytes, external) = files.take_graph(&name)?;
@@ -247,7 +244,7 @@ impl TextFiles {
 
     /// The file that a calibration is for: the head, if the folder holds one.
     fn calibrated_weights(&self) -> String {
-        match (&self.head, self.graph_dtype) {
+        match (&self.head, self.graphs.dtype()) {
             (Some(_), _) => HEAD.to_string(),
             (None, Some(dtype)) => dtype.onnx_file(),
             (None, None) => WEIGHTS.to_string(),
@@ -293,14 +290,9 @@ impl TextFiles {
     /// Requests the next ONNX file that the folder may have.
     fn request_graph(&mut self, files: &mut Files) -> Result<()> {
         self.stage = Stage::Graph;
-        self.graph_dtype = None;
-        while let Some(dtype) = self.graph_dtypes.pop_front() {
-            let name = self.base(&dtype.onnx_file());
-            if files.may_have(&name, HEAD) {
-                files.request(&name, Kind::Bytes, true);
-                self.graph_dtype = Some(dtype);
-                return Ok(());
-            }
+        let head = self.head.as_ref();
+        if self.graphs.request_next(files, HEAD, |name| base(head, name)) {
+            return Ok(());
         }
         if matches!(self.dtype, Some(DType::Int8 | DType::Q8)) && !self.quantise {
             // The folder has no quantised file: quantise what it has.
@@ -308,36 +300,27 @@ impl TextFiles {
             if let Some((architecture, _)) = &self.checkpoint {
                 files.weights.quantise(architecture.quantisation);
             }
-            self.graph_dtypes.push_back(DType::Fp32);
+            self.graphs.try_also(DType::Fp32);
             if self.request_checkpoint(files) {
                 return Ok(());
             }
             return self.request_graph(files);
         }
-        Err(self.no_weights())
-    }
-
-    fn no_weights(&mut self) -> Error {
-        match (self.dtype, self.config_error.take()) {
-            (Some(dtype), _) if dtype != DType::Fp32 => Error::unsupported(format!(
-                "the model has no weights of the type {}: there is no {}",
-                dtype.name(),
-                self.base(&dtype.onnx_file())
-            )),
-            (_, Some(error)) => error,
-            _ => Error::invalid_artefact(format!(
-                "the model's weights are missing: there is no {WEIGHTS}, no {INDEX} and no {}",
-                DType::Fp32.onnx_file()
-            )),
-        }
+        let unknown = self.config_error.take();
+        Err(no_weights(self.dtype, unknown, |name| self.base(name)))
     }
 
     /// The name of a file of the folder that the encoder is in.
     fn base(&self, name: &str) -> String {
-        match &self.head {
-            Some(head) => format!("../{}/{name}", head.base_model),
-            None => name.to_string(),
-        }
+        base(self.head.as_ref(), name)
+    }
+}
+
+/// The name of a file of the folder that the encoder is in: another one, where a folder holds a head.
+fn base(head: Option<&LinearHeadConfig>, name: &str) -> String {
+    match head {
+        Some(head) => format!("../{}/{name}", head.base_model),
+        None => name.to_string(),
     }
 }
 

@@ -5,7 +5,7 @@
 //! An architecture is one file, such as `bert.rs`, with everything that is particular to it: the fields of `config.json`,
 //! the names of its tensors, which of them may be quantised, its heads, and its equations as a graph. It is one row of
 //! [`ARCHITECTURES`]; the loader and the conversion to 8 bits ask nothing else. A model of any other architecture runs from
-//! its ONNX file, as a [`TextGraph`].
+//! its ONNX file, as a [`TextGraph`], or as a decoder by [`Decoder::from_graph`].
 
 mod bert;
 mod gemma3;

@@ -64,7 +64,7 @@ const TIE: f32 = 0.15;
 fn check(model: &str, golden: &str) {
     let generator = load(model);
     let golden: Golden = golden_json(golden);
-    let vocabulary = generator.decoder().sizes().vocabulary;
+    let vocabulary = generator.decoder().vocabulary();
     let all = logits(&generator, &golden.ids, 64);
     let rows = all.chunks_exact(vocabulary).zip(&golden.ids[1..]);
     let sum: f64 = rows.map(|(logits, id)| -log_likelihood(logits, *id)).sum();

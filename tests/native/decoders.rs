@@ -4,26 +4,14 @@ use std::collections::BTreeMap;
 
 use pilot_light::formats::gguf;
 use pilot_light::generation::{GenerationOptions, Generator};
-use pilot_light::models::{Decoder, Logits, PackedTensors};
+use pilot_light::models::{Decoder, PackedTensors};
 use pilot_light::{DType, Device, ErrorKind, LoadOptions, folder};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
-use serde::Deserialize;
 
 use crate::support::folder::Folder;
 use crate::support::{golden, golden_json};
-
-const VOCABULARY: usize = 96;
-/// Of the largest logit. Both compute in 32 bits.
-const TOLERANCE: f32 = 2e-5;
-
-#[derive(Deserialize)]
-struct Golden {
-    text: Vec<u32>,
-    /// Tokens of the text that are the prompt of `greedy`.
-    prompt: usize,
-    greedy: Vec<u32>,
-}
+use crate::tiny_decoders::{self as decoders, Golden, check_logits, generate, logits};
 
 fn goldens() -> BTreeMap<String, Golden> {
     let goldens: BTreeMap<String, Golden> = golden_json("families/golden.json");
@@ -33,10 +21,7 @@ fn goldens() -> BTreeMap<String, Golden> {
 
 /// The logits that transformers computes, by family.
 fn reference() -> BTreeMap<String, Vec<f32>> {
-    let bytes = std::fs::read(golden("families/logits.safetensors")).expect("logits");
-    let tensors = SafeTensors::deserialize(&bytes).expect("tensors").tensors();
-    let floats = |data: &[u8]| data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    tensors.into_iter().map(|(name, tensor)| (name, floats(tensor.data()))).collect()
+    decoders::reference("families/logits.safetensors")
 }
 
 /// A copy of a family's folder, with the tokenizer that all share.
@@ -48,23 +33,6 @@ fn copy(family: &str, test: &str) -> Folder {
 
 fn load(folder: &Folder) -> pilot_light::Result<Generator> {
     folder::load_generator(&folder.0, &Device::cpu(), LoadOptions::default())
-}
-
-fn logits(decoder: &Decoder, ids: &[u32], chunk: usize) -> Vec<f32> {
-    let mut cache = decoder.cache().expect("a cache");
-    let chunks = ids.chunks(chunk);
-    let of_chunk = chunks.map(|chunk| pollster::block_on(decoder.forward(&mut cache, chunk, Logits::All)));
-    of_chunk.flat_map(|logits| logits.expect("logits").0).collect()
-}
-
-fn check_logits(name: &str, found: &[f32], expected: &[f32]) {
-    assert_eq!(found.len(), expected.len(), "{name}");
-    let most = expected.iter().fold(0f32, |most, x| most.max(x.abs()));
-    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let (token, id) = (at / VOCABULARY, at % VOCABULARY);
-        let off = (found - expected).abs() / most;
-        assert!(off <= TOLERANCE, "{name}, token {token}, logit {id}: {found}, expected {expected} ({off})");
-    }
 }
 
 /// The decoder in a GGUF file.
@@ -85,14 +53,7 @@ fn checkpoints_give_the_logits_of_transformers() {
             let found = logits(generator.decoder(), &golden.text, chunk);
             check_logits(&format!("{family} by {chunk}"), &found, &reference[&family]);
         }
-        let options = GenerationOptions { max_new_tokens: golden.greedy.len(), ..GenerationOptions::default() };
-        let prompt = golden.text[..golden.prompt].to_vec();
-        let mut generation = generator.start(prompt, &options).expect("a start");
-        let mut found = Vec::new();
-        while generation.finish_reason().is_none() {
-            let piece = pollster::block_on(generation.step(&generator)).expect("a step");
-            found.extend(piece.tokens.iter().map(|token| token.token.id));
-        }
+        let (found, _) = generate(&generator, golden.prompt(), &golden.options());
         assert_eq!(found, golden.greedy, "{family}");
     }
 }
@@ -196,11 +157,7 @@ fn a_reply_has_the_special_tokens_of_tool_calls_alone() {
     folder.edit("tokenizer.json", &format!(r#""{other}":{other}"#), &format!(r#""[INST]":{other}"#));
     let generator = load(&folder).expect("a model");
     let options = GenerationOptions { max_new_tokens: 2, ..GenerationOptions::default() };
-    let mut generation = generator.start(golden.text[..golden.prompt].to_vec(), &options).expect("a start");
-    while generation.finish_reason().is_none() {
-        pollster::block_on(generation.step(&generator)).expect("a step");
-    }
-    assert_eq!(generation.finish(&generator).expect("a reply").text, "[TOOL_CALLS]");
+    assert_eq!(generate(&generator, golden.prompt(), &options).1.text, "[TOOL_CALLS]");
 }
 
 #[test]

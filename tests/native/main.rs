@@ -11,6 +11,7 @@ mod external_data;
 mod files;
 mod gguf;
 mod gguf_tokens;
+mod onnx_decoders;
 mod onnx_operators;
 mod onnx_refusals;
 mod remote;
@@ -19,4 +20,5 @@ mod sentence_embedding;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
+mod tiny_decoders;
 mod tokens;

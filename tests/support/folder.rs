@@ -1,7 +1,7 @@
 //! A folder that a test fills or breaks.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pilot_light::tasks::Task;
 use pilot_light::{Device, Error, LoadOptions};
@@ -22,10 +22,7 @@ impl Folder {
     /// A copy of a golden model.
     pub fn copy_of(name: &str, test: &str) -> Self {
         let folder = Self::new(test);
-        for entry in fs::read_dir(golden(name)).expect("a golden folder") {
-            let entry = entry.expect("a file");
-            fs::copy(entry.path(), folder.0.join(entry.file_name())).expect("a copy");
-        }
+        copy(&golden(name), &folder.0);
         folder
     }
 
@@ -52,6 +49,20 @@ impl Folder {
         match pilot_light::folder::load(&self.0, task, &Device::cpu(), LoadOptions::default()) {
             Err(error) => error,
             Ok(_) => panic!("it was loaded"),
+        }
+    }
+}
+
+/// Copies the files of a folder, and of those in it.
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a golden folder") {
+        let entry = entry.expect("a file");
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir_all(&to).expect("a folder");
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).expect("a copy");
         }
     }
 }

@@ -38,6 +38,27 @@ describe('text-generation', LIMIT, () => {
     );
   });
 
+  test('a folder as transformers.js has them gives the tokens of onnxruntime', async () => {
+    const { text, prompt, greedy } = goldenJson('onnx-decoders/golden.json')['groups-q4'];
+    const { reply, dtype, again } = await page.evaluate(
+      async ([input, max_new_tokens]) => {
+        const generate = await pipeline('text-generation', '/golden/onnx-decoders/groups-q4');
+        const options = { max_new_tokens, return_full_text: false };
+        const [reply] = await generate(input, options);
+        const [again] = await generate(input, options);
+        const { dtype } = generate;
+        await generate.dispose();
+        return { reply, dtype, again };
+      },
+      [text.slice(0, prompt).join(' '), greedy.length],
+    );
+    // The words of its vocabulary are numbers.
+    assert.equal(reply.generated_text, greedy.join(''));
+    assert.equal(dtype, 'q4');
+    assert.equal(again.generated_text, reply.generated_text);
+    assert.equal(again.usage.cached_tokens, prompt - 1);
+  });
+
   test('the likeliest tokens give the texts of llama.cpp, as far as it is sure', async () => {
     const cases = [...GOLDEN.prompts.map(({ prompt, ...rest }) => ({ input: prompt, ...rest })), ...CHATS];
     assert.ok(cases.some(({ sure }) => sure.length > 20));

@@ -38,7 +38,7 @@ use routes::Server;
 /// Answer requests in the shape of OpenAI's API (chat completions, completions, embeddings) with a model on this machine.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The folder of a decoder's checkpoint, or a GGUF file
+    /// The folder of a decoder's checkpoint or ONNX files, or a GGUF file
     #[arg(long)]
     model: PathBuf,
     /// The folder of a model for feature-extraction, for /v1/embeddings

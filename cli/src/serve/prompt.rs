@@ -165,7 +165,7 @@ impl Prompt<'_> {
             (Self::Text(text), None) => Ok(generator.encode(text)?),
             (Self::Text(text), Some(suffix)) => infill(models, text, suffix),
             (Self::Ids(ids), None) => {
-                let vocabulary = generator.decoder().sizes().vocabulary as u64;
+                let vocabulary = generator.decoder().vocabulary() as u64;
                 let id = |id: &Value| u32::try_from(id.as_u64().filter(|id| *id < vocabulary)?).ok();
                 let ids = ids.iter().map(id).collect::<Option<Vec<_>>>();
                 ids.ok_or_else(|| ApiError::invalid("prompt", format!("expected tokens from 0 to {}", vocabulary - 1)))

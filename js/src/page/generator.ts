@@ -13,7 +13,7 @@ export class Generator {
 
   private constructor(readonly handle: Handle) {}
 
-  /** Loads the checkpoint in a folder, or a GGUF file, of which `model` may be the first part. */
+  /** Loads the checkpoint or the ONNX file in a folder, or a GGUF file, of which `model` may be the first part. */
   static async load(model: string, options: LoadingOptions): Promise<Generator> {
     return new Generator(await Handle.load({ generator: generatorModel(model, options) }, options));
   }

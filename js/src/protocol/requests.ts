@@ -70,7 +70,7 @@ export interface GraphModel extends Omit<TaskModel, 'task'> {
   graph: GraphOptions;
 }
 
-/** A model that generates text: a GGUF file, or a folder with a checkpoint. */
+/** A model that generates text: a GGUF file, or a folder with a checkpoint or ONNX files. */
 export interface GeneratorModel extends Omit<TaskModel, 'task'> {
   file?: string;
 }

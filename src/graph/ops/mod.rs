@@ -13,6 +13,7 @@ use super::host::{self, HostTensor};
 use super::options::Limits;
 use super::texts::Texts;
 use crate::error::{Error, Result};
+use crate::kernels::qlinear::Precision;
 use crate::sort::sort_by;
 
 mod arg;
@@ -208,6 +209,18 @@ pub fn axes_of(axes: &[i64], rank: usize) -> Result<Vec<usize>> {
 /// Invalid input: it is negative, or too large for this machine.
 pub fn size(value: i64) -> Result<usize> {
     usize::try_from(value).map_err(|_| Error::invalid_input(format!("{value} is not a valid size")))
+}
+
+/// The attribute of products of integers that says the [`Precision`] of their activations, by its number.
+pub const PRECISE: &str = "precise";
+
+/// The precision of activations that a product's attribute says.
+pub fn precision(node: &NodeSpec<'_>) -> Result<Precision, Refusal> {
+    Ok(match node.attributes.int(PRECISE, Precision::Normal as i64)? {
+        number if number == Precision::High as i64 => Precision::High,
+        number if number == Precision::Blocks as i64 => Precision::Blocks,
+        _ => Precision::Normal,
+    })
 }
 
 /// An invalid-input error.

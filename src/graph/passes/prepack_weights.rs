@@ -1,6 +1,8 @@
 //! Prepack of weights: the constant matrices of products are laid out for the kernels. They are quantised to 8 bits where
 //! that is asked for, else packed into panels of floats, so that a product need not pack them each time. Each is freed
 //! before the next is packed. Matrices that the file has in blocks get the accuracy level of 8 bits.
+//!
+//! Products in 8 bits get the attribute `precise` where activations are to have 13 bits.
 
 use std::collections::HashMap;
 
@@ -8,6 +10,7 @@ use burn::tensor::DType;
 
 use crate::graph::attributes::{Attribute, Attributes};
 use crate::graph::host::{self, HostTensor};
+use crate::graph::ops::PRECISE;
 use crate::graph::ops::matmul_nbits::{ACCURACY_LEVEL, INT8};
 use crate::graph::ops::named::{GEMM, MATMUL, MATMUL_BIAS, MATMUL_INT8, MATMUL_NBITS, MATMUL_PANELS};
 use crate::graph::ops::{int8, panels};
@@ -27,22 +30,24 @@ pub enum Form {
     Panels,
 }
 
-/// Packs the matrices of `program`.
-pub fn pack(program: &mut Program, form: Form) {
+/// Packs the matrices of `program`. With `precise`, activations of products in 8 bits are to have 13 bits, and all matrices
+/// in blocks are multiplied so.
+pub fn pack(program: &mut Program, form: Form, precise: bool) {
     let mut uses = HashMap::new();
     let mut count = |slot: Slot| *uses.entry(slot).or_insert(0) += 1;
     program.block.nodes.iter().for_each(|node| node.reads(&mut count));
     program.block.outputs.iter().for_each(|slot| count(*slot));
     let mut block = std::mem::take(&mut program.block);
-    pack_block(&mut block, program, form, &uses);
+    pack_block(&mut block, program, form, precise, &uses);
     program.block = block;
 }
 
-fn pack_block(block: &mut Block, program: &mut Program, form: Form, uses: &HashMap<Slot, usize>) {
+fn pack_block(block: &mut Block, program: &mut Program, form: Form, precise: bool, uses: &HashMap<Slot, usize>) {
     for node in &mut block.nodes {
-        node.blocks.iter_mut().for_each(|(_, inner)| pack_block(inner, program, form, uses));
-        if form == Form::Int8 && node.is(MATMUL_NBITS) {
+        node.blocks.iter_mut().for_each(|(_, inner)| pack_block(inner, program, form, precise, uses));
+        if (form == Form::Int8 || precise) && node.is(MATMUL_NBITS) {
             node.attributes.set(ACCURACY_LEVEL, Attribute::Int(INT8));
+            node.attributes.set(PRECISE, Attribute::Int(i64::from(precise)));
         }
         let Some(transposed) = product(node, program) else { continue };
         let [Some(x), Some(slot), ref bias @ ..] = node.inputs[..] else { continue };
@@ -67,6 +72,7 @@ fn pack_block(block: &mut Block, program: &mut Program, form: Form, uses: &HashM
         let mut attributes = if node.is(GEMM) { Attributes::default() } else { std::mem::take(&mut node.attributes) };
         let (op, constants): (_, Vec<HostTensor>) = match form {
             Form::Int8 => {
+                attributes.push(PRECISE, Attribute::Int(i64::from(precise)));
                 (MATMUL_INT8, int8::constants(QuantizedWeights::quantise(sizes, numbers), &mut attributes).into())
             }
             Form::Panels => (MATMUL_PANELS, vec![panels::constant(sizes, numbers, &mut attributes)]),

@@ -24,9 +24,11 @@ pub enum Precision {
     /// In 7 bits, with high digits for outliers: for encoders.
     #[default]
     Normal,
-    /// For decoders, whose errors add up from token to token: in 8 bits for each block of weights of 4 bits, and for weights of
-    /// 8 bits in 13, all with high digits, which is twice the products.
+    /// In 13 bits, all with high digits: for decoders, whose errors add up from token to token. Twice the products.
     High,
+    /// In 8 bits with a scale for each block of weights of 4 bits, and as [`High`](Self::High) with weights of 8 bits: for
+    /// decoders whose weights were made to be multiplied so.
+    Blocks,
 }
 
 /// Quantised rows of activations.
@@ -85,7 +87,7 @@ impl QuantizedLhs {
     pub fn new(x: &[f32], inputs: usize, group: usize, precision: Precision) -> Self {
         let (depth, count) = (inputs.div_ceil(4), x.len() / inputs);
         let mut words = vec![Word::default(); tiles(0..count).map(|rows| width(rows.len()) * depth).sum()];
-        let mut high = vec![Word::default(); if precision == Precision::High { words.len() } else { 0 }];
+        let mut high = vec![Word::default(); if precision == Precision::Normal { 0 } else { words.len() }];
         let mut rows = vec![Row::default(); count];
         // Threads take whole tiles. The high digits that each finds are joined afterwards.
         let each = parallel::split(count, TILE, LEAST_SHARED / inputs)[0].len().max(1).next_multiple_of(TILE);
@@ -266,7 +268,7 @@ impl Row {
     /// The parameters for the row `x`.
     fn new(x: &[f32], precision: Precision) -> Self {
         let (least, most, squares) = reduce::extent(x);
-        if precision == Precision::High {
+        if precision != Precision::Normal {
             let (least, most) = (least.min(0.0), most.max(0.0));
             // `min` and `max` skip NaN, and the sum of squares does not.
             let step = if squares.is_nan() { f32::NAN } else { (most - least) / FINE_STEPS };

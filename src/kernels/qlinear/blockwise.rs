@@ -1,7 +1,7 @@
-//! Products in high precision with weights of 4 bits: activations are signed bytes, with a scale for each block of inputs that
-//! shares one of the weights, as llama.cpp has them (`Q8_0`).
+//! Products with weights of 4 bits by [`Precision::Blocks`](super::Precision::Blocks): activations are signed bytes, with a
+//! scale for each block of inputs that shares one of the weights, as llama.cpp has them (`Q8_0`).
 //!
-//! One product does, where [`Precision::High`](super::Precision::High) takes two of weights of 8 bits. The instruction
+//! One product does, where [`Precision::High`](super::Precision::High) takes two. The instruction
 //! multiplies signed bytes by bytes below 128. Those of the weights are, so activations have all 8 bits.
 
 use std::ops::Range;

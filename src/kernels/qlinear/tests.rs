@@ -68,11 +68,13 @@ proptest! {
     }
 }
 
-const KINDS: [(Bits, Precision); 4] = [
+const KINDS: [(Bits, Precision); 6] = [
     (Bits::Four, Precision::Normal),
     (Bits::Four, Precision::High),
+    (Bits::Four, Precision::Blocks),
     (Bits::Eight, Precision::Normal),
     (Bits::Eight, Precision::High),
+    (Bits::Eight, Precision::Blocks),
 ];
 
 /// A layer of blocks is what three loops over its weights give, and the same however its rows are shared out.
@@ -110,8 +112,8 @@ fn check_blocks(
         let most = |x: &[f32]| x.iter().fold(0.0, |most, x| f64::from(x.abs()).max(most));
         // Half a step of an activation.
         let half = |at: usize| match (bits, precision) {
-            (Bits::Eight, Precision::High) => 2.0 * most(x) / 8190.0 / 2.0,
-            (Bits::Four, Precision::High) => most(x.chunks(block).nth(at / block).unwrap()) / 127.0 / 2.0,
+            (Bits::Four, Precision::Blocks) => most(x.chunks(block).nth(at / block).unwrap()) / 127.0 / 2.0,
+            (_, Precision::High | Precision::Blocks) => 2.0 * most(x) / 8190.0 / 2.0,
             (_, Precision::Normal) => f64::from(SPAN / STEPS) / 2.0 * (squares / inputs as f64).sqrt(),
         };
         for (output, is) in out.iter().enumerate() {
@@ -169,7 +171,7 @@ fn what_is_no_number_breaks_its_row_of_blocks_alone() {
     let mut x = [1.0; 64];
     x[3] = f32::NAN;
     let packed = packed.unwrap();
-    for precision in [Precision::Normal, Precision::High] {
+    for precision in [Precision::Normal, Precision::High, Precision::Blocks] {
         for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             x[3] = broken;
             let mut out = [0.0; 6];
@@ -188,7 +190,7 @@ fn blocks_of_tiny_numbers_are_zeros() {
         (2.0, 1.0)
     });
     let mut out = [9.0];
-    packed.unwrap().linear().with(Precision::High).write(&[1e-40; 8], &[0.5], None, &mut out);
+    packed.unwrap().linear().with(Precision::Blocks).write(&[1e-40; 8], &[0.5], None, &mut out);
     assert_eq!(out, [0.5]);
 }
 

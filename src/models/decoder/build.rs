@@ -2,7 +2,7 @@
 
 use burn::tensor::DType;
 
-use super::{Decoder, DecoderSizes, DecoderWeights, Embeddings, Matrix, Name, Rope, new_state, state};
+use super::{Decoder, DecoderSizes, DecoderWeights, Embeddings, Form, Layers, Matrix, Name, Rope, new_state, state};
 use crate::device::Device;
 use crate::error::Result;
 use crate::graph::{AttentionSettings, Builder, CachedInputs, GraphOptions, Operand};
@@ -186,7 +186,7 @@ impl<'w, 'f> Build<'w, 'f> {
         let Self { sizes, graph, states, .. } = self;
         let mut outputs = vec![("logits", logits)];
         outputs.extend(states.iter().map(|(name, operand)| (name.as_str(), *operand)));
-        let layers = graph.finish(&outputs, device, &GraphOptions::default())?;
-        Ok(Decoder { sizes, embeddings, embedding_scale, ropes, layers })
+        let graph = graph.finish(&outputs, device, &GraphOptions::default())?;
+        Ok(Decoder(Form::Layers(Box::new(Layers { sizes, embeddings, embedding_scale, ropes, graph }))))
     }
 }

@@ -2,23 +2,25 @@
 
 mod build;
 mod config;
+mod imported;
+mod layers;
 mod rope;
 mod weights;
 
 use std::future::ready;
 
-use burn::tensor::TensorData;
-
 use super::config::unsupported;
-use super::embedding::Table;
 use super::{ConfigFile, DECODERS, Weights};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::formats::gguf;
-use crate::graph::{Blocks, ComputeCost, GoOn, Graph, Session, State};
+use crate::graph::{ComputeCost, GoOn, Graph, Session};
+use imported::ImportedDecoder;
 
 pub(in crate::models) use build::{AttentionNames, Build};
 pub use config::{DecoderConfig, Windowed};
+pub(in crate::models) use layers::{Embeddings, Layers};
+use layers::{new_state, state};
 pub use rope::Rope;
 pub(in crate::models) use weights::Matrix;
 pub use weights::{DecoderWeights, Name, PackedTensors};
@@ -43,27 +45,16 @@ pub struct DecoderSizes {
     pub context: usize,
 }
 
-/// A decoder on a device, of any [architecture](super::DecoderArchitecture).
-pub struct Decoder {
-    pub(super) sizes: DecoderSizes,
-    pub(super) embeddings: Embeddings,
-    /// The factor of embeddings.
-    pub(super) embedding_scale: f32,
-    /// The position embeddings of its layers. The graph has the inputs `cos.0`, `sin.0` and so on for them.
-    pub(super) ropes: Vec<Rope>,
-    /// From embeddings to the logits of the rows that are asked for.
-    pub(super) layers: Graph,
+/// A decoder on a device: of an [architecture](super::DecoderArchitecture) that is known here, or from an ONNX file.
+pub struct Decoder(Form);
+
+enum Form {
+    Layers(Box<Layers>),
+    Imported(Box<ImportedDecoder>),
 }
 
-/// The embeddings of tokens, `[vocabulary, hidden]`.
-pub(in crate::models) enum Embeddings {
-    /// A table.
-    Table(Table),
-    /// The weights of the last layer, which are the embeddings as well.
-    Tied(Box<Blocks>),
-    /// Rows of a GGUF file's tensor, as they are there.
-    Packed(weights::PackedRows),
-}
+/// The logits of a pass, row by row, and its cost.
+type Pass = (Vec<f32>, ComputeCost);
 
 /// An architecture of decoders. Each is a file of its own, and a row of [`DECODERS`](super::DECODERS).
 pub struct DecoderArchitecture {
@@ -73,6 +64,20 @@ pub struct DecoderArchitecture {
     pub gguf: &'static [&'static str],
     /// Builds it of its weights.
     pub build: fn(DecoderConfig, &mut DecoderWeights<'_>, &Device) -> Result<Decoder>,
+}
+
+impl DecoderArchitecture {
+    /// The architecture that `config.json` names.
+    ///
+    /// # Errors
+    /// Unsupported: one that is not known here.
+    pub fn of_config(config: &ConfigFile) -> Result<&'static Self> {
+        let name = config.model_type.as_deref().unwrap_or_default();
+        DECODERS.iter().find(|decoder| decoder.model_types.contains(&name)).ok_or_else(|| {
+            let known: Vec<_> = DECODERS.iter().flat_map(|decoder| decoder.model_types).copied().collect();
+            unsupported("model_type", name, &known.join(", "))
+        })
+    }
 }
 
 /// Which logits are asked for.
@@ -117,12 +122,7 @@ impl Decoder {
     /// Invalid artefact: a field or a tensor is missing, or they do not fit each other. Unsupported: an architecture or a
     /// scaling of rotary frequencies that is not known here.
     pub fn from_checkpoint(config: &ConfigFile, weights: &mut Weights, device: &Device) -> Result<Self> {
-        let name = config.model_type.as_deref().unwrap_or_default();
-        let known = |decoder: &&DecoderArchitecture| decoder.model_types.contains(&name);
-        let Some(architecture) = DECODERS.iter().find(known) else {
-            let known: Vec<_> = DECODERS.iter().flat_map(|decoder| decoder.model_types).copied().collect();
-            return Err(unsupported("model_type", name, &known.join(", ")));
-        };
+        let architecture = DecoderArchitecture::of_config(config)?;
         (architecture.build)(DecoderConfig::from_json(config)?, &mut DecoderWeights::Checkpoint(weights), device)
     }
 
@@ -146,35 +146,49 @@ impl Decoder {
         (architecture.build)(config, &mut weights, device)
     }
 
-    /// The sizes.
-    pub fn sizes(&self) -> &DecoderSizes {
-        &self.sizes
+    /// The decoder that `graph` is, as exporters write them: it takes token ids and the keys and values of the tokens before
+    /// them, and gives logits and the keys and values with the new ones. `config` has what the graph does not say.
+    ///
+    /// # Errors
+    /// Invalid artefact: an input or an output is missing, or they do not fit each other or `config`. Unsupported: an unknown
+    /// input, or keys and values in another form.
+    pub fn from_graph(graph: Graph, config: &ConfigFile) -> Result<Self> {
+        Ok(Self(Form::Imported(Box::new(ImportedDecoder::new(graph, config)?))))
+    }
+
+    /// The ids of tokens are below this.
+    pub fn vocabulary(&self) -> usize {
+        match &self.0 {
+            Form::Layers(layers) => layers.sizes.vocabulary,
+            Form::Imported(graph) => graph.vocabulary,
+        }
+    }
+
+    /// The most tokens that it reads.
+    pub fn context(&self) -> usize {
+        match &self.0 {
+            Form::Layers(layers) => layers.sizes.context,
+            Form::Imported(graph) => graph.context,
+        }
     }
 
     /// A cache without tokens.
     ///
     /// # Errors
-    /// Internal: the graph does not have the states of its layers.
+    /// Internal, or invalid input: the graph does not have the states of its layers.
     pub fn cache(&self) -> Result<KeyValueCache> {
-        let DecoderSizes { layers, groups, head, .. } = self.sizes;
-        Ok(KeyValueCache {
-            session: self.session()?,
-            ids: Vec::new(),
-            token_bytes: 2 * layers * groups * head * size_of::<f32>(),
-        })
+        let token_bytes = match &self.0 {
+            Form::Layers(layers) => layers.token_bytes(),
+            Form::Imported(graph) => graph.token_bytes(),
+        };
+        Ok(KeyValueCache { session: self.session()?, ids: Vec::new(), token_bytes })
     }
 
     fn session(&self) -> Result<Session> {
-        let DecoderSizes { layers, groups, head, .. } = self.sizes;
-        let names: Vec<_> = (0..layers)
-            .flat_map(|layer| ["keys", "values"].map(|name| (state(name, layer), new_state(name, layer))))
-            .collect();
-        let states = names.iter().map(|(input, output)| State {
-            input,
-            output,
-            initial: TensorData::new(Vec::<f32>::new(), [groups, 0, head]),
-        });
-        self.layers.session(states.collect())
+        match &self.0 {
+            Form::Layers(layers) => layers.session(),
+            Form::Imported(graph) => graph.session(),
+        }
     }
 
     /// Reads the tokens `ids` behind those of `cache`, and gives the logits that are asked for, row by row, and the cost.
@@ -182,7 +196,7 @@ impl Decoder {
     ///
     /// # Errors
     /// Invalid input: there are no tokens, an id is not of the vocabulary, the tokens exceed the context, or there is not
-    /// enough memory. Device lost.
+    /// enough memory. Invalid artefact: an ONNX file gives something else than it says. Device lost.
     pub async fn forward(
         &self,
         cache: &mut KeyValueCache,
@@ -194,7 +208,7 @@ impl Decoder {
     }
 
     /// As [`Self::forward`], with `go_on` asked some times in each layer whether to go on. `None` where it said no: the cache
-    /// has the tokens that it had.
+    /// has the tokens that it had, or none where those were lost on the way.
     ///
     /// # Errors
     /// As [`Self::forward`].
@@ -206,82 +220,45 @@ impl Decoder {
         go_on: &GoOn<'_>,
     ) -> Result<Option<(Vec<f32>, ComputeCost)>> {
         let before = cache.ids.len();
-        let inputs = self.inputs(before, ids, wanted)?;
-        let (outputs, cost) = match self.layers.run_session_while(&mut cache.session, inputs, go_on).await {
-            Ok(Some(outcome)) => outcome,
-            // Some layers have keys and values of the new tokens. The next pass overwrites them.
-            Ok(None) => return Ok(None),
-            Err(error) => {
-                cache.ids.clear();
-                cache.session = self.session()?;
-                return Err(error);
-            }
+        self.check(before, ids)?;
+        let session = &mut cache.session;
+        let outcome = match &self.0 {
+            Form::Layers(layers) => layers.run(session, before, ids, wanted, go_on).await,
+            Form::Imported(graph) => graph.run(session, before, ids, wanted, go_on).await,
         };
-        cache.ids.extend_from_slice(ids);
-        let logits = outputs.into_iter().next().and_then(|(_, logits)| logits.try_into_vec::<f32>().ok());
-        let logits = logits.ok_or_else(|| Error::internal("the layers gave no floats"))?;
-        Ok(Some((logits, cost)))
+        let is_whole = match (&self.0, &outcome) {
+            (_, Err(_)) => false,
+            (Form::Imported(graph), Ok(None)) => graph.is_whole(session),
+            _ => true,
+        };
+        if !is_whole {
+            cache.ids.clear();
+            cache.session = self.session()?;
+        } else if let Ok(Some(_)) = outcome {
+            cache.ids.extend_from_slice(ids);
+        }
+        outcome
     }
 
-    /// The inputs of the graph for `ids` at the positions from `before` on.
-    fn inputs(&self, before: usize, ids: &[u32], wanted: Logits) -> Result<Vec<(String, TensorData)>> {
-        let DecoderSizes { hidden, vocabulary, context, .. } = self.sizes;
-        let count = ids.len();
-        if count == 0 {
+    /// Checks that `ids` can be read at the positions from `before` on.
+    fn check(&self, before: usize, ids: &[u32]) -> Result<()> {
+        let (vocabulary, context) = (self.vocabulary(), self.context());
+        if ids.is_empty() {
             return Err(Error::invalid_input("there are no tokens to read"));
         }
-        if before + count > context {
+        if before + ids.len() > context {
             return Err(Error::invalid_input(format!(
                 "the model reads at most {context} tokens, got {}",
-                before + count
+                before + ids.len()
             )));
         }
-        let mut x = vec![0.0; count * hidden];
-        for (id, row) in ids.iter().zip(x.chunks_exact_mut(hidden)) {
-            self.embeddings.read(*id as usize, row).ok_or_else(|| {
-                Error::invalid_input(format!("the token {id} is not one of the model's {vocabulary}"))
-            })?;
-            if self.embedding_scale != 1.0 {
-                row.iter_mut().for_each(|x| *x *= self.embedding_scale);
-            }
-        }
-        let rows: Vec<i64> = match wanted {
-            Logits::Last => vec![count as i64 - 1],
-            Logits::All => (0..count as i64).collect(),
-        };
-        let rows_count = rows.len();
-        let mut inputs = vec![
-            ("x".to_string(), TensorData::new(x, [1, count, hidden])),
-            ("before".to_string(), TensorData::new(vec![before as i64], [1])),
-            ("rows".to_string(), TensorData::new(rows, [rows_count])),
-        ];
-        for (index, rope) in self.ropes.iter().enumerate() {
-            let (cos, sin) = rope.tables(before, count);
-            let shape = [count, rope.half()];
-            inputs.push((format!("cos.{index}"), TensorData::new(cos, shape)));
-            inputs.push((format!("sin.{index}"), TensorData::new(sin, shape)));
-        }
-        Ok(inputs)
-    }
-}
-
-impl Embeddings {
-    /// Reads the embedding of a token into `row`; `None` where it does not exist.
-    fn read(&self, id: usize, row: &mut [f32]) -> Option<()> {
-        match self {
-            Self::Table(table) => table.read(id, row),
-            Self::Tied(blocks) => blocks.read_output(id, row),
-            Self::Packed(rows) => rows.read(id, row),
+        match ids.iter().find(|id| **id as usize >= vocabulary) {
+            Some(id) => Err(unknown_token(*id, vocabulary)),
+            None => Ok(()),
         }
     }
 }
 
-/// The name of a state of a layer, as an input of the graph.
-fn state(name: &str, layer: usize) -> String {
-    format!("{name}.{layer}")
-}
-
-/// The name of the output that becomes that input.
-fn new_state(name: &str, layer: usize) -> String {
-    format!("new_{name}.{layer}")
+fn unknown_token(id: u32, vocabulary: usize) -> Error {
+    Error::invalid_input(format!("the token {id} is not one of the model's {vocabulary}"))
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, HostTensor};
 use crate::kernels::decoding::{Cache, Settings, attend};
-use crate::kernels::{norm, reduce};
+use crate::kernels::norm;
 
 /// Keys and values for this many tokens are allocated at once.
 const STEP: usize = 256;
@@ -75,11 +75,7 @@ impl Attention {
             if scale.len() != size {
                 return wrong(format!("the scales of heads have the length {}, expected {size}", scale.len()));
             }
-            for head in numbers.chunks_exact_mut(size) {
-                let by = 1.0 / (reduce::squares(head, 0.0) / size as f32 + self.epsilon).sqrt();
-                head.iter_mut().for_each(|x| *x *= by);
-                norm::affine(head, &scale, None);
-            }
+            norm::root_mean_square(numbers, &scale, self.epsilon);
         }
         let half = host::shape(&cos).last().copied().unwrap_or(0);
         if 2 * half > size {

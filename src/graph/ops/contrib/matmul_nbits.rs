@@ -3,12 +3,12 @@
 use burn::tensor::DType;
 
 use super::super::matmul::shape_of;
-use super::super::{NodeSpec, Prepared, one, wrong};
+use super::super::{NodeSpec, Prepared, one, precision, wrong};
 use crate::graph::attributes::Refusal;
 use crate::graph::host::{self, HostTensor};
 use crate::kernels::block_quant::{Bits, BlockQuantized, fit};
 use crate::kernels::gemm::{Gemm, Init, Matrix};
-use crate::kernels::qlinear::BlockLinear;
+use crate::kernels::qlinear::{BlockLinear, Precision};
 
 /// The attribute with the least accuracy that is required.
 pub const ACCURACY_LEVEL: &str = "accuracy_level";
@@ -20,7 +20,7 @@ enum Weights {
     /// Dequantised to floats while a product packs its RHS.
     Floats(BlockQuantized),
     /// Multiplied as integers.
-    Integers(BlockLinear),
+    Integers(BlockLinear, Precision),
 }
 
 /// # Source
@@ -56,7 +56,7 @@ impl Weights {
     fn shape(&self) -> (usize, usize) {
         match self {
             Self::Floats(packed) => packed.shape(),
-            Self::Integers(blocks) => blocks.shape(),
+            Self::Integers(blocks, _) => blocks.shape(),
         }
     }
 
@@ -69,7 +69,9 @@ impl Weights {
                 product.init = bias.map_or(Init::Zero, Init::Columns);
                 product.write(out, n);
             }
-            Self::Integers(blocks) => blocks.linear().write(x, bias.unwrap_or_default(), None, out),
+            Self::Integers(blocks, precision) => {
+                blocks.linear().with(*precision).write(x, bias.unwrap_or_default(), None, out)
+            }
         }
     }
 }
@@ -103,6 +105,7 @@ fn weights(node: &NodeSpec<'_>) -> Result<Weights, Refusal> {
     };
     let weights = host::contiguous(weights.clone());
     let bytes = host::slice(&weights);
+    let precision = precision(node)?;
     let allowed = node.attributes.int(ACCURACY_LEVEL, 0)? == INT8;
     if allowed && fit(bits, (k, n), block, bytes, [&scales, &zeros]) {
         let (blocks, size) = (k.div_ceil(block), bits.bytes(block));
@@ -115,7 +118,7 @@ fn weights(node: &NodeSpec<'_>) -> Result<Weights, Refusal> {
             (scales[index], (f32::from(middle) - zeros[index]) * scales[index])
         };
         if let Some(blocks) = BlockLinear::new((k, n), block, bits, read) {
-            return Ok(Weights::Integers(blocks));
+            return Ok(Weights::Integers(blocks, precision));
         }
     }
     let packed = BlockQuantized::new(bits, (k, n), block, bytes, &scales, &zeros);

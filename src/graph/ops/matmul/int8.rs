@@ -2,11 +2,11 @@
 
 use burn::tensor::DType;
 
-use super::super::{NodeSpec, Prepared, one, wrong};
+use super::super::{NodeSpec, Prepared, one, precision, wrong};
 use crate::graph::attributes::{Attribute, Attributes};
 use crate::graph::host::{self, HostTensor};
 use crate::kernels::block_quant::Bits;
-use crate::kernels::qlinear::{BlockLayout, BlockLinear, GROUP_SIZE, Precision, QuantizedWeights, Shapes};
+use crate::kernels::qlinear::{BlockLayout, BlockLinear, GROUP_SIZE, QuantizedWeights, Shapes};
 
 /// The constants of `weights`; adds their sizes to `attributes`.
 pub fn constants(weights: QuantizedWeights, attributes: &mut Attributes) -> [HostTensor; 3] {
@@ -30,7 +30,7 @@ pub fn block_constants(weights: BlockLinear, attributes: &mut Attributes) -> ([H
     (constants, (!parts.offsets.is_empty()).then(|| flat(parts.offsets)))
 }
 
-/// With the attribute `precise` activations are quantised with [`Precision::High`].
+/// The attribute `precise` says the precision of activations.
 /// The inputs are `x`, the three constants, an optional bias, and the optional offsets of blocks; an activation may follow.
 pub fn matmul(node: &NodeSpec<'_>) -> Prepared {
     let activation = node.attributes.activation()?;
@@ -46,7 +46,7 @@ pub fn matmul(node: &NodeSpec<'_>) -> Prepared {
     let block = node.attributes.optional_int("block")?.map_or(Ok(GROUP_SIZE), usize::try_from);
     let block = block.map_err(|_| "the attribute block is negative".to_string())?;
     let layout = BlockLayout { shape: sizes, block, bits };
-    let precision = if node.attributes.flag("precise", false)? { Precision::High } else { Precision::Normal };
+    let precision = precision(node)?;
     for (index, dtype) in [(1, DType::I32), (2, DType::F32), (3, DType::F32)] {
         if node.constant(index).is_none_or(|tensor| tensor.dtype() != dtype) {
             return Err(format!("the input {index} must be a constant of the type {dtype:?}"));

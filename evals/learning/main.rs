@@ -108,7 +108,8 @@ fn report(name: &str, runs: &[Run]) -> Value {
         }
     }
     if runs.iter().all(|run| run.counters.is_some()) {
-        let figures: [(&str, fn(&Counters) -> u64); 4] = [
+        type Figure = (&'static str, fn(&Counters) -> u64);
+        let figures: [Figure; 4] = [
             ("heads_trained", |counters| counters.trained),
             ("heads_tested", |counters| counters.tested),
             ("heads_promoted", |counters| counters.promoted),

@@ -170,7 +170,7 @@ mod tests {
     fn outcomes(count: usize) -> Vec<Outcome> {
         let outcome = |i: usize| {
             let confidence = 1.0 - i as f32 / (2 * count) as f32;
-            Outcome { confidence, wrong: i >= count / 2 && i % 4 == 0, weight: 1.0 }
+            Outcome { confidence, wrong: i >= count / 2 && i.is_multiple_of(4), weight: 1.0 }
         };
         (0..count).map(outcome).collect()
     }

@@ -10,7 +10,7 @@
 //! last optimum, until the log loss of held-out examples rises. What the folds say of the examples that they did not see is
 //! kept.
 //!
-//! A piece ends between two blocks of rows, at any point of the search: see [`Search`]. Blocks are the same in any piece, so
+//! A piece ends between two blocks of rows, at any point of the search: see `lbfgs::Search`. Blocks are the same in any piece, so
 //! that the head is the same to the last bit.
 //!
 //! # Source

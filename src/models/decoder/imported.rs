@@ -279,7 +279,7 @@ fn caches(
         let other = (layer, if kind == Kind::Key { Kind::Value } else { Kind::Key });
         if !pasts.contains_key(&other) {
             return Err(Error::invalid_artefact(format!(
-                "the decoder has no input '{}' beside '{}'",
+                "the decoder has no input '{}' next to '{}'",
                 name(PASTS[0], other),
                 pasts[&at].name
             )));

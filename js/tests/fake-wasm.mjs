@@ -141,7 +141,7 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     async run(tensors) {
       log.push(['runGraph', this.#device.kind, tensors.length]);
       const words = ['', 'panic', 'refuse', 'lose'];
-      const first = tensors.map(({ bytes }) => new Float32Array(bytes.slice().buffer)[0] ?? 0);
+      const first = tensors.map(({ bytes = new Uint8Array() }) => new Float32Array(bytes.slice().buffer)[0] ?? 0);
       misbehave(
         first.map((number) => words[number] ?? ''),
         this.#device,

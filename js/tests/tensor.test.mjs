@@ -33,6 +33,15 @@ test('every type goes to bytes and back in its own array', () => {
   }
 });
 
+test('strings go there and back as they were', () => {
+  const data = ['one', '', 'zwei 🙂'];
+  const given = tensor('string', data, [3, 1]);
+  const raw = toRaw('x', given);
+  data[0] = 'changed';
+  assert.deepEqual(fromRaw(structuredClone(raw)), { type: 'string', dims: [3, 1], data: ['one', '', 'zwei 🙂'] });
+  assert.equal(raw.bytes, undefined);
+});
+
 test("plain arrays become the type's own, with one dimension by default", () => {
   assert.deepEqual(tensor('int64', [1, 2n, true]), { type: 'int64', dims: [3], data: BigInt64Array.of(1n, 2n, 1n) });
   assert.deepEqual(tensor('bool', [true, false], [2, 1]), { type: 'bool', dims: [2, 1], data: Uint8Array.of(1, 0) });
@@ -49,6 +58,9 @@ test('what does not fit is refused with a message', () => {
     [['float32', ['1']], 'string'],
     [['int64', [1.5]], 'int64'],
     [['float32', undefined], 'undefined'],
+    [['string', ['a', 1]], 'Element 1'],
+    [['string', new Uint8Array(1)], 'array of strings'],
+    [['string', ['a', 'b'], [3]], 'asks for 3'],
     [['float32', [1, 2, 3], [2, 2]], 'asks for 4'],
     [['float32', [1], [-1, -1]], 'whole numbers'],
     [['float32', [], [0, 2 ** 40]], 'whole numbers'],

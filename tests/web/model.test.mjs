@@ -35,6 +35,12 @@ const add = (type) =>
     outputs: [{ name: 'sum', type, dims: ['n'] }],
     nodes: [{ op: 'Add', inputs: ['a', 'b'], outputs: ['sum'] }],
   });
+const concat = onnx({
+  inputs: ['a', 'b'].map((name) => ({ name, type: 'string', dims: ['n'] })),
+  outputs: [{ name: 'both', type: 'string', dims: ['n'] }],
+  nodes: [{ op: 'StringConcat', inputs: ['a', 'b'], outputs: ['both'] }],
+  opset: 20,
+});
 const unsupported = onnx({
   inputs: [float('x', [1])],
   outputs: [float('y', [1])],
@@ -68,6 +74,7 @@ const FILES = {
   'linear.onnx_data': floats(-20, 0, 0.5),
   'outside.onnx': linear({ location: '../linear.onnx_data' }),
   'rooted.onnx': linear({ location: '/graphs/linear.onnx_data' }),
+  'concat.onnx': concat,
   'unsupported.onnx': unsupported,
   'cut.onnx': linear({ bytes: floats(-20, 0, 0.5) }).subarray(0, 90),
   'empty.onnx': Buffer.alloc(0),
@@ -145,6 +152,22 @@ for (const [device, worker] of [
         assert.deepEqual(found, [type, expected[type], [4, -2]]);
       });
     }
+
+    test('strings are accepted and returned', async () => {
+      const [inputs, both, wrong] = await page.evaluate(async () => {
+        const m = await model('/graphs/concat.onnx');
+        const a = pilot.tensor('string', ['one ', '', 'half \ud800']);
+        const { both } = await m.run({ a, b: pilot.tensor('string', ['two', 'π', '!']) });
+        const wrong = await outcome(m.run({ a, b: pilot.tensor('string', ['two', 'more']) }));
+        const numbers = await outcome(m.run({ a, b: pilot.tensor('int32', [1, 2, 3]) }));
+        await m.dispose();
+        return [m.inputs, both, [wrong, numbers]];
+      });
+      assert.deepEqual(inputs[0], { name: 'a', type: 'string', dims: ['n'] });
+      // Half of a surrogate pair is no character.
+      assert.deepEqual(both, { type: 'string', dims: [3], data: ['one two', 'π', 'half \ufffd!'] });
+      for (const { error } of wrong) typed(error, 'invalid-input');
+    });
 
     test('fused layer normalisation of a sum gives the result of the two operators', async () => {
       const rows = 300;

@@ -93,11 +93,20 @@ export async function visit({ browser, server }, path, isDone, { html, timeout }
   }
 }
 
-/** A remote model's answer: that of the review that it is asked about, else the last of the labels that it may give. */
+/** The record that the documents' text holds. */
+const RECORD = { name: 'Maria Lund', people: 4 };
+
+/**
+ * A remote model's answer: the label of the review that it is asked about, else the last of the labels that it may give, or the
+ * fields of the record that it is asked for.
+ */
 function completionOf({ model, messages, response_format }) {
   const review = REVIEWS.find(({ text }) => messages.at(-1).content.includes(text));
-  const label = review?.label ?? response_format.json_schema.schema.properties.label.enum.at(-1);
-  const message = { role: 'assistant', content: JSON.stringify({ label }) };
+  const { properties } = response_format.json_schema.schema;
+  const fields = Object.keys(properties).map((name) => [name, RECORD[name]]);
+  const label = review?.label ?? properties.label?.enum.at(-1);
+  const answer = label === undefined ? Object.fromEntries(fields) : { label };
+  const message = { role: 'assistant', content: JSON.stringify(answer) };
   return {
     id: 'chatcmpl-0',
     object: 'chat.completion',

@@ -62,7 +62,8 @@ const MAX_DIM = 2 ** 32 - 1;
  * tensor('int64', [101n, 7592n, 102n], [1, 3]);
  *
  * @param type The type of its elements.
- * @param data An array of the type's own class, or a plain one of numbers, bigints or booleans; of strings for `'string'`.
+ * @param data An array of the type's own class, or a plain one of numbers, bigints or booleans, or of strings for
+ * `'string'`.
  * @param dims Its shape; one dimension by default.
  * @throws PilotLightError kind 'invalid-input' where these do not fit each other.
  */

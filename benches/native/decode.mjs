@@ -24,7 +24,8 @@ for (const threads of [1, 2]) {
     const found = { ours: [], theirs: [] };
     // The first round is a warm-up.
     for (let number = 0; number <= ROUNDS; number += 1) {
-      const prompt = Array.from({ length: read }, (_, at) => 1000 + (at === 0 ? number : at) * 7);
+      // Each prompt has another first token, so that no program knows its beginning.
+      const prompt = Array.from({ length: read }, (_, at) => 1000 + (at === 0 ? read + number : at) * 7);
       const names = Object.keys(contenders);
       for (const name of number % 2 ? names.toReversed() : names) {
         const times = await contenders[name].reply(prompt, written);

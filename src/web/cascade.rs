@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use super::convert::{from_js, options_from_js, to_js, to_js_error};
+use super::convert::{from_js, to_js, to_js_error};
 use super::pipeline::Pipeline;
 use super::{JsResult, JsRunOptions, now_ms};
 use crate::calibration::{Example, Labels, Source};
@@ -75,7 +75,7 @@ impl Cascade {
     /// router, the last of them is it.
     #[wasm_bindgen(constructor)]
     pub fn new(pipelines: Vec<Pipeline>, config: JsCascadeConfig, report: JsDeviceReport) -> JsResult<Self> {
-        let config: CascadeConfig = options_from_js("settings of the cascade", config)?;
+        let config: CascadeConfig = from_js("settings of the cascade", config)?;
         let report: DeviceReport = from_js("device report", report)?;
         let models: Result<Vec<_>, Error> = pipelines.into_iter().map(|pipeline| pipeline.0.text()).collect();
         let models = models.map_err(to_js_error)?;
@@ -103,7 +103,7 @@ impl Cascade {
         thresholds: Vec<f64>,
         must_stay_local: bool,
     ) -> JsResult<JsDecided> {
-        let options: RunOptions = options_from_js("options", options)?;
+        let options: RunOptions = from_js("options", options)?;
         self.0.set_thresholds(&thresholds).map_err(to_js_error)?;
         let decided = self.0.decide(&inputs, &options, must_stay_local).await.map_err(to_js_error)?;
         Ok(to_js(&decided)?.unchecked_into())
@@ -111,7 +111,7 @@ impl Cascade {
 
     /// The first step for each of `inputs` where the answer of a remote model is wanted as such.
     pub fn consult(&self, inputs: Vec<String>, options: JsRunOptions) -> JsResult<JsDecided> {
-        let options: RunOptions = options_from_js("options", options)?;
+        let options: RunOptions = from_js("options", options)?;
         Ok(to_js(&self.0.consult(&inputs, &options).map_err(to_js_error)?)?.unchecked_into())
     }
 
@@ -125,7 +125,7 @@ impl Cascade {
         truths: JsTruths,
         options: JsRunOptions,
     ) -> JsResult<JsExamples> {
-        let options: RunOptions = options_from_js("options", options)?;
+        let options: RunOptions = from_js("options", options)?;
         let truths: Vec<AnswerOutput> = from_js("right answers", truths)?;
         let examples = self.0.score_examples(tier, &inputs, truths, &options).await.map_err(to_js_error)?;
         Ok(to_js(&examples)?.unchecked_into())
@@ -143,9 +143,9 @@ impl Cascade {
     ) -> JsResult<JsCalibrated> {
         let examples: Vec<Example> = from_js("examples", examples)?;
         let labels: Labels = from_js("labels", labels)?;
-        let promise = options_from_js("promise", promise)?;
+        let promise = from_js("promise", promise)?;
         let source: Source = from_js("source", source)?;
-        let options: RunOptions = options_from_js("options", options)?;
+        let options: RunOptions = from_js("options", options)?;
         let calibrated = self.0.calibrate(tier, &examples, labels, promise, source, &options);
         Ok(to_js(&calibrated.map_err(to_js_error)?)?.unchecked_into())
     }

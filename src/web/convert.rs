@@ -14,15 +14,10 @@ pub fn to_js(value: &impl Serialize) -> Result<JsValue, JsValue> {
     value.serialize(&serializer).map_err(|error| to_js_error(Error::internal(error.to_string())))
 }
 
-/// A plain object as a value; `what` names it in an error.
+/// A plain object as a value; `what` names it in an error. By way of JSON, because serde-wasm-bindgen looks up only the fields
+/// that it knows, and so ignores a misspelt option; and with it each type would be compiled for two readers. Lone surrogates are
+/// replaced, as everywhere where a text of JavaScript comes in.
 pub fn from_js<T: DeserializeOwned>(what: &str, value: impl JsCast) -> Result<T, JsValue> {
-    serde_wasm_bindgen::from_value(value.unchecked_into())
-        .map_err(|error| to_js_error(Error::invalid_input(format!("the {what} are not right: {error}"))))
-}
-
-/// Options from a user as a value. By way of JSON, because serde-wasm-bindgen looks up only the fields that it knows, and
-/// so ignores a misspelt one. Lone surrogates are replaced, as everywhere where a text of JavaScript comes in.
-pub fn options_from_js<T: DeserializeOwned>(what: &str, value: impl JsCast) -> Result<T, JsValue> {
     let wrong = |why: String| to_js_error(Error::invalid_input(format!("the {what} are not right: {why}")));
     let json =
         js_sys::JSON::stringify(value.unchecked_ref()).map_err(|_| wrong("they are not a plain object".to_string()))?;

@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::JsResult;
-use super::convert::{from_js, options_from_js, to_js, to_js_error};
+use super::convert::{from_js, to_js, to_js_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::generation::chat::{Message, TemplateEngine, TemplateOptions, parse_tool_calls};
 use crate::generation::{GenerationOptions, Prompt as FittedPrompt};
@@ -137,7 +137,7 @@ impl Generator {
     /// The tokens of a prompt; `engine` renders the chat template.
     pub fn tokens(&self, prompt: JsPrompt, engine: &JsTemplateEngine) -> JsResult<Vec<u32>> {
         let options = GenerationOptions::default();
-        Ok(self.fitted(options_from_js("prompt", prompt)?, &options, engine).map_err(to_js_error)?.ids)
+        Ok(self.fitted(from_js("prompt", prompt)?, &options, engine).map_err(to_js_error)?.ids)
     }
 
     /// The bytes of the token `id`; none for a special token.
@@ -153,8 +153,8 @@ impl Generator {
         options: JsGenerationOptions,
         engine: &JsTemplateEngine,
     ) -> JsResult<Generation> {
-        let options: GenerationOptions = options_from_js("options", options)?;
-        let prompt = self.fitted(options_from_js("prompt", prompt)?, &options, engine).map_err(to_js_error)?;
+        let options: GenerationOptions = from_js("options", options)?;
+        let prompt = self.fitted(from_js("prompt", prompt)?, &options, engine).map_err(to_js_error)?;
         let generation = self.0.start(prompt, &options).map_err(to_js_error)?;
         Ok(Generation { generator: Rc::clone(&self.0), generation })
     }

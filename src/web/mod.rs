@@ -18,7 +18,7 @@ use crate::graph::GraphOptions;
 use crate::kernels::parallel;
 use crate::loader::Loaded;
 use crate::tasks::Task;
-use convert::{options_from_js, to_js, to_js_error};
+use convert::{from_js, to_js, to_js_error};
 use generator::Generator;
 use graph::Graph;
 use pipeline::Pipeline;
@@ -102,7 +102,7 @@ impl Loader {
     #[wasm_bindgen(constructor)]
     pub fn new(device: &Device, task: &str, options: JsLoadOptions) -> JsResult<Self> {
         let task: Task = task.parse().map_err(to_js_error)?;
-        Ok(Self(crate::Loader::new(device.0.clone(), task, options_from_js("load options", options)?)))
+        Ok(Self(crate::Loader::new(device.0.clone(), task, from_js("load options", options)?)))
     }
 
     /// A loader for the graph in `file`, with its external data in the files `external` next to it.
@@ -113,8 +113,8 @@ impl Loader {
         options: JsLoadOptions,
         graph: JsGraphOptions,
     ) -> JsResult<Self> {
-        let options = options_from_js("load options", options)?;
-        let graph: GraphOptions = options_from_js("graph options", graph)?;
+        let options = from_js("load options", options)?;
+        let graph: GraphOptions = from_js("graph options", graph)?;
         let loader = crate::Loader::graph(device.0.clone(), file, external, options, graph);
         loader.map(Self).map_err(to_js_error)
     }
@@ -122,7 +122,7 @@ impl Loader {
     /// A loader for a model that generates text: the checkpoint in a folder, or its GGUF file `file`, which may be the first
     /// of several parts.
     pub fn generator(device: &Device, file: Option<String>, options: JsLoadOptions) -> JsResult<Self> {
-        let options = options_from_js("load options", options)?;
+        let options = from_js("load options", options)?;
         crate::Loader::generator(device.0.clone(), file.as_deref(), options).map(Self).map_err(to_js_error)
     }
 

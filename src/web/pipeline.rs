@@ -2,7 +2,7 @@
 
 use wasm_bindgen::prelude::*;
 
-use super::convert::{features_to_js, options_from_js, to_js, to_js_error};
+use super::convert::{features_to_js, from_js, to_js, to_js_error};
 use super::{JsResult, JsRunOptions, JsRunOutput};
 use crate::cascade::{OffsetUnit, to_unit};
 use crate::error::Error;
@@ -70,7 +70,7 @@ impl Pipeline {
     /// The results of the task for `inputs`, in the shape of the task.
     pub async fn run(&self, inputs: JsInputs, options: JsRunOptions) -> JsResult<JsRunOutput> {
         let inputs: js_sys::Array = inputs.unchecked_into();
-        let options: RunOptions = options_from_js("options", options)?;
+        let options: RunOptions = from_js("options", options)?;
         let output = with_task!(self.0.task(), T => run::<T>(&self.0, &inputs, &options).await)?;
         Ok(output.unchecked_into())
     }

@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 
 use super::JsResult;
 use super::cascade::{Cascade, JsCascadeConfig, JsDeviceReport, JsExamples, clock};
-use super::convert::{from_js, options_from_js, to_js, to_js_error};
+use super::convert::{from_js, to_js, to_js_error};
 use super::generator::{Engine, Generator, JsGoOn, JsTemplateEngine, asking};
 use crate::cascade::{self, CascadeConfig, LocalModels, OffsetUnit};
 use crate::device::DeviceReport;
@@ -73,7 +73,7 @@ impl Extraction {
         options: JsRecordOptions,
         engine: &JsTemplateEngine,
     ) -> JsResult<Self> {
-        let options: RecordOptions = options_from_js("options", options)?;
+        let options: RecordOptions = from_js("options", options)?;
         let engine = Engine(engine.unchecked_ref());
         let start = || {
             let ids = records::prompt_ids(generator, &engine, text, &options.schema)?;
@@ -101,7 +101,7 @@ impl Cascade {
     /// A cascade over a model that reads records, which runs on the device of `report`.
     #[wasm_bindgen(js_name = ofGenerator)]
     pub fn of_generator(generator: Generator, config: JsCascadeConfig, report: JsDeviceReport) -> JsResult<Self> {
-        let mut config: CascadeConfig = options_from_js("settings of the cascade", config)?;
+        let mut config: CascadeConfig = from_js("settings of the cascade", config)?;
         let report: DeviceReport = from_js("device report", report)?;
         config.local.resize_with(1, LocalConfig::default);
         for local in &mut config.local {
@@ -145,7 +145,7 @@ impl Cascade {
     /// The first step for a text where a remote model's record is wanted as such.
     #[wasm_bindgen(js_name = consultRecord)]
     pub fn consult_record(&self, text: &str, options: JsRecordOptions) -> JsResult<JsDecidedRecord> {
-        let options: RecordOptions = options_from_js("options", options)?;
+        let options: RecordOptions = from_js("options", options)?;
         let decided = self.0.consult_record(text, &options.schema).map_err(to_js_error)?;
         Ok(to_js(&decided)?.unchecked_into())
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 use super::JsResult;
-use super::convert::{options_from_js, to_js, to_js_error};
+use super::convert::{from_js, to_js, to_js_error};
 use super::generator::{Engine, Generator, JsTemplateEngine};
 use crate::tasks;
 
@@ -27,7 +27,7 @@ impl Generator {
         options: JsSummarizationOptions,
         engine: &JsTemplateEngine,
     ) -> JsResult<AbstractiveSummary> {
-        let options = options_from_js("options", options)?;
+        let options = from_js("options", options)?;
         let engine = Engine(engine.unchecked_ref());
         let summary = tasks::AbstractiveSummary::new(&self.0, &engine, text, options).map_err(to_js_error)?;
         Ok(AbstractiveSummary { generator: Rc::clone(&self.0), summary, text: text.to_string() })

@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 
 /// Queries that are multiplied with a key while it is in the cache.
 const QUERIES: usize = 4;
+/// Numbers of a value that are multiplied at once.
+const COLUMNS: usize = 8;
 
 /// What a head computes.
 #[derive(Clone, Copy, Debug)]
@@ -98,9 +100,9 @@ pub fn attend(settings: &Settings, q: &[f32], keys: &Cache, values: &Cache, befo
             let count = QUERIES.min(rows.end - first);
             let block = Block { settings, queries, first: before + first, count };
             block.score(keys, &mut scores);
-            for row in 0..count {
-                block.mix(row, values, &scores, out.row(first - rows.start + row, 0..size));
-            }
+            block.weigh(&mut scores);
+            let rows = first - rows.start..first - rows.start + count;
+            block.mix(values, &scores, &mut out.part(rows, 0..size));
         }
     };
     let columns: Vec<_> = (0..heads).map(|head| head * size..(head + 1) * size).collect();
@@ -133,25 +135,79 @@ impl Block<'_> {
         self.settings.window.map_or(0, |window| end.saturating_sub(window))..end
     }
 
-    /// The scores of all queries with each key, `[keys, QUERIES]`, from the first key on that one of them sees.
-    fn score(&self, keys: &[f32], scores: &mut Vec<[f32; QUERIES]>) {
-        let (size, scale) = (self.settings.size, self.settings.scale);
-        let seen = self.seen(0).start..self.seen(self.count - 1).end;
-        scores.clear();
-        let keys = &keys[seen.start * size..seen.end * size];
-        scores.extend(keys.chunks_exact(size).map(|key| self.queries.map(|query| scale * dot(query, key))));
+    /// The keys that one of the queries sees.
+    fn seen_by_any(&self) -> Range<usize> {
+        self.seen(0).start..self.seen(self.count - 1).end
     }
 
-    /// The values mixed by the softmax of the scores of the query number `row`.
-    fn mix(&self, row: usize, values: &[f32], scores: &[[f32; QUERIES]], out: &mut [f32]) {
-        let (size, seen) = (self.settings.size, self.seen(row));
-        let skipped = seen.start - self.seen(0).start;
-        let mut weights: Vec<f32> = scores[skipped..][..seen.len()].iter().map(|scores| scores[row]).collect();
-        softmax(&mut weights);
-        out.fill(0.0);
-        for (weight, value) in weights.iter().zip(values[seen.start * size..].chunks_exact(size)) {
-            out.iter_mut().zip(value).for_each(|(out, value)| *out += weight * value);
+    /// The scores of the queries with each key that one of them sees, `[keys, QUERIES]`.
+    fn score(&self, keys: &[f32], scores: &mut Vec<[f32; QUERIES]>) {
+        let (size, scale) = (self.settings.size, self.settings.scale);
+        let seen = self.seen_by_any();
+        scores.clear();
+        scores.extend(keys[seen.start * size..seen.end * size].chunks_exact(size).map(|key| {
+            let mut scores = [0.0; QUERIES];
+            let queries = self.queries.iter().take(self.count);
+            scores.iter_mut().zip(queries).for_each(|(score, query)| *score = scale * dot(query, key));
+            scores
+        }));
+    }
+
+    /// Replaces the scores of each query by their softmax, those of keys that it does not see by zero.
+    fn weigh(&self, scores: &mut [[f32; QUERIES]]) {
+        let first = self.seen_by_any().start;
+        let mut weights = Vec::with_capacity(scores.len());
+        for row in 0..self.count {
+            let seen = self.seen(row).start - first..self.seen(row).end - first;
+            weights.clear();
+            weights.extend(scores[seen.clone()].iter().map(|scores| scores[row]));
+            softmax(&mut weights);
+            scores.iter_mut().for_each(|scores| scores[row] = 0.0);
+            scores[seen].iter_mut().zip(&weights).for_each(|(scores, weight)| scores[row] = *weight);
         }
+    }
+
+    /// The values mixed by the weights of each query.
+    fn mix(&self, values: &[f32], weights: &[[f32; QUERIES]], out: &mut Tile<'_, f32>) {
+        match self.count {
+            1 => self.mix_rows::<1>(values, weights, out),
+            _ => self.mix_rows::<QUERIES>(values, weights, out),
+        }
+    }
+
+    /// [`mix`](Self::mix) for at most `R` queries, whose results are in registers.
+    fn mix_rows<const R: usize>(&self, values: &[f32], weights: &[[f32; QUERIES]], out: &mut Tile<'_, f32>) {
+        let (size, seen) = (self.settings.size, self.seen_by_any());
+        let values = &values[seen.start * size..seen.end * size];
+        let seen_by_all = self.seen(self.count - 1).start..self.seen(0).end;
+        for start in (0..size).step_by(COLUMNS) {
+            let columns = start..size.min(start + COLUMNS);
+            let mut sums = [[0.0; COLUMNS]; R];
+            for ((key, weights), value) in seen.clone().zip(weights).zip(values.chunks_exact(size)) {
+                let value = &value[columns.clone()];
+                match <&[f32; COLUMNS]>::try_from(value) {
+                    Ok(value) if seen_by_all.contains(&key) => add_value(&mut sums, weights, value, |_| true),
+                    // A value that is not finite does not concern those that do not see it.
+                    _ => add_value(&mut sums, weights, value, |weight| weight != 0.0),
+                }
+            }
+            for (row, sums) in sums.iter().take(self.count).enumerate() {
+                out.row(row, columns.clone()).copy_from_slice(&sums[..columns.len()]);
+            }
+        }
+    }
+}
+
+/// Adds a value to the sums of the queries whose weight `counts`, times that weight.
+#[inline(always)]
+fn add_value<const R: usize>(
+    sums: &mut [[f32; COLUMNS]; R],
+    weights: &[f32; QUERIES],
+    value: &(impl AsRef<[f32]> + ?Sized),
+    counts: impl Fn(f32) -> bool,
+) {
+    for (sums, weight) in sums.iter_mut().zip(weights).filter(|(_, weight)| counts(**weight)) {
+        sums.iter_mut().zip(value.as_ref()).for_each(|(sum, value)| *sum += weight * value);
     }
 }
 

@@ -1,5 +1,5 @@
 //! Products with weights of 4 bits by [`Precision::Blocks`](super::Precision::Blocks): activations are signed bytes, with a
-//! scale for each block of inputs that shares one of the weights, as llama.cpp has them (`Q8_0`).
+//! scale for each block of 32 inputs that shares one of the weights, as llama.cpp has them (`Q8_0`).
 //!
 //! One product does, where [`Precision::High`](super::Precision::High) takes two. The instruction
 //! multiplies signed bytes by bytes below 128. Those of the weights are, so activations have all 8 bits.
@@ -7,91 +7,106 @@
 use std::ops::Range;
 
 use super::activations::{TILE, tiles, width};
-use super::{CACHED, LEAST_SHARED, QuantizedLinear};
+use super::{CACHED, LEAST_SHARED, QuantizedLinear, Weights};
 use crate::kernels::gemm::Epilogue;
 use crate::kernels::parallel::{self, Tile, split, whole};
-use crate::kernels::simd::{self, BlockColumns, BlockRows, HALF_ZERO, PANEL, Quad, Word};
+use crate::kernels::simd::{self, BLOCK_WORDS, BlockColumns, BlockRows, PANEL, Word};
 
 /// The largest integer of an activation.
 const LARGEST: f32 = 127.0;
-/// Numbers that are quantised at once.
-const AT_ONCE: usize = 16;
+/// Magnitudes that are compared side by side.
+const LANES: usize = 8;
 /// Fewer numbers are quantised before another thread has started.
 const LEAST_QUANTISED: usize = 1 << 13;
 
+/// Inputs of a block.
+const BLOCK: usize = 4 * BLOCK_WORDS;
+
 /// Rows of activations. The vectors have the layout of [`BlockRows`], one tile after another. A tile has [`width`] rows.
 struct BlockLhs {
-    depth: usize,
-    groups: usize,
+    blocks: usize,
     words: Vec<Word>,
     scales: Vec<f32>,
-    init: Vec<i32>,
     sums: Vec<f32>,
 }
 
 impl BlockLhs {
-    /// Quantises the rows `x`, of `inputs` numbers each, of which `block` share a scale.
-    fn new(x: &[f32], inputs: usize, block: usize) -> Self {
-        let (depth, groups, count) = (inputs.div_ceil(4), inputs.div_ceil(block), x.len() / inputs);
-        let stored: usize = tiles(0..count).map(|rows| width(rows.len())).sum();
-        let (mut words, mut scales) = (vec![Word::default(); stored * depth], vec![0.0; stored * groups]);
-        let (mut init, mut sums) = (vec![0; stored * groups], vec![0.0; stored * groups]);
+    /// Quantises the rows `x`, of `inputs` numbers each: whole blocks.
+    fn new(x: &[f32], inputs: usize) -> Self {
+        let (blocks, count) = (inputs / BLOCK, x.len() / inputs);
+        let stored: usize = tiles(0..count).map(|rows| width(rows.len())).sum::<usize>() * blocks;
+        let (mut words, mut scales) = (vec![Word::default(); stored * BLOCK_WORDS], vec![0.0; stored]);
+        let mut sums = scales.clone();
         // Threads take whole tiles.
         let each = parallel::split(count, TILE, LEAST_QUANTISED / inputs)[0].len().max(1).next_multiple_of(TILE);
-        let parts = x.chunks(each * inputs).zip(words.chunks_mut(each * depth)).zip(scales.chunks_mut(each * groups));
-        let parts = parts.zip(init.chunks_mut(each * groups)).zip(sums.chunks_mut(each * groups)).collect();
-        parallel::for_each(parts, |_, ((((x, words), scales), init), sums)| {
-            let tiles = x.chunks(TILE * inputs).zip(words.chunks_mut(TILE * depth));
-            let tiles = tiles.zip(scales.chunks_mut(TILE * groups)).zip(init.chunks_mut(TILE * groups));
-            for ((((x, words), scales), init), sums) in tiles.zip(sums.chunks_mut(TILE * groups)) {
+        let parts = x.chunks(each * inputs).zip(words.chunks_mut(each * blocks * BLOCK_WORDS));
+        let parts = parts.zip(scales.chunks_mut(each * blocks)).zip(sums.chunks_mut(each * blocks)).collect();
+        parallel::for_each(parts, |_, (((x, words), scales), sums)| {
+            let tiles = x.chunks(TILE * inputs).zip(words.chunks_mut(TILE * blocks * BLOCK_WORDS));
+            let tiles = tiles.zip(scales.chunks_mut(TILE * blocks)).zip(sums.chunks_mut(TILE * blocks));
+            for (((x, words), scales), sums) in tiles {
                 let height = width(x.len() / inputs);
                 for (row, x) in x.chunks_exact(inputs).enumerate() {
-                    for (group, x) in x.chunks(block).enumerate() {
-                        let words = words[group * block / 4 * height..].iter_mut().skip(row).step_by(height);
+                    for (block, x) in x.as_chunks().0.iter().enumerate() {
+                        let at = block * height + row;
+                        let words = words[block * BLOCK_WORDS * height + row..].iter_mut().step_by(height);
                         let (scale, sum) = quantise(x, words);
-                        let at = group * height + row;
-                        (scales[at], init[at], sums[at]) = (scale, -HALF_ZERO * sum, scale * sum as f32);
+                        (scales[at], sums[at]) = (scale, scale * sum as f32);
                     }
                 }
             }
         });
-        Self { depth, groups, words, scales, init, sums }
+        Self { blocks, words, scales, sums }
     }
 
     /// The rows of a tile; `R` is 1 or [`TILE`].
     fn tile<const R: usize>(&self, rows: &Range<usize>) -> BlockRows<'_, R> {
-        let numbers = rows.start * self.groups..(rows.start + R) * self.groups;
+        let numbers = rows.start * self.blocks..(rows.start + R) * self.blocks;
+        let words = &self.words[numbers.start * BLOCK_WORDS..numbers.end * BLOCK_WORDS];
         BlockRows {
-            words: self.words[rows.start * self.depth..(rows.start + R) * self.depth].as_chunks().0,
+            words: words.as_chunks().0.as_chunks().0,
             scales: self.scales[numbers.clone()].as_chunks().0,
-            init: self.init[numbers.clone()].as_chunks().0,
             sums: self.sums[numbers].as_chunks().0,
         }
     }
 }
 
-/// Quantises the numbers of a block. Returns their scale and the sum of the integers.
-fn quantise<'a>(x: &[f32], mut words: impl Iterator<Item = &'a mut Word>) -> (f32, i32) {
-    let most = x.iter().map(|x| x.abs()).fold(0.0, |most: f32, x| if x > most || x.is_nan() { x } else { most });
+/// Quantises the numbers of a block into `words`. Returns their scale and the sum of the integers.
+#[inline(always)]
+fn quantise<'a>(x: &[f32; BLOCK], mut words: impl Iterator<Item = &'a mut Word>) -> (f32, i32) {
+    let most = largest(x);
     let by = LARGEST / most;
     // A block of zeros, or of what is too small, has zeros. What is infinite or no number makes the scale so.
     let (by, scale) = if by.is_finite() { (by, most / LARGEST) } else { (0.0, if most < 1.0 { 0.0 } else { most }) };
-    let mut sum = 0;
-    for x in x.chunks(AT_ONCE) {
-        let mut numbers = [0.0; AT_ONCE];
-        numbers[..x.len()].copy_from_slice(x);
-        sum += numbers.iter().map(|x| simd::nearest(*x, by, 0.0)).sum::<i32>();
-        for (word, to) in simd::quantise_signed(&numbers, by).into_iter().take(x.len().div_ceil(4)).zip(&mut words) {
-            *to = word;
+    for x in x.as_chunks().0 {
+        for (four, to) in simd::quantise_signed(x, by).into_iter().zip(&mut words) {
+            *to = four;
         }
     }
-    (scale, sum)
+    // Of what is not finite any integers: the scale is not finite either.
+    (scale, x.iter().fold(0, |sum, x| sum.wrapping_add(simd::rounded(*x, by))))
+}
+
+/// The largest magnitude; NaN if a number is NaN.
+#[inline(always)]
+fn largest(x: &[f32; BLOCK]) -> f32 {
+    let mut lanes = [0; LANES];
+    for x in x.as_chunks::<LANES>().0 {
+        // As integers magnitudes have the same order, and NaN is the largest.
+        lanes.iter_mut().zip(x).for_each(|(lane, x)| *lane = x.abs().to_bits().max(*lane));
+    }
+    f32::from_bits(lanes.into_iter().fold(0, u32::max))
 }
 
 impl QuantizedLinear<'_> {
-    /// [`write`](Self::write) with such activations, for weights of 4 bits.
+    /// Whether [`write_in_blocks`](Self::write_in_blocks) can be used: with weights of 4 bits in whole blocks of 32.
+    pub(super) fn has_whole_blocks(&self) -> bool {
+        matches!(self.numbers, Weights::Halves(_)) && self.group == BLOCK_WORDS && self.inputs.is_multiple_of(BLOCK)
+    }
+
+    /// [`write`](Self::write) with such activations.
     pub(super) fn write_in_blocks(&self, x: &[f32], bias: &[f32], epilogue: Option<&Epilogue<'_>>, out: &mut [f32]) {
-        let lhs = BlockLhs::new(x, self.inputs, 4 * self.group);
+        let lhs = BlockLhs::new(x, self.inputs);
         let count = x.len() / self.inputs;
         let (mut rows, mut columns) = (whole(count), whole(self.outputs));
         if count.saturating_mul(self.inputs).saturating_mul(self.outputs) >= LEAST_SHARED {
@@ -102,7 +117,7 @@ impl QuantizedLinear<'_> {
             }
         }
         // Panels whose weights stay in the cache while all rows are multiplied.
-        let width = (CACHED / (self.numbers.stride(lhs.depth) * size_of::<Quad>())).max(1) * PANEL;
+        let width = (CACHED / (self.inputs * PANEL / 2)).max(1) * PANEL;
         Tile::new(out, self.outputs, count, self.outputs).for_each_part(&rows, &columns, |rows, columns, mut out| {
             for block in columns.clone().step_by(width) {
                 let some = block..columns.end.min(block + width);
@@ -130,16 +145,15 @@ impl QuantizedLinear<'_> {
         bias: &[f32],
         out: &mut Tile<'_, f32>,
     ) {
-        let (groups, rows) = (lhs.groups, lhs.tile::<R>(few));
+        let (blocks, rows) = (lhs.blocks, lhs.tile::<R>(few));
         for (index, panel) in (columns.start / PANEL..columns.end.div_ceil(PANEL)).enumerate() {
             let own = index * PANEL..columns.len().min((index + 1) * PANEL);
             let sums = simd::blocks::<R>(
                 rows,
                 BlockColumns {
-                    quads: self.numbers.panels(panel..panel + 1, lhs.depth),
-                    scales: &self.scales[panel * groups..][..groups],
+                    quads: self.numbers.panels(panel..panel + 1, self.inputs / 4).as_chunks().0,
+                    scales: &self.scales[panel * blocks..][..blocks],
                     offsets: self.offsets.map_or(&[], |offsets| offsets.panel(panel)),
-                    group: self.group,
                 },
             );
             let bias = bias.get(panel * PANEL..).unwrap_or_default();

@@ -94,7 +94,7 @@ impl<'a> QuantizedLinear<'a> {
     /// The layer's output for the rows `x`, into the rows `out`. `bias` is added to each row, unless it is empty, and
     /// `epilogue` is applied to each part of a row when it is complete.
     pub fn write(&self, x: &[f32], bias: &[f32], epilogue: Option<&Epilogue<'_>>, out: &mut [f32]) {
-        if let (Weights::Halves(_), Precision::Blocks) = (self.numbers, self.precision) {
+        if self.precision == Precision::Blocks && self.has_whole_blocks() {
             return self.write_in_blocks(x, bias, epilogue, out);
         }
         let lhs = QuantizedLhs::new(x, self.inputs, self.group, self.precision);

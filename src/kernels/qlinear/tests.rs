@@ -112,7 +112,9 @@ fn check_blocks(
         let most = |x: &[f32]| x.iter().fold(0.0, |most, x| f64::from(x.abs()).max(most));
         // Half a step of an activation.
         let half = |at: usize| match (bits, precision) {
-            (Bits::Four, Precision::Blocks) => most(x.chunks(block).nth(at / block).unwrap()) / 127.0 / 2.0,
+            (Bits::Four, Precision::Blocks) if block == 32 && inputs.is_multiple_of(32) => {
+                most(x.chunks(block).nth(at / block).unwrap()) / 127.0 / 2.0
+            }
             (_, Precision::High | Precision::Blocks) => 2.0 * most(x) / 8190.0 / 2.0,
             (_, Precision::Normal) => f64::from(SPAN / STEPS) / 2.0 * (squares / inputs as f64).sqrt(),
         };
@@ -148,6 +150,7 @@ proptest! {
         for kind in KINDS {
             for offset in [0.0, 0.1] {
                 check_blocks(kind, (rows, inputs, outputs), 8 * block, offset, seed);
+                check_blocks(kind, (rows, inputs.next_multiple_of(32), outputs), 32, offset, seed);
             }
         }
     }
@@ -158,13 +161,14 @@ fn blocks_are_shared_out_by_rows_too() {
     parallel::start_helper();
     for kind in KINDS {
         check_blocks(kind, (64, 270, 33), 128, 0.1, 3);
+        check_blocks(kind, (64, 288, 33), 32, 0.1, 3);
         check_blocks(kind, (70, 300, 32), 256, 0.0, 4);
     }
 }
 
 #[test]
 fn what_is_no_number_breaks_its_row_of_blocks_alone() {
-    let packed = BlockLinear::new((32, 3), 8, Bits::Four, |_, _, numbers| {
+    let packed = BlockLinear::new((32, 3), 32, Bits::Four, |_, _, numbers| {
         numbers.fill(2);
         (0.5, 1.0)
     });
@@ -185,12 +189,12 @@ fn what_is_no_number_breaks_its_row_of_blocks_alone() {
 
 #[test]
 fn blocks_of_tiny_numbers_are_zeros() {
-    let packed = BlockLinear::new((8, 1), 8, Bits::Four, |_, _, numbers| {
+    let packed = BlockLinear::new((32, 1), 32, Bits::Four, |_, _, numbers| {
         numbers.fill(-8);
         (2.0, 1.0)
     });
     let mut out = [9.0];
-    packed.unwrap().linear().with(Precision::Blocks).write(&[1e-40; 8], &[0.5], None, &mut out);
+    packed.unwrap().linear().with(Precision::Blocks).write(&[1e-40; 32], &[0.5], None, &mut out);
     assert_eq!(out, [0.5]);
 }
 

@@ -1,11 +1,11 @@
 //! Baseline SIMD of WebAssembly: one instruction multiplies pairs of 16-bit integers and adds the products.
 
 use std::arch::wasm32::{
-    f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane as lane, f32x4_mul, f32x4_splat, i16x8_shl, i16x8_shr,
-    i16x8_shuffle, i32x4, i32x4_add, i32x4_dot_i16x8, i32x4_extract_lane as lane32, i32x4_max, i32x4_min, i32x4_splat,
-    i32x4_sub, v128,
+    f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_mul, f32x4_splat, i16x8_shl, i16x8_shr, i16x8_shuffle, i32x4,
+    i32x4_add, i32x4_dot_i16x8, i32x4_extract_lane as lane32, i32x4_max, i32x4_min, i32x4_splat, i32x4_sub, v128,
 };
 
+use super::wasm::{add_block, numbers, vectors};
 use super::{BlockColumns, BlockRows, HighDigits, LEAST, MOST, PANEL, Quad, ROUND, Sums, quad_at};
 
 /// Four integers of a row: the first and the third, and the second and the fourth.
@@ -36,25 +36,14 @@ pub fn quantise_signed(x: &[f32; 16], by: f32) -> [Word; 4] {
 
 /// The products of signed bytes with weights of 4 bits.
 pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>) -> [[f32; PANEL]; R] {
-    let BlockColumns { quads, scales, offsets, group } = columns;
     let mut all = [[f32x4_splat(0.0); 2]; R];
-    let groups = rows.words.chunks(group).zip(quads.chunks(group / 2)).zip(scales);
-    for (index, ((lhs, rhs), scales)) in groups.enumerate() {
-        let mut sums = rows.init[index].map(|init| [i32x4_splat(init); 2]);
+    let blocks = rows.words.iter().zip(columns.quads);
+    for (index, (lhs, rhs)) in blocks.enumerate() {
+        let mut sums = [[i32x4_splat(0); 2]; R];
         for (at, lhs) in lhs.iter().enumerate() {
             multiply(lhs, quad_at::<true>(rhs, at), &mut sums);
         }
-        let (scales, offsets) = (vectors(*scales), offsets.get(index).copied().map(vectors));
-        for (row, (all, sums)) in all.iter_mut().zip(sums).enumerate() {
-            let [scale, sum] = [rows.scales, rows.sums].map(|numbers| f32x4_splat(numbers[index][row]));
-            for half in 0..2 {
-                let own = f32x4_mul(f32x4_convert_i32x4(sums[half]), scales[half]);
-                all[half] = f32x4_add(all[half], f32x4_mul(own, scale));
-                if let Some(offsets) = offsets {
-                    all[half] = f32x4_add(all[half], f32x4_mul(offsets[half], sum));
-                }
-            }
-        }
+        add_block(&mut all, sums, index, &rows, &columns);
     }
     all.map(numbers)
 }
@@ -102,16 +91,6 @@ fn multiply<const R: usize>(lhs: &[Word; R], [a, b, c, d, e, f, g, h]: Quad, sum
             sums[1] = i32x4_add(sums[1], i32x4_dot_i16x8(lhs, high[pair]));
         }
     }
-}
-
-#[inline(always)]
-fn vectors([a, b, c, d, e, f, g, h]: [f32; PANEL]) -> [v128; 2] {
-    [f32x4(a, b, c, d), f32x4(e, f, g, h)]
-}
-
-#[inline(always)]
-fn numbers([a, b]: [v128; 2]) -> [f32; PANEL] {
-    [lane::<0>(a), lane::<1>(a), lane::<2>(a), lane::<3>(a), lane::<0>(b), lane::<1>(b), lane::<2>(b), lane::<3>(b)]
 }
 
 /// The first and third, and the second and fourth, of each four bytes, as 16-bit integers.

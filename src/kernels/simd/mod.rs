@@ -10,6 +10,8 @@
 #[cfg_attr(target_arch = "x86_64", path = "x86.rs")]
 #[cfg_attr(not(any(target_family = "wasm", target_arch = "x86_64")), path = "portable.rs")]
 mod kernels;
+#[cfg(target_family = "wasm")]
+mod wasm;
 
 pub use kernels::{Word, add_high_digits, blocks, floats, integers, quantise, quantise_signed};
 #[cfg(all(target_family = "wasm", feature = "relaxed-simd", any(test, feature = "bench")))]
@@ -27,10 +29,10 @@ pub const LOWER_HALVES: i32 = 0x0f0f_0f0f;
 /// What weights of 4 bits are stored with, to be from 0 to 15.
 pub const HALF_ZERO: i32 = 8;
 
-/// Quads of 4-bit weights whose products by signed bytes fit 16 bits, when two products each are added there.
-// Baseline SIMD multiplies 16-bit integers, and portable loops add in 32 bits.
-#[cfg_attr(not(any(target_arch = "x86_64", feature = "relaxed-simd")), expect(dead_code))]
-const QUADS_IN_16_BITS: usize = i16::MAX as usize / (2 * 128 * 15);
+/// Words of a block of [`blocks`]: 32 inputs.
+pub const BLOCK_WORDS: usize = 8;
+// The products of weights of 4 bits by signed bytes fit 16 bits, when two of each word are added there.
+const _: () = assert!(BLOCK_WORDS * 2 * 128 * 15 <= i16::MAX as usize);
 
 /// The quads number `2 · pair` and `2 · pair + 1` of weights of 4 bits, which are stored in one: the first in the lower halves
 /// of the bytes. They are from 0 to 15: [`HALF_ZERO`] more than the weights.
@@ -48,30 +50,27 @@ pub fn quad_at<const HALVES: bool>(stored: &[Quad], at: usize) -> Quad {
 /// The sums of a tile in one group of inputs: `[rows, columns of a panel]`.
 pub type Sums<const R: usize> = [[i32; PANEL]; R];
 
-/// The rows of a tile of [`blocks`]: signed bytes that share a scale in each group.
+/// The rows of a tile of [`blocks`]: signed bytes that share a scale in each block.
 #[derive(Clone, Copy)]
 pub struct BlockRows<'a, const R: usize> {
-    /// `[inputs / 4]`: four integers of each row.
-    pub words: &'a [[Word; R]],
-    /// `[groups]`: the scale of each row.
+    /// `[blocks]`: four integers of each row in turn.
+    pub words: &'a [[[Word; R]; BLOCK_WORDS]],
+    /// `[blocks]`: the scale of each row.
     pub scales: &'a [[f32; R]],
-    /// `[groups]`: the sum that each row begins with, which corrects for the weights' zero point.
-    pub init: &'a [[i32; R]],
-    /// `[groups]`: the sum of the dequantised numbers of each row, which an offset of the weights multiplies.
+    /// `[blocks]`: the sum of the dequantised numbers of each row, which the smallest weight multiplies.
     pub sums: &'a [[f32; R]],
 }
 
-/// The weights of a panel of [`blocks`], each `(integer - zero point) · scale + offset`, with integers of 4 bits.
+/// The weights of a panel of [`blocks`], each `(integer - zero point) · scale + offset`, with integers of 4 bits from 0 on.
+/// They are multiplied as `integer · scale + smallest`, where `smallest` is the offset less the zero point times the scale.
 #[derive(Clone, Copy)]
 pub struct BlockColumns<'a> {
-    /// Two quads in one, see [`halves`].
-    pub quads: &'a [Quad],
-    /// `[groups]`
+    /// `[blocks]`: two quads in one, see [`halves`].
+    pub quads: &'a [[Quad; BLOCK_WORDS / 2]],
+    /// `[blocks]`
     pub scales: &'a [[f32; PANEL]],
-    /// `[groups]`; empty where all are zero.
+    /// `[blocks]`; empty where all are zero.
     pub offsets: &'a [[f32; PANEL]],
-    /// Quads of a group.
-    pub group: usize,
 }
 
 /// The high digits (× 128) of four integers of a row: by how much they exceed 127, or fall below zero.
@@ -99,6 +98,12 @@ const MOST: i32 = -LEAST - 1;
 pub fn nearest(x: f32, by: f32, zero: f32) -> i32 {
     let number = (x * by + (ROUND + zero)).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
     number.clamp(LEAST, MOST)
+}
+
+/// The integer nearest to a small `x · by`.
+#[inline(always)]
+pub fn rounded(x: f32, by: f32) -> i32 {
+    (x * by + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32
 }
 
 #[cfg(test)]
@@ -195,7 +200,7 @@ mod tests {
     }
 
     /// A tile of blocks is what three loops give.
-    fn check_blocks<const R: usize>(depth: usize, group: usize, seed: usize) {
+    fn check_blocks<const R: usize>(count: usize, seed: usize) {
         // Runs of the largest products, which fill 16 bits.
         let loud = |at: usize| at / 40 % 3 == seed % 3;
         let weight = |k: usize, column: usize| {
@@ -206,49 +211,39 @@ mod tests {
             true => 127 - 254 * (row as i32 % 2),
             false => ((k * 31 + row * 17 + seed) % 255) as i32 - 127,
         };
-        let rhs: Vec<Quad> = (0..depth)
-            .map(|quad| {
-                std::array::from_fn(|column| {
-                    i32::from_le_bytes([0, 1, 2, 3].map(|at| weight(4 * quad + at, column) as u8))
-                })
-            })
-            .collect();
-        let quads: Vec<Quad> = rhs
-            .chunks(2)
-            .map(|pair| {
-                let upper = pair.get(1).copied().unwrap_or_default();
-                std::array::from_fn(|at| pair[0][at] | upper[at] << 4)
-            })
-            .collect();
-        let word = |row: usize, quad: usize| {
-            let numbers = std::array::from_fn(|at| if at < 4 { number(row, 4 * quad + at) as f32 * 0.5 } else { 0.0 });
+        let half = |word: usize, column: usize| {
+            i32::from_le_bytes(std::array::from_fn(|at| weight(4 * word + at, column) as u8))
+        };
+        let pair = |word: usize| std::array::from_fn(|column| half(word, column) | half(word + 1, column) << 4);
+        let quads: Vec<_> =
+            (0..count).map(|block| std::array::from_fn(|at| pair(block * BLOCK_WORDS + 2 * at))).collect();
+        let word = |row: usize, word: usize| {
+            let numbers = std::array::from_fn(|at| if at < 4 { number(row, 4 * word + at) as f32 * 0.5 } else { 0.0 });
             quantise_signed(&numbers, 2.0)[0]
         };
-        let words: Vec<[Word; R]> = (0..depth).map(|quad| std::array::from_fn(|row| word(row, quad))).collect();
-        let groups = depth.div_ceil(group);
-        let of_row = |group: usize, row: usize| 0.25 * (group + 2 * row + 1) as f32;
-        let scales: Vec<[f32; R]> = (0..groups).map(|at| std::array::from_fn(|row| of_row(at, row))).collect();
-        let sums: Vec<[f32; R]> = (0..groups).map(|at| std::array::from_fn(|row| of_row(row, at) - 1.0)).collect();
-        let init: Vec<[i32; R]> = (0..groups).map(|at| std::array::from_fn(|row| at as i32 - 7 * row as i32)).collect();
+        let words: Vec<_> = (0..count)
+            .map(|block| std::array::from_fn(|at| std::array::from_fn(|row| word(row, block * BLOCK_WORDS + at))))
+            .collect();
+        let of_row = |block: usize, row: usize| 0.25 * (block + 2 * row + 1) as f32;
+        let scales: Vec<[f32; R]> = (0..count).map(|at| std::array::from_fn(|row| of_row(at, row))).collect();
+        let sums: Vec<[f32; R]> = (0..count).map(|at| std::array::from_fn(|row| of_row(row, at) - 1.0)).collect();
         let panel =
-            |by: f32| (0..groups).map(|at| std::array::from_fn(|column| by * (at + column) as f32 - 1.0)).collect();
+            |by: f32| (0..count).map(|at| std::array::from_fn(|column| by * (at + column) as f32 - 1.0)).collect();
         let (own, all_offsets): (Vec<[f32; PANEL]>, Vec<[f32; PANEL]>) = (panel(0.5), panel(0.125));
         for offsets in [&[][..], &all_offsets] {
-            let rows = BlockRows { words: &words, scales: &scales, init: &init, sums: &sums };
-            let tile = blocks::<R>(rows, BlockColumns { quads: &quads, scales: &own, offsets, group });
+            let rows = BlockRows { words: &words, scales: &scales, sums: &sums };
+            let tile = blocks::<R>(rows, BlockColumns { quads: &quads, scales: &own, offsets });
             for (row, numbers) in tile.iter().enumerate() {
                 for (column, is) in numbers.iter().enumerate() {
                     let mut wanted = 0.0;
-                    for at in 0..groups {
+                    for at in 0..count {
                         let term = |k: usize| number(row, k) * weight(k, column);
-                        let sum =
-                            init[at][row] + (4 * at * group..4 * depth.min((at + 1) * group)).map(term).sum::<i32>();
-                        wanted += sum as f32 * own[at][column] * scales[at][row];
-                        if let Some(offsets) = offsets.get(at) {
-                            wanted += offsets[column] * sums[at][row];
-                        }
+                        let inputs = 4 * BLOCK_WORDS * at..4 * BLOCK_WORDS * (at + 1);
+                        wanted += inputs.map(term).sum::<i32>() as f32 * scales[at][row] * own[at][column];
+                        let offset = offsets.get(at).map_or(0.0, |offsets| offsets[column]);
+                        wanted += (offset - HALF_ZERO as f32 * own[at][column]) * sums[at][row];
                     }
-                    assert_eq!(*is, wanted, "{R} rows of {depth} at {row}, {column}");
+                    assert_eq!(*is, wanted, "{R} rows of {count} at {row}, {column}");
                 }
             }
         }
@@ -256,9 +251,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tiles_of_blocks_are_those_of_three_loops(depth in 0usize..200, group in 1usize..40, seed in 0usize..1000) {
-            check_blocks::<1>(depth, 2 * group, seed);
-            check_blocks::<4>(depth, 2 * group, seed);
+        fn tiles_of_blocks_are_those_of_three_loops(count in 0usize..30, seed in 0usize..1000) {
+            check_blocks::<1>(count, seed);
+            check_blocks::<4>(count, seed);
         }
 
         #[test]

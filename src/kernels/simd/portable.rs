@@ -1,6 +1,6 @@
 //! Portable loops, which compilers vectorise for the machine.
 
-use super::{BlockColumns, BlockRows, HighDigits, PANEL, Quad, Sums, nearest, quad_at};
+use super::{BlockColumns, BlockRows, HALF_ZERO, HighDigits, PANEL, Quad, Sums, nearest, quad_at, rounded};
 
 /// Four integers below 128 of a row, the first in the lowest byte.
 pub type Word = i32;
@@ -24,36 +24,40 @@ pub fn quantise(x: &[f32; 16], by: f32, zero: f32) -> ([Word; 4], Option<[[Word;
 #[inline(always)]
 pub fn quantise_signed(x: &[f32; 16], by: f32) -> [Word; 4] {
     let mut bytes = [[0; 4]; 4];
-    bytes.as_flattened_mut().iter_mut().zip(x).for_each(|(byte, x)| *byte = nearest(*x, by, 0.0) as u8);
+    bytes.as_flattened_mut().iter_mut().zip(x).for_each(|(byte, x)| *byte = rounded(*x, by) as u8);
     bytes.map(Word::from_le_bytes)
 }
 
 /// The products of signed bytes with weights of 4 bits.
 pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>) -> [[f32; PANEL]; R] {
-    let BlockColumns { quads, scales, offsets, group } = columns;
     let mut all = [[0.0; PANEL]; R];
-    let groups = rows.words.chunks(group).zip(quads.chunks(group / 2)).zip(scales);
-    for (index, ((lhs, rhs), scales)) in groups.enumerate() {
-        let mut sums = rows.init[index].map(|init| [init; PANEL]);
+    let blocks = rows.words.iter().zip(columns.quads).zip(columns.scales);
+    for (index, ((lhs, rhs), scales)) in blocks.enumerate() {
+        let mut sums = [[0; PANEL]; R];
         for (at, lhs) in lhs.iter().enumerate() {
-            let quads = quad_at::<true>(rhs, at);
-            for at in 0..4 {
-                let byte = |word: i32| word << (24 - 8 * at) >> 24;
-                for (sums, lhs) in sums.iter_mut().zip(lhs) {
-                    sums.iter_mut().zip(quads).for_each(|(sum, quad)| *sum += byte(*lhs) * byte(quad));
-                }
-            }
+            add_signed(&mut sums, lhs, &quad_at::<true>(rhs, at));
         }
+        let mut smallest = columns.offsets.get(index).copied().unwrap_or_default();
+        smallest.iter_mut().zip(scales).for_each(|(to, scale)| *to -= HALF_ZERO as f32 * scale);
         for (row, (all, sums)) in all.iter_mut().zip(sums).enumerate() {
             for (at, sum) in sums.into_iter().enumerate() {
-                all[at] += sum as f32 * scales[at] * rows.scales[index][row];
-            }
-            if let Some(offsets) = offsets.get(index) {
-                (0..PANEL).for_each(|at| all[at] += offsets[at] * rows.sums[index][row]);
+                all[at] += sum as f32 * rows.scales[index][row] * scales[at];
+                all[at] += smallest[at] * rows.sums[index][row];
             }
         }
     }
     all
+}
+
+/// Adds the products of four signed bytes of each row by those of a quad.
+#[inline(always)]
+fn add_signed<const R: usize>(sums: &mut [[i32; PANEL]; R], lhs: &[Word; R], quad: &Quad) {
+    let byte = |word: i32, at: usize| word << (24 - 8 * at) >> 24;
+    for at in 0..4 {
+        for (sums, lhs) in sums.iter_mut().zip(lhs) {
+            sums.iter_mut().zip(quad).for_each(|(sum, quad)| *sum += byte(*lhs, at) * byte(*quad, at));
+        }
+    }
 }
 
 /// Adds the products of high digits, times `by`, to their sums.

@@ -10,18 +10,17 @@
 //! same sums. The kind of machine shows where two products do not fit 16 bits: see [`in_pairs`] and [`ones`].
 
 use std::arch::wasm32::{
-    f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane as lane, f32x4_mul, f32x4_relaxed_madd, f32x4_splat,
-    i8x16_shuffle, i8x16_splat, i16x8_add, i16x8_relaxed_dot_i8x16_i7x16, i16x8_splat, i32x4, i32x4_add,
-    i32x4_dot_i16x8, i32x4_extract_lane as word, i32x4_max, i32x4_min, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_shl,
-    i32x4_shr, i32x4_splat, i32x4_sub, i64x2_shuffle, u32x4_shr, v128, v128_and, v128_andnot, v128_any_true, v128_or,
+    f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_mul, f32x4_relaxed_madd, f32x4_splat, i8x16_shuffle, i8x16_splat,
+    i16x8_add, i16x8_relaxed_dot_i8x16_i7x16, i16x8_splat, i32x4, i32x4_add, i32x4_dot_i16x8,
+    i32x4_extract_lane as word, i32x4_max, i32x4_min, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_shl, i32x4_shr,
+    i32x4_splat, i32x4_sub, i64x2_shuffle, u32x4_shr, v128, v128_and, v128_andnot, v128_any_true, v128_or,
 };
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::{
-    BlockColumns, BlockRows, HighDigits, LEAST, LOWER_HALVES, MOST, PANEL, QUADS_IN_16_BITS, Quad, ROUND, Sums, quad_at,
-};
+use super::wasm::{add_block, numbers, vectors};
+use super::{BlockColumns, BlockRows, HighDigits, LEAST, LOWER_HALVES, MOST, PANEL, Quad, ROUND, Sums, quad_at};
 
 /// Four integers below 128 of a row.
 pub type Word = i32;
@@ -177,43 +176,23 @@ fn block_tile<const R: usize, const IN_PAIRS: bool>(
     rows: BlockRows<'_, R>,
     columns: BlockColumns<'_>,
 ) -> [[f32; PANEL]; R] {
-    let BlockColumns { quads, scales, offsets, group } = columns;
     let (ones, lowest) = (ones(), i32x4_splat(black_box(LOWER_HALVES)));
     let mut all = [[f32x4_splat(0.0); 2]; R];
-    let groups = rows.words.chunks(group).zip(quads.chunks(group / 2)).zip(scales).zip(rows.init);
-    for (index, (((lhs, rhs), scales), init)) in groups.enumerate() {
-        let mut sums = init.map(|init| [i32x4_splat(init); 2]);
-        let some = if IN_PAIRS { QUADS_IN_16_BITS } else { lhs.len() };
-        for (lhs, rhs) in lhs.chunks(some).zip(rhs.chunks(some.div_ceil(2))) {
-            // Pairs of products in 16 bits, or all sums.
-            let mut part = if IN_PAIRS { [[i32x4_splat(0); 2]; R] } else { sums };
-            let (both, last) = lhs.as_chunks::<2>();
-            for ([first, second], pair) in both.iter().zip(rhs) {
-                let [a, b] = integer_vectors(*pair);
-                accumulate::<R, IN_PAIRS>(first, [v128_and(a, lowest), v128_and(b, lowest)], &mut part);
-                let upper = |pair| v128_and(u32x4_shr(pair, 4), lowest);
-                accumulate::<R, IN_PAIRS>(second, [upper(a), upper(b)], &mut part);
-            }
-            for lhs in last {
-                let quad = quad_at::<true>(rhs, 2 * both.len());
-                accumulate::<R, IN_PAIRS>(lhs, integer_vectors(quad), &mut part);
-            }
-            for (sums, part) in sums.iter_mut().zip(part) {
-                let add = |half: usize| i32x4_add(sums[half], i32x4_dot_i16x8(part[half], ones));
-                *sums = if IN_PAIRS { [add(0), add(1)] } else { part };
+    for (index, (lhs, rhs)) in rows.words.iter().zip(columns.quads).enumerate() {
+        // Pairs of products in 16 bits, or all sums.
+        let mut sums = [[i32x4_splat(0); 2]; R];
+        for ([first, second], pair) in lhs.as_chunks::<2>().0.iter().zip(rhs) {
+            let [a, b] = integer_vectors(*pair);
+            accumulate::<R, IN_PAIRS>(first, [v128_and(a, lowest), v128_and(b, lowest)], &mut sums);
+            let upper = |pair| v128_and(u32x4_shr(pair, 4), lowest);
+            accumulate::<R, IN_PAIRS>(second, [upper(a), upper(b)], &mut sums);
+        }
+        if IN_PAIRS {
+            for sums in &mut sums {
+                *sums = sums.map(|pairs| i32x4_dot_i16x8(pairs, ones));
             }
         }
-        let (scales, offsets) = (vectors(*scales), offsets.get(index).copied().map(vectors));
-        for (row, (all, sums)) in all.iter_mut().zip(sums).enumerate() {
-            let [scale, sum] = [rows.scales, rows.sums].map(|numbers| f32x4_splat(numbers[index][row]));
-            for half in 0..2 {
-                let own = f32x4_mul(f32x4_convert_i32x4(sums[half]), scales[half]);
-                all[half] = f32x4_add(all[half], f32x4_mul(own, scale));
-                if let Some(offsets) = offsets {
-                    all[half] = f32x4_add(all[half], f32x4_mul(offsets[half], sum));
-                }
-            }
-        }
+        add_block(&mut all, sums, index, &rows, &columns);
     }
     all.map(numbers)
 }
@@ -316,14 +295,4 @@ fn integer_vectors([a, b, c, d, e, f, g, h]: [i32; PANEL]) -> [v128; 2] {
 #[inline(always)]
 fn integers_of([a, b]: [v128; 2]) -> [i32; PANEL] {
     [word::<0>(a), word::<1>(a), word::<2>(a), word::<3>(a), word::<0>(b), word::<1>(b), word::<2>(b), word::<3>(b)]
-}
-
-#[inline(always)]
-fn vectors([a, b, c, d, e, f, g, h]: [f32; PANEL]) -> [v128; 2] {
-    [f32x4(a, b, c, d), f32x4(e, f, g, h)]
-}
-
-#[inline(always)]
-fn numbers([a, b]: [v128; 2]) -> [f32; PANEL] {
-    [lane::<0>(a), lane::<1>(a), lane::<2>(a), lane::<3>(a), lane::<0>(b), lane::<1>(b), lane::<2>(b), lane::<3>(b)]
 }

@@ -1,4 +1,4 @@
-//! AVX2 and FMA, where the processor has them: found when the first tile is multiplied.
+//! AVX2 and FMA, and AVX-512's VNNI for blocks, where the processor has them: found when a tile is multiplied.
 //!
 //! A quad is one register. Its bytes are multiplied with activations below 128, so that two products fit 16 bits and nothing
 //! saturates.
@@ -8,13 +8,16 @@ mod portable;
 
 use std::arch::x86_64::{
     __m256, __m256i, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_cvtepi32_ps,
-    _mm256_fmadd_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32,
-    _mm256_set1_ps, _mm256_slli_epi32, _mm256_srli_epi32,
+    _mm256_dpbusd_epi32, _mm256_fmadd_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_set1_epi16,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_sub_ps,
 };
 
 pub use portable::{Word, quantise, quantise_signed};
 
-use super::{BlockColumns, BlockRows, HighDigits, LOWER_HALVES, PANEL, QUADS_IN_16_BITS, Quad, Sums, nearest, quad_at};
+use super::{
+    BLOCK_WORDS, BlockColumns, BlockRows, HALF_ZERO, HighDigits, LOWER_HALVES, PANEL, Quad, Sums, nearest, quad_at,
+    rounded,
+};
 
 /// Whether the processor has the instructions of this module.
 #[inline(always)]
@@ -57,7 +60,10 @@ pub fn add_high_digits<const HALVES: bool>(digits: &[HighDigits], by: i32, rhs: 
 /// The products of signed bytes with weights of 4 bits.
 #[allow(unsafe_code, reason = "the functions below need instructions that were found")]
 pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>) -> [[f32; PANEL]; R] {
-    if is_available() {
+    if is_available() && is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512vnni") {
+        // Safety: the processor has AVX2, FMA, and AVX-512's VL and VNNI.
+        unsafe { blocks_vnni::<R>(rows, columns) }
+    } else if is_available() {
         // Safety: the processor has AVX2 and FMA.
         unsafe { blocks_avx2::<R>(rows, columns) }
     } else {
@@ -118,51 +124,80 @@ fn integers_avx2<const R: usize, const HALVES: bool>(
             *all = _mm256_add_ps(*all, _mm256_mul_ps(_mm256_cvtepi32_ps(sum), scales));
         }
     }
-    let mut out = [[0.0; PANEL]; R];
-    for row in 0..R {
-        out[row] = bytemuck::cast(all[row]);
-    }
-    out
+    floats_of(all)
 }
 
+/// `$name` multiplies blocks, whose sums of products `$sums` gives. A macro, since a function with instructions of its own cannot
+/// be made to be inlined.
+macro_rules! blocks_by {
+    ($name:ident, $instructions:literal, $sums:ident) => {
+        #[target_feature(enable = $instructions)]
+        fn $name<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>) -> [[f32; PANEL]; R] {
+            let (none, zero) = (_mm256_set1_ps(0.0), _mm256_set1_ps(HALF_ZERO as f32));
+            let mut all = [none; R];
+            let blocks = rows.words.iter().zip(columns.quads).zip(columns.scales).zip(rows.scales).zip(rows.sums);
+            for (index, ((((lhs, rhs), scales), row_scales), row_sums)) in blocks.enumerate() {
+                let sums = $sums::<R>(lhs, rhs);
+                let scales: __m256 = bytemuck::cast(*scales);
+                let offsets = columns.offsets.get(index).map_or(none, |offsets| bytemuck::cast(*offsets));
+                // Not fused, here and below, as in every other instruction set, so that the result is equal in all of them.
+                let smallest = _mm256_sub_ps(offsets, _mm256_mul_ps(zero, scales));
+                for row in 0..R {
+                    let own = _mm256_mul_ps(_mm256_cvtepi32_ps(sums[row]), _mm256_set1_ps(row_scales[row]));
+                    all[row] = _mm256_add_ps(all[row], _mm256_mul_ps(own, scales));
+                    all[row] = _mm256_add_ps(all[row], _mm256_mul_ps(smallest, _mm256_set1_ps(row_sums[row])));
+                }
+            }
+            floats_of(all)
+        }
+    };
+}
+
+blocks_by!(blocks_avx2, "avx2,fma", sums_avx2);
+blocks_by!(blocks_vnni, "avx2,fma,avx512vl,avx512vnni", sums_vnni);
+
+/// The sums of the products of a block.
+#[inline]
 #[target_feature(enable = "avx2,fma")]
-fn blocks_avx2<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>) -> [[f32; PANEL]; R] {
-    let BlockColumns { quads, scales, offsets, group } = columns;
+fn sums_avx2<const R: usize>(lhs: &[[Word; R]; BLOCK_WORDS], rhs: &[Quad; BLOCK_WORDS / 2]) -> [__m256i; R] {
     let (ones, lowest) = (_mm256_set1_epi16(1), _mm256_set1_epi32(LOWER_HALVES));
-    let some = QUADS_IN_16_BITS;
-    let mut all = [_mm256_set1_ps(0.0); R];
-    let groups = rows.words.chunks(group).zip(quads.chunks(group / 2)).zip(scales).zip(rows.init);
-    for (index, (((lhs, rhs), scales), init)) in groups.enumerate() {
-        let mut sums = [_mm256_set1_epi32(0); R];
+    let mut sums = [_mm256_set1_epi32(0); R];
+    for ([first, second], pair) in lhs.as_chunks::<2>().0.iter().zip(rhs) {
+        let pair: __m256i = bytemuck::cast(*pair);
+        add_pairs(&mut sums, first, _mm256_and_si256(pair, lowest));
+        add_pairs(&mut sums, second, _mm256_and_si256(_mm256_srli_epi32::<4>(pair), lowest));
+    }
+    for sums in &mut sums {
+        *sums = _mm256_madd_epi16(*sums, ones);
+    }
+    sums
+}
+
+/// The same, where one instruction multiplies bytes and adds four products.
+#[inline]
+#[target_feature(enable = "avx2,fma,avx512vl,avx512vnni")]
+fn sums_vnni<const R: usize>(lhs: &[[Word; R]; BLOCK_WORDS], rhs: &[Quad; BLOCK_WORDS / 2]) -> [__m256i; R] {
+    let lowest = _mm256_set1_epi32(LOWER_HALVES);
+    // Two sums of each row, since an addition waits for the one before.
+    let mut sums = [[_mm256_set1_epi32(0); R]; 2];
+    for ([first, second], pair) in lhs.as_chunks::<2>().0.iter().zip(rhs) {
+        let pair: __m256i = bytemuck::cast(*pair);
+        let quads = [_mm256_and_si256(pair, lowest), _mm256_and_si256(_mm256_srli_epi32::<4>(pair), lowest)];
         for row in 0..R {
-            sums[row] = _mm256_set1_epi32(init[row]);
-        }
-        for (lhs, rhs) in lhs.chunks(some).zip(rhs.chunks(some.div_ceil(2))) {
-            let mut pairs = [_mm256_set1_epi32(0); R];
-            let (both, last) = lhs.as_chunks::<2>();
-            for ([first, second], pair) in both.iter().zip(rhs) {
-                let pair: __m256i = bytemuck::cast(*pair);
-                add_pairs(&mut pairs, first, _mm256_and_si256(pair, lowest));
-                add_pairs(&mut pairs, second, _mm256_and_si256(_mm256_srli_epi32::<4>(pair), lowest));
-            }
-            for lhs in last {
-                add_pairs(&mut pairs, lhs, bytemuck::cast(quad_at::<true>(rhs, 2 * both.len())));
-            }
-            for row in 0..R {
-                sums[row] = _mm256_add_epi32(sums[row], _mm256_madd_epi16(pairs[row], ones));
-            }
-        }
-        let scales: __m256 = bytemuck::cast(*scales);
-        for row in 0..R {
-            // Not fused, as in every other instruction set, so that the result is equal in all of them.
-            let own = _mm256_mul_ps(_mm256_cvtepi32_ps(sums[row]), scales);
-            all[row] = _mm256_add_ps(all[row], _mm256_mul_ps(own, _mm256_set1_ps(rows.scales[index][row])));
-            if let Some(offsets) = offsets.get(index) {
-                let sum = _mm256_set1_ps(rows.sums[index][row]);
-                all[row] = _mm256_add_ps(all[row], _mm256_mul_ps(bytemuck::cast(*offsets), sum));
-            }
+            sums[0][row] = _mm256_dpbusd_epi32(sums[0][row], quads[0], _mm256_set1_epi32(first[row]));
+            sums[1][row] = _mm256_dpbusd_epi32(sums[1][row], quads[1], _mm256_set1_epi32(second[row]));
         }
     }
+    let [mut sums, others] = sums;
+    for row in 0..R {
+        sums[row] = _mm256_add_epi32(sums[row], others[row]);
+    }
+    sums
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn floats_of<const R: usize>(all: [__m256; R]) -> [[f32; PANEL]; R] {
     let mut out = [[0.0; PANEL]; R];
     for row in 0..R {
         out[row] = bytemuck::cast(all[row]);

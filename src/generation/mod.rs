@@ -94,7 +94,7 @@ impl Generator {
         if ends.is_empty() {
             return Err(Error::invalid_artefact("the model has no token that ends a text"));
         }
-        let prefixes = Mutex::new(Prefixes::new(KEPT_BYTES));
+        let prefixes = Mutex::new(Prefixes::new(if decoder.is_batch_invariant() { KEPT_BYTES } else { 0 }));
         let (trie, calibration, weights_sha256) = (OnceLock::new(), None, None);
         Ok(Self { decoder, tokenizer, template, ends, prefixes, trie, calibration, weights_sha256 })
     }
@@ -267,7 +267,9 @@ impl Generation {
         }
         // What is chosen now, and a token behind the draft, must fit the context and the limit.
         let room = (generator.context() - self.ids.len()).min(self.options.max_new_tokens - self.tokens.len());
-        let wants_draft = self.options.prompt_lookup && read >= self.prompt;
+        // A draft changes how many tokens are read at once, which must not change the reply.
+        let is_allowed = self.options.prompt_lookup && generator.decoder.is_batch_invariant();
+        let wants_draft = is_allowed && read >= self.prompt;
         let draft = if wants_draft { lookup::draft(&self.ids, room - 1).to_vec() } else { Vec::new() };
         let mut chunk = pending.to_vec();
         let first = chunk.len() - 1;

@@ -50,9 +50,10 @@ use crate::error::{Error, Result};
 use crate::formats::onnx;
 pub use compute_cost::ComputeCost;
 use data::{from_value, to_value};
+use ops::named::{DYNAMIC_QUANTIZE_LINEAR, DYNAMIC_QUANTIZE_MATMUL};
 use passes::{constant_folding, fusion, prepack_weights, upcast_f16};
 use plan::Plan;
-use program::Program;
+use program::{Node, Program};
 use run::Run;
 use texts::Texts;
 use value::Value;
@@ -96,6 +97,8 @@ pub struct Graph {
     options: GraphOptions,
     /// Whether 16-bit floats are computed as 32-bit ones.
     widened: bool,
+    /// Whether activations are quantised by one scale for all rows.
+    shares_scales: bool,
     plan: Plan,
     /// The constants, by slot.
     constants: Vec<Option<Value>>,
@@ -127,8 +130,10 @@ impl Graph {
         let widened = upcast_f16::widen(&mut program);
         constant_folding::fold(&mut program, &limits)?;
         program.block.prune(program.types.len());
+        let shares_scales = |node: &Node| node.is(DYNAMIC_QUANTIZE_LINEAR) || node.is(DYNAMIC_QUANTIZE_MATMUL);
+        let shares_scales = program.block.nodes.iter().any(shares_scales);
         fusion::fuse(&mut program, &options.fusion);
-        Self::of_program(program, metadata, widened, device, options)
+        Ok(Self { shares_scales, ..Self::of_program(program, metadata, widened, device, options)? })
     }
 
     fn of_program(
@@ -153,7 +158,17 @@ impl Graph {
         program.block.nodes.iter().for_each(|node| node.reads(&mut keep));
         program.block.outputs.iter().for_each(|slot| keep(*slot));
         let (inputs, outputs, texts) = (program.inputs, program.outputs, program.texts);
-        Ok(Self { inputs, outputs, metadata, options: options.clone(), widened, plan, constants, texts })
+        Ok(Self {
+            inputs,
+            outputs,
+            metadata,
+            options: options.clone(),
+            widened,
+            shares_scales: false,
+            plan,
+            constants,
+            texts,
+        })
     }
 
     /// The inputs of [`Self::run`].
@@ -169,6 +184,12 @@ impl Graph {
     /// The file's metadata under `key`.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
+    }
+
+    /// Whether activations are quantised by one scale for all rows (DynamicQuantizeLinear), so that what comes of a row depends
+    /// on the others.
+    pub(crate) fn shares_scales(&self) -> bool {
+        self.shares_scales
     }
 
     /// Runs the graph: its outputs by name, in the order of [`Self::outputs`], and its cost.

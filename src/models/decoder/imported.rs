@@ -8,13 +8,14 @@
 //! optimum; the model builder of onnxruntime-genai.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{DType, TensorData, f16};
 use serde::Deserialize;
 
 use super::{Logits, Pass};
 use crate::error::{Error, Result};
-use crate::graph::{Dim, GoOn, Graph, Port, Session, State, to_floats};
+use crate::graph::{ComputeCost, Dim, GoOn, Graph, Port, Session, State, to_floats};
 use crate::models::ConfigFile;
 use crate::models::config::dimension;
 
@@ -31,6 +32,8 @@ pub(super) struct ImportedDecoder {
     graph: Graph,
     inputs: Vec<(String, DType, Role)>,
     caches: Vec<Cache>,
+    /// Whether tokens behind a past are read one at a time.
+    one_at_a_time: AtomicBool,
     pub vocabulary: usize,
     pub context: usize,
 }
@@ -114,7 +117,7 @@ impl ImportedDecoder {
         let vocabulary = vocabulary(graph.outputs(), fields.vocab_size)?;
         let context = fields.max_position_embeddings.or(fields.n_positions).or(fields.max_seq_len);
         let context = dimension("max_position_embeddings", context)?;
-        Ok(Self { graph, inputs, caches, vocabulary, context })
+        Ok(Self { graph, inputs, caches, one_at_a_time: AtomicBool::new(false), vocabulary, context })
     }
 
     /// The bytes of the keys and values of a token.
@@ -145,11 +148,48 @@ impl ImportedDecoder {
         self.caches.iter().all(|cache| session.shape(&cache.past).is_ok())
     }
 
+    /// See [`Decoder::is_batch_invariant`](super::Decoder::is_batch_invariant).
+    pub fn is_batch_invariant(&self) -> bool {
+        !self.graph.shares_scales()
+    }
+
+    /// From now on tokens behind a past are read one at a time.
+    pub fn read_one_at_a_time(&self) {
+        self.one_at_a_time.store(true, Ordering::Relaxed);
+    }
+
     /// Reads `ids` behind the first `before` tokens of `session`.
     ///
     /// # Errors
-    /// Those of [`Graph::run_session`]. Invalid artefact: an output has another shape than it should.
+    /// As [`Self::pass`].
     pub async fn run(
+        &self,
+        session: &mut Session,
+        before: usize,
+        ids: &[u32],
+        wanted: Logits,
+        go_on: &GoOn<'_>,
+    ) -> Result<Option<Pass>> {
+        let alone = before > 0 && self.one_at_a_time.load(Ordering::Relaxed);
+        let (mut rows, mut total) = (Vec::new(), ComputeCost::default());
+        for (at, ids) in ids.chunks(if alone { 1 } else { ids.len().max(1) }).enumerate() {
+            let Some((logits, cost)) = self.pass(session, before + at, ids, wanted, go_on).await? else {
+                return Ok(None);
+            };
+            if wanted == Logits::Last {
+                rows.clear();
+            }
+            rows.extend(logits);
+            total += cost;
+        }
+        Ok(Some((rows, total)))
+    }
+
+    /// Reads `ids` behind the first `before` tokens of `session`, all at once.
+    ///
+    /// # Errors
+    /// Those of [`Graph::run_session`]. Invalid artefact: an output has another shape than it should.
+    async fn pass(
         &self,
         session: &mut Session,
         before: usize,

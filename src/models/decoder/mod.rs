@@ -12,7 +12,7 @@ use std::future::ready;
 use super::config::unsupported;
 use super::{ConfigFile, DECODERS, Weights};
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::formats::gguf;
 use crate::graph::{ComputeCost, GoOn, Graph, Session};
 use imported::ImportedDecoder;
@@ -172,6 +172,15 @@ impl Decoder {
         }
     }
 
+    /// Whether the logits behind a token are the same to the last bit however many tokens are read at once. They are not in
+    /// ONNX files that quantise the activations of all tokens by one scale.
+    pub fn is_batch_invariant(&self) -> bool {
+        match &self.0 {
+            Form::Layers(_) => true,
+            Form::Imported(graph) => graph.is_batch_invariant(),
+        }
+    }
+
     /// A cache without tokens.
     ///
     /// # Errors
@@ -224,7 +233,18 @@ impl Decoder {
         let session = &mut cache.session;
         let outcome = match &self.0 {
             Form::Layers(layers) => layers.run(session, before, ids, wanted, go_on).await,
-            Form::Imported(graph) => graph.run(session, before, ids, wanted, go_on).await,
+            Form::Imported(graph) => match graph.run(session, before, ids, wanted, go_on).await {
+                Err(error) if before > 0 && ids.len() > 1 && error.kind() == ErrorKind::InvalidInput => {
+                    // The mask of some graphs takes several tokens only where there is no past.
+                    graph.read_one_at_a_time();
+                    *session = self.session()?;
+                    match graph.run(session, 0, &cache.ids, Logits::Last, go_on).await? {
+                        Some(_) => graph.run(session, before, ids, wanted, go_on).await,
+                        None => Ok(None),
+                    }
+                }
+                outcome => outcome,
+            },
         };
         let is_whole = match (&self.0, &outcome) {
             (_, Err(_)) => false,

@@ -7,21 +7,42 @@
 const LONGEST: usize = 4;
 /// The fewest tokens that must be the same.
 const SHORTEST: usize = 2;
-/// The most tokens of a draft.
-const DRAFT: usize = 7;
+/// Tokens of a draft: the next length where the whole draft before was right, else the first one. The kernels compute four rows
+/// at once, and a draft is read with the token before it.
+const LENGTHS: [usize; 3] = [3, 7, 15];
 /// The tokens that are searched.
 const REACH: usize = 4096;
 
-/// The tokens that followed the last occurrence of the longest end of `ids` that occurred before; empty where none did.
-pub(super) fn draft(ids: &[u32], most: usize) -> &[u32] {
+/// The drafts of a reply.
+#[derive(Default)]
+pub(super) struct Drafts {
+    /// The index of the length of the next one.
+    length: usize,
+}
+
+impl Drafts {
+    /// At most `most` tokens that followed the last occurrence of the longest end of `ids` that occurred before; empty where
+    /// none did.
+    pub fn draft<'a>(&self, ids: &'a [u32], most: usize) -> &'a [u32] {
+        let found = following(ids);
+        &found[..found.len().min(most).min(LENGTHS[self.length])]
+    }
+
+    /// Takes in that of a draft of `length` tokens the first `right` were right.
+    pub fn learn(&mut self, length: usize, right: usize) {
+        self.length = if right == length { (self.length + 1).min(LENGTHS.len() - 1) } else { 0 };
+    }
+}
+
+/// What followed the last occurrence of the longest end of `ids` that occurred before.
+fn following(ids: &[u32]) -> &[u32] {
     let recent = &ids[ids.len().saturating_sub(REACH)..];
     for length in (SHORTEST..=LONGEST).rev() {
         let Some((before, end)) = recent.len().checked_sub(length).map(|at| recent.split_at(at)) else { continue };
         // The occurrence is followed by a token at least.
         let found = recent[..recent.len() - 1].windows(length).rposition(|window| window == end);
         if let Some(at) = found.filter(|at| *at < before.len()) {
-            let start = at + length;
-            return &recent[start..recent.len().min(start + DRAFT.min(most))];
+            return &recent[at + length..];
         }
     }
     &[]
@@ -30,6 +51,21 @@ pub(super) fn draft(ids: &[u32], most: usize) -> &[u32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn draft(ids: &[u32], most: usize) -> &[u32] {
+        Drafts { length: LENGTHS.len() - 1 }.draft(ids, most)
+    }
+
+    #[test]
+    fn drafts_grow_while_all_of_them_is_right() {
+        let ids: Vec<u32> = (0..50).chain(0..4).collect();
+        let mut drafts = Drafts::default();
+        for (length, right) in [(3, 3), (7, 7), (15, 15), (15, 14), (3, 2), (3, 3), (7, 0), (3, 3)] {
+            assert_eq!(drafts.draft(&ids, 99).len(), length);
+            drafts.learn(length, right);
+        }
+        assert_eq!(drafts.draft(&ids, 2).len(), 2);
+    }
 
     #[test]
     fn a_draft_follows_the_last_occurrence_of_the_longest_end() {

@@ -34,6 +34,7 @@ use crate::models::{Decoder, KeyValueCache, Logits};
 use crate::tokenizer::Tokenizer;
 use chat::ChatTemplate;
 use constraint::{Matcher, TokenTrie};
+use lookup::Drafts;
 use prefixes::Prefixes;
 use sampler::{Chosen, Sampler};
 use text::TextStream;
@@ -79,6 +80,7 @@ pub struct Generation {
     forced: usize,
     finish: Option<FinishReason>,
     /// Passes of the model that chose tokens.
+    drafts: Drafts,
     passes: usize,
     cost: ComputeCost,
 }
@@ -196,6 +198,7 @@ impl Generator {
             given: 0,
             forced: 0,
             finish: None,
+            drafts: Drafts::default(),
             passes: 0,
             cost: ComputeCost::default(),
         })
@@ -259,7 +262,7 @@ impl Generation {
         let pending = &self.ids[read..];
         if pending.len() > CHUNK {
             let chunk = pending[..CHUNK].to_vec();
-            let outcome = generator.decoder.forward_while(&mut cache, &chunk, Logits::Last, go_on).await?;
+            let outcome = generator.decoder.forward_while(&mut cache, &chunk, Logits::None, go_on).await?;
             self.cache = Some(cache);
             let Some((_, cost)) = outcome else { return Ok(None) };
             self.cost += cost;
@@ -270,7 +273,7 @@ impl Generation {
         // A draft changes how many tokens are read at once, which must not change the reply.
         let is_allowed = self.options.prompt_lookup && generator.decoder.is_batch_invariant();
         let wants_draft = is_allowed && read >= self.prompt;
-        let draft = if wants_draft { lookup::draft(&self.ids, room - 1).to_vec() } else { Vec::new() };
+        let draft = if wants_draft { self.drafts.draft(&self.ids, room - 1).to_vec() } else { Vec::new() };
         let mut chunk = pending.to_vec();
         let first = chunk.len() - 1;
         chunk.extend(&draft);
@@ -292,6 +295,9 @@ impl Generation {
         }
         // Of the draft, what was not chosen is forgotten.
         let same = cache.ids()[read..].iter().zip(&self.ids[read..]).take_while(|(a, b)| a == b).count();
+        if !draft.is_empty() {
+            self.drafts.learn(draft.len(), same.saturating_sub(first + 1).min(draft.len()));
+        }
         // Of what was forced behind a choice the draft may have all. The next choice needs the last token's logits.
         cache.truncate((read + same).min(self.ids.len() - 1));
         self.cache = Some(cache);

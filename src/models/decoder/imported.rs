@@ -176,7 +176,7 @@ impl ImportedDecoder {
             let Some((logits, cost)) = self.pass(session, before + at, ids, wanted, go_on).await? else {
                 return Ok(None);
             };
-            if wanted == Logits::Last {
+            if wanted != Logits::All {
                 rows.clear();
             }
             rows.extend(logits);
@@ -222,7 +222,7 @@ impl ImportedDecoder {
     /// The logits that are asked for, of those for `count` tokens.
     fn rows(&self, logits: TensorData, count: usize, wanted: Logits) -> Result<Vec<f32>> {
         let shape = logits.shape().to_vec();
-        let last = wanted == Logits::Last;
+        let last = wanted != Logits::All;
         match shape[..] {
             [1, rows, width] if width == self.vocabulary && (rows == count || last && rows == 1) => {}
             _ => return Err(wrong_shape(LOGITS, &shape, &[1, count, self.vocabulary])),
@@ -243,7 +243,7 @@ impl Role {
             Self::Ids => (ids.iter().map(|id| i64::from(*id)).collect(), vec![1, ids.len()]),
             Self::Mask => (vec![1; total], vec![1, total]),
             Self::Positions => ((before..total).map(|at| at as i64).collect(), vec![1, ids.len()]),
-            Self::LogitsToKeep => (vec![i64::from(wanted == Logits::Last)], Vec::new()),
+            Self::LogitsToKeep => (vec![i64::from(wanted != Logits::All)], Vec::new()),
         }
     }
 }

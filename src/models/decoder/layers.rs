@@ -87,6 +87,7 @@ impl Layers {
             }
         }
         let rows: Vec<i64> = match wanted {
+            Logits::None => Vec::new(),
             Logits::Last => vec![count as i64 - 1],
             Logits::All => (0..count as i64).collect(),
         };

@@ -83,6 +83,8 @@ impl DecoderArchitecture {
 /// Which logits are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Logits {
+    /// None: more tokens follow. An ONNX file may give those of the last token all the same.
+    None,
     /// Those behind the last token.
     Last,
     /// Those behind each.
@@ -238,7 +240,7 @@ impl Decoder {
                     // The mask of some graphs takes several tokens only where there is no past.
                     graph.read_one_at_a_time();
                     *session = self.session()?;
-                    match graph.run(session, 0, &cache.ids, Logits::Last, go_on).await? {
+                    match graph.run(session, 0, &cache.ids, Logits::None, go_on).await? {
                         Some(_) => graph.run(session, before, ids, wanted, go_on).await,
                         None => Ok(None),
                     }

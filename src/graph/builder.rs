@@ -12,7 +12,7 @@ use super::{Graph, GraphOptions, Port, host};
 use crate::device::Device;
 use crate::error::Result;
 use crate::kernels::activation::Activation;
-use crate::kernels::qlinear::{BlockLayout, BlockLinear, Precision, QuantizedWeights};
+use crate::kernels::qlinear::{BlockLayout, BlockLinear, Int4Linear, Int4Weights, Precision, QuantizedWeights};
 
 /// A value of a graph that is being built.
 #[derive(Clone, Copy)]
@@ -20,26 +20,38 @@ pub struct Operand(Slot);
 
 /// Blockwise quantised weights as constants, which a layer and an embedding table may share.
 #[derive(Clone)]
-pub(crate) struct Blocks {
-    constants: [HostTensor; 3],
-    offsets: Option<HostTensor>,
-    attributes: Attributes,
-    layout: BlockLayout,
+pub(crate) enum Blocks {
+    /// Of 8 bits.
+    Int8 { constants: [HostTensor; 3], offsets: Option<HostTensor>, attributes: Attributes, layout: BlockLayout },
+    /// Of 4 bits.
+    Int4 { words: HostTensor, shape: (usize, usize) },
 }
 
 impl Blocks {
-    pub(crate) fn new(weights: BlockLinear) -> Self {
+    /// Weights of 8 bits.
+    pub(crate) fn int8(weights: BlockLinear) -> Self {
         let (mut attributes, layout) = (Attributes::default(), weights.layout());
         let (constants, offsets) = int8::block_constants(weights, &mut attributes);
-        Self { constants, offsets, attributes, layout }
+        attributes.push(PRECISE, Attribute::Int(Precision::High as i64));
+        Self::Int8 { constants, offsets, attributes, layout }
+    }
+
+    /// Weights of 4 bits.
+    pub(crate) fn int4(weights: Int4Weights) -> Self {
+        let (shape, words) = (weights.shape(), weights.into_words());
+        Self::Int4 { words: host::tensor(&[words.len()], words), shape }
     }
 
     /// Dequantises the weights of one output into `row`; `None` where there is no such output.
     pub(crate) fn read_output(&self, output: usize, row: &mut [f32]) -> Option<()> {
-        let [quads, scales, sums] = &self.constants;
-        let offsets = self.offsets.as_ref().map_or(&[][..], host::slice::<f32>);
-        let linear = self.layout.linear(host::slice(quads), host::slice(scales), host::slice(sums), offsets)?;
-        linear.read_output(output, row)
+        match self {
+            Self::Int8 { constants: [quads, scales, sums], offsets, layout, .. } => {
+                let offsets = offsets.as_ref().map_or(&[][..], host::slice::<f32>);
+                let linear = layout.linear(host::slice(quads), host::slice(scales), host::slice(sums), offsets)?;
+                linear.read_output(output, row)
+            }
+            Self::Int4 { words, shape } => Int4Linear::new(*shape, host::slice(words))?.read_output(output, row),
+        }
     }
 }
 
@@ -134,14 +146,23 @@ impl Builder {
         self.push(named::MATMUL_INT8, &[x, quads, scales, sums, bias], attributes)
     }
 
-    /// `x · weightsᵀ + bias` with blockwise quantised weights, and with `x` in blocks as well.
+    /// `x · weightsᵀ + bias` with blockwise quantised weights.
     pub(crate) fn linear_blocks(&mut self, x: Operand, weights: Blocks, bias: Option<Operand>) -> Operand {
         let mut constant = |tensor| Some(Operand(self.0.new_constant(tensor)));
-        let [quads, scales, sums] = weights.constants.map(&mut constant);
-        let offsets = weights.offsets.and_then(constant);
-        let mut attributes = weights.attributes;
-        attributes.push(PRECISE, Attribute::Int(Precision::Blocks as i64));
-        self.push_all(named::MATMUL_INT8, &[Some(x), quads, scales, sums, bias, offsets], attributes, 1)[0]
+        let (op, inputs, attributes) = match weights {
+            Blocks::Int8 { constants, offsets, attributes, .. } => {
+                let [quads, scales, sums] = constants.map(&mut constant);
+                let offsets = offsets.and_then(constant);
+                (named::MATMUL_INT8, vec![Some(x), quads, scales, sums, bias, offsets], attributes)
+            }
+            Blocks::Int4 { words, shape: (inputs, outputs) } => {
+                let mut attributes = Attributes::default();
+                attributes.push("inputs", Attribute::Int(inputs as i64));
+                attributes.push("outputs", Attribute::Int(outputs as i64));
+                (named::MATMUL_INT4, vec![Some(x), constant(words), bias], attributes)
+            }
+        };
+        self.push_all(op, &inputs, attributes, 1)[0]
     }
 
     /// The attention of a decoder, and its keys and values with the new ones.

@@ -26,11 +26,6 @@ impl<'a> Panels<'a> {
         let wanted = columns.checked_next_multiple_of(PANEL)?.checked_mul(rows)?;
         (rows > 0 && data.len() == wanted).then_some(Self { rows, data })
     }
-
-    /// The rows of a panel.
-    pub fn panel(self, panel: usize) -> &'a [[f32; PANEL]] {
-        self.data[panel * self.rows * PANEL..][..self.rows * PANEL].as_chunks().0
-    }
 }
 
 impl Rhs for Panels<'_> {

@@ -30,6 +30,7 @@ pub static OPS: &[Op] = &[
         .costs(CostRule::MatMul)
         .gpu(on_gpu!(matmul::matmul_bias)),
     Op::own("MatMulInt8", Accepts::Singles, SAME, int8::matmul).costs(CostRule::MatMul),
+    Op::own("MatMulInt4", Accepts::Singles, SAME, int8::matmul_int4).costs(CostRule::MatMul),
     Op::own("MatMulPanels", Accepts::Singles, SAME, panels::matmul).costs(CostRule::MatMul),
 ];
 

@@ -218,7 +218,6 @@ pub const PRECISE: &str = "precise";
 pub fn precision(node: &NodeSpec<'_>) -> Result<Precision, Refusal> {
     Ok(match node.attributes.int(PRECISE, Precision::Normal as i64)? {
         number if number == Precision::High as i64 => Precision::High,
-        number if number == Precision::Blocks as i64 => Precision::Blocks,
         _ => Precision::Normal,
     })
 }

@@ -34,7 +34,8 @@ const WORDS: &[(&str, &[&str])] = &[
 ];
 
 /// The operators whose attributes are so particular that none are drawn; the golden values and ONNX's tests run them.
-const NEVER_RUN: &[&str] = &["MatMulInt8", "MatMulBnb4", "MatMulNBits", "TreeEnsemble", "TfIdfVectorizer"];
+const NEVER_RUN: &[&str] =
+    &["MatMulInt4", "MatMulInt8", "MatMulBnb4", "MatMulNBits", "TreeEnsemble", "TfIdfVectorizer"];
 
 /// A generator of random numbers, always the same.
 struct Draw(u64);

@@ -26,9 +26,6 @@ pub enum Precision {
     Normal,
     /// In 13 bits, all with high digits: for decoders, whose errors add up from token to token. Twice the products.
     High,
-    /// In 8 bits with a scale for each block of 32 weights of 4 bits, and as [`High`](Self::High) with other weights: for
-    /// decoders whose weights were made to be multiplied so.
-    Blocks,
 }
 
 /// Quantised rows of activations.

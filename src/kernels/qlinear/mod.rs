@@ -1,5 +1,5 @@
 //! Dynamically quantised linear layers: activations are quantised to 8 bits for each call, weights when they are loaded,
-//! unless the file has them in blocks of integers ([`BlockLinear`]).
+//! unless the file has them in blocks of integers ([`BlockLinear`], [`Int4Weights`]).
 //!
 //! What makes 8 bits inaccurate is outliers: an encoder has a few channels that are ten times as large as the others, in a
 //! few tokens. A scale that covers them leaves no resolution for the rest, and any error of a weight that they multiply is
@@ -27,11 +27,12 @@ use super::simd::{HALF_ZERO, PANEL, Quad};
 pub use activations::Precision;
 use activations::{QuantizedLhs, TILE, tiles};
 pub use blocks::{BlockLayout, BlockLinear};
+pub use int4::{Int4Linear, Int4Weights};
 pub use prepack::{GROUP_SIZE, QuantizedWeights, Shapes};
 
 mod activations;
 mod blocks;
-mod blockwise;
+mod int4;
 mod prepack;
 #[cfg(test)]
 mod tests;
@@ -70,6 +71,17 @@ struct ColumnBlock<'a> {
     bias: &'a [f32],
 }
 
+/// The parts of `count` rows and of the outputs of a layer with these inputs and outputs, which threads compute.
+fn parts(count: usize, (inputs, outputs): (usize, usize)) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
+    if count.saturating_mul(inputs).saturating_mul(outputs) < LEAST_SHARED {
+        (whole(count), whole(outputs))
+    } else if count < outputs {
+        (whole(count), split(outputs, PANEL, 8 * PANEL))
+    } else {
+        (split(count, TILE, 4 * TILE), whole(outputs))
+    }
+}
+
 impl<'a> Weights<'a> {
     /// What is stored of `panels`, which have `depth` quads each.
     fn panels(self, panels: Range<usize>, depth: usize) -> &'a [Quad] {
@@ -94,9 +106,6 @@ impl<'a> QuantizedLinear<'a> {
     /// The layer's output for the rows `x`, into the rows `out`. `bias` is added to each row, unless it is empty, and
     /// `epilogue` is applied to each part of a row when it is complete.
     pub fn write(&self, x: &[f32], bias: &[f32], epilogue: Option<&Epilogue<'_>>, out: &mut [f32]) {
-        if self.precision == Precision::Blocks && self.has_whole_blocks() {
-            return self.write_in_blocks(x, bias, epilogue, out);
-        }
         let lhs = QuantizedLhs::new(x, self.inputs, self.group, self.precision);
         let has_halves = matches!(self.numbers, Weights::Halves(_));
         let integer_sums = match has_halves || self.offsets.is_some() {
@@ -106,14 +115,7 @@ impl<'a> QuantizedLinear<'a> {
         let none = vec![0.0; if bias.is_empty() { self.outputs } else { 0 }];
         let bias = if bias.is_empty() { &none } else { bias };
         let count = lhs.rows.len();
-        let (mut rows, mut columns) = (whole(count), whole(self.outputs));
-        if count.saturating_mul(self.inputs).saturating_mul(self.outputs) >= LEAST_SHARED {
-            if count < self.outputs {
-                columns = split(self.outputs, PANEL, 8 * PANEL);
-            } else {
-                rows = split(count, TILE, 4 * TILE);
-            }
-        }
+        let (rows, columns) = parts(count, (self.inputs, self.outputs));
         let last = epilogue.filter(|_| self.offsets.is_none());
         Tile::new(out, self.outputs, count, self.outputs).for_each_part(&rows, &columns, |rows, columns, mut out| {
             match has_halves {

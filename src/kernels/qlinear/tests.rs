@@ -68,13 +68,11 @@ proptest! {
     }
 }
 
-const KINDS: [(Bits, Precision); 6] = [
+const KINDS: [(Bits, Precision); 4] = [
     (Bits::Four, Precision::Normal),
     (Bits::Four, Precision::High),
-    (Bits::Four, Precision::Blocks),
     (Bits::Eight, Precision::Normal),
     (Bits::Eight, Precision::High),
-    (Bits::Eight, Precision::Blocks),
 ];
 
 /// A layer of blocks is what three loops over its weights give, and the same however its rows are shared out.
@@ -111,12 +109,9 @@ fn check_blocks(
         let squares = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
         let most = |x: &[f32]| x.iter().fold(0.0, |most, x| f64::from(x.abs()).max(most));
         // Half a step of an activation.
-        let half = |at: usize| match (bits, precision) {
-            (Bits::Four, Precision::Blocks) if block == 32 && inputs.is_multiple_of(32) => {
-                most(x.chunks(block).nth(at / block).unwrap()) / 127.0 / 2.0
-            }
-            (_, Precision::High | Precision::Blocks) => 2.0 * most(x) / 8190.0 / 2.0,
-            (_, Precision::Normal) => f64::from(SPAN / STEPS) / 2.0 * (squares / inputs as f64).sqrt(),
+        let half = match precision {
+            Precision::High => 2.0 * most(x) / 8190.0 / 2.0,
+            Precision::Normal => f64::from(SPAN / STEPS) / 2.0 * (squares / inputs as f64).sqrt(),
         };
         for (output, is) in out.iter().enumerate() {
             let (mut wanted, mut bound) = (f64::from(bias[output]), 1e-4);
@@ -124,7 +119,7 @@ fn check_blocks(
                 let (scale, offset) = pair(output, at / block);
                 let weight = f64::from(number(output, at)) * f64::from(scale) + f64::from(offset);
                 wanted += f64::from(*x) * weight;
-                bound += half(at) * weight.abs() + f64::from(x.abs()) * weight.abs() * 1e-5;
+                bound += half * weight.abs() + f64::from(x.abs()) * weight.abs() * 1e-5;
             }
             assert!(
                 (wanted + f64::from(*is)).abs() < bound,
@@ -150,7 +145,6 @@ proptest! {
         for kind in KINDS {
             for offset in [0.0, 0.1] {
                 check_blocks(kind, (rows, inputs, outputs), 8 * block, offset, seed);
-                check_blocks(kind, (rows, inputs.next_multiple_of(32), outputs), 32, offset, seed);
             }
         }
     }
@@ -161,7 +155,6 @@ fn blocks_are_shared_out_by_rows_too() {
     parallel::start_helper();
     for kind in KINDS {
         check_blocks(kind, (64, 270, 33), 128, 0.1, 3);
-        check_blocks(kind, (64, 288, 33), 32, 0.1, 3);
         check_blocks(kind, (70, 300, 32), 256, 0.0, 4);
     }
 }
@@ -175,7 +168,7 @@ fn what_is_no_number_breaks_its_row_of_blocks_alone() {
     let mut x = [1.0; 64];
     x[3] = f32::NAN;
     let packed = packed.unwrap();
-    for precision in [Precision::Normal, Precision::High, Precision::Blocks] {
+    for precision in [Precision::Normal, Precision::High] {
         for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             x[3] = broken;
             let mut out = [0.0; 6];
@@ -187,15 +180,108 @@ fn what_is_no_number_breaks_its_row_of_blocks_alone() {
     }
 }
 
-#[test]
-fn blocks_of_tiny_numbers_are_zeros() {
-    let packed = BlockLinear::new((32, 1), 32, Bits::Four, |_, _, numbers| {
-        numbers.fill(-8);
-        (2.0, 1.0)
+/// A layer of blocks of 4 bits is what three loops over its weights give, and the same however its rows are shared out.
+fn check_int4((rows, blocks, outputs): (usize, usize, usize), seed: u32) {
+    let inputs = 32 * blocks;
+    let number = |output: usize, at: usize| ((output * 31 + at * 17 + seed as usize) % 16) as u8;
+    // Exact in 16 bits.
+    let pair = |output: usize, at: usize| {
+        let turn = (output * blocks + at) % 7;
+        (0.0625 * (1 + turn) as f32, 0.25 * turn as f32 - 0.5)
+    };
+    let weights = Int4Weights::new((inputs, outputs), |output, at, numbers| {
+        numbers.iter_mut().enumerate().for_each(|(index, to)| *to = number(output, at * 32 + index));
+        pair(output, at)
     });
-    let mut out = [9.0];
-    packed.unwrap().linear().with(Precision::Blocks).write(&[1e-40; 32], &[0.5], None, &mut out);
+    let words = weights.unwrap().into_words();
+    let linear = Int4Linear::new((inputs, outputs), &words).unwrap();
+    let (x, bias) = (activations(rows * inputs, seed), activations(outputs, !seed));
+    let negative = |row: &mut [f32]| row.iter_mut().for_each(|x| *x = -*x);
+    let mut out = vec![9.0; rows * outputs];
+    linear.write(&x, &bias, Some(&negative), &mut out);
+    for (x, out) in x.chunks_exact(inputs).zip(out.chunks_exact(outputs)) {
+        for (output, is) in out.iter().enumerate() {
+            let mut row = vec![0.0; inputs];
+            linear.read_output(output, &mut row).unwrap();
+            let (mut wanted, mut bound) = (f64::from(bias[output]), 1e-4);
+            for (at, x) in x.iter().enumerate() {
+                let (scale, smallest) = pair(output, at / 32);
+                let weight = f32::from(number(output, at)) * scale + smallest;
+                assert_eq!(row[at], weight);
+                wanted += f64::from(*x) * f64::from(weight);
+            }
+            for (x, row) in x.chunks(32).zip(row.chunks(32)) {
+                // Half a step of an activation.
+                let half = x.iter().fold(0.0, |most, x| x.abs().max(most)) / 127.0 / 2.0;
+                bound += row.iter().zip(x).map(|(w, x)| f64::from((half + x.abs() * 1e-5) * w.abs())).sum::<f64>();
+            }
+            assert!((wanted + f64::from(*is)).abs() < bound, "{output}: {is}, {wanted}, {bound}");
+        }
+        let mut alone = vec![9.0; outputs];
+        linear.write(x, &bias, Some(&negative), &mut alone);
+        assert_eq!(alone, out);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn blocks_of_4_bits_are_those_of_three_loops(
+        sizes in (1usize..11, 1usize..9, 1usize..200),
+        seed in 0u32..1000,
+    ) {
+        parallel::start_helper();
+        check_int4(sizes, seed);
+    }
+}
+
+/// Blocks of one weight each.
+fn int4_of(outputs: usize, number: u8, pair: (f32, f32)) -> Vec<i32> {
+    let weights = Int4Weights::new((32, outputs), |_, _, numbers| {
+        numbers.fill(number);
+        pair
+    });
+    weights.unwrap().into_words()
+}
+
+#[test]
+fn blocks_of_4_bits_are_shared_out_by_rows_too() {
+    parallel::start_helper();
+    check_int4((64, 9, 33), 3);
+}
+
+#[test]
+fn what_is_not_finite_breaks_its_row_of_4_bits_alone() {
+    let words = int4_of(3, 10, (0.5, -3.0));
+    for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut x = [1.0; 64];
+        x[3] = broken;
+        let mut out = [0.0; 6];
+        Int4Linear::new((32, 3), &words).unwrap().write(&x, &[], None, &mut out);
+        let [first, second] = [&out[..3], &out[3..]];
+        assert!(first.iter().all(|x| !x.is_finite()), "{broken}: {out:?}");
+        assert!(second.iter().all(|x| (x - 64.0).abs() < 1e-3), "{broken}: {out:?}");
+    }
+}
+
+#[test]
+fn activations_too_small_for_a_scale_are_zeros() {
+    let (words, mut out) = (int4_of(1, 0, (2.0, -15.0)), [9.0]);
+    Int4Linear::new((32, 1), &words).unwrap().write(&[1e-40; 32], &[0.5], None, &mut out);
     assert_eq!(out, [0.5]);
+}
+
+#[test]
+fn weights_of_4_bits_that_do_not_fit_are_refused() {
+    let new = |shape| Int4Weights::new(shape, |_, _, _| (1.0, 0.0)).is_some();
+    assert!(new((32, 2)) && !new((48, 2)) && !new((0, 2)) && !new((32, 0)));
+    let words = int4_of(3, 1, (1.0, 0.0));
+    assert!(Int4Linear::new((32, 3), &words).is_some());
+    for shape in [(32, 9), (64, 3), (0, 3), (32, 0), (31, 3)] {
+        assert!(Int4Linear::new(shape, &words).is_none(), "{shape:?}");
+    }
+    assert!(Int4Linear::new((32, 3), &words[1..]).is_none());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::arch::wasm32::{
 };
 
 use super::wasm::{add_block, numbers, vectors};
-use super::{BlockColumns, BlockRows, HighDigits, LEAST, MOST, PANEL, Quad, ROUND, Sums, quad_at};
+use super::{Block, BlockRows, HighDigits, LEAST, MOST, PANEL, Quad, ROUND, Sums, quad_at};
 
 /// Four integers of a row: the first and the third, and the second and the fourth.
 pub type Word = [i32; 2];
@@ -35,15 +35,15 @@ pub fn quantise_signed(x: &[f32; 16], by: f32) -> [Word; 4] {
 }
 
 /// The products of signed bytes with weights of 4 bits.
-pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>) -> [[f32; PANEL]; R] {
+pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: &[Block]) -> [[f32; PANEL]; R] {
     let mut all = [[f32x4_splat(0.0); 2]; R];
-    let blocks = rows.words.iter().zip(columns.quads);
-    for (index, (lhs, rhs)) in blocks.enumerate() {
+    let blocks = rows.words.iter().zip(columns);
+    for (index, (lhs, block)) in blocks.enumerate() {
         let mut sums = [[i32x4_splat(0); 2]; R];
         for (at, lhs) in lhs.iter().enumerate() {
-            multiply(lhs, quad_at::<true>(rhs, at), &mut sums);
+            multiply(lhs, quad_at::<true>(&block.pairs, at), &mut sums);
         }
-        add_block(&mut all, sums, index, &rows, &columns);
+        add_block(&mut all, sums, index, &rows, block);
     }
     all.map(numbers)
 }

@@ -13,6 +13,9 @@ mod kernels;
 #[cfg(target_family = "wasm")]
 mod wasm;
 
+use bytemuck::{Pod, Zeroable};
+use half::f16;
+
 pub use kernels::{Word, add_high_digits, blocks, floats, integers, quantise, quantise_signed};
 #[cfg(all(target_family = "wasm", feature = "relaxed-simd", any(test, feature = "bench")))]
 pub use kernels::{dot, in_pairs, ones};
@@ -61,17 +64,30 @@ pub struct BlockRows<'a, const R: usize> {
     pub sums: &'a [[f32; R]],
 }
 
-/// The weights of a panel of [`blocks`], each `(integer - zero point) · scale + offset`, with integers of 4 bits from 0 on.
-/// They are multiplied as `integer · scale + smallest`, where `smallest` is the offset less the zero point times the scale.
-#[derive(Clone, Copy)]
-pub struct BlockColumns<'a> {
-    /// `[blocks]`: two quads in one, see [`halves`].
-    pub quads: &'a [[Quad; BLOCK_WORDS / 2]],
-    /// `[blocks]`
-    pub scales: &'a [[f32; PANEL]],
-    /// `[blocks]`; empty where all are zero.
-    pub offsets: &'a [[f32; PANEL]],
+/// A block of the columns of a panel of [`blocks`]: weights of 4 bits, each `integer · scale + smallest`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Block {
+    /// Two quads in one, see [`halves`].
+    pub pairs: [Quad; BLOCK_WORDS / 2],
+    /// The scale of each column in the lower half, its smallest weight in the upper one: floats of 16 bits.
+    pub floats: Quad,
 }
+
+/// The scale and the smallest weight of a column of a [`Block`].
+#[inline(always)]
+pub fn scale_and_smallest(floats: i32) -> (f32, f32) {
+    let float = |bits: i32| f16::from_bits(bits as u16).to_f32();
+    (float(floats), float(floats >> 16))
+}
+
+/// The bits that are kept of a float of 16 bits in the upper half of a word, when the word was shifted by three bits, with its
+/// sign. What they are as a float of 32 bits is smaller by [`HALF_FLOAT_FACTOR`].
+#[cfg_attr(not(any(target_family = "wasm", target_arch = "x86_64")), expect(dead_code))]
+const HALF_FLOAT: i32 = 0x8fff_e000_u32 as i32;
+/// 2¹¹²: the difference between the exponents' biases.
+#[cfg_attr(not(any(target_family = "wasm", target_arch = "x86_64")), expect(dead_code))]
+const HALF_FLOAT_FACTOR: f32 = f32::from_bits((112 + 127) << 23);
 
 /// The high digits (× 128) of four integers of a row: by how much they exceed 127, or fall below zero.
 // Baseline SIMD multiplies integers whole.
@@ -215,7 +231,7 @@ mod tests {
             i32::from_le_bytes(std::array::from_fn(|at| weight(4 * word + at, column) as u8))
         };
         let pair = |word: usize| std::array::from_fn(|column| half(word, column) | half(word + 1, column) << 4);
-        let quads: Vec<_> =
+        let quads: Vec<[Quad; BLOCK_WORDS / 2]> =
             (0..count).map(|block| std::array::from_fn(|at| pair(block * BLOCK_WORDS + 2 * at))).collect();
         let word = |row: usize, word: usize| {
             let numbers = std::array::from_fn(|at| if at < 4 { number(row, 4 * word + at) as f32 * 0.5 } else { 0.0 });
@@ -227,24 +243,25 @@ mod tests {
         let of_row = |block: usize, row: usize| 0.25 * (block + 2 * row + 1) as f32;
         let scales: Vec<[f32; R]> = (0..count).map(|at| std::array::from_fn(|row| of_row(at, row))).collect();
         let sums: Vec<[f32; R]> = (0..count).map(|at| std::array::from_fn(|row| of_row(row, at) - 1.0)).collect();
-        let panel =
-            |by: f32| (0..count).map(|at| std::array::from_fn(|column| by * (at + column) as f32 - 1.0)).collect();
-        let (own, all_offsets): (Vec<[f32; PANEL]>, Vec<[f32; PANEL]>) = (panel(0.5), panel(0.125));
-        for offsets in [&[][..], &all_offsets] {
-            let rows = BlockRows { words: &words, scales: &scales, sums: &sums };
-            let tile = blocks::<R>(rows, BlockColumns { quads: &quads, scales: &own, offsets });
-            for (row, numbers) in tile.iter().enumerate() {
-                for (column, is) in numbers.iter().enumerate() {
-                    let mut wanted = 0.0;
-                    for at in 0..count {
-                        let term = |k: usize| number(row, k) * weight(k, column);
-                        let inputs = 4 * BLOCK_WORDS * at..4 * BLOCK_WORDS * (at + 1);
-                        wanted += inputs.map(term).sum::<i32>() as f32 * scales[at][row] * own[at][column];
-                        let offset = offsets.get(at).map_or(0.0, |offsets| offsets[column]);
-                        wanted += (offset - HALF_ZERO as f32 * own[at][column]) * sums[at][row];
-                    }
-                    assert_eq!(*is, wanted, "{R} rows of {count} at {row}, {column}");
+        let float = |by: f32, at: usize, column: usize| f16::from_f32(by * (at + column) as f32 - 1.0);
+        let floats = |at: usize, column: usize| {
+            i32::from(float(0.5, at, column).to_bits()) | i32::from(float(0.125, at, column).to_bits()) << 16
+        };
+        let panel: Vec<Block> = (quads.into_iter().enumerate())
+            .map(|(at, pairs)| Block { pairs, floats: std::array::from_fn(|column| floats(at, column)) })
+            .collect();
+        let tile = blocks::<R>(BlockRows { words: &words, scales: &scales, sums: &sums }, &panel);
+        for (row, numbers) in tile.iter().enumerate() {
+            for (column, is) in numbers.iter().enumerate() {
+                let mut wanted = 0.0;
+                for at in 0..count {
+                    let term = |k: usize| number(row, k) * weight(k, column);
+                    let inputs = 4 * BLOCK_WORDS * at..4 * BLOCK_WORDS * (at + 1);
+                    let (scale, smallest) = (float(0.5, at, column).to_f32(), float(0.125, at, column).to_f32());
+                    wanted += inputs.map(term).sum::<i32>() as f32 * scales[at][row] * scale;
+                    wanted += smallest * sums[at][row];
                 }
+                assert_eq!(*is, wanted, "{R} rows of {count} at {row}, {column}");
             }
         }
     }

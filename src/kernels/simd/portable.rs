@@ -1,6 +1,6 @@
 //! Portable loops, which compilers vectorise for the machine.
 
-use super::{BlockColumns, BlockRows, HALF_ZERO, HighDigits, PANEL, Quad, Sums, nearest, quad_at, rounded};
+use super::{Block, BlockRows, HighDigits, PANEL, Quad, Sums, nearest, quad_at, rounded, scale_and_smallest};
 
 /// Four integers below 128 of a row, the first in the lowest byte.
 pub type Word = i32;
@@ -29,20 +29,18 @@ pub fn quantise_signed(x: &[f32; 16], by: f32) -> [Word; 4] {
 }
 
 /// The products of signed bytes with weights of 4 bits.
-pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>) -> [[f32; PANEL]; R] {
+pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: &[Block]) -> [[f32; PANEL]; R] {
     let mut all = [[0.0; PANEL]; R];
-    let blocks = rows.words.iter().zip(columns.quads).zip(columns.scales);
-    for (index, ((lhs, rhs), scales)) in blocks.enumerate() {
+    for (index, (lhs, block)) in rows.words.iter().zip(columns).enumerate() {
         let mut sums = [[0; PANEL]; R];
         for (at, lhs) in lhs.iter().enumerate() {
-            add_signed(&mut sums, lhs, &quad_at::<true>(rhs, at));
+            add_signed(&mut sums, lhs, &quad_at::<true>(&block.pairs, at));
         }
-        let mut smallest = columns.offsets.get(index).copied().unwrap_or_default();
-        smallest.iter_mut().zip(scales).for_each(|(to, scale)| *to -= HALF_ZERO as f32 * scale);
+        let floats = block.floats.map(scale_and_smallest);
         for (row, (all, sums)) in all.iter_mut().zip(sums).enumerate() {
-            for (at, sum) in sums.into_iter().enumerate() {
-                all[at] += sum as f32 * rows.scales[index][row] * scales[at];
-                all[at] += smallest[at] * rows.sums[index][row];
+            for ((all, sum), (scale, smallest)) in all.iter_mut().zip(sums).zip(floats) {
+                *all += sum as f32 * rows.scales[index][row] * scale;
+                *all += smallest * rows.sums[index][row];
             }
         }
     }

@@ -20,7 +20,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::wasm::{add_block, numbers, vectors};
-use super::{BlockColumns, BlockRows, HighDigits, LEAST, LOWER_HALVES, MOST, PANEL, Quad, ROUND, Sums, quad_at};
+use super::{Block, BlockRows, HighDigits, LEAST, LOWER_HALVES, MOST, PANEL, Quad, ROUND, Sums, quad_at};
 
 /// Four integers below 128 of a row.
 pub type Word = i32;
@@ -163,7 +163,7 @@ fn tile<const R: usize, const IN_PAIRS: bool, const HALVES: bool>(
 
 /// The products of signed bytes with weights of 4 bits.
 #[target_feature(enable = "relaxed-simd")]
-pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>) -> [[f32; PANEL]; R] {
+pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: &[Block]) -> [[f32; PANEL]; R] {
     match in_pairs() {
         true => block_tile::<R, true>(rows, columns),
         false => block_tile::<R, false>(rows, columns),
@@ -172,16 +172,13 @@ pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>)
 
 #[inline]
 #[target_feature(enable = "relaxed-simd")]
-fn block_tile<const R: usize, const IN_PAIRS: bool>(
-    rows: BlockRows<'_, R>,
-    columns: BlockColumns<'_>,
-) -> [[f32; PANEL]; R] {
+fn block_tile<const R: usize, const IN_PAIRS: bool>(rows: BlockRows<'_, R>, columns: &[Block]) -> [[f32; PANEL]; R] {
     let (ones, lowest) = (ones(), i32x4_splat(black_box(LOWER_HALVES)));
     let mut all = [[f32x4_splat(0.0); 2]; R];
-    for (index, (lhs, rhs)) in rows.words.iter().zip(columns.quads).enumerate() {
+    for (index, (lhs, block)) in rows.words.iter().zip(columns).enumerate() {
         // Pairs of products in 16 bits, or all sums.
         let mut sums = [[i32x4_splat(0); 2]; R];
-        for ([first, second], pair) in lhs.as_chunks::<2>().0.iter().zip(rhs) {
+        for ([first, second], pair) in lhs.as_chunks::<2>().0.iter().zip(&block.pairs) {
             let [a, b] = integer_vectors(*pair);
             accumulate::<R, IN_PAIRS>(first, [v128_and(a, lowest), v128_and(b, lowest)], &mut sums);
             let upper = |pair| v128_and(u32x4_shr(pair, 4), lowest);
@@ -192,7 +189,7 @@ fn block_tile<const R: usize, const IN_PAIRS: bool>(
                 *sums = sums.map(|pairs| i32x4_dot_i16x8(pairs, ones));
             }
         }
-        add_block(&mut all, sums, index, &rows, &columns);
+        add_block(&mut all, sums, index, &rows, block);
     }
     all.map(numbers)
 }

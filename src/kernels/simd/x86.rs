@@ -7,16 +7,16 @@
 mod portable;
 
 use std::arch::x86_64::{
-    __m256, __m256i, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_cvtepi32_ps,
-    _mm256_dpbusd_epi32, _mm256_fmadd_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_set1_epi16,
-    _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_sub_ps,
+    __m256, __m256i, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castsi256_ps,
+    _mm256_cvtepi32_ps, _mm256_dpbusd_epi32, _mm256_fmadd_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps,
+    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_srai_epi32, _mm256_srli_epi32,
 };
 
 pub use portable::{Word, quantise, quantise_signed};
 
 use super::{
-    BLOCK_WORDS, BlockColumns, BlockRows, HALF_ZERO, HighDigits, LOWER_HALVES, PANEL, Quad, Sums, nearest, quad_at,
-    rounded,
+    BLOCK_WORDS, Block, BlockRows, HALF_FLOAT, HALF_FLOAT_FACTOR, HighDigits, LOWER_HALVES, PANEL, Quad, Sums, nearest,
+    quad_at, rounded, scale_and_smallest,
 };
 
 /// Whether the processor has the instructions of this module.
@@ -59,7 +59,7 @@ pub fn add_high_digits<const HALVES: bool>(digits: &[HighDigits], by: i32, rhs: 
 
 /// The products of signed bytes with weights of 4 bits.
 #[allow(unsafe_code, reason = "the functions below need instructions that were found")]
-pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>) -> [[f32; PANEL]; R] {
+pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: &[Block]) -> [[f32; PANEL]; R] {
     if is_available() && is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512vnni") {
         // Safety: the processor has AVX2, FMA, and AVX-512's VL and VNNI.
         unsafe { blocks_vnni::<R>(rows, columns) }
@@ -132,16 +132,18 @@ fn integers_avx2<const R: usize, const HALVES: bool>(
 macro_rules! blocks_by {
     ($name:ident, $instructions:literal, $sums:ident) => {
         #[target_feature(enable = $instructions)]
-        fn $name<const R: usize>(rows: BlockRows<'_, R>, columns: BlockColumns<'_>) -> [[f32; PANEL]; R] {
-            let (none, zero) = (_mm256_set1_ps(0.0), _mm256_set1_ps(HALF_ZERO as f32));
-            let mut all = [none; R];
-            let blocks = rows.words.iter().zip(columns.quads).zip(columns.scales).zip(rows.scales).zip(rows.sums);
-            for (index, ((((lhs, rhs), scales), row_scales), row_sums)) in blocks.enumerate() {
-                let sums = $sums::<R>(lhs, rhs);
-                let scales: __m256 = bytemuck::cast(*scales);
-                let offsets = columns.offsets.get(index).map_or(none, |offsets| bytemuck::cast(*offsets));
-                // Not fused, here and below, as in every other instruction set, so that the result is equal in all of them.
-                let smallest = _mm256_sub_ps(offsets, _mm256_mul_ps(zero, scales));
+        fn $name<const R: usize>(rows: BlockRows<'_, R>, columns: &[Block]) -> [[f32; PANEL]; R] {
+            let mut all = [_mm256_set1_ps(0.0); R];
+            let (bits, factor) = (_mm256_set1_epi32(HALF_FLOAT), _mm256_set1_ps(HALF_FLOAT_FACTOR));
+            let blocks = rows.words.iter().zip(columns).zip(rows.scales).zip(rows.sums);
+            for (((lhs, block), row_scales), row_sums) in blocks {
+                let sums = $sums::<R>(lhs, &block.pairs);
+                let floats: __m256i = bytemuck::cast(block.floats);
+                let scales = _mm256_and_si256(_mm256_srai_epi32::<3>(_mm256_slli_epi32::<16>(floats)), bits);
+                let scales = _mm256_mul_ps(_mm256_castsi256_ps(scales), factor);
+                let smallest = _mm256_and_si256(_mm256_srai_epi32::<3>(floats), bits);
+                let smallest = _mm256_mul_ps(_mm256_castsi256_ps(smallest), factor);
+                // Not fused, as in every other instruction set, so that the result is equal in all of them.
                 for row in 0..R {
                     let own = _mm256_mul_ps(_mm256_cvtepi32_ps(sums[row]), _mm256_set1_ps(row_scales[row]));
                     all[row] = _mm256_add_ps(all[row], _mm256_mul_ps(own, scales));

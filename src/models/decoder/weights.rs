@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::formats::gguf::{Encoding, Tensor};
 use crate::graph::Blocks;
 use crate::kernels::block_quant::Bits;
-use crate::kernels::qlinear::{BlockLinear, QuantizedWeights};
+use crate::kernels::qlinear::{BlockLinear, Int4Weights, QuantizedWeights};
 use crate::models::Weights;
 use crate::models::embedding::Table;
 
@@ -41,7 +41,7 @@ struct Packed {
 
 enum Content {
     Floats(Vec<f32>),
-    Blocks(Box<BlockLinear>),
+    Blocks(Box<Blocks>),
     /// As in the file: embeddings, of which a row is read at a time, and what is not read here.
     Bytes(Vec<u8>),
 }
@@ -164,7 +164,7 @@ impl DecoderWeights<'_> {
             },
             Self::Gguf(tensors) => match tensors.take(name, &[outputs, inputs])?.content {
                 Content::Floats(floats) => Ok(Matrix::Floats(floats)),
-                Content::Blocks(linear) => Ok(Matrix::Blocks(Box::new(Blocks::new(*linear)))),
+                Content::Blocks(blocks) => Ok(Matrix::Blocks(blocks)),
                 Content::Bytes(_) => Err(Error::internal(format!("the tensor {name} is not a layer's"))),
             },
         }
@@ -203,7 +203,7 @@ impl DecoderWeights<'_> {
                 };
                 let tensor = Tensor { name, shape: shape.clone(), encoding, bytes: &bytes };
                 if let Some(block) = encoding.sub_block().filter(|_| tied) {
-                    let blocks = Blocks::new(blocks(&tensor, block, [hidden, vocabulary])?);
+                    let blocks = blocks(&tensor, block, [hidden, vocabulary])?;
                     return Ok((Embeddings::Tied(Box::new(blocks.clone())), Some(Matrix::Blocks(Box::new(blocks)))));
                 }
                 let matrix = if tied { Some(Matrix::Floats(tensor.floats()?)) } else { None };
@@ -221,14 +221,23 @@ fn unsupported(name: &str, encoding: Encoding) -> Error {
 }
 
 /// The matrix of a quantised tensor.
-fn blocks(tensor: &Tensor<'_>, block: usize, [inputs, outputs]: [usize; 2]) -> Result<BlockLinear> {
-    let bits = if tensor.encoding.bits() == Some(4) { Bits::Four } else { Bits::Eight };
-    let each = inputs / block;
-    let linear = BlockLinear::new((inputs, outputs), block, bits, |output, at, numbers| {
-        tensor.sub_block(output * each + at, numbers).unwrap_or_default()
-    });
-    match linear {
-        Some(linear) if inputs.is_multiple_of(block) => Ok(linear),
+fn blocks(tensor: &Tensor<'_>, block: usize, [inputs, outputs]: [usize; 2]) -> Result<Blocks> {
+    let (shape, each) = ((inputs, outputs), inputs / block);
+    let blocks = match tensor.encoding.bits() {
+        Some(4) => Int4Weights::new(shape, |output, at, numbers: &mut [u8; 32]| {
+            let mut signed = [0; 32];
+            let (scale, offset) = tensor.sub_block(output * each + at, &mut signed).unwrap_or_default();
+            numbers.iter_mut().zip(signed).for_each(|(to, number)| *to = (number + 8) as u8);
+            (scale, offset - 8.0 * scale)
+        })
+        .map(Blocks::int4),
+        _ => BlockLinear::new(shape, block, Bits::Eight, |output, at, numbers| {
+            tensor.sub_block(output * each + at, numbers).unwrap_or_default()
+        })
+        .map(Blocks::int8),
+    };
+    match blocks {
+        Some(blocks) if inputs.is_multiple_of(block) => Ok(blocks),
         _ => Err(Error::invalid_artefact(format!(
             "the tensor {} must be a matrix of whole blocks, got the shape {:?}",
             tensor.name, tensor.shape

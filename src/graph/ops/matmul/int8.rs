@@ -1,12 +1,17 @@
-//! MatMulInt8: products with constant matrices of 8-bit integers, or of 4- and 8-bit integers in blocks.
+//! MatMulInt8 and MatMulInt4: products with constant matrices of 8-bit integers, and of 4-bit integers in blocks.
 
 use burn::tensor::DType;
 
-use super::super::{NodeSpec, Prepared, one, precision, wrong};
+use super::super::{Inputs, NodeSpec, Prepared, Refusal, one, precision, wrong};
+use crate::error::Result;
 use crate::graph::attributes::{Attribute, Attributes};
 use crate::graph::host::{self, HostTensor};
+use crate::kernels::activation::Activation;
 use crate::kernels::block_quant::Bits;
-use crate::kernels::qlinear::{BlockLayout, BlockLinear, GROUP_SIZE, QuantizedWeights, Shapes};
+use crate::kernels::gemm::Epilogue;
+use crate::kernels::qlinear::{BlockLayout, BlockLinear, GROUP_SIZE, Int4Linear, QuantizedWeights, Shapes};
+
+const MISFIT: &str = "the sizes of the weights do not fit";
 
 /// The constants of `weights`; adds their sizes to `attributes`.
 pub fn constants(weights: QuantizedWeights, attributes: &mut Attributes) -> [HostTensor; 3] {
@@ -17,12 +22,11 @@ pub fn constants(weights: QuantizedWeights, attributes: &mut Attributes) -> [Hos
     [host::tensor(&quads, weights.quads), host::tensor(&scales, weights.scales), host::tensor(&sums, weights.sums)]
 }
 
-/// The constants of `weights`, the last of them only where blocks have offsets; adds their sizes to `attributes`.
+/// The constants of `weights` of 8 bits, the last of them only where blocks have offsets; adds their sizes to `attributes`.
 pub fn block_constants(weights: BlockLinear, attributes: &mut Attributes) -> ([HostTensor; 3], Option<HostTensor>) {
-    let BlockLayout { shape: (inputs, outputs), block, bits } = weights.layout();
+    let BlockLayout { shape: (inputs, outputs), block, .. } = weights.layout();
     let parts = weights.into_parts();
-    let bits = if bits == Bits::Four { 4 } else { 8 };
-    for (name, size) in [("inputs", inputs), ("outputs", outputs), ("block", block), ("bits", bits)] {
+    for (name, size) in [("inputs", inputs), ("outputs", outputs), ("block", block)] {
         attributes.push(name, Attribute::Int(size as i64));
     }
     let flat = |numbers: Vec<f32>| host::tensor(&[numbers.len()], numbers);
@@ -33,19 +37,10 @@ pub fn block_constants(weights: BlockLinear, attributes: &mut Attributes) -> ([H
 /// The attribute `precise` says the precision of activations.
 /// The inputs are `x`, the three constants, an optional bias, and the optional offsets of blocks; an activation may follow.
 pub fn matmul(node: &NodeSpec<'_>) -> Prepared {
-    let activation = node.attributes.activation()?;
-    let size = |name: &str| {
-        usize::try_from(node.attributes.int(name, 0)?).map_err(|_| format!("the attribute {name} is negative"))
-    };
-    let sizes = (size("inputs")?, size("outputs")?);
-    let bits = match node.attributes.int("bits", 8)? {
-        4 => Bits::Four,
-        8 => Bits::Eight,
-        bits => return Err(format!("weights of {bits} bits are not supported, expected 4 or 8")),
-    };
+    let (activation, sizes) = (node.attributes.activation()?, sizes(node)?);
     let block = node.attributes.optional_int("block")?.map_or(Ok(GROUP_SIZE), usize::try_from);
     let block = block.map_err(|_| "the attribute block is negative".to_string())?;
-    let layout = BlockLayout { shape: sizes, block, bits };
+    let layout = BlockLayout { shape: sizes, block, bits: Bits::Eight };
     let precision = precision(node)?;
     for (index, dtype) in [(1, DType::I32), (2, DType::F32), (3, DType::F32)] {
         if node.constant(index).is_none_or(|tensor| tensor.dtype() != dtype) {
@@ -53,28 +48,64 @@ pub fn matmul(node: &NodeSpec<'_>) -> Prepared {
         }
     }
     Ok(Box::new(move |inputs| {
-        let x = inputs.take(0)?;
-        let (dtype, mut shape) = (x.dtype(), host::shape(&x).to_vec());
         let [quads, scales, sums] = [1, 2, 3].map(|index| inputs.contiguous(index));
         let (quads, scales, sums) = (quads?, scales?, sums?);
         let offsets = inputs.optional(5).map(host::contiguous);
         let offsets = offsets.as_ref().map_or(&[][..], host::slice::<f32>);
         let weights = layout.linear(host::slice(&quads), host::slice(&scales), host::slice(&sums), offsets);
-        let (Some(weights), Some(last)) = (weights, shape.last_mut()) else {
-            return wrong("the sizes of the weights do not fit");
-        };
-        if *last != sizes.0 {
-            return wrong(format!("the input has rows of the length {last}, expected {}", sizes.0));
-        }
-        *last = sizes.1;
-        let mut out = vec![0.0; inputs.count(&shape)?];
-        let bias = inputs.optional(4).map(host::to_f32s).unwrap_or_default();
-        if !bias.is_empty() && bias.len() != sizes.1 {
-            return wrong(format!("the bias has the wrong length, expected {}", sizes.1));
-        }
-        let x = host::contiguous(host::cast(x, DType::F32));
-        let apply = |numbers: &mut [f32]| activation.iter().for_each(|activation| activation.apply(numbers));
-        weights.with(precision).write(host::slice(&x), &bias, activation.is_some().then_some(&apply), &mut out);
-        one(host::cast(host::tensor(&shape, out), dtype))
+        let Some(weights) = weights else { return wrong(MISFIT) };
+        let bias = inputs.optional(4);
+        product(inputs, sizes, bias, activation, |x, bias, epilogue, out| {
+            weights.with(precision).write(x, bias, epilogue, out);
+        })
     }))
+}
+
+/// The inputs are `x`, the words of [`Int4Weights`](crate::kernels::qlinear::Int4Weights), and an optional bias; an activation
+/// may follow.
+pub fn matmul_int4(node: &NodeSpec<'_>) -> Prepared {
+    let (activation, sizes) = (node.attributes.activation()?, sizes(node)?);
+    if node.constant(1).is_none_or(|tensor| tensor.dtype() != DType::I32) {
+        return Err("the input 1 must be a constant of the type I32".to_string());
+    }
+    Ok(Box::new(move |inputs| {
+        let words = inputs.contiguous(1)?;
+        let Some(weights) = Int4Linear::new(sizes, host::slice(&words)) else { return wrong(MISFIT) };
+        let bias = inputs.optional(2);
+        product(inputs, sizes, bias, activation, |x, bias, epilogue, out| weights.write(x, bias, epilogue, out))
+    }))
+}
+
+/// The numbers of inputs and outputs.
+fn sizes(node: &NodeSpec<'_>) -> std::result::Result<(usize, usize), Refusal> {
+    let size = |name: &str| {
+        usize::try_from(node.attributes.int(name, 0)?).map_err(|_| format!("the attribute {name} is negative"))
+    };
+    Ok((size("inputs")?, size("outputs")?))
+}
+
+/// The input 0 times weights with these inputs and outputs, which `write` multiplies rows by.
+fn product(
+    inputs: &mut Inputs<'_>,
+    sizes: (usize, usize),
+    bias: Option<HostTensor>,
+    activation: Option<Activation>,
+    write: impl FnOnce(&[f32], &[f32], Option<&Epilogue<'_>>, &mut [f32]),
+) -> Result<Vec<HostTensor>> {
+    let x = inputs.take(0)?;
+    let (dtype, mut shape) = (x.dtype(), host::shape(&x).to_vec());
+    let Some(last) = shape.last_mut() else { return wrong("the input is a single number, expected rows") };
+    if *last != sizes.0 {
+        return wrong(format!("the input has rows of the length {last}, expected {}", sizes.0));
+    }
+    *last = sizes.1;
+    let mut out = vec![0.0; inputs.count(&shape)?];
+    let bias = bias.map(host::to_f32s).unwrap_or_default();
+    if !bias.is_empty() && bias.len() != sizes.1 {
+        return wrong(format!("the bias has the wrong length, expected {}", sizes.1));
+    }
+    let x = host::contiguous(host::cast(x, DType::F32));
+    let apply = |numbers: &mut [f32]| activation.iter().for_each(|activation| activation.apply(numbers));
+    write(host::slice(&x), &bias, activation.is_some().then_some(&apply), &mut out);
+    one(host::cast(host::tensor(&shape, out), dtype))
 }

@@ -1,16 +1,20 @@
-//! Products with weights of 4 bits by [`Precision::Blocks`](super::Precision::Blocks): activations are signed bytes, with a
-//! scale for each block of 32 inputs that shares one of the weights, as llama.cpp has them (`Q8_0`).
+//! Linear layers with weights of 4 bits, in blocks of 32 inputs that share a scale and a smallest weight, as in the types Q4_0,
+//! Q4_1 and Q4_K of GGUF files. Activations are signed bytes with a scale for each block, as llama.cpp has them (`Q8_0`).
 //!
-//! One product does, where [`Precision::High`](super::Precision::High) takes two. The instruction
-//! multiplies signed bytes by bytes below 128. Those of the weights are, so activations have all 8 bits.
+//! The instruction multiplies signed bytes by bytes below 128. Those of the weights are, so activations have all 8 bits.
+//!
+//! A token reads each weight once, so that the time of a reply is that of reading them: a block lies together in memory, and
+//! its scales are floats of 16 bits, as in the files.
 
 use std::ops::Range;
 
+use half::f16;
+
 use super::activations::{TILE, tiles, width};
-use super::{CACHED, LEAST_SHARED, QuantizedLinear, Weights};
+use super::{CACHED, parts};
 use crate::kernels::gemm::Epilogue;
-use crate::kernels::parallel::{self, Tile, split, whole};
-use crate::kernels::simd::{self, BLOCK_WORDS, BlockColumns, BlockRows, PANEL, Word};
+use crate::kernels::parallel::{self, Tile};
+use crate::kernels::simd::{self, BLOCK_WORDS, Block, BlockRows, LOWER_HALVES, PANEL, Word};
 
 /// The largest integer of an activation.
 const LARGEST: f32 = 127.0;
@@ -21,6 +25,60 @@ const LEAST_QUANTISED: usize = 1 << 13;
 
 /// Inputs of a block.
 const BLOCK: usize = 4 * BLOCK_WORDS;
+
+/// The weights of a linear layer, each `integer * scale + smallest`, with integers from 0 to 15.
+pub struct Int4Weights {
+    shape: (usize, usize),
+    /// `[panels, blocks]`
+    blocks: Vec<Block>,
+}
+
+impl Int4Weights {
+    /// The weights of `shape.1` outputs of `shape.0` inputs, which are whole blocks. `read` is called for each block of each
+    /// output, in order. It writes the block's integers and returns their scale and smallest weight. `None` where there are no
+    /// inputs or outputs, or no whole blocks.
+    pub fn new(
+        shape: (usize, usize),
+        mut read: impl FnMut(usize, usize, &mut [u8; BLOCK]) -> (f32, f32),
+    ) -> Option<Self> {
+        let (inputs, outputs) = shape;
+        if inputs == 0 || outputs == 0 || !inputs.is_multiple_of(BLOCK) {
+            return None;
+        }
+        let of_output = inputs / BLOCK;
+        let mut blocks: Vec<Block> = vec![Default::default(); outputs.div_ceil(PANEL).checked_mul(of_output)?];
+        let mut numbers = [0; BLOCK];
+        for output in 0..outputs {
+            let (panel, lane) = (output / PANEL, output % PANEL);
+            for (at, block) in blocks[panel * of_output..][..of_output].iter_mut().enumerate() {
+                let [scale, smallest] = <[f32; 2]>::from(read(output, at, &mut numbers)).map(f16::from_f32);
+                for (pair, numbers) in block.pairs.iter_mut().zip(numbers.as_chunks::<4>().0.as_chunks::<2>().0) {
+                    let [lower, upper] = numbers.map(|four| i32::from_le_bytes(four) & LOWER_HALVES);
+                    pair[lane] = lower | upper << 4;
+                }
+                block.floats[lane] = i32::from(scale.to_bits()) | i32::from(smallest.to_bits()) << 16;
+            }
+        }
+        Some(Self { shape, blocks })
+    }
+
+    /// Inputs and outputs.
+    pub fn shape(&self) -> (usize, usize) {
+        self.shape
+    }
+
+    /// The numbers, for [`Int4Linear::new`].
+    pub fn into_words(self) -> Vec<i32> {
+        bytemuck::cast_vec(self.blocks)
+    }
+}
+
+/// A linear layer with [`Int4Weights`], borrowed from wherever they are stored.
+#[derive(Clone, Copy)]
+pub struct Int4Linear<'a> {
+    shape: (usize, usize),
+    blocks: &'a [Block],
+}
 
 /// Rows of activations. The vectors have the layout of [`BlockRows`], one tile after another. A tile has [`width`] rows.
 struct BlockLhs {
@@ -98,35 +156,36 @@ fn largest(x: &[f32; BLOCK]) -> f32 {
     f32::from_bits(lanes.into_iter().fold(0, u32::max))
 }
 
-impl QuantizedLinear<'_> {
-    /// Whether [`write_in_blocks`](Self::write_in_blocks) can be used: with weights of 4 bits in whole blocks of 32.
-    pub(super) fn has_whole_blocks(&self) -> bool {
-        matches!(self.numbers, Weights::Halves(_)) && self.group == BLOCK_WORDS && self.inputs.is_multiple_of(BLOCK)
+impl<'a> Int4Linear<'a> {
+    /// The layer of the words of [`Int4Weights::into_words`]; `None` where their number does not fit.
+    pub fn new(shape: (usize, usize), words: &'a [i32]) -> Option<Self> {
+        let blocks: &[Block] = bytemuck::try_cast_slice(words).ok()?;
+        let (inputs, outputs) = shape;
+        let fits = inputs > 0
+            && inputs.is_multiple_of(BLOCK)
+            && outputs > 0
+            && outputs.div_ceil(PANEL).checked_mul(inputs / BLOCK) == Some(blocks.len());
+        fits.then_some(Self { shape, blocks })
     }
 
-    /// [`write`](Self::write) with such activations.
-    pub(super) fn write_in_blocks(&self, x: &[f32], bias: &[f32], epilogue: Option<&Epilogue<'_>>, out: &mut [f32]) {
-        let lhs = BlockLhs::new(x, self.inputs);
-        let count = x.len() / self.inputs;
-        let (mut rows, mut columns) = (whole(count), whole(self.outputs));
-        if count.saturating_mul(self.inputs).saturating_mul(self.outputs) >= LEAST_SHARED {
-            if count < self.outputs {
-                columns = split(self.outputs, PANEL, 8 * PANEL);
-            } else {
-                rows = split(count, TILE, 4 * TILE);
-            }
-        }
+    /// The layer's output for the rows `x`, into the rows `out`. `bias` is added to each row, unless it is empty, and
+    /// `epilogue` is applied to each part of a row when it is complete.
+    pub fn write(&self, x: &[f32], bias: &[f32], epilogue: Option<&Epilogue<'_>>, out: &mut [f32]) {
+        let (inputs, outputs) = self.shape;
+        let lhs = BlockLhs::new(x, inputs);
+        let count = x.len() / inputs;
+        let (rows, columns) = parts(count, self.shape);
         // Panels whose weights stay in the cache while all rows are multiplied.
-        let width = (CACHED / (self.inputs * PANEL / 2)).max(1) * PANEL;
-        Tile::new(out, self.outputs, count, self.outputs).for_each_part(&rows, &columns, |rows, columns, mut out| {
+        let width = (CACHED / (inputs * PANEL / 2)).max(1) * PANEL;
+        Tile::new(out, outputs, count, outputs).for_each_part(&rows, &columns, |rows, columns, mut out| {
             for block in columns.clone().step_by(width) {
                 let some = block..columns.end.min(block + width);
                 for few in tiles(rows.clone()) {
                     let own = few.start - rows.start..few.end - rows.start;
                     let mut out = out.part(own, some.start - columns.start..some.end - columns.start);
                     match few.len() {
-                        1 => self.write_block_tile::<1>(&lhs, &few, &some, bias, &mut out),
-                        _ => self.write_block_tile::<TILE>(&lhs, &few, &some, bias, &mut out),
+                        1 => self.write_tile::<1>(&lhs, &few, &some, bias, &mut out),
+                        _ => self.write_tile::<TILE>(&lhs, &few, &some, bias, &mut out),
                     }
                     if let Some(epilogue) = epilogue {
                         (0..few.len()).for_each(|row| epilogue(out.row(row, 0..some.len())));
@@ -137,7 +196,7 @@ impl QuantizedLinear<'_> {
     }
 
     /// Computes the rows `few` of a tile and `columns`, which begin at a panel. `R` is 1 or the height of a tile.
-    fn write_block_tile<const R: usize>(
+    fn write_tile<const R: usize>(
         &self,
         lhs: &BlockLhs,
         few: &Range<usize>,
@@ -145,17 +204,10 @@ impl QuantizedLinear<'_> {
         bias: &[f32],
         out: &mut Tile<'_, f32>,
     ) {
-        let (blocks, rows) = (lhs.blocks, lhs.tile::<R>(few));
+        let rows = lhs.tile::<R>(few);
         for (index, panel) in (columns.start / PANEL..columns.end.div_ceil(PANEL)).enumerate() {
             let own = index * PANEL..columns.len().min((index + 1) * PANEL);
-            let sums = simd::blocks::<R>(
-                rows,
-                BlockColumns {
-                    quads: self.numbers.panels(panel..panel + 1, self.inputs / 4).as_chunks().0,
-                    scales: &self.scales[panel * blocks..][..blocks],
-                    offsets: self.offsets.map_or(&[], |offsets| offsets.panel(panel)),
-                },
-            );
+            let sums = simd::blocks::<R>(rows, &self.blocks[panel * lhs.blocks..][..lhs.blocks]);
             let bias = bias.get(panel * PANEL..).unwrap_or_default();
             for (row, sums) in sums.iter().take(few.len()).enumerate() {
                 for (at, (out, sum)) in out.row(row, own.clone()).iter_mut().zip(sums).enumerate() {
@@ -163,5 +215,23 @@ impl QuantizedLinear<'_> {
                 }
             }
         }
+    }
+
+    /// The weights of one output into `row`, which has a number for each input: a row of an embedding table that is also the
+    /// last layer. `None` where there is no such output, or `row` has another length.
+    pub fn read_output(&self, output: usize, row: &mut [f32]) -> Option<()> {
+        let (inputs, outputs) = self.shape;
+        if output >= outputs || row.len() != inputs {
+            return None;
+        }
+        let (panel, lane, count) = (output / PANEL, output % PANEL, inputs / BLOCK);
+        for (block, row) in self.blocks[panel * count..][..count].iter().zip(row.chunks_exact_mut(BLOCK)) {
+            let (scale, smallest) = simd::scale_and_smallest(block.floats[lane]);
+            for (at, row) in row.chunks_exact_mut(4).enumerate() {
+                let numbers = simd::quad_at::<true>(&block.pairs, at)[lane].to_le_bytes();
+                row.iter_mut().zip(numbers).for_each(|(to, number)| *to = f32::from(number) * scale + smallest);
+            }
+        }
+        Some(())
     }
 }

@@ -4,13 +4,12 @@ use std::ops::Range;
 
 use super::gemm::LEAST_SHARED;
 use super::parallel::{self, Tile};
-use super::reduce::dot;
 use super::softmax::softmax;
 use crate::error::{Error, Result};
 
 /// Queries that are multiplied with a key while it is in the cache.
 const QUERIES: usize = 4;
-/// Numbers of a value that are multiplied at once.
+/// Numbers of a key or a value that are multiplied at once.
 const COLUMNS: usize = 8;
 
 /// What a head computes.
@@ -145,12 +144,11 @@ impl Block<'_> {
         let (size, scale) = (self.settings.size, self.settings.scale);
         let seen = self.seen_by_any();
         scores.clear();
-        scores.extend(keys[seen.start * size..seen.end * size].chunks_exact(size).map(|key| {
-            let mut scores = [0.0; QUERIES];
-            let queries = self.queries.iter().take(self.count);
-            scores.iter_mut().zip(queries).for_each(|(score, query)| *score = scale * dot(query, key));
-            scores
-        }));
+        let keys = keys[seen.start * size..seen.end * size].chunks_exact(size);
+        match self.count {
+            1 => scores.extend(keys.map(|key| [scale * dots::<1>(&self.queries, key)[0]; QUERIES])),
+            _ => scores.extend(keys.map(|key| dots(&self.queries, key).map(|dot| scale * dot))),
+        }
     }
 
     /// Replaces the scores of each query by their softmax, those of keys that it does not see by zero.
@@ -196,6 +194,23 @@ impl Block<'_> {
             }
         }
     }
+}
+
+/// The products of the first `R` queries and a key, each in the same order whatever `R` is.
+#[inline(always)]
+fn dots<const R: usize>(queries: &[&[f32]; QUERIES], key: &[f32]) -> [f32; R] {
+    let mut lanes = [[0.0; COLUMNS]; R];
+    let (whole, rest) = key.as_chunks::<COLUMNS>();
+    for (at, key) in whole.iter().enumerate() {
+        for (lanes, query) in lanes.iter_mut().zip(queries) {
+            let query = &query[at * COLUMNS..][..COLUMNS];
+            lanes.iter_mut().zip(query).zip(key).for_each(|((lane, query), key)| *lane += query * key);
+        }
+    }
+    std::array::from_fn(|row| {
+        let rest = rest.iter().zip(&queries[row][key.len() - rest.len()..]);
+        rest.fold(lanes[row].into_iter().sum(), |sum, (key, query)| sum + query * key)
+    })
 }
 
 /// Adds a value to the sums of the queries whose weight `counts`, times that weight.

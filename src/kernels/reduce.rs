@@ -18,16 +18,6 @@ pub fn fold(row: &[f32], identity: f32, f: impl Fn(f32) -> f32, join: impl Fn(f3
     rest.iter().fold(lanes, |all, x| join(all, f(*x)))
 }
 
-/// The sum of the products of two rows of one length.
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0; LANES];
-    let ((a, rest_a), (b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    for (a, b) in a.iter().zip(b) {
-        (0..LANES).for_each(|lane| lanes[lane] += a[lane] * b[lane]);
-    }
-    rest_a.iter().zip(rest_b).fold(lanes.into_iter().sum(), |all, (a, b)| all + a * b)
-}
-
 /// The sum of all elements.
 pub fn sum(row: &[f32]) -> f32 {
     fold(row, 0.0, |x| x, |a, b| a + b)

@@ -8,6 +8,8 @@
 //! # Source
 //! Angelopoulos et al. 2021, *Learn then Test* (2110.01052), fixed-sequence testing; see [`super::betting`] for the tests.
 
+use serde::{Deserialize, Serialize};
+
 use super::betting::{Checked, Comparison, RiskTest};
 use super::head::{Prediction, predict};
 use super::trainer::Outcome;
@@ -26,7 +28,7 @@ const NEAR: f64 = 2.0 / 3.0;
 const CONFIDENCES: usize = 1000;
 
 /// A head under test.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Candidate {
     /// Its number, from 1: the more there were, the less chance each has to be wrong.
     pub version: u64,
@@ -45,7 +47,7 @@ pub struct Candidate {
 }
 
 /// A threshold.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Level {
     /// Answers stay at home from this confidence on.
     pub threshold: f32,

@@ -1,6 +1,8 @@
 //! Whether the confidences of the head in charge are still distributed as while it was tested: a part of the texts after
 //! another, with [`crate::drift`].
 
+use serde::{Deserialize, Serialize};
+
 use crate::calibration::risk_control::Guarantee;
 use crate::calibration::{Calibration, Labels};
 use crate::drift::Cuts;
@@ -10,10 +12,13 @@ use crate::sort::sort_by;
 const TEXTS: u64 = 16;
 /// Parts, at most.
 const PARTS: usize = 32;
+/// Stored counts above these are not ours.
+const MOST_TEXTS: u64 = 1 << 40;
+const MOST_DOUBLINGS: u32 = 32;
 /// Steps between the quantiles that later confidences are compared by.
 const QUANTILES: usize = 20;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DriftWatch {
     cuts: Cuts,
     parts: Vec<Vec<u64>>,
@@ -45,6 +50,15 @@ impl DriftWatch {
             date: String::new(),
         });
         Some(Self { cuts, parts: Vec::new(), doublings: 0, count: 0 })
+    }
+
+    /// Whether it can be computed with, where it was stored.
+    pub fn is_valid(&self) -> bool {
+        let counts = |part: &Vec<u64>| part.len() == self.cuts.parts() && part.iter().all(|&count| count <= MOST_TEXTS);
+        self.cuts.is_valid()
+            && self.parts.len() <= PARTS
+            && self.doublings <= MOST_DOUBLINGS
+            && self.parts.iter().all(counts)
     }
 
     /// Takes the confidence of a text, and returns whether the texts have changed: by mistake with a chance of at most 1 %,

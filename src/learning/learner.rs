@@ -1,6 +1,11 @@
 //! The state machine: what stays at home, what its labels prove, and which head is in charge.
 
+mod report;
+mod state;
+
 use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
 
 use super::betting::{Checked, RiskWatch, share};
 use super::candidate::Candidate;
@@ -12,6 +17,8 @@ use super::trainer::{Outcome, Trainer, Weight};
 use super::{Counters, LearnOptions, MAX_LABELS};
 use crate::error::{Error, Result};
 use crate::training::Linear;
+
+pub use report::{CandidateReport, LearningReport};
 
 /// Labels before the first head is trained.
 const FIRST: u64 = 48;
@@ -72,7 +79,7 @@ pub struct Learner {
     counters: Counters,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct InCharge {
     digest: u64,
     /// Without thresholds it promises nothing.
@@ -241,12 +248,15 @@ impl Learner {
         Ok(())
     }
 
-    /// Adds the examples of another store, such as that of another tab.
+    /// Adds the examples of another store, such as that of another tab, and trains on all.
     ///
     /// # Errors
     /// Invalid input: a store of another encoder or of other labels.
     pub fn join(&mut self, other: &Store) -> Result<()> {
-        self.store.join(other)
+        self.store.join(other)?;
+        self.due = self.counters.labels;
+        self.begin_training();
+        Ok(())
     }
 
     /// The examples.

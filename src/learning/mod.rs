@@ -48,6 +48,7 @@ mod decision;
 mod drift_watch;
 mod head;
 mod learner;
+mod observation;
 #[cfg(test)]
 mod random;
 mod store;
@@ -61,7 +62,8 @@ use crate::error::{Error, Result};
 
 pub use decision::{Decision, Event, RemoteLabel, Route};
 pub use head::{Prediction, digest, predict, zero_shot};
-pub use learner::Learner;
+pub use learner::{CandidateReport, Learner, LearningReport};
+pub use observation::Observation;
 pub use store::{Example, Origin, Space, Store};
 
 /// More labels are refused: a head of so many has no examples for most of them, and training it takes seconds.
@@ -69,6 +71,7 @@ pub const MAX_LABELS: usize = 1000;
 
 /// How a learner learns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default, deny_unknown_fields)]
 pub struct LearnOptions {
     /// Of the texts that stay at home at most this part is wrong.
@@ -135,6 +138,7 @@ impl LearnOptions {
 
 /// What a learner did, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default)]
 pub struct Counters {
     /// Texts that it decided about.

@@ -112,7 +112,7 @@ impl LearnConfig {
                 Linear { weight: weight.to_vec(), bias: bias.to_vec() }
             }
             None => {
-                // Before thousands of texts are embedded in vain.
+                // Before thousands of texts are embedded for nothing.
                 if labels.len() < 2 || labels.len() > MAX_LABELS {
                     let (kind, count) =
                         (if labels.len() < 2 { ErrorKind::InvalidInput } else { ErrorKind::Unsupported }, labels.len());

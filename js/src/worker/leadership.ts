@@ -32,7 +32,7 @@ export class Leadership {
     return this.leads;
   }
 
-  /** Leads at once, whoever does. */
+  /** Leads at once, in place of the one that does. */
   async take(): Promise<void> {
     await this.#request({ steal: true });
   }

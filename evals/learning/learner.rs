@@ -50,7 +50,7 @@ impl Way for Learning {
 
     fn keeps(&self, embedding: &[f32]) -> Option<usize> {
         let threshold = self.learner.in_charge().1?;
-        let found = self.learner.predict(embedding);
+        let found = self.learner.predict(embedding).ok()?;
         (found.confidence >= threshold).then_some(found.label)
     }
 

@@ -45,13 +45,15 @@ pub struct RiskTest {
     bet: f64,
     ln_wealth: f64,
     best: f64,
+    texts: f64,
+    wrong: f64,
 }
 
 impl RiskTest {
     /// A test of a risk of at least `alpha`, where `expected` is hoped for.
     pub fn new(alpha: f64, expected: f64) -> Self {
         let bet = (1.0 - expected / alpha).clamp(0.0, BOLDEST) / (1.0 - alpha);
-        Self { alpha, bet, ln_wealth: 0.0, best: 0.0 }
+        Self { alpha, bet, ln_wealth: 0.0, best: 0.0, texts: 0.0, wrong: 0.0 }
     }
 
     /// Takes whether the head was wrong on a text that it was sure of.
@@ -59,6 +61,8 @@ impl RiskTest {
         let loss = f64::from(u8::from(wrong));
         self.ln_wealth += (-self.bet * (loss - self.alpha)).ln_1p();
         self.best = self.best.max(self.ln_wealth);
+        self.texts += 1.0;
+        self.wrong += loss;
     }
 
     /// The part of the evidence that is there of what [`RiskTest::holds`] needs; it grows about linearly with the texts.
@@ -69,6 +73,11 @@ impl RiskTest {
     /// Whether the risk is below alpha: true by mistake with a chance of at most `delta`, at all times together.
     pub fn holds(&self, delta: f64) -> bool {
         self.best >= -delta.ln()
+    }
+
+    /// The part of the texts on which a head was wrong.
+    pub fn risk(&self) -> f64 {
+        self.wrong / self.texts.max(1.0)
     }
 }
 

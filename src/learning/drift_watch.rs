@@ -1,6 +1,8 @@
 //! Whether the texts are still like those that came after the head took charge: whether its confidences are distributed as they
 //! were, with [`crate::drift`], and whether texts are as near to examples as they were.
 
+use serde::{Deserialize, Serialize};
+
 use super::betting::RiskWatch;
 use crate::calibration::risk_control::Guarantee;
 use crate::calibration::{Calibration, Labels};
@@ -13,6 +15,9 @@ const REFERENCE: usize = 200;
 const TEXTS: u64 = 16;
 /// Parts, at most.
 const PARTS: usize = 32;
+/// Stored counts above these are not ours.
+const MOST_TEXTS: u64 = 1 << 40;
+const MOST_DOUBLINGS: u32 = 32;
 /// Steps between the quantiles that later confidences are compared by.
 const QUANTILES: usize = 20;
 /// A text is far away if only this part of the others was farther.
@@ -21,7 +26,7 @@ const FAR: f64 = 0.1;
 const ALARM: f64 = 1e5;
 
 /// A watch on texts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DriftWatch {
     threshold: f32,
     /// The confidences and distances of the first texts.
@@ -49,6 +54,18 @@ impl DriftWatch {
             doublings: 0,
             count: 0,
         }
+    }
+
+    /// Whether it can be computed with, where it was stored.
+    pub fn is_valid(&self) -> bool {
+        let parts = self.cuts.as_ref().map_or(0, Cuts::parts);
+        let counts = |part: &Vec<u64>| part.len() == parts && part.iter().all(|&count| count <= MOST_TEXTS);
+        self.first.len() < REFERENCE
+            && self.cuts.as_ref().is_none_or(Cuts::is_valid)
+            && self.parts.len() <= PARTS
+            && self.doublings <= MOST_DOUBLINGS
+            && self.count <= MOST_TEXTS
+            && self.parts.iter().all(counts)
     }
 
     /// Takes the confidence of a text and how far from examples it is, and returns whether the texts have changed: by mistake

@@ -1,5 +1,7 @@
 //! Linear heads: what they predict, how one is made of descriptions alone, and what tells one from another.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::training::Linear;
 
@@ -10,7 +12,7 @@ use crate::training::Linear;
 const SCALE: f32 = 20.0;
 
 /// What a head says of a text.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// The likeliest label.
     pub label: usize,

@@ -1,6 +1,11 @@
 //! The state machine: what stays at home, what its labels prove, and which head is in charge.
 
+mod report;
+mod state;
+
 use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
 
 use super::betting::{RiskWatch, share};
 use super::decision::{Decision, Event, RemoteLabel, Route};
@@ -13,6 +18,8 @@ use super::trial::Trial;
 use super::{Counters, LearnOptions, MAX_LABELS};
 use crate::error::{Error, Result};
 use crate::training::Linear;
+
+pub use report::{CandidateReport, LearningReport};
 
 /// Labels before the first head is trained.
 const FIRST: u64 = 48;
@@ -72,7 +79,7 @@ pub struct Learner {
     counters: Counters,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct InCharge {
     /// 0 for the first one, which answers without neighbours.
     version: u64,
@@ -82,7 +89,7 @@ struct InCharge {
 }
 
 /// What was proven of the head in charge.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Promise {
     level: usize,
     /// Answers stay at home from this confidence on.
@@ -263,12 +270,15 @@ impl Learner {
         Ok(())
     }
 
-    /// Adds the examples of another store, such as that of another tab.
+    /// Adds the examples of another store, such as that of another tab, and trains on all.
     ///
     /// # Errors
     /// Invalid input: a store of another encoder or of other labels.
     pub fn join(&mut self, other: &Store) -> Result<()> {
-        self.store.join(other)
+        self.store.join(other)?;
+        self.due = self.counters.labels;
+        self.begin_training();
+        Ok(())
     }
 
     /// The examples.
@@ -279,11 +289,6 @@ impl Learner {
     /// The head in charge, and the threshold from which on its answers stay at home; none while nothing is promised.
     pub fn in_charge(&self) -> (&Linear, Option<f32>) {
         (&self.in_charge.head, self.in_charge.promise.as_ref().map(|promise| promise.threshold))
-    }
-
-    /// What the head in charge says of a text, with what its neighbours among the examples say.
-    pub fn predict(&self, embedding: &[f32]) -> Prediction {
-        predict_voted(self.in_charge.version, &self.in_charge.head, &self.vote(embedding), embedding)
     }
 
     /// The number of the head in charge: 0 for the first one.

@@ -55,6 +55,7 @@ mod drift_watch;
 mod head;
 mod learner;
 pub mod neighbours;
+mod observation;
 #[cfg(test)]
 mod random;
 mod store;
@@ -69,7 +70,8 @@ use crate::error::{Error, Result};
 
 pub use decision::{Decision, Event, RemoteLabel, Route};
 pub use head::{Prediction, digest, predict, zero_shot};
-pub use learner::Learner;
+pub use learner::{CandidateReport, Learner, LearningReport};
+pub use observation::Observation;
 pub use store::{Example, Origin, Space, Store};
 
 /// More labels are refused: a head of so many has no examples for most of them, and training it takes seconds.
@@ -77,6 +79,7 @@ pub const MAX_LABELS: usize = 1000;
 
 /// How a learner learns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default, deny_unknown_fields)]
 pub struct LearnOptions {
     /// Of the texts that stay at home at most this part is wrong.
@@ -98,7 +101,7 @@ pub struct LearnOptions {
     pub balance: f64,
     /// How much examples from before a change of the texts count in training.
     pub old_weight: f64,
-    /// Whether an example counts one over its propensity. Only to be compared with: without that nothing is promised.
+    /// Whether an example counts one over its propensity in training. Only to be compared with.
     pub importance_weights: bool,
 }
 
@@ -143,6 +146,7 @@ impl LearnOptions {
 
 /// What a learner did, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default)]
 pub struct Counters {
     /// Texts that it decided about.

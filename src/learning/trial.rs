@@ -11,6 +11,8 @@
 //! # Source
 //! Angelopoulos et al. 2021, *Learn then Test* (2110.01052), fixed-sequence testing.
 
+use serde::{Deserialize, Serialize};
+
 use super::betting::{Comparison, RiskTest};
 use crate::sort::sort_by;
 use crate::training::Linear;
@@ -25,12 +27,14 @@ const ENTRANCES: [(usize, f64); 2] = [(5, 0.8), (0, 0.2)];
 const NEAR: f64 = 2.0 / 3.0;
 /// Texts that say where a level begins, and how many there must be of them.
 const WINDOW: usize = 300;
-const LEAST: usize = 60;
+const LEAST: u64 = 60;
 /// Texts between two changes of the thresholds.
-const REFRESH: usize = 10;
+const REFRESH: u64 = 10;
+/// Stored counts above this are not ours.
+const MOST_TEXTS: u64 = 1 << 53;
 
 /// A test of heads that follow one another.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
     /// The number of the last head: 0 for the one that was there before any was trained.
     pub version: u64,
@@ -41,7 +45,7 @@ pub struct Trial {
     thresholds: Vec<f32>,
     /// The last confidences, and how many there were.
     confidences: Vec<f32>,
-    texts: usize,
+    texts: u64,
     comparison: Comparison,
 }
 
@@ -74,7 +78,7 @@ impl Trial {
         if self.confidences.len() < WINDOW {
             self.confidences.push(confidence);
         } else {
-            self.confidences[self.texts % WINDOW] = confidence;
+            self.confidences[self.texts as usize % WINDOW] = confidence;
         }
         self.texts += 1;
         if self.texts >= LEAST && self.texts.is_multiple_of(REFRESH) {
@@ -114,6 +118,25 @@ impl Trial {
     /// The confidence from which on a text belongs to a level.
     pub fn threshold(&self, level: usize) -> Option<f32> {
         self.thresholds.get(level).copied()
+    }
+
+    /// The part of the evidence that is there of what the next level needs.
+    pub fn progress(&self) -> f64 {
+        let next = self.proven().map_or(ENTRANCES[0].0, |level| level + 1);
+        self.tests.get(next).map_or(1.0, |test| test.progress(self.delta))
+    }
+
+    /// How often heads were wrong on the texts of a level, by the labels so far.
+    pub fn risk(&self, level: usize) -> Option<f64> {
+        self.tests.get(level).map(RiskTest::risk)
+    }
+
+    /// Whether it can be computed with, where it was stored.
+    pub fn is_valid(&self) -> bool {
+        self.tests.len() == LEVELS
+            && (self.thresholds.is_empty() || self.thresholds.len() == LEVELS)
+            && self.confidences.len() == WINDOW.min(self.texts as usize)
+            && self.texts <= MOST_TEXTS
     }
 
     /// Whether more stays at home at the level that holds than with the head in charge: by mistake with a chance of at most

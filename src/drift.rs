@@ -15,7 +15,7 @@
 //! Vovk, Nouretdinov and Gammerman, *Testing exchangeability on-line* (2003); Shafer and Vovk, *Game-theoretic
 //! foundations* (2019), for Ville's inequality and mixtures; Lindon and Malek 2022 (2011.03567) for the Beta mixture.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
 
@@ -26,8 +26,12 @@ const PRIOR: f64 = 0.5;
 /// Spans of time between two doublings of their length, at most.
 const SPANS: f64 = 128.0;
 
+/// Stored cuts with more ranks or marks are not ours.
+const MOST_RANKS: f64 = 1e12;
+const MOST_MARKS: usize = 64;
+
 /// Where a calibration cuts the range of confidences.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cuts {
     name: String,
     marks: Vec<Mark>,
@@ -37,7 +41,7 @@ pub struct Cuts {
     threshold: Option<usize>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Mark {
     /// Confidences from here on are above it.
     at: f64,
@@ -105,6 +109,16 @@ impl Cuts {
     /// Tells the calibration from others: counts by the parts of another one cannot be compared.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether these are cuts that can be computed with, where they were stored.
+    pub fn is_valid(&self) -> bool {
+        let rank = |rank: f64| (0.0..=MOST_RANKS).contains(&rank);
+        let mark = |mark: &Mark| mark.at.is_finite() && rank(mark.below) && mark.below <= self.ranks;
+        rank(self.ranks)
+            && self.marks.len() <= MOST_MARKS
+            && self.marks.iter().all(mark)
+            && self.threshold.is_none_or(|cut| cut < self.marks.len())
     }
 
     /// Into how many parts the range is cut.

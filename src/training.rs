@@ -18,6 +18,8 @@
 pub(crate) mod lbfgs;
 pub mod ridge;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 
 /// One example in so many is held out to choose the strength of the penalty.
@@ -47,7 +49,7 @@ pub struct Examples<'a> {
 }
 
 /// A linear head: `logits = x weightᵀ + bias`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Linear {
     /// Row by row, `[classes, width]`.
     pub weight: Vec<f32>,

@@ -72,9 +72,9 @@ export function bars(svg, { words, bars, ends }) {
  * A curve with a marked point.
  *
  * @param {SVGElement} svg
- * @param {{ words: string, points: [number, number][], mark?: [number, number], limit?: number, axis: string }} what All values are in [0, 1]; the vertical axis ends above the highest.
+ * @param {{ words: string, points: [number, number][], mark?: [number, number], limit?: number, axis: string, ends?: [string, string] }} what All values are in [0, 1]; the vertical axis ends above the highest.
  */
-export function curve(svg, { words, points, mark, limit, axis }) {
+export function curve(svg, { words, points, mark, limit, axis, ends = ['0%', '100%'] }) {
   const highest = Math.max(...points.map(([, risk]) => risk), limit ?? 0, 0.01);
   // The next round number.
   const top = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1].find((round) => round >= highest) ?? 1;
@@ -87,9 +87,9 @@ export function curve(svg, { words, points, mark, limit, axis }) {
       [1, percent(top)],
     ]),
     ...below([
-      [0, '0%'],
+      [0, ends[0]],
       [0.5, axis],
-      [1, '100%'],
+      [1, ends[1]],
     ]),
     ...(limit === undefined ? [] : [line(x(0), y(limit / top), x(1), y(limit / top), 'limit')]),
     svgElement('polyline', { class: 'curve', points: points.map(at).join(' ') }),

@@ -2,11 +2,11 @@
 import { submitOnControlEnter } from './dom.js';
 
 /**
- * Calls `use` with the text in the first field of `section` when it is submitted; where that is blank, `model` shows the words
+ * Calls `use` with the text in the field `text` of `section`, or its first one, when it is submitted; where that is blank, `model` shows the words
  * `missing` and the field has the focus.
  */
 export function onText(section, model, missing, use) {
-  const text = section.querySelector('textarea');
+  const text = section.elements?.text ?? section.querySelector('textarea');
   section.addEventListener('submit', (event) => {
     event.preventDefault();
     const { value } = text;

@@ -1,6 +1,7 @@
 // The usage ledger as charts and text: routes, energy, risk and drift; and as files to save.
 import { bars, curve, ranges } from './chart.js';
 import { $ } from './dom.js';
+import { download } from './files-to-save.js';
 import { count, many, percent } from './text.js';
 
 const dates = new Intl.DateTimeFormat('en-GB', { dateStyle: 'short', timeStyle: 'short' });
@@ -180,13 +181,4 @@ function storageWords({ persisted, skipped_records, fault }) {
       ? 'Stored in this browser, for this model: counts and sums, never texts.'
       : `Stored only until you close this page (${fault}).`) + skipped
   );
-}
-
-function download(content, type, name) {
-  const link = Object.assign(document.createElement('a'), {
-    href: URL.createObjectURL(new Blob([content], { type })),
-    download: name,
-  });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

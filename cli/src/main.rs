@@ -3,6 +3,7 @@
 mod calibrate;
 mod convert;
 mod evaluate;
+mod learn;
 mod redact;
 mod remote;
 mod rows;
@@ -27,6 +28,7 @@ enum Command {
     Calibrate(calibrate::Arguments),
     Convert(convert::Arguments),
     Evaluate(evaluate::Arguments),
+    Learn(learn::Arguments),
     Redact(redact::Arguments),
     Serve(serve::Arguments),
     Train(train::Arguments),
@@ -38,6 +40,7 @@ fn main() -> std::process::ExitCode {
         Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Learn(arguments) => learn::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),

@@ -1,6 +1,6 @@
 //! The learner of the library.
 
-use pilot_light::learning::{Counters, Decision, LearnOptions, Learner, RemoteLabel, Route, Space, Store, predict};
+use pilot_light::learning::{Counters, Decision, LearnOptions, Learner, RemoteLabel, Route, Space, Store};
 
 use crate::Result;
 use crate::run::{Random, Way};
@@ -49,9 +49,9 @@ impl Way for Learning {
     }
 
     fn keeps(&self, embedding: &[f32]) -> Option<usize> {
-        let (head, threshold) = self.learner.in_charge();
-        let found = predict(head, embedding);
-        (found.confidence >= threshold?).then_some(found.label)
+        let threshold = self.learner.in_charge().1?;
+        let found = self.learner.predict(embedding).ok()?;
+        (found.confidence >= threshold).then_some(found.label)
     }
 
     fn version(&self) -> u64 {

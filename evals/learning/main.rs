@@ -97,11 +97,13 @@ fn report(name: &str, runs: &[Run]) -> Value {
         "reached_1000": count(&|run| run.delegated_after_1000.is_some()),
         "violations": count(&|run| run.phases.iter().any(|phase| phase.broken)),
         "violations_beyond_chance": count(&|run| run.phases.iter().any(|phase| phase.broken_clearly)),
+        "violations_so_far": count(&|run| run.phases.iter().any(|phase| phase.broken_so_far)),
         "violations_against_remote": count(&|run| run.phases.iter().any(|phase| phase.broken_against_remote)),
     });
     if runs.iter().any(|run| run.changes) {
         for (at, phase) in ["before", "during", "after"].into_iter().enumerate() {
             row[format!("violations_{phase}")] = count(&|run| run.phases[at].broken).into();
+            row[format!("violations_so_far_{phase}")] = count(&|run| run.phases[at].broken_so_far).into();
             row[format!("violations_beyond_chance_{phase}")] = count(&|run| run.phases[at].broken_clearly).into();
             row[format!("delegated_{phase}")] = mean(&|run| Some(run.phases[at].delegated())).into();
             row[format!("wrong_of_the_local_{phase}")] = mean(&|run| run.phases[at].wrong_of_the_local()).into();

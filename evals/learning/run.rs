@@ -8,6 +8,8 @@ use crate::{ALPHA, REMOTE_ERROR, Result};
 
 /// Texts between two looks at what stays at home.
 const LOOK: usize = 100;
+/// Answers at home before their share that is wrong says anything.
+const ANSWERS: usize = 100;
 /// Texts after a change that count as "during".
 const DURING: usize = 500;
 /// Windows, in texts and in delegated answers.
@@ -56,6 +58,8 @@ pub struct Phase {
     pub broken: bool,
     /// Whether so much that it is hardly chance.
     pub broken_clearly: bool,
+    /// Whether more than alpha of all that stayed at home so far was wrong after any text.
+    pub broken_so_far: bool,
     /// Whether more than what is tested differed from the remote model.
     pub broken_against_remote: bool,
 }
@@ -92,6 +96,7 @@ pub fn run(way: &mut dyn Way, stream: &Stream, seed: u64, errors: Errors) -> Res
     let (mut delegated, mut right) = (Vec::new(), Vec::new());
     let mut phases: [Phase; 3] = Default::default();
     let mut version = way.version();
+    let (mut local, mut local_wrong) = (0, 0);
     for (at, &row) in stream.order.iter().enumerate() {
         let phase = match stream.change {
             Some(change) if at >= change + DURING => 2,
@@ -108,6 +113,9 @@ pub fn run(way: &mut dyn Way, stream: &Stream, seed: u64, errors: Errors) -> Res
         phase.texts += 1;
         phase.local += usize::from(stays);
         phase.local_wrong += usize::from(stays && label != truth);
+        local += usize::from(stays);
+        local_wrong += usize::from(stays && label != truth);
+        phase.broken_so_far |= local >= ANSWERS && local_wrong as f64 > ALPHA * local as f64;
         delegated.push(!stays);
         right.push(answer == truth);
         if at % LOOK == LOOK - 1 || way.version() != version {
@@ -119,8 +127,6 @@ pub fn run(way: &mut dyn Way, stream: &Stream, seed: u64, errors: Errors) -> Res
     let share = |of: &[bool]| of.iter().filter(|one| **one).count() as f64 / of.len().max(1) as f64;
     let thousandth = delegated.iter().enumerate().filter(|(_, sent)| **sent).nth(WINDOW - 1).map(|(at, _)| at + 1);
     let after = thousandth.filter(|at| at + WINDOW <= delegated.len()).map(|at| at..at + WINDOW);
-    let local: usize = phases.iter().map(|phase| phase.local).sum();
-    let local_wrong: usize = phases.iter().map(|phase| phase.local_wrong).sum();
     Ok(Run {
         texts: delegated.len(),
         changes: stream.change.is_some(),

@@ -2,12 +2,15 @@
 export type { CalibrateOptions, CalibrateProgress } from './cascade/calibrate.js';
 export { cascade } from './cascade/cascade.js';
 export type { LabelledEntity, LabelledText } from './cascade/labels.js';
+export type { ExportedHead, Learning, LearnOptions } from './cascade/learning.js';
 export type { LocalModel, RouterModel } from './cascade/local-models.js';
 export type {
   CascadeCallOptions,
   CascadeControls,
   CascadeOptions,
   CascadePipeline,
+  LearningCascadeOptions,
+  LearningCascadePipeline,
   RecordCallOptions,
   RecordCascadeOptions,
   RecordCascadePipeline,
@@ -36,6 +39,7 @@ export { type Model, type ModelOptions, model, type Tensors } from './page/model
 export { pipeline } from './page/pipeline.js';
 export { type Tensor, type TensorArrays, tensor } from './page/tensor.js';
 export type { TextStream } from './page/text-stream.js';
+export type { LearningStatus } from './protocol/learning.js';
 export { PilotLightError } from './shared/errors.js';
 export type { CpuBuild } from './shared/lists.js';
 export type { CallOptions } from './tasks/adapter.js';
@@ -67,6 +71,8 @@ export type {
   ImageText,
   ImageToTextOptions,
   Labels,
+  LearningReport,
+  LearnLabel,
   Overflow,
   PiiSpan,
   Port,

@@ -357,6 +357,51 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
         return { ...done({ output: text, route: 'local', thresholds: [...thresholds] }), ...check };
       });
     }
+    /**
+     * What it has learnt: a byte for each label.
+     * @type {number[]}
+     */
+    #learnt = [];
+    #untrained = 0;
+    /** @type {Wasm.Cascade['learn']} */
+    async learn(state, leads) {
+      log.push(['learn', [...(state ?? [])], leads]);
+      if (state?.[0] === 255) throw Object.assign(new Error('the state is broken'), { kind: 'invalid-artefact' });
+      this.#learnt = [...(state ?? [])];
+    }
+    learningState() {
+      return Uint8Array.from(this.#learnt);
+    }
+    /** @type {Wasm.Cascade['joinLearning']} */
+    joinLearning(state) {
+      this.#learnt.push(...state);
+    }
+    /** @type {Wasm.Cascade['learningReport']} */
+    learningReport() {
+      return partial({ counters: partial({ labels: this.#learnt.length }), examples: [this.#learnt.length] });
+    }
+    /** @type {Wasm.Cascade['train']} */
+    train(operations) {
+      if (this.#untrained === 0) return false;
+      log.push(['train', operations]);
+      this.#untrained -= 1;
+      return this.#untrained > 0;
+    }
+    rollBack() {
+      this.#learnt.pop();
+    }
+    takeLabels() {
+      return [];
+    }
+    /** @type {Wasm.Cascade['giveLabel']} */
+    giveLabel(label) {
+      this.#learnt.push(...label);
+      this.#untrained += 3;
+    }
+    /** @type {Wasm.Cascade['exportHead']} */
+    exportHead(folder) {
+      return partial({ config: folder, weights: this.learningState(), free: () => undefined });
+    }
     /** @type {typeof Wasm.Cascade.ofGenerator} */
     static ofGenerator(generator) {
       return new Cascade([partial({ generator })]);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::learning::LearnConfig;
 use crate::error::{Error, Result};
 use crate::policy::{LocalConfig, Policy};
 use crate::remote::RequestOptions;
@@ -25,6 +26,10 @@ pub struct CascadeConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub router: Option<RouterConfig>,
+    /// How it learns, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub learn: Option<LearnConfig>,
     /// When remote models are asked.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub policy: Policy,

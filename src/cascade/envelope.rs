@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::learning::Learned;
 use super::records;
 use crate::device::DeviceReport;
 use crate::graph::ComputeCost;
@@ -27,6 +28,10 @@ pub struct Envelope {
     pub threshold: f64,
     /// Whether the threshold comes from a calibration, and so keeps a guarantee.
     pub calibrated: bool,
+    /// What it rests on, where the cascade learns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub learning: Option<Learned>,
     /// Why it is this answer.
     pub reason: Reason,
     /// A message about the reason, where there is more to say.
@@ -176,6 +181,8 @@ pub(super) struct Fallback {
     pub truncated: bool,
     /// The tier of the model that gave it: the last one.
     pub tier: Tier,
+    /// Where the cascade learns.
+    pub learned: Option<Learned>,
 }
 
 impl Envelope {
@@ -186,7 +193,7 @@ impl Envelope {
         let asked = asked.chain(decision.routing.map(|routing| (routing.work, routing.latency_ms)));
         let (work, local_latency_ms) =
             asked.fold((ComputeCost::default(), 0.0), |(work, ms), (more, more_ms)| (work + more, ms + more_ms));
-        let Fallback { output, truncated, tier } = local;
+        let Fallback { output, truncated, tier, learned } = local;
         let route = if remote.output.is_some() { Route::Remote } else { Route::Local };
         let is_partial = records::is_partial(remote.output.as_ref().unwrap_or(&output));
         Self {
@@ -195,6 +202,7 @@ impl Envelope {
             confidence: tier.confidence,
             threshold: tier.threshold,
             calibrated: tier.calibrated,
+            learning: learned,
             degraded: is_partial || route == Route::Local && !tier.is_sure(),
             output: remote.output.unwrap_or(output),
             reason: remote.reason,

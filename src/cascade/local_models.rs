@@ -69,6 +69,15 @@ impl LocalModels {
         Self { models: Vec::new(), router: None }
     }
 
+    /// One that gives embeddings, for a cascade that learns.
+    ///
+    /// # Errors
+    /// Unsupported: it gives none.
+    pub fn embedder(model: TextModel) -> Result<Self> {
+        model.check_embeds()?;
+        Ok(Self { models: vec![model], router: None })
+    }
+
     /// The same, with a router: `model` estimates how much better the second remote model will do than the first. At
     /// `min_gain` or more the second is asked first.
     ///

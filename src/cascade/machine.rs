@@ -4,6 +4,8 @@
 //! [enqueued](Machine::enqueue), [resumed](Machine::resume) after a wait, and each attempt's result is
 //! [received](Machine::receive). It has one result. At any moment it can be [abandoned](Machine::abandon).
 
+mod learning;
+
 use std::collections::HashMap;
 
 use super::call::{Call, NextAction, Purpose, Sendable};
@@ -23,6 +25,8 @@ use crate::remote::{Question, RemoteEvent};
 use crate::tasks::LocalAnswer;
 use crate::usage::ledger::Ledger;
 
+pub(super) use learning::{Learning, not_started};
+
 /// The questions of a cascade, and what its remote models have left to spend.
 pub(super) struct Machine {
     policy: Policy,
@@ -38,6 +42,8 @@ pub(super) struct Machine {
     drawn: Option<Check>,
     /// What was answered since the last call of `take_record`.
     answered: Ledger,
+    /// Where the cascade learns.
+    learning: Option<Learning>,
 }
 
 /// Where a question to the remote models is.
@@ -59,7 +65,7 @@ struct Decided {
 
 impl Machine {
     pub fn new(config: CascadeConfig, device: DeviceReport, unit: OffsetUnit) -> Result<Self> {
-        let CascadeConfig { local, remotes, router, policy, tab } = config;
+        let CascadeConfig { local, remotes, router, policy, tab, .. } = config;
         let policy = policy.checked()?;
         router.map(|router| router.checked(remotes.len())).transpose()?;
         let local = if local.is_empty() { vec![LocalConfig::default()] } else { local };
@@ -70,8 +76,19 @@ impl Machine {
             return Err(Error::invalid_input("a budget of money needs the price of each remote's tokens"));
         }
         let queue = Queue::new(policy.max_concurrent as usize, policy.max_waiting as usize);
-        let (questions, answered) = (HashMap::new(), Ledger::default());
-        Ok(Self { policy, gates, remotes, device, unit, queue, questions, last_number: 0, drawn: None, answered })
+        Ok(Self {
+            policy,
+            gates,
+            remotes,
+            device,
+            unit,
+            queue,
+            questions: HashMap::new(),
+            last_number: 0,
+            drawn: None,
+            answered: Ledger::default(),
+            learning: None,
+        })
     }
 
     pub fn unit(&self) -> OffsetUnit {
@@ -130,7 +147,7 @@ impl Machine {
         };
         let allowed = self.allowed(&question, stays_local);
         let decision = Decision { tiers, allowed, routing, offers: Vec::new() };
-        let mut fallback = Fallback { output: answer.output, truncated: answer.truncated, tier };
+        let mut fallback = Fallback { output: answer.output, truncated: answer.truncated, tier, learned: None };
         let unsure = records::weigh(&tier, &mut fallback.output);
         let reason = match decision.verdict() {
             Verdict::Stays(reason) => reason,
@@ -238,11 +255,7 @@ impl Machine {
                 return Ok(self.end(call, &question, purpose, result, now));
             }
         };
-        // A check takes no place in the queue.
-        let entered = match purpose {
-            Purpose::Check { .. } => Entered::Starts,
-            Purpose::Answer(_) | Purpose::Consult => self.queue.enter(call),
-        };
+        let entered = if self.is_aside(call, &purpose) { Entered::Starts } else { self.queue.enter(call) };
         if entered == Entered::Full {
             result.reason = Denied::QueueFull.into();
             result.detail = Some(Denied::QueueFull.to_string());
@@ -312,6 +325,7 @@ impl Machine {
 
     /// Forgets the question `call`; returns the question whose turn it is now, if any.
     pub fn abandon(&mut self, call: u32, now: Now) -> Option<u32> {
+        self.forget_sample(call);
         if let Some(Phase::Waiting(mut known) | Phase::Sent(mut known)) = self.questions.remove(&call) {
             known.abort(&mut self.remotes, now.now_ms);
         }
@@ -337,10 +351,15 @@ impl Machine {
         unexpected(call)
     }
 
+    /// Whether the question takes no place in the queue: a check, but for those that are learnt from.
+    fn is_aside(&self, call: u32, purpose: &Purpose) -> bool {
+        matches!(purpose, Purpose::Check { .. }) && !self.is_sample(call)
+    }
+
     /// The next step of a question that is not under way: to wait, or to start if it is its turn.
     fn turn(&mut self, call: u32, mut waiting: Box<Call>, now: Now) -> Result<Turn> {
         let for_ms = waiting.left_ms(now.now_ms);
-        let started = self.queue.has_started(call) || matches!(waiting.purpose, Purpose::Check { .. });
+        let started = self.queue.has_started(call) || self.is_aside(call, &waiting.purpose);
         if !started && for_ms > 0.0 {
             self.questions.insert(call, Phase::Waiting(waiting));
             return Ok(Turn { step: Step::Wait { call, for_ms }, started: None });
@@ -363,6 +382,7 @@ impl Machine {
     }
 
     fn end(&mut self, call: u32, question: &Question, purpose: Purpose, result: Consultation, now: Now) -> Turn {
+        self.learn_from(call, result.output.as_ref(), now);
         let step = self.give(question, purpose, result, now.now_ms);
         Turn { step, started: self.queue.leave(call) }
     }

@@ -10,6 +10,7 @@
 //! | `machine` | the questions that are under way, and the phase of each |
 //! | `call` | one question to the remote models |
 //! | `records` | records: which of their fields go to them |
+//! | `learning` | a head that learns from the remote models' labels |
 //! | `envelope` | the answer with how it was found |
 //! | [`labelling`] | which texts to ask remote models about for their labels, and when to stop |
 
@@ -19,6 +20,7 @@ mod config;
 mod envelope;
 mod explain;
 pub mod labelling;
+mod learning;
 mod local_models;
 mod machine;
 mod offsets;
@@ -33,6 +35,7 @@ use serde::{Deserialize, Serialize};
 pub use config::{CascadeConfig, RemoteConfig, RouterConfig};
 pub use envelope::{Consultation, Envelope, Route};
 pub use explain::DecidedAnswer;
+pub use learning::{LabelsBy, LearnConfig, LearnLabel, Learned, Sharing};
 pub use local_models::{LocalModels, LocalResult};
 pub use offsets::{OffsetUnit, PiiFindings, to_unit};
 
@@ -179,6 +182,7 @@ pub struct Cascade {
     models: Rc<LocalModels>,
     machine: RefCell<Machine>,
     clock: Clock,
+    learn: Option<LearnConfig>,
 }
 
 impl Cascade {
@@ -195,12 +199,16 @@ impl Cascade {
         clock: Clock,
     ) -> Result<Self> {
         let models = models.into();
+        if let Some(learn) = &config.learn {
+            learn.check(&config)?;
+        }
         config.local.resize_with(models.models().len().max(1), LocalConfig::default);
         for (local, model) in config.local.iter_mut().zip(models.models()) {
             local.calibration = local.calibration.take().or_else(|| model.calibration().cloned());
             local.weights_sha256 = model.weights_sha256().cloned();
         }
-        Ok(Self { models, machine: RefCell::new(Machine::new(config, report, unit)?), clock })
+        let learn = config.learn.take();
+        Ok(Self { models, machine: RefCell::new(Machine::new(config, report, unit)?), clock, learn })
     }
 
     /// The same of `models`; where the settings have a router, the last of them is it.
@@ -214,6 +222,10 @@ impl Cascade {
         unit: OffsetUnit,
         clock: Clock,
     ) -> Result<Self> {
+        if config.learn.is_some() && models.len() == 1 {
+            let embedder = models.pop().map(LocalModels::embedder).transpose()?.unwrap_or_else(LocalModels::none);
+            return Self::new(embedder, config, report, unit, clock);
+        }
         let router = config.router.and_then(|router| Some((models.pop()?, router.min_gain)));
         let mut models = LocalModels::new(models)?;
         if let Some((model, min_gain)) = router {
@@ -227,13 +239,19 @@ impl Cascade {
         &self.models
     }
 
-    /// The confidence at which the answer of each local model is accepted.
+    /// The confidence at which the answer of each local model is accepted; none where the cascade learns.
     pub fn thresholds(&self) -> Vec<f64> {
+        if self.learn.is_some() {
+            return Vec::new();
+        }
         self.machine.borrow().thresholds()
     }
 
-    /// The calibration of each local model, where it has one.
+    /// The calibration of each local model, where it has one; none where the cascade learns.
     pub fn calibrations(&self) -> Vec<Option<Calibration>> {
+        if self.learn.is_some() {
+            return Vec::new();
+        }
         self.machine.borrow().calibrations()
     }
 
@@ -242,6 +260,10 @@ impl Cascade {
     /// # Errors
     /// Invalid input: there are more or fewer, or one is not in [0, 1].
     pub fn set_thresholds(&self, thresholds: &[f64]) -> Result<()> {
+        if self.learn.is_some() && thresholds.is_empty() {
+            return Ok(());
+        }
+        self.check_calibrates()?;
         self.machine.borrow_mut().set_thresholds(thresholds)
     }
 
@@ -250,6 +272,9 @@ impl Cascade {
     /// # Errors
     /// As [`TextModel::answer`] and [`TextModel::estimate`].
     pub async fn decide(&self, texts: &[String], options: &RunOptions, must_stay_local: bool) -> Result<Vec<Decided>> {
+        if self.learn.is_some() {
+            return self.decide_learnt(texts, options, must_stay_local).await;
+        }
         let count = self.models.models().len();
         let clock = self.clock.monotonic_ms;
         let mut results = self.models.run(texts, options, count, self.weigh(options)?, clock).await?;
@@ -289,6 +314,7 @@ impl Cascade {
         truths: Vec<AnswerOutput>,
         options: &RunOptions,
     ) -> Result<Vec<Example>> {
+        self.check_calibrates()?;
         let unit = self.machine.borrow().unit();
         let truths = texts.iter().zip(truths).map(|(text, truth)| offsets::truth_in_bytes(text, truth, unit));
         let truths: Vec<AnswerOutput> = truths.collect();
@@ -309,6 +335,7 @@ impl Cascade {
         source: Source,
         options: &RunOptions,
     ) -> Result<Calibrated> {
+        self.check_calibrates()?;
         let mut machine = self.machine.borrow_mut();
         let (behind, tiers) = (machine.gates_before(tier), machine.thresholds().len());
         if tier >= tiers {
@@ -409,11 +436,20 @@ impl Cascade {
 
     fn questions(&self, texts: &[String], options: &RunOptions) -> Result<Vec<Question>> {
         let labels = self.models.answer_labels(options)?;
+        let labels = self.learnt_labels().unwrap_or(Ok(labels))?;
         let form = match self.models.task()?.answer_kind() {
             Some(AnswerKind::Entities) => AnswerForm::Entities(labels),
             Some(AnswerKind::Label) | None => AnswerForm::Label(labels),
         };
         Ok(texts.iter().map(|text| Question { form: form.clone(), text: text.clone() }).collect())
+    }
+
+    /// Checks that thresholds and calibrations may be set.
+    fn check_calibrates(&self) -> Result<()> {
+        match self.learn {
+            Some(_) => Err(Error::unsupported("a cascade that learns sets its threshold itself")),
+            None => Ok(()),
+        }
     }
 
     /// The tier of an answer of the local models under `options`.

@@ -1,9 +1,11 @@
 //! What a learner says of a text, and what it is told.
 
+use serde::{Deserialize, Serialize};
+
 use super::head::Prediction;
 
 /// Why a text stays at home or is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Route {
     /// It stays: the head is confident.
     Local,
@@ -16,7 +18,7 @@ pub enum Route {
 }
 
 /// What is to be done with a text.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// What the head in charge says.
     pub prediction: Prediction,

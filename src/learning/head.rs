@@ -1,5 +1,7 @@
 //! Linear heads: what they predict, how one is made of descriptions alone, and what tells one from another.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::training::Linear;
 
@@ -10,7 +12,7 @@ use crate::training::Linear;
 const SCALE: f32 = 20.0;
 
 /// What a head says of a text.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// The likeliest label.
     pub label: usize,
@@ -20,16 +22,36 @@ pub struct Prediction {
 
 /// The likeliest label of a text by `head`, and its probability: a softmax of `x Wᵀ + b`.
 pub fn predict(head: &Linear, embedding: &[f32]) -> Prediction {
+    likeliest(&probabilities(head, embedding))
+}
+
+/// The same, by the mean of the head's probabilities and the `shares` of a vote, where there is one.
+pub fn predict_with(head: &Linear, shares: &[f32], embedding: &[f32]) -> Prediction {
+    let mut mean = probabilities(head, embedding);
+    if shares.iter().any(|share| *share > 0.0) {
+        mean.iter_mut().zip(shares).for_each(|(probability, share)| *probability = (*probability + share) / 2.0);
+    }
+    likeliest(&mean)
+}
+
+fn probabilities(head: &Linear, embedding: &[f32]) -> Vec<f32> {
     let rows = head.weight.chunks_exact(embedding.len()).zip(&head.bias);
-    let logits: Vec<f32> = rows.map(|(row, bias)| dot(row, embedding) + bias).collect();
-    let mut best = (0, f32::NEG_INFINITY);
-    for (label, &logit) in logits.iter().enumerate() {
-        if logit > best.1 {
-            best = (label, logit);
+    let mut logits: Vec<f32> = rows.map(|(row, bias)| dot(row, embedding) + bias).collect();
+    let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    logits.iter_mut().for_each(|logit| *logit = (*logit - greatest).exp());
+    let total: f32 = logits.iter().sum();
+    logits.iter_mut().for_each(|logit| *logit /= total);
+    logits
+}
+
+fn likeliest(probabilities: &[f32]) -> Prediction {
+    let mut best = Prediction { label: 0, confidence: f32::NEG_INFINITY };
+    for (label, &confidence) in probabilities.iter().enumerate() {
+        if confidence > best.confidence {
+            best = Prediction { label, confidence };
         }
     }
-    let total: f32 = logits.iter().map(|logit| (logit - best.1).exp()).sum();
-    Prediction { label: best.0, confidence: 1.0 / total }
+    best
 }
 
 /// The head that takes the label whose description is most similar: zero-shot classification, with `descriptions` holding
@@ -89,6 +111,10 @@ mod tests {
         // The softmax of 20 · (0.6, 0.8).
         assert!((found.confidence - 1.0 / (1.0 + (-4.0_f32).exp())).abs() < 1e-6);
         assert_eq!(predict(&head, &[0.5, 0.5, 0.0]), Prediction { label: 0, confidence: 0.5 });
+        // A vote counts half, if there is one.
+        let voted = predict_with(&head, &[0.25, 0.75], &[0.5, 0.5, 0.0]);
+        assert_eq!(voted, Prediction { label: 1, confidence: 0.625 });
+        assert_eq!(predict_with(&head, &[0.0, 0.0], &[0.5, 0.5, 0.0]).confidence, 0.5);
     }
 
     #[test]

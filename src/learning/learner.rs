@@ -1,36 +1,42 @@
 //! The state machine: what stays at home, what its labels prove, and which head is in charge.
 
+mod report;
+mod state;
+
 use std::collections::VecDeque;
 
-use super::betting::{Checked, RiskWatch, share};
-use super::candidate::Candidate;
+use serde::{Deserialize, Serialize};
+
+use super::betting::{RiskWatch, share};
 use super::decision::{Decision, Event, RemoteLabel, Route};
 use super::drift_watch::DriftWatch;
-use super::head::{Prediction, digest};
+use super::head::{Prediction, digest, predict, predict_with};
+use super::neighbours::Vote;
 use super::store::{Example, Origin, Store};
-use super::trainer::{Outcome, Trainer, Weight};
+use super::trainer::{Trainer, Weight};
+use super::trial::Trial;
 use super::{Counters, LearnOptions, MAX_LABELS};
 use crate::error::{Error, Result};
 use crate::training::Linear;
 
+pub use report::{CandidateReport, LearningReport};
+
 /// Labels before the first head is trained.
 const FIRST: u64 = 48;
-/// A head is trained when there are so many times as many labels as for the last one: more heads would each have a smaller
-/// share of delta.
-const GROWTH: f64 = 2.0;
-/// Heads that are tested at once.
-const CANDIDATES: usize = 3;
+/// A head is trained when there are so many times as many labels as for the last one.
+const GROWTH: f64 = 1.15;
+/// The risk of a head that testing hopes for lies at this part of the way from none to alpha.
+const HOPE: f64 = 1.0 / 3.0;
 /// Heads that can be returned to.
 const HISTORY: usize = 4;
-/// Labels of the head in charge before it is tested, where cross-validation says nothing of it; and again at twice as many.
-const PILOT: usize = 64;
-const MOST_PILOT: usize = 4096;
 /// The chance that a head ever takes over that keeps no more at home.
 const PROMOTION_DELTA: f64 = 0.05;
 /// Texts after a change for which more is checked.
 const CAREFUL: u64 = 500;
 /// One over a propensity counts for no more in training, where a few examples that count much would do harm.
 const MOST_WEIGHT: f64 = 10.0;
+/// Checked texts between two false alarms about their risk, at least on average.
+const RISK_ALARM: f64 = 1000.0;
 
 /// A head that learns.
 ///
@@ -57,9 +63,10 @@ pub struct Learner {
     store: Store,
     in_charge: InCharge,
     history: VecDeque<InCharge>,
-    candidates: Vec<Candidate>,
-    /// What labels say of the head in charge while nothing is promised.
-    pilot: Vec<Outcome>,
+    /// The test of the last head, and of those before it.
+    trial: Trial,
+    /// How many labels there are since the first head is tested, and how many of these it got wrong.
+    first: (f64, f64),
     trainer: Option<Trainer>,
     /// The strength of the penalty of the last trained head.
     l2: f64,
@@ -72,13 +79,24 @@ pub struct Learner {
     counters: Counters,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct InCharge {
+    /// 0 for the first one, which answers without neighbours.
+    version: u64,
     digest: u64,
-    /// Without thresholds it promises nothing.
-    tested: Candidate,
-    watch: RiskWatch,
-    drift: Option<DriftWatch>,
+    head: Linear,
+    promise: Option<Promise>,
+}
+
+/// What was proven of the head in charge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Promise {
+    level: usize,
+    /// Answers stay at home from this confidence on.
+    threshold: f32,
+    /// Of checked texts.
+    risk: RiskWatch,
+    drift: DriftWatch,
 }
 
 impl Learner {
@@ -105,10 +123,10 @@ impl Learner {
         }
         let due = if store.examples().is_empty() { FIRST } else { 0 };
         let mut learner = Self {
-            in_charge: InCharge::unpromised(start),
+            trial: trial(&options, 0, start.clone()),
+            in_charge: InCharge { version: 0, digest: digest(&start), head: start, promise: None },
             history: VecDeque::new(),
-            candidates: Vec::new(),
-            pilot: Vec::new(),
+            first: (0.0, 0.0),
             trainer: None,
             l2: f64::INFINITY,
             due,
@@ -129,17 +147,17 @@ impl Learner {
     pub fn decide(&mut self, embedding: &[f32], now_ms: f64, random: f64) -> Result<Decision> {
         self.store.space().check_embedding(embedding)?;
         self.counters.texts += 1;
-        let prediction = self.in_charge.tested.predict(embedding);
-        if self.in_charge.drift.as_mut().is_some_and(|drift| drift.see(prediction.confidence)) {
+        let vote = self.vote(embedding);
+        let prediction = predict_voted(self.in_charge.version, &self.in_charge.head, &vote, embedding);
+        // Neighbours become more, so that their confidences change by themselves.
+        let alone = predict(&self.in_charge.head, embedding).confidence;
+        if self.in_charge.promise.as_mut().is_some_and(|promise| promise.drift.see(alone, vote.distance)) {
             self.withdraw(now_ms);
         }
-        let threshold = self.in_charge.tested.threshold();
+        let threshold = self.in_charge.promise.as_ref().map(|promise| promise.threshold);
         let stays = threshold.is_some_and(|threshold| prediction.confidence >= threshold);
-        for candidate in &mut self.candidates {
-            let confidence = candidate.predict(embedding).confidence;
-            candidate.see(confidence, stays);
-        }
-        self.in_charge.tested.see(prediction.confidence, stays);
+        let tested = predict_voted(self.trial.version, &self.trial.head, &vote, embedding);
+        self.trial.see(tested.confidence, stays);
         let rate = match self.careful {
             0 => self.options.check_rate,
             _ => self.options.raised_check_rate,
@@ -180,10 +198,9 @@ impl Learner {
             self.counters.foreign_labels += 1;
             return Ok(Event::ForeignLabel);
         };
-        let (mut propensity, mut floor) = (decision.propensity, decision.floor);
-        if !self.options.importance_weights {
-            (propensity, floor) = (1.0, 1.0);
-        }
+        let propensity = if self.options.importance_weights { decision.propensity } else { 1.0 };
+        // Before the example is stored: a text is no neighbour of its own.
+        let tested = predict_voted(self.trial.version, &self.trial.head, &self.vote(embedding), embedding);
         let origin = Origin {
             label,
             propensity,
@@ -198,13 +215,20 @@ impl Learner {
         if decision.route == Route::Checked && decision.prediction.label != label {
             self.counters.checked_wrong += 1;
         }
-        let checked = |prediction: Prediction| Checked { wrong: prediction.label != label, propensity, floor };
-        for candidate in &mut self.candidates {
-            let prediction = candidate.predict(embedding);
-            candidate.check(prediction.confidence, checked(prediction));
+        let mut event = Event::Counted;
+        match decision.route {
+            Route::Checked => event = self.check_in_charge(decision, label, now_ms),
+            // Texts that stay at home anyway are proven already. The others tell whether more can.
+            Route::Unsure if self.in_charge.promise.is_none() => {}
+            _ => self.trial.check(tested.confidence, tested.label != label),
         }
-        let event = self.check_in_charge(embedding, &checked, now_ms);
-        let event = if self.promote() { Event::TookOver } else { event };
+        if self.trial.version == 0 {
+            self.first.0 += 1.0 / propensity;
+            self.first.1 += if tested.label == label { 0.0 } else { 1.0 / propensity };
+        }
+        if let Some(promoted) = self.promote() {
+            event = promoted;
+        }
         self.begin_training();
         Ok(event)
     }
@@ -223,7 +247,13 @@ impl Learner {
         if trained.head.weight.iter().chain(&trained.head.bias).any(|number| !number.is_finite()) {
             return Err(Error::internal("a trained head has numbers that are not finite"));
         }
-        self.test(trained.head, &trained.outcomes);
+        // The first head was trained on none of these labels: it stays while it is right more often.
+        let held_out: f64 = trained.outcomes.iter().map(|outcome| outcome.weight).sum();
+        let wrong: f64 = trained.outcomes.iter().filter(|outcome| outcome.wrong).map(|outcome| outcome.weight).sum();
+        if self.trial.version > 0 || wrong * self.first.0 < self.first.1 * held_out {
+            self.counters.tested += 1;
+            self.trial.follow(self.counters.tested, trained.head);
+        }
         Ok(false)
     }
 
@@ -236,17 +266,19 @@ impl Learner {
             return Err(Error::invalid_input("no head was in charge before this one"));
         };
         self.in_charge = before;
-        self.candidates.clear();
-        self.pilot.clear();
+        self.trial.compare_anew();
         Ok(())
     }
 
-    /// Adds the examples of another store, such as that of another tab.
+    /// Adds the examples of another store, such as that of another tab, and trains on all.
     ///
     /// # Errors
     /// Invalid input: a store of another encoder or of other labels.
     pub fn join(&mut self, other: &Store) -> Result<()> {
-        self.store.join(other)
+        self.store.join(other)?;
+        self.due = self.counters.labels;
+        self.begin_training();
+        Ok(())
     }
 
     /// The examples.
@@ -256,17 +288,17 @@ impl Learner {
 
     /// The head in charge, and the threshold from which on its answers stay at home; none while nothing is promised.
     pub fn in_charge(&self) -> (&Linear, Option<f32>) {
-        (&self.in_charge.tested.head, self.in_charge.tested.threshold())
+        (&self.in_charge.head, self.in_charge.promise.as_ref().map(|promise| promise.threshold))
     }
 
-    /// The number of the head in charge: 0 for the first one before it was tested.
+    /// The number of the head in charge: 0 for the first one.
     pub fn version(&self) -> u64 {
-        self.in_charge.tested.version
+        self.in_charge.version
     }
 
-    /// Heads under test.
-    pub fn candidates(&self) -> &[Candidate] {
-        &self.candidates
+    /// The test of the last head, and of those before it.
+    pub fn trial(&self) -> &Trial {
+        &self.trial
     }
 
     /// What was done, in numbers.
@@ -274,65 +306,54 @@ impl Learner {
         self.counters
     }
 
-    fn check_in_charge(&mut self, embedding: &[f32], checked: &dyn Fn(Prediction) -> Checked, now_ms: f64) -> Event {
-        let prediction = self.in_charge.tested.predict(embedding);
-        let (confidence, checked) = (prediction.confidence, checked(prediction));
-        let Some(threshold) = self.in_charge.tested.threshold() else {
-            let weight = 1.0 / checked.propensity;
-            if self.pilot.len() < MOST_PILOT {
-                self.pilot.push(Outcome { confidence, wrong: checked.wrong, weight });
-            }
-            // Not while the same head is tested already.
-            let tested = self.candidates.iter().any(|candidate| candidate.head == self.in_charge.tested.head);
-            if !tested && (PILOT..MOST_PILOT).contains(&self.pilot.len()) && self.pilot.len().is_power_of_two() {
-                let outcomes = self.pilot.clone();
-                self.test(self.in_charge.tested.head.clone(), &outcomes);
-            }
-            return Event::Counted;
-        };
-        let alpha = self.options.tested_alpha();
-        if confidence >= threshold && self.in_charge.watch.update(alpha, checked) {
+    fn vote(&self, embedding: &[f32]) -> Vote {
+        let (changed, old_weight) = (self.changed, self.options.old_weight);
+        let old = |time_ms: f64| changed.is_some_and(|(changed, _)| time_ms < changed);
+        let weigh = |origin: &Origin| origin.agreement * if old(origin.time_ms) { old_weight } else { 1.0 };
+        Vote::new(&self.store, embedding, |origin| weigh(origin) as f32)
+    }
+
+    fn check_in_charge(&mut self, decision: &Decision, label: usize, now_ms: f64) -> Event {
+        let wrong = decision.prediction.label != label;
+        self.counters.checked_wrong += u64::from(wrong);
+        let same = decision.head == self.in_charge.digest;
+        if same && self.in_charge.promise.as_mut().is_some_and(|promise| promise.risk.update(wrong)) {
             self.withdraw(now_ms);
             return Event::Withdrawn;
-        }
-        if self.in_charge.tested.check(confidence, checked) {
-            self.candidates.iter_mut().for_each(Candidate::compare_anew);
-            return Event::Loosened;
         }
         Event::Counted
     }
 
-    /// Begins to test a head, if anything can be expected of it.
-    fn test(&mut self, head: Linear, outcomes: &[Outcome]) {
-        let version = self.counters.tested + 1;
-        let (alpha, delta) = (self.options.tested_alpha(), share(self.options.delta, version));
-        if let Some(candidate) = Candidate::new(version, head, outcomes, alpha, delta) {
-            self.counters.tested = version;
-            if self.candidates.len() == CANDIDATES {
-                let progress = |at: &usize| self.candidates[*at].progress();
-                let last = (0..CANDIDATES).min_by(|a, b| progress(a).total_cmp(&progress(b)));
-                self.candidates.remove(last.unwrap_or(0));
+    /// Puts the last head in charge if it keeps more at home than the one that is.
+    fn promote(&mut self) -> Option<Event> {
+        let level = self.trial.proven()?;
+        let better = match &self.in_charge.promise {
+            None => !self.trial.waits(level),
+            Some(promise) => {
+                let delta = share(PROMOTION_DELTA, self.counters.promoted + 1);
+                level > promise.level && self.trial.keeps_more(delta)
             }
-            self.candidates.push(candidate);
-        }
-    }
-
-    /// Puts the newest head in charge that keeps more at home than the one that is, if there is any.
-    fn promote(&mut self) -> bool {
-        let keeps_more = |candidate: &Candidate| candidate.keeps_more(share(PROMOTION_DELTA, candidate.version));
-        let Some(at) = self.candidates.iter().rposition(keeps_more) else { return false };
-        let tested = self.candidates.remove(at);
-        self.candidates.drain(..at);
-        self.candidates.iter_mut().for_each(Candidate::compare_anew);
-        self.pilot.clear();
-        let drift = tested.threshold().and_then(|threshold| DriftWatch::new(&tested.confidences, threshold));
-        let next = InCharge { digest: digest(&tested.head), tested, watch: RiskWatch::default(), drift };
+        };
+        let threshold = self.trial.threshold(level).filter(|_| better)?;
+        let promise = Promise {
+            level,
+            threshold,
+            risk: RiskWatch::new(self.options.tested_alpha(), RISK_ALARM),
+            drift: DriftWatch::new(threshold),
+        };
+        let Trial { version, head, .. } = &self.trial;
+        let next = InCharge { version: *version, digest: digest(head), head: head.clone(), promise: Some(promise) };
+        let same = next.digest == self.in_charge.digest;
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
-        self.history.push_back(std::mem::replace(&mut self.in_charge, next));
-        self.counters.promoted += 1;
-        true
+        let before = std::mem::replace(&mut self.in_charge, next);
+        if !same {
+            self.history.push_back(before);
+            self.counters.promoted += 1;
+        }
+        self.trial.compare_anew();
+        Some(if same { Event::Loosened } else { Event::TookOver })
     }
 
     /// The texts have changed: what was tested on others proves nothing of them.
@@ -340,10 +361,10 @@ impl Learner {
         self.counters.withdrawn += 1;
         self.changed = Some((now_ms, self.counters.labels));
         self.careful = CAREFUL;
-        self.in_charge = InCharge::unpromised(self.in_charge.tested.head.clone());
+        self.in_charge.promise = None;
         self.history.clear();
-        self.candidates.clear();
-        self.pilot.clear();
+        self.trial = trial(&self.options, self.in_charge.version, self.in_charge.head.clone());
+        self.first = (0.0, 0.0);
         self.trainer = None;
         self.due = self.counters.labels + FIRST;
     }
@@ -379,18 +400,15 @@ impl Learner {
     }
 }
 
-impl InCharge {
-    fn unpromised(head: Linear) -> Self {
-        let digest = digest(&head);
-        let tested = Candidate {
-            version: 0,
-            head,
-            delta: 0.0,
-            levels: Vec::new(),
-            passed: 0,
-            confidences: Vec::new(),
-            texts: 0,
-        };
-        Self { digest, tested, watch: RiskWatch::default(), drift: None }
-    }
+/// The test of `head` and those that follow.
+fn trial(options: &LearnOptions, version: u64, head: Linear) -> Trial {
+    let alpha = options.tested_alpha();
+    let expected = options.remote_error + HOPE * (alpha - options.remote_error);
+    Trial::new(version, head, alpha, expected, options.delta)
+}
+
+/// What a head says of a text, with its neighbours if it is not the first one.
+fn predict_voted(version: u64, head: &Linear, vote: &Vote, embedding: &[f32]) -> Prediction {
+    let shares = if version > 0 { vote.shares.as_slice() } else { &[] };
+    predict_with(head, shares, embedding)
 }

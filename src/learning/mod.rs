@@ -7,53 +7,62 @@
 //! | [`Store`] | what is kept of labels: a bounded sample of embeddings that can be joined |
 //! | [`trainer`] | logistic regression in pieces, with cross-validation |
 //! | [`betting`] | tests that hold however often one looks |
-//! | [`candidate`] | a head whose thresholds are tested |
+//! | [`trial`] | the test of heads that follow one another |
+//! | [`neighbours`] | what the labels of similar texts say |
 //!
 //! It is arithmetic on numbers: no text, no clock, no random number that is not given.
 //!
 //! # What is promised
 //!
 //! Of the texts that stay at home at most a part α has another label than the remote model would give, as
-//! [`Guarantee::LearnThenTest`](crate::calibration::risk_control::Guarantee) has it: for each head h and threshold λ that are
-//! ever in charge
+//! [`Guarantee::LearnThenTest`](crate::calibration::risk_control::Guarantee) has it. Each label is predicted by the last head
+//! before it trains the next one. Let R_t be the risk of the head that there was at text t among the texts that it was sure of,
 //!
 //! ```text
-//! R(h, λ) = P( h(x) ≠ remote(x) | confidence of h in x ≥ λ ) ≤ α,
+//! R_t = P( h_t(x) ≠ remote(x) | h_t is sure of x ).
 //! ```
 //!
-//! for all of them together with a certainty of 1 − δ, at all times. It is a promise about texts that may be sent to the
-//! remote model, drawn as those are that the head was tested on: from the last change of the texts on. When they change, it
-//! is doubtful until that is noticed; then it is withdrawn, everything is delegated, and heads are tested anew.
+//! **What is proven**, with a certainty of 1 − δ at all times between two changes of the texts: the average of R_t over the texts
+//! at which heads were tested, each weighed by how many texts it was sure of, is at most α ([`betting`] has the proof, which
+//! assumes nothing of the heads). A level is a share of the texts, the surest ones, so that it means the same for each head;
+//! levels are tested in a fixed order ([`trial`]).
 //!
-//! **Why it holds.** A head is tested only on labels that came after it was trained. They are not a fair sample: unsure texts
-//! are always sent, and of the others a part ε is checked. Weights correct that ([`betting`]). Thresholds are tested in a
-//! fixed order ([`candidate`]). The head number k may be wrong with a chance of δ · 6/(π² k²), and all of these together
-//! are δ.
+//! **What is assumed**: that the head that takes over is no worse than the average of those before it. It was trained on more
+//! labels than any of them. If it is worse all the same, checked texts tell: the promise is withdrawn.
+//!
+//! Labels that come after a head has taken over are no fair sample: unsure texts are always sent, and of the others a part ε is
+//! checked. So those that stay at home anyway prove nothing for further levels: what is tested then is that the other texts of a
+//! level keep the promise too. Checked texts are weighed by one over ε in training, and watched.
+//!
+//! It is a promise about texts that may be sent to the remote model, from the last change of the texts on. When they change,
+//! it is doubtful until that is noticed; then it is withdrawn, everything is delegated, and heads are tested anew.
 //!
 //! **What the remote model gets wrong.** A remote model that errs on a part η of all texts, whatever they are, differs even
 //! from a perfect head on that part. If it is known or measured ([`LearnOptions::remote_error`]), then what is tested is
 //!
 //! ```text
-//! R(h, λ) ≤ α' = η + α · (1 − 2η).
+//! R_t ≤ α' = η + α · (1 − 2η).
 //! ```
 //!
 //! If the remote model errs independently of whether the head does, that is a promise about truth: with e the share of
-//! texts at home whose label is wrong, R ≥ η + e · (1 − 2η), with equality for two labels, so that e ≤ α. If not, it is what
+//! texts at home whose label is wrong, R_t ≥ η + e · (1 − 2η), with equality for two labels, so that e ≤ α. If not, it is what
 //! it says: at most α' of the texts that stay at home have another label than the remote model would give. With η = 0, which
 //! is the default, both are the same.
 
 pub mod betting;
-pub mod candidate;
 mod decision;
 mod drift_watch;
 mod head;
 mod learner;
+pub mod neighbours;
+mod observation;
 #[cfg(test)]
 mod random;
 mod store;
 #[cfg(test)]
 mod tests;
 pub mod trainer;
+pub mod trial;
 
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +70,8 @@ use crate::error::{Error, Result};
 
 pub use decision::{Decision, Event, RemoteLabel, Route};
 pub use head::{Prediction, digest, predict, zero_shot};
-pub use learner::Learner;
+pub use learner::{CandidateReport, Learner, LearningReport};
+pub use observation::Observation;
 pub use store::{Example, Origin, Space, Store};
 
 /// More labels are refused: a head of so many has no examples for most of them, and training it takes seconds.
@@ -69,6 +79,7 @@ pub const MAX_LABELS: usize = 1000;
 
 /// How a learner learns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default, deny_unknown_fields)]
 pub struct LearnOptions {
     /// Of the texts that stay at home at most this part is wrong.
@@ -90,7 +101,7 @@ pub struct LearnOptions {
     pub balance: f64,
     /// How much examples from before a change of the texts count in training.
     pub old_weight: f64,
-    /// Whether an example counts one over its propensity. Only to be compared with: without that nothing is promised.
+    /// Whether an example counts one over its propensity in training. Only to be compared with.
     pub importance_weights: bool,
 }
 
@@ -135,6 +146,7 @@ impl LearnOptions {
 
 /// What a learner did, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(default)]
 pub struct Counters {
     /// Texts that it decided about.

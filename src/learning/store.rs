@@ -230,6 +230,14 @@ impl Store {
 }
 
 impl Space {
+    /// Tells spaces from one another: 64 bits of the encoder and the labels (FNV-1a).
+    pub(super) fn digest(&self) -> u64 {
+        let parts = self.labels.iter().chain([&self.encoder]);
+        // No text has such a byte.
+        let bytes = parts.flat_map(|part| part.bytes().chain([0xFF])).chain((self.width as u64).to_le_bytes());
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+
     fn check(&self) -> Result<()> {
         if self.labels.len() < 2 {
             return Err(Error::invalid_input(format!("there must be at least 2 labels, got {}", self.labels.len())));
@@ -277,7 +285,7 @@ impl Space {
         Ok(())
     }
 
-    fn check_same(&self, other: &Self) -> Result<()> {
+    pub(super) fn check_same(&self, other: &Self) -> Result<()> {
         if self.encoder != other.encoder || self.width != other.width {
             return Err(Error::invalid_input(format!(
                 "a store must be of the encoder {} with {} numbers, got one of {} with {}",

@@ -16,6 +16,8 @@
 //! # Source
 //! Hastie, Tibshirani, Friedman, *The Elements of Statistical Learning* (2nd edition), sections 4.4 and 7.10.
 
+use serde::{Deserialize, Serialize};
+
 use super::head::dot;
 use super::store::{Example, Store};
 use crate::training::Linear;
@@ -45,7 +47,7 @@ pub struct Weight {
 }
 
 /// What a head says of an example that it was not trained on.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Its confidence.
     pub confidence: f32,

@@ -15,7 +15,7 @@ use crate::graph::{Graph, GraphOptions, Limits};
 use crate::models::{
     Architecture, Backbone, Checkpoint, Head, LinearHeadConfig, ModelConfig, OutputKind, Problem, TextConfig, TextGraph,
 };
-use crate::tasks::{SentenceEmbedding, Task, TextModel};
+use crate::tasks::{EncoderSource, SentenceEmbedding, Task, TextModel};
 use crate::tokenizer::Tokenizer;
 
 /// The most parts of a sharded checkpoint; one with more is too large for a page.
@@ -188,6 +188,7 @@ impl TextFiles {
     pub(super) fn finish(mut self, files: &mut Files, device: &Device) -> Result<TextModel> {
         let weights = self.calibrated_weights();
         let (calibration, digest) = (files.calibration(&weights)?, files.digest(&weights));
+        let encoder = self.encoder(files);
         let tokenizer_config = files.text(&self.base(TOKENIZER_CONFIG));
         let mut tokenizer = self.tokenizer.take().ok_or_else(|| Error::internal("the loader has no tokenizer"))?;
         if let Some(config) = tokenizer_config {
@@ -234,7 +235,10 @@ impl TextFiles {
             None => (own_head, self.text, None),
         };
         let model = TextModel::new(self.task, tokenizer, backbone, head, text, max_length)?;
-        Ok(model.with_calibration(calibration, digest).with_sentence_embedding(sentence_embedding))
+        Ok(model
+            .with_calibration(calibration, digest)
+            .with_sentence_embedding(sentence_embedding)
+            .with_encoder(encoder))
     }
 
     /// Whether the task or the head takes hidden states, and not logits.
@@ -249,6 +253,14 @@ impl TextFiles {
             (None, Some(dtype)) => dtype.onnx_file(),
             (None, None) => WEIGHTS.to_string(),
         }
+    }
+
+    /// Where the embeddings come from.
+    fn encoder(&self, files: &Files) -> EncoderSource {
+        let weights = self.graphs.dtype().map_or_else(|| WEIGHTS.to_string(), DType::onnx_file);
+        let digest = files.digest(&self.base(&weights));
+        let digest = digest.map(|sha256| format!("{sha256} {}", self.dtype(files).name()));
+        EncoderSource { digest, folder: self.head.as_ref().map(|head| head.base_model.clone()) }
     }
 
     /// Requests the files of the folder of `config`. Where that is not the configuration of a known encoder, only an ONNX

@@ -50,6 +50,24 @@ pub struct LinearHeadConfig {
     pub problem: Problem,
 }
 
+impl LinearHeadConfig {
+    /// It as a `config.json`.
+    pub fn to_json(&self) -> String {
+        let labels = self.labels.iter().enumerate();
+        let id2label: BTreeMap<String, &String> = labels.map(|(index, label)| (index.to_string(), label)).collect();
+        let mut config = serde_json::json!({
+            "model_type": LINEAR_HEAD,
+            "base_model": self.base_model,
+            "max_length": self.max_length,
+            "id2label": id2label,
+        });
+        if self.problem == Problem::Regression {
+            config["problem_type"] = "regression".into();
+        }
+        format!("{config:#}\n")
+    }
+}
+
 /// A `config.json`: the fields that do not depend on the architecture, and its text, of which an architecture
 /// [parses](Self::parse) its own.
 #[derive(Default, Deserialize)]

@@ -4,6 +4,7 @@
 use super::output::OutputKind;
 use super::weights::Weights;
 use crate::error::{Error, Result};
+use crate::formats::safetensors::{self, Array, Tensor};
 use crate::kernels::Activation;
 
 /// A layer `y = x Wᵀ + b`.
@@ -56,10 +57,23 @@ impl Linear {
 
     /// `[in]` to `[out]`.
     pub fn forward(&self, x: &[f32]) -> Vec<f32> {
-        let rows = self.weight.chunks_exact(x.len());
-        rows.zip(&self.bias)
-            .map(|(row, bias)| row.iter().zip(x).map(|(weight, x)| weight * x).sum::<f32>() + bias)
-            .collect()
+        linear(&self.weight, &self.bias, x)
+    }
+
+    /// `[out, in]`, row-major, and `[out]`.
+    pub fn parameters(&self) -> (&[f32], &[f32]) {
+        (&self.weight, &self.bias)
+    }
+
+    /// A `head.safetensors`.
+    ///
+    /// # Errors
+    /// Internal: the file cannot be written.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        let outputs = self.bias.len();
+        let weight = Array { shape: vec![outputs, self.weight.len() / outputs], data: self.weight.clone() };
+        let bias = Array { shape: vec![outputs], data: self.bias.clone() };
+        safetensors::write([("head.weight", &Tensor::Floats(weight)), ("head.bias", &Tensor::Floats(bias))])
     }
 
     /// Takes the tensors `{name}.weight`, `[outputs, inputs]`, and `{name}.bias`, `[outputs]`, out of `weights`.
@@ -105,6 +119,12 @@ impl Head {
     pub fn on_embeddings_and_length(weights: &mut Weights, labels: usize, hidden: usize) -> Result<Self> {
         Ok(Self::EmbeddingAndLength(Linear::take(weights, "head", labels, hidden + 1)?))
     }
+}
+
+/// `y = x Wᵀ + b`, for a `weight` of `[out, in]`, row-major.
+pub fn linear(weight: &[f32], bias: &[f32], x: &[f32]) -> Vec<f32> {
+    let rows = weight.chunks_exact(x.len());
+    rows.zip(bias).map(|(row, bias)| row.iter().zip(x).map(|(weight, x)| weight * x).sum::<f32>() + bias).collect()
 }
 
 /// What a head sees of the length of a text of so many tokens: ln(1 + tokens). The embedding alone says little of it.

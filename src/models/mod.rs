@@ -37,7 +37,7 @@ pub use config::{ConfigFile, HeadKind, LinearHeadConfig, ModelConfig, Problem, T
 pub use decoder::{Decoder, DecoderArchitecture, DecoderSizes, KeyValueCache, Logits, PackedTensors};
 pub use dense::Dense;
 pub use encoder::{Encoder, EncoderInputs};
-pub use head::{Head, Linear, length_feature};
+pub use head::{Head, Linear, length_feature, linear};
 pub use output::{ModelOutput, OutputKind};
 pub use text_graph::TextGraph;
 pub use weights::{Quantisation, Weights};

@@ -35,6 +35,7 @@ tasks! { $
 }
 
 mod answer;
+mod embedder;
 mod graph_io;
 pub(crate) mod mentions;
 mod options;
@@ -52,6 +53,7 @@ pub(crate) use with_task;
 
 pub use answer::{Answer, AnswerKind, AnswerOutput, LocalAnswer};
 pub use definition::{FileKind, ModelFile, ModelFiles, Source, TaskDefinition};
+pub use embedder::{Embedded, EncoderSource, HeadFiles, head_scores};
 pub use options::RunOptions;
 pub use pooling::Pooling;
 pub use record::{DelegatedFields, ExtractedRecord, FieldSource, RecordField, RecordSpan, is_same_value};

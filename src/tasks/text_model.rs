@@ -1,6 +1,8 @@
 //! A model for texts: tokenizer, backbone and head, run over batches of texts of similar length.
 
-use super::{AnswerKind, AnswerOutput, LocalAnswer, RunOptions, SentenceEmbedding, Task, TaskDefinition};
+use super::{
+    AnswerKind, AnswerOutput, EncoderSource, LocalAnswer, RunOptions, SentenceEmbedding, Task, TaskDefinition,
+};
 use crate::calibration::{Calibration, Example};
 use crate::error::{Error, Result};
 use crate::graph::ComputeCost;
@@ -27,6 +29,8 @@ pub struct TextModel {
     pub(super) sentence_embedding: SentenceEmbedding,
     calibration: Option<Calibration>,
     weights_sha256: Option<String>,
+    /// Where the embeddings come from.
+    pub(super) encoder: EncoderSource,
 }
 
 /// How a text was read.
@@ -110,6 +114,7 @@ impl TextModel {
             sentence_embedding: SentenceEmbedding::default(),
             calibration,
             weights_sha256,
+            encoder: EncoderSource::default(),
         })
     }
 
@@ -123,6 +128,12 @@ impl TextModel {
     #[must_use]
     pub fn with_calibration(self, calibration: Option<Calibration>, weights_sha256: Option<String>) -> Self {
         Self { calibration, weights_sha256, ..self }
+    }
+
+    /// The same model, whose embeddings come from there.
+    #[must_use]
+    pub fn with_encoder(self, encoder: EncoderSource) -> Self {
+        Self { encoder, ..self }
     }
 
     /// The same model, which reads at most `max_length` tokens of a text.

@@ -5,6 +5,7 @@ mod cascade;
 mod convert;
 mod generator;
 mod graph;
+mod learning;
 mod pipeline;
 mod records;
 #[cfg(feature = "bench")]

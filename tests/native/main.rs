@@ -11,6 +11,7 @@ mod external_data;
 mod files;
 mod gguf;
 mod gguf_tokens;
+mod learning;
 mod onnx_decoders;
 mod onnx_operators;
 mod onnx_refusals;

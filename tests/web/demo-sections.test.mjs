@@ -89,6 +89,51 @@ describe("the demo page's other models", LIMIT, () => {
     assertClean(page);
   });
 
+  test("labels of one's own are taught by the remote, and forgotten", async () => {
+    const label = ({ messages }) => (/order|parcel/.test(messages[1].content) ? 'order' : 'money');
+    const remote = await startRemote({ label });
+    const served = await startServer({ remote });
+    try {
+      const page = await openDemo(browser, served, { limit: 0, device: 'wasm' });
+      pages.push(page);
+      await page.fill('#teach-labels', 'order: an order, a parcel\nmoney: an invoice, a payment');
+      const messages = Array.from({ length: 6 }, (_, i) =>
+        i % 2 ? `Invoice ${i} is wrong.` : `Where is parcel ${i}?`,
+      );
+      await page.fill('#teach-text', messages.join('\n'));
+      await page.click('#teach [type=submit]');
+      assert.match(await status(page, 'teach'), /turn on the remote first/);
+      assert.equal(remote.requests.length, 0);
+      await page.check('#remote-on');
+      await page.click('#teach [type=submit]');
+      await ended(page, 'teach');
+      assert.match(
+        await status(page, 'teach'),
+        /^No head has been proven yet, after 6 labels; 0 messages stayed here .* 6 requests to /,
+      );
+      assert.equal(remote.requests.length, 6);
+      const charts = await page.$$eval('#teach svg', (charts) =>
+        charts.map((chart) => chart.getAttribute('aria-label')),
+      );
+      assert.match(charts[0], /100\.0% of the last 50 went elsewhere/);
+      assert.match(charts[1], /Nothing is promised yet/);
+      const saved = [];
+      page.on('download', (download) => saved.push(download.suggestedFilename()));
+      await page.click('#teach [name=save]');
+      await page.waitForFunction(() =>
+        /goes into a folder/.test(document.querySelector('#teach [role=status]').textContent),
+      );
+      while (saved.length < 3) await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.deepEqual(saved.sort(), ['config.json', 'head.safetensors', 'pilot.json']);
+      await page.click('#teach [name=clear]');
+      await page.waitForFunction(() => /forgotten/.test(document.querySelector('#teach [role=status]').textContent));
+      assertClean(page);
+      await assertControlsNamed(page);
+    } finally {
+      await Promise.all([served.stop(), remote.stop()]);
+    }
+  });
+
   test('of a record the unsure fields alone are asked of the remote', async () => {
     const values = {
       name: 'Maria Lund',

@@ -30,6 +30,7 @@ const SUITES = {
   builds: undefined,
   model: undefined,
   calibrate: undefined,
+  learning: undefined,
   faults: undefined,
   privacy: undefined,
   chain: undefined,

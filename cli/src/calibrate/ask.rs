@@ -5,11 +5,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{env, thread};
 
 use pilot_light::cascade::labelling::{Labelling, LabellingOutcome, LabellingStep};
-use pilot_light::cascade::{Cascade, CascadeConfig, Consultation, LocalModels, OffsetUnit, PiiFindings, Step};
+use pilot_light::cascade::{Cascade, CascadeConfig, Consultation, LocalModels, OffsetUnit, Step};
 use pilot_light::device::DeviceReport;
 use pilot_light::policy::{Policy, Privacy, Reason};
 use pilot_light::tasks::{RunOptions, Task, TextModel};
@@ -18,7 +18,7 @@ use pilot_light::{Device, LoadOptions, folder};
 use serde_json::{Value, json};
 
 use crate::Result;
-use crate::remote::settings;
+use crate::remote::{find_pii, settings};
 use crate::rows::{self, Row};
 
 /// Which remote model to ask for labels, and how.
@@ -175,20 +175,13 @@ impl Asker {
         let [decided] = <[_; 1]>::try_from(self.cascade.consult(&[text.to_string()], options)?)
             .map_err(|_| "one text has one first step")?;
         let found = match (&self.redactor, &decided.step) {
-            (Some(redactor), Step::Delegate { redact: true, .. }) => Some(find(redactor, text)?),
+            (Some(redactor), Step::Delegate { redact: true, .. }) => Some(find_pii(redactor, text)?),
             _ => None,
         };
         let result = consult(&self.cascade, decided.step, found.as_ref(), &[&self.transport])?;
         fs::write(&self.spending, self.cascade.spending().concat())?;
         Ok(result)
     }
-}
-
-/// The personal data in `text`.
-fn find(redactor: &TextModel, text: &str) -> Result<PiiFindings> {
-    let started = Instant::now();
-    let spans = pollster::block_on(redactor.find_pii(&[text.to_string()]))?.into_iter().flatten().collect();
-    Ok(PiiFindings { spans, elapsed_ms: started.elapsed().as_secs_f64() * 1000.0 })
 }
 
 /// The file of the labels, which is appended to.

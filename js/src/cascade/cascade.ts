@@ -2,18 +2,22 @@
 import { callable, Handle } from '../page/handle.js';
 import type { DecideArgs } from '../protocol/requests.js';
 import { withController } from '../shared/abort.js';
-import { checkFinite, describe, splitSignal, toTexts } from '../shared/check.js';
+import { checkFinite, describe, toTexts } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
 import { plain } from '../shared/plain.js';
 import type { RunOptions } from '../tasks/index.js';
 import { recordOptions } from '../tasks/information-extraction.js';
 import type { Calibrated, Calibration, CascadeConfig, Consultation, Envelope } from '../types.js';
 import { type CalibrateOptions, calibrate } from './calibrate.js';
+import { readCallOptions } from './call-options.js';
+import { readLearn, withLearning } from './learning.js';
 import { type LocalModel, loadable, RECORDS, readLocalModels, readRouter } from './local-models.js';
 import type {
   CascadeCallOptions,
   CascadeOptions,
   CascadePipeline,
+  LearningCascadeOptions,
+  LearningCascadePipeline,
   RecordCascadeOptions,
   RecordCascadePipeline,
 } from './options.js';
@@ -38,29 +42,36 @@ import { UsageLedger } from './usage-ledger.js';
  * @throws PilotLightError As `pipeline` does.
  */
 export async function cascade(options: RecordCascadeOptions): Promise<RecordCascadePipeline>;
+export async function cascade(options: LearningCascadeOptions): Promise<LearningCascadePipeline>;
 export async function cascade(options: CascadeOptions): Promise<CascadePipeline>;
 export async function cascade(options: CascadeOptions): Promise<CascadePipeline | RecordCascadePipeline> {
-  const { signal, progress_callback, redactor, policy, calibration } = options ?? {};
+  const { signal, progress_callback, redactor, policy, calibration, learn } = options ?? {};
   const local = readLocalModels(options?.local, calibration);
   checkFinite('policy', policy ?? {});
   checkFinite('local', local.configs);
   const prepared = prepareRedactor(redactor, local.options);
   const remotes = prepareRemotes(options.remote);
   const router = readRouter(options.router);
+  const learning = readLearn(learn, local.models[0]);
   const config: CascadeConfig = plain({
     remotes: remotes.map(({ config }) => config),
     ...(policy && { policy }),
     local: local.configs,
     ...(router && { router: router.config }),
+    ...(learning && { learn: learning.config }),
     tab: crypto.getRandomValues(new Uint32Array(1))[0] as number,
   });
   const all = [...local.models, ...(router ? [router.model] : [])];
   const loading = { ...(signal && { signal }), ...(progress_callback && { progress_callback }), ...local.options };
-  const handle = await Handle.load({ cascade: { ...loadable(all), config } }, loading);
+  const handle = await Handle.load(
+    { cascade: { ...loadable(all), config, ...(learning && { learning: learning.name }) } },
+    loading,
+  );
   handle.owns(() => prepared.release());
-  const { task } = local.models[0];
+  const { task, model } = local.models[0];
   const name = [task, ...all.map(({ model }) => model)].join(' ');
-  return new Cascade(handle, task, remotes, prepared.find, policy, name).callable();
+  const asked = new Cascade(handle, task, remotes, prepared.find, policy, name, learning !== undefined).callable();
+  return learning ? withLearning(asked, handle, model) : asked;
 }
 
 /** A loaded cascade. */
@@ -71,7 +82,7 @@ export class Cascade {
   readonly #ledger: UsageLedger;
   readonly #checks = new AbortController();
 
-  /** @param name Names its usage records. */
+  /** @param name Names its usage records. @param learns Whether it learns from its checks. */
   constructor(
     readonly handle: Handle,
     readonly task: LocalModel['task'],
@@ -79,6 +90,7 @@ export class Cascade {
     redactor: Redactor,
     policy: CascadeConfig['policy'] = {},
     name = '',
+    readonly learns = false,
   ) {
     this.#thresholds = handle.info.thresholds ?? [];
     this.#calibrations = handle.info.calibrations ?? [];
@@ -115,20 +127,8 @@ export class Cascade {
 
   async ask(texts: unknown, called: CascadeCallOptions | undefined): Promise<Envelope | Envelope[]> {
     const inputs = toTexts(texts);
-    const { signal, rest } = splitSignal(called);
-    const { stream_callback, request_callback, must_stay_local = false, ...given } = rest;
+    const { signal, callbacks, must_stay_local, given } = readCallOptions(called);
     const options = this.#engineOptions(given);
-    const callbacks: CascadeCallbacks = {
-      ...(stream_callback && { stream_callback }),
-      ...(request_callback && { request_callback }),
-    };
-    for (const [name, callback] of Object.entries({ stream_callback, request_callback })) {
-      if (callback === undefined || typeof callback === 'function') continue;
-      throw invalidInput(`${name} must be a function, got ${describe(callback)}.`);
-    }
-    if (typeof must_stay_local !== 'boolean') {
-      throw invalidInput(`must_stay_local must be true or false, got ${describe(must_stay_local)}.`);
-    }
     return this.handle.call(signal, async () => {
       if (inputs.length === 0) return [];
       const asked = { options, must_stay_local };
@@ -196,9 +196,10 @@ export class Cascade {
     for (const { index, ...check } of checks) {
       const checked = { ...one(index), check: true };
       const watched = { ...(request_callback && { request_callback }), index };
-      this.#driver
-        .answer({ delegate: check }, checked, generation, watched, this.#checks.signal)
-        .catch(() => undefined);
+      const answer = (): Promise<unknown> =>
+        this.#driver.answer({ delegate: check }, checked, generation, watched, this.#checks.signal);
+      // What is learnt from must not depend on how soon the cascade is disposed of, which then waits for it.
+      (this.learns ? this.handle.call(undefined, answer) : answer()).catch(() => undefined);
     }
     return answered;
   }

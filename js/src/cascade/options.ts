@@ -7,6 +7,7 @@ import type { InformationExtractionOptions } from '../tasks/information-extracti
 import type { Calibrated, Calibration, CascadeConfig, Envelope, ExtractedRecord } from '../types.js';
 import type { CalibrateOptions } from './calibrate.js';
 import type { LabelledText } from './labels.js';
+import type { Learning, LearnOptions } from './learning.js';
 import type { LocalModel, RECORDS, RouterModel } from './local-models.js';
 import type { Redactor, RedactorModel } from './redactor.js';
 import type { CascadeCallbacks } from './remote-driver.js';
@@ -40,6 +41,12 @@ export interface CascadeOptions {
    * Latin, Chinese and Japanese script, and misses most in others. If it cannot be had, nothing is sent.
    */
   redactor?: string | RedactorModel | Redactor;
+  /**
+   * Learns from the answers of the remotes, so that fewer texts are sent over time: a linear head on the local model's embeddings,
+   * which begins with the labels alone (`local.task` is then 'feature-extraction') or with the head of the local model. It sets its
+   * threshold itself, and promises nothing before that has been tested; each answer says whether something is promised.
+   */
+  learn?: true | LearnOptions;
   /** The calibration of the local model, as `calibrate` gave it; of several models, each has its own. */
   calibration?: Calibration;
   /** Aborts the load. */
@@ -48,8 +55,13 @@ export interface CascadeOptions {
   progress_callback?: PipelineOptions['progress_callback'];
 }
 
+/** What a cascade that learns is made of. */
+export interface LearningCascadeOptions extends Omit<CascadeOptions, 'router' | 'calibration'> {
+  learn: true | LearnOptions;
+}
+
 /** What a cascade of records is made of. */
-export interface RecordCascadeOptions extends Omit<CascadeOptions, 'router'> {
+export interface RecordCascadeOptions extends Omit<CascadeOptions, 'router' | 'learn'> {
   /** The model that reads records, loaded as by `pipeline`; the fields that it is not sure of go to the remote. */
   local: LocalModel & { task: typeof RECORDS };
 }
@@ -76,6 +88,12 @@ export type RecordCallOptions = CascadeCallOptions & InformationExtractionOption
 export interface RecordCascadePipeline extends CascadeControls {
   (text: string, options: RecordCallOptions): Promise<RecordEnvelope>;
   (texts: string[], options: RecordCallOptions): Promise<RecordEnvelope[]>;
+}
+
+/** One that learns. */
+export interface LearningCascadePipeline extends CascadePipeline {
+  /** What it has learnt. */
+  readonly learning: Learning;
 }
 
 /** What can be done with a cascade besides asking it. */

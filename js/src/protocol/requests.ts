@@ -40,6 +40,7 @@ import type {
   Turn,
 } from '../types.js';
 import type { GenerateArgs, Generated } from './generation.js';
+import type { LearningOps } from './learning.js';
 
 /** How an engine is started. */
 export interface StartArgs {
@@ -78,8 +79,8 @@ export interface GeneratorModel extends Omit<TaskModel, 'task'> {
 /** What is loaded: one of the four. It is enough to load it again into a fresh engine. */
 export interface LoadArgs {
   pipeline?: TaskModel;
-  /** The local models in their order, with the router, if there is one, behind them; or one that reads records. */
-  cascade?: { models: TaskModel[]; generator?: GeneratorModel; config: CascadeConfig };
+  /** Local models with a router, or one that reads records; `learning` is the name of what it learns, where it does. */
+  cascade?: { models: TaskModel[]; generator?: GeneratorModel; config: CascadeConfig; learning?: string };
   graph?: GraphModel;
   generator?: GeneratorModel;
   useBrowserCache: boolean;
@@ -165,7 +166,7 @@ export interface CalibrateArgs {
 }
 
 /** The requests that an engine answers. All but `start` name a loaded model by its key. */
-export interface Ops {
+export interface Ops extends LearningOps {
   start: { args: StartArgs; result: DeviceReport };
   load: { args: LoadArgs; result: LoadResult };
   run: { args: { inputs: Inputs; options: PipelineRunOptions }; result: RunOutput };

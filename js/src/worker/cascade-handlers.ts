@@ -31,6 +31,7 @@ export function cascadeHandlers(engine: Engine): Pick<Handlers, CascadeOp> {
     const decided = await decideAll(args, signal);
     const checks = decided.flatMap(({ check }, index) => (check === undefined ? [] : [{ ...check, index }]));
     const { generation } = engine;
+    engine.learning.get(args.key)?.answered();
     return { steps: decided.map(({ step }) => step), checks, generation, ...newRecord(cascadeOf(args.key)) };
   };
 
@@ -81,6 +82,7 @@ export function cascadeHandlers(engine: Engine): Pick<Handlers, CascadeOp> {
       const cascade = cascadeOf(key);
       for (const [remote, log] of (spend_logs ?? []).entries()) if (log !== null) cascade.absorb(remote, log);
       const turn = act(cascade, call);
+      engine.learning.get(key)?.answered();
       const spent = spend_logs && { spend_logs: cascade.spending() };
       return { turn, generation: engine.generation, ...newRecord(cascade), ...spent };
     });

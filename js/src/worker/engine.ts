@@ -9,6 +9,8 @@ import { type Builds, builds, trapped } from './builds.js';
 import { cascadeHandlers } from './cascade-handlers.js';
 import { concatFeatures } from './features.js';
 import { generatorHandlers } from './generator-handlers.js';
+import { Learning } from './learning.js';
+import { learningHandlers } from './learning-handlers.js';
 import { type Loaded, Loading } from './loading.js';
 import { type OpenDevice, openDevice } from './open-device.js';
 
@@ -28,6 +30,8 @@ export class Engine {
   generation = 0;
   #opened: OpenDevice | undefined;
   readonly #models = new Map<number, Loaded>();
+  /** What the cascades that learn have learnt, by the same keys. */
+  readonly learning = new Map<number, Learning>();
   readonly #queue = new JobQueue();
   readonly #builds: Builds;
 
@@ -60,6 +64,9 @@ export class Engine {
         if (signal?.aborted) loading.free();
         throwIfAborted(signal);
         const [model, result] = await loading.finish();
+        const name = args.cascade?.learning;
+        if ('cascade' in model && name !== undefined)
+          this.learning.set(args.key, await Learning.begin(this, model.cascade, name));
         this.#models.set(args.key, model);
         loading.ready();
         return result;
@@ -87,15 +94,19 @@ export class Engine {
         return (await this.batches(inputs, signal, (batch) => pipeline.findPii(batch))).flat();
       }),
 
-    dispose: ({ key }) =>
-      this.exclusive(async () => {
+    dispose: async ({ key }) => {
+      await this.learning.get(key)?.close();
+      return this.exclusive(async () => {
+        this.learning.delete(key);
         const model = this.#models.get(key);
         this.#models.delete(key);
         for (const loaded of Object.values(model ?? {})) loaded.free();
         return undefined;
-      }),
+      });
+    },
 
     ...cascadeHandlers(this),
+    ...learningHandlers(this),
     ...generatorHandlers(this),
   };
 
@@ -161,6 +172,7 @@ export class Engine {
     const error = toPilotLightError(thrown);
     if (this.dead === undefined && (isTrap(thrown) || error.kind === 'device-lost')) {
       this.dead = error;
+      for (const learning of this.learning.values()) learning.abandon();
       if (this.#opened) this.#builds.stopped.add(this.#opened.report.build);
     }
     return error;

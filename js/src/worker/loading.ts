@@ -73,7 +73,8 @@ export class Loading {
     }
     const pipelines = await this.#pipelines();
     const [pipeline] = pipelines as [Pipeline];
-    const { labels } = pipeline;
+    const learnt = args.cascade?.config.learn?.labels?.map(({ label }) => label) ?? [];
+    const labels = learnt.length > 0 ? learnt : pipeline.labels;
     if (args.cascade === undefined) return [{ pipeline }, { ...result, labels }];
     return cascadeOf(new opened.wasm.Cascade(pipelines, args.cascade.config, report), { ...result, labels });
   }

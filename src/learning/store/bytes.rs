@@ -1,5 +1,5 @@
-//! A store as bytes: a magic number, the length of a JSON header, the header, and the embeddings as 32-bit floats in little
-//! endian, one after the other.
+//! A store as bytes: a magic number, a header in postcard's format, and the embeddings as 32-bit floats in little endian, one
+//! after the other. Numbers are kept to the last bit: a key that changed would make an example twice when stores are joined.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,11 +7,8 @@ use super::{Example, Origin, Space, Store};
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"PLSTORE1";
-/// What comes before the header.
-const PREFIX: usize = 12;
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Header {
     space: Space,
     capacity: usize,
@@ -28,11 +25,9 @@ impl Store {
             cap: self.cap,
             examples: self.examples.iter().map(|example| example.origin).collect(),
         };
-        // Numbers, texts and lists of them: JSON has all that.
-        let header = serde_json::to_vec(&header).unwrap_or_default();
         let mut bytes = MAGIC.to_vec();
-        bytes.extend((header.len() as u32).to_le_bytes());
-        bytes.extend(header);
+        // Numbers, texts and lists of them, whose lengths are known: none of that can fail.
+        bytes.extend(postcard::to_allocvec(&header).unwrap_or_default());
         for example in &self.examples {
             bytes.extend(example.embedding.iter().flat_map(|number| number.to_le_bytes()));
         }
@@ -45,16 +40,11 @@ impl Store {
     /// Invalid artefact: other bytes, bytes that end too early or too late, or an example that makes no sense.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let wrong = |what: String| Error::invalid_artefact(format!("stored examples: {what}"));
-        let prefix = bytes.get(..PREFIX).filter(|prefix| prefix.starts_with(MAGIC));
-        let Some(&[.., a, b, c, d]) = prefix else {
+        let Some(rest) = bytes.strip_prefix(MAGIC) else {
             return Err(wrong("expected a file that begins with PLSTORE1, got another one".to_string()));
         };
-        let length = u32::from_le_bytes([a, b, c, d]) as usize;
-        let rest = &bytes[PREFIX..];
-        let Some((header, floats)) = rest.split_at_checked(length) else {
-            return Err(wrong(format!("expected a header of {length} bytes, got {}", rest.len())));
-        };
-        let header: Header = serde_json::from_slice(header).map_err(|error| wrong(format!("the header: {error}")))?;
+        let (header, floats) =
+            postcard::take_from_bytes(rest).map_err(|error| wrong(format!("the header: {error}")))?;
         let Header { space, capacity, cap, examples } = header;
         space.check().map_err(|error| wrong(error.to_string()))?;
         let expected = space.width.checked_mul(4).and_then(|row| row.checked_mul(examples.len()));

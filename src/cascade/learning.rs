@@ -1,0 +1,257 @@
+//! Learning in a cascade: the head on the local model's embeddings is trained on what the remote models answer, and decides
+//! what stays at home.
+
+use serde::{Deserialize, Serialize};
+
+use super::machine::{Learning, not_started};
+use super::{Cascade, CascadeConfig, Decided};
+use crate::error::{Error, ErrorKind, Result};
+use crate::learning::{LearnOptions, Learner, LearningReport, MAX_LABELS, Observation, Space, Store, zero_shot};
+use crate::tasks::{HeadFiles, RunOptions, TextModel};
+use crate::training::Linear;
+
+/// How a cascade learns. Its one local model gives embeddings: a model for feature extraction, with labels; or one for
+/// text classification that is a head on embeddings, which is the first head.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(default, deny_unknown_fields)]
+pub struct LearnConfig {
+    /// The labels. None: those of the model's own head.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub labels: Vec<LearnLabel>,
+    /// Tells the encoder from others where no manifest has the digest of its weights.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub encoder: String,
+    /// What is promised, and what may be kept.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub options: LearnOptions,
+}
+
+/// A label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct LearnLabel {
+    /// Its name, as the remote models are asked for it.
+    pub label: String,
+    /// What texts with it are like, in words: the first head takes the label whose description is most similar. The name by
+    /// default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub description: Option<String>,
+}
+
+/// What an answer of a cascade that learns rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Learned {
+    /// Whose labels it learns, and the promise is about: those of the remote models, which may be wrong themselves.
+    pub labels_by: LabelsBy,
+    /// The number of the head in charge; 0 for the first one before it was tested.
+    pub version: u64,
+    /// Whether a promise holds now.
+    pub promised: bool,
+    /// Whether the text was drawn to be checked.
+    pub checked: bool,
+}
+
+/// Whose labels a promise is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(rename_all = "lowercase")]
+pub enum LabelsBy {
+    /// The remote models.
+    Remote,
+}
+
+/// Which part a cascade has among those that learn the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// It is alone.
+    Alone,
+    /// It learns, and hands out each label to be stored.
+    Leads,
+    /// Another one learns: it decides by the state that it is given, and hands out each label.
+    Follows,
+}
+
+impl LearnConfig {
+    /// Checks that a cascade with these settings can learn.
+    pub(super) fn check(&self, config: &CascadeConfig) -> Result<()> {
+        if config.router.is_some() || config.local.len() > 1 {
+            return Err(Error::invalid_input("a cascade that learns has one local model and no router"));
+        }
+        if config.policy.check_rate != 0.0 || config.policy.threshold.is_some() {
+            return Err(Error::invalid_input(
+                "a cascade that learns has a check_rate and thresholds of its own: the policy must not have them",
+            ));
+        }
+        if config.local.iter().any(|local| local.threshold.is_some() || local.calibration.is_some()) {
+            return Err(Error::invalid_input(
+                "a cascade that learns calibrates its heads itself: the local model must not have a threshold or a calibration",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What the examples have in common, and the first head.
+    async fn start(&self, model: &TextModel) -> Result<(Space, Linear)> {
+        let own = model.embedding_head().map(|head| head.parameters());
+        let mut labels: Vec<String> = self.labels.iter().map(|label| label.label.clone()).collect();
+        let start = match own {
+            Some((weight, bias)) => {
+                if labels.is_empty() {
+                    labels = model.labels().to_vec();
+                } else if labels != model.labels() {
+                    return Err(Error::invalid_input(format!(
+                        "the labels must be those of the model's head, {}, got {}",
+                        model.labels().join(", "),
+                        labels.join(", ")
+                    )));
+                }
+                Linear { weight: weight.to_vec(), bias: bias.to_vec() }
+            }
+            None => {
+                // Before thousands of texts are embedded for nothing.
+                if labels.len() < 2 || labels.len() > MAX_LABELS {
+                    let (kind, count) =
+                        (if labels.len() < 2 { ErrorKind::InvalidInput } else { ErrorKind::Unsupported }, labels.len());
+                    return Err(Error::new(kind, format!("a head can learn 2 to {MAX_LABELS} labels, got {count}")));
+                }
+                let texts = self.labels.iter().map(|label| label.description.as_ref().unwrap_or(&label.label).clone());
+                let described = model.embed(&texts.collect::<Vec<_>>()).await?;
+                zero_shot(&described.into_iter().map(|text| text.embedding).collect::<Vec<_>>())?
+            }
+        };
+        let width = start.weight.len() / start.bias.len().max(1);
+        let encoder = model.encoder().digest.as_ref().unwrap_or(&self.encoder);
+        // Embeddings of fewer tokens are others.
+        let encoder = format!("{encoder} {}", model.max_length());
+        Ok((Space { encoder, width, labels }, start))
+    }
+}
+
+impl Cascade {
+    /// Begins to learn, from `state` as [`learning_state`](Self::learning_state) gave it, or anew. It must be called before the
+    /// first question, and may be called again.
+    ///
+    /// # Errors
+    /// Invalid input: the settings, or the state is of another encoder or of other labels. Invalid artefact: the state is of
+    /// another version or broken. What was learnt before then stays. Unsupported: this cascade does not learn.
+    pub async fn learn(&self, state: Option<&[u8]>, sharing: Sharing) -> Result<()> {
+        let Some(config) = &self.learn else {
+            return Err(Error::unsupported("this cascade does not learn: its settings have no 'learn'"));
+        };
+        let (space, start) = config.start(self.embedder()?).await?;
+        let learner = match state {
+            Some(bytes) => Learner::from_bytes(bytes, &space, config.options.clone())?,
+            None => Learner::new(Store::new(space, config.options.store_bytes)?, start, config.options.clone())?,
+        };
+        self.machine.borrow_mut().set_learner(learner, sharing, state.is_some());
+        Ok(())
+    }
+
+    /// All that was learnt, as bytes.
+    ///
+    /// # Errors
+    /// Unsupported: this cascade does not learn.
+    pub fn learning_state(&self) -> Result<Vec<u8>> {
+        self.with_learner(|learner| Ok(learner.to_bytes()))
+    }
+
+    /// Adds the examples of `state`, a learning state of another cascade: none is lost or counted twice. Heads and evidence
+    /// stay as they are.
+    ///
+    /// # Errors
+    /// As [`learn`](Self::learn).
+    pub fn join_learning(&self, state: &[u8]) -> Result<()> {
+        self.with_learner(|learner| learner.join(&Learner::examples_of(state)?))
+    }
+
+    /// What was learnt, and what holds now.
+    ///
+    /// # Errors
+    /// Unsupported: this cascade does not learn.
+    pub fn learning_report(&self) -> Result<LearningReport> {
+        self.with_learner(|learner| Ok(learner.report()))
+    }
+
+    /// Trains for about so many multiplications and additions; returns whether there is more to do.
+    ///
+    /// # Errors
+    /// As [`Learner::work`]; unsupported: this cascade does not learn.
+    pub fn train(&self, operations: u64) -> Result<bool> {
+        self.with_learner(|learner| learner.work(operations))
+    }
+
+    /// Returns to the head before.
+    ///
+    /// # Errors
+    /// As [`Learner::rollback`]; unsupported: this cascade does not learn.
+    pub fn roll_back(&self) -> Result<()> {
+        self.with_learner(Learner::rollback)
+    }
+
+    /// The labels that came since the last call, each as bytes for [`give_label`](Self::give_label).
+    pub fn take_labels(&self) -> Vec<Vec<u8>> {
+        self.machine.borrow_mut().learning().map(Learning::take_labels).unwrap_or_default()
+    }
+
+    /// Learns a label that another cascade handed out.
+    ///
+    /// # Errors
+    /// As [`Observation::from_bytes`] and [`Learner::observe`]; unsupported: this cascade does not learn.
+    pub fn give_label(&self, label: &[u8]) -> Result<()> {
+        self.with_learner(|learner| {
+            Observation::from_bytes(label, learner.store().space())?.give(learner)?;
+            Ok(())
+        })
+    }
+
+    /// The files of the head in charge, for a folder next to `folder`, that of the encoder.
+    ///
+    /// # Errors
+    /// Unsupported: this cascade does not learn. Else as [`TextModel::head_files`].
+    pub fn export_head(&self, folder: &str) -> Result<HeadFiles> {
+        let model = self.embedder()?;
+        self.with_learner(|learner| {
+            let (head, _) = learner.in_charge();
+            model.head_files(folder, &learner.store().space().labels, head.weight.clone(), head.bias.clone())
+        })
+    }
+
+    /// The first step for each of `texts`.
+    pub(super) async fn decide_learnt(
+        &self,
+        texts: &[String],
+        options: &RunOptions,
+        must_stay_local: bool,
+    ) -> Result<Vec<Decided>> {
+        let clock = self.clock.monotonic_ms;
+        let started_ms = clock();
+        let questions = self.questions(texts, options)?;
+        let embedded = self.embedder()?.embed(texts).await?;
+        let latency_ms = (clock() - started_ms) / texts.len().max(1) as f64;
+        let mut machine = self.machine.borrow_mut();
+        let decide = |(question, embedded)| {
+            let step = machine.decide_learnt(question, embedded, latency_ms, must_stay_local, (self.clock.now)())?;
+            Ok(Decided { step, check: machine.take_check() })
+        };
+        questions.into_iter().zip(embedded).map(decide).collect()
+    }
+
+    /// The labels that are learnt; `None` where the cascade does not learn.
+    pub(super) fn learnt_labels(&self) -> Option<Result<Vec<String>>> {
+        self.learn.as_ref().map(|_| self.with_learner(|learner| Ok(learner.store().space().labels.clone())))
+    }
+
+    fn embedder(&self) -> Result<&TextModel> {
+        let model = self.models().models().first();
+        model.ok_or_else(|| Error::unsupported("a cascade that learns needs a local model"))
+    }
+
+    fn with_learner<T>(&self, act: impl FnOnce(&mut Learner) -> Result<T>) -> Result<T> {
+        let mut machine = self.machine.borrow_mut();
+        act(&mut machine.learning().ok_or_else(not_started)?.learner)
+    }
+}

@@ -1,0 +1,348 @@
+//! What a cascade that learns does with a text, and with what a remote model says of it.
+
+use std::collections::HashMap;
+
+use super::{Fallback, Machine, Purpose};
+use crate::cascade::envelope::Consultation;
+use crate::cascade::learning::{LabelsBy, Learned, Sharing};
+use crate::cascade::{Check, Now, Step};
+use crate::error::{Error, Result};
+use crate::learning::{self, Learner, Observation, Prediction, Route};
+use crate::policy::{Decision, Tier, Verdict};
+use crate::remote::Question;
+use crate::tasks::{Answer, AnswerOutput, Embedded, head_scores};
+
+/// Above every confidence: what stays where nothing is promised.
+const NONE_STAYS: f64 = 2.0;
+
+/// A learner, and the texts that were sent for it.
+pub struct Learning {
+    pub learner: Learner,
+    sharing: Sharing,
+    /// By the number of the question.
+    samples: HashMap<u32, Sample>,
+    /// The labels that came since the last call of `take_labels`.
+    labels: Vec<Vec<u8>>,
+}
+
+/// A text that was sent.
+struct Sample {
+    embedding: Vec<f32>,
+    decision: learning::Decision,
+}
+
+impl Machine {
+    /// Uses `learner` from now on. With `goes_on` the labels of texts that were sent before count for it.
+    pub fn set_learner(&mut self, learner: Learner, sharing: Sharing, goes_on: bool) {
+        let before = self.learning.take().filter(|_| goes_on);
+        let (samples, labels) = before.map(|before| (before.samples, before.labels)).unwrap_or_default();
+        self.learning = Some(Learning { learner, sharing, samples, labels });
+    }
+
+    /// The learner, where there is one.
+    pub fn learning(&mut self) -> Option<&mut Learning> {
+        self.learning.as_mut()
+    }
+
+    /// The first step for `question`, whose text the local model has embedded in `latency_ms`.
+    ///
+    /// # Errors
+    /// Invalid input: nothing was learnt from, or an embedding with a number that is not finite.
+    pub fn decide_learnt(
+        &mut self,
+        question: Question,
+        Embedded { embedding, truncated, work }: Embedded,
+        latency_ms: f64,
+        stays_local: bool,
+        now: Now,
+    ) -> Result<Step> {
+        let allowed = self.allowed(&question, stays_local);
+        let may_leave = Decision { tiers: Vec::new(), allowed, routing: None, offers: Vec::new() }.verdict();
+        let Some(Learning { learner, .. }) = &mut self.learning else { return Err(not_started()) };
+        // Of a text that must not leave nobody would learn the label: the learner does not hear of it.
+        let (prediction, decision) = if may_leave == Verdict::Asks {
+            let decision = learner.decide(&embedding, now.now_ms, now.random)?;
+            (decision.prediction, Some(decision))
+        } else {
+            (learner.predict(&embedding)?, None)
+        };
+        let checked = decision.is_some_and(|decision| decision.route == Route::Checked);
+        let (output, tier) = weigh(learner, &embedding, prediction);
+        let tier = Tier { latency_ms, work, ..tier };
+        let learned =
+            Learned { labels_by: LabelsBy::Remote, version: learner.version(), promised: tier.calibrated, checked };
+        let fallback = Fallback { output, truncated, tier, learned: Some(learned) };
+        let sample = decision.map(|decision| Sample { embedding, decision });
+        let decision = Decision { tiers: vec![tier], allowed, routing: None, offers: Vec::new() };
+        match decision.verdict() {
+            Verdict::Asks => Ok(self.delegate_sample(question, Purpose::Answer(fallback), decision, sample)),
+            Verdict::Stays(reason) => {
+                if checked {
+                    let purpose = Purpose::Check { given: fallback.output.clone(), since_ms: now.now_ms };
+                    let decision = Decision { tiers: Vec::new(), ..decision.clone() };
+                    if let Step::Delegate { call, redact } =
+                        self.delegate_sample(question.clone(), purpose, decision, sample)
+                    {
+                        self.drawn = Some(Check { call, redact });
+                    }
+                }
+                Ok(self.give(&question, Purpose::Answer(fallback), Consultation::new(decision, reason), now.now_ms))
+            }
+        }
+    }
+
+    fn delegate_sample(
+        &mut self,
+        question: Question,
+        purpose: Purpose,
+        decision: Decision,
+        sample: Option<Sample>,
+    ) -> Step {
+        let step = self.delegate(question, purpose, decision);
+        if let (Some(learning), Step::Delegate { call, .. }, Some(sample)) = (&mut self.learning, &step, sample) {
+            learning.samples.insert(*call, sample);
+        }
+        step
+    }
+
+    /// Whether the answer to the question `call` will be learnt from. Such a check must not be left out because there are
+    /// others: which texts are answered would then depend on what is sure.
+    pub(super) fn is_sample(&self, call: u32) -> bool {
+        self.learning.as_ref().is_some_and(|learning| learning.samples.contains_key(&call))
+    }
+
+    /// Learns what a remote model said to the question `call`, if it said anything.
+    pub(super) fn learn_from(&mut self, call: u32, output: Option<&AnswerOutput>, now: Now) {
+        let Some(learning) = &mut self.learning else { return };
+        let Some(Sample { embedding, decision }) = learning.samples.remove(&call) else { return };
+        let Some(AnswerOutput::Label(Answer { label, .. })) = output else { return };
+        // A label that is not in the set never counts.
+        let space = learning.learner.store().space();
+        let Some(label) = space.labels.iter().position(|known| known == label) else { return };
+        let (time_ms, key) = (now.now_ms, now.random);
+        let observation = Observation { embedding, decision, label, agreement: 1.0, source: 0, time_ms, key };
+        if learning.sharing != Sharing::Alone {
+            learning.labels.push(observation.to_bytes(space));
+        }
+        if learning.sharing != Sharing::Follows {
+            // The numbers were checked when it was decided about the text.
+            let _ = observation.give(&mut learning.learner);
+        }
+    }
+
+    /// Forgets that the question `call` was to be learnt from.
+    pub(super) fn forget_sample(&mut self, call: u32) {
+        if let Some(learning) = &mut self.learning {
+            learning.samples.remove(&call);
+        }
+    }
+}
+
+impl Learning {
+    /// The labels that came since the last call, each as bytes.
+    pub fn take_labels(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.labels)
+    }
+}
+
+/// What the head in charge says of a text, and how far it is trusted.
+fn weigh(learner: &Learner, embedding: &[f32], prediction: Prediction) -> (AnswerOutput, Tier) {
+    let (head, threshold) = learner.in_charge();
+    let scores = head_scores(&head.weight, &head.bias, embedding);
+    let labels = &learner.store().space().labels;
+    let label = labels.get(prediction.label).cloned().unwrap_or_default();
+    let output = AnswerOutput::Label(Answer { label, score: scores.get(prediction.label).copied() });
+    let confidence = f64::from(prediction.confidence);
+    let tier = Tier {
+        score: confidence,
+        temperature: 1.0,
+        confidence,
+        threshold: threshold.map_or(NONE_STAYS, f64::from),
+        calibrated: threshold.is_some(),
+        latency_ms: 0.0,
+        work: Default::default(),
+    };
+    (output, tier)
+}
+
+pub(in crate::cascade) fn not_started() -> Error {
+    Error::invalid_input("the cascade has not begun to learn: 'learn' must be called first")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cascade::tests::{NOW, allow, completion, consulted, done, machine, question, remote, response, sent};
+    use crate::cascade::{Envelope, Route as Answered};
+    use crate::graph::ComputeCost;
+    use crate::learning::{LearnOptions, Space, Store, zero_shot};
+    use crate::policy::{Policy, Privacy, Reason};
+
+    const LABELS: [&str; 2] = ["ham", "spam"];
+
+    fn learner() -> Learner {
+        let labels = LABELS.map(String::from).to_vec();
+        let space = Space { encoder: String::new(), width: 2, labels };
+        let start = zero_shot(&[vec![0.6, 0.8], vec![0.8, 0.6]]).unwrap();
+        Learner::new(Store::new(space, 1 << 20).unwrap(), start, LearnOptions::default()).unwrap()
+    }
+
+    fn learning(policy: Policy, sharing: Sharing) -> Machine {
+        let mut machine = machine(vec![remote("any")], policy);
+        machine.set_learner(learner(), sharing, false);
+        machine
+    }
+
+    fn now(at: u64) -> Now {
+        // Numbers that never come twice, and look random.
+        Now { random: (at as f64 * 0.618_033_988_749_895).fract(), ..NOW }
+    }
+
+    /// A text of the first label for even numbers, else of the second.
+    fn decide(machine: &mut Machine, at: u64, stays_local: bool) -> Step {
+        let embedding = if at.is_multiple_of(2) { vec![1.0, 0.0] } else { vec![0.0, 1.0] };
+        let embedded = Embedded { embedding, truncated: false, work: ComputeCost::default() };
+        machine.decide_learnt(question("a"), embedded, 2.0, stays_local, now(at)).unwrap()
+    }
+
+    /// Answers the question of `step`, or its check, as a remote model would.
+    fn answer(machine: &mut Machine, call: u32, at: u64) -> Step {
+        let request = sent(machine.enqueue(call, false, None, now(at)).unwrap().step);
+        let label = LABELS[(at % 2) as usize];
+        machine.receive(request.call, &completion(&format!(r#"{{"label":"{label}"}}"#)), now(at)).unwrap().step
+    }
+
+    /// Takes texts until one stays at home; returns how many there were.
+    fn until_promised(machine: &mut Machine) -> u64 {
+        (1..5000)
+            .find(|&at| match decide(machine, at, false) {
+                Step::Delegate { call, .. } => {
+                    done(answer(machine, call, at));
+                    while machine.learning().unwrap().learner.work(u64::MAX).unwrap() {}
+                    false
+                }
+                _ => true,
+            })
+            .expect("one stays")
+    }
+
+    fn counts(machine: &mut Machine) -> (u64, u64, usize) {
+        let learning = machine.learning().unwrap();
+        let counters = learning.learner.counters();
+        (counters.texts, counters.labels, learning.samples.len())
+    }
+
+    #[test]
+    fn it_learns_from_what_it_delegates_until_texts_stay() {
+        let mut machine = learning(allow(), Sharing::Alone);
+        let Step::Delegate { call, .. } = decide(&mut machine, 1, false) else { panic!("nothing is promised yet") };
+        let envelope = done(answer(&mut machine, call, 1));
+        let Envelope { learning, calibrated, threshold, confidence, route, .. } = envelope;
+        let learned = Learned { labels_by: LabelsBy::Remote, version: 0, promised: false, checked: false };
+        assert_eq!((learning, calibrated, route), (Some(learned), false, Answered::Remote));
+        assert!(threshold > confidence);
+        until_promised(&mut machine);
+        let mut stayed = 0;
+        for at in 0..20 {
+            match decide(&mut machine, at, false) {
+                Step::Done(envelope) => {
+                    let learned = envelope.learning.unwrap();
+                    assert!(learned.promised && learned.version > 0 && envelope.calibrated);
+                    let AnswerOutput::Label(Answer { label, score }) = envelope.output else { panic!("a label") };
+                    assert_eq!(label, LABELS[(at % 2) as usize]);
+                    assert!((score.unwrap() - envelope.confidence).abs() < 1e-6);
+                    stayed += 1;
+                }
+                step => panic!("{step:?}"),
+            }
+        }
+        assert_eq!(stayed, 20);
+        assert!(machine.learning().unwrap().take_labels().is_empty(), "alone it hands out nothing");
+    }
+
+    #[test]
+    fn checks_are_learnt_from_however_many_there_are_and_take_their_turn() {
+        let mut machine = learning(Policy { max_concurrent: 1, ..allow() }, Sharing::Alone);
+        let texts = until_promised(&mut machine);
+        let mut checks = Vec::new();
+        for at in texts + 1..texts + 200 {
+            let Step::Done(envelope) = decide(&mut machine, at, false) else { continue };
+            let check = machine.take_check();
+            assert_eq!(check.is_some(), envelope.learning.unwrap().checked);
+            checks.extend(check.map(|check| (check.call, at)));
+        }
+        assert!(checks.len() > 10, "{checks:?}");
+        let (_, labels, samples) = counts(&mut machine);
+        assert_eq!(samples, checks.len());
+        let steps: Vec<Step> =
+            checks.iter().map(|(call, at)| machine.enqueue(*call, false, None, now(*at)).unwrap().step).collect();
+        let waits = steps.iter().filter(|step| matches!(step, Step::Wait { .. })).count();
+        assert_eq!(waits, checks.len() - 1);
+        for (at, (call, text)) in checks.iter().enumerate() {
+            if at > 0 {
+                sent(machine.resume(*call, now(*text)).unwrap().step);
+            }
+            let label = LABELS[(text % 2) as usize];
+            let event = completion(&format!(r#"{{"label":"{label}"}}"#));
+            consulted(machine.receive(*call, &event, now(*text)).unwrap().step);
+        }
+        assert_eq!(counts(&mut machine), (texts + 199, labels + checks.len() as u64, 0));
+    }
+
+    #[test]
+    fn nothing_is_learnt_of_a_text_that_must_not_leave() {
+        let mut stays = learning(allow(), Sharing::Leads);
+        assert_eq!(done(decide(&mut stays, 1, true)).reason, Reason::MustStayLocal);
+        let mut local_only = learning(Policy { privacy: Privacy::LocalOnly, ..allow() }, Sharing::Leads);
+        assert_eq!(done(decide(&mut local_only, 1, false)).reason, Reason::LocalOnly);
+        for machine in [&mut stays, &mut local_only] {
+            assert_eq!(counts(machine), (0, 0, 0));
+            assert!(machine.learning().unwrap().take_labels().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_failure_another_label_and_an_abort_are_not_learnt_from() {
+        let mut machine = learning(allow(), Sharing::Leads);
+        let eggs = completion(r#"{"label":"eggs"}"#);
+        // What is not among the labels is asked about once more.
+        for events in [vec![response(400, "{}")], vec![eggs.clone(), eggs]] {
+            let Step::Delegate { call, .. } = decide(&mut machine, 1, false) else { panic!("nothing is promised") };
+            let mut step = machine.enqueue(call, false, None, NOW).unwrap().step;
+            for event in events {
+                step = machine.receive(sent(step).call, &event, NOW).unwrap().step;
+            }
+            assert!(done(step).degraded);
+        }
+        let Step::Delegate { call, .. } = decide(&mut machine, 1, false) else { panic!("nothing is promised") };
+        machine.abandon(call, NOW);
+        let Step::Delegate { call, .. } = decide(&mut machine, 1, false) else { panic!("nothing is promised") };
+        machine.decline(call, Reason::RedactorUnavailable, String::new(), NOW).unwrap();
+        assert_eq!(counts(&mut machine), (4, 0, 0));
+    }
+
+    #[test]
+    fn one_that_follows_hands_out_labels_and_learns_none() {
+        let (mut leads, mut follows) = (learning(allow(), Sharing::Leads), learning(allow(), Sharing::Follows));
+        for machine in [&mut leads, &mut follows] {
+            let Step::Delegate { call, .. } = decide(machine, 1, false) else { panic!("nothing is promised yet") };
+            done(answer(machine, call, 1));
+        }
+        let handed_out = |machine: &mut Machine| machine.learning().unwrap().take_labels();
+        let (one, other) = (handed_out(&mut leads), handed_out(&mut follows));
+        assert_eq!((one.len(), &one), (1, &other));
+        assert_eq!((counts(&mut leads).1, counts(&mut follows).1), (1, 0));
+        assert!(handed_out(&mut leads).is_empty());
+    }
+
+    #[test]
+    fn what_was_sent_for_a_learner_counts_for_the_next_one_where_that_goes_on() {
+        for goes_on in [true, false] {
+            let mut machine = learning(allow(), Sharing::Leads);
+            let Step::Delegate { call, .. } = decide(&mut machine, 1, false) else { panic!("nothing is promised yet") };
+            machine.set_learner(learner(), Sharing::Leads, goes_on);
+            done(answer(&mut machine, call, 1));
+            assert_eq!(counts(&mut machine).1, u64::from(goes_on));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What a remote model said of a text, as bytes: what one tab leaves for the one that learns.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Decision, Event, Learner, RemoteLabel, Space};
+use crate::error::{Error, Result};
+
+/// The digit is the version.
+const MAGIC: &[u8; 8] = b"PLLABEL1";
+
+/// What a remote model said of a text that was sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// The embedding of the text.
+    pub embedding: Vec<f32>,
+    /// Why it was sent.
+    pub decision: Decision,
+    /// The index of the label.
+    pub label: usize,
+    /// As in [`RemoteLabel`].
+    pub agreement: f64,
+    /// As in [`RemoteLabel`].
+    pub source: u64,
+    /// When the label came, in milliseconds since 1970.
+    pub time_ms: f64,
+    /// A random number from 0 to below 1.
+    pub key: f64,
+}
+
+impl Observation {
+    /// It as bytes, for a learner of `space`.
+    pub fn to_bytes(&self, space: &Space) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(space.digest().to_le_bytes());
+        // Numbers and a list of them: none of that can fail.
+        bytes.extend(postcard::to_allocvec(self).unwrap_or_default());
+        bytes
+    }
+
+    /// Reads one for a learner of `space`.
+    ///
+    /// # Errors
+    /// Invalid artefact: other bytes or another version. Invalid input: it is of another encoder or of other labels.
+    pub fn from_bytes(bytes: &[u8], space: &Space) -> Result<Self> {
+        let wrong = |what: String| Error::invalid_artefact(format!("a stored label: {what}"));
+        let rest = bytes.strip_prefix(MAGIC).and_then(<[u8]>::split_first_chunk);
+        let Some((of, rest)) = rest else {
+            return Err(wrong("expected bytes that begin with PLLABEL1, got others".to_string()));
+        };
+        if *of != space.digest().to_le_bytes() {
+            return Err(Error::invalid_input("a stored label must be of this encoder and these labels, got another"));
+        }
+        let read: Self = postcard::from_bytes(rest).map_err(|error| wrong(error.to_string()))?;
+        let labels = space.labels.len();
+        if read.label >= labels || read.decision.prediction.label >= labels {
+            return Err(wrong(format!("expected a label below {labels}, got {}", read.label)));
+        }
+        let chance = |chance: f64| chance > 0.0 && chance <= 1.0;
+        if !chance(read.decision.floor) || !chance(read.decision.propensity) {
+            return Err(wrong("expected probabilities above 0 and at most 1, got others".to_string()));
+        }
+        Ok(read)
+    }
+
+    /// Gives it to a learner.
+    ///
+    /// # Errors
+    /// As [`Learner::observe`].
+    pub fn give(&self, learner: &mut Learner) -> Result<Event> {
+        let Self { embedding, decision, label, agreement, source, time_ms, key } = self;
+        let label = learner.store().space().labels.get(*label).cloned().unwrap_or_default();
+        let answer = RemoteLabel { label: &label, agreement: *agreement, source: *source };
+        learner.observe(embedding, decision, answer, *time_ms, *key)
+    }
+}

@@ -1,0 +1,169 @@
+//! A cascade that learns, over a real encoder: from labels alone, and from a head; its state, and the head that it exports.
+
+use std::cell::Cell;
+use std::fs;
+
+use pilot_light::cascade::{
+    Cascade, CascadeConfig, Clock, Envelope, LearnConfig, LearnLabel, LocalModels, Now, OffsetUnit, RemoteConfig,
+    Route, Sharing, Step,
+};
+use pilot_light::device::DeviceReport;
+use pilot_light::learning::LearnOptions;
+use pilot_light::policy::{Policy, Privacy};
+use pilot_light::remote::RemoteEvent;
+use pilot_light::tasks::{AnswerOutput, RunOptions, Task, TextClassification, TextClassificationOptions};
+use pilot_light::{Device, ErrorKind, LoadOptions, folder};
+use pollster::block_on;
+use serde_json::json;
+
+use crate::support::{golden, load};
+
+const LABELS: [&str; 2] = ["weather", "keys"];
+
+thread_local! {
+    /// Counts the readings of the clock.
+    static READ: Cell<u64> = const { Cell::new(0) };
+}
+
+fn clock() -> Clock {
+    Clock {
+        now: || {
+            READ.set(READ.get() + 1);
+            // Numbers that never come twice, and look random.
+            let random = (READ.get() as f64 * 0.618_033_988_749_895).fract();
+            Now { now_ms: READ.get() as f64, random }
+        },
+        monotonic_ms: || 0.0,
+    }
+}
+
+fn config(labels: &[&str]) -> CascadeConfig {
+    let remote: RemoteConfig = serde_json::from_value(json!({ "model": "any", "retries": 0 })).unwrap();
+    let labels = labels.iter().map(|label| LearnLabel { label: label.to_string(), description: None });
+    let options = LearnOptions { alpha: 0.1, ..LearnOptions::default() };
+    let learn = LearnConfig { labels: labels.collect(), encoder: "tiny".to_string(), options };
+    let policy = Policy { privacy: Privacy::Allow, ..Policy::default() };
+    CascadeConfig { remotes: vec![remote], policy, learn: Some(learn), ..CascadeConfig::default() }
+}
+
+fn cascade(config: CascadeConfig) -> Cascade {
+    let model = load(&golden("tiny-bert-seq"), Task::FeatureExtraction);
+    Cascade::from_models(vec![model], config, DeviceReport::processor(), OffsetUnit::Bytes, clock()).unwrap()
+}
+
+/// A text about one of two things.
+fn text(at: usize) -> String {
+    let (weather, keys) = (["rain", "snow", "wind", "sun"], ["key", "door", "lock", "house"]);
+    let words = if at.is_multiple_of(2) { weather } else { keys };
+    (0..3).map(|word| words[(at / 2 + at / 7 * word) % 4]).collect::<Vec<_>>().join(" ")
+}
+
+/// Asks about one text, and answers as a remote model would where it is delegated.
+fn ask(cascade: &Cascade, at: usize) -> Envelope {
+    let decided = block_on(cascade.decide(&[text(at)], &RunOptions::default(), false)).unwrap().remove(0);
+    let checks = decided.check.map(|check| check.call);
+    let answer = |call| match cascade.enqueue(call, false, None).unwrap().step {
+        Step::Send(_) => {
+            let content = json!({ "label": LABELS[at % 2] }).to_string();
+            let body = json!({ "choices": [{ "message": { "content": content } }] }).to_string();
+            let event =
+                RemoteEvent::Response { status: 200, retry_after: None, content_type: None, body, elapsed_ms: 1.0 };
+            cascade.receive(call, &event).unwrap().step
+        }
+        step => panic!("{step:?}"),
+    };
+    if let Some(call) = checks {
+        assert!(matches!(answer(call), Step::Consulted(_)));
+    }
+    let envelope = match decided.step {
+        Step::Done(envelope) => envelope,
+        Step::Delegate { call, .. } => match answer(call) {
+            Step::Done(envelope) => envelope,
+            step => panic!("{step:?}"),
+        },
+        step => panic!("{step:?}"),
+    };
+    while cascade.train(1_000_000).unwrap() {}
+    *envelope
+}
+
+#[test]
+fn it_begins_with_labels_alone_and_ends_with_a_head_that_classifies_the_same() {
+    let learning = cascade(config(&LABELS));
+    let refused = block_on(learning.decide(&[text(0)], &RunOptions::default(), false)).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{refused}");
+    block_on(learning.learn(None, Sharing::Alone)).unwrap();
+    let first = ask(&learning, 0);
+    assert_eq!((first.route, first.calibrated), (Route::Remote, false));
+    let stays = (1..1500).find(|&at| ask(&learning, at).route == Route::Local).expect("one stays");
+    let report = learning.learning_report().unwrap();
+    assert!(report.promised && report.version > 0 && report.examples.iter().sum::<usize>() >= 48, "{report:?}");
+    assert_eq!(report.labels, LABELS);
+
+    // What was learnt goes on in another cascade, and nowhere where the labels are others.
+    let state = learning.learning_state().unwrap();
+    let other = cascade(config(&LABELS));
+    block_on(other.learn(Some(&state), Sharing::Alone)).unwrap();
+    assert_eq!(other.learning_report().unwrap(), report);
+    let foreign = cascade(config(&["weather", "other"]));
+    block_on(foreign.learn(None, Sharing::Alone)).unwrap();
+    let refused = block_on(foreign.learn(Some(&state), Sharing::Alone)).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{refused}");
+    assert_eq!(foreign.learning_report().unwrap().version, 0, "what was there stays");
+
+    // The head that is exported gives the same scores to the last bit.
+    let root = std::env::temp_dir().join(format!("pilot-light-learning-{}", std::process::id()));
+    let folder = root.join("learnt");
+    fs::create_dir_all(&folder).unwrap();
+    std::os::unix::fs::symlink(golden("tiny-bert-seq"), root.join("tiny-bert-seq")).unwrap();
+    let files = learning.export_head("tiny-bert-seq").unwrap();
+    fs::write(folder.join("config.json"), &files.config).unwrap();
+    fs::write(folder.join("head.safetensors"), &files.weights).unwrap();
+    let head = folder::load(&folder, Task::TextClassification, &Device::cpu(), LoadOptions::default()).unwrap();
+    assert_eq!(head.labels(), LABELS);
+    let mut local = 0;
+    for at in stays..stays + 60 {
+        let AnswerOutput::Label(found) = ask(&learning, at).output else { panic!("a label") };
+        let texts = [text(at)];
+        let ranked = block_on(head.run::<TextClassification>(&texts, &TextClassificationOptions::default())).unwrap();
+        if let Some(score) = found.score {
+            let same = ranked[0].iter().find(|ranked| ranked.label == found.label).unwrap();
+            assert_eq!(same.score.to_bits(), score.to_bits());
+            local += 1;
+        }
+    }
+    assert!(local > 10, "{local} were local");
+
+    // It is also a model to begin with.
+    let mut begun = config(&[]);
+    begun.remotes.clear();
+    let models = LocalModels::new(vec![head]).unwrap();
+    let begun = Cascade::new(models, begun, DeviceReport::processor(), OffsetUnit::Bytes, clock()).unwrap();
+    block_on(begun.learn(None, Sharing::Alone)).unwrap();
+    assert_eq!(begun.export_head("elsewhere").unwrap(), files, "the head and its encoder's folder are the model's own");
+    fs::remove_dir_all(root).unwrap();
+}
+
+#[test]
+fn what_cannot_learn_is_refused() {
+    let new = |model: &str, task, config: CascadeConfig| {
+        let models = vec![load(&golden(model), task)];
+        Cascade::from_models(models, config, DeviceReport::processor(), OffsetUnit::Bytes, clock())
+    };
+    let kind = |refused: Result<Cascade, pilot_light::Error>| refused.err().map(|error| error.kind());
+    let sequence = new("tiny-bert-seq", Task::TextClassification, config(&LABELS));
+    assert_eq!(kind(sequence), Some(ErrorKind::Unsupported), "a head of its own kind is not on embeddings");
+    for policy in
+        [Policy { check_rate: 0.1, ..Policy::default() }, Policy { threshold: Some(0.9), ..Policy::default() }]
+    {
+        let refused = new("tiny-bert-seq", Task::FeatureExtraction, CascadeConfig { policy, ..config(&LABELS) });
+        assert_eq!(kind(refused), Some(ErrorKind::InvalidInput));
+    }
+    for labels in [&["weather"][..], &[], &["weather", "weather"]] {
+        let refused = block_on(cascade(config(labels)).learn(None, Sharing::Alone)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{refused}");
+    }
+    let learning = cascade(config(&LABELS));
+    assert_eq!(learning.thresholds(), Vec::<f64>::new());
+    assert_eq!(learning.set_thresholds(&[0.5]).unwrap_err().kind(), ErrorKind::Unsupported);
+}

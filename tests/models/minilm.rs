@@ -16,7 +16,8 @@ fn embed(model: &TextModel, texts: &[String]) -> Features {
     pollster::block_on(model.run::<FeatureExtraction>(texts, &options)).expect("a result")
 }
 
-fn reference() -> Array {
+/// The embeddings of the sentences.
+pub fn reference() -> Array {
     let mut tensors = HashMap::new();
     let mut reader = Reader::default();
     let bytes = std::fs::read(golden("minilm.safetensors")).expect("the reference");

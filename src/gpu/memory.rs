@@ -95,8 +95,9 @@ impl Pool {
     }
 }
 
-/// `bytes` rounded up to an eighth of the next power of two, so that texts of similar lengths share buffers.
-fn size_class(bytes: u64) -> u64 {
+/// The size of the buffer for so many bytes: rounded up to an eighth of the next power of two, so that texts of similar
+/// lengths share buffers.
+pub fn size_class(bytes: u64) -> u64 {
     let step = (bytes.next_power_of_two() / 8).max(256);
     bytes.next_multiple_of(step).max(step)
 }

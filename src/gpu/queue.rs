@@ -7,7 +7,7 @@ use std::task::{Poll, Waker};
 
 use burn_wgpu::wgpu::{self, BufferUsages};
 
-use super::memory::{Buffer, Pool};
+use super::memory::{Buffer, Pool, size_class};
 use super::tensor::Tensor;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -129,7 +129,8 @@ impl Gpu {
     fn bytes(&self, shape: &[usize]) -> Option<u64> {
         let count = shape.iter().try_fold(1usize, |count, size| count.checked_mul(*size))?;
         let bytes = u64::try_from(count).ok()?.checked_mul(size_of::<f32>() as u64)?;
-        (bytes > 0 && bytes <= self.0.binding && bytes < 1 << 32).then_some(bytes)
+        let fits = bytes > 0 && bytes < 1 << 32 && size_class(bytes) <= self.0.binding;
+        fits.then_some(bytes)
     }
 
     /// Records a kernel that writes to `output`; `None` if it needs more workgroups than a device allows.

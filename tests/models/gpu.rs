@@ -4,7 +4,7 @@ use pilot_light::LoadOptions;
 use pilot_light::graph::open_webgpu;
 use pilot_light::tasks::{FeatureExtraction, FeatureExtractionOptions, Features, Pooling, Task, TextModel};
 
-use crate::minilm::reference;
+use crate::minilm::{by_hand, reference};
 use crate::support::{cosine, golden_json, minilm};
 
 fn embed(model: &TextModel, texts: &[String]) -> Features {
@@ -27,6 +27,7 @@ fn embeddings_on_a_gpu_agree_with_the_reference_in_one_submission() {
     let after = counts();
     println!("{after:?} after {before:?}");
     assert!(after.dispatches - before.dispatches <= 56);
+    assert!((after.bytes - before.bytes) * 2 <= by_hand(16).bytes * 3);
     assert_eq!(after.submits - before.submits, 1);
     assert_eq!(after.reads - before.reads, 1);
     assert_eq!(after.pipelines, before.pipelines, "nothing is compiled twice");

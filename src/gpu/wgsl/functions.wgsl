@@ -12,9 +12,19 @@ fn sigmoid(x: f32) -> f32 {
     return 1.0 / (1.0 + exp(-x));
 }
 
-// Some drivers compute it by exponentials that overflow, and beyond 15 it is 1 in 32 bits.
+// Some drivers compute it by exponentials, which overflow for large numbers, where it is 1 in 32 bits, and leave little of
+// small ones, where its series has more.
 fn bounded_tanh(x: f32) -> f32 {
-    return tanh(at_most(at_least(x, -15.0), 15.0));
+    let s = x * x;
+    let series = x * (1.0 + s * (-0.33333333 + s * (0.13333333 + s * (-0.053968254 + s * 0.021869489))));
+    return select(tanh(at_most(at_least(x, -15.0), 15.0)), series, abs(x) < 0.25);
+}
+
+// The language asks for no more than 21 bits behind the point around 1, where the result is small.
+fn precise_log(x: f32) -> f32 {
+    let y = x - 1.0;
+    let series = y * (1.0 + y * (-0.5 + y * (0.33333333 + y * (-0.25 + y * (0.2 - y * 0.16666667)))));
+    return select(log(x), series, abs(y) < 0.0625);
 }
 
 // The polynomials of the CPU's error function, `kernels/gelu.rs`.

@@ -30,7 +30,7 @@ pub static OPS: &[Op] = &[
     floats("HardSwish", |_| fast(|x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0), |x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)))
         .gpu(on_gpu!(|_| elementwise::unary("a * hard_sigmoid(a, 0.16666667, 0.5)"))),
     floats("LeakyRelu", leaky_relu).gpu(on_gpu!(elementwise::leaky_relu)),
-    floats("Log", |_| slow(f64::ln)).gpu(on_gpu!(|_| elementwise::unary("log(a)"))),
+    floats("Log", |_| slow(f64::ln)).gpu(on_gpu!(|_| elementwise::unary("precise_log(a)"))),
     floats("Mish", |_| fast(mish, wide_mish)),
     floats("Reciprocal", |_| fast(f32::recip, f64::recip)).gpu(on_gpu!(|_| elementwise::unary("1.0 / a"))),
     floats("Round", |_| fast(f32::round_ties_even, f64::round_ties_even)),

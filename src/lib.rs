@@ -71,6 +71,8 @@ mod error;
 pub mod folder;
 pub mod formats;
 pub mod generation;
+#[cfg(feature = "gpu")]
+mod gpu;
 pub mod graph;
 mod kernels;
 pub mod learning;

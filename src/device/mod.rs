@@ -5,6 +5,9 @@ mod webgpu;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "gpu")]
+pub use crate::gpu::Counts as GpuCounts;
+
 use crate::error::{Error, ErrorKind, Result};
 
 /// A kind of device.
@@ -81,9 +84,8 @@ impl DeviceReport {
 /// A device to load models onto. Cheap to clone.
 #[derive(Clone)]
 pub struct Device {
-    /// The GPU, as Burn knows it.
     #[cfg(feature = "gpu")]
-    gpu: Option<burn::tensor::Device>,
+    gpu: Option<crate::gpu::Gpu>,
     kind: DeviceKind,
     adapter: String,
     watch: webgpu::Watch,
@@ -129,9 +131,15 @@ impl Device {
         self.watch.fault()
     }
 
-    /// The GPU, as Burn knows it; `None` on the CPU.
+    /// What the GPU was given to do since it was opened; `None` on the CPU.
     #[cfg(feature = "gpu")]
-    pub(crate) fn gpu(&self) -> Option<&burn::tensor::Device> {
+    pub fn gpu_counts(&self) -> Option<GpuCounts> {
+        self.gpu.as_ref().map(crate::gpu::Gpu::counts)
+    }
+
+    /// The GPU; `None` on the CPU.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn gpu(&self) -> Option<&crate::gpu::Gpu> {
         self.gpu.as_ref()
     }
 

@@ -1,11 +1,13 @@
 //! GPUs through wgpu.
 
+use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
 
-use burn::tensor::wgpu::{WgpuSetup, wgpu};
+use burn_wgpu::wgpu;
 
 use super::{Device, DeviceKind};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::Gpu;
 
 /// Remembers the first thing that went wrong with a GPU.
 #[derive(Clone, Default)]
@@ -16,8 +18,8 @@ impl Watch {
         self.0.get().cloned()
     }
 
-    /// Watches `device` in place of the runtime, which panics on an error. Here the result that an error spoilt is
-    /// discarded, and the page goes on.
+    /// Watches `device`, which panics on an error that nobody listens to. Here the result that an error spoilt is discarded,
+    /// and the page goes on.
     fn listen(device: &wgpu::Device) -> Self {
         let watch = Self::default();
         let lost = watch.clone();
@@ -35,7 +37,7 @@ impl Watch {
     }
 }
 
-/// The device: the runtime can be set up only once.
+/// The device, which serves all models.
 static OPENED: OnceLock<Device> = OnceLock::new();
 
 pub async fn open() -> Result<Device> {
@@ -45,17 +47,29 @@ pub async fn open() -> Result<Device> {
             Some(fault) => Err(Error::new(ErrorKind::BackendUnavailable, format!("the GPU failed earlier: {fault}"))),
         };
     }
-    let setup = burn::tensor::Device::wgpu_options().init_with_setup_async().await;
-    let (gpu, setup) =
-        setup.map_err(|error| Error::new(ErrorKind::BackendUnavailable, format!("no GPU could be opened: {error}")))?;
-    let watch = Watch::listen(&setup.device);
-    let device = Device { gpu: Some(gpu), kind: DeviceKind::Webgpu, adapter: describe(&setup), watch };
+    let unavailable =
+        |error: &dyn Display| Error::new(ErrorKind::BackendUnavailable, format!("no GPU could be opened: {error}"));
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let wanted = wgpu::RequestAdapterOptions {
+        power_preference: wgpu::PowerPreference::HighPerformance,
+        ..wgpu::RequestAdapterOptions::default()
+    };
+    let adapter = instance.request_adapter(&wanted).await.map_err(|error| unavailable(&error))?;
+    let wanted = wgpu::DeviceDescriptor {
+        required_limits: adapter.limits(),
+        memory_hints: wgpu::MemoryHints::MemoryUsage,
+        ..wgpu::DeviceDescriptor::default()
+    };
+    let (device, queue) = adapter.request_device(&wanted).await.map_err(|error| unavailable(&error))?;
+    let watch = Watch::listen(&device);
+    let gpu = Some(Gpu::new(device, queue));
+    let device = Device { gpu, kind: DeviceKind::Webgpu, adapter: describe(&adapter), watch };
     Ok(OPENED.get_or_init(|| device).clone())
 }
 
 /// The name of the GPU, as far as the browser or the driver reports it.
-fn describe(setup: &WgpuSetup) -> String {
-    let info = setup.adapter.get_info();
+fn describe(adapter: &wgpu::Adapter) -> String {
+    let info = adapter.get_info();
     let words: Vec<&str> = [info.name.as_str(), info.driver.as_str(), info.driver_info.as_str()]
         .into_iter()
         .filter(|words| !words.is_empty())

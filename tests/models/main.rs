@@ -7,6 +7,8 @@
 mod decoders;
 mod e5;
 mod gguf;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod int8;
 mod minilm;
 mod onnx_golden;

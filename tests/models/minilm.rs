@@ -16,7 +16,8 @@ fn embed(model: &TextModel, texts: &[String]) -> Features {
     pollster::block_on(model.run::<FeatureExtraction>(texts, &options)).expect("a result")
 }
 
-fn reference() -> Array {
+/// The embeddings of the sentences.
+pub fn reference() -> Array {
     let mut tensors = HashMap::new();
     let mut reader = Reader::default();
     let bytes = std::fs::read(golden("minilm.safetensors")).expect("the reference");
@@ -68,7 +69,7 @@ fn long_texts_are_cut_as_sentence_transformers_cuts_them() {
 
 /// By hand, for the 6 layers of width h = 384 over s tokens: 4 products of h × h and 2 of h × 4h for each token, scores
 /// and mixture of s × s × h; a multiplication with its addition is 2 operations, a number 4 bytes.
-fn by_hand(s: u64) -> ComputeCost {
+pub fn by_hand(s: u64) -> ComputeCost {
     let h = 384;
     let operations = 6 * ((4 * h * h + 2 * h * 4 * h) * 2 * s + 2 * s * s * h * 2);
     let product = |from: u64, to: u64| s * from + from * to + to + s * to;

@@ -87,9 +87,33 @@ fn read_list(text: &str) -> HashMap<String, Option<String>> {
 }
 
 fn run(test: &Path) -> Outcome {
+    run_on(test, &Device::cpu())
+}
+
+/// Every test that passes on the CPU, with every tensor that can be on a GPU there, however small.
+#[cfg(feature = "gpu")]
+#[test]
+fn nodes_give_what_onnx_says_on_a_gpu() {
+    let device = pollster::block_on(pilot_light::graph::open_webgpu()).expect("a GPU, which may be one in software");
+    let list = fs::read_to_string(crate::support::root().join("tests/conformance/onnx_node.txt")).unwrap();
+    let names = list.lines().filter(|line| !line.contains(": ") || line.contains(&format!(": {JAVASCRIPT}")));
+    let (mut passed, mut wrong) = (0, Vec::new());
+    for name in names.map(|line| line.split(": ").next().unwrap_or(line)) {
+        match run_on(&crate::support::fetched(&format!("conformance/onnx-1.22.0/node/{name}")), &device) {
+            Ok(_) => passed += 1,
+            Err(error) => wrong.push(format!("{name}: {error}")),
+        }
+        assert_eq!(device.fault(), None, "{name}");
+    }
+    println!("{passed} pass, {:?}", device.gpu_counts());
+    assert!(wrong.is_empty(), "{passed} pass; {} do not:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(passed >= 1479);
+}
+
+fn run_on(test: &Path, device: &Device) -> Outcome {
     let model = fs::read(test.join("model.onnx")).map_err(|error| error.to_string())?;
-    let graph = Graph::load(model, HashMap::new(), &Device::cpu(), &GraphOptions::default())
-        .map_err(|error| error.to_string())?;
+    let options = GraphOptions { gpu_min_elements: 1, ..GraphOptions::default() };
+    let graph = Graph::load(model, HashMap::new(), device, &options).map_err(|error| error.to_string())?;
     let sets = (0..).map(|set| test.join(format!("test_data_set_{set}"))).take_while(|data| data.is_dir());
     let sets: Vec<PathBuf> = sets.collect();
     assert!(!sets.is_empty(), "{} has no data set", test.display());

@@ -1,9 +1,7 @@
 //! Convolution and transposed convolution.
 
-use burn::backend::Wgpu;
-use burn::backend::ops::{ConvOptions, ConvTransposeOptions, ModuleOps};
-
-use super::{Run, elementwise, one};
+use super::{Run, elementwise};
+use crate::gpu::{self, Conv};
 use crate::graph::host;
 use crate::graph::ops::NodeSpec;
 
@@ -52,6 +50,22 @@ impl Window {
         };
         (0..self.kernel.len()).map(outputs).collect()
     }
+
+    /// It over two dimensions: one over a single dimension has a height of 1.
+    pub fn planar(&self) -> Option<gpu::Window> {
+        let rank = self.kernel.len();
+        let pair = |list: &[usize], of_one: usize| match list[..rank] {
+            [width] => Some([of_one, width]),
+            [height, width] => Some([height, width]),
+            _ => None,
+        };
+        Some(gpu::Window {
+            size: pair(&self.kernel, 1)?,
+            strides: pair(&self.strides, 1)?,
+            pads: pair(&self.pads, 0)?,
+            dilations: pair(&self.dilations, 1)?,
+        })
+    }
 }
 
 pub fn conv(node: &NodeSpec<'_>) -> Option<Run> {
@@ -59,46 +73,30 @@ pub fn conv(node: &NodeSpec<'_>) -> Option<Run> {
     let weight = node.constant(1)?;
     let &[outputs, per_group, ref kernel @ ..] = host::shape(weight) else { return None };
     let window = Window::new(node, kernel.to_vec())?;
+    let planar = window.planar()?;
     let groups = usize::try_from(node.attributes.int("group", 1).ok()?).ok().filter(|groups| *groups > 0)?;
     let rank = kernel.len();
-    if !(1..=2).contains(&rank) || outputs % groups != 0 {
+    if outputs % groups != 0 {
         return None;
     }
     Some(Box::new(move |call| {
-        let ((x, shape), (weight, _)) = (call.floats(0)?, call.floats(1)?);
-        let &[batch, channels, ref spatial @ ..] = shape else { return None };
+        let (x, weight) = (call.floats(0)?, call.floats(1)?);
+        let &[batch, channels, ref spatial @ ..] = x.shape() else { return None };
         if spatial.len() != rank || channels != per_group * groups {
             return None;
         }
         let sizes = window.outputs(spatial)?;
-        let bias = match call.value(2) {
-            None => None,
-            Some(_) => Some(call.floats(2).filter(|(_, own)| *own == [outputs])?.0),
-        };
         let wanted = [&[batch, outputs], &sizes[..]].concat();
-        if !call.fits(&wanted) {
-            return None;
-        }
-        let product = match rank {
-            1 => Wgpu::conv1d(
-                x,
-                weight,
-                bias,
-                ConvOptions::new_with_padding([window.strides[0]], [window.padding(0)], [window.dilations[0]], groups),
-            ),
-            _ => Wgpu::conv2d(
-                x,
-                weight,
-                bias,
-                ConvOptions::new_with_padding(
-                    [window.strides[0], window.strides[1]],
-                    [window.padding(0), window.padding(1)],
-                    [window.dilations[0], window.dilations[1]],
-                    groups,
-                ),
-            ),
+        let bias = call.optional_vector(2, outputs)?;
+        let (from, sizes) = match (spatial, &sizes[..]) {
+            (&[width], &[to]) => ([batch, channels, 1, width], [1, to]),
+            (&[height, width], &[rows, columns]) => ([batch, channels, height, width], [rows, columns]),
+            _ => return None,
         };
-        one(activation(product), &wanted)
+        let [height, width] = planar.size;
+        let weight = call.gpu.reshaped(&weight, &[outputs, per_group, height, width])?;
+        let conv = Conv { window: planar, groups, bias: bias.as_ref(), activation: &activation, sizes };
+        call.fits(&wanted).then(|| call.gpu.conv(&call.gpu.reshaped(&x, &from)?, &weight, &conv)?.reshape(&wanted))?
     }))
 }
 
@@ -111,9 +109,10 @@ pub fn conv_transpose(node: &NodeSpec<'_>) -> Option<Run> {
     if !symmetric || node.attributes.has("output_shape") || node.attributes.has("output_padding") {
         return None;
     }
+    let planar = window.planar()?;
     Some(Box::new(move |call| {
-        let ((x, shape), (weight, _)) = (call.floats(0)?, call.floats(1)?);
-        let &[batch, channels, height, width] = shape else { return None };
+        let (x, weight) = (call.floats(0)?, call.floats(1)?);
+        let &[batch, channels, height, width] = x.shape() else { return None };
         if channels != inputs {
             return None;
         }
@@ -121,19 +120,10 @@ pub fn conv_transpose(node: &NodeSpec<'_>) -> Option<Run> {
             let whole = window.strides[axis] * (size - 1) + window.dilations[axis] * (window.kernel[axis] - 1) + 1;
             whole.checked_sub(2 * window.padding(axis).0).filter(|size| *size > 0)
         };
-        let wanted = [batch, per_group * groups, size(0, height)?, size(1, width)?];
-        let bias = match call.value(2) {
-            None => None,
-            Some(_) => Some(call.floats(2).filter(|(_, own)| *own == [wanted[1]])?.0),
-        };
-        let pair = |list: &[usize]| [list[0], list[1]];
-        let options = ConvTransposeOptions::new(
-            pair(&window.strides),
-            pair(&window.pads),
-            [0, 0],
-            pair(&window.dilations),
-            groups,
-        );
-        call.fits(&wanted).then(|| one(Wgpu::conv_transpose2d(x, weight, bias, options), &wanted))?
+        let sizes = [size(0, height)?, size(1, width)?];
+        let outputs = per_group * groups;
+        let bias = call.optional_vector(2, outputs)?;
+        let conv = Conv { window: planar, groups, bias: bias.as_ref(), activation: "x", sizes };
+        call.fits(&[batch, outputs, sizes[0], sizes[1]]).then(|| call.gpu.conv_transpose(&x, &weight, &conv))?
     }))
 }

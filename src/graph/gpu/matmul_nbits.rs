@@ -1,13 +1,9 @@
-//! MatMulNBits: products with 4-bit weights, which stay packed and are dequantised on the GPU for each product.
+//! MatMulNBits: products with 4-bit weights, which stay packed and are unpacked on the GPU on the way into the product.
 
 use std::sync::OnceLock;
 
-use burn::backend::Wgpu;
-use burn::backend::ops::{FloatTensorOps, IntTensorOps};
-use burn::backend::tensor::IntTensor;
-use burn::tensor::{FloatDType, Shape};
-
-use super::{Call, Floats, Run, one};
+use super::Run;
+use crate::gpu::{Gpu, Nibbles, Product};
 use crate::graph::host::{self, HostTensor};
 use crate::graph::ops::NodeSpec;
 
@@ -40,26 +36,19 @@ pub fn matmul(node: &NodeSpec<'_>) -> Option<Run> {
     };
     let uploaded = OnceLock::new();
     Some(Box::new(move |call| {
-        let (x, shape) = call.floats(0)?;
-        let &[ref batch @ .., own_inner] = shape else { return None };
-        let wanted = [batch, &[columns]].concat();
-        if own_inner != inner || !call.fits(&wanted) {
+        let x = call.floats(0)?;
+        let &[ref batch @ .., own_inner] = x.shape() else { return None };
+        if own_inner != inner || !call.fits(&[batch, &[columns]].concat()) {
             return None;
         }
-        let on_gpu = uploaded.get_or_init(|| packed.upload(call));
-        let rows = batch.iter().product();
-        let x = Wgpu::float_reshape(x, Shape::from([rows, inner]));
-        let product = Wgpu::float_matmul(x, Wgpu::float_transpose(packed.unpack(on_gpu)));
-        let bias = match call.value(5) {
-            None => return one(product, &wanted),
-            Some(_) => call.floats(5).filter(|(_, own)| *own == [columns])?.0,
-        };
-        one(Wgpu::float_add(product, Wgpu::float_reshape(bias, Shape::from([1, columns]))), &wanted)
+        let weights = uploaded.get_or_init(|| packed.upload(call.gpu)).as_ref()?;
+        let bias = call.optional_vector(5, columns)?;
+        call.gpu.matmul_nibbles(&x, weights, &Product { bias: bias.as_ref(), ..Product::default() })
     }))
 }
 
 struct Packed {
-    words: Vec<i32>,
+    words: Vec<u32>,
     scales: Vec<f32>,
     zeros: Vec<f32>,
     columns: usize,
@@ -67,44 +56,25 @@ struct Packed {
     block: usize,
 }
 
-struct OnGpu {
-    words: IntTensor<Wgpu>,
-    shifts: IntTensor<Wgpu>,
-    scales: Floats,
-    zeros: Floats,
-}
-
 impl Packed {
-    fn upload(&self, call: &Call<'_>) -> OnGpu {
-        let per_block = [self.columns, self.blocks, 1];
-        let floats = |numbers: &[f32]| {
-            Wgpu::float_from_data(burn::tensor::TensorData::new(numbers.to_vec(), per_block), call.device)
-        };
-        OnGpu {
-            words: call.upload_ints(&[self.columns, self.words.len() / self.columns, 1], self.words.clone()),
-            shifts: call.upload_ints(&[1, 1, 8], (0..8).map(|nibble| 4 * nibble).collect()),
-            scales: floats(&self.scales),
-            zeros: floats(&self.zeros),
-        }
-    }
-
-    /// The weights as floats: `[columns, inner]`.
-    fn unpack(&self, on_gpu: &OnGpu) -> Floats {
-        let nibbles = Wgpu::bitwise_right_shift(on_gpu.words.clone(), on_gpu.shifts.clone());
-        let nibbles = Wgpu::int_into_float(Wgpu::bitwise_and_scalar(nibbles, 15.into()), FloatDType::F32);
-        let nibbles = Wgpu::float_reshape(nibbles, Shape::from([self.columns, self.blocks, self.block]));
-        let weights = Wgpu::float_mul(Wgpu::float_sub(nibbles, on_gpu.zeros.clone()), on_gpu.scales.clone());
-        Wgpu::float_reshape(weights, Shape::from([self.columns, self.blocks * self.block]))
+    fn upload(&self, gpu: &Gpu) -> Option<Nibbles> {
+        let per_block = [self.columns, self.blocks];
+        Some(Nibbles {
+            words: gpu.upload_words(&[self.columns, self.words.len() / self.columns], &self.words)?,
+            scales: gpu.upload(&per_block, &self.scales)?,
+            zeros: gpu.upload(&per_block, &self.zeros)?,
+            block: self.block,
+        })
     }
 }
 
 /// The packed bytes as words, whose lowest nibble is the first weight.
-fn words(packed: &HostTensor, count: usize) -> Option<Vec<i32>> {
+fn words(packed: &HostTensor, count: usize) -> Option<Vec<u32>> {
     let packed = host::contiguous(packed.clone());
     if host::size_of(packed.dtype()) != 1 || packed.layout().num_elements() != 4 * count {
         return None;
     }
-    Some(host::slice::<u8>(&packed).as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect())
+    Some(host::slice::<u8>(&packed).as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect())
 }
 
 /// The zero points, two in a byte; each column begins at a whole byte.

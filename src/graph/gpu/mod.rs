@@ -1,7 +1,7 @@
-//! GPU kernels of operators, by Burn, for 32-bit floats.
+//! GPU kernels of operators, for 32-bit floats.
 //!
 //! The CPU kernels of `ops` are authoritative. Whatever a GPU kernel cannot do exactly (a type, a shape that does not fit,
-//! a rounding mode that Burn lacks) is left to them, which compute it or report the error.
+//! a rounding mode) is left to them, which compute it or report the error.
 
 pub mod conv;
 pub mod elementwise;
@@ -13,51 +13,32 @@ pub mod pool;
 pub mod reduce;
 pub mod resize;
 
-use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
-use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
-use burn::backend::{BackendTypes, DispatchDevice, TensorMetadata, Wgpu};
-use burn::tensor::{DType, Shape, TensorData};
+#[cfg(test)]
+mod tests;
+
+use burn::tensor::DType;
 
 use super::host::{self, HostTensor};
 use super::ops::NodeSpec;
 use super::options::Limits;
 use super::value::Value;
 use crate::device::Device;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::gpu::{Gpu, Tensor};
 
-/// Floats on the GPU, of rank 1 at least.
-type Floats = FloatTensor<Wgpu>;
-type GpuDevice = <Wgpu as BackendTypes>::Device;
-
-/// A tensor on the GPU, with its shape in ONNX: a scalar has one dimension in Burn and none in ONNX.
+/// A tensor on the GPU.
 #[derive(Clone)]
 pub struct GpuTensor {
-    numbers: Numbers,
-    shape: Vec<usize>,
-}
-
-#[derive(Clone)]
-enum Numbers {
-    Floats(Floats),
-    Bools(BoolTensor<Wgpu>),
+    tensor: Tensor,
+    gpu: Gpu,
+    /// Whether its elements are booleans, as 0 and 1.
+    bools: bool,
 }
 
 impl GpuTensor {
-    /// Floats, reshaped to `shape` where they have another shape.
-    fn floats(tensor: Floats, shape: &[usize]) -> Self {
-        let wanted = at_least_one(shape);
-        let tensor =
-            if *tensor.shape() == wanted[..] { tensor } else { Wgpu::float_reshape(tensor, Shape::from(wanted)) };
-        Self { numbers: Numbers::Floats(tensor), shape: shape.to_vec() }
-    }
-
-    fn bools(tensor: BoolTensor<Wgpu>, shape: &[usize]) -> Self {
-        Self { numbers: Numbers::Bools(tensor), shape: shape.to_vec() }
-    }
-
     /// The shape.
     pub fn shape(&self) -> &[usize] {
-        &self.shape
+        self.tensor.shape()
     }
 
     /// Downloads it to the CPU's memory.
@@ -65,68 +46,58 @@ impl GpuTensor {
     /// # Errors
     /// Device lost.
     pub async fn read(self) -> Result<HostTensor> {
-        let lost = |error: &dyn std::fmt::Debug| {
-            Error::new(ErrorKind::DeviceLost, format!("the GPU gave no result: {error:?}"))
-        };
-        Ok(match self.numbers {
-            Numbers::Floats(tensor) => {
-                let data = Wgpu::float_into_data(tensor).await.map_err(|error| lost(&error))?;
-                host::reshape(host::from_data(data), &self.shape)
-            }
-            Numbers::Bools(tensor) => {
-                let data = Wgpu::bool_into_data(tensor).await.map_err(|error| lost(&error))?;
-                host::bools(&self.shape, data.iter::<bool>().map(u8::from).collect())
-            }
+        let numbers = self.gpu.read(&self.tensor).await?;
+        Ok(match self.bools {
+            false => host::tensor(self.shape(), numbers),
+            true => host::bools(self.shape(), numbers.into_iter().map(|number| u8::from(number != 0.0)).collect()),
         })
     }
 }
 
-fn at_least_one(shape: &[usize]) -> Vec<usize> {
-    if shape.is_empty() { vec![1] } else { shape.to_vec() }
-}
-
 /// What the rows of the operators' tables name as their GPU kernels.
 pub mod kernels {
-    pub use burn::backend::Wgpu;
-    pub use burn::backend::ops::{ActivationOps, FloatTensorOps};
-
     pub use super::{conv, elementwise, layout, matmul, matmul_nbits, norm, pool, reduce, resize};
+    pub use crate::gpu::Reduction;
 }
 
 /// Runs an operator on the GPU; gives `None` where these inputs are left to the CPU.
-pub type Run = Box<dyn Fn(&Call<'_>) -> Option<Vec<GpuTensor>> + Send + Sync>;
+pub type Run = Box<dyn Fn(&Call<'_>) -> Option<Tensor> + Send + Sync>;
 
 /// Reads a node's attributes and makes its kernel; gives `None` where the node is left to the CPU.
 pub type Prepare = fn(&NodeSpec<'_>) -> Option<Run>;
 
 /// Runs an operator on the GPU.
 pub struct GpuKernel {
-    device: GpuDevice,
+    gpu: Gpu,
+    /// Whether it gives booleans.
+    bools: bool,
     run: Run,
 }
 
 impl GpuKernel {
     /// The kernel of `node` on `device`; `None` where it is left to the CPU.
     pub fn prepare(node: &NodeSpec<'_>, device: &Device) -> Option<Self> {
-        let DispatchDevice::Cube(gpu) = device.gpu()?.as_dispatch() else { return None };
+        let gpu = device.gpu()?.clone();
         if node.dtype(0).is_some_and(|dtype| host::is_float(dtype) && dtype != DType::F32) {
             return None;
         }
         let run = (node.op.gpu?)(node)?;
-        Some(Self { device: gpu.clone(), run })
+        let (dtype, _) = node.op.gives.first()?.resolve(node);
+        Some(Self { gpu, bools: dtype == Some(host::BOOL), run })
     }
 
     /// The outputs; `None` where these inputs are left to the CPU.
     pub fn run(&self, inputs: &[Option<Value>], limits: &Limits) -> Result<Option<Vec<Value>>> {
-        let call = Call { inputs, device: &self.device, limits };
-        Ok((self.run)(&call).map(|outputs| outputs.into_iter().map(Value::from).collect()))
+        let call = Call { inputs, gpu: &self.gpu, limits };
+        let value = |tensor| Value::from(GpuTensor { tensor, gpu: self.gpu.clone(), bools: self.bools });
+        Ok((self.run)(&call).map(|tensor| vec![value(tensor)]))
     }
 }
 
 /// The inputs of one run of an operator.
 pub struct Call<'a> {
     inputs: &'a [Option<Value>],
-    device: &'a GpuDevice,
+    gpu: &'a Gpu,
     limits: &'a Limits,
 }
 
@@ -136,28 +107,37 @@ impl Call<'_> {
     }
 
     /// The input at `index` on the GPU, if it has 32-bit floats, and some of them: a GPU has no empty buffers.
-    fn floats(&self, index: usize) -> Option<(Floats, &[usize])> {
-        let value = self.value(index).filter(|value| !value.shape().contains(&0))?;
-        let tensor = match value {
-            Value::Gpu(tensor) => (**tensor).clone(),
-            Value::Host(tensor, _) if tensor.dtype() != DType::F32 => return None,
+    fn floats(&self, index: usize) -> Option<Tensor> {
+        match self.value(index)? {
+            Value::Gpu(tensor) if !tensor.bools => Some(tensor.tensor.clone()),
+            Value::Host(tensor, _) if tensor.dtype() != DType::F32 => None,
             Value::Host(tensor, None) => self.upload(tensor),
-            Value::Host(tensor, Some(uploaded)) => uploaded.get_or_init(|| self.upload(tensor)).clone(),
-            _ => return None,
-        };
-        match tensor.numbers {
-            Numbers::Floats(tensor) => Some((tensor, value.shape())),
-            Numbers::Bools(_) => None,
+            Value::Host(tensor, Some(uploaded)) => {
+                if let Some(tensor) = uploaded.get() {
+                    return Some(tensor.tensor.clone());
+                }
+                let tensor = self.upload(tensor)?;
+                let constant = GpuTensor { tensor, gpu: self.gpu.clone(), bools: false };
+                Some(uploaded.get_or_init(|| constant).tensor.clone())
+            }
+            _ => None,
         }
     }
 
     /// [`Self::floats`] for an optional input, `Some(None)` where it is left out.
     #[expect(clippy::option_option, reason = "left out, and not for the GPU, are two things")]
-    fn optional_floats(&self, index: usize) -> Option<Option<Floats>> {
+    fn optional_floats(&self, index: usize) -> Option<Option<Tensor>> {
         match self.value(index) {
             None => Some(None),
-            Some(_) => self.floats(index).map(|(tensor, _)| Some(tensor)),
+            Some(_) => self.floats(index).map(Some),
         }
+    }
+
+    /// [`Self::optional_floats`] of this shape.
+    #[expect(clippy::option_option, reason = "left out, and not for the GPU, are two things")]
+    fn optional_vector(&self, index: usize, size: usize) -> Option<Option<Tensor>> {
+        let vector = self.optional_floats(index)?;
+        vector.as_ref().is_none_or(|vector| *vector.shape() == [size]).then_some(vector)
     }
 
     /// The input at `index`, if it is one float in the CPU's memory.
@@ -178,34 +158,19 @@ impl Call<'_> {
         }
     }
 
-    fn upload(&self, tensor: &HostTensor) -> GpuTensor {
-        let shape = host::shape(tensor).to_vec();
-        let tensor = host::reshape(tensor.clone(), &at_least_one(&shape));
-        GpuTensor { numbers: Numbers::Floats(Wgpu::float_from_data(host::into_data(tensor), self.device)), shape }
+    fn upload(&self, tensor: &HostTensor) -> Option<Tensor> {
+        let tensor = host::contiguous(tensor.clone());
+        self.gpu.upload(host::shape(&tensor), host::slice(&tensor))
     }
 
-    /// Uploads integers, which have 32 bits on the GPU.
-    fn upload_ints(&self, shape: &[usize], numbers: Vec<i32>) -> IntTensor<Wgpu> {
-        Wgpu::int_from_data(TensorData::new(numbers, shape.to_vec()), self.device)
-    }
-
-    /// Whether a GPU can have a tensor of this shape.
+    /// Whether a tensor of this shape is within the limits.
     fn fits(&self, shape: &[usize]) -> bool {
         !shape.contains(&0) && host::count(shape, self.limits.max_elements).is_ok()
     }
-}
 
-/// The only output.
-fn one(tensor: Floats, shape: &[usize]) -> Option<Vec<GpuTensor>> {
-    Some(vec![GpuTensor::floats(tensor, shape)])
-}
-
-/// `tensor` with leading ones up to `rank` dimensions.
-fn of_rank(tensor: Floats, shape: &[usize], rank: usize) -> Floats {
-    if shape.len() == rank && !shape.is_empty() {
-        return tensor;
+    /// The shape that all of `shapes` broadcast to, if it is within the limits.
+    fn broadcast(&self, shapes: &[&[usize]]) -> Option<Vec<usize>> {
+        let both = |all: Vec<usize>, shape: &&[usize]| host::broadcast_shape(&all, shape).ok();
+        shapes.iter().try_fold(Vec::new(), both).filter(|shape| self.fits(shape))
     }
-    let mut padded = vec![1; rank.max(1) - shape.len().min(rank.max(1))];
-    padded.extend(shape);
-    Wgpu::float_reshape(tensor, Shape::from(padded))
 }

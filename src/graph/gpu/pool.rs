@@ -1,10 +1,8 @@
 //! Pooling.
 
-use burn::backend::Wgpu;
-use burn::backend::ops::{FloatTensorOps, ModuleOps};
-
 use super::conv::Window;
-use super::{Call, GpuTensor, Run, one};
+use super::{Call, Run};
+use crate::gpu::{Pool, Reduction, Tensor};
 use crate::graph::ops::NodeSpec;
 
 pub fn max_pool(node: &NodeSpec<'_>) -> Option<Run> {
@@ -15,12 +13,13 @@ pub fn average_pool(node: &NodeSpec<'_>) -> Option<Run> {
     pool(node, true)
 }
 
-pub fn global_average_pool(call: &Call<'_>) -> Option<Vec<GpuTensor>> {
-    let (x, shape) = call.floats(0)?;
-    let axes: Vec<usize> = (2..shape.len()).collect();
-    let mut wanted = shape.to_vec();
-    axes.iter().for_each(|axis| wanted[*axis] = 1);
-    one(axes.into_iter().fold(x, Wgpu::float_mean_dim), &wanted)
+pub fn global_average_pool(call: &Call<'_>) -> Option<Tensor> {
+    let x = call.floats(0)?;
+    let &[batch, channels, ref spatial @ ..] = x.shape() else { return None };
+    let mut wanted = vec![1; x.shape().len()];
+    wanted[..2].copy_from_slice(&[batch, channels]);
+    let planes = call.gpu.reshaped(&x, &[batch, channels, spatial.iter().product()])?;
+    call.gpu.reduce(&planes, 2, Reduction::Mean)?.reshape(&wanted)
 }
 
 fn pool(node: &NodeSpec<'_>, average: bool) -> Option<Run> {
@@ -34,20 +33,22 @@ fn pool(node: &NodeSpec<'_>, average: bool) -> Option<Run> {
     if !symmetric || !plain || node.outputs > 1 || average && window.dilations != [1, 1] {
         return None;
     }
+    let planar = window.planar()?;
+    let pool = match (average, counts_pads) {
+        (false, _) => Pool::Max,
+        (true, false) => Pool::Average,
+        (true, true) => Pool::AverageWithPads,
+    };
     Some(Box::new(move |call| {
-        let (x, shape) = call.floats(0)?;
-        let &[batch, channels, ref spatial @ ..] = shape else { return None };
-        if spatial.len() != 2 {
-            return None;
-        }
-        let wanted = [&[batch, channels], &window.outputs(spatial)?[..]].concat();
-        let pair = |list: &[usize]| [list[0], list[1]];
-        let (kernel, strides, pads) = (pair(&window.kernel), pair(&window.strides), pair(&window.pads));
-        let pooled = if average {
-            Wgpu::avg_pool2d(x, kernel, strides, pads, counts_pads, false)
-        } else {
-            Wgpu::max_pool2d(x, kernel, strides, pads, pair(&window.dilations), false)
-        };
-        call.fits(&wanted).then(|| one(pooled, &wanted))?
+        let x = call.floats(0)?;
+        let &[batch, channels, height, width] = x.shape() else { return None };
+        let &[rows, columns] = &window.outputs(&[height, width])?[..] else { return None };
+        // A window that has no part of the image is the CPU's.
+        let covered = [height, width].iter().enumerate().all(|(axis, size)| {
+            let dilation = window.dilations[axis];
+            window.pads[axis] <= dilation * (window.kernel[axis] - 1) && *size >= dilation
+        });
+        let fits = call.fits(&[batch, channels, rows, columns]) && covered;
+        fits.then(|| call.gpu.pool(&x, &planar, pool, [rows, columns]))?
     }))
 }

@@ -1,45 +1,41 @@
 //! Reductions and softmax.
 
-use burn::backend::Wgpu;
-use burn::backend::ops::ActivationOps;
-
-use super::{Floats, Run, one};
+use super::Run;
+use crate::gpu::Reduction;
 use crate::graph::ops::{NodeSpec, axes_of, axis_of};
 
 pub fn softmax(node: &NodeSpec<'_>) -> Option<Run> {
-    along_axis(node, Wgpu::softmax)
+    along_axis(node, false)
 }
 
 pub fn log_softmax(node: &NodeSpec<'_>) -> Option<Run> {
-    along_axis(node, Wgpu::log_softmax)
+    along_axis(node, true)
 }
 
-fn along_axis(node: &NodeSpec<'_>, softmax: fn(Floats, usize) -> Floats) -> Option<Run> {
+fn along_axis(node: &NodeSpec<'_>, log: bool) -> Option<Run> {
     let old = node.opset < 13;
     let axis = node.attributes.int("axis", if old { 1 } else { -1 }).ok()?;
     Some(Box::new(move |call| {
-        let (x, shape) = call.floats(0)?;
-        let axis = axis_of(axis, shape.len()).ok()?;
+        let x = call.floats(0)?;
+        let axis = axis_of(axis, x.shape().len()).ok()?;
         // Before opset 13 it went over all the dimensions from the axis on.
-        (!old || axis + 1 == shape.len()).then(|| one(softmax(x, axis), shape))?
+        (!old || axis + 1 == x.shape().len()).then(|| call.gpu.softmax(&x, axis, log))?
     }))
 }
 
-/// `along` over each of the axes.
-pub fn reduce(node: &NodeSpec<'_>, along: fn(Floats, usize) -> Floats) -> Option<Run> {
+/// The reduction over each of the axes.
+pub fn reduce(node: &NodeSpec<'_>, reduction: Reduction) -> Option<Run> {
     let axes = node.attributes.ints("axes").ok()?;
     let keep = node.attributes.flag("keepdims", true).ok()?;
     let empty_is_none = node.attributes.flag("noop_with_empty_axes", false).ok()?;
     Some(Box::new(move |call| {
-        let (x, shape) = call.floats(0)?;
         // Over nothing, what the CPU gives has a definition.
-        if shape.contains(&0) {
-            return None;
-        }
+        let x = call.floats(0)?;
+        let shape = x.shape().to_vec();
         let axes = if call.value(1).is_some() { Some(call.ints(1)?) } else { axes.clone() };
         let axes = match axes {
             Some(axes) if !axes.is_empty() => axes_of(&axes, shape.len()).ok()?,
-            _ if empty_is_none => return one(x, shape),
+            _ if empty_is_none => return Some(x),
             _ => (0..shape.len()).collect(),
         };
         let left = |axis: usize| match (axes.contains(&axis), keep) {
@@ -48,6 +44,7 @@ pub fn reduce(node: &NodeSpec<'_>, along: fn(Floats, usize) -> Floats) -> Option
             (true, false) => None,
         };
         let wanted: Vec<usize> = (0..shape.len()).filter_map(left).collect();
-        one(axes.iter().fold(x, |x, axis| along(x, *axis)), &wanted)
+        let reduced = axes.iter().try_fold(x, |x, axis| call.gpu.reduce(&x, *axis, reduction))?;
+        reduced.reshape(&wanted)
     }))
 }

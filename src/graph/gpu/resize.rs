@@ -1,9 +1,6 @@
 //! Resize.
 
-use burn::backend::Wgpu;
-use burn::backend::ops::{InterpolateMode, InterpolateOptions, ModuleOps};
-
-use super::{Run, Value, one};
+use super::{Run, Value};
 use crate::graph::host;
 use crate::graph::ops::NodeSpec;
 
@@ -14,9 +11,9 @@ pub fn resize(node: &NodeSpec<'_>) -> Option<Run> {
     let mode = string("mode", "nearest")?;
     let coordinates = string("coordinate_transformation_mode", "half_pixel")?;
     let rounding = string("nearest_mode", "round_prefer_floor")?;
-    let mode = match (mode, coordinates, rounding) {
-        ("nearest", "asymmetric", "floor") => InterpolateMode::Nearest,
-        ("linear", "half_pixel", _) => InterpolateMode::Bilinear,
+    let bilinear = match (mode, coordinates, rounding) {
+        ("nearest", "asymmetric", "floor") => false,
+        ("linear", "half_pixel", _) => true,
         _ => return None,
     };
     if attributes.has("axes") || attributes.flag("antialias", false).ok()? || node.opset < 11 {
@@ -27,8 +24,8 @@ pub fn resize(node: &NodeSpec<'_>) -> Option<Run> {
         return None;
     }
     Some(Box::new(move |call| {
-        let (x, shape) = call.floats(0)?;
-        let &[batch, channels, height, width] = shape else { return None };
+        let x = call.floats(0)?;
+        let &[batch, channels, height, width] = x.shape() else { return None };
         let given = |index: usize| call.value(index).filter(|value| value.shape() == [4]);
         let scales = match given(2)? {
             Value::Host(tensor, _) => host::to_f64s(tensor),
@@ -38,9 +35,11 @@ pub fn resize(node: &NodeSpec<'_>) -> Option<Run> {
         if call.value(3).is_some() || scales[..2] != [1.0, 1.0] {
             return None;
         }
-        let wanted = [batch, channels, height.checked_mul(whole(scales[2])?)?, width.checked_mul(whole(scales[3])?)?];
-        let options =
-            InterpolateOptions { mode: mode.clone(), align_corners: false, output_size: None, scale_factor: None };
-        call.fits(&wanted).then(|| one(Wgpu::interpolate(x, [wanted[2], wanted[3]], options), &wanted))?
+        let factors = [whole(scales[2])?, whole(scales[3])?];
+        let sizes = [height.checked_mul(factors[0])?, width.checked_mul(factors[1])?];
+        if !call.fits(&[batch, channels, sizes[0], sizes[1]]) {
+            return None;
+        }
+        if bilinear { call.gpu.bilinear(&x, sizes) } else { call.gpu.repeat(&x, factors) }
     }))
 }

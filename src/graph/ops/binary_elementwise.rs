@@ -9,18 +9,18 @@ use crate::graph::ops::support::broadcast::{map_floats, zip, zip_floats, zip_lan
 
 pub static OPS: &[Op] = &[
     Op::new("Add", Accepts::Numbers, SAME, |_| arithmetic(|a, b| a + b, |a, b| a + b, i64::wrapping_add))
-        .gpu(on_gpu!(|_| elementwise::binary(Wgpu::float_add, |x, y| Wgpu::float_add_scalar(x, y.into())))),
+        .gpu(on_gpu!(|_| elementwise::binary("+"))),
     Op::new("BitShift", Accepts::Integers, SAME, bit_shift),
     Op::new("Div", Accepts::Numbers, SAME, |_| {
         division(|a, b| a / b, |a, b| a / b, i64::wrapping_div, |a, b| (a as u64 / b as u64) as i64)
     })
-    .gpu(on_gpu!(|_| elementwise::binary(Wgpu::float_div, |x, y| Wgpu::float_div_scalar(x, y.into())))),
+    .gpu(on_gpu!(|_| elementwise::binary("/"))),
     Op::new("Equal", Accepts::Any, BOOLS, |_| comparison(|a, b| a == b, |a, b| a == b)).encoded(),
     Op::new("Greater", Accepts::Numbers, BOOLS, |_| comparison(|a, b| a > b, |a, b| a > b))
-        .gpu(on_gpu!(|_| elementwise::compare(Wgpu::float_greater))),
+        .gpu(on_gpu!(|_| elementwise::compare(">"))),
     Op::new("GreaterOrEqual", Accepts::Numbers, BOOLS, |_| comparison(|a, b| a >= b, |a, b| a >= b)),
     Op::new("Less", Accepts::Numbers, BOOLS, |_| comparison(|a, b| a < b, |a, b| a < b))
-        .gpu(on_gpu!(|_| elementwise::compare(Wgpu::float_lower))),
+        .gpu(on_gpu!(|_| elementwise::compare("<"))),
     Op::new("LessOrEqual", Accepts::Numbers, BOOLS, |_| comparison(|a, b| a <= b, |a, b| a <= b)),
     Op::new("Max", Accepts::Numbers, SAME, |_| {
         joined(
@@ -41,7 +41,7 @@ pub static OPS: &[Op] = &[
     }),
     Op::new("Mod", Accepts::Numbers, SAME, modulo),
     Op::new("Mul", Accepts::Numbers, SAME, |_| arithmetic(|a, b| a * b, |a, b| a * b, i64::wrapping_mul))
-        .gpu(on_gpu!(|_| elementwise::binary(Wgpu::float_mul, |x, y| Wgpu::float_mul_scalar(x, y.into())))),
+        .gpu(on_gpu!(|_| elementwise::binary("*"))),
     Op::new("Pow", Accepts::Numbers, SAME, |_| Ok(Box::new(power)))
         .gpu(on_gpu!(|_| Some(Box::new(elementwise::square)))),
     Op::new("PRelu", Accepts::Numbers, SAME, |_| {
@@ -52,7 +52,7 @@ pub static OPS: &[Op] = &[
         )
     }),
     Op::new("Sub", Accepts::Numbers, SAME, |_| arithmetic(|a, b| a - b, |a, b| a - b, i64::wrapping_sub))
-        .gpu(on_gpu!(|_| elementwise::binary(Wgpu::float_sub, |x, y| Wgpu::float_sub_scalar(x, y.into())))),
+        .gpu(on_gpu!(|_| elementwise::binary("-"))),
     Op::new("Sum", Accepts::Floats, SAME, |_| sum()),
 ];
 

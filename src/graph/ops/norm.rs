@@ -17,7 +17,7 @@ pub static OPS: &[Op] = &[
     Op::own("AddLayerNormalization", Accepts::Singles, SAME, add_layer).gpu(on_gpu!(norm::add_layer_norm)),
     // onnxruntime's name from before ONNX had it.
     Op::new("SimplifiedLayerNormalization", Accepts::Singles, WITH_STATISTICS, root_mean_square),
-    Op::new("RMSNormalization", Accepts::Singles, SAME, root_mean_square),
+    Op::new("RMSNormalization", Accepts::Singles, SAME, root_mean_square).gpu(on_gpu!(norm::rms_norm)),
     Op::new("InstanceNormalization", Accepts::Singles, SAME, instance),
     Op::new("GroupNormalization", Accepts::Singles, SAME, group),
     Op::new("BatchNormalization", Accepts::Singles, SAME, batch::batch).gpu(on_gpu!(norm::batch_norm)),

@@ -14,12 +14,12 @@ pub static OPS: &[Op] = &[
     op("ReduceLogSum", |node| reduce(node, LOG_SUM)),
     op("ReduceLogSumExp", |node| reduce(node, LOG_SUM_EXP)),
     Op::new("ReduceMax", Accepts::Any, SAME, |node| reduce(node, MAX))
-        .gpu(on_gpu!(|node| reduce::reduce(node, Wgpu::float_max_dim))),
-    op("ReduceMean", |node| reduce(node, MEAN)).gpu(on_gpu!(|node| reduce::reduce(node, Wgpu::float_mean_dim))),
+        .gpu(on_gpu!(|node| reduce::reduce(node, Reduction::Max))),
+    op("ReduceMean", |node| reduce(node, MEAN)).gpu(on_gpu!(|node| reduce::reduce(node, Reduction::Mean))),
     Op::new("ReduceMin", Accepts::Any, SAME, |node| reduce(node, MIN))
-        .gpu(on_gpu!(|node| reduce::reduce(node, Wgpu::float_min_dim))),
+        .gpu(on_gpu!(|node| reduce::reduce(node, Reduction::Min))),
     op("ReduceProd", |node| reduce(node, PROD)),
-    op("ReduceSum", |node| reduce(node, SUM)).gpu(on_gpu!(|node| reduce::reduce(node, Wgpu::float_sum_dim))),
+    op("ReduceSum", |node| reduce(node, SUM)).gpu(on_gpu!(|node| reduce::reduce(node, Reduction::Sum))),
     op("ReduceSumSquare", |node| reduce(node, SUM_SQUARE)),
 ];
 

@@ -46,7 +46,7 @@ pub const CPU_THREADS: Artefact = Artefact {
     instructions: &["--enable-relaxed-simd", "--enable-threads"],
     ..CPU_RELAXED
 };
-/// Three times the download of the others, and its time is spent on the GPU: it is optimised for size.
+/// Its time is spent on the GPU: it is optimised for size.
 pub const GPU: Artefact = Artefact { name: "gpu", features: "web,gpu", optimisation: "-O2", ..CPU };
 /// What the benchmark measures the machine's peak with.
 pub const BENCH: Artefact =

@@ -1,0 +1,31 @@
+//! GPU kernels in WGSL, and what runs them: buffers, pipelines, one command buffer for a pass.
+//!
+//! Tensors have 32-bit floats. Transposing, slicing, expanding and most reshaping are views of a buffer, which kernels read
+//! by its strides. Dispatches are recorded; [`Gpu::read`] submits them at once with the copy that it reads back. Kernels
+//! keep to the limits that every WebGPU has: 256 invocations and 16 KB of memory for a workgroup, 8 storage buffers, 128 MiB
+//! for a binding.
+//!
+//! A kernel is a file of `wgsl/` behind constants and declarations that are made here. A function that gives `None` has no
+//! kernel for these shapes.
+
+mod attention;
+mod conv;
+mod elementwise;
+mod matmul;
+mod memory;
+mod norm;
+mod pool;
+mod queue;
+mod rows;
+mod tensor;
+#[cfg(test)]
+mod tests;
+
+pub use attention::Attention;
+pub use conv::{Conv, Window};
+pub use matmul::{Nibbles, Product};
+pub use norm::Norm;
+pub use pool::Pool;
+pub use queue::{Counts, Gpu};
+pub use rows::Reduction;
+pub use tensor::Tensor;

@@ -1,0 +1,333 @@
+//! The device, its pipelines, and the dispatches that are recorded and not yet submitted.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+use burn_wgpu::wgpu::{self, BufferUsages};
+
+use super::memory::{Buffer, Pool, size_class};
+use super::tensor::Tensor;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Bytes of a dispatch's parameters: the largest alignment that a device may ask for.
+const PARAMETERS: usize = 256;
+/// Dispatches of a submission, at most: their parameters are in one buffer.
+const RECORDED: usize = 256;
+/// Workgroups along a dimension, as every device allows.
+const WORKGROUPS: usize = 65_535;
+
+/// A GPU with its pipelines. Cheap to clone.
+#[derive(Clone)]
+pub struct Gpu(Arc<Shared>);
+
+struct Shared {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    /// The largest buffer that a kernel may bind, in bytes.
+    binding: u64,
+    /// The parameters of the recorded dispatches.
+    parameters: wgpu::Buffer,
+    pool: Pool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// By all that a shader is made from.
+    pipelines: HashMap<String, Arc<Pipeline>>,
+    recorded: Vec<Dispatch>,
+    parameters: Vec<u8>,
+    counts: Counts,
+}
+
+struct Pipeline {
+    pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+}
+
+struct Dispatch {
+    pipeline: Arc<Pipeline>,
+    group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+/// What a GPU was given to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Runs of a kernel.
+    pub dispatches: u64,
+    /// Command buffers.
+    pub submits: u64,
+    /// Shaders that were compiled.
+    pub pipelines: u64,
+    /// Bytes that kernels read and wrote, each element of their tensors once.
+    pub bytes: u64,
+    /// Copies to the CPU's memory.
+    pub reads: u64,
+}
+
+/// A kernel for one dispatch.
+pub struct Kernel<'a> {
+    /// The name of its file.
+    pub name: &'static str,
+    /// The text of its file, which has a `Params` structure and an entry point `main`.
+    pub source: &'static str,
+    /// What is before it: constants and functions.
+    pub constants: String,
+    /// What it reads, by name. A name may be followed by the type of its elements; they are floats otherwise.
+    pub inputs: &'a [(&'static str, &'a Tensor)],
+    /// Its parameters: floats by their bits.
+    pub params: &'a [u32],
+    /// The number of workgroups in each dimension.
+    pub workgroups: [usize; 3],
+}
+
+impl Gpu {
+    /// A GPU with nothing recorded.
+    pub fn new(device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        let limits = device.limits();
+        let parameters = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("parameters"),
+            size: (PARAMETERS * RECORDED) as u64,
+            usage: BufferUsages::UNIFORM | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        Self(Arc::new(Shared { device, queue, binding, parameters, pool: Pool::default(), state: Mutex::default() }))
+    }
+
+    /// What it was given to do since it was opened.
+    pub fn counts(&self) -> Counts {
+        self.state().counts
+    }
+
+    /// A tensor of this shape whose elements are whatever was there before; `None` if it has no elements, or more than a
+    /// kernel can bind.
+    pub fn empty(&self, shape: &[usize]) -> Option<Tensor> {
+        let bytes = self.bytes(shape)?;
+        Some(Tensor::new(self.0.pool.take(bytes, &self.0.device), shape))
+    }
+
+    /// A tensor with these elements; `None` as for [`Self::empty`], or if they are not as many as the shape has.
+    pub fn upload(&self, shape: &[usize], numbers: &[f32]) -> Option<Tensor> {
+        self.upload_bytes(shape, bytemuck::cast_slice(numbers))
+    }
+
+    /// [`Self::upload`] for integers, which are packed weights or indices.
+    pub fn upload_words(&self, shape: &[usize], words: &[u32]) -> Option<Tensor> {
+        self.upload_bytes(shape, bytemuck::cast_slice(words))
+    }
+
+    fn upload_bytes(&self, shape: &[usize], words: &[u8]) -> Option<Tensor> {
+        let bytes = self.bytes(shape)?;
+        (bytes == words.len() as u64).then(|| Tensor::new(self.0.pool.filled(words, &self.0.device), shape))
+    }
+
+    /// The bytes of a tensor; `None` where it has none, or too many.
+    fn bytes(&self, shape: &[usize]) -> Option<u64> {
+        let count = shape.iter().try_fold(1usize, |count, size| count.checked_mul(*size))?;
+        let bytes = u64::try_from(count).ok()?.checked_mul(size_of::<f32>() as u64)?;
+        let fits = bytes > 0 && bytes < 1 << 32 && size_class(bytes) <= self.0.binding;
+        fits.then_some(bytes)
+    }
+
+    /// Records a kernel that writes to `output`; `None` if it needs more workgroups than a device allows.
+    pub fn dispatch(&self, kernel: &Kernel<'_>, output: &Tensor) -> Option<()> {
+        let mut workgroups = [0; 3];
+        for (to, count) in workgroups.iter_mut().zip(kernel.workgroups) {
+            *to = u32::try_from(count).ok().filter(|_| count <= WORKGROUPS)?;
+        }
+        if kernel.params.len() * size_of::<u32>() > PARAMETERS {
+            return None;
+        }
+        let mut state = self.state();
+        if state.recorded.len() == RECORDED {
+            self.submit(&mut state, None);
+        }
+        let pipeline = self.pipeline(&mut state, kernel);
+        let mut entries = vec![wgpu::BindGroupEntry {
+            binding: 0,
+            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &self.0.parameters,
+                offset: 0,
+                size: wgpu::BufferSize::new(PARAMETERS as u64),
+            }),
+        }];
+        let tensors = kernel.inputs.iter().map(|(_, tensor)| *tensor).chain([output]);
+        for (index, tensor) in tensors.enumerate() {
+            let buffer = tensor.buffer().raw()?.as_entire_binding();
+            entries.push(wgpu::BindGroupEntry { binding: index as u32 + 1, resource: buffer });
+            state.counts.bytes += (tensor.count() * size_of::<f32>()) as u64;
+        }
+        let group = self.0.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.layout,
+            entries: &entries,
+        });
+        state.parameters.extend_from_slice(bytemuck::cast_slice(kernel.params));
+        let end = (state.recorded.len() + 1) * PARAMETERS;
+        state.parameters.resize(end, 0);
+        state.recorded.push(Dispatch { pipeline, group, workgroups });
+        state.counts.dispatches += 1;
+        Some(())
+    }
+
+    /// The pipeline of a kernel, which is compiled once.
+    fn pipeline(&self, state: &mut State, kernel: &Kernel<'_>) -> Arc<Pipeline> {
+        let mut key = format!("{}\n{}", kernel.name, kernel.constants);
+        kernel.inputs.iter().for_each(|(name, _)| key.extend(["\n", *name]));
+        if let Some(pipeline) = state.pipelines.get(&key) {
+            return pipeline.clone();
+        }
+        let mut source = kernel.constants.clone();
+        // Writing to a string cannot fail.
+        let _ = writeln!(source, "@group(0) @binding(0) var<uniform> p: Params;");
+        for (index, (name, _)) in kernel.inputs.iter().enumerate() {
+            let (name, element) = name.split_once(": ").unwrap_or((name, "f32"));
+            let _ = writeln!(source, "@group(0) @binding({}) var<storage, read> {name}: array<{element}>;", index + 1);
+        }
+        let output = kernel.inputs.len() + 1;
+        let _ = writeln!(source, "@group(0) @binding({output}) var<storage, read_write> out: array<f32>;");
+        source += kernel.source;
+        let device = &self.0.device;
+        let entry = |binding: usize, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
+            binding: binding as u32,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+            count: None,
+        };
+        let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true)];
+        for binding in 1..=output {
+            entries.push(entry(binding, wgpu::BufferBindingType::Storage { read_only: binding != output }, false));
+        }
+        let layout =
+            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: None,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(kernel.name),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(kernel.name),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            // Kernels write to the memory of a workgroup before they read it.
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        state.counts.pipelines += 1;
+        let pipeline = Arc::new(Pipeline { pipeline, layout });
+        state.pipelines.insert(key, pipeline.clone());
+        pipeline
+    }
+
+    /// Submits what is recorded, and then copies `from` to `to`.
+    fn submit(&self, state: &mut State, copy: Option<(&wgpu::Buffer, &wgpu::Buffer)>) {
+        let mut encoder = self.0.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        if !state.recorded.is_empty() {
+            self.0.queue.write_buffer(&self.0.parameters, 0, &state.parameters);
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            for (index, Dispatch { pipeline, group, workgroups: [x, y, z] }) in state.recorded.iter().enumerate() {
+                pass.set_pipeline(&pipeline.pipeline);
+                pass.set_bind_group(0, group, &[(index * PARAMETERS) as u32]);
+                pass.dispatch_workgroups(*x, *y, *z);
+            }
+        }
+        if let Some((from, to)) = copy {
+            encoder.copy_buffer_to_buffer(from, 0, to, 0, to.size());
+        }
+        self.0.queue.submit([encoder.finish()]);
+        state.counts.submits += 1;
+        state.recorded.clear();
+        state.parameters.clear();
+    }
+
+    /// The elements of a tensor, in row-major order. Everything that was recorded is submitted with the copy.
+    ///
+    /// # Errors
+    /// Device lost: it gave no result.
+    pub async fn read(&self, tensor: &Tensor) -> Result<Vec<f32>> {
+        let lost = |reason: &str| Error::new(ErrorKind::DeviceLost, format!("the GPU gave no result: {reason}"));
+        let tensor = self.contiguous(tensor).ok_or_else(|| lost("the tensor is too large"))?;
+        let staging = self.0.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read back"),
+            size: (tensor.count() * size_of::<f32>()) as u64,
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let buffer = tensor.buffer().raw().ok_or_else(|| lost("the tensor has no buffer"))?;
+        {
+            let mut state = self.state();
+            self.submit(&mut state, Some((buffer, &staging)));
+            state.counts.reads += 1;
+        }
+        let mapped = Mapped::default();
+        let done = mapped.clone();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| done.set(result));
+        // Natively the callback is called from here; in a browser by its event loop.
+        let _ = self.0.device.poll(wgpu::PollType::wait_indefinitely());
+        mapped.wait().await.map_err(|error| lost(&error.to_string()))?;
+        let view = staging.get_mapped_range(..).map_err(|error| lost(&error.to_string()))?;
+        let numbers = bytemuck::pod_collect_to_vec::<u8, f32>(&view);
+        drop(view);
+        staging.unmap();
+        Ok(numbers)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `count` workgroups as two dimensions; a kernel numbers them row by row, and must expect some too many.
+pub(super) fn spread(count: usize) -> [usize; 3] {
+    let rows = count.div_ceil(WORKGROUPS).max(1);
+    [count.div_ceil(rows), rows, 1]
+}
+
+/// The result of mapping a buffer, once it is there.
+#[derive(Clone, Default)]
+struct Mapped(Arc<Mutex<(Option<MapResult>, Option<Waker>)>>);
+
+type MapResult = std::result::Result<(), wgpu::BufferAsyncError>;
+
+impl Mapped {
+    fn set(&self, result: MapResult) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0 = Some(result);
+        if let Some(waker) = state.1.take() {
+            waker.wake();
+        }
+    }
+
+    async fn wait(&self) -> MapResult {
+        std::future::poll_fn(|context| {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match state.0.take() {
+                Some(result) => Poll::Ready(result),
+                None => {
+                    state.1 = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+impl Tensor {
+    /// Its buffer must be as long as what a read copies.
+    pub(super) fn buffer(&self) -> &Buffer {
+        &self.buffer
+    }
+}

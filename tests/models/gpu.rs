@@ -1,0 +1,43 @@
+//! all-MiniLM-L6-v2 on a GPU, which may be one in software: the numbers, and what the GPU is given to do for them.
+
+use pilot_light::LoadOptions;
+use pilot_light::graph::open_webgpu;
+use pilot_light::tasks::{FeatureExtraction, FeatureExtractionOptions, Features, Pooling, Task, TextModel};
+
+use crate::minilm::{by_hand, reference};
+use crate::support::{cosine, golden_json, minilm};
+
+fn embed(model: &TextModel, texts: &[String]) -> Features {
+    let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true, ..Default::default() };
+    pollster::block_on(model.run::<FeatureExtraction>(texts, &options)).expect("a result")
+}
+
+#[test]
+fn embeddings_on_a_gpu_agree_with_the_reference_in_one_submission() {
+    let device = pollster::block_on(open_webgpu()).expect("a GPU, which may be one in software");
+    let model = pilot_light::folder::load(&minilm(), Task::FeatureExtraction, &device, LoadOptions::default());
+    let model = model.expect("the model");
+    let counts = || device.gpu_counts().expect("a GPU");
+
+    // 16 tokens: of 14 words, and the two that stand around a text.
+    let text = vec!["the quick brown fox and the lazy dog ran over the old green hill".to_string()];
+    embed(&model, &text);
+    let before = counts();
+    embed(&model, &text);
+    let after = counts();
+    println!("{after:?} after {before:?}");
+    assert!(after.dispatches - before.dispatches <= 56);
+    assert!((after.bytes - before.bytes) * 2 <= by_hand(16).bytes * 3);
+    assert_eq!(after.submits - before.submits, 1);
+    assert_eq!(after.reads - before.reads, 1);
+    assert_eq!(after.pipelines, before.pipelines, "nothing is compiled twice");
+
+    let sentences: Vec<String> = golden_json("sentences.json");
+    let (reference, found) = (reference(), embed(&model, &sentences));
+    let rows = reference.data.chunks_exact(384).zip(found.data.chunks_exact(384));
+    let worst = rows.map(|(expected, found)| cosine(expected, found)).fold(1.0, f64::min);
+    println!("lowest cosine to the reference: {worst:.8}; {} pipelines", counts().pipelines);
+    assert!(worst >= 0.9999, "{worst}");
+    assert!(counts().pipelines <= 24);
+    assert_eq!(device.fault(), None);
+}

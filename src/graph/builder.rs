@@ -22,9 +22,18 @@ pub struct Operand(Slot);
 #[derive(Clone)]
 pub(crate) enum Blocks {
     /// Of 8 bits.
-    Int8 { constants: [HostTensor; 3], offsets: Option<HostTensor>, attributes: Attributes, layout: BlockLayout },
+    Int8(Box<Int8Blocks>),
     /// Of 4 bits.
     Int4 { words: HostTensor, shape: (usize, usize) },
+}
+
+/// Blockwise quantised weights of 8 bits.
+#[derive(Clone)]
+pub(crate) struct Int8Blocks {
+    constants: [HostTensor; 3],
+    offsets: Option<HostTensor>,
+    attributes: Attributes,
+    layout: BlockLayout,
 }
 
 impl Blocks {
@@ -33,7 +42,7 @@ impl Blocks {
         let (mut attributes, layout) = (Attributes::default(), weights.layout());
         let (constants, offsets) = int8::block_constants(weights, &mut attributes);
         attributes.push(PRECISE, Attribute::Int(Precision::High as i64));
-        Self::Int8 { constants, offsets, attributes, layout }
+        Self::Int8(Box::new(Int8Blocks { constants, offsets, attributes, layout }))
     }
 
     /// Weights of 4 bits.
@@ -45,7 +54,8 @@ impl Blocks {
     /// Dequantises the weights of one output into `row`; `None` where there is no such output.
     pub(crate) fn read_output(&self, output: usize, row: &mut [f32]) -> Option<()> {
         match self {
-            Self::Int8 { constants: [quads, scales, sums], offsets, layout, .. } => {
+            Self::Int8(blocks) => {
+                let Int8Blocks { constants: [quads, scales, sums], offsets, layout, .. } = &**blocks;
                 let offsets = offsets.as_ref().map_or(&[][..], host::slice::<f32>);
                 let linear = layout.linear(host::slice(quads), host::slice(scales), host::slice(sums), offsets)?;
                 linear.read_output(output, row)
@@ -150,7 +160,8 @@ impl Builder {
     pub(crate) fn linear_blocks(&mut self, x: Operand, weights: Blocks, bias: Option<Operand>) -> Operand {
         let mut constant = |tensor| Some(Operand(self.0.new_constant(tensor)));
         let (op, inputs, attributes) = match weights {
-            Blocks::Int8 { constants, offsets, attributes, .. } => {
+            Blocks::Int8(blocks) => {
+                let Int8Blocks { constants, offsets, attributes, .. } = *blocks;
                 let [quads, scales, sums] = constants.map(&mut constant);
                 let offsets = offsets.and_then(constant);
                 (named::MATMUL_INT8, vec![Some(x), quads, scales, sums, bias, offsets], attributes)

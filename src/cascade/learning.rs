@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::machine::{Learning, not_started};
 use super::{Cascade, CascadeConfig, Decided};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::learning::{LearnOptions, Learner, LearningReport, MAX_LABELS, Observation, Space, Store, zero_shot};
 use crate::tasks::{HeadFiles, RunOptions, TextModel};
 use crate::training::Linear;
@@ -113,10 +113,11 @@ impl LearnConfig {
             }
             None => {
                 // Before thousands of texts are embedded for nothing.
-                if labels.len() < 2 || labels.len() > MAX_LABELS {
-                    let (kind, count) =
-                        (if labels.len() < 2 { ErrorKind::InvalidInput } else { ErrorKind::Unsupported }, labels.len());
-                    return Err(Error::new(kind, format!("a head can learn 2 to {MAX_LABELS} labels, got {count}")));
+                let wrong = || format!("a head can learn 2 to {MAX_LABELS} labels, got {}", labels.len());
+                match labels.len() {
+                    0 | 1 => return Err(Error::invalid_input(wrong())),
+                    count if count > MAX_LABELS => return Err(Error::unsupported(wrong())),
+                    _ => {}
                 }
                 let texts = self.labels.iter().map(|label| label.description.as_ref().unwrap_or(&label.label).clone());
                 let described = model.embed(&texts.collect::<Vec<_>>()).await?;

@@ -204,7 +204,10 @@ impl Cascade {
         }
         config.local.resize_with(models.models().len().max(1), LocalConfig::default);
         for (local, model) in config.local.iter_mut().zip(models.models()) {
-            local.calibration = local.calibration.take().or_else(|| model.calibration().cloned());
+            // A head that learns is another one than the model's own.
+            if config.learn.is_none() {
+                local.calibration = local.calibration.take().or_else(|| model.calibration().cloned());
+            }
             local.weights_sha256 = model.weights_sha256().cloned();
         }
         let learn = config.learn.take();

@@ -25,7 +25,12 @@ impl Tier {
     fn explain(&self, index: usize) -> String {
         let Self { score, temperature, confidence, threshold, calibrated, latency_ms, .. } = self;
         let against = if self.is_sure() { "at least" } else { "below" };
-        let promise = if *calibrated { "calibrated" } else { "not calibrated, which guarantees nothing" };
+        let promise = match calibrated {
+            true => "calibrated",
+            // Above every confidence, where a head is not tested yet.
+            false if *threshold > 1.0 => "no answer is trusted yet",
+            false => "not calibrated, which guarantees nothing",
+        };
         format!(
             "Local model {index}: a score of {score:.4} at the temperature {temperature:.3} is a confidence of \
              {confidence:.4}, {against} the threshold of {threshold:.4} ({promise}), after {latency_ms:.1} ms."

@@ -368,7 +368,10 @@ function inPage({ local, labels, words, url }) {
         last = await classify(textOf(asked));
         first ??= last;
       }
-      const report = await classify.learning.report();
+      let report;
+      // Checks are answered after the answers that they check.
+      do report = await classify.learning.report();
+      while (report.counters.labels < report.counters.texts - report.counters.local);
       await classify.dispose();
       return { first, last, asked, report };
     },

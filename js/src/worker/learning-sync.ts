@@ -14,6 +14,8 @@ export class LearningSync {
   fault: string | undefined;
   /** Whether there is something to store. */
   dirty = false;
+  /** The bytes of the state that was stored last. */
+  bytes = 0;
   /** What is stored cannot be read: it stays as it is until it is cleared, and this one learns for itself. */
   #alone = false;
   /** The keys of stored labels that were learnt, and are not in the stored state. */
@@ -86,6 +88,7 @@ export class LearningSync {
     this.dirty = false;
     const [keys, unstored] = [[...this.#learnt], this.#unstored.length];
     const bytes = this.cascade.learningState();
+    this.bytes = bytes.length;
     const saved = await this.#noting(() => this.store.save(bytes, keys));
     if (saved === false) this.leadership.lost();
     if (!saved) {

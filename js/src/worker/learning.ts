@@ -10,8 +10,9 @@ import { LearningStore } from './learning-store.js';
 import { LearningSync } from './learning-sync.js';
 import { Training } from './training.js';
 
-/** Milliseconds after a change before the state is stored. */
+/** Milliseconds after a change before the state is stored; a large one more rarely, by its bytes. Labels are stored at once. */
 const SAVE_MS = 2_000;
+const BYTES_PER_MS = 256;
 
 /**
  * One of those that learn the same leads: it learns all labels, trains, tests and stores. The others decide by what it has stored,
@@ -161,9 +162,12 @@ export class Learning {
     if (this.#closed || !this.#sync.learns) return;
     this.#training.start();
     if (!this.#sync.dirty) return;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      void this.#job(() => this.#sync.save());
-    }, SAVE_MS);
+    this.#timer ??= setTimeout(
+      () => {
+        this.#timer = undefined;
+        void this.#job(() => this.#sync.save());
+      },
+      SAVE_MS + this.#sync.bytes / BYTES_PER_MS,
+    );
   }
 }

@@ -237,7 +237,8 @@ mod tests {
         let mut machine = learning(allow(), Sharing::Alone);
         let Step::Delegate { call, .. } = decide(&mut machine, 1, false) else { panic!("nothing is promised yet") };
         let envelope = done(answer(&mut machine, call, 1));
-        let Envelope { learning, calibrated, threshold, confidence, route, .. } = envelope;
+        let Envelope { learning, calibrated, threshold, confidence, route, decision, .. } = envelope;
+        assert!(decision.explain().contains("no answer is trusted yet"), "{}", decision.explain());
         let learned = Learned { labels_by: LabelsBy::Remote, version: 0, promised: false, checked: false };
         assert_eq!((learning, calibrated, route), (Some(learned), false, Answered::Remote));
         assert!(threshold > confidence);

@@ -212,9 +212,6 @@ impl Learner {
         };
         self.store.add(Example { embedding: embedding.to_vec(), origin })?;
         self.counters.labels += 1;
-        if decision.route == Route::Checked && decision.prediction.label != label {
-            self.counters.checked_wrong += 1;
-        }
         let mut event = Event::Counted;
         match decision.route {
             Route::Checked => event = self.check_in_charge(decision, label, now_ms),

@@ -198,6 +198,27 @@ fn one_returns_to_the_head_before() {
 }
 
 #[test]
+fn each_text_and_each_checked_error_is_counted_once() {
+    let mut learner = learner(LearnOptions { check_rate: 0.2, ..LearnOptions::default() });
+    let mut source = Source::new(3, 0.35, 0.0);
+    let mut wrong = 0;
+    for at in 0..2000 {
+        let (embedding, _, remote) = source.draw();
+        let decision = learner.decide(&embedding, 0.0, source.random.next()).unwrap();
+        wrong += u64::from(decision.route == Route::Checked && decision.prediction.label != remote);
+        if decision.route != Route::Local {
+            let answer = RemoteLabel { label: &format!("label {remote}"), agreement: 1.0, source: at };
+            learner.observe(&embedding, &decision, answer, 0.0, source.random.next()).unwrap();
+        }
+        while learner.work(u64::MAX).unwrap() {}
+    }
+    let counters = learner.counters();
+    assert!(wrong > 0 && counters.checked_wrong == wrong, "{wrong} {counters:?}");
+    assert_eq!(counters.texts, counters.local + counters.unsure + counters.checked + counters.unpromised);
+    assert_eq!(counters.labels, counters.texts - counters.local);
+}
+
+#[test]
 fn a_label_outside_the_set_never_counts() {
     let mut learner = learner(LearnOptions::default());
     let decision = learner.decide(&[0.5; WIDTH], 0.0, 0.5).unwrap();

@@ -67,6 +67,10 @@ impl Trial {
 
     /// Another head follows.
     pub fn follow(&mut self, version: u64, head: Linear) {
+        if self.version == 0 {
+            // The first head answers without neighbours: its confidences say nothing of the others'.
+            (self.confidences, self.thresholds, self.texts) = (Vec::new(), Vec::new(), 0);
+        }
         (self.version, self.head) = (version, head);
     }
 

@@ -97,7 +97,7 @@ impl Gpu {
     pub fn matmul_nibbles(&self, x: &Tensor, weights: &Nibbles, product: &Product<'_>) -> Option<Tensor> {
         let (&[ref batch @ .., inner], &[columns, words]) = (x.shape(), weights.words.shape()) else { return None };
         let &[_, blocks] = weights.scales.shape() else { return None };
-        if words * 8 != inner || blocks * weights.block != inner || weights.block % 8 != 0 {
+        if words * 8 != inner || blocks * weights.block != inner || !weights.block.is_multiple_of(8) {
             return None;
         }
         let rows = batch.iter().product();

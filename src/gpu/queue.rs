@@ -139,7 +139,7 @@ impl Gpu {
         for (to, count) in workgroups.iter_mut().zip(kernel.workgroups) {
             *to = u32::try_from(count).ok().filter(|_| count <= WORKGROUPS)?;
         }
-        if kernel.params.len() * size_of::<u32>() > PARAMETERS {
+        if size_of_val(kernel.params) > PARAMETERS {
             return None;
         }
         let mut state = self.state();

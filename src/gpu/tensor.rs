@@ -46,7 +46,9 @@ impl Tensor {
     /// The dimensions in the order `axes`, each of which occurs once.
     pub fn permute(&self, axes: &[usize]) -> Option<Self> {
         let mut seen = vec![false; self.shape.len()];
-        axes.iter().try_for_each(|axis| Some(*seen.get_mut(*axis)? = true))?;
+        for axis in axes {
+            *seen.get_mut(*axis)? = true;
+        }
         if axes.len() != seen.len() || seen.contains(&false) {
             return None;
         }

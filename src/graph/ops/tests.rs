@@ -34,8 +34,7 @@ const WORDS: &[(&str, &[&str])] = &[
 ];
 
 /// The operators whose attributes are so particular that none are drawn; the golden values and ONNX's tests run them.
-const NEVER_RUN: &[&str] =
-    &["MatMulInt8", "MatMulBnb4", "MatMulNBits", "TreeEnsemble", "TfIdfVectorizer"];
+const NEVER_RUN: &[&str] = &["MatMulInt8", "MatMulBnb4", "MatMulNBits", "TreeEnsemble", "TfIdfVectorizer"];
 
 /// A generator of random numbers, always the same.
 struct Draw(u64);

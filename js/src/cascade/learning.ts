@@ -40,7 +40,8 @@ export interface LearnOptions {
 
 /** The files of a head, for a folder next to its encoder's: `pipeline('text-classification', …)` loads it. */
 export interface ExportedHead {
-  'head.safetensors': Uint8Array<ArrayBuffer>;
+  // TypeScript before 5.7 knows no `Uint8Array<ArrayBuffer>`, and later versions put no other kind into a `Blob`.
+  'head.safetensors': Uint8Array & { buffer: ArrayBuffer };
   'config.json': string;
   'pilot.json': string;
 }

@@ -308,6 +308,7 @@ test('the loss of the device moves the work to the CPU, repeats it there and say
 test('a panic on the GPU is taken for the loss of the device', async () => {
   const { supervisor, log } = supervise({ device: 'auto', adapter: {} });
   const model = await supervisor.load(LOAD, {});
+  log.length = 0;
   await assert.rejects(run(supervisor, model, ['panic']), kind('internal'));
   assert.deepEqual(
     log.filter(([what]) => what === 'run').map(([, device]) => device),

@@ -61,6 +61,16 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       if (!webgpu) throw new KindError('backend-unavailable', 'the golden input disagrees');
       return new Device('webgpu');
     }
+    static version() {
+      return '1.2.3';
+    }
+    forModel() {
+      return new Device(this.kind);
+    }
+    /** @param {number} elements */
+    shareWithCpu(elements) {
+      log.push(['share', elements]);
+    }
     fault() {
       return this.kind === 'webgpu' ? fault : undefined;
     }

@@ -3,6 +3,9 @@
 #[cfg_attr(not(feature = "gpu"), path = "webgpu_disabled.rs")]
 mod webgpu;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "gpu")]
@@ -89,6 +92,18 @@ pub struct Device {
     kind: DeviceKind,
     adapter: String,
     watch: webgpu::Watch,
+    on_cpu: CpuShare,
+}
+
+/// The runs of a model that the CPU computes although the model is on a GPU: those whose largest input has at most so many
+/// elements.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CpuShare(Arc<AtomicUsize>);
+
+impl CpuShare {
+    pub(crate) fn has(&self, elements: usize) -> bool {
+        elements <= self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Device {
@@ -100,6 +115,7 @@ impl Device {
             kind: DeviceKind::Wasm,
             adapter: String::new(),
             watch: webgpu::Watch::default(),
+            on_cpu: CpuShare::default(),
         }
     }
 
@@ -123,6 +139,22 @@ impl Device {
     /// The name of the GPU; empty for the CPU.
     pub fn adapter(&self) -> &str {
         &self.adapter
+    }
+
+    /// The same device for one more model, which has a [`Self::share_with_cpu`] of its own.
+    pub fn for_model(&self) -> Self {
+        Self { on_cpu: CpuShare::default(), ..self.clone() }
+    }
+
+    /// Leaves runs to the CPU whose largest input has at most so many elements, which are tokens for a model of texts: a GPU needs
+    /// some time for any run, and a short one may be over sooner without it. It holds for what was loaded onto this device or
+    /// its clones, and at once; nothing is left to the CPU before.
+    pub fn share_with_cpu(&self, elements: usize) {
+        self.on_cpu.0.store(elements, Ordering::Relaxed);
+    }
+
+    pub(crate) fn cpu_share(&self) -> CpuShare {
+        self.on_cpu.clone()
     }
 
     /// What went wrong with the device since it was opened. A result that was computed while this was `None` is good. Once

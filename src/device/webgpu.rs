@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use burn_wgpu::wgpu;
 
-use super::{Device, DeviceKind};
+use super::{CpuShare, Device, DeviceKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
 
@@ -62,8 +62,9 @@ pub async fn open() -> Result<Device> {
     };
     let (device, queue) = adapter.request_device(&wanted).await.map_err(|error| unavailable(&error))?;
     let watch = Watch::listen(&device);
-    let gpu = Some(Gpu::new(device, queue));
-    let device = Device { gpu, kind: DeviceKind::Webgpu, adapter: describe(&adapter), watch };
+    let gpu = Some(Gpu::new(device, queue, adapter.get_info().device_type == wgpu::DeviceType::Cpu));
+    let device =
+        Device { gpu, kind: DeviceKind::Webgpu, adapter: describe(&adapter), watch, on_cpu: CpuShare::default() };
     Ok(OPENED.get_or_init(|| device).clone())
 }
 

@@ -4,7 +4,9 @@ use super::elementwise::{FUNCTIONS, word};
 use super::queue::{Gpu, Kernel};
 use super::tensor::Tensor;
 
-const SOURCE: &str = include_str!("wgsl/matmul.wgsl");
+const TILES: &str = include_str!("wgsl/matmul.wgsl");
+const REGISTERS: &str = include_str!("wgsl/matmul_registers.wgsl");
+const PARAMS: &str = include_str!("wgsl/matmul_params.wgsl");
 const STRIDED: &str = include_str!("wgsl/matmul_strided.wgsl");
 const NIBBLES: &str = include_str!("wgsl/matmul_nibbles.wgsl");
 
@@ -41,8 +43,12 @@ pub struct Nibbles {
     pub block: usize,
 }
 
-/// The right operand of a tiled product.
+/// Invocations of a workgroup of `REGISTERS`, each with 8 rows and 8 columns.
+const LANES: usize = 16;
+
+/// The right operand of a product.
 pub(super) struct Right<'a> {
+    /// Its function `load_b`, for tiles; `STRIDED` is a matrix of floats.
     pub source: &'static str,
     pub inputs: Vec<(&'static str, &'a Tensor)>,
     /// Strides of two batch dimensions, of a row and of a column.
@@ -142,10 +148,13 @@ impl Gpu {
         let Sizes { batch: [outer, last], rows, columns, inner } = *sizes;
         let shape = [outer, last, rows, columns];
         let out = self.empty(&shape)?;
-        let Tile { rows: tile_rows, columns: tile_columns, inner: tile_inner, own_rows } = tile(sizes);
         let four = |strides: &[usize]| strides.iter().map(|stride| word(*stride)).collect::<Option<Vec<_>>>();
-        let mut inputs = vec![("a", a)];
-        inputs.extend(right.inputs.iter().copied());
+        let in_registers = self.is_software() && by_fours(a, right, sizes);
+        let mut inputs = vec![(if in_registers { "a: vec4<f32>" } else { "a" }, a)];
+        match in_registers {
+            true => inputs.extend(right.inputs.iter().map(|(_, tensor)| ("b: vec4<f32>", *tensor))),
+            false => inputs.extend(right.inputs.iter().copied()),
+        }
         let (mut bias_strides, mut bias_offset) = ([0; 4].to_vec(), 0);
         let bias = product.bias.map(|bias| bias.expand(&shape));
         let mut linear = "p.alpha * product";
@@ -168,17 +177,30 @@ impl Gpu {
         params.extend(four(&[a.offset(), right.offset, bias_offset, 0])?);
         params.extend([product.alpha.to_bits(), product.beta.to_bits(), 0, 0]);
         params.extend(right.extra);
-        let a_inner_first = a.strides()[3] == 1;
-        let constants = format!(
-            "const BM: u32 = {tile_rows}u;\nconst BN: u32 = {tile_columns}u;\nconst BK: u32 = {tile_inner}u;\n\
-             const TM: u32 = {own_rows}u;\nconst A_INNER_FIRST: bool = {a_inner_first};\n\
-             const B_INNER_FIRST: bool = {};\n\
-             fn epilogue(product: f32, to: u32, bias_at: u32) -> f32 {{\n    let x = {linear};\n    return {}{sum};\n}}\n{}{FUNCTIONS}",
-            right.inner_first, product.activation, right.source
+        let mut constants = format!(
+            "const B_INNER_FIRST: bool = {};\n\
+             fn epilogue(product: f32, to: u32, bias_at: u32) -> f32 {{\n    let x = {linear};\n    return {}{sum};\n}}\n{FUNCTIONS}{PARAMS}",
+            right.inner_first, product.activation
         );
-        let workgroups = [columns.div_ceil(tile_columns), rows.div_ceil(tile_rows), outer * last];
+        let (source, workgroups) = if in_registers {
+            constants += &format!("const LANES: u32 = {LANES}u;\n");
+            (REGISTERS, [columns.div_ceil(8 * LANES), rows.div_ceil(8), outer * last])
+        } else {
+            let tile = tile(sizes);
+            constants += &format!(
+                "const BM: u32 = {}u;\nconst BN: u32 = {}u;\nconst BK: u32 = {}u;\nconst TM: u32 = {}u;\n\
+                 const A_INNER_FIRST: bool = {};\n{}",
+                tile.rows,
+                tile.columns,
+                tile.inner,
+                tile.own_rows,
+                a.strides()[3] == 1,
+                right.source
+            );
+            (TILES, [columns.div_ceil(tile.columns), rows.div_ceil(tile.rows), outer * last])
+        };
         self.dispatch(
-            &Kernel { name: "matmul", source: SOURCE, constants, inputs: &inputs, params: &params, workgroups },
+            &Kernel { name: "matmul", source, constants, inputs: &inputs, params: &params, workgroups },
             &out,
         )?;
         Some(out)
@@ -214,6 +236,15 @@ impl Folded {
         let (bias, residual) = (bias.as_ref(), residual.as_ref());
         Product { alpha: *alpha, beta: *beta, bias, activation, residual }
     }
+}
+
+/// Whether both operands can be read by four neighbours.
+fn by_fours(a: &Tensor, right: &Right<'_>, sizes: &Sizes) -> bool {
+    let [b_outer, b_last, b_inner, b_column] = right.strides;
+    let (&[a_outer, a_last, a_row, a_inner], true) = (a.strides(), right.source == STRIDED) else { return false };
+    let (neighbours, other) = if right.inner_first { (b_inner, b_column) } else { (b_column, b_inner) };
+    let fours = [a_outer, a_last, a_row, a.offset(), b_outer, b_last, other, right.offset, sizes.columns, sizes.inner];
+    a_inner == 1 && neighbours == 1 && fours.iter().all(|number| number.is_multiple_of(4))
 }
 
 /// What a workgroup computes: rows and columns, so many inner ones at a time, and rows of an invocation.

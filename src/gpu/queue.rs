@@ -27,6 +27,8 @@ struct Shared {
     queue: wgpu::Queue,
     /// The largest buffer that a kernel may bind, in bytes.
     binding: u64,
+    /// Whether the CPU computes what it is given.
+    software: bool,
     /// The parameters of the recorded dispatches.
     parameters: wgpu::Buffer,
     pool: Pool,
@@ -85,8 +87,8 @@ pub struct Kernel<'a> {
 }
 
 impl Gpu {
-    /// A GPU with nothing recorded.
-    pub fn new(device: wgpu::Device, queue: wgpu::Queue) -> Self {
+    /// A GPU with nothing recorded. The kernels for one in software, which the CPU computes, are others.
+    pub fn new(device: wgpu::Device, queue: wgpu::Queue, software: bool) -> Self {
         let limits = device.limits();
         let parameters = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("parameters"),
@@ -95,7 +97,12 @@ impl Gpu {
             mapped_at_creation: false,
         });
         let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        Self(Arc::new(Shared { device, queue, binding, parameters, pool: Pool::default(), state: Mutex::default() }))
+        let (pool, state) = (Pool::default(), Mutex::default());
+        Self(Arc::new(Shared { device, queue, binding, software, parameters, pool, state }))
+    }
+
+    pub(super) fn is_software(&self) -> bool {
+        self.0.software
     }
 
     /// What it was given to do since it was opened.

@@ -10,6 +10,11 @@ use super::{Attention, Gpu, Nibbles, Product, Tensor};
 
 /// A GPU of its own for each test, so that counts are its own; and what it reports.
 fn open() -> (Gpu, Arc<Mutex<Vec<String>>>) {
+    open_as(false)
+}
+
+/// The same with the kernels for one in software or in hardware, whichever it is.
+fn open_as(software: bool) -> (Gpu, Arc<Mutex<Vec<String>>>) {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
     // No more than every device has.
@@ -21,7 +26,7 @@ fn open() -> (Gpu, Arc<Mutex<Vec<String>>>) {
     device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
         reported.lock().expect("no panic").push(error.to_string());
     }));
-    (Gpu::new(device, queue), errors)
+    (Gpu::new(device, queue, software), errors)
 }
 
 fn read(gpu: &Gpu, tensor: &Tensor) -> Vec<f32> {
@@ -144,6 +149,38 @@ fn products_add_a_residual_behind_the_activation() {
     let dot = |row: usize, column: usize| (0..5).map(|k| a[row * 5 + k] * b[k * 4 + column]).sum::<f32>();
     let expected: Vec<f32> = (0..24).map(|i| dot(i / 4, i % 4).max(0.0) + r[i]).collect();
     close(&found, &expected);
+}
+
+#[test]
+fn products_in_registers_are_those_in_tiles() {
+    // Rows, inner, columns, batch.
+    for [rows, inner, columns, batch] in
+        [[1, 4, 4, 1], [3, 8, 12, 1], [8, 64, 128, 2], [9, 12, 132, 1], [17, 36, 260, 3], [5, 6, 8, 1], [5, 8, 6, 1]]
+    {
+        for transposed in [false, true] {
+            let run = |software: bool| {
+                let (gpu, errors) = open_as(software);
+                // The operands begin behind other numbers.
+                let view = |shape: [usize; 3]| {
+                    let longer = [shape[0] + 1, shape[1], shape[2]];
+                    let all = gpu.upload(&longer, &numbers(longer.iter().product())).expect("a tensor");
+                    all.narrow(0, 1, shape[0]).expect("a view")
+                };
+                let a = view([batch, rows, inner]);
+                let b = match transposed {
+                    true => view([batch, columns, inner]).permute(&[0, 2, 1]).expect("a view"),
+                    false => view([batch, inner, columns]),
+                };
+                let (bias, residual) = (view([1, 1, columns]), view([batch, rows, columns]));
+                let (bias, residual) = (Some(&bias), Some(&residual));
+                let product = Product { alpha: 0.5, beta: 2.0, bias, activation: "swish(x, 1.0)", residual };
+                let found = read(&gpu, &gpu.matmul(&a, &b, &product).expect("a kernel"));
+                assert_eq!(*errors.lock().expect("no panic"), Vec::<String>::new());
+                found
+            };
+            close(&run(true), &run(false));
+        }
+    }
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub use options::{Fusion, GraphOptions, Limits};
 pub use run::GoOn;
 pub use session::{Session, State};
 
-use crate::device::{Device, DeviceKind};
+use crate::device::{CpuShare, Device, DeviceKind};
 use crate::error::{Error, Result};
 use crate::formats::onnx;
 pub use compute_cost::ComputeCost;
@@ -100,6 +100,8 @@ pub struct Graph {
     /// Whether activations are quantised by one scale for all rows.
     shares_scales: bool,
     plan: Plan,
+    /// The runs that the CPU computes.
+    on_cpu: CpuShare,
     /// The constants, by slot.
     constants: Vec<Option<Value>>,
     /// The strings of the constants.
@@ -166,6 +168,7 @@ impl Graph {
             widened,
             shares_scales: false,
             plan,
+            on_cpu: device.cpu_share(),
             constants,
             texts,
         })
@@ -276,7 +279,9 @@ impl Graph {
                 sizes.extend(control::named_sizes(dims, value.shape()));
             }
         }
-        let mut run = Run::new(&self.constants, &self.options, sizes, texts);
+        let elements = inputs.iter().flatten().map(|input| input.shape().iter().product()).max().unwrap_or(0);
+        let on_gpu = !self.on_cpu.has(elements);
+        let mut run = Run::new(&self.constants, &self.options, on_gpu, sizes, texts);
         if !run.steps(&self.plan, inputs, go_on).await? {
             let after = self.outputs.iter().zip(&self.plan.outputs);
             after.for_each(|(port, slot)| session.restore_output(&port.name, run.value(*slot)));

@@ -27,6 +27,8 @@ const UNASKED: u64 = 100_000_000;
 pub struct Run<'a> {
     constants: &'a [Option<Value>],
     options: &'a GraphOptions,
+    /// Whether inputs may go to a GPU.
+    on_gpu: bool,
     values: Vec<Option<Value>>,
     /// The sizes of the named dimensions of the graph's inputs.
     pub sizes: Vec<(&'a str, usize)>,
@@ -40,10 +42,12 @@ impl<'a> Run<'a> {
     pub fn new(
         constants: &'a [Option<Value>],
         options: &'a GraphOptions,
+        on_gpu: bool,
         sizes: Vec<(&'a str, usize)>,
         texts: Texts,
     ) -> Self {
-        Self { constants, options, values: vec![None; constants.len()], sizes, texts, cost: ComputeCost::default() }
+        let values = vec![None; constants.len()];
+        Self { constants, options, on_gpu, values, sizes, texts, cost: ComputeCost::default() }
     }
 
     /// Runs a block on `inputs`, and returns its outputs.
@@ -179,7 +183,7 @@ impl<'a> Run<'a> {
             Value::Sequence(_) | Value::Map(_) | Value::Nothing => false,
             Value::Host(tensor, constant) => {
                 let many = tensor.layout().num_elements() >= self.options.gpu_min_elements;
-                constant.is_none() && tensor.dtype() == DType::F32 && many
+                self.on_gpu && constant.is_none() && tensor.dtype() == DType::F32 && many
             }
         }
     }

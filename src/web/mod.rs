@@ -75,6 +75,23 @@ impl Device {
         crate::graph::open_webgpu().await.map(Self).map_err(to_js_error)
     }
 
+    /// The version of this crate.
+    pub fn version() -> String {
+        env!("CARGO_PKG_VERSION").into()
+    }
+
+    /// The same device for one more model.
+    #[wasm_bindgen(js_name = forModel)]
+    pub fn for_model(&self) -> Self {
+        Self(self.0.for_model())
+    }
+
+    /// Leaves runs of the model that was loaded onto it to the CPU, if no input has more elements.
+    #[wasm_bindgen(js_name = shareWithCpu)]
+    pub fn share_with_cpu(&self, elements: usize) {
+        self.0.share_with_cpu(elements);
+    }
+
     /// What it is.
     #[wasm_bindgen(getter, unchecked_return_type = "'wasm' | 'webgpu'")]
     pub fn kind(&self) -> JsResult<JsValue> {

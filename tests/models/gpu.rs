@@ -39,5 +39,15 @@ fn embeddings_on_a_gpu_agree_with_the_reference_in_one_submission() {
     println!("lowest cosine to the reference: {worst:.8}; {} pipelines", counts().pipelines);
     assert!(worst >= 0.9999, "{worst}");
     assert!(counts().pipelines <= 24);
+
+    // Short texts may be left to the CPU; it gives the same.
+    let on_gpu = embed(&model, &text);
+    let before = counts();
+    device.share_with_cpu(16);
+    let on_cpu = embed(&model, &text);
+    assert_eq!(counts(), before, "the GPU has nothing to do");
+    assert!(cosine(&on_gpu.data, &on_cpu.data) >= 0.999_999);
+    embed(&model, &[format!("{} again", text[0])]);
+    assert!(counts().dispatches > before.dispatches);
     assert_eq!(device.fault(), None);
 }

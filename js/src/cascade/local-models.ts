@@ -1,6 +1,6 @@
 // Local models and router of a cascade: checks of their options, and the form that is loaded.
 import { generatorModel, MODEL_OPTION_NAMES, type PipelineOptions, taskModel } from '../page/load-options.js';
-import type { LoadArgs } from '../protocol/requests.js';
+import type { LoadArgs } from '../protocol/loading.js';
 import { checkFinite, refuseUnknown } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
 import { complete } from '../shared/lists.js';

@@ -1,6 +1,8 @@
 // Handle of a loaded model: what its owner may still ask, and the calls that are running on it.
+
+import type { LoadArgs, LoadResult } from '../protocol/loading.js';
 import type { RequestOptions } from '../protocol/messages.js';
-import type { Args, LoadArgs, LoadResult, Op, Result } from '../protocol/requests.js';
+import type { Args, Op, Result } from '../protocol/requests.js';
 import { abortable, throwIfAborted } from '../shared/abort.js';
 import { baseAddress } from '../shared/base-address.js';
 import { invalidInput } from '../shared/errors.js';

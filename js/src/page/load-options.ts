@@ -1,6 +1,6 @@
 // Options of a load: what every model takes, and how they are checked.
 import type { ProgressCallback } from '../io/progress.js';
-import type { GeneratorModel, TaskModel } from '../protocol/requests.js';
+import type { GeneratorModel, TaskModel } from '../protocol/loading.js';
 import { baseAddress } from '../shared/base-address.js';
 import { refuseUnknown } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';

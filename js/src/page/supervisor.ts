@@ -1,7 +1,8 @@
 // Supervisor: keeps an engine alive, and loads its models into a fresh one when it dies.
 import { startEngineWorker } from '../bundle.js';
+import type { LoadArgs, LoadResult } from '../protocol/loading.js';
 import type { Connection, RequestOptions } from '../protocol/messages.js';
-import type { Args, LoadArgs, LoadResult, Op, Result, StartArgs } from '../protocol/requests.js';
+import type { Args, Op, Result, StartArgs } from '../protocol/requests.js';
 import { abortable, throwIfAborted } from '../shared/abort.js';
 import type { PilotLightError } from '../shared/errors.js';
 import { type Lease, SharedMap } from '../shared/shared-map.js';
@@ -165,7 +166,7 @@ export class Supervisor {
 }
 
 async function infoOf(engine: StartedEngine, result: LoadResult, args: LoadArgs): Promise<LoadedModel['info']> {
-  return { ...result, device: deviceReport(await engine.report, result.dtype, args) };
+  return { ...result, device: deviceReport(await engine.report, result.dtype, args, result.measured ?? []) };
 }
 
 async function notify<K extends Op>(engine: StartedEngine, op: K, args: Args<K>): Promise<Result<K> | undefined> {

@@ -1,21 +1,16 @@
 // Requests that an engine answers: their arguments and their results.
-import type { ModelFolder } from '../io/fetch-file.js';
 import type { Env } from '../page/env.js';
-import type { EngineTask, RunOptions } from '../tasks/index.js';
+import type { RunOptions } from '../tasks/index.js';
 import type {
   AnswerOutput,
   Calibrated,
-  Calibration,
-  CascadeConfig,
   Check,
   DeviceChoice,
   DeviceReport,
-  DType,
   Envelope,
   Example,
   ExtractedRecord,
   Fed,
-  GraphOptions,
   Guarantee,
   Inputs,
   Labelling,
@@ -23,11 +18,9 @@ import type {
   LabellingTurn,
   Labels,
   LedgerView,
-  LoadOptions,
   PiiFindings,
   PiiSpan,
   Pipeline,
-  Port,
   RawTensor,
   Reason,
   RecordOptions,
@@ -41,6 +34,7 @@ import type {
 } from '../types.js';
 import type { GenerateArgs, Generated } from './generation.js';
 import type { LearningOps } from './learning.js';
+import type { LoadArgs, LoadResult } from './loading.js';
 
 /** How an engine is started. */
 export interface StartArgs {
@@ -54,55 +48,8 @@ export interface StartArgs {
   generation: number;
 }
 
-/** A model for a task, and how it is loaded. */
-export interface TaskModel {
-  task: EngineTask;
-  /** The model as the caller named it. */
-  model: string;
-  folder: ModelFolder;
-  options: LoadOptions;
-}
-
-/** An ONNX file, and how it is loaded and prepared. */
-export interface GraphModel extends Omit<TaskModel, 'task'> {
-  file: string;
-  /** The files next to it that hold weights. */
-  external_data: string[];
-  graph: GraphOptions;
-}
-
-/** A model that generates text: a GGUF file, or a folder with a checkpoint or ONNX files. */
-export interface GeneratorModel extends Omit<TaskModel, 'task'> {
-  file?: string;
-}
-
-/** What is loaded: one of the four. It is enough to load it again into a fresh engine. */
-export interface LoadArgs {
-  pipeline?: TaskModel;
-  /** Local models with a router, or one that reads records; `learning` is the name of what it learns, where it does. */
-  cascade?: { models: TaskModel[]; generator?: GeneratorModel; config: CascadeConfig; learning?: string };
-  graph?: GraphModel;
-  generator?: GeneratorModel;
-  useBrowserCache: boolean;
-}
-
 /** The options of a run, which are the task's. */
 type PipelineRunOptions = Parameters<Pipeline['run']>[1];
-
-/** What a loaded model reports of itself. */
-export interface LoadResult {
-  /** Empty where it has none. */
-  labels: string[];
-  /** The type of its weights. */
-  dtype: DType;
-  /** The inputs and outputs of a graph; empty for a task. */
-  inputs: Port[];
-  outputs: Port[];
-  /** The thresholds of a cascade's local models. */
-  thresholds?: number[];
-  /** Their calibrations; null for a model that has no calibration. */
-  calibrations?: (Calibration | null)[];
-}
 
 /** A question to a cascade. */
 export interface DecideArgs {

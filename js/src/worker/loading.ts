@@ -1,12 +1,13 @@
 // Loading of models in an engine: fetches the files that the loaders ask for and builds the models.
 import { fetchFile, forgetFiles, type ModelFolder } from '../io/fetch-file.js';
 import { Progress, type ProgressCallback } from '../io/progress.js';
-import type { LoadArgs, LoadResult } from '../protocol/requests.js';
+import type { LoadArgs, LoadResult } from '../protocol/loading.js';
 import { throwIfAborted, withController } from '../shared/abort.js';
 import { isTrap, toPilotLightError } from '../shared/errors.js';
-import type { Cascade, FileRequest, Generator, Graph, Loader, Pipeline, Port, RawPort } from '../types.js';
+import type { Cascade, Device, FileRequest, Generator, Graph, Loader, Pipeline, Port, RawPort } from '../types.js';
 import { trapped } from './builds.js';
 import { deviceReport } from './device-report.js';
+import { placeModels } from './measure.js';
 import type { OpenDevice } from './open-device.js';
 
 /** A model in an engine. */
@@ -20,6 +21,8 @@ const QUIET_MS = 4;
 /** One model to be loaded: its loader, and where its files are. */
 interface Part {
   loader: Loader;
+  /** The opened device, for this model. */
+  device: Device;
   folder: ModelFolder;
   progress: Progress;
   /** The files that came through the cache, but for those whose digest is known to be right. */
@@ -44,7 +47,8 @@ export class Loading {
       for (const part of one ? [one] : (cascade?.models ?? [])) {
         const { folder, model } = part;
         const progress = new Progress(model, this.onProgress);
-        const ready = { loader: this.#loader(part), folder, progress, unproven: new Set<string>() };
+        const device = this.opened.device.forModel();
+        const ready = { loader: this.#loader(part, device), device, folder, progress, unproven: new Set<string>() };
         this.#parts.push(ready);
         const { useBrowserCache } = this.args;
         await judged(ready, () => withController(signal, (controller) => supply(ready, useBrowserCache, controller)));
@@ -65,7 +69,7 @@ export class Loading {
       const graph = await judged(first, () => trapped(() => first.loader.finishGraph()));
       return [{ graph }, { ...result, inputs: graph.inputs.map(toPort), outputs: graph.outputs.map(toPort) }];
     }
-    const report = deviceReport(opened.report, dtype, args);
+    const report = deviceReport(opened.report, dtype, args, []);
     if (args.generator ?? args.cascade?.generator) {
       const generator = await judged(first, () => trapped(() => first.loader.finishGenerator()));
       if (args.cascade === undefined) return [{ generator }, result];
@@ -73,10 +77,14 @@ export class Loading {
     }
     const pipelines = await this.#pipelines();
     const [pipeline] = pipelines as [Pipeline];
+    const devices = this.#parts.map(({ device }) => device);
+    const measured = await placeModels(opened, args, devices, pipelines);
     const learnt = args.cascade?.config.learn?.labels?.map(({ label }) => label) ?? [];
     const labels = learnt.length > 0 ? learnt : pipeline.labels;
-    if (args.cascade === undefined) return [{ pipeline }, { ...result, labels }];
-    return cascadeOf(new opened.wasm.Cascade(pipelines, args.cascade.config, report), { ...result, labels });
+    if (args.cascade === undefined) return [{ pipeline }, { ...result, labels, measured }];
+    const placed = deviceReport(opened.report, dtype, args, measured);
+    const cascade = new opened.wasm.Cascade(pipelines, args.cascade.config, placed);
+    return cascadeOf(cascade, { ...result, labels, measured });
   }
 
   /** Reports that the model can be used. */
@@ -105,8 +113,8 @@ export class Loading {
     }
   }
 
-  #loader(part: NonNullable<LoadArgs['pipeline'] | LoadArgs['graph'] | LoadArgs['generator']>): Loader {
-    const { wasm, device } = this.opened;
+  #loader(part: NonNullable<LoadArgs['pipeline'] | LoadArgs['graph'] | LoadArgs['generator']>, device: Device): Loader {
+    const { wasm } = this.opened;
     if ('task' in part) return new wasm.Loader(device, part.task, part.options);
     if (!('graph' in part)) return wasm.Loader.generator(device, part.file, part.options);
     return wasm.Loader.graph(device, part.file, part.external_data, part.options, part.graph);

@@ -160,4 +160,9 @@ function dot(a, b) {
   return a.reduce((sum, value, i) => sum + value * b[i], 0);
 }
 
-globalThis.bench = { names: Object.keys(contenders), workload, cold, open, round, peak, linear };
+/** One call of an opened program. */
+function call(name, input) {
+  return opened[name](input);
+}
+
+globalThis.bench = { names: Object.keys(contenders), workload, cold, open, round, call, peak, linear };

@@ -43,17 +43,6 @@ const RUNS = [
     names: PAIR,
     warm: { '1x16': 24, '1x128': 20, '8x64': 16 },
   },
-  // In software a call takes seconds; this compares the programs there and says nothing about a GPU.
-  {
-    path: 'encoder/fp32/webgpu-software',
-    device: 'webgpu',
-    webgpu: 'software',
-    threads: 1,
-    dtype: 'fp32',
-    names: ALL,
-    cold: 1,
-    warm: { '1x16': 6, '1x128': 3 },
-  },
 ];
 
 /** The types whose matrix products are compared with the machine's peak. */
@@ -61,9 +50,9 @@ const ROOFLINES = ['fp32', 'int8'];
 
 const rows = [];
 for (const run of RUNS) {
-  const browser = await chromium.launch(launchOptions(run.webgpu ?? 'none'));
+  const browser = await chromium.launch(launchOptions('none'));
   try {
-    rows.push(...(await measure(browser, { device: 'wasm', ...run })));
+    rows.push(...(await measure(browser, run)));
   } finally {
     await browser.close();
   }
@@ -103,7 +92,8 @@ async function rooflines() {
   }
 }
 
-async function measure(browser, { path, names, cold = 0, cached = false, warm = {}, ...run }) {
+async function measure(browser, { path, names, cold = 0, cached = false, warm = {}, ...settings }) {
+  const run = { device: 'wasm', ...settings };
   const page = await freshPage(browser);
   const workload = (shape) => page.evaluate((shape) => bench.workload(shape), SHAPES[shape]);
   const rows = [];
@@ -119,7 +109,7 @@ async function measure(browser, { path, names, cold = 0, cached = false, warm = 
   for (const [shape, rounds] of Object.entries(warm)) {
     const input = await workload(shape);
     const round = (index) => page.evaluate(([input, index]) => bench.round(input, index), [input, index]);
-    // A warm-up round: it compiles shaders and grows memory for the shape.
+    // A warm-up round: it grows memory for the shape.
     await round(0);
     const times = [];
     for (let i = 0; i < rounds; i += 1) times.push(await round(i));

@@ -32,11 +32,18 @@ test('importing the package needs no browser and runs nothing', async () => {
   assert.deepEqual(names, ['PilotLightError', 'cascade', 'env', 'model', 'openai', 'pipeline', 'tensor']);
 });
 
-test('the report of an 8-bit model on WebGPU says what runs on the CPU', () => {
+test('the report of a model on WebGPU says what runs on the CPU', () => {
   const webgpu = { kind: 'webgpu', reason: 'It agrees.' };
   assert.match(deviceReport(webgpu, 'int8', {}).reason, /It agrees. Layers of 8 bits run on the CPU/);
   assert.match(deviceReport(webgpu, 'fp32', { graph: { graph: { int8: true } } }).reason, /run on the CPU/);
-  assert.equal(deviceReport(webgpu, 'fp32', {}), webgpu);
+  assert.deepEqual(deviceReport(webgpu, 'fp32', {}), webgpu);
+  const measured = (onCpu) => ({ reasons: ['One takes 1 ms.', 'The other 2.'], onCpu });
+  assert.deepEqual(deviceReport(webgpu, 'fp32', {}, measured(false)), {
+    kind: 'webgpu',
+    reason: 'It agrees. One takes 1 ms. The other 2.',
+  });
+  const left = deviceReport({ ...webgpu, adapter: 'a card' }, 'fp32', {}, measured(true));
+  assert.deepEqual([left.kind, left.adapter], ['wasm', '']);
   const wasm = { kind: 'wasm', reason: 'It was asked for.' };
   assert.equal(deviceReport(wasm, 'int8', {}), wasm);
 });

@@ -10,6 +10,9 @@ import { PilotLightError } from '../modules/shared/errors.js';
 import { Engine } from '../modules/worker/engine.js';
 import { fakeFetch, fakeWasm } from './fake-wasm.mjs';
 
+// The engines are in the page's own thread, where no device is measured.
+globalThis.document = { baseURI: 'https://page.example/' };
+
 const FOLDER = { url: 'https://page.example/models/m/', immutable: true };
 const CONFIG = { 'https://page.example/models/m/config.json': () => Response.json({}) };
 const MODEL = { task: 'text-classification', model: 'm', folder: FOLDER, options: {} };
@@ -308,7 +311,6 @@ test('the loss of the device moves the work to the CPU, repeats it there and say
 test('a panic on the GPU is taken for the loss of the device', async () => {
   const { supervisor, log } = supervise({ device: 'auto', adapter: {} });
   const model = await supervisor.load(LOAD, {});
-  log.length = 0;
   await assert.rejects(run(supervisor, model, ['panic']), kind('internal'));
   assert.deepEqual(
     log.filter(([what]) => what === 'run').map(([, device]) => device),

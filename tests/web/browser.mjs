@@ -1,4 +1,4 @@
-// Launch options of the system's Chromium: with WebGPU in software, or without WebGPU.
+// Launch options of the system's Chromium: with WebGPU in software, on the machine's GPU, or without WebGPU.
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
@@ -22,6 +22,8 @@ const WEBGPU = {
     '--enable-unsafe-swiftshader',
     '--enable-features=Vulkan',
   ],
+  // The machine's own, if it has one.
+  hardware: ['--enable-unsafe-webgpu', '--enable-features=Vulkan', '--use-angle=vulkan', '--ignore-gpu-blocklist'],
   // `navigator.gpu` exists and finds no adapter, as on many machines.
   none: ['--disable-gpu'],
 };
@@ -29,7 +31,7 @@ const WEBGPU = {
 /**
  * The options for `chromium.launch` of playwright-core.
  *
- * @param {'software' | 'none'} webgpu
+ * @param {'software' | 'hardware' | 'none'} webgpu
  */
 export function launchOptions(webgpu) {
   return {
@@ -43,12 +45,34 @@ export function launchOptions(webgpu) {
 const HARDWARE = `if (globalThis.GPUAdapterInfo !== undefined)
   Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { get: () => false });`;
 
-/** Lets the pages of `target`, a context or a page, and their workers take WebGPU in software for hardware. */
-export async function pretendHardware(target) {
+/** A clock of its own, for which what the GPU did since it was last read took so long, and anything else 100 ms. */
+const clock = (gpuMs) => `{
+  const { mapAsync } = GPUBuffer.prototype;
+  let [time, read] = [0, false];
+  GPUBuffer.prototype.mapAsync = function (...range) {
+    read = true;
+    return mapAsync.apply(this, range);
+  };
+  performance.now = () => {
+    time += read ? ${gpuMs} : 100;
+    read = false;
+    return time;
+  };
+}`;
+const CLOCKS = { fast: clock(1), slow: clock(1000) };
+
+/**
+ * Lets the pages of `target`, a context or a page, and their workers take WebGPU in software for hardware; the workers' clock may
+ * find it faster or slower than the CPU.
+ *
+ * @param {true | 'fast' | 'slow'} speed
+ */
+export async function pretendHardware(target, speed = true) {
   await target.addInitScript(HARDWARE);
   await target.route('**/worker.js', async (route) => {
     const response = await route.fetch();
-    await route.fulfill({ response, body: `${HARDWARE}\n${await response.text()}` });
+    const scripts = [HARDWARE, CLOCKS[speed] ?? '', await response.text()];
+    await route.fulfill({ response, body: scripts.join('\n') });
   });
 }
 

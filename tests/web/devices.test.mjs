@@ -58,15 +58,47 @@ describe('with an adapter', LIMIT, () => {
 
   for (const worker of [true, false]) {
     test(`auto takes WebGPU after its golden check, ${worker ? 'in a worker' : 'in place'}`, async () => {
-      const page = await opened.page({ worker, hardware: true });
+      const page = await opened.page({ worker, hardware: 'fast' });
       const { vector, device } = await embedIn(page, 'auto');
       assert.deepEqual([device.kind, device.requested], ['webgpu', 'auto'], device.reason);
       assert.notEqual(device.adapter, '');
       assert.match(device.reason, /golden/);
+      // The page's own thread has no time for measuring.
+      const measured = /Measured: 16 tokens take 1\.0 ms on the GPU and 100 ms on the CPU/;
+      assert.equal(measured.test(device.reason), worker, device.reason);
       assert.notDeepEqual(gpuFiles(page), []);
       agrees(vector);
     });
   }
+
+  test('auto leaves all runs to a CPU that is measured to be faster, and remembers it', async () => {
+    const page = await opened.page({ hardware: 'slow' });
+    const { vector, device } = await embedIn(page, 'auto');
+    assert.deepEqual([device.kind, device.requested, device.adapter], ['wasm', 'auto', '']);
+    assert.match(device.reason, /Measured: 16 tokens take 1000 ms on the GPU and 100 ms on the CPU.*All runs are left/);
+    agrees(vector);
+    await page.evaluate(async () => {
+      const settled = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+      const database = await settled(indexedDB.open('pilot-light-devices'));
+      const store = database.transaction('measured', 'readwrite').objectStore('measured');
+      const [key] = await settled(store.getAllKeys());
+      await settled(store.put({ cpuTokens: 0, reason: 'As it was.' }, key));
+      database.close();
+    });
+    await opened.reload(page);
+    const again = await embedIn(page, 'auto');
+    assert.equal(again.device.kind, 'webgpu');
+    assert.match(again.device.reason, /As it was\.$/);
+    agrees(again.vector);
+  });
+
+  test('a request for WebGPU is not measured', async () => {
+    const page = await opened.page({ hardware: 'slow' });
+    const { vector, device } = await embedIn(page, 'webgpu');
+    assert.equal(device.kind, 'webgpu');
+    assert.doesNotMatch(device.reason, /Measured/);
+    agrees(vector);
+  });
 
   for (const worker of [true, false]) {
     test(`auto leaves an adapter that is software for the CPU, ${worker ? 'in a worker' : 'in place'}`, async () => {
@@ -115,7 +147,7 @@ for (const worker of [true, false]) {
     let crash;
     before(async () => {
       opened = await openBrowser({ webgpu: 'software' });
-      page = await opened.page({ worker, hardware: true });
+      page = await opened.page({ worker, hardware: 'fast' });
       const browser = await opened.browser.newBrowserCDPSession();
       crash = () => browser.send('Browser.crashGpuProcess');
       assert.equal((await embedIn(page, 'auto')).device.kind, 'webgpu');
@@ -147,7 +179,7 @@ for (const worker of [true, false]) {
     after(() => opened?.close());
 
     test('the next call is answered by the CPU', async () => {
-      const page = await opened.page({ worker, hardware: true });
+      const page = await opened.page({ worker, hardware: 'fast' });
       assert.equal((await embedIn(page, 'auto')).device.kind, 'webgpu');
       await (await opened.browser.newBrowserCDPSession()).send('Browser.crashGpuProcess');
       const { vector, device } = await embedIn(page);

@@ -30,7 +30,7 @@ export async function openBrowser({ webgpu, remote }) {
     /**
      * A new page in a context of its own; in it are `pilot`, the package, and the functions of `inPage`. What matches `missing`
      * is answered with 404; a page that is not `isolated` may not share memory; with `hardware` WebGPU in software is said to be
-     * hardware.
+     * hardware, which `'fast'` and `'slow'` say how the worker finds it.
      */
     async page({ device = 'wasm', worker = true, broken, graphs, missing, isolated = true, hardware = false } = {}) {
       const context = await browser.newContext();
@@ -38,7 +38,7 @@ export async function openBrowser({ webgpu, remote }) {
       await routeGolden(context, broken);
       await routeGraphs(context, graphs);
       if (missing) await context.route(missing, (route) => route.fulfill({ status: 404, body: 'not there' }));
-      if (hardware) await pretendHardware(context);
+      if (hardware) await pretendHardware(context, hardware);
       if (!isolated) await context.route('**/demo.json', (route) => route.fulfill({ json: {} }));
       const page = await context.newPage();
       page.requested = [];

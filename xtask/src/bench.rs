@@ -19,6 +19,8 @@ use crate::{browser, build, models, npm, size, tools};
 pub enum Bench {
     /// Times of one encoder in one page.
     Encoder,
+    /// Times of the same encoder on WebGPU: on an adapter in software, or on the machine's GPU.
+    Gpu { hardware: bool },
     /// Bytes to download.
     Size,
     /// Times, numbers and memory of ONNX models in one page; only the numbers on WebGPU, which is in software.
@@ -30,21 +32,29 @@ pub enum Bench {
 }
 
 impl Bench {
-    pub fn parse(name: &str, webgpu: bool) -> Result<Self> {
-        match (name, webgpu) {
-            ("encoder", false) => Ok(Self::Encoder),
-            ("size", false) => Ok(Self::Size),
-            ("rampart", false) => Ok(Self::Rampart),
-            ("decode", false) => Ok(Self::Decode),
-            ("models", webgpu) => Ok(Self::Models { webgpu }),
-            (other, false) => bail!("there is no bench '{other}': decode, encoder, models, rampart or size"),
-            (_, true) => bail!("only the bench of models takes --webgpu"),
-        }
+    /// The bench `name`, with its option.
+    pub fn parse(name: &str, option: Option<&str>) -> Result<Self> {
+        Ok(match (name, option) {
+            ("encoder", None) => Self::Encoder,
+            ("size", None) => Self::Size,
+            ("rampart", None) => Self::Rampart,
+            ("decode", None) => Self::Decode,
+            ("models", None) => Self::Models { webgpu: false },
+            ("models", Some("webgpu")) => Self::Models { webgpu: true },
+            ("gpu", None) => Self::Gpu { hardware: false },
+            ("gpu", Some("hardware")) => Self::Gpu { hardware: true },
+            ("encoder" | "size" | "rampart" | "decode" | "models" | "gpu", Some(option)) => {
+                bail!("the bench '{name}' takes no --{option}")
+            }
+            (other, _) => bail!("there is no bench '{other}': decode, encoder, gpu, models, rampart or size"),
+        })
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Encoder => "encoder",
+            Self::Gpu { hardware: false } => "gpu",
+            Self::Gpu { hardware: true } => "gpu --hardware",
             Self::Size => "size",
             Self::Rampart => "rampart",
             Self::Decode => "decode",
@@ -64,6 +74,7 @@ pub fn run(project: &Project, bench: Bench, json: &Path) -> Result<()> {
     npm::install(&project.benches())?;
     let rows = match bench {
         Bench::Encoder => encoder(project)?,
+        Bench::Gpu { hardware } => gpu(project, hardware)?,
         Bench::Size => size::rows(project)?,
         Bench::Rampart => rampart(project)?,
         Bench::Decode => decode(project)?,
@@ -78,6 +89,12 @@ fn encoder(project: &Project) -> Result<Vec<Row>> {
     bring_onnx(project)?;
     build::make(project, &[BENCH])?;
     measured::<&str>(project, "encoder.mjs", &[])
+}
+
+fn gpu(project: &Project, hardware: bool) -> Result<Vec<Row>> {
+    models::bring(project)?;
+    bring_onnx(project)?;
+    measured(project, "gpu.mjs", if hardware { &["--hardware"] } else { &[] })
 }
 
 fn models_side_by_side(project: &Project, webgpu: bool) -> Result<Vec<Row>> {

@@ -47,6 +47,10 @@ cargo xtask COMMAND
                               words fmt doc clippy native wasm-cpu wasm-gpu build js web
   bench encoder --json FILE   side by side with onnxruntime-web and transformers.js: times
   bench size --json FILE      the same: bytes to download
+  bench gpu --json FILE       an encoder on WebGPU side by side with onnxruntime-web, on an adapter in
+                              software
+  bench gpu --hardware --json FILE
+                              the same on this machine's GPU
   bench models --json FILE    ONNX models side by side with onnxruntime-web: times, differences,
                               memory
   bench models --webgpu --json FILE
@@ -114,7 +118,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
     let mut check = false;
     let mut json = None;
     let mut outcomes = eval::Outcomes::default();
-    let mut webgpu = false;
+    let mut way = None;
     let mut words = Vec::new();
     while let Some(argument) = parser.next()? {
         match (command.as_str(), argument) {
@@ -123,7 +127,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
             ("eval", Long("data")) => outcomes.data = Some(PathBuf::from(parser.value()?)),
             ("eval", Long("unseen")) => outcomes.unseen = Some(PathBuf::from(parser.value()?)),
             ("bench" | "eval", Long("json")) => json = Some(PathBuf::from(parser.value()?)),
-            ("bench", Long("webgpu")) => webgpu = true,
+            ("bench", Long(word @ ("webgpu" | "hardware"))) => way = Some(word.to_owned()),
             ("bench" | "build" | "eval" | "test", Value(word)) => words.push(word.string()?),
             (_, Short('h') | Long("help")) => return Ok(Invocation::Help),
             (_, other) => return Err(other.unexpected().into()),
@@ -136,9 +140,9 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
         "serve" => Invocation::Serve { port },
         "test" => Invocation::Test { stages: test::Stage::parse_all(&words)? },
         "bench" => match (words.as_slice(), json) {
-            ([name], Some(json)) => Invocation::Bench { bench: bench::Bench::parse(name, webgpu)?, json },
+            ([name], Some(json)) => Invocation::Bench { bench: bench::Bench::parse(name, way.as_deref())?, json },
             _ => bail!(
-                "bench needs the name of one, and where the results go: bench decode|encoder|models|rampart|size --json FILE"
+                "bench needs the name of one, and where the results go: bench decode|encoder|gpu|models|rampart|size --json FILE"
             ),
         },
         "eval" => match (words.as_slice(), json) {
@@ -168,6 +172,7 @@ mod tests {
         assert!(matches!(parsed(&["serve", "--port", "0"]), Ok(Invocation::Serve { port: Port::Exact(0) })));
         assert!(matches!(parsed(&["bench", "size", "--json", "f"]), Ok(Invocation::Bench { .. })));
         assert!(matches!(parsed(&["bench", "models", "--webgpu", "--json", "f"]), Ok(Invocation::Bench { .. })));
+        assert!(matches!(parsed(&["bench", "gpu", "--hardware", "--json", "f"]), Ok(Invocation::Bench { .. })));
         for eval in ["cascade", "generate", "privacy", "records", "risk", "routing"] {
             assert!(matches!(parsed(&["eval", eval, "--json", "f"]), Ok(Invocation::Eval { .. })));
         }
@@ -185,6 +190,7 @@ mod tests {
             &["bench", "encoder"],
             &["bench", "--json", "f"],
             &["bench", "size", "--webgpu", "--json", "f"],
+            &["bench", "models", "--hardware", "--json", "f"],
             &["eval", "privacy"],
             &["eval", "profit", "--json", "f"],
             &["test", "everything"],

@@ -166,7 +166,7 @@ export class Supervisor {
 }
 
 async function infoOf(engine: StartedEngine, result: LoadResult, args: LoadArgs): Promise<LoadedModel['info']> {
-  return { ...result, device: deviceReport(await engine.report, result.dtype, args, result.measured ?? []) };
+  return { ...result, device: deviceReport(await engine.report, result.dtype, args, result.measured) };
 }
 
 async function notify<K extends Op>(engine: StartedEngine, op: K, args: Args<K>): Promise<Result<K> | undefined> {

@@ -2,6 +2,7 @@
 import type { ModelFolder } from '../io/fetch-file.js';
 import type { EngineTask } from '../tasks/index.js';
 import type { Calibration, CascadeConfig, DType, GraphOptions, LoadOptions, Port } from '../types.js';
+import type { Measured } from '../worker/measure.js';
 
 /** A model for a task, and how it is loaded. */
 export interface TaskModel {
@@ -42,7 +43,7 @@ export interface LoadResult {
   /** The type of its weights. */
   dtype: DType;
   /** What was measured of its runs on each device, where they were. */
-  measured?: string[];
+  measured?: Measured | undefined;
   /** The inputs and outputs of a graph; empty for a task. */
   inputs: Port[];
   outputs: Port[];

@@ -69,7 +69,7 @@ export class Loading {
       const graph = await judged(first, () => trapped(() => first.loader.finishGraph()));
       return [{ graph }, { ...result, inputs: graph.inputs.map(toPort), outputs: graph.outputs.map(toPort) }];
     }
-    const report = deviceReport(opened.report, dtype, args, []);
+    const report = deviceReport(opened.report, dtype, args, undefined);
     if (args.generator ?? args.cascade?.generator) {
       const generator = await judged(first, () => trapped(() => first.loader.finishGenerator()));
       if (args.cascade === undefined) return [{ generator }, result];

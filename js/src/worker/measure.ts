@@ -33,6 +33,14 @@ export interface Placement {
   reason: string;
 }
 
+/** What was measured of the models that are loaded together. */
+export interface Measured {
+  /** Of each model. */
+  reasons: string[];
+  /** Whether all runs of all models are left to the CPU. */
+  onCpu: boolean;
+}
+
 /** Runs the model on a text of so many words. */
 export type Run = (words: number) => Promise<unknown>;
 
@@ -45,21 +53,25 @@ export async function placeModels(
   { pipeline, cascade }: LoadArgs,
   devices: Device[],
   pipelines: Pipeline[],
-): Promise<string[]> {
+): Promise<Measured | undefined> {
   // Measuring takes a while, which the page's own thread does not have.
-  if (report.kind !== 'webgpu' || report.requested !== 'auto' || globalThis.document !== undefined) return [];
+  if (report.kind !== 'webgpu' || report.requested !== 'auto' || globalThis.document !== undefined) return undefined;
   const models = pipeline ? [pipeline] : (cascade?.models ?? []);
-  const reasons: string[] = [];
+  const measured: Measured = { reasons: [], onCpu: models.length > 0 };
   for (const [index, { task, model, folder, options }] of models.entries()) {
     const [device, loaded] = [devices[index], pipelines[index]];
-    if (device === undefined || loaded === undefined || TASKS[task].read !== undefined) continue;
+    if (device === undefined || loaded === undefined || TASKS[task].read !== undefined) {
+      measured.onCpu = false;
+      continue;
+    }
     const labels = task === 'zero-shot-classification' ? { candidate_labels: ['light'] } : {};
     const run: Run = (words) => trapped(() => loaded.run([Array(words).fill('light').join(' ')], labels));
     const key = JSON.stringify([report.adapter, folder.url, options.dtype, wasm.Device.version()]);
-    const { reason } = await placeRuns(device, run, key);
-    reasons.push(models.length > 1 ? `${model}: ${reason}` : reason);
+    const { reason, cpuTokens } = await placeRuns(device, run, key);
+    measured.reasons.push(models.length > 1 ? `${model}: ${reason}` : reason);
+    measured.onCpu &&= cpuTokens === ALL;
   }
-  return reasons;
+  return measured;
 }
 
 /**

@@ -318,6 +318,27 @@ test('a panic on the GPU is taken for the loss of the device', async () => {
   );
 });
 
+test('a GPU that gives no answer is given up for the CPU, unless it is software', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const stalled = async (settings) => {
+    const { supervisor, log } = supervise(settings);
+    const model = await supervisor.load(LOAD, {});
+    const running = run(supervisor, model, ['stall']);
+    while (!log.some(([what]) => what === 'run')) await new Promise(setImmediate);
+    t.mock.timers.tick(60_000);
+    return { model, running };
+  };
+  const { model, running } = await stalled({ device: 'auto', adapter: {} });
+  assert.deepEqual(labels(await running), ['stall']);
+  assert.equal(model.info.device.kind, 'wasm');
+  assert.match(model.info.device.reason, /WebGPU was given up for the CPU\. .* no answer within 60 s/);
+  const slow = await stalled({ device: 'webgpu', adapter: { info: { isFallbackAdapter: true } } });
+  assert.equal(
+    await Promise.race([slow.running, new Promise((resolve) => setImmediate(resolve, 'it waits'))]),
+    'it waits',
+  );
+});
+
 test('an aborted load leaves nothing behind', async () => {
   const { supervisor, log } = supervise();
   const controller = new AbortController();

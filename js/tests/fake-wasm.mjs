@@ -180,7 +180,8 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       const texts = /** @type {string[]} */ (inputs);
       log.push(['run', this.device.kind, texts.length]);
       misbehave(texts, this.device);
-      if (texts.includes('hang')) return new Promise(() => undefined);
+      const stalls = texts.includes('stall') && this.device.kind === 'webgpu';
+      if (stalls || texts.includes('hang')) return new Promise(() => undefined);
       if (this.#task === 'feature-extraction') {
         return { dims: [texts.length, 2], data: Float32Array.from(texts.flatMap((text) => [text.length, 1])) };
       }

@@ -422,7 +422,7 @@ describe('the demo page with WebGPU', LIMIT, () => {
   });
 
   test('it takes WebGPU by itself', async () => {
-    const page = await openDemo(browser, server, { limit: 1 }, { prepare: pretendHardware });
+    const page = await openDemo(browser, server, { limit: 1 }, { prepare: (page) => pretendHardware(page, 'fast') });
     await settled(page);
     assert.deepEqual(await page.$eval('body', ({ dataset: { state, device } }) => [state, device]), ['done', 'webgpu']);
     assert.equal((await rowsOf(page)).length, 1);

@@ -1,7 +1,7 @@
 // Engine: one WebAssembly instance, its device and the models loaded into it, behind requests.
 import type { RequestOptions } from '../protocol/messages.js';
 import type { Args, Op, Result } from '../protocol/requests.js';
-import { breathe, throwIfAborted } from '../shared/abort.js';
+import { breathe, throwIfAborted, within } from '../shared/abort.js';
 import { atInput, isTrap, PilotLightError, toPilotLightError } from '../shared/errors.js';
 import { JobQueue } from '../shared/job-queue.js';
 import type { Features, Inputs, RunOutput } from '../types.js';
@@ -161,7 +161,13 @@ export class Engine {
 
   /** The result of `call`, if the device works after it. */
   async checked<T>(call: () => Promise<T>): Promise<T> {
-    const result = await trapped(call);
+    const { limitMs } = this.#started();
+    const work = (): Promise<T> => trapped(call);
+    const late = (): Error =>
+      new PilotLightError('device-lost', `The WebGPU device gave no answer within ${(limitMs ?? 0) / 1000} s.`, {
+        retryable: true,
+      });
+    const result = await (limitMs === undefined ? work() : within(limitMs, undefined, work, late));
     const fault = this.#started().device.fault();
     if (fault === undefined) return result;
     throw new PilotLightError('device-lost', `The WebGPU device failed: ${fault}`, { retryable: true });

@@ -1,6 +1,7 @@
 // Choice of device and build: WebGPU where it is available and computes correctly, else the best build for the CPU.
 import type { Wasm } from '../bundle.js';
 import type { StartArgs } from '../protocol/requests.js';
+import { within } from '../shared/abort.js';
 import { isTrap, messageOf, PilotLightError, toPilotLightError } from '../shared/errors.js';
 import { CPU_BUILDS, type CpuBuild } from '../shared/lists.js';
 import type { Build, Device, DeviceReport } from '../types.js';
@@ -12,8 +13,12 @@ export interface OpenDevice {
   wasm: Wasm;
   device: Device;
   report: DeviceReport;
+  /** Milliseconds after which a call is taken to hang. */
+  limitMs?: number;
 }
 
+/** A GPU that is hardware and says nothing for this long has stopped, though the browser may not have noticed. */
+const GPU_MS = 60_000;
 const NO_RELAXED_SIMD = 'this browser has no relaxed SIMD';
 /** More threads are seldom faster, and the page needs some processors for itself. */
 const MAX_THREADS = 4;
@@ -43,7 +48,9 @@ async function openGpu(args: StartArgs, builds: Builds): Promise<OpenDevice | { 
   }
   try {
     const { wasm, threads } = await builds.open('gpu', args.wasmPaths.gpu, 1);
-    const device = await trapped(() => wasm.Device.webgpu());
+    const late = (): Error => new Error(`the GPU gave no answer within ${GPU_MS / 1000} s`);
+    const opening = () => trapped(() => wasm.Device.webgpu());
+    const device = await (found.software ? opening() : within(GPU_MS, undefined, opening, late));
     const { kind, adapter } = device;
     const reason = 'WebGPU agrees with the CPU on a golden input.';
     const report = {
@@ -54,7 +61,7 @@ async function openGpu(args: StartArgs, builds: Builds): Promise<OpenDevice | { 
       kind,
       adapter: found.name ?? adapter,
     } as const;
-    return { wasm, device, report };
+    return { wasm, device, report, ...(found.software ? {} : { limitMs: GPU_MS }) };
   } catch (thrown) {
     if (isTrap(thrown)) builds.stopped.add('gpu');
     return { lacking: `WebGPU was not taken: ${toPilotLightError(thrown).message}` };

@@ -262,7 +262,7 @@ impl Generation {
         let pending = &self.ids[read..];
         if pending.len() > CHUNK {
             let chunk = pending[..CHUNK].to_vec();
-            let outcome = generator.decoder.forward_while(&mut cache, &chunk, Logits::None, go_on).await?;
+            let outcome = generator.decoder.forward_while(&mut cache, &chunk, Logits::Last(0), go_on).await?;
             self.cache = Some(cache);
             let Some((_, cost)) = outcome else { return Ok(None) };
             self.cost += cost;
@@ -277,7 +277,8 @@ impl Generation {
         let mut chunk = pending.to_vec();
         let first = chunk.len() - 1;
         chunk.extend(&draft);
-        let wanted = if draft.is_empty() { Logits::Last } else { Logits::All };
+        // Those that choose what follows the last pending token, and each of the draft.
+        let wanted = Logits::Last(1 + draft.len());
         let Some((mut logits, cost)) = generator.decoder.forward_while(&mut cache, &chunk, wanted, go_on).await? else {
             self.cache = Some(cache);
             return Ok(None);
@@ -285,8 +286,7 @@ impl Generation {
         self.cost += cost;
         self.passes += 1;
         let vocabulary = generator.decoder.vocabulary();
-        let rows = logits.chunks_exact_mut(vocabulary).skip(if draft.is_empty() { 0 } else { first });
-        for (row, logits) in rows.enumerate() {
+        for (row, logits) in logits.chunks_exact_mut(vocabulary).enumerate() {
             let id = self.choose(generator, logits)?;
             let forced = self.force(generator)?;
             if self.finish.is_some() || forced || draft.get(row) != Some(&id) {
@@ -296,7 +296,7 @@ impl Generation {
         // Of the draft, what was not chosen is forgotten.
         let same = cache.ids()[read..].iter().zip(&self.ids[read..]).take_while(|(a, b)| a == b).count();
         if !draft.is_empty() {
-            self.drafts.learn(draft.len(), same.saturating_sub(first + 1).min(draft.len()));
+            self.drafts.learn(same.saturating_sub(first + 1).min(draft.len()));
         }
         // Of what was forced behind a choice the draft may have all. The next choice needs the last token's logits.
         cache.truncate((read + same).min(self.ids.len() - 1));

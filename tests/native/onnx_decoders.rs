@@ -267,7 +267,7 @@ impl Parts<'_> {
 fn a_pass_that_is_stopped_can_be_taken_again() {
     let decoder = PARTS.decoder().expect("a decoder");
     let ids: Vec<u32> = (0..96).map(|at| at * 5 % 8).collect();
-    let forward = |cache: &mut _, ids: &[u32]| pollster::block_on(decoder.forward(cache, ids, Logits::Last));
+    let forward = |cache: &mut _, ids: &[u32]| pollster::block_on(decoder.forward(cache, ids, Logits::Last(1)));
     let mut whole = decoder.cache().expect("a cache");
     forward(&mut whole, &ids[..32]).expect("logits");
     let expected = forward(&mut whole, &ids[32..]).expect("logits").0;
@@ -278,7 +278,7 @@ fn a_pass_that_is_stopped_can_be_taken_again() {
         asked.set(true);
         Box::pin(ready(false))
     };
-    let stopped = pollster::block_on(decoder.forward_while(&mut cache, &ids[32..], Logits::Last, &stop));
+    let stopped = pollster::block_on(decoder.forward_while(&mut cache, &ids[32..], Logits::Last(1), &stop));
     assert!(asked.get() && stopped.expect("no error").is_none());
     // The doubled past was neither its past nor its present.
     assert!(cache.ids().is_empty());
@@ -338,7 +338,7 @@ fn an_output_that_is_not_what_it_was_declared_to_be_is_refused_by_name() {
     let wrong = Parts { past_dims: ["batch 1 past 5"; 2], present_dims: "batch 1 total 5", ..PARTS };
     let decoder = wrong.decoder().expect("a decoder");
     let mut cache = decoder.cache().expect("a cache");
-    let error = pollster::block_on(decoder.forward(&mut cache, &[1, 2], Logits::Last)).expect_err("a refusal");
+    let error = pollster::block_on(decoder.forward(&mut cache, &[1, 2], Logits::Last(1))).expect_err("a refusal");
     assert!(error.to_string().contains("Concat"), "{error}");
     assert!(cache.ids().is_empty());
     let wide = Parts {
@@ -348,7 +348,7 @@ fn an_output_that_is_not_what_it_was_declared_to_be_is_refused_by_name() {
     };
     let decoder = wide.decoder().expect("a decoder");
     let mut cache = decoder.cache().expect("a cache");
-    let error = pollster::block_on(decoder.forward(&mut cache, &[1, 2], Logits::Last)).expect_err("a refusal");
+    let error = pollster::block_on(decoder.forward(&mut cache, &[1, 2], Logits::Last(1))).expect_err("a refusal");
     assert_eq!(error.kind(), ErrorKind::InvalidArtefact, "{error}");
     assert!(error.to_string().contains("'logits' has the shape [1, 2, 8], expected [1, 2, 9]"), "{error}");
 }

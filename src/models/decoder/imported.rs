@@ -172,13 +172,13 @@ impl ImportedDecoder {
     ) -> Result<Option<Pass>> {
         let alone = before > 0 && self.one_at_a_time.load(Ordering::Relaxed);
         let (mut rows, mut total) = (Vec::new(), ComputeCost::default());
-        for (at, ids) in ids.chunks(if alone { 1 } else { ids.len().max(1) }).enumerate() {
-            let Some((logits, cost)) = self.pass(session, before + at, ids, wanted, go_on).await? else {
+        let first = ids.len() - wanted.count(ids.len());
+        for (at, chunk) in ids.chunks(if alone { 1 } else { ids.len().max(1) }).enumerate() {
+            // Of tokens that are read one at a time.
+            let wanted = if alone { Logits::Last(usize::from(at >= first)) } else { wanted };
+            let Some((logits, cost)) = self.pass(session, before + at, chunk, wanted, go_on).await? else {
                 return Ok(None);
             };
-            if wanted != Logits::All {
-                rows.clear();
-            }
             rows.extend(logits);
             total += cost;
         }
@@ -222,15 +222,13 @@ impl ImportedDecoder {
     /// The logits that are asked for, of those for `count` tokens.
     fn rows(&self, logits: TensorData, count: usize, wanted: Logits) -> Result<Vec<f32>> {
         let shape = logits.shape().to_vec();
-        let last = wanted != Logits::All;
+        let wanted = wanted.count(count);
         match shape[..] {
-            [1, rows, width] if width == self.vocabulary && (rows == count || last && rows == 1) => {}
+            [1, rows, width] if width == self.vocabulary && (rows == count || rows == wanted.max(1)) => {}
             _ => return Err(wrong_shape(LOGITS, &shape, &[1, count, self.vocabulary])),
         }
         let mut numbers = to_floats(logits);
-        if last {
-            numbers.drain(..numbers.len() - self.vocabulary);
-        }
+        numbers.drain(..numbers.len() - wanted * self.vocabulary);
         Ok(numbers)
     }
 }
@@ -243,7 +241,8 @@ impl Role {
             Self::Ids => (ids.iter().map(|id| i64::from(*id)).collect(), vec![1, ids.len()]),
             Self::Mask => (vec![1; total], vec![1, total]),
             Self::Positions => ((before..total).map(|at| at as i64).collect(), vec![1, ids.len()]),
-            Self::LogitsToKeep => (vec![i64::from(wanted != Logits::All)], Vec::new()),
+            // 0 would be all.
+            Self::LogitsToKeep => (vec![wanted.count(ids.len()).max(1) as i64], Vec::new()),
         }
     }
 }

@@ -86,11 +86,7 @@ impl Layers {
                 row.iter_mut().for_each(|x| *x *= self.embedding_scale);
             }
         }
-        let rows: Vec<i64> = match wanted {
-            Logits::None => Vec::new(),
-            Logits::Last => vec![count as i64 - 1],
-            Logits::All => (0..count as i64).collect(),
-        };
+        let rows: Vec<i64> = ((count - wanted.count(count)) as i64..count as i64).collect();
         let rows_count = rows.len();
         let mut inputs = vec![
             ("x".to_string(), TensorData::new(x, [1, count, hidden])),

@@ -83,12 +83,20 @@ impl DecoderArchitecture {
 /// Which logits are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Logits {
-    /// None: more tokens follow. An ONNX file may give those of the last token all the same.
-    None,
-    /// Those behind the last token.
-    Last,
+    /// Those behind so many of the last tokens. An ONNX file may compute those behind the others all the same.
+    Last(usize),
     /// Those behind each.
     All,
+}
+
+impl Logits {
+    /// The tokens, of `tokens`, behind which logits are asked for.
+    fn count(self, tokens: usize) -> usize {
+        match self {
+            Self::Last(count) => count.min(tokens),
+            Self::All => tokens,
+        }
+    }
 }
 
 /// The keys and values of the tokens that a decoder has read. A copy shares their memory until one of both reads on.
@@ -240,7 +248,7 @@ impl Decoder {
                     // The mask of some graphs takes several tokens only where there is no past.
                     graph.read_one_at_a_time();
                     *session = self.session()?;
-                    match graph.run(session, 0, &cache.ids, Logits::None, go_on).await? {
+                    match graph.run(session, 0, &cache.ids, Logits::Last(0), go_on).await? {
                         Some(_) => graph.run(session, before, ids, wanted, go_on).await,
                         None => Ok(None),
                     }

@@ -89,6 +89,7 @@ pub mod tokenizer;
 pub mod training;
 #[cfg(feature = "http")]
 pub mod transport;
+mod unicode;
 pub mod usage;
 #[cfg(feature = "web")]
 mod web;

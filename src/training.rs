@@ -230,7 +230,7 @@ impl<'a> Examples<'a> {
     fn split(&self, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
         let group = |row: usize| self.groups.map_or(row, |groups| groups[row]);
         let mut order: Vec<usize> = (0..self.labels.len()).map(group).collect();
-        order.sort_unstable();
+        crate::sort::sort(&mut order);
         order.dedup();
         let count = order.len() / HOLD_OUT;
         if count == 0 {
@@ -238,7 +238,7 @@ impl<'a> Examples<'a> {
         }
         shuffle(&mut order, seed);
         let mut drawn = order[..count].to_vec();
-        drawn.sort_unstable();
+        crate::sort::sort(&mut drawn);
         Ok((0..self.labels.len()).partition(|&row| drawn.binary_search(&group(row)).is_err()))
     }
 }

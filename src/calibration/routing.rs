@@ -33,7 +33,7 @@ pub fn gap_recovered(outcomes: &[Outcome]) -> Result<Vec<(f64, f64)>> {
         return Err(Error::invalid_input("the strong model is right no more often than the weak one"));
     }
     let mut sorted = outcomes.to_vec();
-    sorted.sort_by(|a, b| b.gain.partial_cmp(&a.gain).unwrap_or(Ordering::Equal));
+    crate::sort::sort_by(&mut sorted, |a, b| b.gain.partial_cmp(&a.gain).unwrap_or(Ordering::Equal));
     let (mut sent, mut recovered) = (0, 0.0);
     let points = sorted.chunk_by(|a, b| a.gain == b.gain).map(|equal| {
         sent += equal.len();

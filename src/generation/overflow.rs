@@ -206,7 +206,7 @@ fn texts(message: &mut Message) -> Vec<&mut String> {
 /// The length to which texts of `lengths` are cut, where they are longer, so that they have `excess` tokens less together.
 fn longest_kept(lengths: &[usize], excess: usize) -> usize {
     let mut lengths = lengths.to_vec();
-    lengths.sort_unstable_by(|a, b| b.cmp(a));
+    crate::sort::sort_by(&mut lengths, |a, b| b.cmp(a));
     let mut sum = 0;
     for (index, length) in lengths.iter().enumerate() {
         let count = index + 1;

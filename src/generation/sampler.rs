@@ -41,7 +41,7 @@ impl Sampler {
     /// A sampler for a text behind `prompt`.
     pub fn new(options: &GenerationOptions, prompt: &[u32]) -> Self {
         let mut prompt = if options.repetition_penalty == 1.0 { Vec::new() } else { prompt.to_vec() };
-        prompt.sort_unstable();
+        crate::sort::sort(&mut prompt);
         prompt.dedup();
         Self { random: Random::new(options.seed), options: options.clone(), counts: HashMap::new(), prompt }
     }

@@ -29,17 +29,19 @@ pub enum Activation {
 
 impl Activation {
     /// Replaces each number by its activation.
+    // A function that is given by its name is called for each number: where little is inlined, its call is not.
+    #[expect(clippy::redundant_closure)]
     pub fn apply(self, numbers: &mut [f32]) {
         match self {
             Self::Relu => map(numbers, |x| if x < 0.0 { 0.0 } else { x }),
             Self::Clip(low, high) => map(numbers, |x| at_most(at_least(x, low), high)),
             Self::HardSigmoid(alpha, beta) => map(numbers, |x| at_most(at_least(alpha * x + beta, 0.0), 1.0)),
             Self::HardSwish(alpha, beta) => map(numbers, |x| x * at_most(at_least(alpha * x + beta, 0.0), 1.0)),
-            Self::Sigmoid => map(numbers, exp::sigmoid),
+            Self::Sigmoid => map(numbers, |x| exp::sigmoid(x)),
             Self::Swish(alpha) => map(numbers, |x| x * exp::sigmoid(alpha * x)),
-            Self::Tanh => map(numbers, exp::tanh),
-            Self::Gelu => map(numbers, gelu),
-            Self::GeluTanh => map(numbers, gelu_tanh),
+            Self::Tanh => map(numbers, |x| exp::tanh(x)),
+            Self::Gelu => map(numbers, |x| gelu(x)),
+            Self::GeluTanh => map(numbers, |x| gelu_tanh(x)),
         }
     }
 }
@@ -49,13 +51,14 @@ fn map(numbers: &mut [f32], f: impl Fn(f32) -> f32) {
     numbers.iter_mut().for_each(|x| *x = f(*x));
 }
 
-// Unlike `max` and `min` these return NaN for NaN, and are one instruction.
+/// `x`, or `low` where that is larger. Unlike `max` this returns NaN for NaN, and is one instruction.
 #[inline(always)]
-fn at_least(x: f32, low: f32) -> f32 {
+pub fn at_least(x: f32, low: f32) -> f32 {
     if x < low { low } else { x }
 }
 
+/// `x`, or `high` where that is smaller; NaN for NaN.
 #[inline(always)]
-fn at_most(x: f32, high: f32) -> f32 {
+pub fn at_most(x: f32, high: f32) -> f32 {
     if x > high { high } else { x }
 }

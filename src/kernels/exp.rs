@@ -8,7 +8,7 @@ use std::f32::consts::LOG2_E;
 /// # Source
 /// The range reduction and the polynomial of Cephes' `expf`. The power of two is applied in two halves, so that
 /// results that are too large become infinite and results that are too small become subnormal.
-#[inline]
+#[inline(always)]
 pub fn exp(x: f32) -> f32 {
     /// Added to a small float, it leaves the nearest integer in the last bits.
     const ROUND: f32 = 12_582_912.0;
@@ -32,7 +32,7 @@ pub fn exp(x: f32) -> f32 {
 }
 
 /// `1 / (1 + e⁻ˣ)`.
-#[inline]
+#[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
@@ -41,7 +41,7 @@ pub fn sigmoid(x: f32) -> f32 {
 ///
 /// # Source
 /// The rational approximation of Eigen's `generic_fast_tanh_float`, whose coefficients these are.
-#[inline]
+#[inline(always)]
 pub fn tanh(x: f32) -> f32 {
     let x = x.clamp(-7.905_311, 7.905_311);
     let s = x * x;

@@ -14,13 +14,13 @@ pub const TANH_FACTOR: f64 = 0.797_884_560_802_865_4;
 pub const TANH_CUBE: f64 = 0.044_715;
 
 /// `x Φ(x)`, where Φ is the cumulative distribution function of the normal distribution.
-#[inline]
+#[inline(always)]
 pub fn gelu(x: f32) -> f32 {
     0.5 * x * (1.0 + erf(x * FRAC_1_SQRT_2))
 }
 
 /// GELU by its tanh approximation: `0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
-#[inline]
+#[inline(always)]
 pub fn gelu_tanh(x: f32) -> f32 {
     0.5 * x * (1.0 + tanh(TANH_FACTOR as f32 * (x + TANH_CUBE as f32 * x * x * x)))
 }
@@ -30,7 +30,7 @@ pub fn gelu_tanh(x: f32) -> f32 {
 /// # Source
 /// The rational approximation on [−4, 4] of Eigen's `generic_fast_erf_float`, whose coefficients these are. Beyond 4
 /// the function is 1 within 2e-8.
-#[inline]
+#[inline(always)]
 pub fn erf(x: f32) -> f32 {
     let x = x.clamp(-4.0, 4.0);
     let s = x * x;

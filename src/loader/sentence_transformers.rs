@@ -146,7 +146,7 @@ fn prompts(config: &str) -> Result<Prompts> {
     }
     let config: Config = serde_json::from_str(config).map_err(|error| wrong(PROMPTS, &error))?;
     let texts = config.prompts.unwrap_or_default().into_iter().map(|(name, text)| (name, text.unwrap_or_default()));
-    Prompts::new(texts.collect(), config.default_prompt_name).map_err(|error| error.context(PROMPTS))
+    Prompts::new(crate::sort::map(texts), config.default_prompt_name).map_err(|error| error.context(PROMPTS))
 }
 
 /// `max_seq_length` of `sentence_bert_config.json`, which goes before what the tokenizer's files say.

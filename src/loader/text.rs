@@ -344,7 +344,7 @@ pub fn shards(index: &str) -> Result<BTreeSet<String>> {
     }
     let wrong = |what: String| Error::invalid_artefact(format!("{INDEX} is not right: {what}"));
     let index: Index = serde_json::from_str(index).map_err(|error| wrong(error.to_string()))?;
-    let shards: BTreeSet<String> = index.weight_map.into_values().collect();
+    let shards = crate::sort::set(index.weight_map.into_values());
     if shards.is_empty() || shards.len() > MAX_SHARDS {
         return Err(wrong(format!("it must name 1 to {MAX_SHARDS} files, got {}", shards.len())));
     }

@@ -54,7 +54,8 @@ impl LinearHeadConfig {
     /// It as a `config.json`.
     pub fn to_json(&self) -> String {
         let labels = self.labels.iter().enumerate();
-        let id2label: BTreeMap<String, &String> = labels.map(|(index, label)| (index.to_string(), label)).collect();
+        let id2label: BTreeMap<String, String> =
+            crate::sort::map(labels.map(|(index, label)| (index.to_string(), label.clone())));
         let mut config = serde_json::json!({
             "model_type": LINEAR_HEAD,
             "base_model": self.base_model,
@@ -218,7 +219,8 @@ fn label_names<'de, D: Deserializer<'de>>(file: D) -> Result<Option<BTreeMap<Str
         Value::Number(_) | Value::Bool(_) => Ok((index, value.to_string())),
         _ => Err(D::Error::custom(format!("id2label must have a text or a number for {index}, got {value}"))),
     });
-    named.collect::<Result<_, _>>().map(Some)
+    let named = named.collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(crate::sort::map(named)))
 }
 
 /// A dimension that must be there and within bounds.

@@ -4,9 +4,8 @@
 
 use std::ops::Range;
 
-use unicode_normalization::char::decompose_canonical;
-
 use super::{PiiLabel, PiiSpan};
+use crate::unicode::Form;
 
 /// Any letter that is not of ASCII.
 pub const LETTER: u8 = 0x80;
@@ -24,15 +23,16 @@ impl<'a> Folded<'a> {
     /// Folds `text`.
     pub fn new(text: &'a str) -> Self {
         let (mut bytes, mut offsets) = (Vec::with_capacity(text.len()), Vec::with_capacity(text.len()));
-        let mut chars = text.char_indices().peekable();
-        while let Some((offset, char)) = chars.next() {
+        let mut bases = bases(text).into_iter();
+        let mut chars = text.char_indices().map(|(offset, char)| (offset, char, fold(char, bases.next()))).peekable();
+        while let Some((offset, char, folded)) = chars.next() {
             // A dot may be between letters as well, as in an IBAN.
             let joint = joint(char).filter(|sign| {
-                let next = chars.peek().and_then(|(_, next)| fold(*next));
+                let next = chars.peek().and_then(|(.., next)| *next);
                 let joined = |byte: u8| byte.is_ascii_digit() || (*sign == b'.' && byte.is_ascii_alphabetic());
                 [bytes.last().copied(), next].iter().all(|byte| byte.is_some_and(joined))
             });
-            if let Some(byte) = joint.or_else(|| fold(char)) {
+            if let Some(byte) = joint.or(folded) {
                 bytes.push(byte);
                 offsets.push(offset);
             }
@@ -56,7 +56,15 @@ impl<'a> Folded<'a> {
     }
 }
 
-fn fold(char: char) -> Option<u8> {
+/// The characters that those of `text` are without their accents.
+fn bases(text: &str) -> Vec<char> {
+    let mut parts = Form::Nfd.decomposed(text);
+    parts.dedup_by_key(|(_, index)| *index);
+    parts.into_iter().map(|(base, _)| base).collect()
+}
+
+/// The byte for `char`, which is `base` without its accents.
+fn fold(char: char, base: Option<char>) -> Option<u8> {
     if char.is_ascii() {
         return Some(char as u8);
     }
@@ -82,7 +90,7 @@ fn fold(char: char) -> Option<u8> {
         '\u{FE6B}' => b'@',
         // Currency signs.
         '\u{A2}'..='\u{A5}' | '\u{20A0}'..='\u{20CF}' => b'$',
-        _ if char.is_alphanumeric() => without_accent(char),
+        _ if char.is_alphanumeric() => base.filter(char::is_ascii_alphabetic).map_or(LETTER, |base| base as u8),
         _ if char.is_whitespace() => b' ',
         _ => OTHER,
     })
@@ -108,13 +116,6 @@ const ZEROS: [u32; 76] = [
     0x11D50, 0x11DA0, 0x11DE0, 0x11F50, 0x16130, 0x16A60, 0x16AC0, 0x16B50, 0x16D70, 0x1CCF0, 0x1D7CE, 0x1D7D8,
     0x1D7E2, 0x1D7EC, 0x1D7F6, 0x1E140, 0x1E2F0, 0x1E4F0, 0x1E5F1, 0x1E950, 0x1FBF0,
 ];
-
-/// The letter of ASCII below its accents, or [`LETTER`].
-fn without_accent(char: char) -> u8 {
-    let mut base = None;
-    decompose_canonical(char, |part| _ = base.get_or_insert(part));
-    base.filter(char::is_ascii_alphabetic).map_or(LETTER, |base| base as u8)
-}
 
 /// The hyphen or dot that `char` stands for in a number. Elsewhere it may be a dash of the sentence, a bullet or
 /// a letter.

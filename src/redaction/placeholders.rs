@@ -78,7 +78,7 @@ pub fn redact(texts: &[(&str, Vec<PiiSpan>)]) -> Redaction {
         }
     }
     let repeated = Repeats::new(values.iter().map(|(value, Value { has_form, .. })| (*value, *has_form)));
-    let taken = texts.iter().flat_map(|(text, _)| bracketed(text)).collect();
+    let taken = crate::sort::set(texts.iter().flat_map(|(text, _)| bracketed(text)));
     let mut names = Names { values, taken, counts: BTreeMap::new() };
     let redacted = texts.iter().zip(&found).map(|((text, _), spans)| {
         let mut redacted = String::with_capacity(text.len());

@@ -77,7 +77,7 @@ impl AnswerOutput {
 }
 
 fn as_set(groups: &[EntityGroup]) -> BTreeSet<(&str, usize, usize)> {
-    groups.iter().map(|group| (group.entity_group.as_str(), group.start, group.end)).collect()
+    crate::sort::set(groups.iter().map(|group| (group.entity_group.as_str(), group.start, group.end)))
 }
 
 /// A label as an answer.

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use unicode_normalization::char::{canonical_combining_class, decompose_canonical, is_combining_mark};
+use crate::unicode::{Form, in_order, is_mark};
 
 /// A character of the folded form, and the bytes of the character that it comes from.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl Mentions {
         else {
             return true;
         };
-        let inside = before.range == behind.range || is_combining_mark(behind.char);
+        let inside = before.range == behind.range || is_mark(behind.char);
         !(inside || is_of_word(before.char) && is_of_word(behind.char))
     }
 }
@@ -91,38 +91,38 @@ fn is_of_word(char: char) -> bool {
         '\u{0E00}'..='\u{0EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' | '\u{1100}'..='\u{11FF}'
         | '\u{2E80}'..='\u{A4CF}' | '\u{AC00}'..='\u{D7FF}' | '\u{F900}'..='\u{FAFF}' | '\u{FF66}'..='\u{FFDC}'
         | '\u{20000}'..='\u{3FFFF}');
-    (char.is_alphanumeric() || is_combining_mark(char)) && !without_spaces
+    (char.is_alphanumeric() || is_mark(char)) && !without_spaces
 }
 
 /// The folded form of `text`.
 fn fold(text: &str) -> Vec<Folded> {
-    let mut folded: Vec<Folded> = Vec::with_capacity(text.len());
+    let mut plain = String::with_capacity(text.len());
+    // Where the characters of `plain` come from.
+    let mut ranges: Vec<Range<usize>> = Vec::with_capacity(text.len());
     for (start, char) in text.char_indices() {
         let range = start..start + char.len_utf8();
-        match char {
+        let folded = match char {
             // Without width: soft hyphens, joiners, marks of byte order.
-            '\u{AD}' | '\u{200B}'..='\u{200D}' | '\u{2060}' | '\u{FEFF}' => {}
-            _ if char.is_whitespace() => match folded.last_mut() {
-                Some(last) if last.char == ' ' => last.range.end = range.end,
-                _ => folded.push(Folded { char: ' ', range }),
-            },
-            '\u{2018}'..='\u{201B}' | '\u{2032}' | '\u{2BC}' | '`' | '\u{B4}' => {
-                folded.push(Folded { char: '\'', range })
+            '\u{AD}' | '\u{200B}'..='\u{200D}' | '\u{2060}' | '\u{FEFF}' => continue,
+            _ if char.is_whitespace() => ' ',
+            '\u{2018}'..='\u{201B}' | '\u{2032}' | '\u{2BC}' | '`' | '\u{B4}' => '\'',
+            '\u{201C}'..='\u{201F}' | '\u{2033}' | '\u{AB}' | '\u{BB}' => '"',
+            '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+            _ => char,
+        };
+        match ranges.last_mut() {
+            Some(last) if folded == ' ' && plain.ends_with(' ') => last.end = range.end,
+            _ => {
+                plain.push(folded);
+                ranges.push(range);
             }
-            '\u{201C}'..='\u{201F}' | '\u{2033}' | '\u{AB}' | '\u{BB}' => folded.push(Folded { char: '"', range }),
-            '\u{2010}'..='\u{2015}' | '\u{2212}' => folded.push(Folded { char: '-', range }),
-            _ => decompose_canonical(char, |char| folded.push(Folded { char, range: range.clone() })),
         }
     }
     // Marks of different classes mean the same in any order.
-    for marks in folded.chunk_by_mut(|a, b| class(a) > 0 && class(b) > 0) {
-        marks.sort_by_key(class);
-    }
-    folded
-}
-
-fn class(folded: &Folded) -> u8 {
-    canonical_combining_class(folded.char)
+    let parts = Form::Nfd.decomposed(&plain);
+    let ordered: Vec<char> = Form::Nfd.of(&plain).chars().collect();
+    let sources = in_order(&parts, &ordered);
+    ordered.into_iter().zip(sources).map(|(char, source)| Folded { char, range: ranges[source].clone() }).collect()
 }
 
 #[cfg(test)]

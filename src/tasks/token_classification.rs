@@ -1,7 +1,5 @@
 //! `token-classification`: named entities, with their offsets in the text.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use super::scores::largest;
@@ -257,8 +255,7 @@ pub(super) fn split_label(label: &str) -> (bool, &str) {
 
 /// The kinds of entities among `labels`.
 fn group_names(labels: &[String]) -> Vec<String> {
-    let names: BTreeSet<&str> =
-        labels.iter().map(|label| split_label(label).1).filter(|&name| name != OUTSIDE).collect();
+    let names = crate::sort::set(labels.iter().map(|label| split_label(label).1).filter(|&name| name != OUTSIDE));
     names.into_iter().map(String::from).collect()
 }
 

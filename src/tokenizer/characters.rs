@@ -4,22 +4,21 @@
 //! The `unicode_categories` crate, which Hugging Face's `tokenizers` uses: Unicode 9. A newer table would split texts in other
 //! places than the model was trained with.
 
-use unicode_categories::UnicodeCategories;
-use unicode_normalization::char::is_combining_mark;
+use crate::unicode;
 
 /// Punctuation for BERT: every ASCII symbol, and the general category P.
 pub fn is_punctuation(letter: char) -> bool {
-    letter.is_ascii_punctuation() || !letter.is_ascii() && letter.is_punctuation()
+    letter.is_ascii_punctuation() || !letter.is_ascii() && unicode::is_punctuation(letter)
 }
 
 /// The general category C without unassigned characters, and without tab and line ends.
 pub fn is_control(letter: char) -> bool {
-    !matches!(letter, '\t' | '\n' | '\r') && letter.is_other()
+    !matches!(letter, '\t' | '\n' | '\r') && unicode::is_other(letter)
 }
 
 /// The general category Mn.
 pub fn is_nonspacing_mark(letter: char) -> bool {
-    !letter.is_ascii() && letter.is_mark_nonspacing()
+    !letter.is_ascii() && unicode::is_nonspacing_mark(letter)
 }
 
 /// The blocks of CJK ideographs that BERT sets apart.
@@ -35,7 +34,7 @@ pub fn is_letter(letter: char) -> bool {
         || !letter.is_ascii()
             && letter.is_alphabetic()
             && !letter.is_numeric()
-            && !is_combining_mark(letter)
+            && !unicode::is_mark(letter)
             && !matches!(letter, '\u{24B6}'..='\u{24E9}' | '\u{1F130}'..='\u{1F149}' | '\u{1F150}'..='\u{1F169}'
                 | '\u{1F170}'..='\u{1F189}')
 }
@@ -49,10 +48,11 @@ pub fn is_word(letter: char) -> bool {
         return letter.is_ascii_alphanumeric() || letter == '_';
     }
     letter.is_alphabetic()
-        || is_combining_mark(letter)
-        || letter.is_number_decimal_digit()
-        || letter.is_punctuation_connector()
-        || matches!(letter, '\u{200C}' | '\u{200D}')
+        || unicode::is_mark(letter)
+        || unicode::is_decimal_digit(letter)
+        // Connectors and joiners.
+        || matches!(letter, '\u{203F}' | '\u{2040}' | '\u{2054}' | '\u{FE33}' | '\u{FE34}' | '\u{FE4D}'..='\u{FE4F}' | '\u{FF3F}'
+            | '\u{200C}' | '\u{200D}')
 }
 
 #[cfg(test)]

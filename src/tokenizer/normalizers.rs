@@ -8,10 +8,11 @@ use serde::Deserialize;
 use super::aligned::{AlignedText, Part};
 use super::byte_level::byte_letters;
 use super::characters::{is_control, is_ideograph, is_nonspacing_mark};
-use super::normal_forms::Form;
+use super::normal_forms::normalize;
 use super::pattern::Pattern;
 use super::pieces::Pieces;
 use super::precompiled::Precompiled;
+use crate::unicode::{Form, is_mark};
 
 /// A normalizer.
 #[derive(Debug, Deserialize)]
@@ -79,7 +80,7 @@ impl Normalizer {
                     pieces.rewrite(set_ideographs_apart);
                 }
                 if strip_accents.unwrap_or(lowercase) {
-                    pieces.rewrite(|part, output| Form::Nfd.apply(part, output));
+                    pieces.rewrite(|part, output| normalize(Form::Nfd, part, output));
                     pieces.rewrite(|part, output| part.filter(|letter| !is_nonspacing_mark(letter), output));
                 }
                 if lowercase {
@@ -92,12 +93,12 @@ impl Normalizer {
                 output.push_part(part.part(start..end.max(start)));
             }),
             Self::StripAccents => pieces.rewrite(|part, output| {
-                part.filter(|letter| !unicode_normalization::char::is_combining_mark(letter), output);
+                part.filter(|letter| !is_mark(letter), output);
             }),
-            Self::Nfc => pieces.rewrite(|part, output| Form::Nfc.apply(part, output)),
-            Self::Nfd => pieces.rewrite(|part, output| Form::Nfd.apply(part, output)),
-            Self::Nfkc => pieces.rewrite(|part, output| Form::Nfkc.apply(part, output)),
-            Self::Nfkd => pieces.rewrite(|part, output| Form::Nfkd.apply(part, output)),
+            Self::Nfc => pieces.rewrite(|part, output| normalize(Form::Nfc, part, output)),
+            Self::Nfd => pieces.rewrite(|part, output| normalize(Form::Nfd, part, output)),
+            Self::Nfkc => pieces.rewrite(|part, output| normalize(Form::Nfkc, part, output)),
+            Self::Nfkd => pieces.rewrite(|part, output| normalize(Form::Nfkd, part, output)),
             Self::Sequence { normalizers } => {
                 normalizers.iter().try_for_each(|normalizer| normalizer.apply(pieces))?;
             }

@@ -6,13 +6,13 @@
 use std::ops::RangeInclusive;
 
 use serde::Deserialize;
-use unicode_script::{Script, UnicodeScript};
 
 use super::aligned::{AlignedText, Match, Part, cover, letters};
 use super::byte_level::{byte_letters, words};
 use super::characters::{is_punctuation, is_word};
 use super::pattern::Pattern;
 use super::pieces::{Behavior, Piece, Pieces};
+use crate::unicode::script;
 
 /// A pre-tokenizer.
 #[derive(Debug, Deserialize)]
@@ -251,14 +251,14 @@ const NEWER_EMOJI: [RangeInclusive<char>; 14] = [
 
 /// The pieces of `text` of one script each, as SentencePiece has them: Japanese is one, and a space fits all.
 fn scripts(text: &str) -> Vec<Piece> {
-    let script_of = |letter: char| match letter.script() {
+    let (han, kana, unknown) = (script('\u{4e00}'), ['\u{3042}', '\u{30a2}'].map(script), script(char::MAX));
+    let script_of = |letter: char| match script(letter) {
         _ if letter == ' ' || NEWER_EMOJI.iter().any(|range| range.contains(&letter)) => None,
-        _ if letter == '\u{30fc}' => Some(Script::Han),
-        Script::Hiragana | Script::Katakana => Some(Script::Han),
-        Script::Unknown => None,
-        script => Some(script),
+        _ if letter == '\u{30fc}' => Some(han),
+        found if kana.contains(&found) => Some(han),
+        found => Some(found).filter(|&found| found != unknown),
     };
-    let mut last: Option<Option<Script>> = None;
+    let mut last: Option<Option<u8>> = None;
     let mut starts = Vec::new();
     for (at, letter) in text.char_indices() {
         let script = script_of(letter);

@@ -74,7 +74,7 @@ impl SpecialIds {
         self.fim_middle = self.fim_middle.or_else(|| find(&FIM_MIDDLE));
         let ends = EOT.iter().chain(&ENDS).filter_map(|name| id(name));
         self.end_of_generation.extend(ends.chain(self.eos).chain(self.eot));
-        self.end_of_generation.sort_unstable();
+        crate::sort::sort(&mut self.end_of_generation);
         self.end_of_generation.dedup();
     }
 

@@ -29,6 +29,11 @@ mod cpu {
     }
 
     #[wasm_bindgen_test]
+    fn the_browser_normalises_every_character_as_the_reference_does() {
+        golden::tokenizers::normal_forms_are_those_of_the_reference();
+    }
+
+    #[wasm_bindgen_test]
     async fn sessions_keep_state() {
         a_session_counts(&Device::cpu()).await;
         a_session_refuses_what_does_not_fit(&Device::cpu()).await;

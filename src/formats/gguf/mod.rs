@@ -131,7 +131,7 @@ fn read_header<'a>(cursor: &mut Cursor<'a>) -> Result<Header<'a>> {
     }
     // Otherwise a small file could announce more weights than it has bytes.
     let mut places: Vec<_> = tensors.iter().map(|tensor| (tensor.place.start, tensor.place.end, tensor.name)).collect();
-    places.sort_unstable();
+    crate::sort::sort(&mut places);
     match places.windows(2).find(|pair| pair[0].1 > pair[1].0) {
         Some(pair) => invalid(format!("the tensors {} and {} overlap", pair[0].2, pair[1].2)),
         None => Ok(Header { metadata, tensors }),

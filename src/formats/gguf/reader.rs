@@ -79,7 +79,7 @@ impl Reader {
             place,
         };
         let mut tensors: Vec<_> = tensors.into_iter().map(owned).collect();
-        tensors.sort_by_key(|tensor| (tensor.place.start, tensor.place.end));
+        crate::sort::sort_by(&mut tensors, |a, b| (a.place.start, a.place.end).cmp(&(b.place.start, b.place.end)));
         let end = cursor.at;
         let rest = self.header.split_off(end);
         self.header.shrink_to_fit();

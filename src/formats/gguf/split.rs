@@ -64,7 +64,7 @@ pub fn join<'a>(mut parts: Vec<Header<'a>>) -> Result<Header<'a>> {
         let number = part.metadata.get_u32(NUMBER_KEY)?.ok_or_else(|| Metadata::missing(NUMBER_KEY))?;
         numbered.push((number, part));
     }
-    numbered.sort_by_key(|(number, _)| *number);
+    crate::sort::sort_by(&mut numbered, |(a, _), (b, _)| a.cmp(b));
     let Some((_, first)) = numbered.first() else { return invalid("expected the parts of a file, got none") };
     let count = part_count(&first.metadata)?;
     let expected = first.metadata.get_u32(TENSORS_KEY)?;

@@ -52,7 +52,7 @@ impl<'a> Guard<'a> {
             taken.extend(token.text.chars().filter(|&letter| could_guard(letter)));
         }
         for tokens in by_first.values_mut() {
-            tokens.sort_by_key(|token| std::cmp::Reverse(token.text.len()));
+            crate::sort::sort_by(tokens, |a, b| b.text.len().cmp(&a.text.len()));
         }
         for text in texts {
             taken.extend(text.chars().filter(|&letter| could_guard(letter)));

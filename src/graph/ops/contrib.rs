@@ -3,6 +3,9 @@
 //! # Source
 //! onnxruntime's `docs/ContribOperators.md`.
 
+// As in `unary_elementwise`.
+#![expect(clippy::redundant_closure)]
+
 use burn::tensor::DType;
 
 use super::{Accepts, Gives, Inputs, NodeSpec, Op, Prepared, SAME, on_gpu, one, wrong};
@@ -36,7 +39,7 @@ const FLOAT: &[Gives] = &[Gives::Is(DType::F32)];
 
 pub static OPS: &[Op] = &[
     op("Attention", Accepts::Singles, SAME, attention::attention).costs(CostRule::PackedAttention),
-    op("BiasGelu", Accepts::Singles, SAME, |_| biased(gelu)),
+    op("BiasGelu", Accepts::Singles, SAME, |_| biased(|x| gelu(x))),
     op("DynamicQuantizeMatMul", Accepts::Singles, FLOAT, product::dynamic_quantize_matmul).costs(CostRule::MatMul),
     op(
         "EmbedLayerNormalization",
@@ -44,9 +47,9 @@ pub static OPS: &[Op] = &[
         &[Gives::As(2), Gives::Is(DType::I32), Gives::As(2)],
         embed::embed,
     ),
-    op("FastGelu", Accepts::Singles, SAME, |_| biased(gelu_tanh)),
+    op("FastGelu", Accepts::Singles, SAME, |_| biased(|x| gelu_tanh(x))),
     op("FusedMatMul", Accepts::Singles, SAME, product::fused_matmul).costs(CostRule::MatMul),
-    op("Gelu", Accepts::Singles, SAME, |_| biased(gelu)),
+    op("Gelu", Accepts::Singles, SAME, |_| biased(|x| gelu(x))),
     op("GatherBlockQuantized", Accepts::Integers, &[Gives::As(2)], gather_block_quantized::gather).encoded(),
     op("GroupQueryAttention", Accepts::Singles, SAME, group_query_attention::attention).costs(CostRule::Attention),
     op("MatMulBnb4", Accepts::Singles, SAME, bnb4::matmul).costs(CostRule::MatMul),

@@ -5,6 +5,7 @@ use burn::tensor::DType;
 use super::{Accepts, NodeSpec, Op, Prepared, SAME, gather, one, wrong};
 use crate::graph::attributes::Refusal;
 use crate::graph::host;
+use crate::kernels::activation::{at_least, at_most};
 
 pub static OPS: &[Op] = &[Op::new("RoiAlign", Accepts::Singles, SAME, roi_align)];
 
@@ -91,7 +92,7 @@ fn bilinear(y: f32, x: f32, height: usize, width: usize) -> [(usize, f32); 4] {
         return [(0, 0.0); 4];
     }
     let side = |at: f32, size: usize| {
-        let at = at.clamp(0.0, size as f32 - 1.0);
+        let at = at_most(at_least(at, 0.0), size as f32 - 1.0);
         let low = (at as usize).min(size - 1);
         (low, (low + 1).min(size - 1), at - low as f32)
     };

@@ -1,5 +1,8 @@
 //! Unary elementwise operators.
 
+// A function that is given by its name is called for each number: where little is inlined, its call is not.
+#![expect(clippy::redundant_closure)]
+
 use std::f64::consts::FRAC_1_SQRT_2;
 
 use burn::tensor::DType;
@@ -22,8 +25,8 @@ pub static OPS: &[Op] = &[
     floats("Cos", |_| slow(f64::cos)).gpu(on_gpu!(|_| elementwise::unary("cos(a)"))),
     floats("Cosh", |_| slow(f64::cosh)),
     floats("Elu", elu),
-    floats("Erf", |_| fast(erf, wide_erf)).gpu(on_gpu!(|_| elementwise::unary("erf(a)"))),
-    floats("Exp", |_| fast(exp, f64::exp)).gpu(on_gpu!(|_| elementwise::unary("exp(a)"))),
+    floats("Erf", |_| fast(|x| erf(x), wide_erf)).gpu(on_gpu!(|_| elementwise::unary("erf(a)"))),
+    floats("Exp", |_| fast(|x| exp(x), f64::exp)).gpu(on_gpu!(|_| elementwise::unary("exp(a)"))),
     floats("Floor", |_| fast(f32::floor, f64::floor)).gpu(on_gpu!(|_| elementwise::unary("floor(a)"))),
     floats("Gelu", gelu_op).gpu(on_gpu!(elementwise::gelu)),
     floats("HardSigmoid", hard_sigmoid).gpu(on_gpu!(elementwise::hard_sigmoid)),
@@ -31,11 +34,11 @@ pub static OPS: &[Op] = &[
         .gpu(on_gpu!(|_| elementwise::unary("a * hard_sigmoid(a, 0.16666667, 0.5)"))),
     floats("LeakyRelu", leaky_relu).gpu(on_gpu!(elementwise::leaky_relu)),
     floats("Log", |_| slow(f64::ln)).gpu(on_gpu!(|_| elementwise::unary("precise_log(a)"))),
-    floats("Mish", |_| fast(mish, wide_mish)),
+    floats("Mish", |_| fast(|x| mish(x), wide_mish)),
     floats("Reciprocal", |_| fast(f32::recip, f64::recip)).gpu(on_gpu!(|_| elementwise::unary("1.0 / a"))),
     floats("Round", |_| fast(f32::round_ties_even, f64::round_ties_even)),
     floats("Selu", selu),
-    floats("Sigmoid", |_| fast(sigmoid, wide_sigmoid)).gpu(on_gpu!(|_| elementwise::unary("sigmoid(a)"))),
+    floats("Sigmoid", |_| fast(|x| sigmoid(x), wide_sigmoid)).gpu(on_gpu!(|_| elementwise::unary("sigmoid(a)"))),
     floats("Sin", |_| slow(f64::sin)).gpu(on_gpu!(|_| elementwise::unary("sin(a)"))),
     floats("Sinh", |_| slow(f64::sinh)),
     floats("Softplus", |_| slow(softplus)),
@@ -43,7 +46,7 @@ pub static OPS: &[Op] = &[
     floats("Sqrt", |_| fast(f32::sqrt, f64::sqrt)).gpu(on_gpu!(|_| elementwise::unary("sqrt(a)"))),
     floats("Swish", swish).gpu(on_gpu!(elementwise::swish)),
     floats("Tan", |_| slow(f64::tan)),
-    floats("Tanh", |_| fast(tanh, f64::tanh)).gpu(on_gpu!(|_| elementwise::unary("bounded_tanh(a)"))),
+    floats("Tanh", |_| fast(|x| tanh(x), f64::tanh)).gpu(on_gpu!(|_| elementwise::unary("bounded_tanh(a)"))),
     floats("ThresholdedRelu", thresholded_relu),
     Op::new("Abs", Accepts::Numbers, SAME, |_| numbers(f32::abs, f64::abs, i64::wrapping_abs, |x| x))
         .gpu(on_gpu!(|_| elementwise::unary("abs(a)"))),
@@ -178,8 +181,8 @@ fn wide_erf(x: f64) -> f64 {
 /// Hendrycks and Gimpel 2016 (1606.08415), section 2: the exact form, and the approximation by tanh.
 fn gelu_op(node: &NodeSpec<'_>) -> Prepared {
     match node.attributes.string("approximate", "none")? {
-        "none" => fast(gelu, |x| 0.5 * x * (1.0 + wide_erf(x * FRAC_1_SQRT_2))),
-        "tanh" => fast(gelu_tanh, |x| 0.5 * x * (1.0 + (TANH_FACTOR * (x + TANH_CUBE * x * x * x)).tanh())),
+        "none" => fast(|x| gelu(x), |x| 0.5 * x * (1.0 + wide_erf(x * FRAC_1_SQRT_2))),
+        "tanh" => fast(|x| gelu_tanh(x), |x| 0.5 * x * (1.0 + (TANH_FACTOR * (x + TANH_CUBE * x * x * x)).tanh())),
         other => Err(format!("the attribute approximation is '{other}', which is not supported")),
     }
 }

@@ -256,7 +256,7 @@ async fn extract(model: &TextModel, text: &str, options: &SummarizationOptions) 
         candidates = (0..parts.len()).collect();
     }
     let mut chosen = centrality::choose(&scores, &similarities, &candidates, options.count());
-    chosen.sort_unstable();
+    crate::sort::sort(&mut chosen);
     let largest = scores.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
     let sentence = |&index: &usize| {
         let Range { start, end } = pieces[index].range;

@@ -444,7 +444,7 @@ fn cases(letter: char) -> impl Iterator<Item = char> {
     };
     let mut cases = vec![lower, upper, also];
     cases.dedup();
-    cases.sort_unstable();
+    crate::sort::sort(&mut cases);
     cases.dedup();
     cases.into_iter()
 }

@@ -9,6 +9,7 @@ use super::super::{NodeSpec, Prepared, one, wrong};
 use super::optional_floats;
 use crate::error::Result;
 use crate::graph::host::{self, HostTensor};
+use crate::kernels::activation::{at_least, at_most};
 
 pub fn fused_matmul(node: &NodeSpec<'_>) -> Prepared {
     let alpha = node.attributes.float("alpha", 1.0)?;
@@ -51,8 +52,8 @@ pub fn dynamic_quantize_matmul(node: &NodeSpec<'_>) -> Prepared {
         let (scale, zero) = quantize::range(numbers);
         // The quantised `x` minus its zero point. Adding a large number leaves the integer in the lowest bits.
         const ROUND: f32 = 12_582_912.0;
-        let integer =
-            |x: &f32| ((x / scale).clamp(-zero, 255.0 - zero) + ROUND).to_bits().wrapping_sub(ROUND.to_bits());
+        let within = |x| at_most(at_least(x, -zero), 255.0 - zero);
+        let integer = |x: &f32| (within(x / scale) + ROUND).to_bits().wrapping_sub(ROUND.to_bits());
         let lhs: Vec<i16> = numbers.iter().map(|x| integer(x) as i16).collect();
         let (shape, sums) = product::multiply(inputs, &lhs, host::shape(&x), &rhs)?;
         let scales = host::to_f32s(inputs.take(2)?);

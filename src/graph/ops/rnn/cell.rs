@@ -1,6 +1,7 @@
 //! One direction of a recurrent network.
 
 use super::activation::Activation;
+use crate::kernels::activation::{at_least, at_most};
 use crate::kernels::gemm::{Gemm, Init, Matrix, dot};
 
 /// The kind of the network.
@@ -199,7 +200,7 @@ impl Cell<'_> {
 
     fn activate(&self, which: usize, numbers: &mut [f32]) {
         if self.clip > 0.0 {
-            numbers.iter_mut().for_each(|x| *x = x.clamp(-self.clip, self.clip));
+            numbers.iter_mut().for_each(|x| *x = at_most(at_least(*x, -self.clip), self.clip));
         }
         self.activations[which].apply(numbers);
     }

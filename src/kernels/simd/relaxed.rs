@@ -124,8 +124,7 @@ pub fn ones() -> v128 {
     i16x8_splat(black_box(1))
 }
 
-#[inline]
-#[target_feature(enable = "relaxed-simd")]
+#[inline(always)]
 fn tile<const R: usize, const IN_PAIRS: bool, const HALVES: bool>(
     lhs: &[[Word; R]],
     high: &[[Word; R]],
@@ -170,8 +169,7 @@ pub fn blocks<const R: usize>(rows: BlockRows<'_, R>, columns: &[Block]) -> [[f3
     }
 }
 
-#[inline]
-#[target_feature(enable = "relaxed-simd")]
+#[inline(always)]
 fn block_tile<const R: usize, const IN_PAIRS: bool>(rows: BlockRows<'_, R>, columns: &[Block]) -> [[f32; PANEL]; R] {
     let (ones, lowest) = (ones(), i32x4_splat(black_box(LOWER_HALVES)));
     let mut all = [[f32x4_splat(0.0); 2]; R];
@@ -195,8 +193,7 @@ fn block_tile<const R: usize, const IN_PAIRS: bool>(rows: BlockRows<'_, R>, colu
 }
 
 /// Adds the products of four signed bytes of each row by those of a panel: to pairs of 16 bits, or to sums.
-#[inline]
-#[target_feature(enable = "relaxed-simd")]
+#[inline(always)]
 fn accumulate<const R: usize, const IN_PAIRS: bool>(lhs: &[Word; R], rhs: [v128; 2], sums: &mut [[v128; 2]; R]) {
     for (sums, lhs) in sums.iter_mut().zip(lhs) {
         let lhs = i32x4_splat(*lhs);
@@ -210,8 +207,7 @@ fn accumulate<const R: usize, const IN_PAIRS: bool>(lhs: &[Word; R], rhs: [v128;
 }
 
 /// Adds the products of a group to the sums of a tile.
-#[inline]
-#[target_feature(enable = "relaxed-simd")]
+#[inline(always)]
 fn products<const R: usize, const IN_PAIRS: bool, const HALVES: bool>(
     lhs: &[[Word; R]],
     rhs: &[Quad],
@@ -238,8 +234,7 @@ fn products<const R: usize, const IN_PAIRS: bool, const HALVES: bool>(
 }
 
 /// Adds the products of four integers of each row by those of a panel to the sums of a tile.
-#[inline]
-#[target_feature(enable = "relaxed-simd")]
+#[inline(always)]
 fn multiply<const R: usize, const IN_PAIRS: bool>(
     lhs: &[Word],
     [low, high]: [v128; 2],
@@ -253,8 +248,7 @@ fn multiply<const R: usize, const IN_PAIRS: bool>(
 }
 
 /// Adds four products of bytes to each of `sums`; the bytes of `rhs` are below 128. `ones` is [`ones`].
-#[inline]
-#[target_feature(enable = "relaxed-simd")]
+#[inline(always)]
 pub fn dot<const IN_PAIRS: bool>(lhs: v128, rhs: v128, ones: v128, sums: v128) -> v128 {
     if IN_PAIRS {
         i32x4_add(sums, i32x4_dot_i16x8(i16x8_relaxed_dot_i8x16_i7x16(lhs, rhs), ones))
@@ -263,8 +257,7 @@ pub fn dot<const IN_PAIRS: bool>(lhs: v128, rhs: v128, ones: v128, sums: v128) -
     }
 }
 
-#[inline]
-#[target_feature(enable = "relaxed-simd")]
+#[inline(always)]
 fn whole_dot(lhs: v128, rhs: v128, sums: v128) -> v128 {
     i32x4_relaxed_dot_i8x16_i7x16_add(lhs, rhs, sums)
 }

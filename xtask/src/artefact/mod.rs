@@ -59,7 +59,8 @@ pub const ARTEFACTS: [Artefact; 4] = [CPU, CPU_THREADS, GPU, CPU_RELAXED];
 const STEM: &str = "pilot_light";
 
 /// What the crate is built from, relative to the checkout.
-const INPUTS: [&str; 7] = ["src", "stubs", "build.rs", "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "rust-toolchain.toml"];
+const INPUTS: [&str; 7] =
+    ["src", "stubs", "build.rs", "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "rust-toolchain.toml"];
 
 /// What wasm-opt may assume: the instructions that rustc uses by default, and SIMD.
 const WASM_FEATURES: [&str; 7] = [

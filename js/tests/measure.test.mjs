@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 
-import { placementOf, placeRuns } from '../modules/worker/measure.js';
+import { PilotLightError } from '../modules/shared/errors.js';
+import { placeModels, placementOf, placeRuns } from '../modules/worker/measure.js';
 
 const { now } = performance;
 afterEach(() => {
@@ -103,4 +104,20 @@ test('equal times are the GPU’s', () => {
       { tokens: 128, gpu: 9, cpu: 8 },
     ]).cpuTokens > 1e9,
   );
+});
+
+test('a model that refuses the texts is loaded without being measured; a lost device is not passed over', async () => {
+  const place = (error) => {
+    const shares = [];
+    const device = { shareWithCpu: (tokens) => shares.push(tokens) };
+    const opened = { wasm: { Device: { version: () => '1' } }, report: { kind: 'webgpu', requested: 'auto' } };
+    const pipeline = { run: () => Promise.reject(error) };
+    const args = { pipeline: { task: 'text-classification', model: 'm', folder: {}, options: {} } };
+    return placeModels(opened, args, [device], [pipeline]).then((measured) => ({ measured, shares }));
+  };
+  const { measured, shares } = await place(new PilotLightError('invalid-input', 'too long'));
+  assert.deepEqual(measured, { reasons: ['It was not measured: too long'], onCpu: false });
+  assert.equal(shares.at(-1), 0);
+  await assert.rejects(place(new PilotLightError('device-lost', 'gone')), /gone/);
+  await assert.rejects(place(new WebAssembly.RuntimeError('unreachable')), WebAssembly.RuntimeError);
 });

@@ -1,6 +1,7 @@
 // Choice of the device by measurement: a model of texts is run on the GPU and on the CPU, and each run goes to the faster one.
 import { answered, completed, openDatabase, settled } from '../io/database.js';
 import type { LoadArgs } from '../protocol/loading.js';
+import { isTrap, messageOf, toPilotLightError } from '../shared/errors.js';
 import { TASKS } from '../tasks/index.js';
 import type { Device, Pipeline } from '../types.js';
 import { trapped } from './builds.js';
@@ -67,7 +68,12 @@ export async function placeModels(
     const labels = task === 'zero-shot-classification' ? { candidate_labels: ['light'] } : {};
     const run: Run = (words) => trapped(() => loaded.run([Array(words).fill('light').join(' ')], labels));
     const key = JSON.stringify([report.adapter, folder.url, options.dtype, wasm.Device.version()]);
-    const { reason, cpuTokens } = await placeRuns(device, run, key);
+    const { reason, cpuTokens } = await placeRuns(device, run, key).catch((thrown): Placement => {
+      if (isTrap(thrown) || toPilotLightError(thrown).kind === 'device-lost') throw thrown;
+      // A model may refuse such a text, and do its work all the same.
+      device.shareWithCpu(0);
+      return { cpuTokens: 0, reason: `It was not measured: ${messageOf(thrown)}` };
+    });
     measured.reasons.push(models.length > 1 ? `${model}: ${reason}` : reason);
     measured.onCpu &&= cpuTokens === ALL;
   }

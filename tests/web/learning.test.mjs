@@ -368,10 +368,12 @@ function inPage({ local, labels, words, url }) {
         last = await classify(textOf(asked));
         first ??= last;
       }
-      let report;
-      // Checks are answered after the answers that they check.
-      do report = await classify.learning.report();
-      while (report.counters.labels < report.counters.texts - report.counters.local);
+      let report = await classify.learning.report();
+      // Checks are answered after the answers that they check. In place a report by itself lets no reply come in.
+      while (report.counters.labels < report.counters.texts - report.counters.local) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        report = await classify.learning.report();
+      }
       await classify.dispose();
       return { first, last, asked, report };
     },

@@ -40,7 +40,12 @@ impl Prefixes {
         if cache.ids().len() < LEAST {
             return;
         }
-        // One that is the beginning of this one is of no more use.
+        // One that is the beginning of another is of no more use.
+        if let Some(at) = self.caches.iter().position(|other| other.ids().starts_with(cache.ids())) {
+            let longer = self.caches.remove(at);
+            self.caches.push(longer);
+            return;
+        }
         self.caches.retain(|other| !cache.ids().starts_with(other.ids()));
         self.caches.push(cache);
         let mut bytes: usize = self.caches.iter().map(KeyValueCache::bytes).sum();

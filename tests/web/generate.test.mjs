@@ -278,14 +278,16 @@ test('replies in place, and what aborted ones leave in memory', LIMIT, async () 
           return instance()[1].buffer.byteLength;
         };
         const bytes = [];
-        for (let i = 0; i < 8; i += 1) bytes.push(await abortedReply());
+        for (let i = 0; i < 60; i += 1) bytes.push(await abortedReply());
         const [{ generated_text: text }] = await generate(prompt, { max_new_tokens: 4 });
         return { text, bytes };
       },
       [MODEL, PROMPT.prompt],
     );
     assert.ok(text.startsWith(PROMPT.prompt + PROMPT.sure), text);
-    assert.equal(bytes.at(-1), bytes[2], `bytes after each: ${bytes.join(' ')}`);
+    // Keys and values of 256 MiB are kept for texts that begin in the same way. Those of 60 replies are 700 MB.
+    const grown = bytes.at(-1) - bytes[0];
+    assert.ok(grown <= 256 << 20, `bytes after each: ${bytes.join(' ')}`);
   } finally {
     await opened.close();
   }

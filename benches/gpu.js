@@ -1,6 +1,5 @@
-// Benchmark page of WebGPU: the programs of encoder.js, what they give the GPU to do, and what the GPU could do. gpu.mjs
-// drives it.
-import './encoder.js';
+// Benchmark of WebGPU, next to encoder.js in its page: what the programs give the GPU to do, and what the GPU could do.
+// gpu.mjs drives it.
 
 /** Long enough that the start of a dispatch does not matter. */
 const LEAST_MS = 50;

@@ -45,7 +45,9 @@ console.log(JSON.stringify(rows));
 async function freshPage() {
   const context = await browser.newContext();
   await context.addInitScript(count);
-  return openPage(context, address, '/bench/gpu.html');
+  const page = await openPage(context, address, '/bench/encoder.html');
+  await page.evaluate(() => import('/bench/gpu.js'));
+  return page;
 }
 
 /** Loads each program in turn, in empty browser profiles. */

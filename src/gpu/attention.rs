@@ -67,7 +67,15 @@ impl Gpu {
         let out = self.empty(&[batch, queries, heads, value_size])?;
         let workgroups = [queries.div_ceil(lanes), heads, batch];
         self.dispatch(
-            &Kernel { name: "attention", source: SOURCE, constants, inputs: &inputs, params: &params, workgroups },
+            &Kernel {
+                name: "attention",
+                source: SOURCE,
+                constants,
+                inputs: &inputs,
+                writes: &[],
+                params: &params,
+                workgroups,
+            },
             &out,
         )?;
         out.permute(&[0, 2, 1, 3])

@@ -70,6 +70,7 @@ impl Gpu {
         let extra = extra.as_flattened().iter().map(|number| word(*number)).collect::<Option<Vec<_>>>()?;
         let right = Right {
             source: PATCHES,
+            prelude: String::new(),
             inputs: vec![("b", &x)],
             strides: [0; 4],
             offset: 0,
@@ -146,7 +147,7 @@ impl Gpu {
         let params = numbers.as_flattened().iter().map(|number| word(*number)).collect::<Option<Vec<_>>>()?;
         let workgroups = spread(out.count().div_ceil(256));
         self.dispatch(
-            &Kernel { name: "window", source: SLIDING, constants, inputs, params: &params, workgroups },
+            &Kernel { name: "window", source: SLIDING, constants, inputs, writes: &[], params: &params, workgroups },
             &out,
         )?;
         Some(out)

@@ -14,7 +14,7 @@ const RANK: usize = 8;
 const NAMES: [&str; OPERANDS] = ["in_a", "in_b", "in_c", "in_d"];
 
 impl Gpu {
-    /// `expression` of the elements `a`, `b`, `c` and `d` of the operands and of the scalars `p.s0` and `p.s1`, for tensors
+    /// `expression` of the elements `a` (or `x`), `b`, `c` and `d` of the operands and of the scalars `p.s0` and `p.s1`, for tensors
     /// that are broadcast to `shape`.
     pub fn map(&self, expression: &str, operands: &[&Tensor], scalars: [f32; 2], shape: &[usize]) -> Option<Tensor> {
         let out = self.empty(shape)?;
@@ -57,14 +57,27 @@ impl Gpu {
         for (index, letter) in ["a", "b", "c", "d"].into_iter().enumerate().take(views.len()) {
             constants += &format!("    let {letter} = {}[at[{index}]];\n", NAMES[index]);
         }
-        constants += &format!("    return {expression};\n}}\n");
+        constants += &format!("    let x = a;\n    return {expression};\n}}\n");
         constants += FUNCTIONS;
         let inputs: Vec<_> = NAMES.into_iter().zip(&views).collect();
         let workgroups = spread(out.count().div_ceil(256));
         self.dispatch(
-            &Kernel { name: "elementwise", source: SOURCE, constants, inputs: &inputs, params: &params, workgroups },
+            &Kernel {
+                name: "elementwise",
+                source: SOURCE,
+                constants,
+                inputs: &inputs,
+                writes: &[],
+                params: &params,
+                workgroups,
+            },
             out,
         )
+    }
+
+    /// Copies the elements of `from` to `to`, a tensor of the same shape.
+    pub fn copy(&self, from: &Tensor, to: &Tensor) -> Option<()> {
+        self.map_into("a", &[from], [0.0; 2], to)
     }
 
     /// The same tensor in row-major order, from the beginning of its buffer; without a copy where it is.

@@ -50,6 +50,8 @@ const LANES: usize = 16;
 pub(super) struct Right<'a> {
     /// Its function `load_b`, for tiles; `STRIDED` is a matrix of floats.
     pub source: &'static str,
+    /// What is before it.
+    pub prelude: String,
     pub inputs: Vec<(&'static str, &'a Tensor)>,
     /// Strides of two batch dimensions, of a row and of a column.
     pub strides: [usize; 4],
@@ -114,6 +116,7 @@ impl Gpu {
         extra[..3].copy_from_slice(&[word(words)?, word(blocks)?, word(weights.block)?]);
         let right = Right {
             source: NIBBLES,
+            prelude: String::new(),
             inputs: vec![("b: u32", &weights.words), ("scales", &weights.scales), ("zeros", &weights.zeros)],
             strides: [0; 4],
             offset: 0,
@@ -128,6 +131,7 @@ impl Gpu {
         let (&[outer, last, rows, inner], &[_, _, _, columns]) = (a.shape(), b.shape()) else { return None };
         let right = Right {
             source: STRIDED,
+            prelude: String::new(),
             inputs: vec![("b", b)],
             strides: b.strides().try_into().ok()?,
             offset: b.offset(),
@@ -189,18 +193,19 @@ impl Gpu {
             let tile = tile(sizes);
             constants += &format!(
                 "const BM: u32 = {}u;\nconst BN: u32 = {}u;\nconst BK: u32 = {}u;\nconst TM: u32 = {}u;\n\
-                 const A_INNER_FIRST: bool = {};\n{}",
+                 const A_INNER_FIRST: bool = {};\n{}{}",
                 tile.rows,
                 tile.columns,
                 tile.inner,
                 tile.own_rows,
                 a.strides()[3] == 1,
+                right.prelude,
                 right.source
             );
             (TILES, [columns.div_ceil(tile.columns), rows.div_ceil(tile.rows), outer * last])
         };
         self.dispatch(
-            &Kernel { name: "matmul", source, constants, inputs: &inputs, params: &params, workgroups },
+            &Kernel { name: "matmul", source, constants, inputs: &inputs, writes: &[], params: &params, workgroups },
             &out,
         )?;
         Some(out)

@@ -25,6 +25,11 @@ impl Buffer {
     pub fn raw(&self) -> Option<&wgpu::Buffer> {
         self.0.buffer.as_ref()
     }
+
+    /// Whether there is no other clone of it.
+    pub fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
 }
 
 impl Drop for Inner {

@@ -1,6 +1,6 @@
 //! GPU kernels in WGSL, and what runs them: buffers, pipelines, one command buffer for a pass.
 //!
-//! Tensors have 32-bit floats. Transposing, slicing, expanding and most reshaping are views of a buffer, which kernels read
+//! Tensors have 32-bit floats; weights may stay packed in integers. Transposing, slicing, expanding and most reshaping are views of a buffer, which kernels read
 //! by its strides. Dispatches are recorded; [`Gpu::read`] submits them at once with the copy that it reads back. Kernels
 //! keep to the limits that every WebGPU has: 256 invocations and 16 KB of memory for a workgroup, 8 storage buffers, 128 MiB
 //! for a binding.
@@ -10,10 +10,12 @@
 
 mod attention;
 mod conv;
+mod decoding;
 mod elementwise;
 mod matmul;
 mod memory;
 mod norm;
+mod packed;
 mod pool;
 mod queue;
 mod rows;
@@ -23,8 +25,10 @@ mod tests;
 
 pub use attention::Attention;
 pub use conv::{Conv, Window};
+pub use decoding::{Cache, Heads, Rotary};
 pub use matmul::{Nibbles, Product};
 pub use norm::Norm;
+pub use packed::{Packed, PackedWeights, Quantisation, Scales};
 pub use pool::Pool;
 pub use queue::{Counts, Gpu};
 pub use rows::Reduction;

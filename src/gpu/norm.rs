@@ -54,7 +54,15 @@ impl Gpu {
         let params = [word(rows)?, word(columns)?, epsilon.to_bits()];
         let workgroups = spread(rows);
         self.dispatch(
-            &Kernel { name: "norm", source: SOURCE, constants, inputs: &inputs, params: &params, workgroups },
+            &Kernel {
+                name: "norm",
+                source: SOURCE,
+                constants,
+                inputs: &inputs,
+                writes: &[],
+                params: &params,
+                workgroups,
+            },
             &out,
         )?;
         Some(out)

@@ -80,6 +80,8 @@ pub struct Kernel<'a> {
     pub constants: String,
     /// What it reads, by name. A name may be followed by the type of its elements; they are floats otherwise.
     pub inputs: &'a [(&'static str, &'a Tensor)],
+    /// What it writes to besides `out`, by name.
+    pub writes: &'a [(&'static str, &'a Tensor)],
     /// Its parameters: floats by their bits.
     pub params: &'a [u32],
     /// The number of workgroups in each dimension.
@@ -103,6 +105,12 @@ impl Gpu {
 
     pub(super) fn is_software(&self) -> bool {
         self.0.software
+    }
+
+    /// The most 32-bit words of a tensor.
+    pub(super) fn most_words(&self) -> usize {
+        // A buffer is up to an eighth larger than its tensor.
+        usize::try_from(self.0.binding / size_of::<f32>() as u64 / 9 * 8).unwrap_or(usize::MAX)
     }
 
     /// What it was given to do since it was opened.
@@ -162,7 +170,8 @@ impl Gpu {
                 size: wgpu::BufferSize::new(PARAMETERS as u64),
             }),
         }];
-        let tensors = kernel.inputs.iter().map(|(_, tensor)| *tensor).chain([output]);
+        let named = kernel.inputs.iter().chain(kernel.writes);
+        let tensors = named.map(|(_, tensor)| *tensor).chain([output]);
         for (index, tensor) in tensors.enumerate() {
             let buffer = tensor.buffer().raw()?.as_entire_binding();
             entries.push(wgpu::BindGroupEntry { binding: index as u32 + 1, resource: buffer });
@@ -184,18 +193,22 @@ impl Gpu {
     /// The pipeline of a kernel, which is compiled once.
     fn pipeline(&self, state: &mut State, kernel: &Kernel<'_>) -> Arc<Pipeline> {
         let mut key = format!("{}\n{}", kernel.name, kernel.constants);
-        kernel.inputs.iter().for_each(|(name, _)| key.extend(["\n", *name]));
+        let named = || kernel.inputs.iter().chain(kernel.writes);
+        named().for_each(|(name, _)| key.extend(["\n", *name]));
         if let Some(pipeline) = state.pipelines.get(&key) {
             return pipeline.clone();
         }
         let mut source = kernel.constants.clone();
         // Writing to a string cannot fail.
         let _ = writeln!(source, "@group(0) @binding(0) var<uniform> p: Params;");
-        for (index, (name, _)) in kernel.inputs.iter().enumerate() {
+        let read = kernel.inputs.len();
+        for (index, (name, _)) in named().enumerate() {
             let (name, element) = name.split_once(": ").unwrap_or((name, "f32"));
-            let _ = writeln!(source, "@group(0) @binding({}) var<storage, read> {name}: array<{element}>;", index + 1);
+            let access = if index < read { "read" } else { "read_write" };
+            let _ =
+                writeln!(source, "@group(0) @binding({}) var<storage, {access}> {name}: array<{element}>;", index + 1);
         }
-        let output = kernel.inputs.len() + 1;
+        let output = read + kernel.writes.len() + 1;
         let _ = writeln!(source, "@group(0) @binding({output}) var<storage, read_write> out: array<f32>;");
         source += kernel.source;
         let device = &self.0.device;
@@ -207,7 +220,7 @@ impl Gpu {
         };
         let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true)];
         for binding in 1..=output {
-            entries.push(entry(binding, wgpu::BufferBindingType::Storage { read_only: binding != output }, false));
+            entries.push(entry(binding, wgpu::BufferBindingType::Storage { read_only: binding <= read }, false));
         }
         let layout =
             device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });

@@ -70,7 +70,15 @@ impl Gpu {
         let params = [word(rows)?, word(size)?, word(inner)?, factor.to_bits()];
         let inputs = [("x", &x)];
         self.dispatch(
-            &Kernel { name: "rows", source: SOURCE, constants, inputs: &inputs, params: &params, workgroups },
+            &Kernel {
+                name: "rows",
+                source: SOURCE,
+                constants,
+                inputs: &inputs,
+                writes: &[],
+                params: &params,
+                workgroups,
+            },
             out,
         )
     }
@@ -90,7 +98,15 @@ impl Gpu {
         let workgroups = spread(out.count().div_ceil(256));
         let constants = String::new();
         self.dispatch(
-            &Kernel { name: "gather", source: GATHER, constants, inputs: &inputs, params: &params, workgroups },
+            &Kernel {
+                name: "gather",
+                source: GATHER,
+                constants,
+                inputs: &inputs,
+                writes: &[],
+                params: &params,
+                workgroups,
+            },
             &out,
         )?;
         Some(out)

@@ -43,6 +43,11 @@ impl Tensor {
         self.offset == 0 && dims.into_iter().all(|((size, own), wanted)| *size == 1 || *own == wanted)
     }
 
+    /// Whether no other tensor has its buffer.
+    pub fn is_alone(&self) -> bool {
+        self.buffer.is_alone()
+    }
+
     /// The dimensions in the order `axes`, each of which occurs once.
     pub fn permute(&self, axes: &[usize]) -> Option<Self> {
         let mut seen = vec![false; self.shape.len()];

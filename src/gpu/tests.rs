@@ -130,6 +130,7 @@ fn a_shader_that_is_refused_is_reported() {
         source: "struct Params { x: u32 }\n@compute @workgroup_size(1) fn main() { out[0] = nonsense; }",
         constants: String::new(),
         inputs: &[],
+        writes: &[],
         params: &[1],
         workgroups: [1, 1, 1],
     };

@@ -12,7 +12,10 @@ use super::{Graph, GraphOptions, Port, host};
 use crate::device::Device;
 use crate::error::Result;
 use crate::kernels::activation::Activation;
-use crate::kernels::qlinear::{BlockLayout, BlockLinear, Int4Linear, Int4Weights, Precision, QuantizedWeights};
+use crate::kernels::qlinear::{
+    BlockLayout, BlockLinear, BlockParts, Int4Linear, Int4Weights, Precision, QuantizedWeights,
+};
+use crate::kernels::simd::PANEL;
 
 /// A value of a graph that is being built.
 #[derive(Clone, Copy)]
@@ -39,8 +42,12 @@ pub(crate) struct Int8Blocks {
 impl Blocks {
     /// Weights of 8 bits.
     pub(crate) fn int8(weights: BlockLinear) -> Self {
-        let (mut attributes, layout) = (Attributes::default(), weights.layout());
-        let (constants, offsets) = int8::block_constants(weights, &mut attributes);
+        Self::of_parts(weights.layout(), weights.into_parts())
+    }
+
+    fn of_parts(layout: BlockLayout, parts: BlockParts) -> Self {
+        let mut attributes = Attributes::default();
+        let (constants, offsets) = int8::block_constants(layout, parts, &mut attributes);
         attributes.push(PRECISE, Attribute::Int(Precision::High as i64));
         Self::Int8(Box::new(Int8Blocks { constants, offsets, attributes, layout }))
     }
@@ -49,6 +56,69 @@ impl Blocks {
     pub(crate) fn int4(weights: Int4Weights) -> Self {
         let (shape, words) = (weights.shape(), weights.into_words());
         Self::Int4 { words: host::tensor(&[words.len()], words), shape }
+    }
+
+    /// Layers with the same inputs as one, whose outputs lie side by side. Gives them back where they are not alike.
+    pub(crate) fn concat(parts: Vec<Self>) -> std::result::Result<Self, Vec<Self>> {
+        let (mut parts, mut inputs, mut outputs) = (parts, None, 0);
+        let count = parts.len();
+        let alike = parts.windows(2).all(|pair| pair[0].is_like(&pair[1]));
+        for (at, part) in parts.iter().enumerate() {
+            let (of_part, own) = part.shape();
+            // Whole panels are simply appended.
+            let whole = own.is_multiple_of(PANEL) || at + 1 == count;
+            if !alike || !whole || *inputs.get_or_insert(of_part) != of_part {
+                return Err(parts);
+            }
+            outputs += own;
+        }
+        let shape = (inputs.unwrap_or(0), outputs);
+        match parts.first() {
+            Some(Self::Int8(first)) => {
+                let layout = BlockLayout { shape, ..first.layout };
+                let has_offsets = parts.iter().any(|part| matches!(part, Self::Int8(part) if part.offsets.is_some()));
+                let mut all = BlockParts::default();
+                for part in parts {
+                    let Self::Int8(part) = part else { continue };
+                    let Int8Blocks { constants: [quads, scales, sums], offsets, .. } = *part;
+                    let count = scales.layout().num_elements();
+                    all.quads.extend(host::into_vec::<i32>(quads));
+                    all.scales.extend(host::into_vec::<f32>(scales));
+                    all.sums.extend(host::into_vec::<f32>(sums));
+                    match offsets.filter(|_| has_offsets) {
+                        Some(offsets) => all.offsets.extend(host::into_vec::<f32>(offsets)),
+                        None if has_offsets => all.offsets.resize(all.offsets.len() + count, 0.0),
+                        None => {}
+                    }
+                }
+                Ok(Self::of_parts(layout, all))
+            }
+            Some(Self::Int4 { .. }) => {
+                let mut all = Vec::new();
+                for part in parts.drain(..) {
+                    let Self::Int4 { words, .. } = part else { continue };
+                    all.extend(host::into_vec::<i32>(words));
+                }
+                Ok(Self::Int4 { words: host::tensor(&[all.len()], all), shape })
+            }
+            None => Err(parts),
+        }
+    }
+
+    /// Whether a weight of both is packed in the same way.
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Int8(own), Self::Int8(other)) => own.layout.block == other.layout.block,
+            (own, other) => std::mem::discriminant(own) == std::mem::discriminant(other),
+        }
+    }
+
+    /// Inputs and outputs.
+    fn shape(&self) -> (usize, usize) {
+        match self {
+            Self::Int8(blocks) => blocks.layout.shape,
+            Self::Int4 { shape, .. } => *shape,
+        }
     }
 
     /// Dequantises the weights of one output into `row`; `None` where there is no such output.
@@ -61,6 +131,26 @@ impl Blocks {
                 linear.read_output(output, row)
             }
             Self::Int4 { words, shape } => Int4Linear::new(*shape, host::slice(words))?.read_output(output, row),
+        }
+    }
+}
+
+/// What follows the product of a linear layer with packed weights and its bias.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct LinearEpilogue {
+    /// Of each number.
+    pub activation: Option<Activation>,
+    /// Whether the activation is of the first half of the outputs, and is multiplied by the second.
+    pub gated: bool,
+    /// Is added at last, where the layer is not gated.
+    pub residual: Option<Operand>,
+}
+
+impl LinearEpilogue {
+    fn describe(&self, attributes: &mut Attributes) {
+        attributes.set_activation(self.activation);
+        if self.gated {
+            attributes.push(int8::GATED, Attribute::Int(1));
         }
     }
 }
@@ -88,10 +178,8 @@ pub struct AttentionSettings {
 pub(crate) struct CachedInputs {
     /// Queries, `[1, sequence, heads · size]`.
     pub q: Operand,
-    /// Keys, `[1, sequence, groups · size]`.
-    pub k: Operand,
-    /// Values, as the keys.
-    pub v: Operand,
+    /// Keys and values, `[1, sequence, groups · size]`, where they do not follow the queries in their rows.
+    pub kv: Option<[Operand; 2]>,
     /// The keys so far, `[groups, room, size]`.
     pub keys: Operand,
     /// The values so far, as the keys.
@@ -145,43 +233,53 @@ impl Builder {
         x: Operand,
         weights: QuantizedWeights,
         bias: Operand,
-        activation: Option<Activation>,
+        epilogue: LinearEpilogue,
         precision: Precision,
     ) -> Operand {
         let mut attributes = Attributes::default();
         attributes.push(PRECISE, Attribute::Int(precision as i64));
         let constants = int8::constants(weights, &mut attributes);
-        let [quads, scales, sums] = constants.map(|tensor| Operand(self.0.new_constant(tensor)));
-        attributes.set_activation(activation);
-        self.push(named::MATMUL_INT8, &[x, quads, scales, sums, bias], attributes)
+        let [quads, scales, sums] = constants.map(|tensor| Some(Operand(self.0.new_constant(tensor))));
+        epilogue.describe(&mut attributes);
+        let inputs = [Some(x), quads, scales, sums, Some(bias), None, epilogue.residual];
+        self.push_all(named::MATMUL_INT8, &inputs, attributes, 1)[0]
     }
 
     /// `x · weightsᵀ + bias` with blockwise quantised weights.
-    pub(crate) fn linear_blocks(&mut self, x: Operand, weights: Blocks, bias: Option<Operand>) -> Operand {
+    pub(crate) fn linear_blocks(
+        &mut self,
+        x: Operand,
+        weights: Blocks,
+        bias: Option<Operand>,
+        epilogue: LinearEpilogue,
+    ) -> Operand {
         let mut constant = |tensor| Some(Operand(self.0.new_constant(tensor)));
-        let (op, inputs, attributes) = match weights {
+        let (op, inputs, mut attributes) = match weights {
             Blocks::Int8(blocks) => {
                 let Int8Blocks { constants, offsets, attributes, .. } = *blocks;
                 let [quads, scales, sums] = constants.map(&mut constant);
                 let offsets = offsets.and_then(constant);
-                (named::MATMUL_INT8, vec![Some(x), quads, scales, sums, bias, offsets], attributes)
+                (named::MATMUL_INT8, vec![Some(x), quads, scales, sums, bias, offsets, epilogue.residual], attributes)
             }
             Blocks::Int4 { words, shape: (inputs, outputs) } => {
                 let mut attributes = Attributes::default();
                 attributes.push("inputs", Attribute::Int(inputs as i64));
                 attributes.push("outputs", Attribute::Int(outputs as i64));
-                (named::MATMUL_INT4, vec![Some(x), constant(words), bias], attributes)
+                (named::MATMUL_INT4, vec![Some(x), constant(words), bias, epilogue.residual], attributes)
             }
         };
+        epilogue.describe(&mut attributes);
         self.push_all(op, &inputs, attributes, 1)[0]
     }
 
     /// The attention of a decoder, and its keys and values with the new ones.
     pub(crate) fn cached_attention(&mut self, inputs: CachedInputs, settings: &AttentionSettings) -> [Operand; 3] {
-        let CachedInputs { q, k, v, keys, values, before, cos, sin, norms } = inputs;
-        let [norm_q, norm_k] = norms.map_or([None; 2], |norms| norms.map(Some));
-        let mut inputs = [q, k, v, keys, values, before, cos, sin].map(Some).to_vec();
-        inputs.extend([norm_q, norm_k]);
+        let CachedInputs { q, kv, keys, values, before, cos, sin, norms } = inputs;
+        let two = |operands: Option<[Operand; 2]>| operands.map_or([None; 2], |operands| operands.map(Some));
+        let mut inputs = vec![Some(q)];
+        inputs.extend(two(kv));
+        inputs.extend([keys, values, before, cos, sin].map(Some));
+        inputs.extend(two(norms));
         let AttentionSettings { heads, groups, size, scale, window, interleaved, epsilon } = *settings;
         let window = window.unwrap_or(0);
         let mut attributes = Attributes::default();
@@ -195,11 +293,12 @@ impl Builder {
         [outputs[0], outputs[1], outputs[2]]
     }
 
-    /// The activation of `gate`, times `up`.
-    pub fn gated(&mut self, gate: Operand, up: Operand, activation: Activation) -> Operand {
+    /// The activation of `gate`, times `up`; without that of the first halves of rows, times the second.
+    pub fn gated(&mut self, gate: Operand, up: Option<Operand>, activation: Activation) -> Operand {
         let mut attributes = Attributes::default();
         attributes.set_activation(Some(activation));
-        self.push(named::GATED_ACTIVATION, &[gate, up], attributes)
+        let inputs: Vec<_> = std::iter::once(gate).chain(up).collect();
+        self.push(named::GATED_ACTIVATION, &inputs, attributes)
     }
 
     /// `softmax(q kᵀ · scale + mask) v`, each of `[batch, heads, seq, size]`.

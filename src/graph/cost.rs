@@ -1,6 +1,7 @@
 //! Cost rules: how many operations and bytes a step takes, from the shapes of its inputs and its output.
 
 use super::attributes::Attributes;
+use super::ops::int8::GATED;
 use super::value::Value;
 use crate::graph::ComputeCost;
 
@@ -31,12 +32,15 @@ pub enum CostRule {
 pub struct Counter {
     rule: CostRule,
     trans_a: bool,
+    /// Whether two columns of a product become one.
+    gated: bool,
 }
 
 impl Counter {
     /// The counter of a node whose operator follows `rule`.
     pub fn new(rule: CostRule, attributes: &Attributes) -> Self {
-        Self { rule, trans_a: attributes.int("transA", 0).is_ok_and(|transposed| transposed != 0) }
+        let flag = |name| attributes.flag(name, false).unwrap_or(false);
+        Self { rule, trans_a: flag("transA"), gated: flag(GATED) }
     }
 
     /// What a step takes that gives `output`; nothing where its shapes are not what they should be.
@@ -51,7 +55,10 @@ impl Counter {
         let input = |index: usize| inputs.get(index)?.as_ref();
         let out = output?.numbers();
         match self.rule {
-            CostRule::MatMul => Some(out * input(0)?.last_but(usize::from(self.trans_a))?),
+            CostRule::MatMul => {
+                let columns = if self.gated { 2 } else { 1 };
+                Some(columns * out * input(0)?.last_but(usize::from(self.trans_a))?)
+            }
             CostRule::Conv { weights } => {
                 let weights = input(weights)?;
                 Some(out * weights.numbers() / weights.shape.first().copied().filter(|count| *count > 0)? as u64)
@@ -114,7 +121,7 @@ mod tests {
     }
 
     fn count(rule: CostRule, inputs: &[&[usize]], output: &[usize]) -> u64 {
-        count_by(Counter { rule, trans_a: false }, inputs, output)
+        count_by(Counter { rule, trans_a: false, gated: false }, inputs, output)
     }
 
     fn count_by(counter: Counter, inputs: &[&[usize]], output: &[usize]) -> u64 {
@@ -127,7 +134,14 @@ mod tests {
         let product = CostRule::MatMul;
         assert_eq!(count(product, &[&[2, 3, 5], &[5, 7]], &[2, 3, 7]), 2 * 2 * 3 * 5 * 7);
         assert_eq!(count(product, &[&[5], &[5]], &[]), 2 * 5);
-        assert_eq!(count_by(Counter { rule: product, trans_a: true }, &[&[5, 3], &[5, 7]], &[3, 7]), 2 * 3 * 5 * 7);
+        assert_eq!(
+            count_by(Counter { rule: product, trans_a: true, gated: false }, &[&[5, 3], &[5, 7]], &[3, 7]),
+            2 * 3 * 5 * 7
+        );
+        assert_eq!(
+            count_by(Counter { rule: product, trans_a: false, gated: true }, &[&[3, 5]], &[3, 7]),
+            2 * 3 * 5 * 14
+        );
         // 8 channels from 4 in 2 groups, a window of 3 × 3, an image of 10 × 10.
         let image = count(CostRule::Conv { weights: 1 }, &[&[1, 4, 10, 10], &[8, 2, 3, 3]], &[1, 8, 10, 10]);
         assert_eq!(image, 2 * 100 * 8 * 2 * 9);
@@ -148,6 +162,9 @@ mod tests {
     fn shapes_that_do_not_fit_count_nothing() {
         assert_eq!(count(CostRule::Conv { weights: 1 }, &[&[1]], &[1]), 0);
         assert_eq!(count(CostRule::Conv { weights: 1 }, &[&[1], &[0, 3]], &[1]), 0);
-        assert_eq!(Counter { rule: CostRule::Rnn, trans_a: false }.count(&[None], None), ComputeCost::default());
+        assert_eq!(
+            Counter { rule: CostRule::Rnn, trans_a: false, gated: false }.count(&[None], None),
+            ComputeCost::default()
+        );
     }
 }

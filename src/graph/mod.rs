@@ -37,7 +37,7 @@ mod value;
 use std::collections::{BTreeSet, HashMap};
 
 pub use builder::{AttentionSettings, Builder, Operand};
-pub(crate) use builder::{Blocks, CachedInputs};
+pub(crate) use builder::{Blocks, CachedInputs, LinearEpilogue};
 pub use burn::tensor::{DType, TensorData};
 pub use data::{Data, Kind, MapKey, Strings};
 pub use device_check::open_webgpu;

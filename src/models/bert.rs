@@ -28,7 +28,7 @@ use super::head::{Head, Linear};
 use super::weights::{Quantisation, Weights};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::graph::{Builder, DType, GraphOptions, Operand};
+use crate::graph::{Builder, DType, GraphOptions, LinearEpilogue, Operand};
 use crate::kernels::Activation;
 use crate::kernels::qlinear::{Precision, QuantizedWeights};
 
@@ -370,7 +370,7 @@ impl Build<'_> {
                 x,
                 QuantizedWeights::concat(packed),
                 bias,
-                activation,
+                LinearEpilogue { activation, ..LinearEpilogue::default() },
                 Precision::Normal,
             ));
         }

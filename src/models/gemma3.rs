@@ -80,13 +80,12 @@ fn build(mut config: DecoderConfig, weights: &mut DecoderWeights<'_>, device: &D
             epsilon: config.epsilon,
         };
         let normal = norm(&mut build, layer, BEFORE_ATTENTION, x)?;
-        let attended = build.attention(index, &ATTENTION, &settings, usize::from(window.is_some()), plus, normal)?;
+        let attended =
+            build.attention(index, &ATTENTION, &settings, usize::from(window.is_some()), plus, normal, None)?;
         let attended = norm(&mut build, layer, AFTER_ATTENTION, attended)?;
         x = build.graph.add(x, attended);
         let normal = norm(&mut build, layer, BEFORE_FEED_FORWARD, x)?;
-        let gate = build.linear(layer, GATE, [hidden, config.intermediate], normal)?;
-        let up = build.linear(layer, UP, [hidden, config.intermediate], normal)?;
-        let inner = build.graph.gated(gate, up, Activation::GeluTanh);
+        let inner = build.gated(layer, [GATE, UP], [hidden, config.intermediate], Activation::GeluTanh, normal)?;
         let outer = build.linear(layer, DOWN, [config.intermediate, hidden], inner)?;
         let outer = norm(&mut build, layer, AFTER_FEED_FORWARD, outer)?;
         x = build.graph.add(x, outer);

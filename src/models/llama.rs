@@ -69,14 +69,10 @@ fn build(config: DecoderConfig, weights: &mut DecoderWeights<'_>, device: &Devic
             epsilon: config.epsilon,
         };
         let normal = norm(&mut build, layer, INPUT_NORM, x)?;
-        let attended = build.attention(index, &attention, &settings, 0, 0.0, normal)?;
-        x = build.graph.add(x, attended);
+        x = build.attention(index, &attention, &settings, 0, 0.0, normal, Some(x))?;
         let normal = norm(&mut build, layer, FEED_FORWARD_NORM, x)?;
-        let gate = build.linear(layer, GATE, [hidden, config.intermediate], normal)?;
-        let up = build.linear(layer, UP, [hidden, config.intermediate], normal)?;
-        let inner = build.graph.gated(gate, up, Activation::Swish(1.0));
-        let outer = build.linear(layer, DOWN, [config.intermediate, hidden], inner)?;
-        x = build.graph.add(x, outer);
+        let inner = build.gated(layer, [GATE, UP], [hidden, config.intermediate], Activation::Swish(1.0), normal)?;
+        x = build.linear_plus(layer, DOWN, [config.intermediate, hidden], inner, x)?;
     }
     let last = |build: &mut Build<'_, '_>, x| norm(build, None, NORM, x);
     build.finish(x, last, embeddings, HEAD, 1.0, vec![rope], device)

@@ -1,11 +1,19 @@
 //! all-MiniLM-L6-v2 on a GPU, which may be one in software: the numbers, and what the GPU is given to do for them.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use pilot_light::LoadOptions;
 use pilot_light::graph::open_webgpu;
 use pilot_light::tasks::{FeatureExtraction, FeatureExtractionOptions, Features, Pooling, Task, TextModel};
 
 use crate::minilm::{by_hand, reference};
 use crate::support::{cosine, golden_json, minilm};
+
+/// What a GPU is given to do is counted for all: tests that have one run one after the other.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn embed(model: &TextModel, texts: &[String]) -> Features {
     let options = FeatureExtractionOptions { pooling: Pooling::Mean, normalize: true, ..Default::default() };
@@ -14,6 +22,7 @@ fn embed(model: &TextModel, texts: &[String]) -> Features {
 
 #[test]
 fn embeddings_on_a_gpu_agree_with_the_reference_in_one_submission() {
+    let _alone = alone();
     let device = pollster::block_on(open_webgpu()).expect("a GPU, which may be one in software");
     let model = pilot_light::folder::load(&minilm(), Task::FeatureExtraction, &device, LoadOptions::default());
     let model = model.expect("the model");

@@ -9,6 +9,8 @@ mod e5;
 mod gguf;
 #[cfg(feature = "gpu")]
 mod gpu;
+#[cfg(feature = "gpu")]
+mod gpu_decoders;
 mod int8;
 mod minilm;
 mod onnx_golden;

@@ -94,6 +94,7 @@ fn run(test: &Path) -> Outcome {
 #[cfg(feature = "gpu")]
 #[test]
 fn nodes_give_what_onnx_says_on_a_gpu() {
+    let _alone = crate::gpu::alone();
     let device = pollster::block_on(pilot_light::graph::open_webgpu()).expect("a GPU, which may be one in software");
     let list = fs::read_to_string(crate::support::root().join("tests/conformance/onnx_node.txt")).unwrap();
     let names = list.lines().filter(|line| !line.contains(": ") || line.contains(&format!(": {JAVASCRIPT}")));

@@ -4,17 +4,21 @@
 //! a rounding mode) is left to them, which compute it or report the error.
 
 pub mod conv;
+pub mod decoder;
 pub mod elementwise;
 pub mod layout;
 pub mod matmul;
 pub mod matmul_nbits;
 pub mod norm;
+pub mod packed;
 pub mod pool;
 pub mod reduce;
 pub mod resize;
 
 #[cfg(test)]
 mod tests;
+
+use std::cell::RefCell;
 
 use burn::tensor::DType;
 
@@ -56,7 +60,7 @@ impl GpuTensor {
 
 /// What the rows of the operators' tables name as their GPU kernels.
 pub mod kernels {
-    pub use super::{conv, elementwise, layout, matmul, matmul_nbits, norm, pool, reduce, resize};
+    pub use super::{conv, decoder, elementwise, layout, matmul, matmul_nbits, norm, packed, pool, reduce, resize};
     pub use crate::gpu::Reduction;
 }
 
@@ -88,9 +92,10 @@ impl GpuKernel {
 
     /// The outputs; `None` where these inputs are left to the CPU.
     pub fn run(&self, inputs: &[Option<Value>], limits: &Limits) -> Result<Option<Vec<Value>>> {
-        let call = Call { inputs, gpu: &self.gpu, limits };
+        let call = Call { inputs, gpu: &self.gpu, limits, others: RefCell::default() };
         let value = |tensor| Value::from(GpuTensor { tensor, gpu: self.gpu.clone(), bools: self.bools });
-        Ok((self.run)(&call).map(|tensor| vec![value(tensor)]))
+        let first = (self.run)(&call);
+        Ok(first.map(|first| std::iter::once(first).chain(call.others.take()).map(value).collect()))
     }
 }
 
@@ -99,6 +104,8 @@ pub struct Call<'a> {
     inputs: &'a [Option<Value>],
     gpu: &'a Gpu,
     limits: &'a Limits,
+    /// The outputs behind the first.
+    others: RefCell<Vec<Tensor>>,
 }
 
 impl Call<'_> {

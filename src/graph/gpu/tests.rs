@@ -1,6 +1,8 @@
 //! Every operator that has a GPU kernel, against the CPU's, which is authoritative: random shapes, views, NaN and infinities.
 //! Needs a GPU, which may be one in software.
 
+mod decoders;
+
 use std::sync::OnceLock;
 
 use burn::tensor::DType;
@@ -90,24 +92,18 @@ impl Case {
         Self { tolerance, ..self }
     }
 
-    /// Runs it on both devices, twice on the GPU: as it is, and on views whose elements lie in another order.
+    /// Runs it on both devices.
     fn check(&self, inputs: &[Option<HostTensor>]) {
-        let spec = |(index, input): (usize, &Option<HostTensor>)| {
-            let constant = self.constants.contains(&index).then(|| input.clone()).flatten();
-            input.as_ref().map(|tensor| InputSpec { dtype: Some(tensor.dtype()), encoding: None, constant })
-        };
-        let specs: Vec<_> = inputs.iter().enumerate().map(spec).collect();
-        let node = NodeSpec {
-            op: self.op,
-            opset: ops::NEWEST_OPSET,
-            attributes: &self.attributes,
-            inputs: &specs,
-            outputs: 1,
-        };
+        let specs = self.specs(inputs);
         let limits = Limits::default();
-        let (cpu, _) = ops::prepare(&node).expect("the CPU's kernel");
+        let (cpu, _) = ops::prepare(&self.node(&specs)).expect("the CPU's kernel");
         let expected = cpu(&mut Inputs::new(inputs.to_vec(), &limits, Texts::default())).expect("the CPU's result");
-        let gpu = GpuKernel::prepare(&node, &device()).expect("a GPU kernel");
+        self.check_gpu(inputs, &expected[0]);
+    }
+
+    /// Runs it on the GPU, twice: as it is, and on views whose elements lie in another order.
+    fn check_gpu(&self, inputs: &[Option<HostTensor>], expected: &HostTensor) {
+        let gpu = GpuKernel::prepare(&self.node(&self.specs(inputs)), &device()).expect("a GPU kernel");
         for views in [false, true] {
             let value = |(index, input): (usize, &Option<HostTensor>)| {
                 let input = input.clone()?;
@@ -123,11 +119,23 @@ impl Case {
                 Some(Value::from(GpuTensor { tensor, gpu, bools: false }))
             };
             let values: Vec<_> = inputs.iter().enumerate().map(value).collect();
-            let found = gpu.run(&values, &limits).expect("no error").expect("a kernel for these shapes");
+            let found = gpu.run(&values, &Limits::default()).expect("no error").expect("a kernel for these shapes");
             let found = pollster::block_on(found.into_iter().next().expect("an output").into_host()).expect("a result");
-            self.compare(&expected[0], &found);
+            self.compare(expected, &found);
             assert_eq!(device().fault(), None, "{}", self.op.name);
         }
+    }
+
+    fn specs(&self, inputs: &[Option<HostTensor>]) -> Vec<Option<InputSpec>> {
+        let spec = |(index, input): (usize, &Option<HostTensor>)| {
+            let constant = self.constants.contains(&index).then(|| input.clone()).flatten();
+            input.as_ref().map(|tensor| InputSpec { dtype: Some(tensor.dtype()), encoding: None, constant })
+        };
+        inputs.iter().enumerate().map(spec).collect()
+    }
+
+    fn node<'a>(&'a self, inputs: &'a [Option<InputSpec>]) -> NodeSpec<'a> {
+        NodeSpec { op: self.op, opset: ops::NEWEST_OPSET, attributes: &self.attributes, inputs, outputs: 1 }
     }
 
     fn compare(&self, expected: &HostTensor, found: &HostTensor) {

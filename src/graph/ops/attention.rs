@@ -8,7 +8,7 @@ use crate::graph::cost::CostRule;
 use crate::graph::host::{self, HostTensor};
 use heads::{Heads, Mask, attend};
 
-mod cached;
+pub mod cached;
 pub mod heads;
 mod linear;
 pub mod rotary;
@@ -16,7 +16,9 @@ mod standard;
 
 pub static OPS: &[Op] = &[
     Op::own("Attention", Accepts::Singles, SAME, own).costs(CostRule::Attention).gpu(on_gpu!(matmul::attention)),
-    Op::own("CachedAttention", Accepts::Singles, SAME, cached::attention).costs(CostRule::CachedAttention),
+    Op::own("CachedAttention", Accepts::Singles, SAME, cached::attention)
+        .costs(CostRule::CachedAttention)
+        .gpu(on_gpu!(decoder::cached_attention)),
     Op::new(
         "Attention",
         Accepts::Singles,

@@ -29,8 +29,8 @@ pub static OPS: &[Op] = &[
     Op::own("MatMulBias", Accepts::Singles, SAME, matmul_bias)
         .costs(CostRule::MatMul)
         .gpu(on_gpu!(matmul::matmul_bias)),
-    Op::own("MatMulInt8", Accepts::Singles, SAME, int8::matmul).costs(CostRule::MatMul),
-    Op::own("MatMulInt4", Accepts::Singles, SAME, int8::matmul_int4).costs(CostRule::MatMul),
+    Op::own("MatMulInt8", Accepts::Singles, SAME, int8::matmul).costs(CostRule::MatMul).gpu(on_gpu!(packed::int8)),
+    Op::own("MatMulInt4", Accepts::Singles, SAME, int8::matmul_int4).costs(CostRule::MatMul).gpu(on_gpu!(packed::int4)),
     Op::own("MatMulPanels", Accepts::Singles, SAME, panels::matmul).costs(CostRule::MatMul),
 ];
 

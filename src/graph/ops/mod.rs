@@ -60,6 +60,8 @@ mod unary_elementwise;
 mod unique;
 mod where_op;
 
+#[cfg(feature = "gpu")]
+pub use attention::cached::DecoderAttention;
 pub use contrib::matmul_nbits;
 pub use layout::concat;
 pub use matmul::{int8, panels};

@@ -37,6 +37,7 @@ pub struct BlockLayout {
 }
 
 /// The parts of [`BlockLinear`], in the order of its fields.
+#[derive(Default)]
 pub struct BlockParts {
     /// `[panels, quads, PANEL]`
     pub quads: Vec<i32>,

@@ -23,10 +23,11 @@ use std::ops::Range;
 use super::gemm::{Epilogue, Gemm, Init, LEAST_SHARED, Matrix};
 use super::parallel::{Tile, split, whole};
 use super::prepack::Panels;
+pub use super::simd::MOST as LARGEST;
 use super::simd::{HALF_ZERO, PANEL, Quad};
 pub use activations::Precision;
 use activations::{QuantizedLhs, TILE, tiles};
-pub use blocks::{BlockLayout, BlockLinear};
+pub use blocks::{BlockLayout, BlockLinear, BlockParts};
 pub use int4::{Int4Linear, Int4Weights};
 pub use prepack::{GROUP_SIZE, QuantizedWeights, Shapes};
 

@@ -4,8 +4,9 @@ use burn::tensor::DType;
 
 use super::{Decoder, DecoderSizes, DecoderWeights, Embeddings, Form, Layers, Matrix, Name, Rope, new_state, state};
 use crate::device::Device;
-use crate::error::Result;
-use crate::graph::{AttentionSettings, Builder, CachedInputs, GraphOptions, Operand};
+use crate::error::{Error, Result};
+use crate::graph::{AttentionSettings, Builder, CachedInputs, GraphOptions, LinearEpilogue, Operand};
+use crate::kernels::Activation;
 use crate::kernels::qlinear::Precision;
 
 /// A graph that is being built, and the weights that it is built of.
@@ -34,6 +35,42 @@ pub struct AttentionNames {
     pub output: Name,
     /// The normalisation of queries and keys, where there is one.
     pub norms: Option<[Name; 2]>,
+}
+
+/// A linear layer.
+struct Layer {
+    matrix: Matrix,
+    /// Inputs and outputs.
+    sizes: [usize; 2],
+    bias: Option<Vec<f32>>,
+}
+
+impl Layer {
+    /// Layers of the same inputs as one, whose outputs lie side by side: their input is quantised once, and their weights are
+    /// read in one pass. Gives them back where their weights are not packed alike.
+    fn concat(layers: Vec<Self>) -> std::result::Result<Self, Vec<Self>> {
+        let sizes: Vec<_> = layers.iter().map(|layer| layer.sizes).collect();
+        let (mut matrices, mut biases) = (Vec::new(), Vec::new());
+        for layer in layers {
+            matrices.push(layer.matrix);
+            biases.push(layer.bias);
+        }
+        match Matrix::concat(matrices) {
+            Ok(matrix) => {
+                let outputs = sizes.iter().map(|[_, outputs]| outputs).sum();
+                let bias = biases.iter().any(Option::is_some).then(|| {
+                    let zeros = |outputs: usize| vec![0.0; outputs];
+                    let each = biases.into_iter().zip(&sizes);
+                    each.flat_map(|(bias, [_, outputs])| bias.unwrap_or_else(|| zeros(*outputs))).collect()
+                });
+                Ok(Self { matrix, sizes: [sizes.first().map_or(0, |[inputs, _]| *inputs), outputs], bias })
+            }
+            Err(matrices) => {
+                let each = matrices.into_iter().zip(sizes).zip(biases);
+                Err(each.map(|((matrix, sizes), bias)| Self { matrix, sizes, bias }).collect())
+            }
+        }
+    }
 }
 
 impl<'w, 'f> Build<'w, 'f> {
@@ -82,34 +119,82 @@ impl<'w, 'f> Build<'w, 'f> {
     ///
     /// # Errors
     /// Those of [`DecoderWeights::matrix`].
-    pub fn linear(
+    pub fn linear(&mut self, layer: Option<usize>, name: Name, sizes: [usize; 2], x: Operand) -> Result<Operand> {
+        let layer = self.layer(layer, name, sizes)?;
+        Ok(self.product(layer, x, LinearEpilogue::default()))
+    }
+
+    /// [`Self::linear`], plus `residual`.
+    ///
+    /// # Errors
+    /// Those of [`DecoderWeights::matrix`].
+    pub fn linear_plus(
         &mut self,
         layer: Option<usize>,
         name: Name,
-        sizes @ [_, outputs]: [usize; 2],
+        sizes: [usize; 2],
+        x: Operand,
+        residual: Operand,
+    ) -> Result<Operand> {
+        let layer = self.layer(layer, name, sizes)?;
+        if let Matrix::Floats(_) = layer.matrix {
+            let product = self.product(layer, x, LinearEpilogue::default());
+            return Ok(self.graph.add(residual, product));
+        }
+        Ok(self.product(layer, x, LinearEpilogue { residual: Some(residual), ..LinearEpilogue::default() }))
+    }
+
+    /// The activation of the layer `gate`, times the layer `up`, both of `sizes`.
+    ///
+    /// # Errors
+    /// Those of [`DecoderWeights::matrix`].
+    pub fn gated(
+        &mut self,
+        layer: Option<usize>,
+        names: [Name; 2],
+        sizes: [usize; 2],
+        activation: Activation,
         x: Operand,
     ) -> Result<Operand> {
+        let layers = names.map(|name| self.layer(layer, name, sizes));
+        let [gate, up] = layers;
+        match Layer::concat(vec![gate?, up?]) {
+            Ok(both) if matches!(both.matrix, Matrix::Floats(_)) => {
+                let both = self.product(both, x, LinearEpilogue::default());
+                Ok(self.graph.gated(both, None, activation))
+            }
+            Ok(both) => {
+                let epilogue = LinearEpilogue { activation: Some(activation), gated: true, residual: None };
+                Ok(self.product(both, x, epilogue))
+            }
+            Err(layers) => {
+                let mut products = layers.into_iter().map(|layer| self.product(layer, x, LinearEpilogue::default()));
+                let (gate, up) = (products.next(), products.next());
+                drop(products);
+                let gate = gate.ok_or_else(|| Error::internal("a gated layer has no gate"))?;
+                Ok(self.graph.gated(gate, up, activation))
+            }
+        }
+    }
+
+    /// The weights of the linear layer `name`.
+    fn layer(&mut self, layer: Option<usize>, name: Name, sizes @ [_, outputs]: [usize; 2]) -> Result<Layer> {
         let name = self.name(layer, name);
         let bias = format!("{name}.bias");
         let bias = if self.weights.contains(&bias) { Some(self.weights.vector(&bias, outputs)?) } else { None };
         let matrix = self.weights.matrix(&format!("{name}.weight"), sizes)?;
-        Ok(self.product(matrix, sizes, x, bias))
+        Ok(Layer { matrix, sizes, bias })
     }
 
-    /// `x` times a matrix, plus `bias`.
-    fn product(
-        &mut self,
-        matrix: Matrix,
-        [inputs, outputs]: [usize; 2],
-        x: Operand,
-        bias: Option<Vec<f32>>,
-    ) -> Operand {
+    /// `x` times the matrix of a layer, plus its bias. No epilogue follows floats.
+    fn product(&mut self, layer: Layer, x: Operand, epilogue: LinearEpilogue) -> Operand {
+        let Layer { matrix, sizes: [inputs, outputs], bias } = layer;
         let bias = bias.map(|bias| self.graph.floats(&[outputs], bias));
         match matrix {
-            Matrix::Blocks(blocks) => self.graph.linear_blocks(x, *blocks, bias),
+            Matrix::Blocks(blocks) => self.graph.linear_blocks(x, *blocks, bias, epilogue),
             Matrix::Int8(weights) => {
                 let bias = bias.unwrap_or_else(|| self.graph.floats(&[outputs], vec![0.0; outputs]));
-                self.graph.linear_int8(x, weights, bias, None, Precision::High)
+                self.graph.linear_int8(x, weights, bias, epilogue, Precision::High)
             }
             Matrix::Floats(published) => {
                 // Published as [out, in]; the product wants [in, out].
@@ -124,11 +209,12 @@ impl<'w, 'f> Build<'w, 'f> {
         }
     }
 
-    /// The attention of a layer with the position embedding number `rope`. `norm_plus` is added to the scales of its
-    /// normalisation.
+    /// The attention of a layer with the position embedding number `rope`, plus `residual`. `norm_plus` is added to the scales
+    /// of its normalisation.
     ///
     /// # Errors
     /// Those of [`Self::linear`].
+    #[allow(clippy::too_many_arguments, reason = "each is a part of the layer")]
     pub fn attention(
         &mut self,
         layer: usize,
@@ -137,13 +223,22 @@ impl<'w, 'f> Build<'w, 'f> {
         rope: usize,
         norm_plus: f32,
         x: Operand,
+        residual: Option<Operand>,
     ) -> Result<Operand> {
         let DecoderSizes { hidden, groups, head, .. } = self.sizes;
         let (own, shared) = (settings.heads * head, groups * head);
         let at = Some(layer);
-        let q = self.linear(at, names.q, [hidden, own], x)?;
-        let k = self.linear(at, names.k, [hidden, shared], x)?;
-        let v = self.linear(at, names.v, [hidden, shared], x)?;
+        let layers = [(names.q, own), (names.k, shared), (names.v, shared)];
+        let layers = layers.map(|(name, width)| self.layer(at, name, [hidden, width]));
+        let (q, kv) = match Layer::concat(layers.into_iter().collect::<Result<_>>()?) {
+            Ok(all) => (self.product(all, x, LinearEpilogue::default()), None),
+            Err(layers) => {
+                let products = layers.into_iter().map(|layer| self.product(layer, x, LinearEpilogue::default()));
+                let products: Vec<_> = products.collect();
+                let &[q, k, v] = &products[..] else { return Err(Error::internal("an attention has three layers")) };
+                (q, Some([k, v]))
+            }
+        };
         let norms = match names.norms {
             Some(norms) => {
                 let [q, k] = norms.map(|name| self.vector(at, name, head, norm_plus));
@@ -153,11 +248,14 @@ impl<'w, 'f> Build<'w, 'f> {
         };
         let [keys, values] = ["keys", "values"].map(|name| self.graph.input(&state(name, layer), DType::F32));
         let [cos, sin] = self.tables[rope];
-        let inputs = CachedInputs { q, k, v, keys, values, before: self.before, cos, sin, norms };
+        let inputs = CachedInputs { q, kv, keys, values, before: self.before, cos, sin, norms };
         let [mixed, keys, values] = self.graph.cached_attention(inputs, settings);
         self.states.push((new_state("keys", layer), keys));
         self.states.push((new_state("values", layer), values));
-        self.linear(at, names.output, [own, hidden], mixed)
+        match residual {
+            Some(residual) => self.linear_plus(at, names.output, [own, hidden], mixed, residual),
+            None => self.linear(at, names.output, [own, hidden], mixed),
+        }
     }
 
     /// The decoder with the hidden states `x` before its last norm. `head` is the last layer where its weights are its own.
@@ -180,13 +278,17 @@ impl<'w, 'f> Build<'w, 'f> {
         let x = self.graph.gather(x, rows, 1);
         let x = norm(&mut self, x)?;
         let logits = match tied {
-            Some(matrix) => self.product(matrix, [hidden, vocabulary], x, None),
+            Some(matrix) => {
+                let layer = Layer { matrix, sizes: [hidden, vocabulary], bias: None };
+                self.product(layer, x, LinearEpilogue::default())
+            }
             None => self.linear(None, head, [hidden, vocabulary], x)?,
         };
         let Self { sizes, graph, states, .. } = self;
         let mut outputs = vec![("logits", logits)];
         outputs.extend(states.iter().map(|(name, operand)| (name.as_str(), *operand)));
-        let graph = graph.finish(&outputs, device, &GraphOptions::default())?;
+        // A row of a token is small, and yet all layers are for the GPU.
+        let graph = graph.finish(&outputs, device, &GraphOptions { gpu_min_elements: 1, ..GraphOptions::default() })?;
         Ok(Decoder(Form::Layers(Box::new(Layers { sizes, embeddings, embedding_scale, ropes, graph }))))
     }
 }

@@ -99,6 +99,34 @@ pub(in crate::models) enum Matrix {
     Floats(Vec<f32>),
 }
 
+impl Matrix {
+    /// Matrices of layers with the same inputs as that of one, whose outputs lie side by side. Gives them back where they are not
+    /// packed alike.
+    pub(in crate::models) fn concat(parts: Vec<Self>) -> std::result::Result<Self, Vec<Self>> {
+        let (mut blocks, mut int8, mut floats) = (Vec::new(), Vec::new(), Vec::new());
+        if parts.windows(2).any(|pair| std::mem::discriminant(&pair[0]) != std::mem::discriminant(&pair[1])) {
+            return Err(parts);
+        }
+        for part in parts {
+            match part {
+                Self::Blocks(part) => blocks.push(*part),
+                Self::Int8(part) => int8.push(part),
+                Self::Floats(part) => floats.push(part),
+            }
+        }
+        if !int8.is_empty() {
+            return Ok(Self::Int8(QuantizedWeights::concat(int8)));
+        }
+        if !floats.is_empty() {
+            return Ok(Self::Floats(floats.concat()));
+        }
+        match Blocks::concat(blocks) {
+            Ok(blocks) => Ok(Self::Blocks(Box::new(blocks))),
+            Err(parts) => Err(parts.into_iter().map(|part| Self::Blocks(Box::new(part))).collect()),
+        }
+    }
+}
+
 /// Rows of a tensor of a GGUF file, as they are there.
 pub struct PackedRows {
     bytes: Vec<u8>,

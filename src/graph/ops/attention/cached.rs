@@ -1,5 +1,7 @@
 //! CachedAttention: the attention of a decoder over the keys and values of the tokens so far, which it keeps.
 
+use std::ops::Range;
+
 use burn::tensor::DType;
 
 use super::super::{Inputs, NodeSpec, Prepared, wrong};
@@ -14,57 +16,60 @@ use crate::kernels::norm;
 const STEP: usize = 256;
 
 /// The attributes.
-struct Attention {
-    settings: Settings,
-    interleaved: bool,
-    epsilon: f32,
+pub struct DecoderAttention {
+    /// Heads and scale.
+    pub settings: Settings,
+    /// Whether pairs of neighbours are rotated, and not the halves of a head.
+    pub interleaved: bool,
+    /// Added to the variance where queries and keys are normalised.
+    pub epsilon: f32,
 }
 
 /// The inputs are `q`, `[1, sequence, heads · size]`, `k` and `v`, `[1, sequence, groups · size]`, the keys and values so
 /// far, `[groups, room, size]`, the number of tokens that these are of, the cosines and sines of the new positions,
-/// `[sequence, half]`, and optionally the scales of the normalisation of each head of `q` and `k`, `[size]`.
+/// `[sequence, half]`, and optionally the scales of the normalisation of each head of `q` and `k`, `[size]`. Without `k` and
+/// `v` the rows of `q` have theirs behind the queries.
 ///
 /// The outputs are the attention, `[1, sequence, heads · size]`, and the keys and values with the new ones, which are
 /// written in place where nothing else uses them.
 pub fn attention(node: &NodeSpec<'_>) -> Prepared {
-    let attributes = node.attributes;
-    let positive = |name: &str| -> Result<usize, Refusal> {
-        let value = attributes.int(name, 0)?;
-        let size = usize::try_from(value).ok().filter(|size| (1..1 << 16).contains(size));
-        size.ok_or(format!("the attribute {name} is {value}, which is out of range"))
-    };
-    let (heads, groups, size) = (positive("heads")?, positive("groups")?, positive("size")?);
-    if heads % groups != 0 {
-        return Err(format!("{heads} heads cannot share {groups} keys"));
-    }
-    let settings = Settings {
-        heads,
-        groups,
-        size,
-        scale: attributes.optional_float("scale")?.unwrap_or(1.0 / (size as f32).sqrt()),
-        window: usize::try_from(attributes.int("window", 0)?).ok().filter(|window| *window > 0),
-    };
-    let attention = Attention {
-        settings,
-        interleaved: attributes.flag("interleaved", false)?,
-        epsilon: attributes.float("epsilon", 1e-6)?,
-    };
+    let attention = DecoderAttention::new(node)?;
     Ok(Box::new(move |inputs| attention.run(inputs)))
 }
 
-impl Attention {
+impl DecoderAttention {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// One is out of range.
+    pub fn new(node: &NodeSpec<'_>) -> Result<Self, Refusal> {
+        let attributes = node.attributes;
+        let positive = |name: &str| -> Result<usize, Refusal> {
+            let value = attributes.int(name, 0)?;
+            let size = usize::try_from(value).ok().filter(|size| (1..1 << 16).contains(size));
+            size.ok_or(format!("the attribute {name} is {value}, which is out of range"))
+        };
+        let (heads, groups, size) = (positive("heads")?, positive("groups")?, positive("size")?);
+        if heads % groups != 0 {
+            return Err(format!("{heads} heads cannot share {groups} keys"));
+        }
+        let settings = Settings {
+            heads,
+            groups,
+            size,
+            scale: attributes.optional_float("scale")?.unwrap_or(1.0 / (size as f32).sqrt()),
+            window: usize::try_from(attributes.int("window", 0)?).ok().filter(|window| *window > 0),
+        };
+        Ok(Self {
+            settings,
+            interleaved: attributes.flag("interleaved", false)?,
+            epsilon: attributes.float("epsilon", 1e-6)?,
+        })
+    }
+
     fn run(&self, inputs: &mut Inputs<'_>) -> Result<Vec<HostTensor>> {
         let Settings { heads, groups, size, .. } = self.settings;
-        let (q, k, v) = (inputs.take(0)?, inputs.take(1)?, inputs.take(2)?);
-        let sequence = match (host::shape(&q), host::shape(&k), host::shape(&v)) {
-            (&[1, sequence, own], &[1, of_k, shared], &[1, of_v, values])
-                if own == heads * size && [shared, values] == [groups * size; 2] && [of_k, of_v] == [sequence; 2] =>
-            {
-                sequence
-            }
-            shapes => return wrong(format!("queries, keys and values have the shapes {shapes:?}, which do not fit")),
-        };
-        let (mut q, mut k, v) = (host::to_f32s(q), host::to_f32s(k), host::to_f32s(v));
+        let (sequence, [mut q, mut k, v]) = self.heads(inputs)?;
         let (keys, values) = (inputs.take(3)?, inputs.take(4)?);
         let before = inputs.ints(5)?;
         let &[before] = &before[..] else { return wrong("the number of tokens so far must be one number") };
@@ -103,6 +108,37 @@ impl Attention {
             host::tensor(&of_keys, keys.numbers),
             host::tensor(&of_values, values.numbers),
         ])
+    }
+
+    /// Queries, keys and values, and of how many tokens they are.
+    fn heads(&self, inputs: &mut Inputs<'_>) -> Result<(usize, [Vec<f32>; 3])> {
+        let Settings { heads, groups, size, .. } = self.settings;
+        let (own, shared) = (heads * size, groups * size);
+        let q = inputs.take(0)?;
+        let misfit = |shapes: &[&[usize]]| {
+            wrong(format!("queries, keys and values have the shapes {shapes:?}, which do not fit"))
+        };
+        match (inputs.optional(1), inputs.optional(2)) {
+            (Some(k), Some(v)) => match (host::shape(&q), host::shape(&k), host::shape(&v)) {
+                (&[1, sequence, width], &[1, of_k, of_keys], &[1, of_v, of_values])
+                    if [width, of_keys, of_values] == [own, shared, shared] && [of_k, of_v] == [sequence; 2] =>
+                {
+                    Ok((sequence, [q, k, v].map(host::to_f32s)))
+                }
+                (q, k, v) => misfit(&[q, k, v]),
+            },
+            (None, None) => match *host::shape(&q) {
+                [1, sequence, width] if width == own + 2 * shared => {
+                    let q = host::to_f32s(q);
+                    let part = |columns: Range<usize>| {
+                        q.chunks_exact(width).flat_map(|row| &row[columns.clone()]).copied().collect()
+                    };
+                    Ok((sequence, [part(0..own), part(own..own + shared), part(own + shared..width)]))
+                }
+                ref shape => misfit(&[shape]),
+            },
+            _ => wrong("keys and values must both be there, or both with the queries"),
+        }
     }
 
     /// A state, which has at least `before` tokens.

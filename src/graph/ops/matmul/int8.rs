@@ -2,14 +2,15 @@
 
 use burn::tensor::DType;
 
+use super::super::gated::halves;
 use super::super::{Inputs, NodeSpec, Prepared, Refusal, one, precision, wrong};
 use crate::error::Result;
 use crate::graph::attributes::{Attribute, Attributes};
 use crate::graph::host::{self, HostTensor};
 use crate::kernels::activation::Activation;
 use crate::kernels::block_quant::Bits;
-use crate::kernels::gemm::Epilogue;
-use crate::kernels::qlinear::{BlockLayout, BlockLinear, GROUP_SIZE, Int4Linear, QuantizedWeights, Shapes};
+use crate::kernels::gemm;
+use crate::kernels::qlinear::{BlockLayout, BlockParts, GROUP_SIZE, Int4Linear, QuantizedWeights, Shapes};
 
 const MISFIT: &str = "the sizes of the weights do not fit";
 
@@ -22,10 +23,13 @@ pub fn constants(weights: QuantizedWeights, attributes: &mut Attributes) -> [Hos
     [host::tensor(&quads, weights.quads), host::tensor(&scales, weights.scales), host::tensor(&sums, weights.sums)]
 }
 
-/// The constants of `weights` of 8 bits, the last of them only where blocks have offsets; adds their sizes to `attributes`.
-pub fn block_constants(weights: BlockLinear, attributes: &mut Attributes) -> ([HostTensor; 3], Option<HostTensor>) {
-    let BlockLayout { shape: (inputs, outputs), block, .. } = weights.layout();
-    let parts = weights.into_parts();
+/// The constants of weights of 8 bits, the last of them only where blocks have offsets; adds their sizes to `attributes`.
+pub fn block_constants(
+    layout: BlockLayout,
+    parts: BlockParts,
+    attributes: &mut Attributes,
+) -> ([HostTensor; 3], Option<HostTensor>) {
+    let BlockLayout { shape: (inputs, outputs), block, .. } = layout;
     for (name, size) in [("inputs", inputs), ("outputs", outputs), ("block", block)] {
         attributes.push(name, Attribute::Int(size as i64));
     }
@@ -34,10 +38,13 @@ pub fn block_constants(weights: BlockLinear, attributes: &mut Attributes) -> ([H
     (constants, (!parts.offsets.is_empty()).then(|| flat(parts.offsets)))
 }
 
-/// The attribute `precise` says the precision of activations.
-/// The inputs are `x`, the three constants, an optional bias, and the optional offsets of blocks; an activation may follow.
+/// The attribute of products whose output is the activation of the first half of their columns, times the second.
+pub const GATED: &str = "gated";
+
+/// The attribute `precise` says the precision of activations. The inputs are `x`, the three constants, and optionally a bias,
+/// the offsets of blocks, and what is added to the product; an activation may follow the bias.
 pub fn matmul(node: &NodeSpec<'_>) -> Prepared {
-    let (activation, sizes) = (node.attributes.activation()?, sizes(node)?);
+    let (epilogue, sizes) = (Epilogue::new(node)?, sizes(node)?);
     let block = node.attributes.optional_int("block")?.map_or(Ok(GROUP_SIZE), usize::try_from);
     let block = block.map_err(|_| "the attribute block is negative".to_string())?;
     let layout = BlockLayout { shape: sizes, block, bits: Bits::Eight };
@@ -55,42 +62,56 @@ pub fn matmul(node: &NodeSpec<'_>) -> Prepared {
         let weights = layout.linear(host::slice(&quads), host::slice(&scales), host::slice(&sums), offsets);
         let Some(weights) = weights else { return wrong(MISFIT) };
         let bias = inputs.optional(4);
-        product(inputs, sizes, bias, activation, |x, bias, epilogue, out| {
+        let residual = inputs.optional(6);
+        product(inputs, sizes, [bias, residual], epilogue, |x, bias, epilogue, out| {
             weights.with(precision).write(x, bias, epilogue, out);
         })
     }))
 }
 
-/// The inputs are `x`, the words of [`Int4Weights`](crate::kernels::qlinear::Int4Weights), and an optional bias; an activation
-/// may follow.
+/// The inputs are `x`, the words of [`Int4Weights`](crate::kernels::qlinear::Int4Weights), and optionally a bias and what is
+/// added to the product; an activation may follow the bias.
 pub fn matmul_int4(node: &NodeSpec<'_>) -> Prepared {
-    let (activation, sizes) = (node.attributes.activation()?, sizes(node)?);
+    let (epilogue, sizes) = (Epilogue::new(node)?, sizes(node)?);
     if node.constant(1).is_none_or(|tensor| tensor.dtype() != DType::I32) {
         return Err("the input 1 must be a constant of the type I32".to_string());
     }
     Ok(Box::new(move |inputs| {
         let words = inputs.contiguous(1)?;
         let Some(weights) = Int4Linear::new(sizes, host::slice(&words)) else { return wrong(MISFIT) };
-        let bias = inputs.optional(2);
-        product(inputs, sizes, bias, activation, |x, bias, epilogue, out| weights.write(x, bias, epilogue, out))
+        let parts = [inputs.optional(2), inputs.optional(3)];
+        product(inputs, sizes, parts, epilogue, |x, bias, epilogue, out| weights.write(x, bias, epilogue, out))
     }))
 }
 
+/// What follows a product.
+#[derive(Clone, Copy)]
+struct Epilogue {
+    activation: Option<Activation>,
+    gated: bool,
+}
+
+impl Epilogue {
+    fn new(node: &NodeSpec<'_>) -> std::result::Result<Self, Refusal> {
+        Ok(Self { activation: node.attributes.activation()?, gated: node.attributes.flag(GATED, false)? })
+    }
+}
+
 /// The numbers of inputs and outputs.
-fn sizes(node: &NodeSpec<'_>) -> std::result::Result<(usize, usize), Refusal> {
+pub fn sizes(node: &NodeSpec<'_>) -> std::result::Result<(usize, usize), Refusal> {
     let size = |name: &str| {
         usize::try_from(node.attributes.int(name, 0)?).map_err(|_| format!("the attribute {name} is negative"))
     };
     Ok((size("inputs")?, size("outputs")?))
 }
 
-/// The input 0 times weights with these inputs and outputs, which `write` multiplies rows by.
+/// The input 0 times weights with these inputs and outputs, which `write` multiplies rows by, with a bias and a residual.
 fn product(
     inputs: &mut Inputs<'_>,
     sizes: (usize, usize),
-    bias: Option<HostTensor>,
-    activation: Option<Activation>,
-    write: impl FnOnce(&[f32], &[f32], Option<&Epilogue<'_>>, &mut [f32]),
+    [bias, residual]: [Option<HostTensor>; 2],
+    Epilogue { activation, gated }: Epilogue,
+    write: impl FnOnce(&[f32], &[f32], Option<&gemm::Epilogue<'_>>, &mut [f32]),
 ) -> Result<Vec<HostTensor>> {
     let x = inputs.take(0)?;
     let (dtype, mut shape) = (x.dtype(), host::shape(&x).to_vec());
@@ -106,6 +127,19 @@ fn product(
     }
     let x = host::contiguous(host::cast(x, DType::F32));
     let apply = |numbers: &mut [f32]| activation.iter().for_each(|activation| activation.apply(numbers));
-    write(host::slice(&x), &bias, activation.is_some().then_some(&apply), &mut out);
+    let epilogue = activation.is_some() && !gated;
+    write(host::slice(&x), &bias, epilogue.then_some(&apply), &mut out);
+    if let Some(residual) = residual.map(|residual| host::to_f32s(residual)) {
+        if residual.len() != out.len() || gated {
+            return wrong(format!("what is added has {} numbers, and the product {}", residual.len(), out.len()));
+        }
+        out.iter_mut().zip(residual).for_each(|(x, term)| *x += term);
+    }
+    if gated {
+        out = halves(&out, sizes.1, activation);
+        if let Some(last) = shape.last_mut() {
+            *last = sizes.1 / 2;
+        }
+    }
     one(host::cast(host::tensor(&shape, out), dtype))
 }

@@ -1,0 +1,306 @@
+//! Products with packed weights, and the layers of decoders.
+
+use super::*;
+use crate::graph::builder::Blocks;
+use crate::kernels::block_quant::Bits;
+use crate::kernels::gemm::Matrix;
+use crate::kernels::qlinear::{BlockLinear, Int4Linear, Int4Weights, Precision, QuantizedWeights};
+
+/// The constants and attributes of a product with packed weights.
+struct PackedCase {
+    name: &'static str,
+    constants: Vec<HostTensor>,
+    attributes: Attributes,
+    /// The dequantised weights, `[outputs, inputs]`, where activations stay floats.
+    weights: Option<Vec<f32>>,
+}
+
+impl PackedCase {
+    /// Weights of 8 bits for activations of 7 bits.
+    fn quantised(draw: &mut Draw, (inputs, outputs): (usize, usize)) -> Self {
+        let weights = draw.floats(&[inputs, outputs]);
+        let matrix = Matrix::new(host::slice(&weights), outputs);
+        let mut attributes = Attributes::default();
+        let weights = QuantizedWeights::quantise((inputs, outputs), matrix);
+        let constants = ops::int8::constants(weights, &mut attributes).into();
+        Self { name: "MatMulInt8", constants, attributes, weights: None }
+    }
+
+    /// Weights in blocks, of 8 bits.
+    fn bytes(draw: &mut Draw, shape: (usize, usize), block: usize, offset: f32) -> Self {
+        let weights = BlockLinear::new(shape, block, Bits::Eight, |_, _, numbers| {
+            numbers.iter_mut().for_each(|number| *number = draw.below(255) as u8 as i8);
+            (1e-4 * (1 + draw.below(9)) as f32, offset * draw.below(5) as f32)
+        });
+        let weights = weights.expect("sizes that fit");
+        let mut attributes = Attributes::default();
+        let dequantised = rows(shape, |output, row| weights.linear().read_output(output, row));
+        let (constants, offsets) = ops::int8::block_constants(weights.layout(), weights.into_parts(), &mut attributes);
+        attributes.push(ops::PRECISE, Attribute::Int(Precision::High as i64));
+        let constants = constants.into_iter().chain(offsets).collect();
+        Self { name: "MatMulInt8", constants, attributes, weights: Some(dequantised) }
+    }
+
+    /// Weights in blocks, of 4 bits.
+    fn nibbles(draw: &mut Draw, shape: (usize, usize)) -> Self {
+        let weights = Int4Weights::new(shape, |_, _, numbers| {
+            numbers.iter_mut().for_each(|number| *number = draw.below(16) as u8);
+            (1e-3 * (1 + draw.below(9)) as f32, -5e-3 * draw.below(9) as f32)
+        });
+        let words = weights.expect("whole blocks").into_words();
+        let linear = Int4Linear::new(shape, &words).expect("sizes that fit");
+        let dequantised = rows(shape, |output, row| linear.read_output(output, row));
+        let mut attributes = Attributes::default();
+        attributes.push("inputs", Attribute::Int(shape.0 as i64));
+        attributes.push("outputs", Attribute::Int(shape.1 as i64));
+        let constants = vec![host::tensor(&[words.len()], words)];
+        Self { name: "MatMulInt4", constants, attributes, weights: Some(dequantised) }
+    }
+
+    /// With a bias and an activation, and with a residual or gated.
+    fn check(&self, draw: &mut Draw, x: &HostTensor, outputs: usize, activation: Option<Activation>, gated: bool) {
+        let shape = host::shape(x).to_vec();
+        let mut case = Case::of(OWN_DOMAIN, self.name).constants(&[1, 2, 3, 5]).parameters(1).tolerance(1e-3);
+        if self.name == "MatMulInt4" {
+            case = case.constants(&[1]);
+        }
+        case.attributes = self.attributes.clone();
+        case.attributes.set_activation(activation);
+        if gated {
+            case.attributes.push(ops::int8::GATED, Attribute::Int(1));
+        }
+        let bias = draw.floats(&[outputs]);
+        let last = shape.len() - 1;
+        let residual = (!gated).then(|| draw.floats(&[&shape[..last], &[outputs]].concat()));
+        let constants = self.constants.iter().cloned().map(Some);
+        let mut inputs = vec![Some(x.clone())];
+        match self.name {
+            "MatMulInt4" => inputs.extend(constants.chain([Some(bias.clone()), residual.clone()])),
+            _ => {
+                inputs.extend(constants);
+                let offsets = inputs.get(4).cloned().flatten();
+                inputs.truncate(4);
+                inputs.extend([Some(bias.clone()), offsets, residual.clone()]);
+            }
+        }
+        let Some(weights) = &self.weights else { return case.check(&inputs) };
+        let (x, width) = (host::slice::<f32>(x), shape[last]);
+        let mut numbers = Vec::new();
+        for row in x.chunks_exact(width) {
+            let term =
+                |weights: &[f32]| row.iter().zip(weights).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum::<f64>();
+            let sums = weights.chunks_exact(width).zip(host::slice::<f32>(&bias));
+            let mut sums: Vec<f32> = sums.map(|(weights, bias)| term(weights) as f32 + bias).collect();
+            let (first, second) = sums.split_at_mut(if gated { outputs / 2 } else { outputs });
+            activation.iter().for_each(|activation| activation.apply(first));
+            first.iter_mut().zip(second).for_each(|(x, factor)| *x *= *factor);
+            numbers.extend_from_slice(first);
+        }
+        let residual = residual.map(host::to_f32s).unwrap_or_default();
+        numbers.iter_mut().zip(residual).for_each(|(x, term)| *x += term);
+        let columns = if gated { outputs / 2 } else { outputs };
+        case.check_gpu(&inputs, &host::tensor(&[&shape[..last], &[columns]].concat(), numbers));
+    }
+}
+
+/// Activations that are not near the middle between two integers of 7 bits, where devices may round to different ones.
+fn activations(draw: &mut Draw, rows: usize, inputs: usize) -> HostTensor {
+    // Small, so that sums are, whose rounding would count in a product of two.
+    let (low, high) = (-0.1, 0.105);
+    let step = (high - low) / Precision::Normal.steps();
+    let numbers = (0..rows * inputs).map(|at| match at % inputs {
+        0 => low,
+        1 => high,
+        _ => low + (draw.below(126) as f32 + 0.7 + draw.below(601) as f32 / 1000.0) * step,
+    });
+    host::tensor(&[1, rows, inputs], numbers.collect::<Vec<f32>>())
+}
+
+/// The rows that `read` writes, one for each output.
+fn rows((inputs, outputs): (usize, usize), read: impl Fn(usize, &mut [f32]) -> Option<()>) -> Vec<f32> {
+    let mut all = vec![0.0; inputs * outputs];
+    all.chunks_exact_mut(inputs).enumerate().for_each(|(output, row)| read(output, row).expect("an output"));
+    all
+}
+
+#[test]
+fn products_with_packed_weights() {
+    let mut draw = Draw(11);
+    let functions = [None, Some(Activation::Gelu), Some(Activation::Swish(1.0))];
+    let sizes = [(32, 8), (64, 24), (576, 80), (96, 1032), (2080, 16), (4096, 48)];
+    for (index, shape @ (inputs, outputs)) in sizes.into_iter().enumerate() {
+        let cases = [
+            PackedCase::quantised(&mut draw, shape),
+            PackedCase::bytes(&mut draw, shape, 32, 0.0),
+            PackedCase::bytes(&mut draw, shape, 16, 0.001),
+            PackedCase::nibbles(&mut draw, shape),
+        ];
+        for case in &cases {
+            for rows in [1, 3, 4, 7, 66] {
+                let x = activations(&mut draw, rows, inputs);
+                case.check(&mut draw, &x, outputs, functions[(index + rows) % functions.len()], false);
+                case.check(&mut draw, &x, outputs, Some(Activation::Swish(1.0)), true);
+            }
+        }
+    }
+    // Sizes that are not whole panels or quads.
+    for shape @ (inputs, outputs) in [(30, 13), (131, 7)] {
+        let case = PackedCase::quantised(&mut draw, shape);
+        for rows in [1, 9] {
+            let x = activations(&mut draw, rows, inputs);
+            case.check(&mut draw, &x, outputs, None, false);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_number_spoils_its_row_alone() {
+    let mut draw = Draw(12);
+    for rows in [3, 9] {
+        for case in [PackedCase::quantised(&mut draw, (64, 16)), PackedCase::nibbles(&mut draw, (64, 16))] {
+            let mut numbers = host::to_f32s(activations(&mut draw, rows, 64));
+            numbers[64 + 5] = f32::NAN;
+            // A row of zeros has no range.
+            numbers[128..192].fill(0.0);
+            case.check(&mut draw, &host::tensor(&[rows, 64], numbers), 16, None, false);
+        }
+    }
+}
+
+#[test]
+fn outliers_are_quantised_as_on_the_cpu() {
+    let mut draw = Draw(16);
+    let case = PackedCase::quantised(&mut draw, (384, 64));
+    let mut numbers = host::to_f32s(draw.floats(&[40, 384]));
+    // One number in fifty is twenty times as large, beyond 7 bits.
+    numbers.iter_mut().step_by(51).for_each(|number| *number *= 20.0);
+    let inputs = [vec![host::tensor(&[40, 384], numbers)], case.constants.clone()].concat();
+    let inputs: Vec<_> = inputs.into_iter().map(Some).collect();
+    let mut product = Case::of(OWN_DOMAIN, case.name).constants(&[1, 2, 3]);
+    product.attributes = case.attributes;
+    let specs = product.specs(&inputs);
+    let limits = Limits::default();
+    let (cpu, _) = ops::prepare(&product.node(&specs)).expect("the CPU's kernel");
+    let expected = cpu(&mut Inputs::new(inputs.clone(), &limits, Texts::default())).expect("the CPU's result");
+    let gpu = GpuKernel::prepare(&product.node(&specs), &device()).expect("a GPU kernel");
+    let values: Vec<_> = inputs.into_iter().map(|input| input.map(Value::from)).collect();
+    let found = gpu.run(&values, &limits).expect("no error").expect("a kernel for these shapes");
+    let found = pollster::block_on(found.into_iter().next().expect("an output").into_host()).expect("a result");
+    // Of all numbers together: one activation may be rounded to another integer.
+    let squares = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| f64::from(x * x)).sum::<f64>().sqrt();
+    let (expected, found) = (host::slice::<f32>(&expected[0]), host::slice::<f32>(&found));
+    let difference = squares(&mut expected.iter().zip(found).map(|(a, b)| a - b));
+    assert!(difference < 1e-3 * squares(&mut expected.iter().copied()), "{difference}");
+}
+
+/// The attention of a decoder on both devices, token by token.
+struct Attentions {
+    attributes: Attributes,
+    heads: [usize; 3],
+    norms: Option<[HostTensor; 2]>,
+    joined: bool,
+}
+
+impl Attentions {
+    fn check(&self, draw: &mut Draw, chunks: &[usize], angles: usize) {
+        let [heads, groups, size] = self.heads;
+        let op = ops::find(OWN_DOMAIN, "CachedAttention").expect("an operator of the table");
+        let float = || Some(InputSpec { dtype: Some(DType::F32), encoding: None, constant: None });
+        let specs: Vec<_> = (0..10).map(|_| float()).collect();
+        let node = NodeSpec { op, opset: ops::NEWEST_OPSET, attributes: &self.attributes, inputs: &specs, outputs: 3 };
+        let limits = Limits::default();
+        let (cpu, _) = ops::prepare(&node).expect("the CPU's kernel");
+        let gpu = GpuKernel::prepare(&node, &device()).expect("a GPU kernel");
+        let empty = || host::tensor(&[groups, 0, size], Vec::<f32>::new());
+        let mut states = [empty(), empty()];
+        let mut on_gpu = [Value::from(empty()), Value::from(empty())];
+        let mut before = 0;
+        for (turn, count) in chunks.iter().copied().enumerate() {
+            let widths = if self.joined { vec![heads + 2 * groups] } else { vec![heads, groups, groups] };
+            let mut inputs: Vec<_> = widths.iter().map(|heads| Some(draw.floats(&[1, count, heads * size]))).collect();
+            inputs.resize(3, None);
+            let tables = [draw.floats(&[count, angles]), draw.floats(&[count, angles])];
+            let norms = self.norms.clone().map_or([None, None], |norms| norms.map(Some));
+            let rest = || {
+                let before = Some(host::tensor(&[1], vec![before as i64]));
+                [vec![before], tables.clone().map(Some).to_vec(), norms.clone().to_vec()].concat()
+            };
+            let all = [inputs.clone(), states.clone().map(Some).to_vec(), rest()].concat();
+            let expected = cpu(&mut Inputs::new(all, &limits, Texts::default())).expect("the CPU's result");
+            let as_values = |inputs: Vec<Option<HostTensor>>| inputs.into_iter().map(|input| input.map(Value::from));
+            let mut values: Vec<_> = as_values(inputs).collect();
+            // The last turn leaves a copy of the states, which must not change.
+            let kept = (turn + 1 == chunks.len()).then(|| on_gpu.clone());
+            values.extend(std::mem::replace(&mut on_gpu, [Value::Nothing, Value::Nothing]).map(Some));
+            values.extend(as_values(rest()));
+            let mut found =
+                gpu.run(&values, &limits).expect("no error").expect("a kernel for these shapes").into_iter();
+            let mut next = || found.next().expect("three outputs");
+            let mixed = next();
+            on_gpu = [next(), next()];
+            before += count;
+            let case = Case::of(OWN_DOMAIN, "CachedAttention").tolerance(1e-4);
+            case.compare(&expected[0], &pollster::block_on(mixed.into_host()).expect("a result"));
+            let used = |state: &HostTensor, count| host::contiguous(state.clone().narrow(1, 0, count));
+            for (expected, found) in expected[1..].iter().zip(&on_gpu) {
+                let found = pollster::block_on(found.clone().into_host()).expect("a result");
+                case.compare(&used(expected, before), &used(&found, before));
+            }
+            for (old, now) in kept.iter().flatten().zip(&states).filter(|_| turn > 0) {
+                let old = pollster::block_on(old.clone().into_host()).expect("a result");
+                case.compare(&used(now, before - count), &used(&old, before - count));
+            }
+            states = [expected[1].clone(), expected[2].clone()];
+        }
+        assert_eq!(device().fault(), None);
+    }
+}
+
+#[test]
+fn attention_with_kept_keys_and_values_is_that_of_the_cpu() {
+    let mut draw = Draw(13);
+    for (index, (heads, groups, size, angles, window)) in
+        [(9, 3, 64, 32, 0), (4, 4, 16, 8, 5), (2, 1, 128, 32, 0), (4, 1, 256, 128, 100), (3, 3, 6, 2, 0)]
+            .into_iter()
+            .enumerate()
+    {
+        let mut attributes = Attributes::default();
+        for (name, number) in [("heads", heads), ("groups", groups), ("size", size), ("window", window)] {
+            attributes.push(name, Attribute::Int(number as i64));
+        }
+        attributes.push("interleaved", Attribute::Int((index % 2) as i64));
+        attributes.push("scale", Attribute::Float(1.0 / (size as f32).sqrt()));
+        attributes.push("epsilon", Attribute::Float(1e-5));
+        let norms = (index % 3 == 1).then(|| [draw.floats(&[size]), draw.floats(&[size])]);
+        let case = Attentions { attributes, heads: [heads, groups, size], norms, joined: index != 2 };
+        case.check(&mut draw, &[7, 1, 1, 3, 40, 1, 230, 1, 2], angles);
+    }
+}
+
+#[test]
+fn gates() {
+    let mut draw = Draw(14);
+    let mut case = Case::of(OWN_DOMAIN, "GatedActivation").tolerance(1e-4);
+    case.attributes.set_activation(Some(Activation::Swish(1.0)));
+    case.check(&[Some(draw.floats(&[1, 5, 12]))]);
+    case.check(&[Some(draw.floats(&[1, 5, 12])), Some(draw.floats(&[1, 5, 12]))]);
+}
+
+#[test]
+fn layers_that_are_joined_give_the_same() {
+    let mut draw = Draw(15);
+    let mut weights = |outputs: usize, offset: f32| {
+        let layer = BlockLinear::new((64, outputs), 32, Bits::Eight, |_, _, numbers| {
+            numbers.iter_mut().for_each(|number| *number = draw.below(255) as u8 as i8);
+            (0.01, offset)
+        });
+        Blocks::int8(layer.expect("sizes that fit"))
+    };
+    let parts = [weights(16, 0.0), weights(8, 0.5), weights(13, 0.0)];
+    let rows = |blocks: &Blocks, outputs| rows((64, outputs), |output, row| blocks.read_output(output, row));
+    let expected = [rows(&parts[0], 16), rows(&parts[1], 8), rows(&parts[2], 13)].concat();
+    let joined = Blocks::concat(parts.to_vec()).unwrap_or_else(|_| panic!("they are alike"));
+    assert_eq!(rows(&joined, 37), expected);
+    // One that does not end with a panel can only be the last.
+    assert!(Blocks::concat(vec![weights(13, 0.0), weights(8, 0.0)]).is_err());
+}

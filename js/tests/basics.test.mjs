@@ -34,18 +34,17 @@ test('importing the package needs no browser and runs nothing', async () => {
 
 test('the report of a model on WebGPU says what runs on the CPU', () => {
   const webgpu = { kind: 'webgpu', reason: 'It agrees.' };
-  assert.match(deviceReport(webgpu, 'int8', {}).reason, /It agrees. Layers of 8 bits run on the CPU/);
-  assert.match(deviceReport(webgpu, 'fp32', { graph: { graph: { int8: true } } }).reason, /run on the CPU/);
-  assert.deepEqual(deviceReport(webgpu, 'fp32', {}), webgpu);
+  assert.match(deviceReport(webgpu, { integerOperators: true }).reason, /It agrees. .* integers run on the CPU/);
+  assert.deepEqual(deviceReport(webgpu, { integerOperators: false }), webgpu);
   const measured = (onCpu) => ({ reasons: ['One takes 1 ms.', 'The other 2.'], onCpu });
-  assert.deepEqual(deviceReport(webgpu, 'fp32', {}, measured(false)), {
+  assert.deepEqual(deviceReport(webgpu, { integerOperators: false, measured: measured(false) }), {
     kind: 'webgpu',
     reason: 'It agrees. One takes 1 ms. The other 2.',
   });
-  const left = deviceReport({ ...webgpu, adapter: 'a card' }, 'fp32', {}, measured(true));
+  const left = deviceReport({ ...webgpu, adapter: 'a card' }, { integerOperators: false, measured: measured(true) });
   assert.deepEqual([left.kind, left.adapter], ['wasm', '']);
   const wasm = { kind: 'wasm', reason: 'It was asked for.' };
-  assert.equal(deviceReport(wasm, 'int8', {}), wasm);
+  assert.equal(deviceReport(wasm, { integerOperators: true }), wasm);
 });
 
 test('a model is a folder of the page, at an address or at the host that was set', () => {

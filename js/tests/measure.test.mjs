@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 
 import { PilotLightError } from '../modules/shared/errors.js';
-import { placeModels, placementOf, placeRuns } from '../modules/worker/measure.js';
+import { measureTokens, placeModels, placementOf, placeRuns, tokenPlacementOf } from '../modules/worker/measure.js';
 
 const { now } = performance;
 afterEach(() => {
@@ -120,4 +120,21 @@ test('a model that refuses the texts is loaded without being measured; a lost de
   assert.equal(shares.at(-1), 0);
   await assert.rejects(place(new PilotLightError('device-lost', 'gone')), /gone/);
   await assert.rejects(place(new WebAssembly.RuntimeError('unreachable')), WebAssembly.RuntimeError);
+});
+
+test('a model that generates text is on the device that is faster for a token', async () => {
+  assert.deepEqual(tokenPlacementOf({ gpu: 2, cpu: 12.34 }), {
+    cpuTokens: 0,
+    reason: 'Measured: a token takes 2.0 ms on the GPU and 12 ms on the CPU.',
+  });
+  const left = tokenPlacementOf({ gpu: 20, cpu: 12 });
+  assert.equal(left.cpuTokens, ALL);
+  assert.match(left.reason, /All runs are left to the CPU/);
+  const shares = [];
+  const times = await measureTokens({ shareWithCpu: (share) => shares.push(share) }, async (tokens) => {
+    assert.equal(tokens, 3);
+  });
+  // The first run on the GPU, which compiles, does not count.
+  assert.deepEqual(shares, [0, ALL, 0]);
+  assert.deepEqual(Object.keys(times).sort(), ['cpu', 'gpu']);
 });

@@ -179,7 +179,8 @@ impl<'a> Run<'a> {
     /// Whether this input is reason enough to run a step on the GPU, where it can.
     fn belongs_on_gpu(&self, value: &Value) -> bool {
         match value {
-            Value::Gpu(_) => true,
+            // Where the CPU computes a run, these are states that an earlier run left there.
+            Value::Gpu(_) => self.on_gpu,
             Value::Sequence(_) | Value::Map(_) | Value::Nothing => false,
             Value::Host(tensor, constant) => {
                 let many = tensor.layout().num_elements() >= self.options.gpu_min_elements;

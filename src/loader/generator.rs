@@ -101,6 +101,11 @@ impl GeneratorFiles {
         self.dtype.filter(|_| self.quantise).or(self.onnx.dtype()).unwrap_or_default()
     }
 
+    /// The type of the ONNX file.
+    pub(super) fn onnx_dtype(&self) -> Option<DType> {
+        self.onnx.dtype()
+    }
+
     /// Reads the files of the last round and requests those of the next. `true` once nothing is needed.
     pub(super) fn advance(&mut self, files: &mut Files) -> Result<bool> {
         match self.stage {

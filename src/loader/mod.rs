@@ -176,6 +176,17 @@ impl Loader {
         }
     }
 
+    /// Whether the weights come from an ONNX file with operators on integers, which have no GPU kernels.
+    pub fn has_integer_operators(&self) -> bool {
+        let dtype = match &self.plan {
+            Plan::Text(model) => model.onnx_dtype(),
+            Plan::Fixed(_) => None,
+            Plan::Generator(model) => model.onnx_dtype(),
+            Plan::Graph { dtype, .. } => *dtype,
+        };
+        matches!(dtype, Some(DType::Int8 | DType::Q8 | DType::Uint8))
+    }
+
     /// Builds the model, once no more files are needed.
     ///
     /// # Errors

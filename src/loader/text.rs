@@ -97,6 +97,11 @@ impl TextFiles {
         self.dtype.filter(|_| self.quantise).or(found).unwrap_or_default()
     }
 
+    /// The type of the ONNX file.
+    pub(super) fn onnx_dtype(&self) -> Option<DType> {
+        self.graphs.dtype()
+    }
+
     /// Reads the files of the last round and requests those of the next. `true` once nothing is needed.
     pub(super) fn advance(&mut self, files: &mut Files) -> Result<bool> {
         if let Some(modules) = files.text(&self.base(MODULES)) {

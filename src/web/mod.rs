@@ -170,6 +170,12 @@ impl Loader {
         self.0.dtype().name().to_string()
     }
 
+    /// Whether the weights come from an ONNX file with operators on integers, which only the CPU computes.
+    #[wasm_bindgen(getter, js_name = hasIntegerOperators)]
+    pub fn has_integer_operators(&self) -> bool {
+        self.0.has_integer_operators()
+    }
+
     /// Builds the model.
     pub async fn finish(self) -> JsResult<Pipeline> {
         self.0.finish().and_then(Loaded::model).map(Pipeline).map_err(to_js_error)

@@ -161,12 +161,12 @@ export class Supervisor {
       await engine.loads.get(model.key);
       return;
     }
-    model.info = await infoOf(engine, await this.#load(engine, model.key, model.args, {}), model.args);
+    model.info = await infoOf(engine, await this.#load(engine, model.key, model.args, {}));
   }
 }
 
-async function infoOf(engine: StartedEngine, result: LoadResult, args: LoadArgs): Promise<LoadedModel['info']> {
-  return { ...result, device: deviceReport(await engine.report, result.dtype, args, result.measured) };
+async function infoOf(engine: StartedEngine, result: LoadResult): Promise<LoadedModel['info']> {
+  return { ...result, device: deviceReport(await engine.report, result) };
 }
 
 async function notify<K extends Op>(engine: StartedEngine, op: K, args: Args<K>): Promise<Result<K> | undefined> {

@@ -2,7 +2,7 @@
 import type { ModelFolder } from '../io/fetch-file.js';
 import type { EngineTask } from '../tasks/index.js';
 import type { Calibration, CascadeConfig, DType, GraphOptions, LoadOptions, Port } from '../types.js';
-import type { Measured } from '../worker/measure.js';
+import type { ModelDevices } from '../worker/device-report.js';
 
 /** A model for a task, and how it is loaded. */
 export interface TaskModel {
@@ -37,13 +37,11 @@ export interface LoadArgs {
 }
 
 /** What a loaded model reports of itself. */
-export interface LoadResult {
+export interface LoadResult extends ModelDevices {
   /** Empty where it has none. */
   labels: string[];
   /** The type of its weights. */
   dtype: DType;
-  /** What was measured of its runs on each device, where they were. */
-  measured?: Measured | undefined;
   /** The inputs and outputs of a graph; empty for a task. */
   inputs: Port[];
   outputs: Port[];

@@ -7,7 +7,7 @@ import { isTrap, toPilotLightError } from '../shared/errors.js';
 import type { Cascade, Device, FileRequest, Generator, Graph, Loader, Pipeline, Port, RawPort } from '../types.js';
 import { trapped } from './builds.js';
 import { deviceReport } from './device-report.js';
-import { placeModels } from './measure.js';
+import { placeGenerator, placeModels } from './measure.js';
 import type { OpenDevice } from './open-device.js';
 
 /** A model in an engine. */
@@ -63,17 +63,20 @@ export class Loading {
   async finish(): Promise<[Loaded, LoadResult]> {
     const { args, opened } = this;
     const [first] = this.#parts as [Part];
-    const { dtype } = first.loader;
-    const result = { dtype, labels: [], inputs: [], outputs: [] };
+    const { dtype, hasIntegerOperators: integerOperators } = first.loader;
+    const result = { dtype, integerOperators, labels: [], inputs: [], outputs: [] };
     if (args.graph) {
       const graph = await judged(first, () => trapped(() => first.loader.finishGraph()));
       return [{ graph }, { ...result, inputs: graph.inputs.map(toPort), outputs: graph.outputs.map(toPort) }];
     }
-    const report = deviceReport(opened.report, dtype, args, undefined);
-    if (args.generator ?? args.cascade?.generator) {
+    const source = args.generator ?? args.cascade?.generator;
+    if (source !== undefined) {
       const generator = await judged(first, () => trapped(() => first.loader.finishGenerator()));
-      if (args.cascade === undefined) return [{ generator }, result];
-      return cascadeOf(opened.wasm.Cascade.ofGenerator(generator, args.cascade.config, report), result);
+      const measured = await placeGenerator(opened, source, first.device, generator);
+      if (args.cascade === undefined) return [{ generator }, { ...result, measured }];
+      const report = deviceReport(opened.report, { integerOperators, measured });
+      const cascade = opened.wasm.Cascade.ofGenerator(generator, args.cascade.config, report);
+      return cascadeOf(cascade, { ...result, measured });
     }
     const pipelines = await this.#pipelines();
     const [pipeline] = pipelines as [Pipeline];
@@ -82,7 +85,7 @@ export class Loading {
     const learnt = args.cascade?.config.learn?.labels?.map(({ label }) => label) ?? [];
     const labels = learnt.length > 0 ? learnt : pipeline.labels;
     if (args.cascade === undefined) return [{ pipeline }, { ...result, labels, measured }];
-    const placed = deviceReport(opened.report, dtype, args, measured);
+    const placed = deviceReport(opened.report, { integerOperators, measured });
     const cascade = new opened.wasm.Cascade(pipelines, args.cascade.config, placed);
     return cascadeOf(cascade, { ...result, labels, measured });
   }

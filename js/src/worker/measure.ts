@@ -1,10 +1,11 @@
 // Choice of the device by measurement: a model of texts is run on the GPU and on the CPU, and each run goes to the faster one.
 import { answered, completed, openDatabase, settled } from '../io/database.js';
-import type { LoadArgs } from '../protocol/loading.js';
+import type { GeneratorModel, LoadArgs } from '../protocol/loading.js';
 import { isTrap, messageOf, toPilotLightError } from '../shared/errors.js';
 import { TASKS } from '../tasks/index.js';
-import type { Device, Pipeline } from '../types.js';
+import type { Device, DeviceReport, Generator, Pipeline } from '../types.js';
 import { trapped } from './builds.js';
+import { render } from './in-steps.js';
 import type { OpenDevice } from './open-device.js';
 
 /** Milliseconds that measuring may take, besides the first run on the GPU, which compiles its shaders. */
@@ -13,6 +14,8 @@ const BUDGET_MS = 100;
 const LENGTHS = [16, 128] as const;
 /** The times are measured so often, and the shortest counts: others had to wait for something. */
 const RUNS = 2;
+/** Tokens of a reply that is measured. */
+const TOKENS = 3;
 /** More tokens than any run has. */
 const ALL = 0xffff_ffff;
 
@@ -42,7 +45,7 @@ export interface Measured {
   onCpu: boolean;
 }
 
-/** Runs the model on a text of so many words. */
+/** Runs the model on a text of so many words, or generates so many tokens. */
 export type Run = (words: number) => Promise<unknown>;
 
 /**
@@ -55,8 +58,7 @@ export async function placeModels(
   devices: Device[],
   pipelines: Pipeline[],
 ): Promise<Measured | undefined> {
-  // Measuring takes a while, which the page's own thread does not have.
-  if (report.kind !== 'webgpu' || report.requested !== 'auto' || globalThis.document !== undefined) return undefined;
+  if (!isChosen(report)) return undefined;
   const models = pipeline ? [pipeline] : (cascade?.models ?? []);
   const measured: Measured = { reasons: [], onCpu: models.length > 0 };
   for (const [index, { task, model, folder, options }] of models.entries()) {
@@ -68,16 +70,80 @@ export async function placeModels(
     const labels = task === 'zero-shot-classification' ? { candidate_labels: ['light'] } : {};
     const run: Run = (words) => trapped(() => loaded.run([Array(words).fill('light').join(' ')], labels));
     const key = JSON.stringify([report.adapter, folder.url, options.dtype, wasm.Device.version()]);
-    const { reason, cpuTokens } = await placeRuns(device, run, key).catch((thrown): Placement => {
-      if (isTrap(thrown) || toPilotLightError(thrown).kind === 'device-lost') throw thrown;
-      // A model may refuse such a text, and do its work all the same.
-      device.shareWithCpu(0);
-      return { cpuTokens: 0, reason: `It was not measured: ${messageOf(thrown)}` };
-    });
+    const { reason, cpuTokens } = await attempt(device, () => placeRuns(device, run, key));
     measured.reasons.push(models.length > 1 ? `${model}: ${reason}` : reason);
     measured.onCpu &&= cpuTokens === ALL;
   }
   return measured;
+}
+
+/** Leaves to the CPU what it does faster of `generator`, all or nothing: its keys and values are on one device. */
+export async function placeGenerator(
+  { wasm, report }: OpenDevice,
+  { model, folder, file, options }: GeneratorModel,
+  device: Device,
+  generator: Generator,
+): Promise<Measured | undefined> {
+  if (!isChosen(report)) return undefined;
+  const key = JSON.stringify([report.adapter, folder.url, file, options.dtype, wasm.Device.version()]);
+  const run: Run = (tokens) => generated(generator, tokens);
+  const placement = await attempt(device, async () => {
+    const known = await remembered(key);
+    const found = known ?? tokenPlacementOf(await measureTokens(device, run));
+    if (known === undefined) await remember(key, found);
+    return found;
+  });
+  device.shareWithCpu(placement.cpuTokens);
+  return { reasons: [`${model}: ${placement.reason}`], onCpu: placement.cpuTokens === ALL };
+}
+
+/** Generates so many tokens. */
+async function generated(generator: Generator, tokens: number): Promise<void> {
+  // Drafts would make some tokens dearer than others.
+  const options = { max_new_tokens: tokens, prompt_lookup: false };
+  const generation = generator.start({ text: 'light' }, options, render);
+  try {
+    while (!generation.complete) await trapped(() => generation.step(async () => true));
+  } finally {
+    generation.finish();
+  }
+}
+
+/** Milliseconds of a token on each device. */
+export async function measureTokens(device: Device, run: Run): Promise<{ gpu: number; cpu: number }> {
+  const timed = async (cpuTokens: number): Promise<number> => {
+    device.shareWithCpu(cpuTokens);
+    const start = performance.now();
+    await run(TOKENS);
+    return (performance.now() - start) / TOKENS;
+  };
+  // Shaders are compiled and weights uploaded in the first run.
+  await timed(0);
+  return { cpu: await timed(ALL), gpu: await timed(0) };
+}
+
+/** The sharing that these times of a token speak for. */
+export function tokenPlacementOf({ gpu, cpu }: { gpu: number; cpu: number }): Placement {
+  const measured = `Measured: a token takes ${ms(gpu)} on the GPU and ${ms(cpu)} on the CPU.`;
+  if (gpu <= cpu) return { cpuTokens: 0, reason: measured };
+  return { cpuTokens: ALL, reason: `${measured} All runs are left to the CPU.` };
+}
+
+/** Whether the device was chosen here, and there is time to choose again: the page's own thread has none. */
+function isChosen({ kind, requested }: DeviceReport): boolean {
+  return kind === 'webgpu' && requested === 'auto' && globalThis.document === undefined;
+}
+
+/** What `place` gives; where it fails, all stays on the GPU. */
+async function attempt(device: Device, place: () => Promise<Placement>): Promise<Placement> {
+  try {
+    return await place();
+  } catch (thrown) {
+    if (isTrap(thrown) || toPilotLightError(thrown).kind === 'device-lost') throw thrown;
+    // A model may refuse such a text, and do its work all the same.
+    device.shareWithCpu(0);
+    return { cpuTokens: 0, reason: `It was not measured: ${messageOf(thrown)}` };
+  }
 }
 
 /**

@@ -129,7 +129,7 @@ fn product(
     let apply = |numbers: &mut [f32]| activation.iter().for_each(|activation| activation.apply(numbers));
     let epilogue = activation.is_some() && !gated;
     write(host::slice(&x), &bias, epilogue.then_some(&apply), &mut out);
-    if let Some(residual) = residual.map(|residual| host::to_f32s(residual)) {
+    if let Some(residual) = residual.map(host::to_f32s) {
         if residual.len() != out.len() || gated {
             return wrong(format!("what is added has {} numbers, and the product {}", residual.len(), out.len()));
         }

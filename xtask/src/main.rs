@@ -23,6 +23,7 @@ mod test;
 mod tools;
 mod words;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -39,6 +40,7 @@ cargo xtask COMMAND
   demo [--port N]             build one artefact, fetch the weights, serve the page and print its
                               address; the other artefacts are built meanwhile
   demo --check                the same, driven in a headless browser; prints one line of JSON
+  demo --check --slower N     the same on a machine that is N times slower
   build [ARTEFACT...]         leave the npm package ready in js/; with names, only these are made anew, in
                               this order: cpu cpu-relaxed cpu-threads gpu
   models                      fetch the weights, and what the tests need besides
@@ -75,7 +77,8 @@ enum Invocation {
     Help,
     Build { artefacts: Vec<Artefact> },
     Models,
-    Demo { port: Port, check: bool },
+    Demo { port: Port },
+    Check { slower: Option<NonZeroU32> },
     Serve { port: Port },
     Test { stages: Vec<test::Stage> },
     Bench { bench: bench::Bench, json: PathBuf },
@@ -98,8 +101,8 @@ fn execute(invocation: Invocation) -> Result<ExitCode> {
         Invocation::Help => print!("{USAGE}"),
         Invocation::Build { artefacts } => build::bring(&project, &artefacts)?,
         Invocation::Models => models::bring_with_samples(&project)?,
-        Invocation::Demo { port, check: false } => demo::run(&project, port)?,
-        Invocation::Demo { check: true, .. } => return demo::check(&project),
+        Invocation::Demo { port } => demo::run(&project, port)?,
+        Invocation::Check { slower } => return demo::check(&project, slower),
         Invocation::Serve { port } => demo::serve(&project, port)?,
         Invocation::Test { stages } => test::run(&project, &stages)?,
         Invocation::Bench { bench, json } => bench::run(&project, bench, &json)?,
@@ -116,6 +119,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
     };
     let mut port = Port::Preferred(8080);
     let mut check = false;
+    let mut slower = None;
     let mut json = None;
     let mut outcomes = eval::Outcomes::default();
     let mut way = None;
@@ -124,6 +128,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
         match (command.as_str(), argument) {
             ("demo" | "serve", Long("port")) => port = Port::Exact(parser.value()?.parse()?),
             ("demo", Long("check")) => check = true,
+            ("demo", Long("slower")) => slower = Some(parser.value()?.parse()?),
             ("eval", Long("data")) => outcomes.data = Some(PathBuf::from(parser.value()?)),
             ("eval", Long("unseen")) => outcomes.unseen = Some(PathBuf::from(parser.value()?)),
             ("bench" | "eval", Long("json")) => json = Some(PathBuf::from(parser.value()?)),
@@ -136,7 +141,11 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
     Ok(match command.as_str() {
         "build" => Invocation::Build { artefacts: Artefact::parse_all(&words)? },
         "models" => Invocation::Models,
-        "demo" => Invocation::Demo { port, check },
+        "demo" => match (check, slower) {
+            (true, slower) => Invocation::Check { slower },
+            (false, None) => Invocation::Demo { port },
+            (false, Some(_)) => bail!("--slower belongs to demo --check"),
+        },
         "serve" => Invocation::Serve { port },
         "test" => Invocation::Test { stages: test::Stage::parse_all(&words)? },
         "bench" => match (words.as_slice(), json) {
@@ -167,8 +176,11 @@ mod tests {
     #[test]
     fn commands_and_their_options() {
         assert!(matches!(parsed(&[]), Ok(Invocation::Help)));
-        assert!(matches!(parsed(&["demo"]), Ok(Invocation::Demo { port: Port::Preferred(8080), check: false })));
-        assert!(matches!(parsed(&["demo", "--check"]), Ok(Invocation::Demo { check: true, .. })));
+        assert!(matches!(parsed(&["demo"]), Ok(Invocation::Demo { port: Port::Preferred(8080) })));
+        assert!(matches!(parsed(&["demo", "--check"]), Ok(Invocation::Check { slower: None })));
+        assert!(
+            matches!(parsed(&["demo", "--check", "--slower", "2"]), Ok(Invocation::Check { slower: Some(times) }) if times.get() == 2)
+        );
         assert!(matches!(parsed(&["serve", "--port", "0"]), Ok(Invocation::Serve { port: Port::Exact(0) })));
         assert!(matches!(parsed(&["bench", "size", "--json", "f"]), Ok(Invocation::Bench { .. })));
         assert!(matches!(parsed(&["bench", "models", "--webgpu", "--json", "f"]), Ok(Invocation::Bench { .. })));
@@ -183,6 +195,8 @@ mod tests {
         for arguments in [
             &["dmeo"][..],
             &["demo", "now"],
+            &["demo", "--slower", "2"],
+            &["demo", "--check", "--slower", "0"],
             &["build", "--check"],
             &["build", "gpo"],
             &["serve", "--port", "65536"],

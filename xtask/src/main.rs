@@ -14,6 +14,7 @@ mod folders;
 mod general;
 mod models;
 mod npm;
+mod pack;
 mod process;
 mod project;
 mod report;
@@ -53,6 +54,9 @@ cargo xtask COMMAND
                               software
   bench gpu --hardware --json FILE
                               the same on this machine's GPU
+  bench gpu --dawn --json FILE
+                              the same in Node, over Dawn, on this machine's GPU or on Mesa's software
+  bench gpu --pack FOLDER     leave in a folder what the last one runs, for another machine
   bench models --json FILE    ONNX models side by side with onnxruntime-web: times, differences,
                               memory
   bench models --webgpu --json FILE
@@ -82,6 +86,7 @@ enum Invocation {
     Serve { port: Port },
     Test { stages: Vec<test::Stage> },
     Bench { bench: bench::Bench, json: PathBuf },
+    Pack { folder: PathBuf },
     Eval { eval: eval::Eval, outcomes: eval::Outcomes, json: PathBuf },
 }
 
@@ -106,6 +111,7 @@ fn execute(invocation: Invocation) -> Result<ExitCode> {
         Invocation::Serve { port } => demo::serve(&project, port)?,
         Invocation::Test { stages } => test::run(&project, &stages)?,
         Invocation::Bench { bench, json } => bench::run(&project, bench, &json)?,
+        Invocation::Pack { folder } => bench::pack(&project, &folder)?,
         Invocation::Eval { eval, outcomes, json } => eval::run(&project, eval, &outcomes, &json)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -123,6 +129,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
     let mut json = None;
     let mut outcomes = eval::Outcomes::default();
     let mut way = None;
+    let mut pack = None;
     let mut words = Vec::new();
     while let Some(argument) = parser.next()? {
         match (command.as_str(), argument) {
@@ -132,7 +139,8 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
             ("eval", Long("data")) => outcomes.data = Some(PathBuf::from(parser.value()?)),
             ("eval", Long("unseen")) => outcomes.unseen = Some(PathBuf::from(parser.value()?)),
             ("bench" | "eval", Long("json")) => json = Some(PathBuf::from(parser.value()?)),
-            ("bench", Long(word @ ("webgpu" | "hardware"))) => way = Some(word.to_owned()),
+            ("bench", Long(word @ ("webgpu" | "hardware" | "dawn"))) => way = Some(word.to_owned()),
+            ("bench", Long("pack")) => pack = Some(PathBuf::from(parser.value()?)),
             ("bench" | "build" | "eval" | "test", Value(word)) => words.push(word.string()?),
             (_, Short('h') | Long("help")) => return Ok(Invocation::Help),
             (_, other) => return Err(other.unexpected().into()),
@@ -148,8 +156,9 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
         },
         "serve" => Invocation::Serve { port },
         "test" => Invocation::Test { stages: test::Stage::parse_all(&words)? },
-        "bench" => match (words.as_slice(), json) {
-            ([name], Some(json)) => Invocation::Bench { bench: bench::Bench::parse(name, way.as_deref())?, json },
+        "bench" => match (words.as_slice(), json, pack) {
+            ([name], Some(json), None) => Invocation::Bench { bench: bench::Bench::parse(name, way.as_deref())?, json },
+            ([name], None, Some(folder)) if name == "gpu" && way.is_none() => Invocation::Pack { folder },
             _ => bail!(
                 "bench needs the name of one, and where the results go: bench decode|encoder|gpu|models|rampart|size --json FILE"
             ),
@@ -185,6 +194,8 @@ mod tests {
         assert!(matches!(parsed(&["bench", "size", "--json", "f"]), Ok(Invocation::Bench { .. })));
         assert!(matches!(parsed(&["bench", "models", "--webgpu", "--json", "f"]), Ok(Invocation::Bench { .. })));
         assert!(matches!(parsed(&["bench", "gpu", "--hardware", "--json", "f"]), Ok(Invocation::Bench { .. })));
+        assert!(matches!(parsed(&["bench", "gpu", "--dawn", "--json", "f"]), Ok(Invocation::Bench { .. })));
+        assert!(matches!(parsed(&["bench", "gpu", "--pack", "f"]), Ok(Invocation::Pack { .. })));
         for eval in ["cascade", "generate", "privacy", "records", "risk", "routing"] {
             assert!(matches!(parsed(&["eval", eval, "--json", "f"]), Ok(Invocation::Eval { .. })));
         }
@@ -205,6 +216,8 @@ mod tests {
             &["bench", "--json", "f"],
             &["bench", "size", "--webgpu", "--json", "f"],
             &["bench", "models", "--hardware", "--json", "f"],
+            &["bench", "models", "--pack", "f"],
+            &["bench", "gpu", "--pack", "f", "--json", "f"],
             &["eval", "privacy"],
             &["eval", "profit", "--json", "f"],
             &["test", "everything"],

@@ -1,5 +1,6 @@
 // Helpers of the benchmark drivers: pages of the development server, and statistics.
 export { launchOptions } from '../tests/web/browser.mjs';
+export { mean, median, rounded } from './statistics.mjs';
 
 /** The arguments of a driver; ends the program with `usage` where fewer than `least` are given. */
 export function commandLine(usage, least = 1) {
@@ -19,20 +20,4 @@ export async function openPage(profile, address, path) {
   if (!response.ok()) throw new Error(`${response.url()} answered ${response.status()}, expected 200`);
   await page.waitForFunction(() => globalThis.bench !== undefined);
   return page;
-}
-
-export function median(values) {
-  if (values.length === 0) throw new Error('there are no values to take the median of');
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-export function mean(values) {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** Rounded to so many decimals. */
-export function rounded(value, decimals = 3) {
-  return Number(value.toFixed(decimals));
 }

@@ -76,9 +76,22 @@ async function machine() {
 
 /** What one call of an opened program gives the GPU to do. */
 async function counted(name, input) {
-  const before = { ...counts };
-  await bench.call(name, input);
-  return Object.fromEntries(Object.entries(counts).map(([what, count]) => [what, count - before[what]]));
+  return (await counting(() => bench.call(name, input))).counts;
 }
 
-Object.assign(bench, { machine, counted });
+/** The times of loading a program and of its first call, and what these give the GPU to do. */
+async function loaded(name, run, shape) {
+  const input = await bench.workload(shape);
+  const { result, counts } = await counting(() => bench.cold(name, run, input));
+  return { ...result, ...counts };
+}
+
+/** The result of `work`, and what it gives the GPU to do. */
+async function counting(work) {
+  const before = { ...counts };
+  const result = await work();
+  const since = Object.entries(counts).map(([what, count]) => [what, count - before[what]]);
+  return { result, counts: Object.fromEntries(since) };
+}
+
+Object.assign(bench, { machine, counted, loaded });

@@ -158,6 +158,9 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       );
       return tensors.map((tensor) => ({ ...tensor, name: 'y' }));
     }
+    async completes() {
+      return true;
+    }
     free() {
       log.push(['free graph']);
     }

@@ -265,7 +265,8 @@ impl Graph {
         outcome.map(|(outputs, cost)| Ok((tensors(outputs)?, cost))).transpose()
     }
 
-    async fn run_while(
+    /// As [`Self::run_data`], with `go_on` asked whether to go on, as in [`Self::run_session_while`].
+    pub(crate) async fn run_while(
         &self,
         session: &mut Session,
         inputs: Vec<(String, Data)>,

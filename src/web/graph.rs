@@ -5,6 +5,7 @@ use wasm_bindgen::prelude::*;
 
 use super::JsResult;
 use super::convert::{to_js, to_js_error};
+use super::generator::{JsGoOn, asking};
 use crate::error::{Error, Result};
 use crate::graph::{Data, Dim, Kind, Port, Session, Strings};
 
@@ -86,6 +87,14 @@ impl Graph {
             tensors.push(&data_to_js(&name, &data)?);
         }
         Ok(tensors.unchecked_into())
+    }
+
+    /// Runs it for the time that takes, without its outputs. Asks `go_on` from time to time, and waits for its answer; gives
+    /// whether it was never `false`.
+    pub async fn completes(&self, inputs: Vec<JsTensor>, go_on: JsGoOn) -> JsResult<bool> {
+        let inputs = inputs.iter().map(data_from_js).collect::<Result<_>>().map_err(to_js_error)?;
+        let outputs = self.0.run_while(&mut Session::default(), inputs, Some(&asking(go_on))).await;
+        Ok(outputs.map_err(to_js_error)?.is_some())
     }
 }
 

@@ -1,17 +1,23 @@
 // Smoke test of the demo page: its main job once on each device, against a running server that has a remote.
 //
-//     node demo-smoke.mjs ADDRESS [DEVICE...]
+//     node demo-smoke.mjs ADDRESS [--slower TIMES] [DEVICE...]
 //
+// With --slower the browser is one on a slower machine, and Chromium throttles the page's own thread besides.
 // Prints one line of JSON with what it saw, and fails where something is missing; stderr says what. It waits for outcomes
 // and depends on no machine's speed: a page that still makes progress is waited for.
+import { parseArgs } from 'node:util';
+
 import { chromium } from 'playwright-core';
 
 import { launchOptions } from './browser.mjs';
 import { openDemo, settled } from './demo.mjs';
+import { launchSlower } from './slow-browser.mjs';
 
-const [address, ...named] = process.argv.slice(2);
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { slower: { type: 'string' } } });
+const [address, ...named] = positionals;
+const slower = values.slower && Number(values.slower);
 if (!address) {
-  console.error('usage: node demo-smoke.mjs ADDRESS [DEVICE...]');
+  console.error('usage: node demo-smoke.mjs ADDRESS [--slower TIMES] [DEVICE...]');
   process.exit(2);
 }
 
@@ -26,20 +32,25 @@ for (const device of named.length > 0 ? named : Object.keys(WEBGPU)) {
   devices[device] = await visit(device);
   missing.push(...lacks(devices[device], device).map((what) => `${device}: ${what}`));
 }
-console.log(JSON.stringify({ command: 'demo --check', ok: missing.length === 0, devices }));
+console.log(JSON.stringify({ command: 'demo --check', slower, ok: missing.length === 0, devices }));
 for (const what of missing) console.error(what);
 process.exit(missing.length === 0 ? 0 : 1);
 
 /** What the page shows once it is done. */
 async function visit(device) {
-  const browser = await chromium.launch(launchOptions(WEBGPU[device]));
+  const options = launchOptions(WEBGPU[device]);
+  const browser = await (slower ? launchSlower(options, slower) : chromium.launch(options));
   try {
     const replies = [];
-    const prepare = (page) =>
+    const prepare = async (page) => {
       page.on(
         'response',
         (response) => response.url().endsWith('/chat/completions') && replies.push(readReply(response)),
       );
+      if (!slower) return;
+      const inspector = await page.context().newCDPSession(page);
+      await inspector.send('Emulation.setCPUThrottlingRate', { rate: slower });
+    };
     const page = await openDemo(
       browser,
       { url: new URL(address).origin },

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { cosine, goldenSentences } from './golden.mjs';
+import { onnx } from './onnx-writer.mjs';
 import { LIMIT, MINILM, openBrowser } from './package-page.mjs';
 
 const [{ text, embedding }] = goldenSentences();
@@ -17,6 +18,24 @@ const embedIn = (page, device, count = 1) =>
     },
     [MINILM, Array(count).fill(text), device],
   );
+
+/** Graphs that a GPU computes: twice its input, and products that take long enough to be stopped. */
+const port = (name, dims) => ({ name, type: 'float32', dims });
+const GRAPHS = {
+  'double.onnx': onnx({
+    inputs: [port('x', ['batch', 'length', 64])],
+    outputs: [port('y', ['batch', 'length', 64])],
+    nodes: [{ op: 'Add', inputs: ['x', 'x'], outputs: ['y'] }],
+  }),
+  'products.onnx': onnx({
+    inputs: [port('x', [512, 512])],
+    outputs: [port('y', [512, 512])],
+    nodes: [
+      { op: 'MatMul', inputs: ['x', 'x'], outputs: ['a'] },
+      { op: 'MatMul', inputs: ['a', 'x'], outputs: ['y'] },
+    ],
+  }),
+};
 
 const agrees = (vector) => assert.ok(cosine(vector, embedding) >= 0.9999);
 const gpuFiles = (page) => page.requested.filter((path) => path.includes('/wasm/gpu/'));
@@ -82,7 +101,7 @@ describe('with an adapter', LIMIT, () => {
       const database = await settled(indexedDB.open('pilot-light-devices'));
       const store = database.transaction('measured', 'readwrite').objectStore('measured');
       const [key] = await settled(store.getAllKeys());
-      await settled(store.put({ cpuTokens: 0, reason: 'As it was.' }, key));
+      await settled(store.put({ cpuElements: 0, reason: 'As it was.' }, key));
       database.close();
     });
     await opened.reload(page);
@@ -90,6 +109,38 @@ describe('with an adapter', LIMIT, () => {
     assert.equal(again.device.kind, 'webgpu');
     assert.match(again.device.reason, /As it was\.$/);
     agrees(again.vector);
+  });
+
+  for (const [speed, times, kind] of [
+    ['fast', '1\\.0 ms on the GPU and 100 ms on the CPU', 'webgpu'],
+    ['slow', '1000 ms on the GPU and 100 ms on the CPU.*All runs are left to the CPU', 'wasm'],
+  ]) {
+    test(`auto measures graphs, and tasks that read no texts, on a ${speed} GPU`, async () => {
+      const page = await opened.page({ hardware: speed, graphs: GRAPHS });
+      const { devices, label, sum } = await page.evaluate(async () => {
+        const classify = await pipeline('file-classification', '/models/magika', { device: 'auto' });
+        const [{ label }] = await classify(new TextEncoder().encode('def f(x):\n    return x + 1\n'.repeat(99)));
+        const double = await model('/graphs/double.onnx', { device: 'auto' });
+        const { y } = await double.run({ x: pilot.tensor('float32', new Float32Array(2048).fill(3), [1, 32, 64]) });
+        return { devices: [classify.device, double.device], label, sum: y.data.reduce((a, b) => a + b) };
+      });
+      assert.deepEqual([label, sum], ['python', 2048 * 6]);
+      for (const [at, name] of ['4096 bytes', 'inputs of 1 × 16 × 64'].entries()) {
+        assert.equal(devices[at].kind, kind, devices[at].reason);
+        assert.match(devices[at].reason, new RegExp(`Measured: ${name} take ${times}`));
+      }
+    });
+  }
+
+  test('the CPU is stopped where a graph takes it longer than there is time', async () => {
+    const page = await opened.page({ hardware: 'fast', graphs: GRAPHS });
+    const { device, first } = await page.evaluate(async () => {
+      const squares = await model('/graphs/products.onnx', { device: 'auto' });
+      const { y } = await squares.run({ x: pilot.tensor('float32', new Float32Array(1 << 18).fill(1), [512, 512]) });
+      return { device: squares.device, first: y.data[0] };
+    });
+    assert.deepEqual([device.kind, first], ['webgpu', 512 * 512], device.reason);
+    assert.match(device.reason, /Measured: inputs of 512 × 512 take 1\.0 ms on the GPU and too long on the CPU\.$/);
   });
 
   test('a request for WebGPU is not measured', async () => {

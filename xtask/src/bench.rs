@@ -12,7 +12,7 @@ use crate::process::{cargo, output, program, run as run_program, say};
 use crate::project::Project;
 use crate::report::{self, Row};
 use crate::server::{Port, Server, Way};
-use crate::{browser, build, models, npm, size, tools};
+use crate::{browser, build, models, npm, pack, size, tools};
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq)]
@@ -21,6 +21,8 @@ pub enum Bench {
     Encoder,
     /// Times of the same encoder on WebGPU: on an adapter in software, or on the machine's GPU.
     Gpu { hardware: bool },
+    /// The same in Node, over Dawn.
+    Dawn,
     /// Bytes to download.
     Size,
     /// Times, numbers and memory of ONNX models in one page; only the numbers on WebGPU, which is in software.
@@ -43,6 +45,7 @@ impl Bench {
             ("models", Some("webgpu")) => Self::Models { webgpu: true },
             ("gpu", None) => Self::Gpu { hardware: false },
             ("gpu", Some("hardware")) => Self::Gpu { hardware: true },
+            ("gpu", Some("dawn")) => Self::Dawn,
             ("encoder" | "size" | "rampart" | "decode" | "models" | "gpu", Some(option)) => {
                 bail!("the bench '{name}' takes no --{option}")
             }
@@ -55,6 +58,7 @@ impl Bench {
             Self::Encoder => "encoder",
             Self::Gpu { hardware: false } => "gpu",
             Self::Gpu { hardware: true } => "gpu --hardware",
+            Self::Dawn => "gpu --dawn",
             Self::Size => "size",
             Self::Rampart => "rampart",
             Self::Decode => "decode",
@@ -67,7 +71,7 @@ impl Bench {
 /// Measures, and writes the report to `json`.
 pub fn run(project: &Project, bench: Bench, json: &Path) -> Result<()> {
     tools::node(project)?;
-    if bench != Bench::Size {
+    if !matches!(bench, Bench::Size | Bench::Dawn) {
         browser::chromium()?;
     }
     build::run(project)?;
@@ -75,6 +79,7 @@ pub fn run(project: &Project, bench: Bench, json: &Path) -> Result<()> {
     let rows = match bench {
         Bench::Encoder => encoder(project)?,
         Bench::Gpu { hardware } => gpu(project, hardware)?,
+        Bench::Dawn => dawn(project)?,
         Bench::Size => size::rows(project)?,
         Bench::Rampart => rampart(project)?,
         Bench::Decode => decode(project)?,
@@ -95,6 +100,24 @@ fn gpu(project: &Project, hardware: bool) -> Result<Vec<Row>> {
     models::bring(project)?;
     bring_onnx(project)?;
     measured(project, "gpu.mjs", if hardware { &["--hardware"] } else { &[] })
+}
+
+/// What the packed bench finds on this machine.
+fn dawn(project: &Project) -> Result<Vec<Row>> {
+    let folder = project.bench_files().join("dawn");
+    pack(project, &folder)?;
+    say("measuring; this takes minutes, and other work on the machine falsifies it");
+    Row::parse_all(&output(program("node", &folder).arg("dawn.mjs"))?).context("benches/dawn.mjs")
+}
+
+/// Leaves in `folder` the bench of WebGPU in Node, with all that it needs.
+pub fn pack(project: &Project, folder: &Path) -> Result<()> {
+    tools::node(project)?;
+    build::run(project)?;
+    npm::install(&project.benches())?;
+    models::bring(project)?;
+    bring_onnx(project)?;
+    pack::write(project, folder)
 }
 
 fn models_side_by_side(project: &Project, webgpu: bool) -> Result<Vec<Row>> {

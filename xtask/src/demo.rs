@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{BufRead, BufReader};
+use std::num::NonZeroU32;
 use std::process::{ExitCode, Output, Stdio};
 use std::thread;
 use std::time::Instant;
@@ -85,8 +86,8 @@ fn start(project: &Project, port: Port) -> Result<(Server, Way)> {
 
 /// Drives the page's main job in a headless browser: on the CPU as soon as one artefact is there, with the tests' remote
 /// model, then on each device with all of them, with the general model of the demo. Prints what the driver saw last, and
-/// gives its status.
-pub fn check(project: &Project) -> Result<ExitCode> {
+/// gives its status. With `slower` the browser computes everything in so many times the time.
+pub fn check(project: &Project, slower: Option<NonZeroU32>) -> Result<ExitCode> {
     let start = Instant::now();
     let chromium = browser::chromium()?;
     let unfinished = prepare(project)?;
@@ -96,6 +97,9 @@ pub fn check(project: &Project) -> Result<ExitCode> {
     let drive = |devices: &[&str]| {
         let mut driver = program("node", &project.root);
         driver.arg(project.web_tests().join("demo-smoke.mjs")).arg(server.address()).args(devices);
+        if let Some(times) = slower {
+            driver.arg(format!("--slower={times}"));
+        }
         driver.env("CHROMIUM", &chromium).stdout(Stdio::piped()).stderr(Stdio::inherit());
         driver.output().context("node could not be started")
     };

@@ -14,6 +14,7 @@ mod folders;
 mod general;
 mod models;
 mod npm;
+mod pack;
 mod process;
 mod project;
 mod report;
@@ -23,6 +24,7 @@ mod test;
 mod tools;
 mod words;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -39,6 +41,7 @@ cargo xtask COMMAND
   demo [--port N]             build one artefact, fetch the weights, serve the page and print its
                               address; the other artefacts are built meanwhile
   demo --check                the same, driven in a headless browser; prints one line of JSON
+  demo --check --slower N     the same on a machine that is N times slower
   build [ARTEFACT...]         leave the npm package ready in js/; with names, only these are made anew, in
                               this order: cpu cpu-relaxed cpu-threads gpu
   models                      fetch the weights, and what the tests need besides
@@ -51,6 +54,9 @@ cargo xtask COMMAND
                               software
   bench gpu --hardware --json FILE
                               the same on this machine's GPU
+  bench gpu --dawn --json FILE
+                              the same in Node, over Dawn, on this machine's GPU or on Mesa's software
+  bench gpu --pack FOLDER     leave in a folder what the last one runs, for another machine
   bench models --json FILE    ONNX models side by side with onnxruntime-web: times, differences,
                               memory
   bench models --webgpu --json FILE
@@ -75,10 +81,12 @@ enum Invocation {
     Help,
     Build { artefacts: Vec<Artefact> },
     Models,
-    Demo { port: Port, check: bool },
+    Demo { port: Port },
+    Check { slower: Option<NonZeroU32> },
     Serve { port: Port },
     Test { stages: Vec<test::Stage> },
     Bench { bench: bench::Bench, json: PathBuf },
+    Pack { folder: PathBuf },
     Eval { eval: eval::Eval, outcomes: eval::Outcomes, json: PathBuf },
 }
 
@@ -98,11 +106,12 @@ fn execute(invocation: Invocation) -> Result<ExitCode> {
         Invocation::Help => print!("{USAGE}"),
         Invocation::Build { artefacts } => build::bring(&project, &artefacts)?,
         Invocation::Models => models::bring_with_samples(&project)?,
-        Invocation::Demo { port, check: false } => demo::run(&project, port)?,
-        Invocation::Demo { check: true, .. } => return demo::check(&project),
+        Invocation::Demo { port } => demo::run(&project, port)?,
+        Invocation::Check { slower } => return demo::check(&project, slower),
         Invocation::Serve { port } => demo::serve(&project, port)?,
         Invocation::Test { stages } => test::run(&project, &stages)?,
         Invocation::Bench { bench, json } => bench::run(&project, bench, &json)?,
+        Invocation::Pack { folder } => bench::pack(&project, &folder)?,
         Invocation::Eval { eval, outcomes, json } => eval::run(&project, eval, &outcomes, &json)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -116,18 +125,22 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
     };
     let mut port = Port::Preferred(8080);
     let mut check = false;
+    let mut slower = None;
     let mut json = None;
     let mut outcomes = eval::Outcomes::default();
     let mut way = None;
+    let mut pack = None;
     let mut words = Vec::new();
     while let Some(argument) = parser.next()? {
         match (command.as_str(), argument) {
             ("demo" | "serve", Long("port")) => port = Port::Exact(parser.value()?.parse()?),
             ("demo", Long("check")) => check = true,
+            ("demo", Long("slower")) => slower = Some(parser.value()?.parse()?),
             ("eval", Long("data")) => outcomes.data = Some(PathBuf::from(parser.value()?)),
             ("eval", Long("unseen")) => outcomes.unseen = Some(PathBuf::from(parser.value()?)),
             ("bench" | "eval", Long("json")) => json = Some(PathBuf::from(parser.value()?)),
-            ("bench", Long(word @ ("webgpu" | "hardware"))) => way = Some(word.to_owned()),
+            ("bench", Long(word @ ("webgpu" | "hardware" | "dawn"))) => way = Some(word.to_owned()),
+            ("bench", Long("pack")) => pack = Some(PathBuf::from(parser.value()?)),
             ("bench" | "build" | "eval" | "test", Value(word)) => words.push(word.string()?),
             (_, Short('h') | Long("help")) => return Ok(Invocation::Help),
             (_, other) => return Err(other.unexpected().into()),
@@ -136,11 +149,16 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
     Ok(match command.as_str() {
         "build" => Invocation::Build { artefacts: Artefact::parse_all(&words)? },
         "models" => Invocation::Models,
-        "demo" => Invocation::Demo { port, check },
+        "demo" => match (check, slower) {
+            (true, slower) => Invocation::Check { slower },
+            (false, None) => Invocation::Demo { port },
+            (false, Some(_)) => bail!("--slower belongs to demo --check"),
+        },
         "serve" => Invocation::Serve { port },
         "test" => Invocation::Test { stages: test::Stage::parse_all(&words)? },
-        "bench" => match (words.as_slice(), json) {
-            ([name], Some(json)) => Invocation::Bench { bench: bench::Bench::parse(name, way.as_deref())?, json },
+        "bench" => match (words.as_slice(), json, pack) {
+            ([name], Some(json), None) => Invocation::Bench { bench: bench::Bench::parse(name, way.as_deref())?, json },
+            ([name], None, Some(folder)) if name == "gpu" && way.is_none() => Invocation::Pack { folder },
             _ => bail!(
                 "bench needs the name of one, and where the results go: bench decode|encoder|gpu|models|rampart|size --json FILE"
             ),
@@ -167,12 +185,17 @@ mod tests {
     #[test]
     fn commands_and_their_options() {
         assert!(matches!(parsed(&[]), Ok(Invocation::Help)));
-        assert!(matches!(parsed(&["demo"]), Ok(Invocation::Demo { port: Port::Preferred(8080), check: false })));
-        assert!(matches!(parsed(&["demo", "--check"]), Ok(Invocation::Demo { check: true, .. })));
+        assert!(matches!(parsed(&["demo"]), Ok(Invocation::Demo { port: Port::Preferred(8080) })));
+        assert!(matches!(parsed(&["demo", "--check"]), Ok(Invocation::Check { slower: None })));
+        assert!(
+            matches!(parsed(&["demo", "--check", "--slower", "2"]), Ok(Invocation::Check { slower: Some(times) }) if times.get() == 2)
+        );
         assert!(matches!(parsed(&["serve", "--port", "0"]), Ok(Invocation::Serve { port: Port::Exact(0) })));
         assert!(matches!(parsed(&["bench", "size", "--json", "f"]), Ok(Invocation::Bench { .. })));
         assert!(matches!(parsed(&["bench", "models", "--webgpu", "--json", "f"]), Ok(Invocation::Bench { .. })));
         assert!(matches!(parsed(&["bench", "gpu", "--hardware", "--json", "f"]), Ok(Invocation::Bench { .. })));
+        assert!(matches!(parsed(&["bench", "gpu", "--dawn", "--json", "f"]), Ok(Invocation::Bench { .. })));
+        assert!(matches!(parsed(&["bench", "gpu", "--pack", "f"]), Ok(Invocation::Pack { .. })));
         for eval in ["cascade", "generate", "privacy", "records", "risk", "routing"] {
             assert!(matches!(parsed(&["eval", eval, "--json", "f"]), Ok(Invocation::Eval { .. })));
         }
@@ -183,6 +206,8 @@ mod tests {
         for arguments in [
             &["dmeo"][..],
             &["demo", "now"],
+            &["demo", "--slower", "2"],
+            &["demo", "--check", "--slower", "0"],
             &["build", "--check"],
             &["build", "gpo"],
             &["serve", "--port", "65536"],
@@ -191,6 +216,8 @@ mod tests {
             &["bench", "--json", "f"],
             &["bench", "size", "--webgpu", "--json", "f"],
             &["bench", "models", "--hardware", "--json", "f"],
+            &["bench", "models", "--pack", "f"],
+            &["bench", "gpu", "--pack", "f", "--json", "f"],
             &["eval", "privacy"],
             &["eval", "profit", "--json", "f"],
             &["test", "everything"],

@@ -32,7 +32,8 @@ export interface Tensor<T extends TensorType = TensorType> {
 /** The types of numbers. */
 type NumberType = Exclude<TensorType, 'string'>;
 
-const ARRAYS = {
+/** The class of the array of each type of numbers. */
+export const ARRAYS = {
   float32: Float32Array,
   float16: Uint16Array,
   float64: Float64Array,

@@ -7,6 +7,16 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
+/** An input by which the device of a model is chosen: a run of it is timed on each. */
+export interface MeasuredInput {
+  input: Inputs[number];
+  options?: object;
+  /** Elements of the largest tensor that the model gets for it, roughly; time grows with them. */
+  elements: number;
+  /** What it is, in words that mean several. */
+  name: string;
+}
+
 /**
  * A task; `N` is its name, `P` the type of its pipelines, and `O` that of its options in a cascade, for a task whose answers a
  * remote model could give as well.
@@ -17,6 +27,8 @@ export interface TaskAdapter<N extends string = string, P = unknown, O = never> 
   /** Converts one input to what the model reads; a task without it reads texts. */
   // biome-ignore lint/suspicious/noExplicitAny: each task reads inputs of its own, and checks them.
   read?(input: any): Promise<Inputs[number]>;
+  /** Inputs of what `read` gives, the smaller one first, of a few milliseconds; those of texts are known. */
+  measured?(): MeasuredInput[];
   /** The options, from the arguments behind the input; by default the first of them. */
   options?(...args: unknown[]): object | undefined;
   /** The options that are not the engine's own defaults. */
@@ -35,11 +47,12 @@ export interface TaskAdapter<N extends string = string, P = unknown, O = never> 
 /** A task that reads texts. */
 export interface TextTaskAdapter<N extends string = string, P = unknown, O = never> extends TaskAdapter<N, P, O> {
   read?: never;
+  measured?: never;
 }
 
 /** A task that reads anything else. */
 export type MediaTaskAdapter<N extends string = string, P = unknown> = TaskAdapter<N, P> &
-  Required<Pick<TaskAdapter<N, P>, 'read'>>;
+  Required<Pick<TaskAdapter<N, P>, 'read' | 'measured'>>;
 
 /** The entries of an array of inputs, or the entry of a single one. */
 export function perInput<T>(entries: T[], many: boolean): T[] | T | undefined {

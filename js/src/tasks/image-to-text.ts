@@ -16,6 +16,14 @@ export interface ImageToTextPipeline extends Disposable {
 export const imageToText: MediaTaskAdapter<'image-to-text', ImageToTextPipeline> = {
   name: 'image-to-text',
   read: toPixels,
+  // White, and far smaller than images are: one of the usual size takes the CPU longer than there is time.
+  measured: () =>
+    [64, 192].map((side) => ({
+      input: { data: new Uint8Array(4 * side * side).fill(255), width: side, height: side },
+      options: { limit_side_len: side },
+      elements: 3 * side * side,
+      name: `${side} × ${side} pixels`,
+    })),
   empty: [],
   // As transformers.js has it, the text of an image is a list of one.
   shape: (texts: ImageText[], many) =>

@@ -16,6 +16,9 @@ export interface VoiceActivityDetectionPipeline extends Disposable {
 export const voiceActivityDetection: MediaTaskAdapter<'voice-activity-detection', VoiceActivityDetectionPipeline> = {
   name: 'voice-activity-detection',
   read: toSamples,
+  // Half a second and four seconds of silence.
+  measured: () =>
+    [8_192, 65_536].map((elements) => ({ input: new Float32Array(elements), elements, name: `${elements} samples` })),
   empty: [],
   shape: perInput,
 };

@@ -1,6 +1,6 @@
 // Requests about models that generate text: replies that grow step by step, between which other requests are answered.
 import type { TopBytes } from '../protocol/generation.js';
-import { breathe, throwIfAborted } from '../shared/abort.js';
+import { abortable, breathe, throwIfAborted } from '../shared/abort.js';
 import { isTrap } from '../shared/errors.js';
 import type { AbstractiveSummary, GeneratedToken, Generation, Generator } from '../types.js';
 import { trapped } from './builds.js';
@@ -54,7 +54,8 @@ export function generatorHandlers(
             return { text, tokens, ...topBytes(generator, tokens) };
           });
           if (piece !== undefined && (piece.text !== '' || piece.tokens.length > 0)) onPiece?.(piece);
-          await breathe();
+          // An abort ends it before the event loop runs: in place, the caller may begin other replies first.
+          await abortable(breathe(), signal);
         }
         return await engine.exclusive(() =>
           trapped(async () => {

@@ -1,5 +1,5 @@
 // Work in steps: a model that generates text does a part of it at a time, between which other requests are answered.
-import { breathe, throwIfAborted } from '../shared/abort.js';
+import { abortable, breathe, throwIfAborted } from '../shared/abort.js';
 import { isTrap } from '../shared/errors.js';
 import type { Extraction } from '../types.js';
 import { trapped } from './builds.js';
@@ -39,7 +39,8 @@ export async function inSteps<W extends { readonly complete: boolean; free(): vo
         throwIfAborted(signal);
         await timed(() => engine.checked(() => step(work)));
       });
-      await breathe();
+      // An abort ends it before the event loop runs: in place, the caller may begin other work first.
+      await abortable(breathe(), signal);
     }
   } catch (thrown) {
     if (!isTrap(thrown) && engine.dead === undefined) work.free();

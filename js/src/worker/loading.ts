@@ -7,7 +7,7 @@ import { isTrap, toPilotLightError } from '../shared/errors.js';
 import type { Cascade, Device, FileRequest, Generator, Graph, Loader, Pipeline, Port, RawPort } from '../types.js';
 import { trapped } from './builds.js';
 import { deviceReport } from './device-report.js';
-import { placeGenerator, placeModels } from './measure.js';
+import { placeGenerator, placeGraph, placeModels } from './measure.js';
 import type { OpenDevice } from './open-device.js';
 
 /** A model in an engine. */
@@ -67,7 +67,8 @@ export class Loading {
     const result = { dtype, integerOperators, labels: [], inputs: [], outputs: [] };
     if (args.graph) {
       const graph = await judged(first, () => trapped(() => first.loader.finishGraph()));
-      return [{ graph }, { ...result, inputs: graph.inputs.map(toPort), outputs: graph.outputs.map(toPort) }];
+      const measured = await placeGraph(opened, args.graph, first.device, graph);
+      return [{ graph }, { ...result, inputs: graph.inputs.map(toPort), outputs: graph.outputs.map(toPort), measured }];
     }
     const source = args.generator ?? args.cascade?.generator;
     if (source !== undefined) {

@@ -56,6 +56,7 @@ cargo xtask COMMAND
   bench models --webgpu --json FILE
                               the same on WebGPU in software: differences
   bench decode --json FILE    text generation side by side with wllama, and natively with llama.cpp
+  bench learning --json FILE  learning in a page: a full retraining, and questions with and without it
   bench rampart --json FILE   recall of personal data, compared with onnxruntime
   eval privacy --json FILE    how much of known personal data leaves in redacted texts
   eval records --json FILE    fields of records: accuracy by a small model, and with a remote one
@@ -142,7 +143,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
         "bench" => match (words.as_slice(), json) {
             ([name], Some(json)) => Invocation::Bench { bench: bench::Bench::parse(name, way.as_deref())?, json },
             _ => bail!(
-                "bench needs the name of one, and where the results go: bench decode|encoder|gpu|models|rampart|size --json FILE"
+                "bench needs the name of one, and where the results go: bench decode|encoder|gpu|learning|models|rampart|size --json FILE"
             ),
         },
         "eval" => match (words.as_slice(), json) {

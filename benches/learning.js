@@ -122,11 +122,12 @@ async function retraining(file) {
   const { port1, port2 } = new MessageChannel();
   let ended = false;
   port1.onmessage = () => {
+    if (ended) return;
     const now = performance.now();
     if (now - last > 1) pieces += 1;
     longest = Math.max(longest, now - last);
     last = now;
-    if (!ended) port2.postMessage(undefined);
+    port2.postMessage(undefined);
   };
   port2.postMessage(undefined);
   const { counters, examples } = await until(classify, ({ training }) => !training);
@@ -147,20 +148,20 @@ async function pair(count, sends) {
   await learning.learning.import(file);
   const { promised, examples } = await until(learning, ({ training }) => !training);
   if (promised === sends) throw new Error(`after all these examples promised is ${promised}`);
-  bench.pair = { plain: await open(HEAD, { policy: { threshold: sends ? 1 : 0 } }), learning };
+  bench.both = { plain: await open(HEAD, { policy: { threshold: sends ? 1 : 0 } }), learning };
   return examples.reduce((sum, count) => sum + count);
 }
 
 /** The time of a question to each of the two. */
 async function round(index) {
-  const names = Object.keys(bench.pair);
+  const names = Object.keys(bench.both);
   if (index % 2 === 1) names.reverse();
   const times = {};
   for (const name of names) {
     // What is due is done before.
     await turn();
     const begin = performance.now();
-    const answer = await bench.pair[name](textOf(1e6 + index, OPINIONS));
+    const answer = await bench.both[name](textOf(1e6 + index, OPINIONS));
     times[name] = performance.now() - begin;
     times[`${name}_route`] = answer.route;
   }
@@ -168,7 +169,7 @@ async function round(index) {
 }
 
 async function closePair() {
-  const { plain, learning } = bench.pair;
+  const { plain, learning } = bench.both;
   await learning.learning.clear();
   await Promise.all([plain.dispose(), learning.dispose()]);
 }

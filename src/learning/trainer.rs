@@ -16,10 +16,13 @@
 //! # Source
 //! Hastie, Tibshirani, Friedman, *The Elements of Statistical Learning* (2nd edition), sections 4.4 and 7.10.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
-use super::head::dot;
 use super::store::{Example, Store};
+use crate::kernels::gemm::{Gemm, Init, Matrix};
+use crate::sort::sort_by;
 use crate::training::Linear;
 use crate::training::lbfgs::{Limits, Search};
 
@@ -27,7 +30,7 @@ use crate::training::lbfgs::{Limits, Search};
 const FOLDS: usize = 3;
 /// Strengths of the penalty, strongest first.
 const STRENGTHS: [f64; 6] = [3.0, 1.0, 0.3, 0.1, 0.03, 0.01];
-/// Rows whose gradients are added in 32 bits, one after another.
+/// Rows whose gradients are added in 32 bits, at once.
 const BLOCK: usize = 64;
 /// A feature whose deviation is below this part of the greatest one holds an encoder's rounding, not a signal.
 const LEAST_DEVIATION: f64 = 1e-5;
@@ -85,7 +88,7 @@ pub struct Trainer {
     fold: usize,
     search: Search,
     sum: Sum,
-    /// How many of the held-out rows were predicted.
+    /// How many of the held-out blocks were predicted.
     tested: usize,
     loss: f64,
     outcomes: Vec<Outcome>,
@@ -102,7 +105,7 @@ struct Best {
     optima: Vec<Vec<f64>>,
 }
 
-/// Standardised examples.
+/// Standardised examples, those of each fold together.
 #[derive(Clone, Debug)]
 struct Rows {
     features: Vec<f32>,
@@ -110,7 +113,8 @@ struct Rows {
     classes: usize,
     labels: Vec<usize>,
     weights: Vec<Weight>,
-    folds: Vec<usize>,
+    /// The rows of each fold.
+    folds: [Range<usize>; FOLDS],
     mean: Vec<f64>,
     /// One over the deviation of each feature; 0 for one without a signal.
     scale: Vec<f64>,
@@ -119,8 +123,8 @@ struct Rows {
 /// A sum over rows under way.
 #[derive(Clone, Debug, Default)]
 struct Sum {
-    /// The rows to add up, and how many were.
-    order: Vec<usize>,
+    /// The blocks of rows to add up, and how many were.
+    blocks: Vec<Range<usize>>,
     at: usize,
     /// The point in 32 bits.
     point: Vec<f32>,
@@ -196,9 +200,8 @@ impl Trainer {
             }
         };
         self.search = Search::new(start, limits);
-        let trains = |row: &usize| self.rows.folds[*row] != self.fold;
-        let order = (0..self.rows.labels.len()).filter(trains).collect();
-        self.sum = Sum { order, ..Sum::default() };
+        let blocks = (0..FOLDS).filter(|fold| *fold != self.fold).flat_map(|fold| self.rows.blocks(fold)).collect();
+        self.sum = Sum { blocks, ..Sum::default() };
         self.tested = 0;
     }
 
@@ -213,10 +216,8 @@ impl Trainer {
             sum.gradient.clear();
             sum.gradient.resize(point.len(), 0.0);
         }
-        let end = sum.order.len().min(sum.at + BLOCK);
-        let rows = end - sum.at;
-        self.rows.add(sum, end);
-        if sum.at == sum.order.len() {
+        let rows = self.rows.add(sum);
+        if sum.at == sum.blocks.len() {
             let total = sum.weight.max(f64::MIN_POSITIVE);
             let l2 = self.l2;
             let mut penalty = 0.0;
@@ -236,22 +237,21 @@ impl Trainer {
 
     /// Predicts some of the held-out rows.
     fn test_block(&mut self) -> usize {
-        let Rows { folds, .. } = &self.rows;
-        let held_out: Vec<usize> = (0..folds.len()).filter(|&row| folds[row] == self.fold).collect();
-        let end = held_out.len().min(self.tested + BLOCK);
+        let mut blocks = self.rows.blocks(self.fold).skip(self.tested);
+        let block = blocks.next().unwrap_or_default();
+        let last = blocks.next().is_none();
         let point: Vec<f32> = self.search.point().iter().map(|&x| x as f32).collect();
-        for &row in &held_out[self.tested..end] {
-            let mut probabilities = vec![0.0; self.rows.classes];
-            let loss = self.rows.probabilities(&point, row, &mut probabilities);
-            let (label, confidence) = likeliest(&probabilities);
+        let classes = self.rows.classes;
+        for (row, logits) in block.clone().zip(self.rows.logits(&point, block.clone()).chunks_exact_mut(classes)) {
+            let loss = softmax(logits, self.rows.labels[row]);
+            let (label, confidence) = likeliest(logits);
             let weight = self.rows.weights[row];
             self.loss += weight.training * f64::from(loss);
             let wrong = label != self.rows.labels[row];
             self.outcomes.push(Outcome { confidence, wrong, weight: weight.population });
         }
-        let rows = end - self.tested;
-        self.tested = end;
-        if end == held_out.len() {
+        self.tested += 1;
+        if last {
             self.starts[self.fold] = self.search.point().to_vec();
             self.fold += 1;
             if self.fold == FOLDS {
@@ -259,7 +259,7 @@ impl Trainer {
             }
             self.begin();
         }
-        rows.max(1)
+        block.len().max(1)
     }
 
     /// Whether the strength is the best so far. If not, or if it is the last one, all examples are trained on.
@@ -306,23 +306,34 @@ impl Rows {
         deviation.iter_mut().for_each(|variance| *variance = variance.sqrt());
         let least = LEAST_DEVIATION * deviation.iter().copied().fold(0.0, f64::max);
         let scale: Vec<f64> = deviation.iter().map(|&d| if d > least { 1.0 / d } else { 0.0 }).collect();
+        // A key is random; in a label that was cut its size is not, but its last bits are.
+        let fold_of = |example: &&Example| {
+            (example.origin.key.to_bits().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize % FOLDS
+        };
+        let mut ordered: Vec<&Example> = examples.iter().collect();
+        sort_by(&mut ordered, |a, b| fold_of(a).cmp(&fold_of(b)));
         let mut features = Vec::with_capacity(examples.len() * space.width);
-        for example in examples {
+        for example in &ordered {
             let columns = mean.iter().zip(&scale).zip(&example.embedding);
             features.extend(columns.map(|((mean, scale), x)| ((f64::from(*x) - mean) * scale) as f32));
         }
-        // A key is random; in a label that was cut its size is not, but its last bits are.
-        let fold = |key: f64| (key.to_bits().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize % FOLDS;
+        let first = |fold: usize| ordered.partition_point(|example| fold_of(example) < fold);
         Some(Self {
             features,
             width: space.width,
             classes: space.labels.len(),
-            labels: examples.iter().map(|example| example.origin.label).collect(),
-            weights: examples.iter().map(weigh).collect(),
-            folds: examples.iter().map(|example| fold(example.origin.key)).collect(),
+            labels: ordered.iter().map(|example| example.origin.label).collect(),
+            weights: ordered.iter().map(|example| weigh(example)).collect(),
+            folds: std::array::from_fn(|fold| first(fold)..first(fold + 1)),
             mean,
             scale,
         })
+    }
+
+    /// The blocks of the rows of a fold.
+    fn blocks(&self, fold: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let Range { start, end } = self.folds[fold];
+        (start..end).step_by(BLOCK).map(move |at| at..end.min(at + BLOCK))
     }
 
     /// The head on plain features of parameters on standardised ones.
@@ -338,47 +349,53 @@ impl Rows {
         head
     }
 
-    /// Writes the probability of each label of a row, and returns −ln of the right one's.
-    fn probabilities(&self, point: &[f32], row: usize, probabilities: &mut [f32]) -> f32 {
-        let features = &self.features[row * self.width..][..self.width];
-        let (weight, bias) = point.split_at(self.classes * self.width);
-        let mut greatest = f32::NEG_INFINITY;
-        for ((logit, row), bias) in probabilities.iter_mut().zip(weight.chunks_exact(self.width)).zip(bias) {
-            *logit = dot(row, features) + bias;
-            greatest = greatest.max(*logit);
-        }
-        let right = probabilities[self.labels[row]];
-        let mut total = 0.0;
-        for probability in probabilities.iter_mut() {
-            *probability = (*probability - greatest).exp();
-            total += *probability;
-        }
-        probabilities.iter_mut().for_each(|probability| *probability /= total);
-        total.ln() + greatest - right
+    /// The features of a block, a row for each.
+    fn features(&self, block: &Range<usize>) -> Matrix<'_> {
+        Matrix::new(&self.features[block.start * self.width..block.end * self.width], self.width)
     }
 
-    /// Adds the rows from `sum.at` to `end` of `sum.order`.
-    fn add(&self, sum: &mut Sum, end: usize) {
-        let weights = self.classes * self.width;
-        let mut gradient = vec![0.0_f32; sum.point.len()];
-        let mut probabilities = vec![0.0_f32; self.classes];
-        for &row in &sum.order[sum.at..end] {
-            let weight = self.weights[row].training;
-            sum.value += weight * f64::from(self.probabilities(&sum.point, row, &mut probabilities));
-            sum.weight += weight;
-            probabilities[self.labels[row]] -= 1.0;
-            let features = &self.features[row * self.width..][..self.width];
-            let (by_weight, by_bias) = gradient.split_at_mut(weights);
-            for ((error, slots), slot) in probabilities.iter().zip(by_weight.chunks_exact_mut(self.width)).zip(by_bias)
-            {
-                let error = error * weight as f32;
-                *slot += error;
-                slots.iter_mut().zip(features).for_each(|(slot, x)| *slot += error * x);
-            }
-        }
-        sum.gradient.iter_mut().zip(&gradient).for_each(|(slot, x)| *slot += f64::from(*x));
-        sum.at = end;
+    /// The logits of a block, a row for each.
+    fn logits(&self, point: &[f32], block: Range<usize>) -> Vec<f32> {
+        let (weight, bias) = point.split_at(self.classes * self.width);
+        let weight = Matrix::transposed(weight, self.width);
+        let mut product = Gemm::new((block.len(), self.classes, self.width), self.features(&block), &weight);
+        product.init = Init::Columns(bias);
+        let mut logits = vec![0.0; block.len() * self.classes];
+        product.write(&mut logits, self.classes);
+        logits
     }
+
+    /// Adds the next block of `sum`; returns how many rows it has.
+    fn add(&self, sum: &mut Sum) -> usize {
+        let Some(block) = sum.blocks.get(sum.at).cloned() else { return 0 };
+        sum.at += 1;
+        let mut errors = self.logits(&sum.point, block.clone());
+        let mut by_bias = vec![0.0_f32; self.classes];
+        for (row, errors) in block.clone().zip(errors.chunks_exact_mut(self.classes)) {
+            let weight = self.weights[row].training;
+            sum.value += weight * f64::from(softmax(errors, self.labels[row]));
+            sum.weight += weight;
+            errors[self.labels[row]] -= 1.0;
+            errors.iter_mut().for_each(|error| *error *= weight as f32);
+            by_bias.iter_mut().zip(errors).for_each(|(slot, error)| *slot += *error);
+        }
+        let mut by_weight = vec![0.0_f32; self.classes * self.width];
+        let errors = Matrix::transposed(&errors, self.classes);
+        Gemm::new((self.classes, self.width, block.len()), errors, &self.features(&block))
+            .write(&mut by_weight, self.width);
+        sum.gradient.iter_mut().zip(by_weight.iter().chain(&by_bias)).for_each(|(slot, x)| *slot += f64::from(*x));
+        block.len()
+    }
+}
+
+/// Turns the logits of a row into probabilities, and returns −ln of that of `right`.
+fn softmax(logits: &mut [f32], right: usize) -> f32 {
+    let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let logit = logits[right];
+    logits.iter_mut().for_each(|logit| *logit = (*logit - greatest).exp());
+    let total: f32 = logits.iter().sum();
+    logits.iter_mut().for_each(|probability| *probability /= total);
+    total.ln() + greatest - logit
 }
 
 fn likeliest(probabilities: &[f32]) -> (usize, f32) {

@@ -29,6 +29,8 @@ pub enum Bench {
     Models { webgpu: bool },
     /// Times of text generation in one page, and natively next to llama.cpp.
     Decode,
+    /// Times of learning in one page, and of questions with and without it.
+    Learning,
     /// The personal data that Rampart finds, in sentences where it is known.
     Rampart,
 }
@@ -41,15 +43,16 @@ impl Bench {
             ("size", None) => Self::Size,
             ("rampart", None) => Self::Rampart,
             ("decode", None) => Self::Decode,
+            ("learning", None) => Self::Learning,
             ("models", None) => Self::Models { webgpu: false },
             ("models", Some("webgpu")) => Self::Models { webgpu: true },
             ("gpu", None) => Self::Gpu { hardware: false },
             ("gpu", Some("hardware")) => Self::Gpu { hardware: true },
             ("gpu", Some("dawn")) => Self::Dawn,
-            ("encoder" | "size" | "rampart" | "decode" | "models" | "gpu", Some(option)) => {
+            ("encoder" | "size" | "rampart" | "decode" | "learning" | "models" | "gpu", Some(option)) => {
                 bail!("the bench '{name}' takes no --{option}")
             }
-            (other, _) => bail!("there is no bench '{other}': decode, encoder, gpu, models, rampart or size"),
+            (other, _) => bail!("there is no bench '{other}': decode, encoder, gpu, learning, models, rampart or size"),
         })
     }
 
@@ -62,6 +65,7 @@ impl Bench {
             Self::Size => "size",
             Self::Rampart => "rampart",
             Self::Decode => "decode",
+            Self::Learning => "learning",
             Self::Models { webgpu: false } => "models",
             Self::Models { webgpu: true } => "models --webgpu",
         }
@@ -83,6 +87,7 @@ pub fn run(project: &Project, bench: Bench, json: &Path) -> Result<()> {
         Bench::Size => size::rows(project)?,
         Bench::Rampart => rampart(project)?,
         Bench::Decode => decode(project)?,
+        Bench::Learning => learning(project)?,
         Bench::Models { webgpu } => models_side_by_side(project, webgpu)?,
     };
     report::write(project, &format!("cargo xtask bench {}", bench.name()), rows, json)
@@ -133,6 +138,11 @@ fn decode(project: &Project) -> Result<Vec<Row>> {
     let mut rows = measured::<&str>(project, "decode.mjs", &[])?;
     rows.extend(native_decode(project)?);
     Ok(rows)
+}
+
+fn learning(project: &Project) -> Result<Vec<Row>> {
+    models::bring(project)?;
+    measured::<&str>(project, "learning.mjs", &[])
 }
 
 /// The same model natively, compared with llama.cpp.

@@ -62,6 +62,7 @@ cargo xtask COMMAND
   bench models --webgpu --json FILE
                               the same on WebGPU in software: differences
   bench decode --json FILE    text generation side by side with wllama, and natively with llama.cpp
+  bench learning --json FILE  learning in a page: a full retraining, and questions with and without it
   bench rampart --json FILE   recall of personal data, compared with onnxruntime
   eval privacy --json FILE    how much of known personal data leaves in redacted texts
   eval records --json FILE    fields of records: accuracy by a small model, and with a remote one
@@ -160,7 +161,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
             ([name], Some(json), None) => Invocation::Bench { bench: bench::Bench::parse(name, way.as_deref())?, json },
             ([name], None, Some(folder)) if name == "gpu" && way.is_none() => Invocation::Pack { folder },
             _ => bail!(
-                "bench needs the name of one, and where the results go: bench decode|encoder|gpu|models|rampart|size --json FILE"
+                "bench needs the name of one, and where the results go: bench decode|encoder|gpu|learning|models|rampart|size --json FILE"
             ),
         },
         "eval" => match (words.as_slice(), json) {

@@ -45,11 +45,10 @@ fn accuracy(head: &Linear, store: &Store) -> f64 {
 
 /// The value and gradient of all examples.
 fn evaluate(trainer: &Trainer, point: &[f64]) -> (f64, Vec<f64>) {
-    let order: Vec<usize> = (0..trainer.rows.labels.len()).collect();
     let mut sum = Sum { point: point.iter().map(|&x| x as f32).collect(), ..Sum::default() };
     sum.gradient = vec![0.0; point.len()];
-    sum.order = order;
-    trainer.rows.add(&mut sum, trainer.rows.labels.len());
+    sum.blocks = (0..FOLDS).flat_map(|fold| trainer.rows.blocks(fold)).collect();
+    while trainer.rows.add(&mut sum) > 0 {}
     (sum.value, sum.gradient)
 }
 

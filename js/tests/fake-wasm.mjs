@@ -94,6 +94,7 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       this.#task = task;
       this.#rounds = [...ofFiles];
       this.dtype = options.dtype ?? 'fp32';
+      this.hasIntegerOperators = this.dtype === 'int8';
     }
     /** @type {typeof Wasm.Loader.graph} */
     static graph(device, file, external, options) {

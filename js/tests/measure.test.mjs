@@ -200,7 +200,7 @@ test('a model that refuses the texts is loaded without being measured; a lost de
 test('a model that generates text is wholly on the device that is faster for a token', async () => {
   const replies = [];
   const generator = {
-    start(prompt, options) {
+    start(_prompt, options) {
       const reply = { left: options.max_new_tokens, stopped: true };
       replies.push(reply);
       return {

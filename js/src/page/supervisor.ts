@@ -52,7 +52,7 @@ export class Supervisor {
     return this.#attempt(options.signal, async (engine) => {
       try {
         const result = await this.#load(engine, key, args, options);
-        return { key, args, info: await infoOf(engine, result, args) };
+        return { key, args, info: await infoOf(engine, result) };
       } catch (thrown) {
         // An abort may cross the answer on its way: nothing must stay loaded that nobody owns.
         if (options.signal?.aborted) void notify(engine, 'dispose', { key });

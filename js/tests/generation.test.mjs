@@ -75,14 +75,28 @@ test('two replies take turns, and an abort ends one of them', async () => {
   assert.equal(log.filter(([what]) => what === 'finish').length, 2);
 });
 
-test('a reply is not begun again once a piece of it was given', async () => {
+test('a reply whose device is lost is begun again, and no piece is given twice', async () => {
+  for (const options of [{}, { logprobs: 1 }]) {
+    const { generate } = await generator({ device: 'webgpu', adapter: {} });
+    const pieces = [];
+    const { reply } = await generate('one lose three', options, { onPiece: (piece) => pieces.push(piece) });
+    assert.equal(reply.text, 'one lose three ');
+    assert.deepEqual(
+      pieces.map(({ text }) => text),
+      ['one ', 'lose ', 'three '],
+    );
+    assert.ok(pieces.every(({ tokens }) => tokens.length === (options.logprobs ?? 0)));
+  }
+  const { generate } = await generator({ device: 'webgpu', adapter: {} });
+  assert.equal((await generate('lose it')).reply.text, 'lose it ');
+});
+
+test('a reply that becomes another one on another device is refused once a piece of it was given', async () => {
   const { generate } = await generator({ device: 'webgpu', adapter: {} });
   const pieces = [];
-  const failing = generate('one lose three', {}, { onPiece: ({ text }) => pieces.push(text) });
-  await assert.rejects(failing, { kind: 'device-lost' });
-  assert.deepEqual(pieces, ['one ']);
-  // One of which nothing was given is made again, by then on the CPU.
-  assert.equal((await generate('lose it')).reply.text, 'lose it ');
+  const failing = generate('on device lose it', {}, { onPiece: ({ text }) => pieces.push(text) });
+  await assert.rejects(failing, { kind: 'device-lost', retryable: true });
+  assert.deepEqual(pieces, ['on ', 'webgpu ']);
 });
 
 test('a refused step ends the reply, and a panic the engine', async () => {

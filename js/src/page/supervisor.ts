@@ -4,11 +4,12 @@ import type { LoadArgs, LoadResult } from '../protocol/loading.js';
 import type { Connection, RequestOptions } from '../protocol/messages.js';
 import type { Args, Op, Result, StartArgs } from '../protocol/requests.js';
 import { abortable, throwIfAborted } from '../shared/abort.js';
-import type { PilotLightError } from '../shared/errors.js';
+import { PilotLightError } from '../shared/errors.js';
 import { type Lease, SharedMap } from '../shared/shared-map.js';
 import type { DeviceReport } from '../types.js';
 import { deviceReport } from '../worker/device-report.js';
 import { InPlaceConnection, WorkerConnection } from './connection.js';
+import { Pieces } from './pieces.js';
 
 /** A loaded model. Its facts may change when it is loaded again into a fresh engine. */
 export interface LoadedModel {
@@ -61,23 +62,26 @@ export class Supervisor {
     });
   }
 
-  /** Sends a request about `model` to the engine. One that has given pieces of its result is not made again. */
+  /**
+   * Sends a request about `model` to the engine. One whose device is lost is made again on another; it fails where pieces of its
+   * result were given that are not those of the new one.
+   */
   request<K extends Op>(
     model: LoadedModel,
     op: K,
     args: Omit<Args<K>, 'key'>,
     { signal, onPiece }: RequestOptions = {},
   ): Promise<Result<K>> {
-    let given = false;
-    const take: RequestOptions['onPiece'] = (piece) => {
-      given = true;
-      onPiece?.(piece);
-    };
+    const pieces = new Pieces(onPiece);
     const work = async (engine: StartedEngine): Promise<Result<K>> => {
       await abortable(this.#reload(engine, model), signal);
-      return engine.connection.request(op, { ...args, key: model.key } as Args<K>, { signal, onPiece: take });
+      const options = { signal, onPiece: pieces.begin() };
+      const result = await engine.connection.request(op, { ...args, key: model.key } as Args<K>, options);
+      if (!pieces.differ) return result;
+      const message = 'The device was lost in the middle of a reply, and the other device began another one.';
+      throw new PilotLightError('device-lost', message, { retryable: true });
     };
-    return this.#attempt(signal, work, () => !given);
+    return this.#attempt(signal, work);
   }
 
   /** Sends a request about `model` to the engine if it is loaded there: no engine is started for it. */
@@ -93,11 +97,7 @@ export class Supervisor {
     this.#current = undefined;
   }
 
-  async #attempt<T>(
-    signal: AbortSignal | undefined,
-    work: (engine: StartedEngine) => Promise<T>,
-    repeatable: () => boolean = () => true,
-  ): Promise<T> {
+  async #attempt<T>(signal: AbortSignal | undefined, work: (engine: StartedEngine) => Promise<T>): Promise<T> {
     for (let replayed = false; ; replayed = true) {
       throwIfAborted(signal);
       const engine = this.#open();
@@ -109,7 +109,7 @@ export class Supervisor {
         if (dead === undefined) throw thrown;
         const lost = this.#retire(engine, dead);
         throwIfAborted(signal);
-        if (!lost || replayed || !repeatable()) throw thrown;
+        if (!lost || replayed) throw thrown;
       }
     }
   }

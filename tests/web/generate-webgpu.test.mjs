@@ -1,0 +1,86 @@
+// `text-generation` on WebGPU: the same texts as on the CPU, also where the device is lost in the middle of a reply.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { goldenJson } from './golden.mjs';
+import { LIMIT, MINILM, MINILM_INT8, openBrowser } from './package-page.mjs';
+
+const MODEL = '/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf';
+const [{ prompt: PROMPT }] = goldenJson('generation/smollm2.json').prompts;
+/** An adapter in software takes a while for each. */
+const TOKENS = 6;
+
+describe('models with packed weights on WebGPU', LIMIT, () => {
+  let opened;
+  let page;
+  before(async () => {
+    opened = await openBrowser({ webgpu: 'software' });
+    page = await opened.page();
+    await page.evaluate(async (model) => {
+      globalThis.onCpu = await pipeline('text-generation', model);
+      globalThis.onGpu = await pipeline('text-generation', model, { device: 'webgpu' });
+    }, MODEL);
+  });
+  after(() => opened?.close());
+
+  test('a reply is that of the CPU', async () => {
+    const { device, texts } = await page.evaluate(
+      async ([prompt, max_new_tokens]) => {
+        const options = { max_new_tokens, return_full_text: false };
+        const texts = [];
+        for (const generate of [onCpu, onGpu]) texts.push((await generate(prompt, options))[0].generated_text);
+        return { device: onGpu.device, texts };
+      },
+      [PROMPT, TOKENS],
+    );
+    assert.equal(device.kind, 'webgpu');
+    assert.equal(texts[1], texts[0]);
+    assert.notEqual(texts[1], '');
+  });
+
+  test('an encoder of 8 bits gives the vectors of the CPU', async () => {
+    const [cpu, gpu] = await page.evaluate(
+      async ([model, converted]) => {
+        const vectors = [];
+        for (const [device, path] of [['wasm', converted], ['webgpu', converted], ['webgpu', model]]) {
+          const extract = await pipeline('feature-extraction', path, { device, dtype: 'int8' });
+          const { data } = await extract('The quick brown fox jumps over the lazy dog.', { pooling: 'mean', normalize: true });
+          if (extract.device.kind !== device) throw new Error(extract.device.reason);
+          vectors.push([...data]);
+          await extract.dispose();
+        }
+        // Converted beforehand, or when it is loaded, they are the same integers.
+        if (vectors[2].some((x, at) => Math.abs(x - vectors[1][at]) > 1e-3)) throw new Error('the vectors differ');
+        return vectors;
+      },
+      [MINILM, MINILM_INT8],
+    );
+    const norm = Math.hypot(...cpu.map((x, at) => x - gpu[at]));
+    assert.ok(norm < 1e-3, `the vectors of length 1 differ by ${norm}`);
+  });
+
+  test('a reply whose device is lost goes on with the same text', async () => {
+    const [expected] = await page.evaluate(
+      ([prompt, max_new_tokens]) => onCpu(prompt, { max_new_tokens, return_full_text: false }),
+      [PROMPT, TOKENS],
+    );
+    await page.evaluate(
+      ([prompt, max_new_tokens]) => {
+        globalThis.pieces = [];
+        globalThis.reply = (async () => {
+          for await (const { text } of onGpu.stream(prompt, { max_new_tokens, return_full_text: false })) pieces.push(text);
+          return pieces.join('');
+        })();
+      },
+      [PROMPT, TOKENS],
+    );
+    await page.waitForFunction(() => pieces.length > 0);
+    await (await opened.browser.newBrowserCDPSession()).send('Browser.crashGpuProcess');
+    const { outcome, device } = await page.evaluate(async () => {
+      const outcome = await reply.catch(({ kind, retryable }) => ({ kind, retryable }));
+      return { outcome, device: onGpu.device };
+    });
+    assert.equal(outcome, expected.generated_text);
+    assert.deepEqual([device.kind, device.requested], ['wasm', 'webgpu']);
+  });
+});

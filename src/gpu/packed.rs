@@ -1,9 +1,8 @@
 //! Matrix products with packed weights: integers of 8 or 4 bits in panels of 8 columns, as the CPU's kernels have them
 //! (`kernels/qlinear`). They stay packed in memory and are unpacked in registers.
 //!
-//! Activations of encoders are quantised as on the CPU, so that both devices compute with the same integers. Those of decoders
-//! are not: they would have to be rounded to 8 bits in blocks, where a sum in another order leads to other integers, and from
-//! token to token to other logits.
+//! Activations stay floats, which the CPU's kernels quantise. Rounding them here as well would not make both devices agree: a sum
+//! in another order rounds some activations to other integers, and after a few layers all of them.
 
 use super::elementwise::{FUNCTIONS, word};
 use super::matmul::{Product, Right, Sizes};
@@ -11,7 +10,6 @@ use super::queue::{Gpu, Kernel, spread};
 use super::tensor::Tensor;
 
 const MATVEC: &str = include_str!("wgsl/matvec.wgsl");
-const QUANTISE: &str = include_str!("wgsl/quantise.wgsl");
 const WEIGHTS_BYTES: &str = include_str!("wgsl/weights_bytes.wgsl");
 const WEIGHTS_NIBBLES: &str = include_str!("wgsl/weights_nibbles.wgsl");
 const MATMUL_BYTES: &str = include_str!("wgsl/matmul_bytes.wgsl");
@@ -27,20 +25,6 @@ const BLOCK_WORDS: usize = 40;
 const FEW: usize = 4;
 /// Panels from which on a workgroup has two.
 const MANY_PANELS: usize = 1024;
-/// Invocations that quantise a row.
-const LANES: usize = 64;
-const NAN: u32 = 0x7fc0_0000;
-
-/// How rows of activations are quantised.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Quantisation {
-    /// The most that the range of a row has, in root mean squares of it.
-    pub span: f32,
-    /// Steps of the range.
-    pub steps: f32,
-    /// The largest integer.
-    pub largest: f32,
-}
 
 /// Weights of `shape.1` outputs of `shape.0` inputs, in the CPU's memory.
 pub struct PackedWeights<'a> {
@@ -50,8 +34,6 @@ pub struct PackedWeights<'a> {
     pub words: &'a [i32],
     /// Scales, where they do not lie in the words.
     pub scales: Option<Scales<'a>>,
-    /// How activations are quantised, if they are.
-    pub quantisation: Option<Quantisation>,
 }
 
 /// The scales of 8-bit weights.
@@ -68,7 +50,6 @@ pub struct Scales<'a> {
 /// Packed weights on a GPU.
 pub struct Packed {
     shape: (usize, usize),
-    quantisation: Option<Quantisation>,
     /// Words of a column of a panel, blocks, and inputs of a block.
     layout: [usize; 3],
     /// The columns, in as many parts as bindings make necessary.
@@ -112,7 +93,7 @@ impl Part {
 impl Gpu {
     /// Packed weights in the GPU's memory; `None` where their sizes do not fit.
     pub fn upload_packed(&self, weights: &PackedWeights<'_>) -> Option<Packed> {
-        let PackedWeights { shape: shape @ (inputs, outputs), words, scales, quantisation } = *weights;
+        let PackedWeights { shape: shape @ (inputs, outputs), words, scales } = *weights;
         let panels = outputs.div_ceil(PANEL);
         let layout = match scales {
             Some(Scales { block, .. }) if block > 0 && block.is_multiple_of(8) => {
@@ -146,7 +127,7 @@ impl Gpu {
             Some(Part { first: first * PANEL, columns, words: self.upload_words(&[own.len()], own)?, floats })
         };
         let parts = (0..panels).step_by(each).map(part).collect::<Option<_>>()?;
-        Some(Packed { shape, quantisation, layout, parts })
+        Some(Packed { shape, layout, parts })
     }
 
     /// `x · weightsᵀ` of `[.., inputs]`: `[.., outputs]`. The bias is a vector. With `gated` the activation of the first half
@@ -163,10 +144,7 @@ impl Gpu {
         if product.residual.is_some_and(|residual| gated || residual.shape() != shape) {
             return None;
         }
-        let mut x = self.reshaped(&self.contiguous(x)?, &[rows, inner])?;
-        if let Some(quantisation) = weights.quantisation {
-            x = self.quantised(&x, quantisation)?;
-        }
+        let x = self.reshaped(&self.contiguous(x)?, &[rows, inner])?;
         // Both halves of a gated row begin at a panel.
         let in_panels = weights.parts.len() == 1 && outputs.is_multiple_of(2 * PANEL);
         if rows <= FEW && (!gated || in_panels) {
@@ -263,21 +241,6 @@ impl Gpu {
                 Kernel { name: "matvec", source: MATVEC, constants, inputs: &inputs, writes, params, workgroups };
             self.dispatch(&kernel, &out)?;
         }
-        Some(out)
-    }
-
-    /// What the quantised numbers of the rows of `x`, `[rows, columns]`, stand for.
-    pub fn quantised(&self, x: &Tensor, quantisation: Quantisation) -> Option<Tensor> {
-        let x = self.contiguous(x)?;
-        let &[rows, columns] = x.shape() else { return None };
-        let Quantisation { span, steps, largest } = quantisation;
-        let out = self.empty(&[rows, columns])?;
-        let constants = format!("const LANES: u32 = {LANES}u;\n");
-        let params = [word(rows)?, word(columns)?, NAN, span.to_bits(), steps.to_bits(), largest.to_bits()];
-        let (inputs, writes, params) = (&[("x", &x)][..], &[][..], &params[..]);
-        let workgroups = spread(rows);
-        let kernel = Kernel { name: "quantise", source: QUANTISE, constants, inputs, writes, params, workgroups };
-        self.dispatch(&kernel, &out)?;
         Some(out)
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pilot_light::LoadOptions;
 use pilot_light::graph::open_webgpu;
 use pilot_light::tasks::{FeatureExtraction, FeatureExtractionOptions, Features, Pooling, Task, TextModel};
+use pilot_light::{DType, Device, LoadOptions};
 
 use crate::minilm::{by_hand, reference};
 use crate::support::{cosine, golden_json, minilm};
@@ -58,5 +58,28 @@ fn embeddings_on_a_gpu_agree_with_the_reference_in_one_submission() {
     assert!(cosine(&on_gpu.data, &on_cpu.data) >= 0.999_999);
     embed(&model, &[format!("{} again", text[0])]);
     assert!(counts().dispatches > before.dispatches);
+    assert_eq!(device.fault(), None);
+}
+
+#[test]
+fn embeddings_by_weights_of_8_bits_are_nearer_to_the_reference_than_the_cpus() {
+    let _alone = alone();
+    let device = pollster::block_on(open_webgpu()).expect("a GPU, which may be one in software");
+    let options = LoadOptions { dtype: Some(DType::Int8), ..LoadOptions::default() };
+    let on = |device| pilot_light::folder::load(&minilm(), Task::FeatureExtraction, device, options.clone());
+    let (on_cpu, on_gpu) = (on(&Device::cpu()).expect("the model"), on(&device).expect("the model"));
+    let sentences: Vec<String> = golden_json("sentences.json");
+    let before = device.gpu_counts().expect("a GPU");
+    let (cpu, gpu) = (embed(&on_cpu, &sentences), embed(&on_gpu, &sentences));
+    let after = device.gpu_counts().expect("a GPU");
+    assert_eq!(after.submits - before.submits, after.reads - before.reads, "no layer goes back to the CPU");
+    let reference = reference();
+    let worst = |found: &Features| {
+        let rows = reference.data.chunks_exact(384).zip(found.data.chunks_exact(384));
+        rows.map(|(expected, found)| cosine(expected, found)).fold(1.0, f64::min)
+    };
+    let (of_cpu, of_gpu) = (worst(&cpu), worst(&gpu));
+    println!("lowest cosine to the reference: {of_gpu:.6} on the GPU, {of_cpu:.6} on the CPU");
+    assert!(of_gpu >= of_cpu && of_gpu >= 0.998, "{of_gpu}, {of_cpu}");
     assert_eq!(device.fault(), None);
 }

@@ -38,7 +38,7 @@ fn check(file: &str, layers: u64, per_layer: u64, prompt: &str) {
         let before = counts();
         found = forward(&on_gpu, of_gpu, &[id as u32]);
         let after = counts();
-        assert!(after.dispatches - before.dispatches <= per_layer * layers + 3, "{after:?} after {before:?}");
+        assert!(after.dispatches - before.dispatches <= per_layer * layers + 4, "{after:?} after {before:?}");
         assert_eq!(after.reads - before.reads, 1, "{after:?} after {before:?}");
     }
     println!("{file}: logits differ by at most {largest}; {:?}", counts());

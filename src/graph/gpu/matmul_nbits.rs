@@ -1,14 +1,11 @@
 //! MatMulNBits: products with 4-bit weights, which stay packed and are unpacked on the GPU on the way into the product.
-//! Activations are quantised where the CPU does it.
 
 use std::sync::OnceLock;
 
-use super::{Run, packed};
+use super::Run;
 use crate::gpu::{Gpu, Nibbles, Product};
 use crate::graph::host::{self, HostTensor};
-use crate::graph::ops::matmul_nbits::{ACCURACY_LEVEL, INT8};
-use crate::graph::ops::{NodeSpec, precision};
-use crate::kernels::block_quant::{Bits, fit};
+use crate::graph::ops::NodeSpec;
 
 /// # Source
 /// onnxruntime, "Contrib Operators": com.microsoft.MatMulNBits.
@@ -29,18 +26,17 @@ pub fn matmul(node: &NodeSpec<'_>) -> Option<Run> {
         false => vec![8.0; columns * blocks],
         true => zeros(node.constant(3)?, columns, blocks)?,
     };
-    let scales = host::to_f32s(scales);
-    let allowed = node.attributes.int(ACCURACY_LEVEL, 0).ok()? == INT8;
-    let bytes = host::contiguous(node.constant(1)?.clone());
-    let integers = allowed && fit(Bits::Four, (inner, columns), block, host::slice(&bytes), [&scales, &zeros]);
-    let precision = if integers { Some(precision(node).ok()?) } else { None };
-    let packed = Packed { words, scales, zeros, columns, blocks, block };
+    let packed = Packed {
+        words,
+        scales: host::to_f64s(&scales).into_iter().map(|scale| scale as f32).collect(),
+        zeros,
+        columns,
+        blocks,
+        block,
+    };
     let uploaded = OnceLock::new();
     Some(Box::new(move |call| {
-        let x = match precision {
-            Some(precision) => packed::quantised(call, &call.floats(0)?, precision)?,
-            None => call.floats(0)?,
-        };
+        let x = call.floats(0)?;
         let &[ref batch @ .., own_inner] = x.shape() else { return None };
         if own_inner != inner || !call.fits(&[batch, &[columns]].concat()) {
             return None;

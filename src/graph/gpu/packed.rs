@@ -1,12 +1,12 @@
-//! Products with weights of 8 and 4 bits, which stay packed. Activations of encoders are quantised as on the CPU.
+//! Products with weights of 8 and 4 bits, which stay packed. Activations are not quantised, whatever their precision on the CPU.
 
 use std::sync::OnceLock;
 
 use super::{Call, Run, elementwise};
-use crate::gpu::{Packed, PackedWeights, Product, Quantisation, Scales, Tensor};
+use crate::gpu::{Packed, PackedWeights, Product, Scales};
 use crate::graph::host::{self, HostTensor};
-use crate::graph::ops::{NodeSpec, int8, precision};
-use crate::kernels::qlinear::{GROUP_SIZE, LARGEST, Precision};
+use crate::graph::ops::{NodeSpec, int8};
+use crate::kernels::qlinear::GROUP_SIZE;
 
 /// The weights of a node, until they are on the GPU and from then on.
 struct Weights {
@@ -14,7 +14,6 @@ struct Weights {
     shape: (usize, usize),
     /// Inputs that share a scale, where scales do not lie in the words.
     block: Option<usize>,
-    quantisation: Option<Quantisation>,
     uploaded: OnceLock<Option<Packed>>,
 }
 
@@ -24,16 +23,10 @@ impl Weights {
             let floats = |index: usize| self.constants.get(index).map_or(&[][..], host::slice::<f32>);
             let scales = self.block.map(|block| Scales { block, scales: floats(1), offsets: floats(2) });
             let words = host::slice(self.constants.first()?);
-            let Self { shape, quantisation, .. } = *self;
-            call.gpu.upload_packed(&PackedWeights { shape, words, scales, quantisation })
+            call.gpu.upload_packed(&PackedWeights { shape: self.shape, words, scales })
         };
         self.uploaded.get_or_init(upload).as_ref()
     }
-}
-
-/// The quantisation of activations with this precision; with a high one they stay floats, see `gpu::packed`.
-fn quantisation(precision: Precision) -> Option<Quantisation> {
-    Some(Quantisation { span: precision.span()?, steps: precision.steps(), largest: LARGEST as f32 })
 }
 
 /// `MatMulInt8`.
@@ -44,12 +37,12 @@ pub fn int8(node: &NodeSpec<'_>) -> Option<Run> {
     };
     let constants = [Some(1), Some(2), node.has(5).then_some(5)];
     let constants = constants.into_iter().flatten().map(|index| node.constant(index).cloned());
-    product(node, constants.collect::<Option<_>>()?, Some(block), quantisation(precision(node).ok()?), [4, 6])
+    product(node, constants.collect::<Option<_>>()?, Some(block), [4, 6])
 }
 
 /// `MatMulInt4`.
 pub fn int4(node: &NodeSpec<'_>) -> Option<Run> {
-    product(node, vec![node.constant(1)?.clone()], None, None, [2, 3])
+    product(node, vec![node.constant(1)?.clone()], None, [2, 3])
 }
 
 /// A product with these constants; `bias` and `residual` are inputs.
@@ -57,13 +50,12 @@ fn product(
     node: &NodeSpec<'_>,
     constants: Vec<HostTensor>,
     block: Option<usize>,
-    quantisation: Option<Quantisation>,
     [bias, residual]: [usize; 2],
 ) -> Option<Run> {
     let (activation, gated) = (elementwise::activation(node)?, node.attributes.flag(int8::GATED, false).ok()?);
     let constants = constants.into_iter().map(host::contiguous).collect();
     let (shape, uploaded) = (int8::sizes(node).ok()?, OnceLock::new());
-    let weights = Weights { constants, shape, block, quantisation, uploaded };
+    let weights = Weights { constants, shape, block, uploaded };
     Some(Box::new(move |call| {
         let x = call.floats(0)?;
         let (bias, residual) = (call.optional_vector(bias, weights.shape.1)?, call.optional_floats(residual)?);
@@ -75,12 +67,4 @@ fn product(
             Product { bias: bias.as_ref(), activation: &activation, residual: residual.as_ref(), ..Product::default() };
         call.gpu.matmul_packed(&x, weights.packed(call)?, &product, gated)
     }))
-}
-
-/// The numbers that the activations `x` stand for once they are quantised.
-pub fn quantised(call: &Call<'_>, x: &Tensor, precision: Precision) -> Option<Tensor> {
-    let Some(quantisation) = quantisation(precision) else { return Some(x.clone()) };
-    let &[ref batch @ .., columns] = x.shape() else { return None };
-    let rows = call.gpu.reshaped(x, &[batch.iter().product(), columns])?;
-    call.gpu.quantised(&rows, quantisation)?.reshape(x.shape())
 }

@@ -28,18 +28,6 @@ pub enum Precision {
     High,
 }
 
-impl Precision {
-    /// The range of a row's integers in root mean squares of the row; `None`: from its smallest to its largest number.
-    pub fn span(self) -> Option<f32> {
-        (self == Self::Normal).then_some(SPAN)
-    }
-
-    /// The steps of that range.
-    pub fn steps(self) -> f32 {
-        if self == Self::Normal { STEPS } else { FINE_STEPS }
-    }
-}
-
 /// Quantised rows of activations.
 pub struct QuantizedLhs {
     depth: usize,
@@ -277,20 +265,20 @@ impl Row {
     /// The parameters for the row `x`.
     fn new(x: &[f32], precision: Precision) -> Self {
         let (least, most, squares) = reduce::extent(x);
-        let Some(span) = precision.span() else {
+        if precision != Precision::Normal {
             let (least, most) = (least.min(0.0), most.max(0.0));
             // `min` and `max` skip NaN, and the sum of squares does not.
-            let step = if squares.is_nan() { f32::NAN } else { (most - least) / precision.steps() };
+            let step = if squares.is_nan() { f32::NAN } else { (most - least) / FINE_STEPS };
             let by = if step > 0.0 { 1.0 / step } else { 0.0 };
             return Self { step, by, zero: (-least * by).round_ties_even() };
-        };
-        let span = span * (squares / x.len() as f32).sqrt();
+        }
+        let span = SPAN * (squares / x.len() as f32).sqrt();
         let (least, most) = (least.min(0.0), most.max(0.0));
         let low = least.max(-0.5 * span);
         let high = most.min(low + span);
         let low = least.max(high - span);
         // `min` and `max` skip NaN; a row with NaN becomes NaN.
-        let step = if span.is_nan() { f32::NAN } else { (high - low) / precision.steps() };
+        let step = if span.is_nan() { f32::NAN } else { (high - low) / STEPS };
         let by = if step > 0.0 { 1.0 / step } else { 0.0 };
         Self { step, by, zero: (-low * by).round_ties_even() }
     }

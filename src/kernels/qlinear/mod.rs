@@ -23,7 +23,6 @@ use std::ops::Range;
 use super::gemm::{Epilogue, Gemm, Init, LEAST_SHARED, Matrix};
 use super::parallel::{Tile, split, whole};
 use super::prepack::Panels;
-pub use super::simd::MOST as LARGEST;
 use super::simd::{HALF_ZERO, PANEL, Quad};
 pub use activations::Precision;
 use activations::{QuantizedLhs, TILE, tiles};

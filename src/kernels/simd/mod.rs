@@ -107,8 +107,7 @@ const ROUND: f32 = 12_582_912.0;
 
 /// The range of two digits. It is never exceeded by activations: that would take a row of more than a hundred thousand.
 const LEAST: i32 = -128 * 64;
-/// Its largest integer.
-pub const MOST: i32 = -LEAST - 1;
+const MOST: i32 = -LEAST - 1;
 
 /// The integer that `x · by + zero` is quantised to, as by the `quantise` of each instruction set.
 #[inline(always)]

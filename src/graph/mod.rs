@@ -102,6 +102,8 @@ pub struct Graph {
     plan: Plan,
     /// The runs that the CPU computes.
     on_cpu: CpuShare,
+    /// The elements of an input that count as one when runs are shared between devices.
+    unit: usize,
     /// The constants, by slot.
     constants: Vec<Option<Value>>,
     /// The strings of the constants.
@@ -169,6 +171,7 @@ impl Graph {
             shares_scales: false,
             plan,
             on_cpu: device.cpu_share(),
+            unit: 1,
             constants,
             texts,
         })
@@ -265,6 +268,11 @@ impl Graph {
         outcome.map(|(outputs, cost)| Ok((tensors(outputs)?, cost))).transpose()
     }
 
+    /// The graph with inputs whose elements are shared between devices by so many: those of a token.
+    pub(crate) fn in_units_of(self, elements: usize) -> Self {
+        Self { unit: elements.max(1), ..self }
+    }
+
     /// As [`Self::run_data`], with `go_on` asked whether to go on, as in [`Self::run_session_while`].
     pub(crate) async fn run_while(
         &self,
@@ -281,7 +289,7 @@ impl Graph {
             }
         }
         let elements = inputs.iter().flatten().map(|input| input.shape().iter().product()).max().unwrap_or(0);
-        let on_gpu = !self.on_cpu.has(elements);
+        let on_gpu = !self.on_cpu.has(elements / self.unit);
         let mut run = Run::new(&self.constants, &self.options, on_gpu, sizes, texts);
         if !run.steps(&self.plan, inputs, go_on).await? {
             let after = self.outputs.iter().zip(&self.plan.outputs);

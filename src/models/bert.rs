@@ -232,6 +232,7 @@ impl Checkpoint for Config {
             Ok(vec![("sum".to_string(), sum), ("mask".to_string(), attention_mask(batch, seq))])
         };
         let (hidden_size, max_length) = (self.hidden_size, self.max_length());
+        let layers = layers.in_units_of(hidden_size);
         Ok(Encoder { inputs: Box::new(inputs), layers, hidden_size, max_length })
     }
 

@@ -44,6 +44,7 @@ const SUITES = {
   memory: undefined,
   spending: undefined,
   generate: undefined,
+  'generate-webgpu': undefined,
   openai: undefined,
 };
 

@@ -183,7 +183,8 @@ impl Decoder {
     }
 
     /// Whether the logits behind a token are the same to the last bit however many tokens are read at once. They are not in
-    /// ONNX files that quantise the activations of all tokens by one scale.
+    /// ONNX files that quantise the activations of all tokens by one scale. On a GPU they are for up to four tokens, and else but
+    /// for the rounding of sums.
     pub fn is_batch_invariant(&self) -> bool {
         match &self.0 {
             Form::Layers(_) => true,

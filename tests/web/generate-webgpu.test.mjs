@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { LIMIT, MINILM, MINILM_INT8, openBrowser } from './package-page.mjs';
 
 const MODEL = '/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf';
-/** A beginning whose next tokens are none of two that are as likely. */
+/** A beginning behind which no two tokens are as likely as each other. */
 const PROMPT = 'The history of the lighthouse begins with fires that were lit on the tops of hills, and';
 /** An adapter in software takes a while for each. */
 const TOKENS = 5;

@@ -6,6 +6,7 @@ import { chatLogprobs, completionLogprobs } from '../modules/openai/logprobs.js'
 import { chatOptions, completionOptions, countOf, UsageSum } from '../modules/openai/params.js';
 import { chunkStream } from '../modules/openai/stream.js';
 import { InPlaceConnection } from '../modules/page/connection.js';
+import { Pieces } from '../modules/page/pieces.js';
 import { Supervisor } from '../modules/page/supervisor.js';
 import { textStream } from '../modules/page/text-stream.js';
 import { recordOptions } from '../modules/tasks/information-extraction.js';
@@ -97,6 +98,27 @@ test('a reply that becomes another one on another device is refused once a piece
   const failing = generate('on device lose it', {}, { onPiece: ({ text }) => pieces.push(text) });
   await assert.rejects(failing, { kind: 'device-lost', retryable: true });
   assert.deepEqual(pieces, ['on ', 'webgpu ']);
+});
+
+test('the pieces of a reply that is begun again fit, or are said not to', () => {
+  const piece = (text, ...ids) => ({ text, tokens: ids.map((id) => ({ id })) });
+  const given = [];
+  const pieces = new Pieces((piece) => given.push(piece));
+  let differences = 0;
+  const first = pieces.begin(() => assert.fail('it is the first'));
+  first(piece('one ', 1));
+  first(piece('two ', 2));
+  assert.ok(pieces.fit);
+  // In other parts, and beyond what was given.
+  let again = pieces.begin(() => (differences += 1));
+  again(piece('on', 1));
+  assert.ok(!pieces.fit, 'it is shorter');
+  again(piece('e two three ', 2, 3));
+  assert.ok(pieces.fit);
+  assert.deepEqual(given.slice(2), [piece('three ', 3)]);
+  again = pieces.begin(() => (differences += 1));
+  again(piece('one four ', 1, 4));
+  assert.deepEqual([pieces.fit, differences, given.length], [false, 1, 3]);
 });
 
 test('a refused step ends the reply, and a panic the engine', async () => {

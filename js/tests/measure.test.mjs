@@ -90,7 +90,7 @@ test('measuring ends in time, and however slow one device is, each was run', asy
   ]) {
     const slow = machine({ gpu: () => gpu, cpu: () => cpu });
     const { reason } = await place(slow);
-    assert.deepEqual(slow.runs, ['gpu 16', 'cpu 16', 'gpu 16']);
+    assert.deepEqual(slow.runs, ['gpu 16', 'gpu 16', 'cpu 16']);
     assert.equal(slow.share > 1e9, gpu > cpu, reason);
   }
 });
@@ -98,10 +98,14 @@ test('measuring ends in time, and however slow one device is, each was run', asy
 test('a run on the CPU that can be stopped is, at the end of the time, and the GPU takes such runs', async () => {
   const slow = machine({ gpu: () => 5, cpu: () => 3000, asks: true });
   const { reason } = await place(slow);
-  assert.deepEqual(slow.runs, ['gpu 16', 'cpu 16', 'gpu 16']);
+  assert.deepEqual(slow.runs, ['gpu 16', 'gpu 16', 'cpu 16']);
   assert.equal(reason, 'Measured: 16 tokens take 5.0 ms on the GPU and too long on the CPU.');
   assert.equal(slow.share, 0);
   assert.ok(slow.spent <= 120, `${slow.spent} ms`);
+  // One that takes longer than there is time, and less than the GPU, is not.
+  const slower = machine({ gpu: () => 900, cpu: () => 180, asks: true });
+  await place(slower);
+  assert.ok(slower.share > 1e9, String(slower.share));
 });
 
 test('a run that fails is the error of the load', async () => {
@@ -223,6 +227,17 @@ test('a model that generates text is wholly on the device that is faster for a t
     { left: 0, stopped: false },
     { left: 2, stopped: true },
   ]);
+  // A trap stays one: what it has left cannot be finished.
+  const trapping = () => ({
+    complete: false,
+    step: () => Promise.reject(new WebAssembly.RuntimeError('unreachable')),
+    finish: () => assert.fail('it was borrowed'),
+  });
+  const [trap] = generatorSamples({ start: trapping });
+  await assert.rejects(
+    trap.run(async () => true),
+    WebAssembly.RuntimeError,
+  );
   const { name, elements } = sample;
   assert.equal(placementOf([{ name, elements, gpu: 2, cpu: 12 }]).cpuElements, 0);
   assert.equal(placementOf([{ name, elements, gpu: 20, cpu: 12 }]).cpuElements, 0xffff_ffff);

@@ -7,38 +7,56 @@ import type { GeneratedPiece } from '../protocol/generation.js';
  */
 export class Pieces {
   readonly #listener: ((piece: GeneratedPiece) => void) | undefined;
-  #text = '';
-  #tokens = 0;
-  /** What came since the reply was begun. */
-  #again = { text: '', tokens: 0 };
+  /** What was passed on. */
+  #given = { text: '', tokens: 0 };
+  /** What came since the reply was begun again; `undefined` for one that was begun once. */
+  #replay: { text: string; tokens: number; differs: boolean } | undefined;
+  #begun = false;
 
   constructor(listener: ((piece: GeneratedPiece) => void) | undefined) {
     this.#listener = listener;
   }
 
-  /** A listener for a reply that begins. */
-  begin(): (piece: GeneratedPiece) => void {
-    this.#again = { text: '', tokens: 0 };
-    return (piece) => this.#take(piece);
+  /** A listener for a reply that begins; `onDifference` is called once where another text comes than before. */
+  begin(onDifference: () => void): (piece: GeneratedPiece) => void {
+    if (this.#begun) this.#replay = { text: '', tokens: 0, differs: false };
+    this.#begun = true;
+    return (piece) => {
+      const fresh = this.#fresh(piece);
+      if (fresh !== undefined) this.#listener?.(fresh);
+      else if (this.#replay?.differs) onDifference();
+    };
   }
 
-  /** Whether another text came than before, so that what was passed on is not the beginning of this reply. */
+  /** Whether another text came than before. */
   get differ(): boolean {
-    const length = Math.min(this.#text.length, this.#again.text.length);
-    return this.#text.slice(0, length) !== this.#again.text.slice(0, length);
+    return this.#replay?.differs === true;
   }
 
-  #take(piece: GeneratedPiece): void {
-    const again = this.#again;
-    again.text += piece.text;
-    again.tokens += piece.tokens.length;
-    if (this.differ) return;
-    const text = again.text.slice(this.#text.length);
-    const fresh = Math.max(0, again.tokens - this.#tokens);
-    const tokens = fresh > 0 ? piece.tokens.slice(-fresh) : [];
-    if (text === '' && tokens.length === 0) return;
-    this.#text += text;
-    this.#tokens += tokens.length;
-    this.#listener?.({ ...piece, text, tokens });
+  /** Whether all that was passed on is the beginning of the reply that came last, which has ended. */
+  get fit(): boolean {
+    const [given, replay] = [this.#given, this.#replay];
+    if (replay === undefined) return true;
+    return !replay.differs && replay.text.length >= given.text.length && replay.tokens >= given.tokens;
+  }
+
+  /** What of `piece` was not passed on before; `undefined` where that is nothing. */
+  #fresh(piece: GeneratedPiece): GeneratedPiece | undefined {
+    const [given, replay] = [this.#given, this.#replay];
+    if (replay === undefined) {
+      this.#given = { text: given.text + piece.text, tokens: given.tokens + piece.tokens.length };
+      return piece;
+    }
+    replay.text += piece.text;
+    replay.tokens += piece.tokens.length;
+    const length = Math.min(given.text.length, replay.text.length);
+    replay.differs ||= given.text.slice(0, length) !== replay.text.slice(0, length);
+    if (replay.differs) return undefined;
+    const text = replay.text.slice(given.text.length);
+    const count = Math.max(0, replay.tokens - given.tokens);
+    const tokens = count > 0 ? piece.tokens.slice(-count) : [];
+    if (text === '' && tokens.length === 0) return undefined;
+    this.#given = { text: given.text + text, tokens: given.tokens + tokens.length };
+    return { ...piece, text, tokens };
   }
 }

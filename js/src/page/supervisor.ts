@@ -3,7 +3,7 @@ import { startEngineWorker } from '../bundle.js';
 import type { LoadArgs, LoadResult } from '../protocol/loading.js';
 import type { Connection, RequestOptions } from '../protocol/messages.js';
 import type { Args, Op, Result, StartArgs } from '../protocol/requests.js';
-import { abortable, throwIfAborted } from '../shared/abort.js';
+import { abortable, throwIfAborted, withController } from '../shared/abort.js';
 import { PilotLightError } from '../shared/errors.js';
 import { type Lease, SharedMap } from '../shared/shared-map.js';
 import type { DeviceReport } from '../types.js';
@@ -75,11 +75,16 @@ export class Supervisor {
     const pieces = new Pieces(onPiece);
     const work = async (engine: StartedEngine): Promise<Result<K>> => {
       await abortable(this.#reload(engine, model), signal);
-      const options = { signal, onPiece: pieces.begin() };
-      const result = await engine.connection.request(op, { ...args, key: model.key } as Args<K>, options);
-      if (!pieces.differ) return result;
-      const message = 'The device was lost in the middle of a reply, and the other device began another one.';
-      throw new PilotLightError('device-lost', message, { retryable: true });
+      return withController(signal, async (controller) => {
+        // Another reply need not be waited for.
+        const options = { signal: controller.signal, onPiece: pieces.begin(() => controller.abort()) };
+        const all = { ...args, key: model.key } as Args<K>;
+        const result = await engine.connection.request(op, all, options).catch((thrown) => {
+          throw pieces.differ ? otherReply() : thrown;
+        });
+        if (pieces.fit) return result;
+        throw otherReply();
+      });
     };
     return this.#attempt(signal, work);
   }
@@ -163,6 +168,11 @@ export class Supervisor {
     }
     model.info = await infoOf(engine, await this.#load(engine, model.key, model.args, {}));
   }
+}
+
+function otherReply(): PilotLightError {
+  const message = 'The device was lost in the middle of a reply, and the other device generated another one.';
+  return new PilotLightError('device-lost', message, { retryable: true });
 }
 
 async function infoOf(engine: StartedEngine, result: LoadResult): Promise<LoadedModel['info']> {

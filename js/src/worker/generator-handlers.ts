@@ -2,10 +2,10 @@
 import type { TopBytes } from '../protocol/generation.js';
 import { abortable, breathe, throwIfAborted } from '../shared/abort.js';
 import { isTrap } from '../shared/errors.js';
-import type { AbstractiveSummary, GeneratedToken, Generation, Generator } from '../types.js';
+import type { AbstractiveSummary, GeneratedToken, Generator } from '../types.js';
 import { trapped } from './builds.js';
 import type { Engine, Handlers } from './engine.js';
-import { extracted, goingOn, inSteps, render } from './in-steps.js';
+import { end, extracted, goingOn, inSteps, render } from './in-steps.js';
 
 /** The handlers of `engine` for models that generate text. */
 export function generatorHandlers(
@@ -79,13 +79,4 @@ function topBytes(generator: Generator, tokens: GeneratedToken[]): TopBytes {
   const ids = new Set(tokens.flatMap(({ top }) => top.map(({ id }) => id)));
   if (ids.size === 0) return {};
   return { top_bytes: Object.fromEntries([...ids].map((id) => [id, Array.from(generator.tokenBytes(id))])) };
-}
-
-/** Ends a reply that is given up. It is gone already where it was its end that failed. */
-function end(generation: Generation): void {
-  try {
-    generation.finish();
-  } catch {
-    // Nothing is left of it.
-  }
 }

@@ -1,7 +1,7 @@
 // Work in steps: a model that generates text does a part of it at a time, between which other requests are answered.
 import { abortable, breathe, throwIfAborted } from '../shared/abort.js';
 import { isTrap } from '../shared/errors.js';
-import type { Extraction } from '../types.js';
+import type { Extraction, Generation } from '../types.js';
 import { trapped } from './builds.js';
 import { renderChatTemplate } from './chat-template.js';
 import type { Engine } from './engine.js';
@@ -77,4 +77,13 @@ export function goingOn(signal: AbortSignal | undefined): () => Promise<boolean>
 /** The model's chat template with its variables. */
 export function render(template: string, variables: string): string {
   return renderChatTemplate(template, JSON.parse(variables) as Record<string, unknown>);
+}
+
+/** Ends a reply that is given up. It is gone already where it was its end that failed. */
+export function end(generation: Generation): void {
+  try {
+    generation.finish();
+  } catch {
+    // Nothing is left of it.
+  }
 }

@@ -1,11 +1,11 @@
 // What is run on both devices to choose one: small inputs of a model.
 import { ARRAYS } from '../page/tensor.js';
-import { PilotLightError } from '../shared/errors.js';
+import { isTrap, PilotLightError } from '../shared/errors.js';
 import type { MeasuredInput } from '../tasks/adapter.js';
 import { type EngineTask, TASKS } from '../tasks/index.js';
 import type { Generator, Graph, Inputs, Pipeline, RawPort, RawTensor } from '../types.js';
 import { trapped } from './builds.js';
-import { render } from './in-steps.js';
+import { end, render } from './in-steps.js';
 
 /** Tokens of a reply. */
 const TOKENS = 3;
@@ -48,15 +48,20 @@ export function generatorSamples(generator: Generator): Sample[] {
     // Drafts would make some tokens dearer than others.
     const options = { max_new_tokens: TOKENS, prompt_lookup: false };
     const generation = generator.start({ text: 'light' }, options, render);
+    let goesOn = true;
     try {
-      while (!generation.complete) {
-        if (!(await goOn())) return false;
+      while (goesOn && !generation.complete) {
         await trapped(() => generation.step(goOn));
+        goesOn = await goOn();
       }
-      return true;
-    } finally {
-      generation.finish();
+    } catch (thrown) {
+      // After a trap nothing of it can be used.
+      if (!isTrap(thrown)) end(generation);
+      throw thrown;
     }
+    const { complete } = generation;
+    end(generation);
+    return complete;
   };
   return [{ elements: 1, name: `replies of ${TOKENS} tokens`, run }];
 }

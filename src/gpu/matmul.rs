@@ -292,7 +292,7 @@ pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
 }
 
 /// An option that may be missing, of something that may fail.
-trait TransposeNone<T> {
+pub(super) trait TransposeNone<T> {
     /// `None` where it is there and failed.
     #[expect(clippy::option_option, reason = "missing, and failed, are two things")]
     fn transpose_none(self) -> Option<Option<T>>;

@@ -5,7 +5,7 @@
 //! in another order rounds some activations to other integers, and after a few layers all of them.
 
 use super::elementwise::{FUNCTIONS, word};
-use super::matmul::{Product, Right, Sizes};
+use super::matmul::{Product, Right, Sizes, TransposeNone};
 use super::queue::{Gpu, Kernel, spread};
 use super::tensor::Tensor;
 
@@ -159,9 +159,8 @@ impl Gpu {
         let mut parts = Vec::with_capacity(weights.parts.len());
         for part in &weights.parts {
             let (first, count) = (part.first, part.columns);
-            let bias = product.bias.map(|bias| bias.narrow(0, first, count));
-            let residual = residual.as_ref().map(|residual| residual.narrow(3, first, count));
-            let (bias, residual) = (bias.map_or(Some(None), |bias| bias.map(Some))?, residual.flatten());
+            let bias = product.bias.map(|bias| bias.narrow(0, first, count)).transpose_none()?;
+            let residual = residual.as_ref().map(|residual| residual.narrow(3, first, count)).transpose_none()?;
             let own = Product { bias: bias.as_ref(), residual: residual.as_ref(), activation, ..Product::default() };
             parts.push(self.matmul_part(&x, weights, part, &own)?);
         }

@@ -91,6 +91,9 @@ impl Blocks {
                         None => {}
                     }
                 }
+                // Memory of WebAssembly never shrinks: none is kept in reserve.
+                all.quads.shrink_to_fit();
+                all.scales.shrink_to_fit();
                 Ok(Self::of_parts(layout, all))
             }
             Some(Self::Int4 { .. }) => {
@@ -99,6 +102,7 @@ impl Blocks {
                     let Self::Int4 { words, .. } = part else { continue };
                     all.extend(host::into_vec::<i32>(words));
                 }
+                all.shrink_to_fit();
                 Ok(Self::Int4 { words: host::tensor(&[all.len()], all), shape })
             }
             None => Err(parts),

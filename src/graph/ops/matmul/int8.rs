@@ -130,7 +130,10 @@ fn product(
     let epilogue = activation.is_some() && !gated;
     write(host::slice(&x), &bias, epilogue.then_some(&apply), &mut out);
     if let Some(residual) = residual.map(host::to_f32s) {
-        if residual.len() != out.len() || gated {
+        if gated {
+            return wrong("nothing can be added to a gated product");
+        }
+        if residual.len() != out.len() {
             return wrong(format!("what is added has {} numbers, and the product {}", residual.len(), out.len()));
         }
         out.iter_mut().zip(residual).for_each(|(x, term)| *x += term);

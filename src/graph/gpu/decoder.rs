@@ -2,11 +2,8 @@
 
 use super::{Call, Run, elementwise};
 use crate::gpu::{Attention, Cache, Heads, Rotary, Tensor};
-use crate::graph::ops::{DecoderAttention, NodeSpec};
+use crate::graph::ops::{CACHE_STEP, DecoderAttention, NodeSpec};
 use crate::graph::value::Value;
-
-/// Keys and values for this many tokens are allocated at once.
-const STEP: usize = 256;
 
 /// `GatedActivation`.
 pub fn gated_activation(node: &NodeSpec<'_>) -> Option<Run> {
@@ -81,7 +78,7 @@ fn state(call: &Call<'_>, index: usize, heads: Heads, before: usize, total: usiz
     {
         return Some(own.tensor.clone());
     }
-    let shape = [groups, total.max(room).next_multiple_of(STEP), size];
+    let shape = [groups, total.max(room).next_multiple_of(CACHE_STEP), size];
     let grown = if call.fits(&shape) { call.gpu.empty(&shape)? } else { return None };
     if before > 0 {
         let used = call.floats(index)?.narrow(1, 0, before)?;

@@ -61,7 +61,7 @@ mod unique;
 mod where_op;
 
 #[cfg(feature = "gpu")]
-pub use attention::cached::DecoderAttention;
+pub use attention::cached::{DecoderAttention, STEP as CACHE_STEP};
 pub use contrib::matmul_nbits;
 pub use layout::concat;
 pub use matmul::{int8, panels};

@@ -156,8 +156,7 @@ impl<'w, 'f> Build<'w, 'f> {
         activation: Activation,
         x: Operand,
     ) -> Result<Operand> {
-        let layers = names.map(|name| self.layer(layer, name, sizes));
-        let [gate, up] = layers;
+        let [gate, up] = names.map(|name| self.layer(layer, name, sizes));
         match Layer::concat(vec![gate?, up?]) {
             Ok(both) if matches!(both.matrix, Matrix::Floats(_)) => {
                 let both = self.product(both, x, LinearEpilogue::default());
@@ -168,11 +167,10 @@ impl<'w, 'f> Build<'w, 'f> {
                 Ok(self.product(both, x, epilogue))
             }
             Err(layers) => {
-                let mut products = layers.into_iter().map(|layer| self.product(layer, x, LinearEpilogue::default()));
-                let (gate, up) = (products.next(), products.next());
-                drop(products);
-                let gate = gate.ok_or_else(|| Error::internal("a gated layer has no gate"))?;
-                Ok(self.graph.gated(gate, up, activation))
+                let products = layers.into_iter().map(|layer| self.product(layer, x, LinearEpilogue::default()));
+                let products: Vec<_> = products.collect();
+                let &[gate, up] = &products[..] else { return Err(Error::internal("a gate has two layers")) };
+                Ok(self.graph.gated(gate, Some(up), activation))
             }
         }
     }

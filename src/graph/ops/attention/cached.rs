@@ -13,7 +13,7 @@ use crate::kernels::decoding::{Cache, Settings, attend};
 use crate::kernels::norm;
 
 /// Keys and values for this many tokens are allocated at once.
-const STEP: usize = 256;
+pub const STEP: usize = 256;
 
 /// The attributes.
 pub struct DecoderAttention {

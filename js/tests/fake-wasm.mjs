@@ -211,6 +211,7 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
    */
   class Generator {
     context = 100;
+    needsGpu = false;
     #device;
     /** @param {Wasm.Device} device */
     constructor(device) {

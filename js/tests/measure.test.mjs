@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 
 import { PilotLightError } from '../modules/shared/errors.js';
-import { placeGraph, placeModels, placementOf, placeRuns } from '../modules/worker/measure.js';
+import {
+  isForGpu,
+  placeGenerator,
+  placeGraph,
+  placeModels,
+  placementOf,
+  placeRuns,
+} from '../modules/worker/measure.js';
 import { generatorSamples } from '../modules/worker/samples.js';
 
 const { now } = performance;
@@ -143,6 +150,19 @@ test('a graph is measured at its own shape, or at two where dimensions are free'
   assert.equal(text.share, 40);
   assert.deepEqual(new BigInt64Array(given[0][0].bytes.buffer), new BigInt64Array(16).fill(1n));
   assert.deepEqual(given.at(-1)[1], { name: 'mask', type: 'bool', dims: [1, 128], bytes: new Uint8Array(128).fill(1) });
+});
+
+test('a model that only the GPU can run is not measured', async () => {
+  const on = machine({ gpu: () => 9, cpu: () => 3 });
+  const model = { folder: { url: '/models/' }, file: 'large.gguf', options: {} };
+  const measured = await placeGenerator(OPENED, model, on.device, { needsGpu: true });
+  assert.match(measured.reasons[0], /too large for the memory of WebAssembly/);
+  assert.deepEqual([measured.onCpu, on.runs, on.share], [false, [], 0]);
+  // It is known before it is loaded where the GPU was asked for, and in the page's own thread, which has no time to measure.
+  assert.equal(await isForGpu(OPENED, model), false);
+  const report = { kind: 'webgpu', requested: 'webgpu' };
+  assert.equal(await isForGpu({ ...OPENED, report }, model), true);
+  assert.equal(await isForGpu({ ...OPENED, report: { kind: 'wasm', requested: 'auto' } }, model), false);
 });
 
 test('a graph of which too little is known is not measured', async () => {

@@ -1,7 +1,7 @@
 //! Device memory: buffers that are used again once their last tensor is gone.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn_wgpu::wgpu::{self, BufferUsages};
 
@@ -19,6 +19,8 @@ struct Inner {
     /// `None` only while it is dropped.
     buffer: Option<wgpu::Buffer>,
     pool: Pool,
+    /// Whether it is used again, once it is unused.
+    reused: bool,
 }
 
 impl Buffer {
@@ -35,68 +37,115 @@ impl Buffer {
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(buffer) = self.buffer.take() {
-            self.pool.put(buffer);
+            self.pool.put(buffer, self.reused);
         }
     }
 }
 
-/// The buffers that are not used, by size.
+/// The memory of a device, and the buffers that are not used.
 #[derive(Clone, Default)]
-pub struct Pool(Arc<Mutex<Unused>>);
+pub struct Pool(Arc<Mutex<Memory>>);
 
 #[derive(Default)]
-struct Unused {
-    buffers: HashMap<u64, Vec<wgpu::Buffer>>,
+struct Memory {
+    /// Unused buffers, by size.
+    unused: HashMap<u64, Vec<wgpu::Buffer>>,
+    /// The bytes of these.
+    unused_bytes: u64,
+    /// The bytes of all buffers.
     bytes: u64,
+    /// Whether what is recorded is not yet submitted, so that it may use a buffer that nothing else does.
+    recording: bool,
+    /// Buffers to be destroyed after the next submission.
+    destroyed: Vec<wgpu::Buffer>,
+}
+
+impl Memory {
+    fn create(&mut self, size: u64, usage: BufferUsages, mapped: bool, device: &wgpu::Device) -> wgpu::Buffer {
+        self.bytes += size;
+        device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size,
+            usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | usage,
+            mapped_at_creation: mapped,
+        })
+    }
 }
 
 impl Pool {
     /// A buffer of at least `bytes`, with whatever it had before.
     pub fn take(&self, bytes: u64, device: &wgpu::Device) -> Buffer {
         let size = size_class(bytes);
-        let found = {
-            let mut unused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = unused.buffers.get_mut(&size).and_then(Vec::pop);
-            unused.bytes -= found.as_ref().map_or(0, wgpu::Buffer::size);
-            found
+        let mut memory = self.memory();
+        let buffer = match memory.unused.get_mut(&size).and_then(Vec::pop) {
+            Some(buffer) => {
+                memory.unused_bytes -= size;
+                buffer
+            }
+            None => memory.create(size, BufferUsages::empty(), false, device),
         };
-        let buffer = found.unwrap_or_else(|| {
-            device.create_buffer(&wgpu::BufferDescriptor {
-                label: None,
-                size,
-                usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC,
-                mapped_at_creation: false,
-            })
-        });
-        self.own(buffer)
+        drop(memory);
+        self.own(buffer, true)
     }
 
     /// A new buffer with these words.
     pub fn filled(&self, words: &[u8], device: &wgpu::Device) -> Buffer {
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size: size_class(words.len() as u64),
-            usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC,
-            mapped_at_creation: true,
-        });
+        let buffer = self.memory().create(size_class(words.len() as u64), BufferUsages::empty(), true, device);
         // It fails where the device is lost or has no memory left, which the device reports by itself.
         if let Ok(mut view) = buffer.get_mapped_range_mut(..words.len() as u64) {
             view.copy_from_slice(words);
         }
         buffer.unmap();
-        self.own(buffer)
+        self.own(buffer, true)
     }
 
-    fn own(&self, buffer: wgpu::Buffer) -> Buffer {
-        Buffer(Arc::new(Inner { buffer: Some(buffer), pool: self.clone() }))
+    /// A new buffer of just `bytes`, which the CPU writes to before anything is recorded that uses it. Its memory is given back
+    /// with its last clone.
+    pub fn fixed(&self, bytes: u64, device: &wgpu::Device) -> Buffer {
+        let buffer = self.memory().create(bytes, BufferUsages::COPY_DST, false, device);
+        self.own(buffer, false)
     }
 
-    fn put(&self, buffer: wgpu::Buffer) {
-        let mut unused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if unused.bytes + buffer.size() <= KEPT {
-            unused.bytes += buffer.size();
-            unused.buffers.entry(buffer.size()).or_default().push(buffer);
+    /// The bytes of all buffers, those that are not used included.
+    pub fn bytes(&self) -> u64 {
+        self.memory().bytes
+    }
+
+    /// From now on something is recorded that is not yet submitted.
+    pub fn recording(&self) {
+        self.memory().recording = true;
+    }
+
+    /// All that was recorded is submitted.
+    pub fn submitted(&self) {
+        let mut memory = self.memory();
+        memory.recording = false;
+        memory.destroyed.drain(..).for_each(|buffer| buffer.destroy());
+    }
+
+    fn own(&self, buffer: wgpu::Buffer, reused: bool) -> Buffer {
+        Buffer(Arc::new(Inner { buffer: Some(buffer), pool: self.clone(), reused }))
+    }
+
+    /// Keeps an unused buffer, or destroys it: the garbage collector of a page does so too late.
+    fn put(&self, buffer: wgpu::Buffer, reused: bool) {
+        let mut memory = self.memory();
+        let size = buffer.size();
+        if reused && memory.unused_bytes + size <= KEPT {
+            memory.unused_bytes += size;
+            memory.unused.entry(size).or_default().push(buffer);
+            return;
         }
+        memory.bytes -= size;
+        if memory.recording {
+            memory.destroyed.push(buffer);
+        } else {
+            buffer.destroy();
+        }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

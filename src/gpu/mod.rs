@@ -28,7 +28,7 @@ pub use conv::{Conv, Window};
 pub use decoding::{Cache, Heads, Rotary};
 pub use matmul::{Nibbles, Product};
 pub use norm::Norm;
-pub use packed::{Packed, PackedWeights, Scales};
+pub use packed::{Packed, PackedLayout, PackedPanels};
 pub use pool::Pool;
 pub use queue::{Counts, Gpu};
 pub use rows::Reduction;

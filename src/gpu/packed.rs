@@ -26,32 +26,35 @@ const FEW: usize = 4;
 /// Panels from which on a workgroup has two.
 const MANY_PANELS: usize = 1024;
 
-/// Weights of `shape.1` outputs of `shape.0` inputs, in the CPU's memory.
-pub struct PackedWeights<'a> {
+/// The sizes of packed weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackedLayout {
     /// Inputs and outputs.
     pub shape: (usize, usize),
-    /// The integers.
-    pub words: &'a [i32],
-    /// Scales, where they do not lie in the words.
-    pub scales: Option<Scales<'a>>,
+    /// Inputs that share a scale, a multiple of 8, where weights have 8 bits; those of 4 bits have their scales in their words.
+    pub block: Option<usize>,
+    /// Whether something is added to weights of 8 bits.
+    pub offsets: bool,
 }
 
-/// The scales of 8-bit weights.
+/// Some panels of packed weights, in the CPU's memory.
 #[derive(Clone, Copy)]
-pub struct Scales<'a> {
-    /// Inputs that share a scale, a multiple of 8.
-    pub block: usize,
-    /// `[panels, blocks, 8]`
+pub struct PackedPanels<'a> {
+    /// The integers.
+    pub words: &'a [i32],
+    /// `[panels, blocks, 8]`; empty where scales lie in the words.
     pub scales: &'a [f32],
-    /// What is added to a weight, as the scales; empty where it is nothing.
+    /// As the scales; empty where all are zero.
     pub offsets: &'a [f32],
 }
 
 /// Packed weights on a GPU.
 pub struct Packed {
-    shape: (usize, usize),
+    layout: PackedLayout,
     /// Words of a column of a panel, blocks, and inputs of a block.
-    layout: [usize; 3],
+    sizes: [usize; 3],
+    /// Panels of a part.
+    each: usize,
     /// The columns, in as many parts as bindings make necessary.
     parts: Vec<Part>,
 }
@@ -64,7 +67,36 @@ struct Part {
     floats: Option<(Tensor, Option<Tensor>)>,
 }
 
+impl Packed {
+    /// Their sizes.
+    pub fn layout(&self) -> PackedLayout {
+        self.layout
+    }
+
+    /// Words and scales of a panel.
+    fn of_panel(&self) -> (usize, usize) {
+        let [depth, blocks, _] = self.sizes;
+        (depth * PANEL, if self.layout.block.is_some() { blocks * PANEL } else { 0 })
+    }
+
+    /// The bytes of its memory.
+    pub fn bytes(&self) -> usize {
+        let part =
+            |part: &Part| part.buffers().iter().map(|(tensor, _)| tensor.count() * size_of::<u32>()).sum::<usize>();
+        self.parts.iter().map(part).sum()
+    }
+}
+
 impl Part {
+    /// Its memory: the integers, the scales and the offsets, each with whether it is the first.
+    fn buffers(&self) -> Vec<(&Tensor, bool)> {
+        let mut all = vec![(&self.words, true)];
+        if let Some((scales, offsets)) = &self.floats {
+            all.extend(std::iter::once(scales).chain(offsets).map(|tensor| (tensor, false)));
+        }
+        all
+    }
+
     fn inputs<'a>(&'a self, x: Option<&'a Tensor>) -> Vec<(&'static str, &'a Tensor)> {
         let mut inputs = Vec::from_iter(x.map(|x| ("x", x)));
         inputs.push(("words: u32", &self.words));
@@ -91,49 +123,107 @@ impl Part {
 }
 
 impl Gpu {
-    /// Packed weights in the GPU's memory; `None` where their sizes do not fit.
-    pub fn upload_packed(&self, weights: &PackedWeights<'_>) -> Option<Packed> {
-        let PackedWeights { shape: shape @ (inputs, outputs), words, scales } = *weights;
+    /// Memory for packed weights, zeros until [`Self::write_packed`]; `None` where their sizes do not fit.
+    pub fn reserve_packed(&self, layout: PackedLayout) -> Option<Packed> {
+        let (inputs, outputs) = layout.shape;
         let panels = outputs.div_ceil(PANEL);
-        let layout = match scales {
-            Some(Scales { block, .. }) if block > 0 && block.is_multiple_of(8) => {
-                [inputs.div_ceil(4), inputs.div_ceil(block), block]
-            }
+        let sizes = match layout.block {
+            Some(block) if block > 0 && block.is_multiple_of(8) => [inputs.div_ceil(4), inputs.div_ceil(block), block],
             None if inputs.is_multiple_of(BLOCK) => [inputs / BLOCK * BLOCK_WORDS / PANEL, inputs / BLOCK, BLOCK],
             _ => return None,
         };
-        let [depth, blocks, _] = layout;
-        let (panel_words, panel_scales) = (depth * PANEL, blocks * PANEL);
-        let fits = |numbers: &[f32]| numbers.len() == panels * panel_scales;
-        if panels == 0 || panel_words == 0 || words.len() != panels * panel_words {
+        let mut packed = Packed { layout, sizes, each: 0, parts: Vec::new() };
+        let (words, scales) = packed.of_panel();
+        if panels == 0 || words == 0 {
             return None;
         }
-        if scales.is_some_and(|own| !fits(own.scales) || !own.offsets.is_empty() && !fits(own.offsets)) {
-            return None;
-        }
-        let each = (self.most_words() / panel_words.max(panel_scales)).max(1);
-        let part = |first: usize| {
-            let last = panels.min(first + each);
-            let floats = |numbers: &[f32]| {
-                self.upload(&[(last - first) * panel_scales], &numbers[first * panel_scales..last * panel_scales])
-            };
-            let own = bytemuck::cast_slice(&words[first * panel_words..last * panel_words]);
-            let floats = match scales {
-                None => None,
-                Some(Scales { scales, offsets: [], .. }) => Some((floats(scales)?, None)),
-                Some(Scales { scales, offsets, .. }) => Some((floats(scales)?, Some(floats(offsets)?))),
+        packed.each = (self.most_words() / words.max(scales)).max(1);
+        for first in (0..panels).step_by(packed.each) {
+            let last = panels.min(first + packed.each);
+            let floats = || self.fixed((last - first) * scales);
+            let floats = match (scales, layout.offsets) {
+                (0, _) => None,
+                (_, false) => Some((floats()?, None)),
+                (_, true) => Some((floats()?, Some(floats()?))),
             };
             let columns = outputs.min(last * PANEL) - first * PANEL;
-            Some(Part { first: first * PANEL, columns, words: self.upload_words(&[own.len()], own)?, floats })
+            let words = self.fixed((last - first) * words)?;
+            packed.parts.push(Part { first: first * PANEL, columns, words, floats });
+        }
+        Some(packed)
+    }
+
+    /// Writes panels from the one at the index `first` on, before any product with these weights; `None` where they do not fit.
+    pub fn write_packed(&self, packed: &Packed, first: usize, panels: &PackedPanels<'_>) -> Option<()> {
+        let (words, scales) = packed.of_panel();
+        let count = panels.words.len() / words;
+        let fits = |numbers: &[f32]| numbers.len() == count * scales;
+        let has_offsets = !panels.offsets.is_empty();
+        if panels.words.len() % words != 0 || first + count > packed.layout.shape.1.div_ceil(PANEL) {
+            return None;
+        }
+        if !fits(panels.scales) || has_offsets && !(packed.layout.offsets && fits(panels.offsets)) {
+            return None;
+        }
+        let mut at = 0;
+        while at < count {
+            let (part, from) = ((first + at) / packed.each, (first + at) % packed.each);
+            let until = count.min(at + packed.each - from);
+            let part = packed.parts.get(part)?;
+            self.write(&part.words, from * words, bytemuck::cast_slice(&panels.words[at * words..until * words]));
+            let floats = |to: &Tensor, numbers: &[f32]| {
+                self.write(to, from * scales, bytemuck::cast_slice(&numbers[at * scales..until * scales]));
+            };
+            match &part.floats {
+                Some((own, offsets)) => {
+                    floats(own, panels.scales);
+                    if let Some(offsets) = offsets.as_ref().filter(|_| has_offsets) {
+                        floats(offsets, panels.offsets);
+                    }
+                }
+                None => {}
+            }
+            at = until;
+        }
+        Some(())
+    }
+
+    /// Packed weights of the same inputs as one, whose outputs lie side by side; `None` where they are not packed alike, or panels
+    /// are not whole.
+    pub fn concat_packed(&self, all: &[&Packed]) -> Option<Packed> {
+        let (first, last) = (all.first()?.layout, all.len() - 1);
+        let alike = |(at, packed): (usize, &&Packed)| {
+            let PackedLayout { shape: (inputs, outputs), block, .. } = packed.layout;
+            (inputs, block) == (first.shape.0, first.block) && (at == last || outputs.is_multiple_of(PANEL))
         };
-        let parts = (0..panels).step_by(each).map(part).collect::<Option<_>>()?;
-        Some(Packed { shape, layout, parts })
+        if !all.iter().enumerate().all(alike) {
+            return None;
+        }
+        let outputs = all.iter().map(|packed| packed.layout.shape.1).sum();
+        let offsets = all.iter().any(|packed| packed.layout.offsets);
+        let joined = self.reserve_packed(PackedLayout { shape: (first.shape.0, outputs), offsets, ..first })?;
+        let (words, scales) = joined.of_panel();
+        let mut panel = 0;
+        for part in all.iter().flat_map(|packed| &packed.parts) {
+            let count = part.columns.div_ceil(PANEL);
+            let mut at = 0;
+            while at < count {
+                let (to, from) = (joined.parts.get(panel / joined.each)?, panel % joined.each);
+                let some = (count - at).min(joined.each - from);
+                for ((source, is_words), (target, _)) in part.buffers().into_iter().zip(to.buffers()) {
+                    let each = if is_words { words } else { scales };
+                    self.copy_words((source, at * each..(at + some) * each), (target, from * each))?;
+                }
+                (at, panel) = (at + some, panel + some);
+            }
+        }
+        Some(joined)
     }
 
     /// `x · weightsᵀ` of `[.., inputs]`: `[.., outputs]`. The bias is a vector. With `gated` the activation of the first half
     /// of the outputs, times the second: `[.., outputs / 2]`.
     pub fn matmul_packed(&self, x: &Tensor, weights: &Packed, product: &Product<'_>, gated: bool) -> Option<Tensor> {
-        let ((inputs, outputs), &[ref batch @ .., inner]) = (weights.shape, x.shape()) else { return None };
+        let ((inputs, outputs), &[ref batch @ .., inner]) = (weights.layout.shape, x.shape()) else { return None };
         let of_outputs = |bias: &Tensor| bias.shape() == [outputs] && bias.is_contiguous();
         if inner != inputs || !product.bias.is_none_or(of_outputs) || gated && outputs % 2 != 0 {
             return None;
@@ -178,7 +268,7 @@ impl Gpu {
 
     /// A part of the columns of a product of many rows.
     fn matmul_part(&self, x: &Tensor, weights: &Packed, part: &Part, product: &Product<'_>) -> Option<Tensor> {
-        let (&[_, _, rows, inner], [depth, blocks, block]) = (x.shape(), weights.layout) else { return None };
+        let (&[_, _, rows, inner], [depth, blocks, block]) = (x.shape(), weights.sizes) else { return None };
         let (source, layout) = match part.floats {
             Some(_) => (MATMUL_BYTES, [depth, blocks, block]),
             None => (MATMUL_BLOCKS, [blocks, 0, 0]),
@@ -195,7 +285,7 @@ impl Gpu {
 
     /// The product of few rows.
     fn matvec(&self, x: &Tensor, weights: &Packed, product: &Product<'_>, gated: bool) -> Option<Tensor> {
-        let (&[rows, inner], (_, outputs)) = (x.shape(), weights.shape) else { return None };
+        let (&[rows, inner], (_, outputs)) = (x.shape(), weights.layout.shape) else { return None };
         let columns = if gated { outputs / 2 } else { outputs };
         let out = self.empty(&[rows, columns])?;
         let residual = match product.residual {
@@ -203,7 +293,7 @@ impl Gpu {
             None => None,
         };
         let at_once = rows.next_power_of_two();
-        let [depth, blocks, block] = weights.layout;
+        let [depth, blocks, block] = weights.sizes;
         for part in &weights.parts {
             let panels = part.columns.div_ceil(PANEL);
             let (of_group, apart) = match gated {

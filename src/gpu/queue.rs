@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
@@ -15,6 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 const PARAMETERS: usize = 256;
 /// Dispatches of a submission, at most: their parameters are in one buffer.
 const RECORDED: usize = 256;
+/// Bytes that are written before they are submitted.
+const WRITTEN: usize = 32 << 20;
 /// Workgroups along a dimension, as every device allows.
 const WORKGROUPS: usize = 65_535;
 
@@ -41,6 +44,8 @@ struct State {
     pipelines: HashMap<String, Arc<Pipeline>>,
     recorded: Vec<Dispatch>,
     parameters: Vec<u8>,
+    /// Bytes that were written since the last submission.
+    written: usize,
     counts: Counts,
 }
 
@@ -68,6 +73,8 @@ pub struct Counts {
     pub bytes: u64,
     /// Copies to the CPU's memory.
     pub reads: u64,
+    /// Bytes of its buffers now, with those that are kept for later.
+    pub memory: u64,
 }
 
 /// A kernel for one dispatch.
@@ -103,19 +110,27 @@ impl Gpu {
         Self(Arc::new(Shared { device, queue, binding, software, parameters, pool, state }))
     }
 
+    /// The same GPU, but for the largest buffer that a kernel may bind.
+    #[cfg(test)]
+    pub fn with_binding(&self, binding: u64) -> Self {
+        let Shared { device, queue, software, parameters, .. } = &*self.0;
+        let (device, queue, parameters) = (device.clone(), queue.clone(), parameters.clone());
+        let (pool, state) = (Pool::default(), Mutex::default());
+        Self(Arc::new(Shared { device, queue, binding, software: *software, parameters, pool, state }))
+    }
+
     pub(super) fn is_software(&self) -> bool {
         self.0.software
     }
 
-    /// The most 32-bit words of a tensor.
+    /// The most 32-bit words of a tensor that is [fixed](Self::fixed).
     pub(super) fn most_words(&self) -> usize {
-        // A buffer is up to an eighth larger than its tensor.
-        usize::try_from(self.0.binding / size_of::<f32>() as u64 / 9 * 8).unwrap_or(usize::MAX)
+        usize::try_from(self.0.binding.min(u64::from(u32::MAX)) / size_of::<f32>() as u64).unwrap_or(usize::MAX)
     }
 
     /// What it was given to do since it was opened.
     pub fn counts(&self) -> Counts {
-        self.state().counts
+        Counts { memory: self.0.pool.bytes(), ..self.state().counts }
     }
 
     /// A tensor of this shape whose elements are whatever was there before; `None` if it has no elements, or more than a
@@ -138,6 +153,38 @@ impl Gpu {
     fn upload_bytes(&self, shape: &[usize], words: &[u8]) -> Option<Tensor> {
         let bytes = self.bytes(shape)?;
         (bytes == words.len() as u64).then(|| Tensor::new(self.0.pool.filled(words, &self.0.device), shape))
+    }
+
+    /// A vector of so many words for what does not change, such as weights. It is zeros until it is written; `None` as for
+    /// [`Self::empty`].
+    pub(super) fn fixed(&self, words: usize) -> Option<Tensor> {
+        let fits = words > 0 && words <= self.most_words();
+        fits.then(|| Tensor::new(self.0.pool.fixed((words * size_of::<f32>()) as u64, &self.0.device), &[words]))
+    }
+
+    /// Writes `bytes` to a tensor that is [fixed](Self::fixed), from the word `at` on.
+    pub(super) fn write(&self, tensor: &Tensor, at: usize, bytes: &[u8]) {
+        let Some(buffer) = tensor.buffer().raw() else { return };
+        self.0.queue.write_buffer(buffer, (at * size_of::<f32>()) as u64, bytes);
+        let mut state = self.state();
+        state.written += bytes.len();
+        // What is written waits in memory for a submission.
+        if state.written >= WRITTEN {
+            self.submit(&mut state, None);
+        }
+    }
+
+    /// Copies the words `from` of a fixed tensor to another one, from the word `at` on.
+    pub(super) fn copy_words(
+        &self,
+        (source, from): (&Tensor, Range<usize>),
+        (target, at): (&Tensor, usize),
+    ) -> Option<()> {
+        let [from, to, length] = [from.start, at, from.len()].map(|words| (words * size_of::<f32>()) as u64);
+        let mut encoder = self.0.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(source.buffer().raw()?, from, target.buffer().raw()?, to, length);
+        self.0.queue.submit([encoder.finish()]);
+        Some(())
     }
 
     /// The bytes of a tensor; `None` where it has none, or too many.
@@ -186,6 +233,7 @@ impl Gpu {
         let end = (state.recorded.len() + 1) * PARAMETERS;
         state.parameters.resize(end, 0);
         state.recorded.push(Dispatch { pipeline, group, workgroups });
+        self.0.pool.recording();
         state.counts.dispatches += 1;
         Some(())
     }
@@ -270,6 +318,8 @@ impl Gpu {
         state.counts.submits += 1;
         state.recorded.clear();
         state.parameters.clear();
+        state.written = 0;
+        self.0.pool.submitted();
     }
 
     /// The elements of a tensor, in row-major order. Everything that was recorded is submitted with the copy.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use burn_wgpu::wgpu;
 
 use super::queue::Kernel;
-use super::{Attention, Gpu, Nibbles, Product, Tensor};
+use super::{Attention, Gpu, Nibbles, Packed, PackedLayout, PackedPanels, Product, Tensor};
 
 /// A GPU of its own for each test, so that counts are its own; and what it reports.
 fn open() -> (Gpu, Arc<Mutex<Vec<String>>>) {
@@ -103,6 +103,86 @@ fn a_pass_is_one_submission_and_memory_is_used_again() {
     drop(first);
     let _later = gpu.upload(&[1000], &[7.0; 1000]).expect("a tensor");
     assert_eq!(read(&gpu, &sum), numbers(1000).iter().map(|x| x + x).collect::<Vec<_>>());
+    assert_eq!(*errors.lock().expect("no panic"), Vec::<String>::new());
+}
+
+/// Inputs of packed weights: 2048 words of a panel, and 256 scales.
+const INPUTS: usize = 1024;
+
+/// 8-bit weights of so many outputs, in blocks of 32, that are written in portions of panels.
+fn packed(gpu: &Gpu, outputs: usize, seed: usize, portion: usize) -> Packed {
+    let layout = PackedLayout { shape: (INPUTS, outputs), block: Some(32), offsets: true };
+    let packed = gpu.reserve_packed(layout).expect("memory");
+    let panels = outputs.div_ceil(8);
+    for first in (0..panels).step_by(portion) {
+        let count = portion.min(panels - first);
+        let at = |index: usize, each: usize| (first * each + index) * 31 + seed;
+        let words: Vec<_> = (0..count * 2048).map(|index| (at(index, 2048) as i32).wrapping_mul(0x01f3_5a7b)).collect();
+        let scales: Vec<_> = (0..count * 256).map(|index| 1e-4 * (1 + at(index, 256) % 7) as f32).collect();
+        let offsets: Vec<_> = scales.iter().map(|scale| 3.0 * scale).collect();
+        let panels = PackedPanels { words: &words, scales: &scales, offsets: &offsets };
+        gpu.write_packed(&packed, first, &panels).expect("panels that fit");
+    }
+    packed
+}
+
+#[test]
+fn packed_weights_of_several_parts_are_as_those_of_one() {
+    let (gpu, errors) = open();
+    // Parts of 6 panels.
+    let narrow = gpu.with_binding(6 * 2048 * 4);
+    let outputs = [48, 16, 104, 77];
+    let seeds = [1, 2, 3, 4];
+    let one = |gpu: &Gpu, portion| -> Vec<Packed> {
+        outputs.into_iter().zip(seeds).map(|(outputs, seed)| packed(gpu, outputs, seed, portion)).collect()
+    };
+    let (whole, parts) = (one(&gpu, 100), one(&narrow, 3));
+    let joined = [&gpu, &narrow]
+        .into_iter()
+        .zip([&whole, &parts])
+        .map(|(gpu, all)| gpu.concat_packed(&Vec::from_iter(all)).expect("layers that are packed alike"));
+    let joined: Vec<Packed> = joined.collect();
+    assert_eq!(joined[0].layout().shape, (INPUTS, 245));
+    for rows in [1, 4, 7, 12] {
+        let x = numbers(rows * INPUTS);
+        let product = |gpu: &Gpu, weights: &Packed, gated| {
+            let x = gpu.upload(&[rows, INPUTS], &x).expect("a tensor");
+            let bias = gpu.upload(&[weights.layout().shape.1], &numbers(weights.layout().shape.1)).expect("a tensor");
+            let product = Product { bias: Some(&bias), activation: "max(x, -1.0)", ..Product::default() };
+            read(gpu, &gpu.matmul_packed(&x, weights, &product, gated).expect("a product"))
+        };
+        for (whole, parts) in whole.iter().chain(&joined[..1]).zip(parts.iter().chain(&joined[1..])) {
+            close(&product(&narrow, parts, false), &product(&gpu, whole, false));
+            if whole.layout().shape.1 % 2 == 0 {
+                close(&product(&narrow, parts, true), &product(&gpu, whole, true));
+            }
+        }
+        // The columns of a joined product are those of its layers.
+        let all = product(&gpu, &joined[0], false);
+        let x = gpu.upload(&[rows, INPUTS], &x).expect("a tensor");
+        let mut first = 0;
+        for (weights, outputs) in whole.iter().zip(outputs) {
+            let bias = gpu.upload(&[245], &numbers(245)).and_then(|bias| bias.narrow(0, first, outputs));
+            let bias = bias.map(|bias| gpu.upload(&[outputs], &read(&gpu, &bias)).expect("a tensor"));
+            let product = Product { bias: bias.as_ref(), activation: "max(x, -1.0)", ..Product::default() };
+            let own = read(&gpu, &gpu.matmul_packed(&x, weights, &product, false).expect("a product"));
+            for (row, own) in own.chunks_exact(outputs).enumerate() {
+                close(&all[row * 245 + first..][..outputs], own);
+            }
+            first += outputs;
+        }
+    }
+    // Only the last may have a panel that is not whole.
+    assert!(gpu.concat_packed(&[&whole[3], &whole[0]]).is_none());
+    let short = PackedPanels { words: &[0; 2048], scales: &[0.0; 255], offsets: &[] };
+    assert!(gpu.write_packed(&whole[0], 0, &short).is_none());
+    let many = PackedPanels { words: &[0; 4096], scales: &[0.0; 512], offsets: &[] };
+    assert!(gpu.write_packed(&whole[0], 5, &many).is_none() && gpu.write_packed(&whole[0], 4, &many).is_some());
+    // Memory of weights is given back at once.
+    let before = gpu.counts().memory;
+    let bytes = joined[0].bytes() as u64;
+    drop(joined);
+    assert_eq!(gpu.counts().memory, before - bytes);
     assert_eq!(*errors.lock().expect("no panic"), Vec::<String>::new());
 }
 

@@ -1,7 +1,9 @@
 //! Attributes of a node. Each is read by the operator that supports it; one that is never read is not supported.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::gpu::GpuWeights;
 use super::host::HostTensor;
 use crate::kernels::activation::Activation;
 
@@ -17,6 +19,8 @@ pub enum Attribute {
     Strings(Vec<String>),
     /// The activation that the fusion pass joined to an operator; no file has such an attribute.
     Activation(Activation),
+    /// The weights of a product that are on a GPU alone; no file has such an attribute.
+    GpuWeights(Arc<GpuWeights>),
     /// Of a type that no operator reads.
     Other,
 }
@@ -43,6 +47,9 @@ impl Clone for Mark {
 
 /// The attribute of our own operators that [`Attributes::activation`] reads.
 pub const ACTIVATION: &str = "activation";
+
+/// The attribute of our own products that [`Attributes::gpu_weights`] reads.
+pub const GPU_WEIGHTS: &str = "gpu_weights";
 
 /// Why an operator cannot be run with its attributes. The caller adds the operator's name.
 pub type Refusal = String;
@@ -197,6 +204,13 @@ impl Attributes {
         if let Some(activation) = activation {
             self.set(ACTIVATION, Attribute::Activation(activation));
         }
+    }
+
+    /// The weights of a product that are on a GPU alone.
+    pub fn gpu_weights(&self) -> Result<Option<Arc<GpuWeights>>, Refusal> {
+        self.typed(GPU_WEIGHTS, "weights", |value| {
+            if let Attribute::GpuWeights(value) = value { Some(value.clone()) } else { None }
+        })
     }
 
     /// The first attribute that was never read.

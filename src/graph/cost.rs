@@ -34,18 +34,21 @@ pub struct Counter {
     trans_a: bool,
     /// Whether two columns of a product become one.
     gated: bool,
+    /// Bytes of weights that are no input.
+    weights: u64,
 }
 
 impl Counter {
     /// The counter of a node whose operator follows `rule`.
     pub fn new(rule: CostRule, attributes: &Attributes) -> Self {
         let flag = |name| attributes.flag(name, false).unwrap_or(false);
-        Self { rule, trans_a: flag("transA"), gated: flag(GATED) }
+        let weights = attributes.gpu_weights().ok().flatten().map_or(0, |weights| weights.bytes() as u64);
+        Self { rule, trans_a: flag("transA"), gated: flag(GATED), weights }
     }
 
     /// What a step takes that gives `output`; nothing where its shapes are not what they should be.
     pub fn count(self, inputs: &[Option<Sizes>], output: Option<&Sizes>) -> ComputeCost {
-        let bytes = inputs.iter().flatten().chain(output).map(|sizes| sizes.bytes).sum();
+        let bytes = self.weights + inputs.iter().flatten().chain(output).map(|sizes| sizes.bytes).sum::<u64>();
         let operations = self.multiplications(inputs, output).unwrap_or(0).saturating_mul(2);
         ComputeCost { operations, bytes }
     }
@@ -121,7 +124,7 @@ mod tests {
     }
 
     fn count(rule: CostRule, inputs: &[&[usize]], output: &[usize]) -> u64 {
-        count_by(Counter { rule, trans_a: false, gated: false }, inputs, output)
+        count_by(Counter { rule, trans_a: false, gated: false, weights: 0 }, inputs, output)
     }
 
     fn count_by(counter: Counter, inputs: &[&[usize]], output: &[usize]) -> u64 {
@@ -135,11 +138,11 @@ mod tests {
         assert_eq!(count(product, &[&[2, 3, 5], &[5, 7]], &[2, 3, 7]), 2 * 2 * 3 * 5 * 7);
         assert_eq!(count(product, &[&[5], &[5]], &[]), 2 * 5);
         assert_eq!(
-            count_by(Counter { rule: product, trans_a: true, gated: false }, &[&[5, 3], &[5, 7]], &[3, 7]),
+            count_by(Counter { rule: product, trans_a: true, gated: false, weights: 0 }, &[&[5, 3], &[5, 7]], &[3, 7]),
             2 * 3 * 5 * 7
         );
         assert_eq!(
-            count_by(Counter { rule: product, trans_a: false, gated: true }, &[&[3, 5]], &[3, 7]),
+            count_by(Counter { rule: product, trans_a: false, gated: true, weights: 0 }, &[&[3, 5]], &[3, 7]),
             2 * 3 * 5 * 14
         );
         // 8 channels from 4 in 2 groups, a window of 3 × 3, an image of 10 × 10.
@@ -163,7 +166,7 @@ mod tests {
         assert_eq!(count(CostRule::Conv { weights: 1 }, &[&[1]], &[1]), 0);
         assert_eq!(count(CostRule::Conv { weights: 1 }, &[&[1], &[0, 3]], &[1]), 0);
         assert_eq!(
-            Counter { rule: CostRule::Rnn, trans_a: false, gated: false }.count(&[None], None),
+            Counter { rule: CostRule::Rnn, trans_a: false, gated: false, weights: 0 }.count(&[None], None),
             ComputeCost::default()
         );
     }

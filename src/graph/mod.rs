@@ -11,6 +11,7 @@
 //! state between runs. The operators are in `ops`, their GPU kernels in `gpu`.
 
 mod attributes;
+mod blocks;
 mod builder;
 mod compute_cost;
 mod contiguous;
@@ -36,11 +37,13 @@ mod value;
 
 use std::collections::{BTreeSet, HashMap};
 
+pub(crate) use blocks::Blocks;
 pub use builder::{AttentionSettings, Builder, Operand};
-pub(crate) use builder::{Blocks, CachedInputs, LinearEpilogue};
+pub(crate) use builder::{CachedInputs, LinearEpilogue};
 pub use burn::tensor::{DType, TensorData};
 pub use data::{Data, Kind, MapKey, Strings};
 pub use device_check::open_webgpu;
+pub(crate) use gpu::GpuWeights;
 pub use options::{Fusion, GraphOptions, Limits};
 pub use run::GoOn;
 pub use session::{Session, State};
@@ -50,7 +53,7 @@ use crate::error::{Error, Result};
 use crate::formats::onnx;
 pub use compute_cost::ComputeCost;
 use data::{from_value, to_value};
-use ops::named::{DYNAMIC_QUANTIZE_LINEAR, DYNAMIC_QUANTIZE_MATMUL};
+use ops::named::{DYNAMIC_QUANTIZE_LINEAR, DYNAMIC_QUANTIZE_MATMUL, MATMUL_ON_GPU};
 use passes::{constant_folding, fusion, prepack_weights, upcast_f16};
 use plan::Plan;
 use program::{Node, Program};
@@ -104,6 +107,8 @@ pub struct Graph {
     on_cpu: CpuShare,
     /// The elements of an input that count as one when runs are shared between devices.
     unit: usize,
+    /// Whether there are weights that the CPU does not have.
+    needs_gpu: bool,
     /// The constants, by slot.
     constants: Vec<Option<Value>>,
     /// The strings of the constants.
@@ -153,6 +158,7 @@ impl Graph {
             prepack_weights::pack(&mut program, prepack_weights::Form::Panels, options.precise);
         }
         let plan = plan::plan(&program, device)?;
+        let needs_gpu = program.block.nodes.iter().any(|node| node.is(MATMUL_ON_GPU));
         let mut constants = vec![None; program.types.len()];
         let mut keep = |slot: usize| {
             if let Some(tensor) = program.constants.remove(&slot) {
@@ -172,6 +178,7 @@ impl Graph {
             plan,
             on_cpu: device.cpu_share(),
             unit: 1,
+            needs_gpu,
             constants,
             texts,
         })
@@ -196,6 +203,11 @@ impl Graph {
     /// on the others.
     pub(crate) fn shares_scales(&self) -> bool {
         self.shares_scales
+    }
+
+    /// Whether it has weights that are on a GPU alone, so that no run can be left to the CPU.
+    pub(crate) fn needs_gpu(&self) -> bool {
+        self.needs_gpu
     }
 
     /// Runs the graph: its outputs by name, in the order of [`Self::outputs`], and its cost.
@@ -289,7 +301,7 @@ impl Graph {
             }
         }
         let elements = inputs.iter().flatten().map(|input| input.shape().iter().product()).max().unwrap_or(0);
-        let on_gpu = !self.on_cpu.has(elements / self.unit);
+        let on_gpu = self.needs_gpu || !self.on_cpu.has(elements / self.unit);
         let mut run = Run::new(&self.constants, &self.options, on_gpu, sizes, texts);
         if !run.steps(&self.plan, inputs, go_on).await? {
             let after = self.outputs.iter().zip(&self.plan.outputs);

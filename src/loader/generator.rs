@@ -20,6 +20,10 @@ const GENERATION_CONFIG: &str = "generation_config.json";
 /// The key of a GGUF file's chat template.
 const TEMPLATE_KEY: &str = "tokenizer.chat_template";
 
+/// A GGUF file of more bytes goes to the GPU alone: the memory of WebAssembly has 4 GiB, never shrinks, and would hold up to twice as
+/// much of 8-bit weights.
+const MOST_ON_HOST: u64 = 1 << 30;
+
 /// The files of a model that generates text, as far as they were supplied.
 pub(super) struct GeneratorFiles {
     /// The parts of the GGUF file; none for a folder.
@@ -104,6 +108,15 @@ impl GeneratorFiles {
     /// The type of the ONNX file.
     pub(super) fn onnx_dtype(&self) -> Option<DType> {
         self.onnx.dtype()
+    }
+
+    /// Sends what is too large for the CPU's memory to the GPU, if `device` is one. `bytes` is the length of a file that will be
+    /// supplied.
+    pub(super) fn expect(&self, name: &str, bytes: u64, files: &mut Files, device: &Device) {
+        // Parts are of about the same length.
+        if self.parts.iter().any(|part| part == name) && bytes.saturating_mul(self.parts.len() as u64) > MOST_ON_HOST {
+            files.packed.send_to(device);
+        }
     }
 
     /// Reads the files of the last round and requests those of the next. `true` once nothing is needed.

@@ -95,7 +95,11 @@ impl Loader {
     /// # Errors
     /// Invalid input: `file` is not the name of a GGUF file. Unsupported: a type of weights, which a GGUF file has of its own.
     pub fn generator(device: Device, file: Option<&str>, options: LoadOptions) -> Result<Self> {
-        Ok(Self::with_plan(device, Plan::Generator(Box::new(GeneratorFiles::new(file, options.dtype)?))))
+        let mut loader = Self::with_plan(device, Plan::Generator(Box::new(GeneratorFiles::new(file, options.dtype)?)));
+        if options.gpu_only {
+            loader.files.packed.send_to(&loader.device);
+        }
+        Ok(loader)
     }
 
     /// A loader for the graph in `file`, or in the file next to it for the requested type. The files `external` next to it,
@@ -138,12 +142,17 @@ impl Loader {
         }
     }
 
-    /// Announces the length of the file `name` before its first bytes. This is optional, and saves memory.
+    /// Announces the length of the file `name` before its first bytes. This is optional, saves memory, and tells which files are too
+    /// large for it.
     ///
     /// # Errors
     /// Invalid artefact: there is not enough memory for it. Invalid input: it was not requested.
     pub fn expect(&mut self, name: &str, bytes: u64) -> Result<()> {
-        self.files.expect(name, bytes)
+        self.files.expect(name, bytes)?;
+        if let Plan::Generator(model) = &self.plan {
+            model.expect(name, bytes, &mut self.files, &self.device);
+        }
+        Ok(())
     }
 
     /// Supplies the next bytes of the file `name`; `last` is its end.

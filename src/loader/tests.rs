@@ -13,7 +13,7 @@ const OTHER: &str = r#"{"model_type":"never-heard-of"}"#;
 
 /// The rounds of a folder that has these files and no others, and how the last one ended.
 fn rounds(task: Task, dtype: Option<DType>, files: &[(&str, &str)]) -> (Vec<Vec<String>>, Result<()>) {
-    rounds_of(Loader::new(Device::cpu(), task, LoadOptions { dtype }), files)
+    rounds_of(Loader::new(Device::cpu(), task, LoadOptions { dtype, ..LoadOptions::default() }), files)
 }
 
 fn rounds_of(mut loader: Loader, files: &[(&str, &str)]) -> (Vec<Vec<String>>, Result<()>) {
@@ -117,7 +117,7 @@ fn an_architecture_that_is_not_known_needs_an_onnx_file() {
 #[test]
 fn a_decoder_is_looked_for_as_an_encoder_is() {
     let found = |config: &str, dtype: Option<DType>, files: &[&str]| {
-        let loader = Loader::generator(Device::cpu(), None, LoadOptions { dtype }).unwrap();
+        let loader = Loader::generator(Device::cpu(), None, LoadOptions { dtype, ..LoadOptions::default() }).unwrap();
         let files = files.iter().map(|name| (*name, ""));
         let files: Vec<_> = [("config.json", config), ("tokenizer.json", WORDS)].into_iter().chain(files).collect();
         let (found, end) = rounds_of(loader, &files);
@@ -184,7 +184,13 @@ fn tasks_with_models_of_their_own_ask_for_their_files() {
 fn a_graph_is_requested_with_its_external_data() {
     let graph = |file: &str, external: &[&str], dtype| {
         let external = external.iter().map(|name| (*name).to_string()).collect();
-        Loader::graph(Device::cpu(), file, external, LoadOptions { dtype }, GraphOptions::default())
+        Loader::graph(
+            Device::cpu(),
+            file,
+            external,
+            LoadOptions { dtype, ..LoadOptions::default() },
+            GraphOptions::default(),
+        )
     };
     let names = |file: &str, dtype| -> Vec<String> {
         let mut loader = graph(file, &["weights"], dtype).unwrap();

@@ -134,6 +134,12 @@ impl Generator {
         self.0.context()
     }
 
+    /// Whether weights are on a GPU alone, so that it can only be run there.
+    #[wasm_bindgen(getter, js_name = needsGpu)]
+    pub fn needs_gpu(&self) -> bool {
+        self.0.decoder().needs_gpu()
+    }
+
     /// The tokens of a prompt; `engine` renders the chat template.
     pub fn tokens(&self, prompt: JsPrompt, engine: &JsTemplateEngine) -> JsResult<Vec<u32>> {
         let options = GenerationOptions::default();

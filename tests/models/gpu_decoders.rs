@@ -18,8 +18,15 @@ fn most(logits: &[f32]) -> (usize, f32) {
 fn check(file: &str, layers: u64, per_layer: u64, prompt: &str) {
     let _alone = crate::gpu::alone();
     let gpu = pollster::block_on(open_webgpu()).expect("a GPU, which may be one in software");
-    let load = |device| folder::load_generator(&fetched(file), device, LoadOptions::default()).expect("the model");
+    let counts = || gpu.gpu_counts().expect("a GPU");
+    let (path, before) = (fetched(file), counts().memory);
+    let load = |device| {
+        let options = LoadOptions { gpu_only: true, ..LoadOptions::default() };
+        folder::load_generator(&path, device, options).expect("the model")
+    };
     let (on_cpu, on_gpu) = (load(&Device::cpu()), load(&gpu));
+    assert!(!on_cpu.decoder().needs_gpu() && on_gpu.decoder().needs_gpu());
+    let (file_bytes, loaded) = (std::fs::metadata(&path).expect("the file").len(), counts().memory - before);
     let ids = on_cpu.encode(prompt).expect("ids");
     let forward = |generator: &pilot_light::generation::Generator, cache: &mut _, ids: &[u32]| {
         pollster::block_on(generator.decoder().forward(cache, ids, Logits::Last(1))).expect("logits").0
@@ -28,7 +35,6 @@ fn check(file: &str, layers: u64, per_layer: u64, prompt: &str) {
     let [of_cpu, of_gpu] = &mut caches;
     let mut expected = forward(&on_cpu, of_cpu, &ids);
     let mut found = forward(&on_gpu, of_gpu, &ids);
-    let counts = || gpu.gpu_counts().expect("a GPU");
     let mut largest: f32 = 0.0;
     for turn in 0..TOKENS {
         let (id, logit) = most(&expected);
@@ -41,7 +47,10 @@ fn check(file: &str, layers: u64, per_layer: u64, prompt: &str) {
         assert!(after.dispatches - before.dispatches <= per_layer * layers + 4, "{after:?} after {before:?}");
         assert_eq!(after.reads - before.reads, 1, "{after:?} after {before:?}");
     }
-    println!("{file}: logits differ by at most {largest}; {:?}", counts());
+    let used = counts().memory - before;
+    println!("{file}: {file_bytes} bytes, on the GPU {loaded} after loading, {used} in use");
+    println!("logits differ by at most {largest}; {:?}", counts());
+    assert!(used <= file_bytes * 6 / 5 + (32 << 20));
     assert_eq!(gpu.fault(), None);
 }
 

@@ -11,7 +11,7 @@ use crate::support::folder::Folder;
 use crate::support::{cosine, golden_json, load, minilm};
 
 fn load_int8(folder: &Path, task: Task) -> TextModel {
-    let options = LoadOptions { dtype: Some(DType::Int8) };
+    let options = LoadOptions { dtype: Some(DType::Int8), ..LoadOptions::default() };
     folder::load(folder, task, &Device::cpu(), options).expect("the model")
 }
 
@@ -45,7 +45,7 @@ fn a_converted_folder_is_a_quarter_as_large_and_gives_the_same_numbers() {
     assert_eq!(embed(&load(&to, Task::FeatureExtraction), &texts), quantised);
     assert_eq!(embed(&load_int8(&to, Task::FeatureExtraction), &texts), quantised);
 
-    let options = LoadOptions { dtype: Some(DType::Fp32) };
+    let options = LoadOptions { dtype: Some(DType::Fp32), ..LoadOptions::default() };
     let refused = folder::load(&to, Task::FeatureExtraction, &Device::cpu(), options).err();
     assert_eq!(refused.expect("no floats").kind(), ErrorKind::Unsupported);
     let kind = |from: &Path, to: &Path| convert::to_int8(from, to).expect_err("refused").kind();

@@ -89,7 +89,7 @@ fn rounded(checkpoint: &[u8]) -> Vec<u8> {
 fn weights_of_8_bits_are_rounded_and_no_more() {
     for (family, expected) in goldens() {
         let folder = copy(&family, "int8");
-        let options = LoadOptions { dtype: Some(DType::Int8) };
+        let options = LoadOptions { dtype: Some(DType::Int8), ..LoadOptions::default() };
         let generator = folder::load_generator(&folder.0, &Device::cpu(), options).expect(&family);
         let found = logits(generator.decoder(), &expected.text, 72);
         for entry in std::fs::read_dir(&folder.0).expect("a folder") {

@@ -28,7 +28,7 @@ fn load(name: &str, dtype: Option<DType>) -> Generator {
 }
 
 fn load_folder(folder: &Path, dtype: Option<DType>) -> pilot_light::Result<Generator> {
-    folder::load_generator(folder, &Device::cpu(), LoadOptions { dtype })
+    folder::load_generator(folder, &Device::cpu(), LoadOptions { dtype, ..LoadOptions::default() })
 }
 
 fn copy(name: &str, test: &str) -> Folder {

@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { LIMIT, MINILM, MINILM_INT8, openBrowser } from './package-page.mjs';
+import { LIMIT, MINILM, MINILM_INT8, openBrowser, SMOLLM2 } from './package-page.mjs';
 
-const MODEL = '/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf';
 /** A beginning behind which no two tokens are as likely as each other. */
 const PROMPT = 'The history of the lighthouse begins with fires that were lit on the tops of hills, and';
 /** An adapter in software takes a while for each. */
@@ -21,7 +20,7 @@ describe('models with packed weights on WebGPU', LIMIT, () => {
     await page.evaluate(async (model) => {
       globalThis.onCpu = await pipeline('text-generation', model);
       globalThis.onGpu = await pipeline('text-generation', model, { device: 'webgpu' });
-    }, MODEL);
+    }, SMOLLM2);
   });
   after(() => opened?.close());
 

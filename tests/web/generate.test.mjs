@@ -4,9 +4,8 @@ import { after, before, describe, test } from 'node:test';
 
 import { typed } from './assertions.mjs';
 import { goldenJson } from './golden.mjs';
-import { LIMIT, MINILM, openBrowser } from './package-page.mjs';
+import { LIMIT, MINILM, openBrowser, SMOLLM2 } from './package-page.mjs';
 
-const MODEL = '/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf';
 const CODER = '/models/qwen2.5-coder-0.5b-instruct/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf';
 const GOLDEN = goldenJson('generation/smollm2.json');
 const [PROMPT] = GOLDEN.prompts;
@@ -22,7 +21,7 @@ describe('text-generation', LIMIT, () => {
     await page.evaluate(async (model) => {
       globalThis.generate = await pipeline('text-generation', model);
       globalThis.client = await pilot.openai(model, { device: 'wasm' });
-    }, MODEL);
+    }, SMOLLM2);
   });
   after(() => opened?.close());
 
@@ -309,7 +308,7 @@ test('replies in place, and what aborted ones leave in memory', LIMIT, async () 
         }
         return { text: generated_text, bytes };
       },
-      [MODEL, PROMPT.prompt],
+      [SMOLLM2, PROMPT.prompt],
     );
     assert.ok(text.startsWith(PROMPT.prompt + PROMPT.sure), text);
     for (const [what, each] of Object.entries(bytes))
@@ -361,7 +360,7 @@ function openAI(page) {
     const { id, object, created, model, choices, usage } = reply;
     assert.match(id, /^chatcmpl-\w+$/);
     assert.ok(Math.abs(created - Date.now() / 1000) < 3600);
-    assert.deepEqual([object, model, choices.length], ['chat.completion', MODEL, 1]);
+    assert.deepEqual([object, model, choices.length], ['chat.completion', SMOLLM2, 1]);
     const [{ index, message, logprobs, finish_reason }] = choices;
     assert.deepEqual(
       [index, message, finish_reason],
@@ -503,7 +502,7 @@ describe('summaries and long prompts', LIMIT, () => {
         await summarize.dispose();
         return summaries;
       },
-      [MODEL, text],
+      [SMOLLM2, text],
     );
     assert.equal(summary.method, 'abstractive');
     assert.ok(summary.summary_text.length > 20, summary.summary_text);
@@ -524,7 +523,7 @@ describe('summaries and long prompts', LIMIT, () => {
       const question = await generate([long], options).catch(({ kind }) => kind);
       await generate.dispose();
       return { dropped, usage, question };
-    }, MODEL);
+    }, SMOLLM2);
     assert.equal(result.dropped.turns, 1);
     assert.ok(result.dropped.tokens > 9000 && result.usage.prompt_tokens < 100, JSON.stringify(result));
     assert.equal(result.question, 'invalid-input');

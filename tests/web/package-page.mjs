@@ -8,6 +8,7 @@ import { startServer } from './server.mjs';
 export const MINILM = '/models/all-MiniLM-L6-v2';
 /** The same, converted to 8 bits. */
 export const MINILM_INT8 = '/bench/files/all-MiniLM-L6-v2-int8';
+export const SMOLLM2 = '/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf';
 
 /** The time limit of a test and of each wait in it. It only ends a test that hangs: WebGPU in software takes seconds for a sentence. */
 export const LIMIT = { timeout: 20 * 60_000 };

@@ -6,12 +6,15 @@ import { isTrap } from '../shared/errors.js';
 import type { Cascade, Device, Generator, Graph, Loader, Pipeline, Port, RawPort } from '../types.js';
 import { trapped } from './builds.js';
 import { deviceReport } from './device-report.js';
-import { placeGenerator, placeGraph, placeModels } from './measure.js';
+import { isForGpu, placeGenerator, placeGraph, placeModels } from './measure.js';
 import type { OpenDevice } from './open-device.js';
 import { judged, type Part, supply } from './supply.js';
 
 /** A model in an engine. */
 export type Loaded = { pipeline: Pipeline } | { cascade: Cascade } | { graph: Graph } | { generator: Generator };
+
+/** What a loader is for. */
+type AnyModel = NonNullable<LoadArgs['pipeline'] | LoadArgs['graph'] | LoadArgs['generator']>;
 
 /** One load. */
 export class Loading {
@@ -32,7 +35,8 @@ export class Loading {
         const { folder, model } = part;
         const progress = new Progress(model, this.onProgress);
         const device = this.opened.device.forModel();
-        const ready = { loader: this.#loader(part, device), device, folder, progress, unproven: new Set<string>() };
+        const loader = await this.#loader(part, device);
+        const ready = { loader, device, folder, progress, unproven: new Set<string>() };
         this.#parts.push(ready);
         const { useBrowserCache } = this.args;
         await judged(ready, () => withController(signal, (controller) => supply(ready, useBrowserCache, controller)));
@@ -101,10 +105,13 @@ export class Loading {
     }
   }
 
-  #loader(part: NonNullable<LoadArgs['pipeline'] | LoadArgs['graph'] | LoadArgs['generator']>, device: Device): Loader {
+  async #loader(part: AnyModel, device: Device): Promise<Loader> {
     const { wasm } = this.opened;
     if ('task' in part) return new wasm.Loader(device, part.task, part.options);
-    if (!('graph' in part)) return wasm.Loader.generator(device, part.file, part.options);
+    if (!('graph' in part)) {
+      const options = { ...part.options, ...((await isForGpu(this.opened, part)) && { gpu_only: true }) };
+      return wasm.Loader.generator(device, part.file, options);
+    }
     return wasm.Loader.graph(device, part.file, part.external_data, part.options, part.graph);
   }
 }

@@ -1,8 +1,8 @@
 // Choice of the device by measurement: a model is run on the GPU and on the CPU, and each run goes to the faster one.
-import { answered, completed, openDatabase, settled } from '../io/database.js';
 import type { GeneratorModel, GraphModel, LoadArgs } from '../protocol/loading.js';
 import { isTrap, messageOf, toPilotLightError } from '../shared/errors.js';
 import type { Device, Generator, Graph, Pipeline } from '../types.js';
+import { type Placement, remember, remembered } from './measured-store.js';
 import type { OpenDevice } from './open-device.js';
 import { generatorSamples, graphSamples, type Sample, taskSamples } from './samples.js';
 
@@ -12,22 +12,12 @@ const BUDGET_MS = 100;
 const RUNS = 2;
 /** More elements than any run has. */
 const ALL = 0xffff_ffff;
-
-const DATABASE = 'pilot-light-devices';
-const STORE = 'measured';
+const TOO_LARGE = 'Its weights are too large for the memory of WebAssembly and are on the GPU alone.';
 
 /** The milliseconds of a sample; of the CPU's infinitely many where it was stopped. */
 export interface Times extends Pick<Sample, 'elements' | 'name'> {
   gpu: number;
   cpu: number;
-}
-
-/** How runs are shared between the devices. */
-export interface Placement {
-  /** Runs of at most so many elements stay on the CPU. */
-  cpuElements: number;
-  /** What was measured, for the device report. */
-  reason: string;
 }
 
 /** What was measured of the models that are loaded together. */
@@ -78,14 +68,30 @@ export async function placeGraph(
 /** The same for a model that generates text, all or nothing: its keys and values are on one device. */
 export async function placeGenerator(
   opened: OpenDevice,
-  { folder, file, options }: GeneratorModel,
+  model: GeneratorModel,
   device: Device,
   generator: Generator,
 ): Promise<Measured | undefined> {
   if (!isFree(opened)) return undefined;
-  const names = [folder.url, file, options.dtype];
+  if (generator.needsGpu && !(await isForGpu(opened, model))) return { reasons: [TOO_LARGE], onCpu: false };
+  const names = generatorNames(model);
   const { reason, cpuElements } = await placeModel(opened, device, names, () => generatorSamples(generator));
   return { reasons: [reason], onCpu: cpuElements === ALL };
+}
+
+/** Whether it is known before it is loaded that only the GPU will run a model that generates text. */
+export async function isForGpu(opened: OpenDevice, model: GeneratorModel): Promise<boolean> {
+  if (opened.report.kind !== 'webgpu' || !isFree(opened)) return opened.report.kind === 'webgpu';
+  return (await remembered(keyOf(opened, generatorNames(model))))?.cpuElements === 0;
+}
+
+function generatorNames({ folder, file, options }: GeneratorModel): unknown[] {
+  return [folder.url, file, options.dtype];
+}
+
+/** Names a model on an adapter. */
+function keyOf({ wasm, report }: OpenDevice, names: unknown[]): string {
+  return JSON.stringify([report.adapter, ...names, wasm.Device.version()]);
 }
 
 /** Whether the device is ours to choose. Measuring takes a while, which the page's own thread does not have. */
@@ -95,14 +101,13 @@ function isFree({ report }: OpenDevice): boolean {
 
 /** As `placeRuns`, of a model on an adapter. One that refuses the samples does its work all the same. */
 async function placeModel(
-  { wasm, report }: OpenDevice,
+  opened: OpenDevice,
   device: Device,
   names: unknown[],
   samples: () => Sample[],
 ): Promise<Placement> {
-  const key = JSON.stringify([report.adapter, ...names, wasm.Device.version()]);
   try {
-    return await placeRuns(device, samples(), key);
+    return await placeRuns(device, samples(), keyOf(opened, names));
   } catch (thrown) {
     if (isTrap(thrown) || toPilotLightError(thrown).kind === 'device-lost') throw thrown;
     device.shareWithCpu(0);
@@ -178,29 +183,4 @@ function crossing(times: readonly Times[]): number {
 function ms(time: number): string {
   if (time === Number.POSITIVE_INFINITY) return 'too long';
   return `${time < 10 ? time.toFixed(1) : Math.round(time)} ms`;
-}
-
-/** What was measured under `key` by an earlier page; storage that does not work costs nothing but a measurement. */
-async function remembered(key: string): Promise<Placement | undefined> {
-  return stored('readonly', (store) => settled<Placement | undefined>(store.get(key)));
-}
-
-async function remember(key: string, placement: Placement): Promise<void> {
-  await stored('readwrite', async (store) => {
-    store.put(placement, key);
-    await completed(store.transaction);
-  });
-}
-
-async function stored<T>(mode: IDBTransactionMode, use: (store: IDBObjectStore) => Promise<T>): Promise<T | undefined> {
-  try {
-    const database = await openDatabase(DATABASE, (database) => database.createObjectStore(STORE));
-    try {
-      return await answered(use(database.transaction(STORE, mode).objectStore(STORE)));
-    } finally {
-      database.close();
-    }
-  } catch {
-    return undefined;
-  }
 }

@@ -101,6 +101,11 @@ impl Encoding {
         }
     }
 
+    /// Whether a sub-block has a minimum, which is added to its integers times their scale.
+    pub fn has_minimum(self) -> bool {
+        self.zero_point() != 0
+    }
+
     /// What is subtracted from the integers of the file, which are not negative, where their block has a minimum. Half their
     /// range, so that they are signed integers of as many bits.
     fn zero_point(self) -> i8 {

@@ -102,10 +102,11 @@ impl Reader {
             let taken = missing.min(bytes.len());
             let (now, rest) = bytes.split_at(taken);
             if taken < missing || !self.begun.is_empty() {
-                if self.begun.is_empty() {
-                    self.begun.try_reserve_exact(missing.min(MOST_RESERVED)).map_err(|_| no_memory(name))?;
+                if self.begun.capacity() - self.begun.len() < taken {
+                    // At most as much again as has arrived, and no more than is missing.
+                    let more = missing.min(self.begun.len().max(MOST_RESERVED)).max(taken);
+                    self.begun.try_reserve_exact(more).map_err(|_| no_memory(name))?;
                 }
-                self.begun.try_reserve(taken).map_err(|_| no_memory(name))?;
                 self.begun.extend_from_slice(now);
             }
             (bytes, self.at) = (rest, self.at + taken as u64);

@@ -58,6 +58,8 @@ impl GpuTensor {
     }
 }
 
+pub use packed::GpuWeights;
+
 /// What the rows of the operators' tables name as their GPU kernels.
 pub mod kernels {
     pub use super::{conv, decoder, elementwise, layout, matmul, matmul_nbits, norm, packed, pool, reduce, resize};

@@ -31,6 +31,9 @@ pub static OPS: &[Op] = &[
         .gpu(on_gpu!(matmul::matmul_bias)),
     Op::own("MatMulInt8", Accepts::Singles, SAME, int8::matmul).costs(CostRule::MatMul).gpu(on_gpu!(packed::int8)),
     Op::own("MatMulInt4", Accepts::Singles, SAME, int8::matmul_int4).costs(CostRule::MatMul).gpu(on_gpu!(packed::int4)),
+    Op::own("MatMulOnGpu", Accepts::Singles, SAME, int8::matmul_on_gpu)
+        .costs(CostRule::MatMul)
+        .gpu(on_gpu!(packed::on_gpu)),
     Op::own("MatMulPanels", Accepts::Singles, SAME, panels::matmul).costs(CostRule::MatMul),
 ];
 

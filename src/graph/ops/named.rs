@@ -56,6 +56,7 @@ pub const FUSED_ATTENTION: &Op = in_domain(OWN_DOMAIN, "Attention");
 pub const GATED_ACTIVATION: &Op = in_domain(OWN_DOMAIN, "GatedActivation");
 pub const MATMUL_BIAS: &Op = in_domain(OWN_DOMAIN, "MatMulBias");
 pub const MATMUL_INT4: &Op = in_domain(OWN_DOMAIN, "MatMulInt4");
+pub const MATMUL_ON_GPU: &Op = in_domain(OWN_DOMAIN, "MatMulOnGpu");
 pub const MATMUL_INT8: &Op = in_domain(OWN_DOMAIN, "MatMulInt8");
 pub const MATMUL_PANELS: &Op = in_domain(OWN_DOMAIN, "MatMulPanels");
 

@@ -33,8 +33,10 @@ const WORDS: &[(&str, &[&str])] = &[
     ("coordinate_transformation_mode", &["half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize"]),
 ];
 
-/// The operators whose attributes are so particular that none are drawn; the golden values and ONNX's tests run them.
-const NEVER_RUN: &[&str] = &["MatMulInt8", "MatMulBnb4", "MatMulNBits", "TreeEnsemble", "TfIdfVectorizer"];
+/// The operators whose attributes are so particular that none are drawn; the golden values and ONNX's tests run them, and those of
+/// decoders on GPUs `MatMulOnGpu`.
+const NEVER_RUN: &[&str] =
+    &["MatMulInt8", "MatMulOnGpu", "MatMulBnb4", "MatMulNBits", "TreeEnsemble", "TfIdfVectorizer"];
 
 /// A generator of random numbers, always the same.
 struct Draw(u64);
@@ -111,6 +113,8 @@ impl Draw {
                 Attribute::Tensor(host::contiguous(self.tensor(dtype, &shape)))
             }
             "activation" => Attribute::Activation(Activation::Relu),
+            // They need a GPU.
+            "weights" => Attribute::Other,
             other => panic!("no attribute of type {other} can be drawn: add it"),
         }
     }

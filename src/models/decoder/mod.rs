@@ -192,6 +192,14 @@ impl Decoder {
         }
     }
 
+    /// Whether weights are on a GPU alone, so that it can only be run there.
+    pub fn needs_gpu(&self) -> bool {
+        match &self.0 {
+            Form::Layers(layers) => layers.graph.needs_gpu(),
+            Form::Imported(_) => false,
+        }
+    }
+
     /// A cache without tokens.
     ///
     /// # Errors

@@ -1,13 +1,16 @@
 //! The weights of a decoder, from a checkpoint or from a GGUF file.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::Embeddings;
-use crate::error::{Error, Result};
+use crate::device::{Device, DeviceKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::formats::gguf::{Encoding, Tensor};
-use crate::graph::Blocks;
+use crate::graph::{Blocks, GpuWeights};
 use crate::kernels::block_quant::Bits;
-use crate::kernels::qlinear::{BlockLinear, Int4Weights, QuantizedWeights};
+use crate::kernels::qlinear::{BlockLinear, BlockParts, Int4Weights, QuantizedWeights};
+use crate::kernels::simd::PANEL;
 use crate::models::Weights;
 use crate::models::embedding::Table;
 
@@ -31,7 +34,11 @@ pub enum DecoderWeights<'a> {
 /// The tensors of a GGUF file, each in the form in which a decoder has it. They are converted one by one, so that the file
 /// need not lie in memory as a whole.
 #[derive(Default)]
-pub struct PackedTensors(HashMap<String, Packed>);
+pub struct PackedTensors {
+    tensors: HashMap<String, Packed>,
+    /// The GPU that matrices go to as they arrive.
+    gpu: Option<Device>,
+}
 
 struct Packed {
     shape: Vec<usize>,
@@ -48,32 +55,56 @@ enum Content {
 
 /// The tensor of embeddings in a GGUF file.
 const EMBEDDINGS: &str = "token_embd.weight";
+/// Weights that are converted at once on their way to a GPU.
+const AT_ONCE: usize = 1 << 21;
 
 impl PackedTensors {
+    /// Sends the quantised matrices that are added from now on to the GPU `device`, where they have no copy in the CPU's memory.
+    /// The CPU cannot run what is built of them. It changes nothing where `device` is the CPU.
+    pub fn send_to(&mut self, device: &Device) {
+        self.gpu = (device.kind() == DeviceKind::Webgpu).then(|| device.clone());
+    }
+
     /// Adds a tensor.
     ///
     /// # Errors
-    /// Invalid artefact: there is one of this name, or it is a matrix that is not of whole blocks.
+    /// Invalid artefact: there is one of this name, or it is a matrix that is not of whole blocks. Device lost: so is the GPU
+    /// that it is for, which may have no memory left.
     pub fn insert(&mut self, tensor: &Tensor<'_>) -> Result<()> {
         let Tensor { name, shape, encoding, bytes } = tensor;
         let content = match (encoding, encoding.sub_block(), &shape[..]) {
             (Encoding::Other(_), ..) => Content::Bytes(Vec::new()),
             _ if *name == EMBEDDINGS => Content::Bytes(bytes.to_vec()),
             (_, Some(block), [outputs, inputs]) => {
-                Content::Blocks(Box::new(blocks(tensor, block, [*inputs, *outputs])?))
+                Content::Blocks(Box::new(self.blocks(tensor, block, [*inputs, *outputs])?))
             }
             _ => Content::Floats(tensor.floats()?),
         };
         let packed = Packed { shape: shape.clone(), encoding: *encoding, content };
-        match self.0.insert(name.to_string(), packed) {
+        match self.tensors.insert(name.to_string(), packed) {
             None => Ok(()),
             Some(_) => Err(Error::invalid_artefact(format!("the tensor {name} is there twice"))),
         }
     }
 
+    /// The matrix of a quantised tensor.
+    fn blocks(&self, tensor: &Tensor<'_>, block: usize, sizes: [usize; 2]) -> Result<Blocks> {
+        let Some(gpu) = &self.gpu else { return blocks(tensor, block, sizes) };
+        if let Some(fault) = gpu.fault() {
+            return Err(Error::new(
+                ErrorKind::DeviceLost,
+                format!("the GPU failed before it had all weights: {fault}"),
+            ));
+        }
+        match blocks_on_gpu(tensor, block, sizes, gpu)? {
+            Some(weights) => Ok(weights),
+            None => blocks(tensor, block, sizes),
+        }
+    }
+
     /// Takes the tensor `name`, of this shape.
     fn take(&mut self, name: &str, shape: &[usize]) -> Result<Packed> {
-        let Some(packed) = self.0.remove(name) else {
+        let Some(packed) = self.tensors.remove(name) else {
             return Err(Error::invalid_artefact(format!("the file has no tensor {name}")));
         };
         if packed.shape != shape {
@@ -152,7 +183,7 @@ impl DecoderWeights<'_> {
     pub fn contains(&self, name: &str) -> bool {
         match self {
             Self::Checkpoint(weights) => weights.contains(name),
-            Self::Gguf(tensors) => tensors.0.contains_key(name),
+            Self::Gguf(tensors) => tensors.tensors.contains_key(name),
         }
     }
 
@@ -160,7 +191,7 @@ impl DecoderWeights<'_> {
     pub fn rows(&self, name: &str) -> Option<usize> {
         match self {
             Self::Checkpoint(_) => None,
-            Self::Gguf(tensors) => tensors.0.get(name)?.shape.first().copied(),
+            Self::Gguf(tensors) => tensors.tensors.get(name)?.shape.first().copied(),
         }
     }
 
@@ -230,11 +261,17 @@ impl DecoderWeights<'_> {
                     return Err(Error::internal(format!("the tensor {name} is not as in the file")));
                 };
                 let tensor = Tensor { name, shape: shape.clone(), encoding, bytes: &bytes };
-                if let Some(block) = encoding.sub_block().filter(|_| tied) {
-                    let blocks = blocks(&tensor, block, [hidden, vocabulary])?;
-                    return Ok((Embeddings::Tied(Box::new(blocks.clone())), Some(Matrix::Blocks(Box::new(blocks)))));
-                }
-                let matrix = if tied { Some(Matrix::Floats(tensor.floats()?)) } else { None };
+                let matrix = match encoding.sub_block() {
+                    _ if !tied => None,
+                    None => Some(Matrix::Floats(tensor.floats()?)),
+                    Some(block) => {
+                        let blocks = Box::new(tensors.blocks(&tensor, block, [hidden, vocabulary])?);
+                        if !blocks.is_on_gpu() {
+                            return Ok((Embeddings::Tied(blocks.clone()), Some(Matrix::Blocks(blocks))));
+                        }
+                        Some(Matrix::Blocks(blocks))
+                    }
+                };
                 let rows = PackedRows { bytes, encoding, shape };
                 // An encoding that is not read here is refused now, and not at the first token.
                 rows.read(0, &mut vec![0.0; hidden]).ok_or_else(|| unsupported(name, encoding))?;
@@ -250,22 +287,63 @@ fn unsupported(name: &str, encoding: Encoding) -> Error {
 
 /// The matrix of a quantised tensor.
 fn blocks(tensor: &Tensor<'_>, block: usize, [inputs, outputs]: [usize; 2]) -> Result<Blocks> {
-    let (shape, each) = ((inputs, outputs), inputs / block);
-    let blocks = match tensor.encoding.bits() {
+    Ok(match convert(tensor, block, inputs, 0..outputs)? {
+        Converted::Nibbles(weights) => Blocks::int4(weights),
+        Converted::Bytes(weights) => Blocks::int8(weights),
+    })
+}
+
+/// The same on a GPU, to which it goes in pieces; `None` where it does not fit.
+fn blocks_on_gpu(
+    tensor: &Tensor<'_>,
+    block: usize,
+    [inputs, outputs]: [usize; 2],
+    device: &Device,
+) -> Result<Option<Blocks>> {
+    let of_bytes = tensor.encoding.bits() != Some(4);
+    let (own, offsets) = (of_bytes.then_some(block), of_bytes && tensor.encoding.has_minimum());
+    let Some(weights) = GpuWeights::reserve(device, (inputs, outputs), own, offsets) else { return Ok(None) };
+    let each = (AT_ONCE / inputs.max(1)).max(1).next_multiple_of(PANEL);
+    for first in (0..outputs).step_by(each) {
+        let at = first / PANEL;
+        let written = match convert(tensor, block, inputs, first..outputs.min(first + each))? {
+            Converted::Nibbles(part) => weights.write(at, &part.into_words(), &[], &[]),
+            Converted::Bytes(part) => {
+                let BlockParts { quads, scales, offsets, .. } = part.into_parts();
+                weights.write(at, &quads, &scales, &offsets)
+            }
+        };
+        if written.is_none() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Blocks::on_gpu(weights)))
+}
+
+/// Weights as the kernels have them.
+enum Converted {
+    Nibbles(Int4Weights),
+    Bytes(BlockLinear),
+}
+
+/// Converts the weights of some outputs of a quantised matrix.
+fn convert(tensor: &Tensor<'_>, block: usize, inputs: usize, outputs: Range<usize>) -> Result<Converted> {
+    let (shape, each) = ((inputs, outputs.len()), inputs / block);
+    let sub_block = |output: usize, at: usize, numbers: &mut [i8]| {
+        tensor.sub_block((outputs.start + output) * each + at, numbers).unwrap_or_default()
+    };
+    let converted = match tensor.encoding.bits() {
         Some(4) => Int4Weights::new(shape, |output, at, numbers: &mut [u8; 32]| {
             let mut signed = [0; 32];
-            let (scale, offset) = tensor.sub_block(output * each + at, &mut signed).unwrap_or_default();
+            let (scale, offset) = sub_block(output, at, &mut signed);
             numbers.iter_mut().zip(signed).for_each(|(to, number)| *to = (number + 8) as u8);
             (scale, offset - 8.0 * scale)
         })
-        .map(Blocks::int4),
-        _ => BlockLinear::new(shape, block, Bits::Eight, |output, at, numbers| {
-            tensor.sub_block(output * each + at, numbers).unwrap_or_default()
-        })
-        .map(Blocks::int8),
+        .map(Converted::Nibbles),
+        _ => BlockLinear::new(shape, block, Bits::Eight, sub_block).map(Converted::Bytes),
     };
-    match blocks {
-        Some(blocks) if inputs.is_multiple_of(block) => Ok(blocks),
+    match converted {
+        Some(converted) if inputs.is_multiple_of(block) => Ok(converted),
         _ => Err(Error::invalid_artefact(format!(
             "the tensor {} must be a matrix of whole blocks, got the shape {:?}",
             tensor.name, tensor.shape

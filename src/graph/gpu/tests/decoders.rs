@@ -1,7 +1,8 @@
 //! Products with packed weights, and the layers of decoders.
 
 use super::*;
-use crate::graph::builder::Blocks;
+use crate::graph::gpu::GpuWeights;
+use crate::graph::{Blocks, Builder, GraphOptions, LinearEpilogue};
 use crate::kernels::block_quant::Bits;
 use crate::kernels::gemm::Matrix;
 use crate::kernels::qlinear::{
@@ -259,6 +260,54 @@ fn gates() {
     case.attributes.set_activation(Some(Activation::Swish(1.0)));
     case.check(&[Some(draw.floats(&[1, 5, 12]))]);
     case.check(&[Some(draw.floats(&[1, 5, 12])), Some(draw.floats(&[1, 5, 12]))]);
+}
+
+#[test]
+fn weights_on_the_gpu_alone_give_the_same() {
+    let mut draw = Draw(16);
+    let (shape, bias) = ((64, 24), draw.floats(&[24]));
+    for case in [PackedCase::nibbles(&mut draw, shape), PackedCase::bytes(&mut draw, shape, 16, 0.001)] {
+        let block = (case.name == "MatMulInt8").then_some(16);
+        let weights = GpuWeights::reserve(&device(), shape, block, block.is_some()).expect("memory on a GPU");
+        let floats = |index: usize, range: std::ops::Range<usize>| match case.constants.get(index) {
+            Some(numbers) => &host::slice::<f32>(numbers)[range],
+            None => &[],
+        };
+        let words = host::slice::<i32>(&case.constants[0]);
+        for panel in 0..3 {
+            let (each, scales) = (words.len() / 3, panel * 32..(panel + 1) * 32);
+            let words = &words[panel * each..(panel + 1) * each];
+            let offsets = if case.constants.len() > 3 { floats(3, scales.clone()) } else { &[] };
+            weights.write(panel, words, floats(1, scales), offsets).expect("panels that fit");
+        }
+        let x = activations(&mut draw, 5, 64);
+        let product = |on_gpu: bool, blocks: Blocks| {
+            let mut builder = Builder::default();
+            let (input, bias) = (builder.input("x", DType::F32), builder.floats(&[24], host::to_f32s(bias.clone())));
+            let out = builder.linear_blocks(input, blocks, Some(bias), LinearEpilogue::default());
+            let options = GraphOptions { gpu_min_elements: 1, ..GraphOptions::default() };
+            let graph = builder.finish(&[("out", out)], &device().for_model(), &options).expect("a graph");
+            assert_eq!(graph.needs_gpu(), on_gpu);
+            let x = host::into_data(x.clone());
+            let (out, cost) = pollster::block_on(graph.run_counted(vec![("x".to_string(), x)])).expect("a run");
+            (out[0].1.try_to_vec::<f32>().expect("floats"), cost)
+        };
+        let (found, cost) = product(true, Blocks::on_gpu(weights));
+        let case_on_cpu = Case::of(OWN_DOMAIN, case.name).tolerance(1e-4);
+        let expected: Vec<f32> = host::slice::<f32>(&x)
+            .chunks_exact(64)
+            .flat_map(|x| {
+                let sums = case.weights.chunks_exact(64).zip(host::slice::<f32>(&bias));
+                sums.map(|(w, bias)| x.iter().zip(w).map(|(x, w)| x * w).sum::<f32>() + bias).collect::<Vec<_>>()
+            })
+            .collect();
+        case_on_cpu.compare(&host::tensor(&[5, 24], expected), &host::tensor(&[5, 24], found));
+        assert_eq!(cost.operations, 2 * 5 * 64 * 24);
+        assert!(cost.bytes > 64 * 24 / 2, "{cost:?}");
+    }
+    // The CPU has no memory for them.
+    assert!(GpuWeights::reserve(&Device::cpu(), shape, None, false).is_none());
+    assert_eq!(device().fault(), None);
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! MatMulInt8 and MatMulInt4: products with constant matrices of 8-bit integers, and of 4-bit integers in blocks.
+//! MatMulInt8 and MatMulInt4: products with constant matrices of 8-bit integers, and of 4-bit integers in blocks. MatMulOnGpu:
+//! with either, where the weights are on a GPU alone.
 
 use burn::tensor::DType;
 
 use super::super::gated::halves;
 use super::super::{Inputs, NodeSpec, Prepared, Refusal, one, precision, wrong};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::attributes::{Attribute, Attributes};
 use crate::graph::host::{self, HostTensor};
 use crate::kernels::activation::Activation;
@@ -81,6 +82,18 @@ pub fn matmul_int4(node: &NodeSpec<'_>) -> Prepared {
         let Some(weights) = Int4Linear::new(sizes, host::slice(&words)) else { return wrong(MISFIT) };
         let parts = [inputs.optional(2), inputs.optional(3)];
         product(inputs, sizes, parts, epilogue, |x, bias, epilogue, out| weights.write(x, bias, epilogue, out))
+    }))
+}
+
+/// A product with weights that are on a GPU alone. The inputs are `x`, and optionally a bias and what is added to the product; an
+/// activation may follow the bias.
+pub fn matmul_on_gpu(node: &NodeSpec<'_>) -> Prepared {
+    Epilogue::new(node)?;
+    if node.attributes.gpu_weights()?.is_none() {
+        return Err("there are no weights".to_string());
+    }
+    Ok(Box::new(|_| {
+        Err(Error::unsupported("the GPU cannot compute this product, and its weights are on the GPU alone"))
     }))
 }
 

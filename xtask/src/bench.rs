@@ -29,6 +29,8 @@ pub enum Bench {
     Models { webgpu: bool },
     /// Times of text generation in one page, and natively next to llama.cpp.
     Decode,
+    /// The memory that a model of 7 billion weights takes while it is loaded onto a GPU.
+    Large,
     /// Times of learning in one page, and of questions with and without it.
     Learning,
     /// The personal data that Rampart finds, in sentences where it is known.
@@ -43,16 +45,19 @@ impl Bench {
             ("size", None) => Self::Size,
             ("rampart", None) => Self::Rampart,
             ("decode", None) => Self::Decode,
+            ("large", None) => Self::Large,
             ("learning", None) => Self::Learning,
             ("models", None) => Self::Models { webgpu: false },
             ("models", Some("webgpu")) => Self::Models { webgpu: true },
             ("gpu", None) => Self::Gpu { hardware: false },
             ("gpu", Some("hardware")) => Self::Gpu { hardware: true },
             ("gpu", Some("dawn")) => Self::Dawn,
-            ("encoder" | "size" | "rampart" | "decode" | "learning" | "models" | "gpu", Some(option)) => {
+            ("encoder" | "size" | "rampart" | "decode" | "large" | "learning" | "models" | "gpu", Some(option)) => {
                 bail!("the bench '{name}' takes no --{option}")
             }
-            (other, _) => bail!("there is no bench '{other}': decode, encoder, gpu, learning, models, rampart or size"),
+            (other, _) => {
+                bail!("there is no bench '{other}': decode, encoder, gpu, large, learning, models, rampart or size")
+            }
         })
     }
 
@@ -65,6 +70,7 @@ impl Bench {
             Self::Size => "size",
             Self::Rampart => "rampart",
             Self::Decode => "decode",
+            Self::Large => "large",
             Self::Learning => "learning",
             Self::Models { webgpu: false } => "models",
             Self::Models { webgpu: true } => "models --webgpu",
@@ -87,6 +93,7 @@ pub fn run(project: &Project, bench: Bench, json: &Path) -> Result<()> {
         Bench::Size => size::rows(project)?,
         Bench::Rampart => rampart(project)?,
         Bench::Decode => decode(project)?,
+        Bench::Large => large(project)?,
         Bench::Learning => learning(project)?,
         Bench::Models { webgpu } => models_side_by_side(project, webgpu)?,
     };
@@ -128,6 +135,10 @@ pub fn pack(project: &Project, folder: &Path) -> Result<()> {
 fn models_side_by_side(project: &Project, webgpu: bool) -> Result<Vec<Row>> {
     models::bring_with_samples(project)?;
     measured(project, "models.mjs", if webgpu { &["--webgpu"] } else { &[] })
+}
+
+fn large(project: &Project) -> Result<Vec<Row>> {
+    measured(project, "large.mjs", &[project.bench_files()])
 }
 
 fn decode(project: &Project) -> Result<Vec<Row>> {

@@ -62,6 +62,8 @@ cargo xtask COMMAND
   bench models --webgpu --json FILE
                               the same on WebGPU in software: differences
   bench decode --json FILE    text generation side by side with wllama, and natively with llama.cpp
+  bench large --json FILE     memory of WebAssembly that a model of the shape of Llama 2 7B takes on
+                              WebGPU; writes files of 0.4 and 3.8 GB
   bench learning --json FILE  learning in a page: a full retraining, and questions with and without it
   bench rampart --json FILE   recall of personal data, compared with onnxruntime
   eval privacy --json FILE    how much of known personal data leaves in redacted texts
@@ -161,7 +163,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
             ([name], Some(json), None) => Invocation::Bench { bench: bench::Bench::parse(name, way.as_deref())?, json },
             ([name], None, Some(folder)) if name == "gpu" && way.is_none() => Invocation::Pack { folder },
             _ => bail!(
-                "bench needs the name of one, and where the results go: bench decode|encoder|gpu|learning|models|rampart|size --json FILE"
+                "bench needs the name of one, and where the results go: bench decode|encoder|gpu|large|learning|models|rampart|size --json FILE"
             ),
         },
         "eval" => match (words.as_slice(), json) {

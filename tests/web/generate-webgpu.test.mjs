@@ -94,3 +94,30 @@ describe('models with packed weights on WebGPU', LIMIT, () => {
     assert.deepEqual([device.kind, device.requested], ['wasm', 'webgpu']);
   });
 });
+
+test('a GPU that has no memory left while the weights go there is given up for the CPU', LIMIT, async () => {
+  const opened = await openBrowser({ webgpu: 'software' });
+  try {
+    const page = await opened.page({ worker: false });
+    const { device, text } = await page.evaluate(
+      async ([model, prompt, limit]) => {
+        const { createBuffer } = GPUDevice.prototype;
+        let bytes = 0;
+        GPUDevice.prototype.createBuffer = function (descriptor) {
+          bytes += descriptor.size;
+          // Larger than any device allows: the error comes later, and from nowhere, as it does where memory is short.
+          return createBuffer.call(this, bytes < limit ? descriptor : { ...descriptor, size: 2 ** 50 });
+        };
+        const generate = await pipeline('text-generation', model, { device: 'webgpu' });
+        const [{ generated_text: text }] = await generate(prompt, { max_new_tokens: 3, return_full_text: false });
+        return { device: generate.device, text };
+      },
+      [SMOLLM2, PROMPT, 50e6],
+    );
+    assert.deepEqual([device.kind, device.requested], ['wasm', 'webgpu']);
+    assert.match(device.reason, /WebGPU was given up for the CPU\. .*the GPU failed before it had all weights/);
+    assert.notEqual(text, '');
+  } finally {
+    await opened.close();
+  }
+});

@@ -1,10 +1,10 @@
 //! Attention in one pass over the keys, without a matrix of scores.
 
 use super::elementwise::word;
-use super::queue::{Gpu, Kernel};
+use super::queue::{Gpu, Kernel, Source, wgsl};
 use super::tensor::Tensor;
 
-const SOURCE: &str = include_str!("wgsl/attention.wgsl");
+const ATTENTION: Source = wgsl!("attention");
 
 /// The largest sizes of a key and of a value together, for which an invocation has room.
 const LARGEST: usize = 512;
@@ -66,18 +66,9 @@ impl Gpu {
         );
         let out = self.empty(&[batch, queries, heads, value_size])?;
         let workgroups = [queries.div_ceil(lanes), heads, batch];
-        self.dispatch(
-            &Kernel {
-                name: "attention",
-                source: SOURCE,
-                constants,
-                inputs: &inputs,
-                writes: &[],
-                params: &params,
-                workgroups,
-            },
-            &out,
-        )?;
+        let inputs = &inputs[..];
+        let kernel = Kernel { source: ATTENTION, constants, inputs, params: &params, workgroups, ..Kernel::default() };
+        self.dispatch(&kernel, &out)?;
         out.permute(&[0, 2, 1, 3])
     }
 }

@@ -2,13 +2,13 @@
 
 use super::elementwise::{FUNCTIONS, word};
 use super::matmul::{Product, Right, Sizes};
-use super::queue::{Gpu, Kernel, spread};
+use super::queue::{Gpu, Kernel, Source, spread, wgsl};
 use super::tensor::Tensor;
 
-const PATCHES: &str = include_str!("wgsl/matmul_patches.wgsl");
-const SLIDING: &str = include_str!("wgsl/window.wgsl");
-const DIRECT: &str = include_str!("wgsl/window_conv.wgsl");
-const TRANSPOSED: &str = include_str!("wgsl/window_conv_transpose.wgsl");
+const PATCHES: Source = wgsl!("matmul_patches");
+const SLIDING: Source = wgsl!("window");
+const DIRECT: Source = wgsl!("window_conv");
+const TRANSPOSED: Source = wgsl!("window_conv_transpose");
 
 /// Outputs of a group from which on a convolution is a product: a tile has at least as many rows.
 const ROWS: usize = 4;
@@ -106,7 +106,7 @@ impl Gpu {
         x: &Tensor,
         weights: &Tensor,
         conv: &Conv<'_>,
-        element: &str,
+        element: Source,
         channels: [usize; 3],
     ) -> Option<Tensor> {
         let (x, weights) = (self.contiguous(x)?, self.contiguous(weights)?);
@@ -118,20 +118,20 @@ impl Gpu {
         let mut inputs = vec![("a", &x), ("b", &weights)];
         inputs.extend(bias.as_ref().map(|bias| ("bias", bias)));
         let constants = format!(
-            "fn bias_of(channel: u32) -> f32 {{\n    return {};\n}}\nfn activate(x: f32) -> f32 {{\n    return {};\n}}\n\
-             {FUNCTIONS}{element}",
+            "fn bias_of(channel: u32) -> f32 {{\n    return {};\n}}\nfn activate(x: f32) -> f32 {{\n    return {};\n}}\n",
             if bias.is_some() { "bias[channel]" } else { "0.0" },
             conv.activation
         );
-        self.slide(&inputs, &conv.window, constants, channels, conv.sizes)
+        self.slide(&inputs, &conv.window, (&[FUNCTIONS, element], constants), channels, conv.sizes)
     }
 
-    /// Computes each element of `[batch, channels[0], ..sizes]` from a window over the first of `inputs`.
+    /// Computes each element of `[batch, channels[0], ..sizes]` from a window over the first of `inputs`, by the functions and constants
+    /// of `element`.
     pub(super) fn slide(
         &self,
         inputs: &[(&'static str, &Tensor)],
         window: &Window,
-        constants: String,
+        (library, constants): (&[Source], String),
         channels: [usize; 3],
         sizes: [usize; 2],
     ) -> Option<Tensor> {
@@ -146,10 +146,9 @@ impl Gpu {
         ];
         let params = numbers.as_flattened().iter().map(|number| word(*number)).collect::<Option<Vec<_>>>()?;
         let workgroups = spread(out.count().div_ceil(256));
-        self.dispatch(
-            &Kernel { name: "window", source: SLIDING, constants, inputs, writes: &[], params: &params, workgroups },
-            &out,
-        )?;
+        let kernel =
+            Kernel { source: SLIDING, library, constants, inputs, params: &params, workgroups, ..Kernel::default() };
+        self.dispatch(&kernel, &out)?;
         Some(out)
     }
 }

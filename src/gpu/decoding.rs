@@ -2,11 +2,11 @@
 
 use super::attention::Attention;
 use super::elementwise::word;
-use super::queue::{Gpu, Kernel};
+use super::queue::{Gpu, Kernel, Source, wgsl};
 use super::tensor::Tensor;
 
-const ROTARY: &str = include_str!("wgsl/rotary.wgsl");
-const ATTENTION: &str = include_str!("wgsl/attention_few.wgsl");
+const ROTARY: Source = wgsl!("rotary");
+const ATTENTION: Source = wgsl!("attention_few");
 
 /// The most queries for which each has a workgroup of its own.
 const FEW: usize = 4;
@@ -88,13 +88,13 @@ impl Gpu {
         params.extend([epsilon.to_bits(), 0, 0]);
         let out = self.empty(&[tokens, heads, size])?;
         let kernel = Kernel {
-            name: "rotary",
             source: ROTARY,
             constants,
             inputs: &inputs,
             writes: &[("keys", &cache.keys), ("values", &cache.values)],
             params: &params,
             workgroups: [heads + 2 * groups, tokens, 1],
+            ..Kernel::default()
         };
         self.dispatch(&kernel, &out)?;
         Some(out)
@@ -122,13 +122,12 @@ impl Gpu {
         let out = self.empty(&[tokens, heads, size])?;
         let q = self.contiguous(q)?;
         let kernel = Kernel {
-            name: "attention_few",
             source: ATTENTION,
             constants,
             inputs: &[("q: vec4<f32>", &q), ("keys: vec4<f32>", &cache.keys), ("values", &cache.values)],
-            writes: &[],
             params: &params,
             workgroups: [heads, tokens, 1],
+            ..Kernel::default()
         };
         self.dispatch(&kernel, &out)?;
         Some(out)

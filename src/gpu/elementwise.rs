@@ -1,11 +1,11 @@
 //! Functions of elements, broadcast to each other; copies.
 
-use super::queue::{Gpu, Kernel, spread};
+use super::queue::{Gpu, Kernel, Source, spread, wgsl};
 use super::tensor::Tensor;
 
-const SOURCE: &str = include_str!("wgsl/elementwise.wgsl");
+const ELEMENTWISE: Source = wgsl!("elementwise");
 /// Functions that expressions may name.
-pub(super) const FUNCTIONS: &str = include_str!("wgsl/functions.wgsl");
+pub(super) const FUNCTIONS: Source = wgsl!("functions");
 
 /// Operands of a function.
 const OPERANDS: usize = 4;
@@ -58,21 +58,17 @@ impl Gpu {
             constants += &format!("    let {letter} = {}[at[{index}]];\n", NAMES[index]);
         }
         constants += &format!("    let x = a;\n    return {expression};\n}}\n");
-        constants += FUNCTIONS;
         let inputs: Vec<_> = NAMES.into_iter().zip(&views).collect();
-        let workgroups = spread(out.count().div_ceil(256));
-        self.dispatch(
-            &Kernel {
-                name: "elementwise",
-                source: SOURCE,
-                constants,
-                inputs: &inputs,
-                writes: &[],
-                params: &params,
-                workgroups,
-            },
-            out,
-        )
+        let kernel = Kernel {
+            source: ELEMENTWISE,
+            library: &[FUNCTIONS],
+            constants,
+            inputs: &inputs,
+            params: &params,
+            workgroups: spread(out.count().div_ceil(256)),
+            ..Kernel::default()
+        };
+        self.dispatch(&kernel, out)
     }
 
     /// Copies the elements of `from` to `to`, a tensor of the same shape.

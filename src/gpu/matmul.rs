@@ -1,14 +1,14 @@
 //! Matrix products with an epilogue, in tiles that are chosen by shape.
 
 use super::elementwise::{FUNCTIONS, word};
-use super::queue::{Gpu, Kernel};
+use super::queue::{Gpu, Kernel, Source, wgsl};
 use super::tensor::Tensor;
 
-const TILES: &str = include_str!("wgsl/matmul.wgsl");
-const REGISTERS: &str = include_str!("wgsl/matmul_registers.wgsl");
-const PARAMS: &str = include_str!("wgsl/matmul_params.wgsl");
-const STRIDED: &str = include_str!("wgsl/matmul_strided.wgsl");
-const NIBBLES: &str = include_str!("wgsl/matmul_nibbles.wgsl");
+const TILES: Source = wgsl!("matmul");
+const REGISTERS: Source = wgsl!("matmul_registers");
+const PARAMS: Source = wgsl!("matmul_params");
+const STRIDED: Source = wgsl!("matmul_strided");
+const NIBBLES: Source = wgsl!("matmul_nibbles");
 
 /// What is done to each element of a product: `activation(alpha · product + beta · bias) + residual`.
 #[derive(Clone)]
@@ -49,8 +49,8 @@ const LANES: usize = 16;
 /// The right operand of a product.
 pub(super) struct Right<'a> {
     /// Its function `load_b`, for tiles; `STRIDED` is a matrix of floats.
-    pub source: &'static str,
-    /// What is before it.
+    pub source: Source,
+    /// Constants and functions that it uses.
     pub prelude: String,
     pub inputs: Vec<(&'static str, &'a Tensor)>,
     /// Strides of two batch dimensions, of a row and of a column.
@@ -183,31 +183,30 @@ impl Gpu {
         params.extend(right.extra);
         let mut constants = format!(
             "const B_INNER_FIRST: bool = {};\n\
-             fn epilogue(product: f32, to: u32, bias_at: u32) -> f32 {{\n    let x = {linear};\n    return {}{sum};\n}}\n{FUNCTIONS}{PARAMS}",
+             fn epilogue(product: f32, to: u32, bias_at: u32) -> f32 {{\n    let x = {linear};\n    return {}{sum};\n}}\n",
             right.inner_first, product.activation
         );
-        let (source, workgroups) = if in_registers {
+        let all = [FUNCTIONS, PARAMS, right.source];
+        let (source, library, workgroups) = if in_registers {
             constants += &format!("const LANES: u32 = {LANES}u;\n");
-            (REGISTERS, [columns.div_ceil(8 * LANES), rows.div_ceil(8), outer * last])
+            (REGISTERS, &all[..2], [columns.div_ceil(8 * LANES), rows.div_ceil(8), outer * last])
         } else {
             let tile = tile(sizes);
             constants += &format!(
                 "const BM: u32 = {}u;\nconst BN: u32 = {}u;\nconst BK: u32 = {}u;\nconst TM: u32 = {}u;\n\
-                 const A_INNER_FIRST: bool = {};\n{}{}",
+                 const A_INNER_FIRST: bool = {};\n{}",
                 tile.rows,
                 tile.columns,
                 tile.inner,
                 tile.own_rows,
                 a.strides()[3] == 1,
                 right.prelude,
-                right.source
             );
-            (TILES, [columns.div_ceil(tile.columns), rows.div_ceil(tile.rows), outer * last])
+            (TILES, &all[..], [columns.div_ceil(tile.columns), rows.div_ceil(tile.rows), outer * last])
         };
-        self.dispatch(
-            &Kernel { name: "matmul", source, constants, inputs: &inputs, writes: &[], params: &params, workgroups },
-            &out,
-        )?;
+        let inputs = &inputs[..];
+        let kernel = Kernel { source, library, constants, inputs, params: &params, workgroups, ..Kernel::default() };
+        self.dispatch(&kernel, &out)?;
         Some(out)
     }
 

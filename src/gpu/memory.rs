@@ -1,6 +1,6 @@
 //! Device memory: buffers that are used again once their last tensor is gone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn_wgpu::wgpu::{self, BufferUsages};
@@ -18,14 +18,30 @@ pub struct Buffer(Arc<Inner>);
 struct Inner {
     /// `None` only while it is dropped.
     buffer: Option<wgpu::Buffer>,
+    id: u64,
     pool: Pool,
-    /// Whether it is used again, once it is unused.
-    reused: bool,
+    life: Life,
+}
+
+/// What becomes of a buffer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// It is used again, once it is unused.
+    Pooled,
+    /// It stays as it is, for many runs: weights.
+    Fixed,
+    /// It is for one run: inputs.
+    Passing,
 }
 
 impl Buffer {
     pub fn raw(&self) -> Option<&wgpu::Buffer> {
         self.0.buffer.as_ref()
+    }
+
+    /// Its number, which no other buffer has; `None` for one that is not seen again.
+    pub fn id(&self) -> Option<u64> {
+        (self.0.life != Life::Passing).then_some(self.0.id)
     }
 
     /// Whether there is no other clone of it.
@@ -37,7 +53,7 @@ impl Buffer {
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(buffer) = self.buffer.take() {
-            self.pool.put(buffer, self.reused);
+            self.pool.put(buffer, self.id, self.life);
         }
     }
 }
@@ -48,27 +64,29 @@ pub struct Pool(Arc<Mutex<Memory>>);
 
 #[derive(Default)]
 struct Memory {
-    /// Unused buffers, by size.
-    unused: HashMap<u64, Vec<wgpu::Buffer>>,
+    /// Unused buffers and their numbers, by size.
+    unused: HashMap<u64, Vec<(u64, wgpu::Buffer)>>,
     /// The bytes of these.
     unused_bytes: u64,
     /// The bytes of all buffers.
     bytes: u64,
+    /// Buffers that were created.
+    created: u64,
     /// Whether what is recorded is not yet submitted, so that it may use a buffer that nothing else does.
     recording: bool,
     /// Buffers to be destroyed after the next submission.
     destroyed: Vec<wgpu::Buffer>,
+    /// The numbers of those that were or will be destroyed, since the last submission.
+    gone: HashSet<u64>,
 }
 
 impl Memory {
-    fn create(&mut self, size: u64, usage: BufferUsages, mapped: bool, device: &wgpu::Device) -> wgpu::Buffer {
+    fn create(&mut self, size: u64, usage: BufferUsages, device: &wgpu::Device) -> (u64, wgpu::Buffer) {
         self.bytes += size;
-        device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size,
-            usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | usage,
-            mapped_at_creation: mapped,
-        })
+        self.created += 1;
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | usage;
+        let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+        (self.created, device.create_buffer(&descriptor))
     }
 }
 
@@ -77,33 +95,28 @@ impl Pool {
     pub fn take(&self, bytes: u64, device: &wgpu::Device) -> Buffer {
         let size = size_class(bytes);
         let mut memory = self.memory();
-        let buffer = match memory.unused.get_mut(&size).and_then(Vec::pop) {
+        let created = match memory.unused.get_mut(&size).and_then(Vec::pop) {
             Some(buffer) => {
                 memory.unused_bytes -= size;
                 buffer
             }
-            None => memory.create(size, BufferUsages::empty(), false, device),
+            None => memory.create(size, BufferUsages::empty(), device),
         };
         drop(memory);
-        self.own(buffer, true)
+        self.own(created, Life::Pooled)
     }
 
-    /// A new buffer with these words.
-    pub fn filled(&self, words: &[u8], device: &wgpu::Device) -> Buffer {
-        let buffer = self.memory().create(size_class(words.len() as u64), BufferUsages::empty(), true, device);
-        // It fails where the device is lost or has no memory left, which the device reports by itself.
-        if let Ok(mut view) = buffer.get_mapped_range_mut(..words.len() as u64) {
-            view.copy_from_slice(words);
-        }
-        buffer.unmap();
-        self.own(buffer, true)
-    }
-
-    /// A new buffer of just `bytes`, which the CPU writes to before anything is recorded that uses it. Its memory is given back
-    /// with its last clone.
+    /// A new buffer of just `bytes` for what stays as it is for many runs. The CPU writes to it before anything is recorded that uses
+    /// it. Its memory is given back with its last clone.
     pub fn fixed(&self, bytes: u64, device: &wgpu::Device) -> Buffer {
-        let buffer = self.memory().create(bytes, BufferUsages::COPY_DST, false, device);
-        self.own(buffer, false)
+        let created = self.memory().create(bytes, BufferUsages::COPY_DST, device);
+        self.own(created, Life::Fixed)
+    }
+
+    /// The same for one run.
+    pub fn passing(&self, bytes: u64, device: &wgpu::Device) -> Buffer {
+        let created = self.memory().create(bytes, BufferUsages::COPY_DST, device);
+        self.own(created, Life::Passing)
     }
 
     /// The bytes of all buffers, those that are not used included.
@@ -116,27 +129,31 @@ impl Pool {
         self.memory().recording = true;
     }
 
-    /// All that was recorded is submitted.
-    pub fn submitted(&self) {
+    /// All that was recorded is submitted. Gives the numbers of the buffers that will not be seen again.
+    pub fn submitted(&self) -> HashSet<u64> {
         let mut memory = self.memory();
         memory.recording = false;
         memory.destroyed.drain(..).for_each(|buffer| buffer.destroy());
+        std::mem::take(&mut memory.gone)
     }
 
-    fn own(&self, buffer: wgpu::Buffer, reused: bool) -> Buffer {
-        Buffer(Arc::new(Inner { buffer: Some(buffer), pool: self.clone(), reused }))
+    fn own(&self, (id, buffer): (u64, wgpu::Buffer), life: Life) -> Buffer {
+        Buffer(Arc::new(Inner { buffer: Some(buffer), id, pool: self.clone(), life }))
     }
 
     /// Keeps an unused buffer, or destroys it: the garbage collector of a page does so too late.
-    fn put(&self, buffer: wgpu::Buffer, reused: bool) {
+    fn put(&self, buffer: wgpu::Buffer, id: u64, life: Life) {
         let mut memory = self.memory();
         let size = buffer.size();
-        if reused && memory.unused_bytes + size <= KEPT {
+        if life == Life::Pooled && memory.unused_bytes + size <= KEPT {
             memory.unused_bytes += size;
-            memory.unused.entry(size).or_default().push(buffer);
+            memory.unused.entry(size).or_default().push((id, buffer));
             return;
         }
         memory.bytes -= size;
+        if life != Life::Passing {
+            memory.gone.insert(id);
+        }
         if memory.recording {
             memory.destroyed.push(buffer);
         } else {

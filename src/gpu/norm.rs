@@ -1,10 +1,10 @@
 //! Normalisation of rows.
 
 use super::elementwise::word;
-use super::queue::{Gpu, Kernel, spread};
+use super::queue::{Gpu, Kernel, Source, spread, wgsl};
 use super::tensor::Tensor;
 
-const SOURCE: &str = include_str!("wgsl/norm.wgsl");
+const NORM: Source = wgsl!("norm");
 
 /// A normalisation of the last dimension.
 #[derive(Clone, Copy)]
@@ -53,18 +53,9 @@ impl Gpu {
         let out = self.empty(x.shape())?;
         let params = [word(rows)?, word(columns)?, epsilon.to_bits()];
         let workgroups = spread(rows);
-        self.dispatch(
-            &Kernel {
-                name: "norm",
-                source: SOURCE,
-                constants,
-                inputs: &inputs,
-                writes: &[],
-                params: &params,
-                workgroups,
-            },
-            &out,
-        )?;
+        let inputs = &inputs[..];
+        let kernel = Kernel { source: NORM, constants, inputs, params: &params, workgroups, ..Kernel::default() };
+        self.dispatch(&kernel, &out)?;
         Some(out)
     }
 }

@@ -6,14 +6,14 @@
 
 use super::elementwise::{FUNCTIONS, word};
 use super::matmul::{Product, Right, Sizes, TransposeNone};
-use super::queue::{Gpu, Kernel, spread};
+use super::queue::{Gpu, Kernel, Source, spread, wgsl};
 use super::tensor::Tensor;
 
-const MATVEC: &str = include_str!("wgsl/matvec.wgsl");
-const WEIGHTS_BYTES: &str = include_str!("wgsl/weights_bytes.wgsl");
-const WEIGHTS_NIBBLES: &str = include_str!("wgsl/weights_nibbles.wgsl");
-const MATMUL_BYTES: &str = include_str!("wgsl/matmul_bytes.wgsl");
-const MATMUL_BLOCKS: &str = include_str!("wgsl/matmul_blocks.wgsl");
+const MATVEC: Source = wgsl!("matvec");
+const WEIGHTS_BYTES: Source = wgsl!("weights_bytes");
+const WEIGHTS_NIBBLES: Source = wgsl!("weights_nibbles");
+const MATMUL_BYTES: Source = wgsl!("matmul_bytes");
+const MATMUL_BLOCKS: Source = wgsl!("matmul_blocks");
 
 /// Columns of a panel.
 const PANEL: usize = 8;
@@ -312,12 +312,11 @@ impl Gpu {
                  return {}{sum};\n}}\n",
                 product.activation
             );
-            constants.extend([part.constants().as_str(), FUNCTIONS]);
+            constants += &part.constants();
             let (unpack, extra) = match part.floats {
                 Some(_) => (WEIGHTS_BYTES, [depth, blocks, block / 8]),
                 None => (WEIGHTS_NIBBLES, [blocks, 0, 0]),
             };
-            constants += unpack;
             let sizes = [rows, columns, inner, part.first, panels, apart];
             let mut params = sizes.into_iter().map(word).collect::<Option<Vec<_>>>()?;
             params.extend([0, 0]);
@@ -325,9 +324,15 @@ impl Gpu {
                 params.push(word(size)?);
             }
             let workgroups = spread(if gated { apart } else { panels.div_ceil(of_group) });
-            let (params, writes) = (&params[..], &[][..]);
-            let kernel =
-                Kernel { name: "matvec", source: MATVEC, constants, inputs: &inputs, writes, params, workgroups };
+            let kernel = Kernel {
+                source: MATVEC,
+                library: &[FUNCTIONS, unpack],
+                constants,
+                inputs: &inputs,
+                params: &params,
+                workgroups,
+                ..Kernel::default()
+            };
             self.dispatch(&kernel, &out)?;
         }
         Some(out)

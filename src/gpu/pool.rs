@@ -1,11 +1,11 @@
 //! Pooling and interpolation.
 
 use super::conv::Window;
-use super::queue::Gpu;
+use super::queue::{Gpu, Source, wgsl};
 use super::tensor::Tensor;
 
-const POOL: &str = include_str!("wgsl/window_pool.wgsl");
-const BILINEAR: &str = include_str!("wgsl/window_bilinear.wgsl");
+const POOL: Source = wgsl!("window_pool");
+const BILINEAR: Source = wgsl!("window_bilinear");
 
 /// What a window over an image becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,15 +23,15 @@ impl Gpu {
     pub fn pool(&self, x: &Tensor, window: &Window, pool: Pool, sizes: [usize; 2]) -> Option<Tensor> {
         let &[_, channels, _, _] = x.shape() else { return None };
         let (maximum, counts_pads) = (pool == Pool::Max, pool == Pool::AverageWithPads);
-        let constants = format!("const MAXIMUM: bool = {maximum};\nconst COUNTS_PADS: bool = {counts_pads};\n{POOL}");
-        self.slide(&[("a", &self.contiguous(x)?)], window, constants, [channels; 3], sizes)
+        let constants = format!("const MAXIMUM: bool = {maximum};\nconst COUNTS_PADS: bool = {counts_pads};\n");
+        self.slide(&[("a", &self.contiguous(x)?)], window, (&[POOL], constants), [channels; 3], sizes)
     }
 
     /// Interpolates `x`, `[batch, channels, height, width]`, bilinearly between the centres of pixels.
     pub fn bilinear(&self, x: &Tensor, sizes: [usize; 2]) -> Option<Tensor> {
         let &[_, channels, _, _] = x.shape() else { return None };
         let window = Window { size: [1; 2], strides: [1; 2], pads: [0; 2], dilations: [1; 2] };
-        self.slide(&[("a", &self.contiguous(x)?)], &window, BILINEAR.to_string(), [channels; 3], sizes)
+        self.slide(&[("a", &self.contiguous(x)?)], &window, (&[BILINEAR], String::new()), [channels; 3], sizes)
     }
 
     /// Repeats each pixel of `x`, `[batch, channels, height, width]`, by whole factors.

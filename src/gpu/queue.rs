@@ -16,6 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 const PARAMETERS: usize = 256;
 /// Dispatches of a submission, at most: their parameters are in one buffer.
 const RECORDED: usize = 256;
+/// Bind groups that are kept, at most.
+const GROUPS: usize = 4096;
 /// Bytes that are written before they are submitted.
 const WRITTEN: usize = 32 << 20;
 /// Workgroups along a dimension, as every device allows.
@@ -42,6 +44,8 @@ struct Shared {
 struct State {
     /// By all that a shader is made from.
     pipelines: HashMap<String, Arc<Pipeline>>,
+    /// By the number of a pipeline and those of the buffers: runs of the same sizes have the same ones.
+    groups: HashMap<Vec<u64>, wgpu::BindGroup>,
     recorded: Vec<Dispatch>,
     parameters: Vec<u8>,
     /// Bytes that were written since the last submission.
@@ -50,6 +54,7 @@ struct State {
 }
 
 struct Pipeline {
+    number: u64,
     pipeline: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
 }
@@ -69,6 +74,8 @@ pub struct Counts {
     pub submits: u64,
     /// Shaders that were compiled.
     pub pipelines: u64,
+    /// Bind groups that were made.
+    pub groups: u64,
     /// Bytes that kernels read and wrote, each element of their tensors once.
     pub bytes: u64,
     /// Copies to the CPU's memory.
@@ -77,13 +84,31 @@ pub struct Counts {
     pub memory: u64,
 }
 
-/// A kernel for one dispatch.
-pub struct Kernel<'a> {
-    /// The name of its file.
+/// A file of `wgsl/`.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Its name.
     pub name: &'static str,
-    /// The text of its file, which has a `Params` structure and an entry point `main`.
-    pub source: &'static str,
-    /// What is before it: constants and functions.
+    /// Its text.
+    pub text: &'static str,
+}
+
+/// The file of `wgsl/` with this name.
+macro_rules! wgsl {
+    ($name:literal) => {
+        $crate::gpu::queue::Source { name: $name, text: include_str!(concat!("wgsl/", $name, ".wgsl")) }
+    };
+}
+pub(super) use wgsl;
+
+/// A kernel for one dispatch.
+#[derive(Default)]
+pub struct Kernel<'a> {
+    /// Its file, which has a `Params` structure and an entry point `main`.
+    pub source: Source,
+    /// Files with what it uses.
+    pub library: &'a [Source],
+    /// Constants and functions that it uses, as short as may be: they are a part of the key that its pipeline is found by.
     pub constants: String,
     /// What it reads, by name. A name may be followed by the type of its elements; they are floats otherwise.
     pub inputs: &'a [(&'static str, &'a Tensor)],
@@ -140,19 +165,36 @@ impl Gpu {
         Some(Tensor::new(self.0.pool.take(bytes, &self.0.device), shape))
     }
 
-    /// A tensor with these elements; `None` as for [`Self::empty`], or if they are not as many as the shape has.
+    /// A tensor with these elements, for one run; `None` as for [`Self::empty`], or if they are not as many as the shape has.
     pub fn upload(&self, shape: &[usize], numbers: &[f32]) -> Option<Tensor> {
-        self.upload_bytes(shape, bytemuck::cast_slice(numbers))
+        self.upload_bytes(shape, bytemuck::cast_slice(numbers), Pool::passing)
     }
 
-    /// [`Self::upload`] for integers, which are packed weights or indices.
+    /// [`Self::upload`] for integers, such as indices.
     pub fn upload_words(&self, shape: &[usize], words: &[u32]) -> Option<Tensor> {
-        self.upload_bytes(shape, bytemuck::cast_slice(words))
+        self.upload_bytes(shape, bytemuck::cast_slice(words), Pool::passing)
     }
 
-    fn upload_bytes(&self, shape: &[usize], words: &[u8]) -> Option<Tensor> {
-        let bytes = self.bytes(shape)?;
-        (bytes == words.len() as u64).then(|| Tensor::new(self.0.pool.filled(words, &self.0.device), shape))
+    /// [`Self::upload`] for many runs: constants.
+    pub fn store(&self, shape: &[usize], numbers: &[f32]) -> Option<Tensor> {
+        self.upload_bytes(shape, bytemuck::cast_slice(numbers), Pool::fixed)
+    }
+
+    /// [`Self::store`] for integers, such as packed weights.
+    pub fn store_words(&self, shape: &[usize], words: &[u32]) -> Option<Tensor> {
+        self.upload_bytes(shape, bytemuck::cast_slice(words), Pool::fixed)
+    }
+
+    fn upload_bytes(
+        &self,
+        shape: &[usize],
+        words: &[u8],
+        create: fn(&Pool, u64, &wgpu::Device) -> Buffer,
+    ) -> Option<Tensor> {
+        let bytes = self.bytes(shape).filter(|bytes| *bytes == words.len() as u64)?;
+        let tensor = Tensor::new(create(&self.0.pool, bytes, &self.0.device), shape);
+        self.write(&tensor, 0, words);
+        Some(tensor)
     }
 
     /// A vector of so many words for what does not change, such as weights. It is zeros until it is written; `None` as for
@@ -162,7 +204,7 @@ impl Gpu {
         fits.then(|| Tensor::new(self.0.pool.fixed((words * size_of::<f32>()) as u64, &self.0.device), &[words]))
     }
 
-    /// Writes `bytes` to a tensor that is [fixed](Self::fixed), from the word `at` on.
+    /// Writes `bytes` to a tensor that is not of the pool, from the word `at` on. Nothing that is recorded uses it yet.
     pub(super) fn write(&self, tensor: &Tensor, at: usize, bytes: &[u8]) {
         let Some(buffer) = tensor.buffer().raw() else { return };
         self.0.queue.write_buffer(buffer, (at * size_of::<f32>()) as u64, bytes);
@@ -209,26 +251,10 @@ impl Gpu {
             self.submit(&mut state, None);
         }
         let pipeline = self.pipeline(&mut state, kernel);
-        let mut entries = vec![wgpu::BindGroupEntry {
-            binding: 0,
-            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                buffer: &self.0.parameters,
-                offset: 0,
-                size: wgpu::BufferSize::new(PARAMETERS as u64),
-            }),
-        }];
-        let named = kernel.inputs.iter().chain(kernel.writes);
-        let tensors = named.map(|(_, tensor)| *tensor).chain([output]);
-        for (index, tensor) in tensors.enumerate() {
-            let buffer = tensor.buffer().raw()?.as_entire_binding();
-            entries.push(wgpu::BindGroupEntry { binding: index as u32 + 1, resource: buffer });
-            state.counts.bytes += (tensor.count() * size_of::<f32>()) as u64;
-        }
-        let group = self.0.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &pipeline.layout,
-            entries: &entries,
-        });
+        let named = kernel.inputs.iter().chain(kernel.writes).map(|(_, tensor)| *tensor);
+        let tensors: Vec<&Tensor> = named.chain([output]).collect();
+        state.counts.bytes += tensors.iter().map(|tensor| (tensor.count() * size_of::<f32>()) as u64).sum::<u64>();
+        let group = self.group(&mut state, &pipeline, &tensors)?;
         state.parameters.extend_from_slice(bytemuck::cast_slice(kernel.params));
         let end = (state.recorded.len() + 1) * PARAMETERS;
         state.parameters.resize(end, 0);
@@ -238,10 +264,44 @@ impl Gpu {
         Some(())
     }
 
+    /// The bind group of these tensors. It is kept where none of them is for one run alone: making one takes longer than the rest of
+    /// what is recorded.
+    fn group(&self, state: &mut State, pipeline: &Pipeline, tensors: &[&Tensor]) -> Option<wgpu::BindGroup> {
+        let ids = std::iter::once(Some(pipeline.number)).chain(tensors.iter().map(|tensor| tensor.buffer().id()));
+        let key: Option<Vec<u64>> = ids.collect();
+        if let Some(group) = key.as_ref().and_then(|key| state.groups.get(key)) {
+            return Some(group.clone());
+        }
+        let mut entries = vec![wgpu::BindGroupEntry {
+            binding: 0,
+            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &self.0.parameters,
+                offset: 0,
+                size: wgpu::BufferSize::new(PARAMETERS as u64),
+            }),
+        }];
+        for (index, tensor) in tensors.iter().enumerate() {
+            let buffer = tensor.buffer().raw()?.as_entire_binding();
+            entries.push(wgpu::BindGroupEntry { binding: index as u32 + 1, resource: buffer });
+        }
+        let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries };
+        let group = self.0.device.create_bind_group(&descriptor);
+        state.counts.groups += 1;
+        if let Some(key) = key {
+            // Inputs of many sizes have many.
+            if state.groups.len() >= GROUPS {
+                state.groups.clear();
+            }
+            state.groups.insert(key, group.clone());
+        }
+        Some(group)
+    }
+
     /// The pipeline of a kernel, which is compiled once.
     fn pipeline(&self, state: &mut State, kernel: &Kernel<'_>) -> Arc<Pipeline> {
-        let mut key = format!("{}\n{}", kernel.name, kernel.constants);
         let named = || kernel.inputs.iter().chain(kernel.writes);
+        let mut key = format!("{}\n{}", kernel.source.name, kernel.constants);
+        kernel.library.iter().for_each(|source| key.extend(["\n", source.name]));
         named().for_each(|(name, _)| key.extend(["\n", *name]));
         if let Some(pipeline) = state.pipelines.get(&key) {
             return pipeline.clone();
@@ -258,7 +318,7 @@ impl Gpu {
         }
         let output = read + kernel.writes.len() + 1;
         let _ = writeln!(source, "@group(0) @binding({output}) var<storage, read_write> out: array<f32>;");
-        source += kernel.source;
+        kernel.library.iter().chain([&kernel.source]).for_each(|file| source += file.text);
         let device = &self.0.device;
         let entry = |binding: usize, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
             binding: binding as u32,
@@ -278,11 +338,11 @@ impl Gpu {
             immediate_size: 0,
         });
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(kernel.name),
+            label: Some(kernel.source.name),
             source: wgpu::ShaderSource::Wgsl(source.into()),
         });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(kernel.name),
+            label: Some(kernel.source.name),
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some("main"),
@@ -294,7 +354,7 @@ impl Gpu {
             cache: None,
         });
         state.counts.pipelines += 1;
-        let pipeline = Arc::new(Pipeline { pipeline, layout });
+        let pipeline = Arc::new(Pipeline { number: state.counts.pipelines, pipeline, layout });
         state.pipelines.insert(key, pipeline.clone());
         pipeline
     }
@@ -319,7 +379,10 @@ impl Gpu {
         state.recorded.clear();
         state.parameters.clear();
         state.written = 0;
-        self.0.pool.submitted();
+        let gone = self.0.pool.submitted();
+        if !gone.is_empty() {
+            state.groups.retain(|key, _| !key[1..].iter().any(|id| gone.contains(id)));
+        }
     }
 
     /// The elements of a tensor, in row-major order. Everything that was recorded is submitted with the copy.

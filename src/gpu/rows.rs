@@ -1,13 +1,13 @@
 //! Softmax, reductions and gathering along a dimension.
 
 use super::elementwise::word;
-use super::queue::{Gpu, Kernel, spread};
+use super::queue::{Gpu, Kernel, Source, spread, wgsl};
 use super::tensor::Tensor;
 
-const SOURCE: &str = include_str!("wgsl/rows.wgsl");
-const SHARED: &str = include_str!("wgsl/rows_shared.wgsl");
-const SINGLE: &str = include_str!("wgsl/rows_single.wgsl");
-const GATHER: &str = include_str!("wgsl/gather.wgsl");
+const ROWS: Source = wgsl!("rows");
+const SHARED: Source = wgsl!("rows_shared");
+const SINGLE: Source = wgsl!("rows_single");
+const GATHER: Source = wgsl!("gather");
 
 /// Elements from which on a row has a workgroup, and not one invocation.
 const LONG: usize = 32;
@@ -59,28 +59,24 @@ impl Gpu {
         Some(out)
     }
 
-    fn rows(&self, x: &Tensor, axis: usize, mut constants: String, factor: f32, out: &Tensor) -> Option<()> {
+    fn rows(&self, x: &Tensor, axis: usize, constants: String, factor: f32, out: &Tensor) -> Option<()> {
         let x = self.contiguous(x)?;
         let size = *x.shape().get(axis)?;
         let inner: usize = x.shape()[axis + 1..].iter().product();
         let rows = x.count() / size;
         let long = size >= LONG;
-        constants += if long { SHARED } else { SINGLE };
         let workgroups = spread(if long { rows } else { rows.div_ceil(64) });
         let params = [word(rows)?, word(size)?, word(inner)?, factor.to_bits()];
-        let inputs = [("x", &x)];
-        self.dispatch(
-            &Kernel {
-                name: "rows",
-                source: SOURCE,
-                constants,
-                inputs: &inputs,
-                writes: &[],
-                params: &params,
-                workgroups,
-            },
-            out,
-        )
+        let kernel = Kernel {
+            source: ROWS,
+            library: &[if long { SHARED } else { SINGLE }],
+            constants,
+            inputs: &[("x", &x)],
+            params: &params,
+            workgroups,
+            ..Kernel::default()
+        };
+        self.dispatch(&kernel, out)
     }
 
     /// The slices of `x` at `indices` along `axis`, which must be below its size.
@@ -96,19 +92,8 @@ impl Gpu {
         let params = [word(out.count())?, word(size)?, word(shape[axis])?, word(inner)?];
         let inputs = [("x", &x), ("indices: u32", &indices)];
         let workgroups = spread(out.count().div_ceil(256));
-        let constants = String::new();
-        self.dispatch(
-            &Kernel {
-                name: "gather",
-                source: GATHER,
-                constants,
-                inputs: &inputs,
-                writes: &[],
-                params: &params,
-                workgroups,
-            },
-            &out,
-        )?;
+        let kernel = Kernel { source: GATHER, inputs: &inputs, params: &params, workgroups, ..Kernel::default() };
+        self.dispatch(&kernel, &out)?;
         Some(out)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use burn_wgpu::wgpu;
 
-use super::queue::Kernel;
+use super::queue::{Kernel, Source};
 use super::{Attention, Gpu, Nibbles, Packed, PackedLayout, PackedPanels, Product, Tensor};
 
 /// A GPU of its own for each test, so that counts are its own; and what it reports.
@@ -90,6 +90,8 @@ fn a_pass_is_one_submission_and_memory_is_used_again() {
     let counts = gpu.counts();
     assert_eq!((counts.dispatches, counts.submits, counts.pipelines, counts.reads), (200, 1, 1, 1));
     assert_eq!(counts.bytes, 200 * 2 * 4000);
+    // What was uploaded, and from then on two buffers by turns.
+    assert!(counts.groups <= 4, "{} bind groups", counts.groups);
     // More than a submission has room for.
     for _ in 0..600 {
         x = gpu.map("a + 1.0", &[&x], [0.0; 2], &[1000]).expect("a kernel");
@@ -205,15 +207,9 @@ fn what_does_not_fit_is_none() {
 fn a_shader_that_is_refused_is_reported() {
     let (gpu, errors) = open();
     let out = gpu.empty(&[1]).expect("a tensor");
-    let kernel = Kernel {
-        name: "broken",
-        source: "struct Params { x: u32 }\n@compute @workgroup_size(1) fn main() { out[0] = nonsense; }",
-        constants: String::new(),
-        inputs: &[],
-        writes: &[],
-        params: &[1],
-        workgroups: [1, 1, 1],
-    };
+    let text = "struct Params { x: u32 }\n@compute @workgroup_size(1) fn main() { out[0] = nonsense; }";
+    let source = Source { name: "broken", text };
+    let kernel = Kernel { source, params: &[1], workgroups: [1, 1, 1], ..Kernel::default() };
     gpu.dispatch(&kernel, &out).expect("recorded");
     let _ = pollster::block_on(gpu.read(&out));
     assert!(errors.lock().expect("no panic").iter().any(|error| error.contains("nonsense")));

@@ -60,9 +60,9 @@ impl Packed {
     fn upload(&self, gpu: &Gpu) -> Option<Nibbles> {
         let per_block = [self.columns, self.blocks];
         Some(Nibbles {
-            words: gpu.upload_words(&[self.columns, self.words.len() / self.columns], &self.words)?,
-            scales: gpu.upload(&per_block, &self.scales)?,
-            zeros: gpu.upload(&per_block, &self.zeros)?,
+            words: gpu.store_words(&[self.columns, self.words.len() / self.columns], &self.words)?,
+            scales: gpu.store(&per_block, &self.scales)?,
+            zeros: gpu.store(&per_block, &self.zeros)?,
             block: self.block,
         })
     }

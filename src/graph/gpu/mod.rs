@@ -120,12 +120,16 @@ impl Call<'_> {
         match self.value(index)? {
             Value::Gpu(tensor) if !tensor.bools => Some(tensor.tensor.clone()),
             Value::Host(tensor, _) if tensor.dtype() != DType::F32 => None,
-            Value::Host(tensor, None) => self.upload(tensor),
+            Value::Host(tensor, None) => {
+                let tensor = host::contiguous(tensor.clone());
+                self.gpu.upload(host::shape(&tensor), host::slice(&tensor))
+            }
             Value::Host(tensor, Some(uploaded)) => {
                 if let Some(tensor) = uploaded.get() {
                     return Some(tensor.tensor.clone());
                 }
-                let tensor = self.upload(tensor)?;
+                let tensor = host::contiguous(tensor.clone());
+                let tensor = self.gpu.store(host::shape(&tensor), host::slice(&tensor))?;
                 let constant = GpuTensor { tensor, gpu: self.gpu.clone(), bools: false };
                 Some(uploaded.get_or_init(|| constant).tensor.clone())
             }
@@ -165,11 +169,6 @@ impl Call<'_> {
             Value::Host(tensor, _) if !host::is_float(tensor.dtype()) => Some(host::to_i64s(tensor)),
             _ => None,
         }
-    }
-
-    fn upload(&self, tensor: &HostTensor) -> Option<Tensor> {
-        let tensor = host::contiguous(tensor.clone());
-        self.gpu.upload(host::shape(&tensor), host::slice(&tensor))
     }
 
     /// Whether a tensor of this shape is within the limits.

@@ -23,15 +23,15 @@ struct Inner {
     life: Life,
 }
 
-/// What becomes of a buffer.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Who writes to a buffer, and what becomes of it once it is unused.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Life {
-    /// It is used again, once it is unused.
-    Pooled,
-    /// It stays as it is, for many runs: weights.
+    /// Kernels do; it is used again at once.
+    Computed,
+    /// The CPU does, for a run; it is used again after the next submission.
+    Written,
+    /// The CPU does once, for many runs; it is destroyed.
     Fixed,
-    /// It is for one run: inputs.
-    Passing,
 }
 
 impl Buffer {
@@ -39,9 +39,9 @@ impl Buffer {
         self.0.buffer.as_ref()
     }
 
-    /// Its number, which no other buffer has; `None` for one that is not seen again.
-    pub fn id(&self) -> Option<u64> {
-        (self.0.life != Life::Passing).then_some(self.0.id)
+    /// Its number, which no other buffer has.
+    pub fn id(&self) -> u64 {
+        self.0.id
     }
 
     /// Whether there is no other clone of it.
@@ -64,8 +64,8 @@ pub struct Pool(Arc<Mutex<Memory>>);
 
 #[derive(Default)]
 struct Memory {
-    /// Unused buffers and their numbers, by size.
-    unused: HashMap<u64, Vec<(u64, wgpu::Buffer)>>,
+    /// Unused buffers and their numbers, by who writes to them and size.
+    unused: HashMap<(Life, u64), Vec<(u64, wgpu::Buffer)>>,
     /// The bytes of these.
     unused_bytes: u64,
     /// The bytes of all buffers.
@@ -74,49 +74,66 @@ struct Memory {
     created: u64,
     /// Whether what is recorded is not yet submitted, so that it may use a buffer that nothing else does.
     recording: bool,
-    /// Buffers to be destroyed after the next submission.
-    destroyed: Vec<wgpu::Buffer>,
-    /// The numbers of those that were or will be destroyed, since the last submission.
+    /// Buffers that are unused after the next submission.
+    waiting: Vec<(u64, wgpu::Buffer, Life)>,
+    /// The numbers of those that were destroyed since the last submission.
     gone: HashSet<u64>,
 }
 
 impl Memory {
-    fn create(&mut self, size: u64, usage: BufferUsages, device: &wgpu::Device) -> (u64, wgpu::Buffer) {
+    fn create(&mut self, size: u64, life: Life, device: &wgpu::Device) -> (u64, wgpu::Buffer) {
         self.bytes += size;
         self.created += 1;
-        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | usage;
+        let written = if life == Life::Computed { BufferUsages::empty() } else { BufferUsages::COPY_DST };
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | written;
         let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
         (self.created, device.create_buffer(&descriptor))
+    }
+
+    /// Keeps a buffer that is unused, or destroys it: the garbage collector of a page does so too late.
+    fn keep_or_destroy(&mut self, id: u64, buffer: wgpu::Buffer, life: Life) {
+        let size = buffer.size();
+        if life != Life::Fixed && self.unused_bytes + size <= KEPT {
+            self.unused_bytes += size;
+            self.unused.entry((life, size)).or_default().push((id, buffer));
+            return;
+        }
+        self.bytes -= size;
+        self.gone.insert(id);
+        buffer.destroy();
     }
 }
 
 impl Pool {
-    /// A buffer of at least `bytes`, with whatever it had before.
-    pub fn take(&self, bytes: u64, device: &wgpu::Device) -> Buffer {
+    /// A buffer of at least `bytes` for kernels to write to, with whatever it had before.
+    pub fn computed(&self, bytes: u64, device: &wgpu::Device) -> Buffer {
+        self.take(bytes, Life::Computed, device)
+    }
+
+    /// The same for the CPU to write to, before anything is recorded that uses it.
+    pub fn written(&self, bytes: u64, device: &wgpu::Device) -> Buffer {
+        self.take(bytes, Life::Written, device)
+    }
+
+    fn take(&self, bytes: u64, life: Life, device: &wgpu::Device) -> Buffer {
         let size = size_class(bytes);
         let mut memory = self.memory();
-        let created = match memory.unused.get_mut(&size).and_then(Vec::pop) {
-            Some(buffer) => {
+        let (id, buffer) = match memory.unused.get_mut(&(life, size)).and_then(Vec::pop) {
+            Some(unused) => {
                 memory.unused_bytes -= size;
-                buffer
+                unused
             }
-            None => memory.create(size, BufferUsages::empty(), device),
+            None => memory.create(size, life, device),
         };
         drop(memory);
-        self.own(created, Life::Pooled)
+        Buffer(Arc::new(Inner { buffer: Some(buffer), id, pool: self.clone(), life }))
     }
 
     /// A new buffer of just `bytes` for what stays as it is for many runs. The CPU writes to it before anything is recorded that uses
     /// it. Its memory is given back with its last clone.
     pub fn fixed(&self, bytes: u64, device: &wgpu::Device) -> Buffer {
-        let created = self.memory().create(bytes, BufferUsages::COPY_DST, device);
-        self.own(created, Life::Fixed)
-    }
-
-    /// The same for one run.
-    pub fn passing(&self, bytes: u64, device: &wgpu::Device) -> Buffer {
-        let created = self.memory().create(bytes, BufferUsages::COPY_DST, device);
-        self.own(created, Life::Passing)
+        let (id, buffer) = self.memory().create(bytes, Life::Fixed, device);
+        Buffer(Arc::new(Inner { buffer: Some(buffer), id, pool: self.clone(), life: Life::Fixed }))
     }
 
     /// The bytes of all buffers, those that are not used included.
@@ -129,35 +146,23 @@ impl Pool {
         self.memory().recording = true;
     }
 
-    /// All that was recorded is submitted. Gives the numbers of the buffers that will not be seen again.
+    /// All that was recorded is submitted. Gives the numbers of the buffers that were destroyed since the last time.
     pub fn submitted(&self) -> HashSet<u64> {
         let mut memory = self.memory();
         memory.recording = false;
-        memory.destroyed.drain(..).for_each(|buffer| buffer.destroy());
+        for (id, buffer, life) in std::mem::take(&mut memory.waiting) {
+            memory.keep_or_destroy(id, buffer, life);
+        }
         std::mem::take(&mut memory.gone)
     }
 
-    fn own(&self, (id, buffer): (u64, wgpu::Buffer), life: Life) -> Buffer {
-        Buffer(Arc::new(Inner { buffer: Some(buffer), id, pool: self.clone(), life }))
-    }
-
-    /// Keeps an unused buffer, or destroys it: the garbage collector of a page does so too late.
     fn put(&self, buffer: wgpu::Buffer, id: u64, life: Life) {
         let mut memory = self.memory();
-        let size = buffer.size();
-        if life == Life::Pooled && memory.unused_bytes + size <= KEPT {
-            memory.unused_bytes += size;
-            memory.unused.entry(size).or_default().push((id, buffer));
-            return;
-        }
-        memory.bytes -= size;
-        if life != Life::Passing {
-            memory.gone.insert(id);
-        }
-        if memory.recording {
-            memory.destroyed.push(buffer);
+        // What is recorded may use it. A kernel that is recorded later may write to it all the same, and the CPU may not.
+        if memory.recording && life != Life::Computed {
+            memory.waiting.push((id, buffer, life));
         } else {
-            buffer.destroy();
+            memory.keep_or_destroy(id, buffer, life);
         }
     }
 

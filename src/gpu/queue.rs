@@ -162,17 +162,17 @@ impl Gpu {
     /// kernel can bind.
     pub fn empty(&self, shape: &[usize]) -> Option<Tensor> {
         let bytes = self.bytes(shape)?;
-        Some(Tensor::new(self.0.pool.take(bytes, &self.0.device), shape))
+        Some(Tensor::new(self.0.pool.computed(bytes, &self.0.device), shape))
     }
 
     /// A tensor with these elements, for one run; `None` as for [`Self::empty`], or if they are not as many as the shape has.
     pub fn upload(&self, shape: &[usize], numbers: &[f32]) -> Option<Tensor> {
-        self.upload_bytes(shape, bytemuck::cast_slice(numbers), Pool::passing)
+        self.upload_bytes(shape, bytemuck::cast_slice(numbers), Pool::written)
     }
 
     /// [`Self::upload`] for integers, such as indices.
     pub fn upload_words(&self, shape: &[usize], words: &[u32]) -> Option<Tensor> {
-        self.upload_bytes(shape, bytemuck::cast_slice(words), Pool::passing)
+        self.upload_bytes(shape, bytemuck::cast_slice(words), Pool::written)
     }
 
     /// [`Self::upload`] for many runs: constants.
@@ -264,12 +264,11 @@ impl Gpu {
         Some(())
     }
 
-    /// The bind group of these tensors. It is kept where none of them is for one run alone: making one takes longer than the rest of
-    /// what is recorded.
+    /// The bind group of these tensors, which is kept: making one takes longer than the rest of what is recorded.
     fn group(&self, state: &mut State, pipeline: &Pipeline, tensors: &[&Tensor]) -> Option<wgpu::BindGroup> {
-        let ids = std::iter::once(Some(pipeline.number)).chain(tensors.iter().map(|tensor| tensor.buffer().id()));
-        let key: Option<Vec<u64>> = ids.collect();
-        if let Some(group) = key.as_ref().and_then(|key| state.groups.get(key)) {
+        let ids = std::iter::once(pipeline.number).chain(tensors.iter().map(|tensor| tensor.buffer().id()));
+        let key: Vec<u64> = ids.collect();
+        if let Some(group) = state.groups.get(&key) {
             return Some(group.clone());
         }
         let mut entries = vec![wgpu::BindGroupEntry {
@@ -287,13 +286,11 @@ impl Gpu {
         let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries };
         let group = self.0.device.create_bind_group(&descriptor);
         state.counts.groups += 1;
-        if let Some(key) = key {
-            // Inputs of many sizes have many.
-            if state.groups.len() >= GROUPS {
-                state.groups.clear();
-            }
-            state.groups.insert(key, group.clone());
+        // Inputs of many sizes have many.
+        if state.groups.len() >= GROUPS {
+            state.groups.clear();
         }
+        state.groups.insert(key, group.clone());
         Some(group)
     }
 

@@ -105,7 +105,7 @@ fn number_tensor(tensor: TensorData, port: &Port, wide: Option<DType>, limits: &
     check_shape(port, tensor.shape())?;
     host::count(tensor.shape(), limits.max_elements)?;
     let dtype = wide.unwrap_or(tensor.dtype());
-    Ok(host::cast(host::from_data(tensor), dtype).into())
+    Ok(Value::input(host::cast(host::from_data(tensor), dtype)))
 }
 
 fn string_tensor(strings: Strings, port: &Port, texts: &mut Texts, limits: &Limits) -> Result<Value> {

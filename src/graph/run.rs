@@ -182,9 +182,10 @@ impl<'a> Run<'a> {
             // Where the CPU computes a run, these are states that an earlier run left there.
             Value::Gpu(_) => self.on_gpu,
             Value::Sequence(_) | Value::Map(_) | Value::Nothing => false,
-            Value::Host(tensor, constant) => {
+            Value::Host(tensor, uploaded) => {
                 let many = tensor.layout().num_elements() >= self.options.gpu_min_elements;
-                self.on_gpu && constant.is_none() && tensor.dtype() == DType::F32 && many
+                let constant = uploaded.as_ref().is_some_and(|uploaded| uploaded.constant);
+                self.on_gpu && !constant && tensor.dtype() == DType::F32 && many
             }
         }
     }

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 /// A tensor on its device.
 #[derive(Clone)]
 pub enum Value {
-    /// In the CPU's memory. A constant caches its copy on the GPU, so that it is uploaded once.
-    Host(HostTensor, Option<Arc<OnceLock<GpuTensor>>>),
+    /// In the CPU's memory. What several nodes may use caches its copy on the GPU, so that it is uploaded once.
+    Host(HostTensor, Option<Arc<Uploaded>>),
     /// On the GPU: 32-bit floats, or booleans from comparisons.
     Gpu(Box<GpuTensor>),
     /// Values one after another.
@@ -22,9 +22,23 @@ pub enum Value {
     Nothing,
 }
 
+/// The copy on the GPU of a tensor in the CPU's memory.
+#[derive(Default)]
+pub struct Uploaded {
+    /// Whether it is for many runs.
+    pub constant: bool,
+    /// The copy, once a kernel has used it.
+    pub copy: OnceLock<GpuTensor>,
+}
+
 impl Value {
     /// A constant of the graph.
     pub fn constant(tensor: HostTensor) -> Self {
+        Self::Host(tensor, Some(Arc::new(Uploaded { constant: true, copy: OnceLock::new() })))
+    }
+
+    /// An input of a run.
+    pub fn input(tensor: HostTensor) -> Self {
         Self::Host(tensor, Some(Arc::default()))
     }
 

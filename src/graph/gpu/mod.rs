@@ -120,18 +120,19 @@ impl Call<'_> {
         match self.value(index)? {
             Value::Gpu(tensor) if !tensor.bools => Some(tensor.tensor.clone()),
             Value::Host(tensor, _) if tensor.dtype() != DType::F32 => None,
-            Value::Host(tensor, None) => {
-                let tensor = host::contiguous(tensor.clone());
-                self.gpu.upload(host::shape(&tensor), host::slice(&tensor))
-            }
-            Value::Host(tensor, Some(uploaded)) => {
-                if let Some(tensor) = uploaded.get() {
-                    return Some(tensor.tensor.clone());
+            Value::Host(tensor, uploaded) => {
+                if let Some(copy) = uploaded.as_ref().and_then(|uploaded| uploaded.copy.get()) {
+                    return Some(copy.tensor.clone());
                 }
                 let tensor = host::contiguous(tensor.clone());
-                let tensor = self.gpu.store(host::shape(&tensor), host::slice(&tensor))?;
-                let constant = GpuTensor { tensor, gpu: self.gpu.clone(), bools: false };
-                Some(uploaded.get_or_init(|| constant).tensor.clone())
+                let (shape, numbers) = (host::shape(&tensor), host::slice(&tensor));
+                let tensor = match uploaded {
+                    Some(uploaded) if uploaded.constant => self.gpu.store(shape, numbers)?,
+                    _ => self.gpu.upload(shape, numbers)?,
+                };
+                let Some(uploaded) = uploaded else { return Some(tensor) };
+                let copy = GpuTensor { tensor, gpu: self.gpu.clone(), bools: false };
+                Some(uploaded.copy.get_or_init(|| copy).tensor.clone())
             }
             _ => None,
         }

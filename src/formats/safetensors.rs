@@ -49,6 +49,7 @@ struct Plan {
     coming: Vec<Announced>,
     /// The size of all tensors, in bytes.
     data_bytes: usize,
+    float_type: Option<&'static str>,
     received: usize,
     current: Option<Partial>,
 }
@@ -92,6 +93,12 @@ impl Reader {
             Some(plan) => plan.feed(bytes, emit),
             None => Ok(()),
         }
+    }
+
+    /// The type of floats that most bytes of the file are, as transformers.js names it: `fp32`, `fp16` or `bf16`. `None` where there
+    /// are no floats of these types, or the header is not complete.
+    pub fn float_type(&self) -> Option<&'static str> {
+        self.plan.as_ref()?.float_type
     }
 
     /// Ends the file.
@@ -149,6 +156,7 @@ impl Plan {
         sort_by(&mut tensors, |(_, a), (_, b)| a.data_offsets.cmp(&b.data_offsets));
         let mut data_bytes = 0;
         let mut coming = Vec::with_capacity(tensors.len());
+        let mut floats = [(Dtype::BF16, "bf16", 0), (Dtype::F16, "fp16", 0), (Dtype::F32, "fp32", 0)];
         for (name, info) in tensors {
             // Deserialisation has checked the same. Allocations depend on it, so it is checked again.
             let (start, end) = info.data_offsets;
@@ -158,10 +166,13 @@ impl Plan {
                 return Err(Error::invalid_artefact(format!("the header is invalid: {error}")));
             }
             data_bytes = end;
+            floats.iter_mut().filter(|(dtype, ..)| *dtype == info.dtype).for_each(|(.., sum)| *sum += end - start);
             coming.push(Announced { name, dtype: info.dtype, shape: info.shape.clone(), bytes: end - start });
         }
         coming.reverse();
-        Ok(Self { coming, data_bytes, received: 0, current: None })
+        let most = floats.into_iter().max_by_key(|(.., sum)| *sum).filter(|(.., sum)| *sum > 0);
+        let float_type = most.map(|(_, name, _)| name);
+        Ok(Self { coming, data_bytes, float_type, received: 0, current: None })
     }
 
     fn feed(&mut self, mut bytes: &[u8], emit: &mut dyn FnMut(String, Tensor)) -> Result<()> {

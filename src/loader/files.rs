@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use super::DType;
 use crate::calibration::Calibration;
 use crate::error::{Error, Result};
 use crate::formats::gguf;
@@ -67,6 +68,8 @@ pub(super) struct Files {
     external: HashMap<String, BTreeSet<String>>,
     manifest: Manifest,
     pub(super) weights: Weights,
+    /// The type of the floats in the first file of weights that was supplied whole.
+    float_type: Option<&'static str>,
     pub(super) head_weights: Weights,
     /// By the name of the file.
     module_weights: HashMap<String, Weights>,
@@ -182,7 +185,12 @@ impl Files {
             return Ok(());
         }
         match sink {
-            Sink::Weights(reader) => reader.finish().map_err(|error| error.context(name))?,
+            Sink::Weights(reader) => {
+                reader.finish().map_err(|error| error.context(name))?;
+                if kind == Kind::Weights {
+                    self.float_type = self.float_type.or(reader.float_type());
+                }
+            }
             Sink::Text(text) => {
                 self.texts.insert(name.to_string(), decoded(name, text)?);
             }
@@ -197,6 +205,12 @@ impl Files {
         }
         self.open.remove(name);
         Ok(())
+    }
+
+    /// The name of the type that a checkpoint has its weights in.
+    pub(super) fn checkpoint_type(&self) -> &'static str {
+        let int8 = self.weights.is_quantised().then_some(DType::Int8.name());
+        int8.or(self.float_type).unwrap_or_else(|| DType::Fp32.name())
     }
 
     /// Records that a file does not exist.
@@ -230,6 +244,11 @@ impl Files {
     }
 
     /// The header of a GGUF file.
+    pub(super) fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.get(name).map(Vec::as_slice)
+    }
+
+    /// Takes it out.
     pub(super) fn take_header(&mut self, name: &str) -> Result<Vec<u8>> {
         self.headers.remove(name).ok_or_else(|| not_stored(name))
     }

@@ -100,9 +100,14 @@ impl GeneratorFiles {
         })
     }
 
-    /// The type of its weights.
-    pub(super) fn dtype(&self) -> DType {
-        self.dtype.filter(|_| self.quantise).or(self.onnx.dtype()).unwrap_or_default()
+    /// The name of the type of its weights.
+    pub(super) fn dtype(&self, files: &Files) -> String {
+        let header = self.parts.first().and_then(|part| gguf::header(files.header(part)?).ok());
+        if let Some(header) = header {
+            return header.file_type();
+        }
+        let found = self.dtype.filter(|_| self.quantise).or(self.onnx.dtype());
+        found.map_or_else(|| files.checkpoint_type(), DType::name).to_string()
     }
 
     /// The type of the ONNX file.

@@ -64,7 +64,6 @@ enum Plan {
     Graph {
         file: String,
         external: BTreeSet<String>,
-        dtype: Option<DType>,
         options: GraphOptions,
     },
 }
@@ -120,7 +119,7 @@ impl Loader {
         if let Some(name) = external.iter().find(|name| !is_plain(name) || **name == file) {
             return Err(Error::invalid_input(format!("'{name}' is not the name of a file next to the model")));
         }
-        Ok(Self::with_plan(device, Plan::Graph { file, external, dtype: options.dtype, options: graph }))
+        Ok(Self::with_plan(device, Plan::Graph { file, external, options: graph }))
     }
 
     fn with_plan(device: Device, plan: Plan) -> Self {
@@ -175,13 +174,14 @@ impl Loader {
         self.files.missing(name)
     }
 
-    /// The type of the weights that were found.
-    pub fn dtype(&self) -> DType {
+    /// The type of the weights that were found, as their file has them: the name of a [`DType`], `bf16`, or how a GGUF file was
+    /// quantised, such as `q4_k_m`. An ONNX file's is the one that its name says.
+    pub fn dtype(&self) -> String {
         match &self.plan {
-            Plan::Text(model) => model.dtype(&self.files),
-            Plan::Fixed(_) => DType::Fp32,
-            Plan::Generator(model) => model.dtype(),
-            Plan::Graph { dtype, .. } => dtype.unwrap_or_default(),
+            Plan::Text(model) => model.dtype(&self.files).to_string(),
+            Plan::Fixed(_) => DType::Fp32.name().to_string(),
+            Plan::Generator(model) => model.dtype(&self.files),
+            Plan::Graph { file, .. } => DType::of_file(file).name().to_string(),
         }
     }
 
@@ -191,7 +191,7 @@ impl Loader {
             Plan::Text(model) => model.onnx_dtype(),
             Plan::Fixed(_) => None,
             Plan::Generator(model) => model.onnx_dtype(),
-            Plan::Graph { dtype, .. } => *dtype,
+            Plan::Graph { file, .. } => Some(DType::of_file(file)),
         };
         matches!(dtype, Some(DType::Int8 | DType::Q8 | DType::Uint8))
     }

@@ -55,6 +55,8 @@ pub enum DType {
 impl DType {
     /// The types that are tried where none is requested, in this order.
     pub(super) const PREFERRED: [Self; 4] = [Self::Fp32, Self::Q8, Self::Q4, Self::Fp16];
+    /// The types whose files have a suffix.
+    const SUFFIXED: [Self; 7] = [Self::Fp16, Self::Q8, Self::Int8, Self::Uint8, Self::Q4, Self::Q4f16, Self::Bnb4];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -85,6 +87,13 @@ impl DType {
         })?;
         let suffix = if stem.ends_with(self.suffix()) { "" } else { self.suffix() };
         Ok(format!("{stem}{suffix}.onnx{query}"))
+    }
+
+    /// The type that the name of the ONNX file `file` says.
+    pub(super) fn of_file(file: &str) -> Self {
+        let stem = file.split_once(".onnx").map_or(file, |(stem, _)| stem);
+        let named = Self::SUFFIXED.into_iter().find(|dtype| stem.ends_with(dtype.suffix()));
+        named.unwrap_or_default()
     }
 
     fn suffix(self) -> &'static str {

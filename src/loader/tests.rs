@@ -17,6 +17,10 @@ fn rounds(task: Task, dtype: Option<DType>, files: &[(&str, &str)]) -> (Vec<Vec<
 }
 
 fn rounds_of(mut loader: Loader, files: &[(&str, &str)]) -> (Vec<Vec<String>>, Result<()>) {
+    supply_all(&mut loader, files)
+}
+
+fn supply_all(loader: &mut Loader, files: &[(&str, &str)]) -> (Vec<Vec<String>>, Result<()>) {
     let mut rounds = Vec::new();
     loop {
         let wanted = match loader.wants() {
@@ -205,6 +209,44 @@ fn a_graph_is_requested_with_its_external_data() {
         assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{name}");
     }
     assert_eq!(graph("model.pb", &[], Some(DType::Q4)).err().unwrap().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn the_type_of_weights_is_that_of_their_file() {
+    let graph = |file: &str| {
+        let options = GraphOptions::default();
+        Loader::graph(Device::cpu(), file, Vec::new(), LoadOptions::default(), options).unwrap()
+    };
+    for (file, name, integers) in [
+        ("model.onnx", "fp32", false),
+        ("model_fp16.onnx", "fp16", false),
+        ("a/model_q4f16.onnx?v=1", "q4f16", false),
+        ("model_quantized.onnx", "q8", true),
+        ("model_uint8.onnx", "uint8", true),
+    ] {
+        assert_eq!((graph(file).dtype().as_str(), graph(file).has_integer_operators()), (name, integers), "{file}");
+    }
+    let weights = |dtype: &str, bytes: usize| {
+        let header = format!(
+            r#"{{"a":{{"dtype":"{dtype}","shape":[4],"data_offsets":[0,{0}]}},"b":{{"dtype":"F32","shape":[1],"data_offsets":[{0},{1}]}}}}"#,
+            4 * bytes,
+            4 * bytes + 4
+        );
+        let head = (header.len() as u64).to_le_bytes();
+        let file = [&head[..], header.as_bytes(), &vec![0; 4 * bytes + 4]].concat();
+        String::from_utf8(file).unwrap()
+    };
+    for (dtype, bytes, name) in [("F32", 4, "fp32"), ("F16", 2, "fp16"), ("BF16", 2, "bf16")] {
+        let weights = weights(dtype, bytes);
+        let files = [("config.json", BERT), ("tokenizer.json", WORDS), ("model.safetensors", weights.as_str())];
+        let mut loader = Loader::new(Device::cpu(), Task::FeatureExtraction, LoadOptions::default());
+        assert!(supply_all(&mut loader, &files).1.is_ok());
+        assert_eq!(loader.dtype(), name);
+        let files = [("config.json", r#"{"model_type":"llama"}"#), files[1], files[2]];
+        let mut loader = Loader::generator(Device::cpu(), None, LoadOptions::default()).unwrap();
+        assert!(supply_all(&mut loader, &files).1.is_ok());
+        assert_eq!(loader.dtype(), name);
+    }
 }
 
 #[test]

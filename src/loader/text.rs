@@ -91,10 +91,10 @@ impl TextFiles {
         self.task
     }
 
-    /// The type of its weights.
-    pub(super) fn dtype(&self, files: &Files) -> DType {
-        let found = self.graphs.dtype().or_else(|| files.weights.is_quantised().then_some(DType::Int8));
-        self.dtype.filter(|_| self.quantise).or(found).unwrap_or_default()
+    /// The name of the type of its weights.
+    pub(super) fn dtype(&self, files: &Files) -> &'static str {
+        let found = self.dtype.filter(|_| self.quantise).or(self.graphs.dtype());
+        found.map_or_else(|| files.checkpoint_type(), DType::name)
     }
 
     /// The type of the ONNX file.
@@ -264,7 +264,7 @@ impl TextFiles {
     fn encoder(&self, files: &Files) -> EncoderSource {
         let weights = self.graphs.dtype().map_or_else(|| WEIGHTS.to_string(), DType::onnx_file);
         let digest = files.digest(&self.base(&weights));
-        let digest = digest.map(|sha256| format!("{sha256} {}", self.dtype(files).name()));
+        let digest = digest.map(|sha256| format!("{sha256} {}", self.dtype(files)));
         EncoderSource { digest, folder: self.head.as_ref().map(|head| head.base_model.clone()) }
     }
 

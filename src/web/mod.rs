@@ -164,10 +164,10 @@ impl Loader {
         self.0.missing(name).map_err(to_js_error)
     }
 
-    /// The type of the weights that were found.
-    #[wasm_bindgen(getter, unchecked_return_type = "DType")]
+    /// The type of the weights that were found, as their file has them.
+    #[wasm_bindgen(getter)]
     pub fn dtype(&self) -> String {
-        self.0.dtype().name().to_string()
+        self.0.dtype()
     }
 
     /// Whether the weights come from an ONNX file with operators on integers, which only the CPU computes.

@@ -56,6 +56,8 @@ describe('text-generation', LIMIT, () => {
     assert.equal(greedy.at(-1), eos_token_id);
     assert.equal(reply.generated_text, greedy.slice(0, -1).join(''));
     assert.equal(dtype, 'q4');
+    // As the GGUF file says of itself.
+    assert.equal(await page.evaluate(() => generate.dtype), 'q4_1');
     assert.equal(again.generated_text, reply.generated_text);
     assert.equal(again.usage.cached_tokens, prompt - 1);
   });

@@ -275,19 +275,19 @@ for (const [device, worker] of [
           const m = await model(file, { dtype });
           const { y } = await m.run({ x: pilot.tensor('float32', [1, 2], [1, 2]) });
           await m.dispose();
-          return [...y.data];
+          return [m.dtype, ...y.data];
         };
         return [
           await run('/graphs/linear.onnx', 'q4'),
-          await run('/graphs/linear_q4.onnx', 'q4'),
+          await run('/graphs/linear_q4.onnx'),
           await outcome(model('/graphs/linear.onnx', { dtype: 'fp16' })),
         ];
       });
       assert.deepEqual(
         [q4, itself],
         [
-          [9, 12, 15],
-          [9, 12, 15],
+          ['q4', 9, 12, 15],
+          ['q4', 9, 12, 15],
         ],
       );
       typed(none.error, 'invalid-artefact');

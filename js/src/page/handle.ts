@@ -8,7 +8,7 @@ import { baseAddress } from '../shared/base-address.js';
 import { invalidInput } from '../shared/errors.js';
 import type { Lease } from '../shared/shared-map.js';
 import type { Task } from '../tasks/index.js';
-import type { Calibration, DeviceReport, DType } from '../types.js';
+import type { Calibration, DeviceReport } from '../types.js';
 import { env } from './env.js';
 import { checkEnv, checkLoadingOptions, type LoadingOptions } from './load-options.js';
 import { absolutePaths, workerAddress } from './resolve.js';
@@ -18,8 +18,8 @@ import { acquireSupervisor, type LoadedModel, type Supervisor } from './supervis
 export interface Disposable {
   /** The device in use, and why. It changes if the device is lost. */
   readonly device: DeviceReport;
-  /** The type of the weights. */
-  readonly dtype: DType;
+  /** The type of the weights, as their file has them: a `DType`, `bf16`, or how a GGUF file was quantised, such as `q4_k_m`. */
+  readonly dtype: string;
   readonly task: Task;
   /** The labels of the model; empty where it has none. */
   readonly labels: readonly string[];

@@ -1,7 +1,7 @@
 // Loading of models: what is loaded, and what a loaded model reports of itself.
 import type { ModelFolder } from '../io/fetch-file.js';
 import type { EngineTask } from '../tasks/index.js';
-import type { Calibration, CascadeConfig, DType, GraphOptions, LoadOptions, Port } from '../types.js';
+import type { Calibration, CascadeConfig, GraphOptions, LoadOptions, Port } from '../types.js';
 import type { ModelDevices } from '../worker/device-report.js';
 
 /** A model for a task, and how it is loaded. */
@@ -40,8 +40,8 @@ export interface LoadArgs {
 export interface LoadResult extends ModelDevices {
   /** Empty where it has none. */
   labels: string[];
-  /** The type of its weights. */
-  dtype: DType;
+  /** The type of its weights, as their file has them. */
+  dtype: string;
   /** The inputs and outputs of a graph; empty for a task. */
   inputs: Port[];
   outputs: Port[];

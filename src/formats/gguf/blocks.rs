@@ -14,7 +14,7 @@ use super::Tensor;
 /// The encoding of a tensor's elements.
 ///
 /// The quantised ones store blocks, each of one or more sub-blocks whose elements share a scale and an offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(non_camel_case_types, reason = "these are the names of the format")]
 pub enum Encoding {
     /// 32-bit floats.

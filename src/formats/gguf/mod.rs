@@ -5,6 +5,7 @@
 
 mod blocks;
 mod cursor;
+mod file_type;
 mod metadata;
 mod reader;
 mod split;

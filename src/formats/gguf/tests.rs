@@ -51,6 +51,42 @@ fn a_tensor_is_found() {
     assert_eq!(tensor.row_floats(0, &mut row[1..]).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
+/// A file of matrices of ones, of these encodings and numbers of rows of 32, which says this type.
+fn typed(said: Option<u32>, matrices: &[(u32, u64)]) -> Vec<u8> {
+    let counts = [matrices.len() as u64, u64::from(said.is_some())].map(u64::to_le_bytes).concat();
+    let mut file = [MAGIC, &3u32.to_le_bytes(), &counts].concat();
+    if let Some(said) = said {
+        file.extend([string("general.file_type"), UINT32.to_le_bytes().to_vec(), said.to_le_bytes().to_vec()].concat());
+    }
+    let mut offset = 0u64;
+    for (at, (encoding, rows)) in matrices.iter().enumerate() {
+        file.extend([string(&at.to_string()), 2u32.to_le_bytes().to_vec()].concat());
+        file.extend([32, *rows].map(u64::to_le_bytes).concat());
+        file.extend([&encoding.to_le_bytes()[..], &offset.to_le_bytes()].concat());
+        let (elements, bytes) = Encoding::from_number(*encoding).block();
+        offset += (rows * 32 * bytes as u64 / elements as u64).next_multiple_of(32);
+    }
+    file.resize(file.len().next_multiple_of(32) + offset as usize, 1);
+    file
+}
+
+#[test]
+fn a_file_says_its_type_or_has_that_of_most_elements() {
+    for (said, matrices, name) in [
+        (Some(15), &[(8, 9), (0, 1)][..], "q4_k_m"),
+        (Some(3), &[(3, 1)], "q4_1"),
+        (Some(32), &[(30, 1)], "bf16"),
+        // A number that is not known.
+        (Some(1 << 20), &[(8, 1)], "q8_0"),
+        (None, &[(0, 1), (6, 3), (8, 2)], "q5_0"),
+        (None, &[(1, 2), (0, 1)], "fp16"),
+        (None, &[(0, 2), (1, 1)], "fp32"),
+        (None, &[], "fp32"),
+    ] {
+        assert_eq!(header(&typed(said, matrices)).unwrap().file_type(), name, "{said:?} {matrices:?}");
+    }
+}
+
 #[test]
 fn a_file_truncated_anywhere_is_refused() {
     let file = file(&[2, 32], 2, 0, &[7; 2 * 18]);

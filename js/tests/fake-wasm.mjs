@@ -236,7 +236,7 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     }
     /** @type {Wasm.Generator['summarize']} */
     summarize(text) {
-      return new InSteps(text, () => partial({ summary_text: text }));
+      return new AbstractiveSummary(text, () => partial({ summary_text: text }));
     }
     free() {
       log.push(['free generator']);
@@ -261,8 +261,10 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     get complete() {
       return this.#words.length === 0;
     }
-    async step() {
-      log.push(['step', this.#words.shift() ?? '']);
+    next() {
+      const word = this.#words.shift() ?? '';
+      log.push(['step', word]);
+      return word;
     }
     /** @returns {T} */
     finish() {
@@ -270,6 +272,17 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     }
     free() {
       log.push(['free work']);
+    }
+  }
+
+  /**
+   * A summary, to which each step adds a word.
+   * @extends {InSteps<Wasm.Summary>}
+   * @implements {Wasm.AbstractiveSummary}
+   */
+  class AbstractiveSummary extends InSteps {
+    async step() {
+      return this.next();
     }
   }
 
@@ -286,6 +299,9 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     constructor(text, schema) {
       super(text, () => partial({ value: { text, schema }, fields: [] }));
       this.text = text;
+    }
+    async step() {
+      this.next();
     }
     /** @type {Wasm.Extraction['examples']} */
     examples(truth) {

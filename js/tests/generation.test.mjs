@@ -141,7 +141,13 @@ test('records and summaries take turns, and an abort frees one', async () => {
   assert.ok(steps.indexOf('b1') < steps.indexOf('a3'), steps.join(' '));
   const controller = new AbortController();
   const aborted = ask('extract', { text: 'c1 c2 c3 c4', options: { schema } }, { signal: controller.signal });
-  await ask('summarize', { text: 'd1', options: {} });
+  const pieces = [];
+  await ask('summarize', { text: 'd1  d2', options: {} }, { onPiece: (piece) => pieces.push(piece) });
+  // A step that adds nothing gives no piece.
+  assert.deepEqual(
+    pieces,
+    ['d1', 'd2'].map((text) => ({ text, tokens: [] })),
+  );
   controller.abort();
   await assert.rejects(aborted, { kind: 'cancelled' });
   await ask('summarize', { text: 'e1', options: {} });

@@ -50,8 +50,8 @@ impl AbstractiveSummary {
         self.summary.is_complete()
     }
 
-    /// Goes on by one pass of the model.
-    pub async fn step(&mut self, engine: JsTemplateEngine) -> JsResult<()> {
+    /// Goes on by one pass of the model, and gives what is added to the summary.
+    pub async fn step(&mut self, engine: JsTemplateEngine) -> JsResult<String> {
         let engine = Engine(engine.unchecked_ref());
         self.summary.step(&self.generator, &engine).await.map_err(to_js_error)
     }

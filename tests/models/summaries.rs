@@ -36,10 +36,12 @@ fn a_decoder_says_nothing_that_the_text_does_not_name() {
     let generator = folder::load_generator(&model, &Device::cpu(), LoadOptions::default()).expect("a model");
     let (engine, options) = (Minijinja { local_time_s: 0 }, SummarizationOptions::default());
     let mut summary = AbstractiveSummary::new(&generator, &engine, TEXT, options).expect("a summary");
+    let mut pieces = String::new();
     while !summary.is_complete() {
-        pollster::block_on(summary.step(&generator, &engine)).expect("a step");
+        pieces += &pollster::block_on(summary.step(&generator, &engine)).expect("a step");
     }
     let summary = summary.finish().expect("a summary");
+    assert_eq!(pieces, summary.summary_text);
     println!("{summary:#?}");
     assert_eq!((summary.method, summary.sentences.len()), (SummaryMethod::Abstractive, 0));
     assert_eq!(summary.coverage, [SummarySpan { start: 0, end: TEXT.len() }]);

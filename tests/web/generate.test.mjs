@@ -515,6 +515,32 @@ describe('summaries and long prompts', LIMIT, () => {
     assert.ok(summary.usage.completion_tokens <= 60);
   });
 
+  test('the stream of a summary is the summary, sentence by sentence', async () => {
+    const { pieces, streamed, whole, refused, left } = await page.evaluate(
+      async ([model, text]) => {
+        const summarize = await pipeline('summarization', model);
+        const options = { length: 'long', max_new_tokens: 120 };
+        const [whole] = await summarize(text, options);
+        const stream = summarize.stream(text, options);
+        const pieces = [];
+        for await (const piece of stream) pieces.push(piece);
+        const refused = await outcome((async () => summarize.stream([text], options))());
+        const abandoned = summarize.stream(text, options);
+        for await (const _ of abandoned) break;
+        const left = await outcome(abandoned.result);
+        await summarize.dispose();
+        return { pieces, streamed: await stream.result, whole, refused, left };
+      },
+      [MODEL, text],
+    );
+    assert.deepEqual(streamed.summary_text, whole.summary_text);
+    assert.equal(pieces.join(''), whole.summary_text);
+    assert.ok(pieces.length > 1, JSON.stringify(pieces));
+    typed(refused.error, 'invalid-input');
+    // A reader that stops ends it, unless it has ended.
+    if (left.error) typed(left.error, 'cancelled');
+  });
+
   test('the oldest turns of a conversation that is too long are left out', async () => {
     const result = await page.evaluate(async (model) => {
       const generate = await pipeline('text-generation', model);

@@ -6,6 +6,7 @@ import { atInput, invalidInput } from '../shared/errors.js';
 import type { GenerationPrompt } from '../types.js';
 import { Handle } from './handle.js';
 import { generatorModel, type LoadingOptions } from './load-options.js';
+import { type TextStream, textStream } from './text-stream.js';
 
 /** A loaded model that generates text. */
 export class Generator {
@@ -60,6 +61,21 @@ export class Generator {
       }
       return results;
     });
+  }
+
+  /** One call of the owner's, as a stream of the texts that `work` emits. */
+  stream<T>(
+    signal: AbortSignal | undefined,
+    work: (emit: (text: string) => void, signal: AbortSignal) => Promise<T>,
+  ): TextStream<T> {
+    return textStream((emit, left) =>
+      this.call(signal, (ended) =>
+        withController(ended, (controller) => {
+          left.addEventListener('abort', () => controller.abort(left.reason), { once: true });
+          return work(emit, controller.signal);
+        }),
+      ),
+    );
   }
 
   /** The reply to a prompt. */

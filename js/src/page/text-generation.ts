@@ -1,5 +1,4 @@
 // text-generation: the pipeline of a model that generates text.
-import { withController } from '../shared/abort.js';
 import { splitSignal } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
 import { callListener } from '../shared/listener.js';
@@ -18,7 +17,7 @@ import type { ChatMessage } from '../types.js';
 import { Generator } from './generator.js';
 import { callable } from './handle.js';
 import type { PipelineOptions } from './load-options.js';
-import { type TextStream, textStream } from './text-stream.js';
+import type { TextStream } from './text-stream.js';
 
 type Result = TextGeneration<string | ChatMessage[]>;
 
@@ -81,14 +80,7 @@ function stream(
   const { inputs, many } = readInputs(input);
   const [one] = inputs;
   if (many || one === undefined) throw invalidInput('A stream is of one reply, got an array of prompts.');
-  return textStream((emit, left) =>
-    generator.call(signal, (ended) =>
-      withController(ended, (controller) => {
-        left.addEventListener('abort', () => controller.abort(left.reason), { once: true });
-        return reply(generator, one, options, controller.signal, emit);
-      }),
-    ),
-  );
+  return generator.stream(signal, (emit, ended) => reply(generator, one, options, ended, emit));
 }
 
 async function tokens(

@@ -17,10 +17,13 @@ export function generatorHandlers(
     promptTokens: ({ key, prompt }) =>
       engine.exclusive(() => trapped(async () => Array.from(generatorOf(key).tokens(prompt, render)))),
 
-    summarize: ({ key, text, options }, { signal }) =>
+    summarize: ({ key, text, options }, { signal, onPiece }) =>
       inSteps(engine, signal, {
         start: (): AbstractiveSummary => generatorOf(key).summarize(text, options, render),
         step: (summary) => summary.step(render),
+        added: (text) => {
+          if (text !== '') onPiece?.({ text, tokens: [] });
+        },
         finish: (summary) => summary.finish(),
       }),
 

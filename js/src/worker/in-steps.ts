@@ -7,18 +7,20 @@ import { renderChatTemplate } from './chat-template.js';
 import type { Engine } from './engine.js';
 
 /** Work that is done in steps. */
-interface Steps<W, T> {
+interface Steps<W, T, A> {
   start(): W;
-  step(work: W): Promise<void>;
+  step(work: W): Promise<A>;
+  /** Is called with what each step gave. */
+  added?(part: A): void;
   /** The result of all steps, which took this many milliseconds. It takes the work, also where it throws. */
   finish(work: W, ms: number): T;
 }
 
 /** Does `steps` one after the other; calls of other models come between. */
-export async function inSteps<W extends { readonly complete: boolean; free(): void }, T>(
+export async function inSteps<W extends { readonly complete: boolean; free(): void }, T, A>(
   engine: Engine,
   signal: AbortSignal | undefined,
-  { start, step, finish }: Steps<W, T>,
+  { start, step, added, finish }: Steps<W, T, A>,
 ): Promise<T> {
   let ms = 0;
   const timed = async <R>(part: () => Promise<R>): Promise<R> => {
@@ -35,10 +37,11 @@ export async function inSteps<W extends { readonly complete: boolean; free(): vo
   );
   try {
     while (!work.complete) {
-      await engine.exclusive(async () => {
+      const part = await engine.exclusive(async () => {
         throwIfAborted(signal);
-        await timed(() => engine.checked(() => step(work)));
+        return timed(() => engine.checked(() => step(work)));
       });
+      added?.(part);
       // An abort ends it before the event loop runs: in place, the caller may begin other work first.
       await abortable(breathe(), signal);
     }

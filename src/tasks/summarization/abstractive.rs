@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::chunks::{chunks, joined, pieces};
-use super::support::Source;
+use super::support::{Checked, Source};
 use super::{
     SummarizationOptions, Summary, SummaryLength, SummaryMethod, SummarySpan, SummaryType, SummaryUsage, Unsupported,
 };
@@ -39,6 +39,10 @@ pub struct AbstractiveSummary {
     /// Summaries of this round.
     parts: Vec<String>,
     current: Option<Generation>,
+    /// The reply that becomes the summary, as far as it is there.
+    written: String,
+    /// Bytes of the summary that were given out.
+    given: usize,
     usage: SummaryUsage,
     finished: Option<Finished>,
 }
@@ -89,6 +93,8 @@ impl AbstractiveSummary {
             coverage: joined(text, ranges.into_iter()),
             parts: Vec::new(),
             current: None,
+            written: String::new(),
+            given: 0,
             usage: SummaryUsage::default(),
             finished: None,
         })
@@ -99,19 +105,25 @@ impl AbstractiveSummary {
         self.finished.is_some()
     }
 
-    /// Goes on by one pass of the model.
+    /// Goes on by one pass of the model, and gives what is added to the summary: its sentences, each as soon as it is complete and
+    /// found in the text; mostly nothing.
     ///
     /// # Errors
     /// Invalid input: the summary is complete. Those of [`Generation::step`].
-    pub async fn step(&mut self, generator: &Generator, engine: &dyn TemplateEngine) -> Result<()> {
+    pub async fn step(&mut self, generator: &Generator, engine: &dyn TemplateEngine) -> Result<String> {
         let mut generation = match self.current.take() {
             Some(generation) => generation,
             None => self.begin(generator, engine)?,
         };
-        generation.step(generator).await?;
+        let piece = generation.step(generator).await?;
         if generation.finish_reason().is_none() {
             self.current = Some(generation);
-            return Ok(());
+            if !self.is_last || piece.text.is_empty() {
+                return Ok(String::new());
+            }
+            self.written.push_str(&piece.text);
+            let settled = self.settled(&self.written);
+            return Ok(self.added(&settled));
         }
         let reply = generation.finish(generator)?;
         self.usage.replies += 1;
@@ -119,11 +131,15 @@ impl AbstractiveSummary {
         self.usage.completion_tokens += reply.usage.completion_tokens;
         let (text, unsupported) = self.checked(&reply.text, reply.finish_reason);
         if self.is_last {
+            let added = self.added(&text);
             self.finished = Some(Finished { text, reason: reply.finish_reason, unsupported });
-            return Ok(());
+            return Ok(added);
         }
         self.parts.push(text);
-        if self.texts.is_empty() { self.next_round(generator) } else { Ok(()) }
+        if self.texts.is_empty() {
+            self.next_round(generator)?;
+        }
+        Ok(String::new())
     }
 
     /// The summary. What has been read is kept for texts that begin in the same way.
@@ -179,8 +195,25 @@ impl AbstractiveSummary {
         Ok(())
     }
 
+    /// What of the summary was not given out, of `text`, which is the summary or its beginning.
+    fn added(&mut self, text: &str) -> String {
+        let added = text.get(self.given..).unwrap_or_default().to_string();
+        self.given += added.len();
+        added
+    }
+
+    /// The beginning of the summary that does not change any more, whatever is written behind `reply`: the sentences that others
+    /// follow. Where a sentence ends is known with the first letter behind it.
+    pub(super) fn settled(&self, reply: &str) -> String {
+        let sentences = self.source.check(reply);
+        let has_letters = |checked: &Checked| reply[checked.sentence.clone()].contains(char::is_alphabetic);
+        let count = sentences.iter().rposition(has_letters).unwrap_or(0);
+        let kept = sentences[..count].iter().filter(|checked| checked.unsupported.is_empty());
+        self.options.join(kept.map(|checked| &reply[checked.sentence.clone()]))
+    }
+
     /// What is kept of a reply, and the sentences that the text does not support.
-    fn checked(&self, reply: &str, reason: FinishReason) -> (String, Vec<Unsupported>) {
+    pub(super) fn checked(&self, reply: &str, reason: FinishReason) -> (String, Vec<Unsupported>) {
         let mut sentences = self.source.check(reply);
         // The limit has cut the last one.
         if reason == FinishReason::Length && sentences.len() > 1 {

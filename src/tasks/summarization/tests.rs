@@ -149,10 +149,12 @@ fn a_decoder_reads_all_of_a_long_text() {
     let generator = repeating_decoder("summary", 256);
     let text = "The old bridge over the river was closed. ".repeat(12);
     let mut summary = AbstractiveSummary::new(&generator, &NoEngine, &text, SummarizationOptions::default()).unwrap();
+    let mut pieces = String::new();
     while !summary.is_complete() {
-        pollster::block_on(summary.step(&generator, &NoEngine)).unwrap();
+        pieces += &pollster::block_on(summary.step(&generator, &NoEngine)).unwrap();
     }
     let summary = summary.finish().unwrap();
+    assert_eq!(pieces, summary.summary_text);
     assert_eq!(summary.method, SummaryMethod::Abstractive);
     assert_eq!(summary.coverage, [SummarySpan { start: 0, end: text.trim_end().len() }]);
     // It repeats the colon that ends the prompt, a quarter of the context long.
@@ -166,4 +168,62 @@ fn a_decoder_reads_all_of_a_long_text() {
     };
     assert_eq!(refused(" ", 256), Some(ErrorKind::InvalidInput));
     assert_eq!(refused("A text.", 128), Some(ErrorKind::InvalidInput));
+}
+
+/// A summary of which nothing is written.
+fn unwritten(source: &str, kind: SummaryType) -> AbstractiveSummary {
+    let generator = repeating_decoder("streamed", 1024);
+    let options = SummarizationOptions { kind, ..Default::default() };
+    AbstractiveSummary::new(&generator, &NoEngine, source, options).unwrap()
+}
+
+#[test]
+fn what_is_given_out_while_a_summary_is_written_is_its_beginning() {
+    let source = "Dr. Ada Smith met J. R. Brown in 2019, e.g. at 3.5 km of the river. “Is it so?” she asked. He went.";
+    let parts = [
+        "Dr. ",
+        "Ada",
+        " Smith",
+        " met",
+        "J. R. Brown.",
+        " at 3.5 km",
+        ". ",
+        "\n",
+        "\n\n",
+        "- ",
+        "2. ",
+        "“Is it so?”",
+        " she asked",
+        "He went!",
+        " Bob",
+        " in 1998.",
+        "…",
+        "これは文です。",
+        "e.g. ",
+        ") ",
+        " the river that was measured by the old town’s people",
+    ];
+    let [sentences, points] = [SummaryType::Tldr, SummaryType::KeyPoints].map(|kind| unwritten(source, kind));
+    let (mut given, mut random) = (0, 7usize);
+    for _ in 0..2000 {
+        let mut reply = String::new();
+        let mut settled = [String::new(), String::new()];
+        for _ in 0..14 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            reply.push_str(parts[(random >> 33) % parts.len()]);
+            for (summary, settled) in [&sentences, &points].into_iter().zip(&mut settled) {
+                let longer = summary.settled(&reply);
+                assert!(longer.starts_with(&*settled), "{reply:?}: {settled:?} became {longer:?}");
+                *settled = longer;
+            }
+        }
+        for reason in [FinishReason::Stop, FinishReason::Length] {
+            for (summary, settled) in [&sentences, &points].into_iter().zip(&settled) {
+                let (text, _) = summary.checked(&reply, reason);
+                assert!(text.starts_with(&**settled), "{reply:?}: {settled:?} became {text:?}");
+                given += settled.len();
+            }
+        }
+    }
+    assert!(given > 100_000, "{given}");
 }

@@ -4,6 +4,7 @@
 mod architecture;
 mod chain;
 mod chat;
+mod constrained_onnx_decoders;
 mod decoders;
 mod encoders;
 mod examples;

@@ -194,7 +194,7 @@ const PARTS: Parts<'_> = Parts {
 const WIDE: usize = 1024;
 
 /// An input or an output with dimensions that are numbers or names.
-fn port(name: &str, element: i64, dims: &str) -> Message {
+pub fn port(name: &str, element: i64, dims: &str) -> Message {
     let dims = dims.split(' ').fold(Message::default(), |shape, dim| {
         let message = match dim.parse() {
             Ok(size) => Message::default().int(1, size),
@@ -206,7 +206,7 @@ fn port(name: &str, element: i64, dims: &str) -> Message {
     Message::default().bytes(1, name).message(2, Message::default().message(1, tensor))
 }
 
-fn floats(name: &str, dims: &[i64], number: impl Fn(usize) -> f32) -> Message {
+pub fn floats(name: &str, dims: &[i64], number: impl Fn(usize) -> f32) -> Message {
     let count = dims.iter().product::<i64>() as usize;
     initializer(name, 1, dims, &(0..count).flat_map(|at| number(at).to_le_bytes()).collect::<Vec<u8>>())
 }

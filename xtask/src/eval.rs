@@ -165,7 +165,9 @@ fn generate(project: &Project) -> Result<Vec<Row>> {
     models::bring_generators(project)?;
     let folder = project.root.join("evals").join("generate");
     let mut rows = Vec::new();
-    for (name, model) in [("smollm2", models::SMOLLM2), ("qwen2.5-coder", models::QWEN_CODER)] {
+    for (name, model) in
+        [("smollm2", models::SMOLLM2), ("qwen2.5-coder", models::QWEN_CODER), ("gemma3", models::GEMMA3)]
+    {
         say(format!("{name}: the likelihood of 2,000 tokens, and what follows prompts; this takes minutes"));
         let mut program = cargo(project);
         program.args(["run", "--quiet", "--release", "--example", "likelihood", "--", name]);

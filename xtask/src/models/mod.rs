@@ -24,6 +24,9 @@ pub const SMOLLM2: &str = "smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf
 /// One that fills gaps in code.
 pub const QWEN_CODER: &str = "qwen2.5-coder-0.5b-instruct/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf";
 
+/// A base model of another family, with a vocabulary of 262,144 tokens: only to measure.
+pub const GEMMA3: &str = "gemma-3-270m/gemma-3-270m-q4_k_m.gguf";
+
 /// Puts the models' folders into the cache folder, where they are not there already.
 pub fn bring(project: &Project) -> Result<()> {
     MODELS.iter().try_for_each(|model| model.bring(project, &project.models()))

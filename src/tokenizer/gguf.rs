@@ -119,6 +119,9 @@ impl Tokenizer {
             other => return Err(Error::unsupported(format!("{MODEL_KEY}: expected gpt2 or llama, got {other:?}"))),
         };
         let tokens = required(TOKENS_KEY, metadata.get_strings(TOKENS_KEY)?)?;
+        if tokens.is_empty() {
+            return Err(Error::invalid_artefact(format!("{TOKENS_KEY}: expected a token, got none")));
+        }
         let mut types = metadata.get_integers(TYPES_KEY)?.unwrap_or_else(|| vec![0; tokens.len()]);
         check_length(TYPES_KEY, types.len(), tokens.len())?;
         let mut vocabulary = Vocabulary::default();

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod chain;
+mod changed_texts;
 mod chat;
 mod constrained_onnx_decoders;
 mod decoders;

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::thread;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -15,6 +16,12 @@ use crate::error::{Error, Result};
 /// How much a template may do: about this many instructions, and 64 times as many bytes of text. The longest template that
 /// was seen takes some ten thousand for a conversation of a few turns.
 const FUEL: u64 = 4_000_000;
+
+/// The longest template, in bytes: more than six times as long as any that was seen.
+const LONGEST: usize = 128 << 10;
+/// The stack of a rendering, in bytes, of which the system gives what is used. minijinja goes down as many levels as an expression has
+/// links (`1+1+1`), which [`LONGEST`] bounds, and as lists are nested, which [`FUEL`] bounds; it counts brackets and blocks alone.
+const STACK: usize = 512 << 20;
 
 /// The engine of native builds.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +44,25 @@ impl std::error::Error for Raised {}
 
 impl TemplateEngine for Minijinja {
     fn render(&self, template: &str, context: &Value) -> Result<String> {
+        if template.len() > LONGEST {
+            return Err(Error::invalid_artefact(format!(
+                "the chat template has {} bytes, expected at most {LONGEST}",
+                template.len()
+            )));
+        }
+        thread::scope(|scope| {
+            let render = || self.render_here(template, context);
+            let rendering = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, render);
+            let rendering = rendering
+                .map_err(|error| Error::invalid_input(format!("no memory to render the chat template: {error}")))?;
+            rendering.join().unwrap_or_else(|_| Err(Error::internal("the engine of chat templates panicked")))
+        })
+    }
+}
+
+impl Minijinja {
+    /// Renders it on the stack of this thread.
+    fn render_here(self, template: &str, context: &Value) -> Result<String> {
         let environment = environment(self.local_time_s)?;
         // Jinja2 reads every end of a line as one character.
         let template = generation_as_scope(&template.replace("\r\n", "\n").replace('\r', "\n"));

@@ -4,7 +4,7 @@ import { curve } from './chart.js';
 import { download } from './files-to-save.js';
 import { LazyModel } from './lazy-model.js';
 import { POLICY, REDACTOR } from './models.js';
-import { count, many, percent } from './text.js';
+import { count, duration, many, percent } from './text.js';
 import { onText } from './text-form.js';
 import { remote, showSending } from './view.js';
 
@@ -47,9 +47,12 @@ export function teach(section) {
         draw(report);
         model.show('working', `${count(at + envelopes.length)} of ${many(messages.length, 'message')}.`);
       }
-      const report = await classify.learning.report();
+      const [report, bill] = [await classify.learning.report(), await classify.ledger.summary()];
       save.disabled = clear.disabled = report.counters.labels === 0;
-      return { words: reportWords(report), left: `${many(requests.length, 'request')} to ${remote.host}` };
+      return {
+        words: `${reportWords(report)}${billWords(bill)}`,
+        left: `${many(requests.length, 'request')} to ${remote.host}`,
+      };
     });
   });
   save.addEventListener('click', () => {
@@ -111,6 +114,16 @@ function drawCharts(section, { shares, risks }, { counters, alpha, promised }) {
     : 'Nothing is promised yet: everything is delegated.';
   const words = `How often what stays differs from the remote, over time. ${riskWords.textContent}`;
   curve(risk, { words, points: along(risks), limit: alpha, axis: 'messages', ends });
+}
+
+/** What learning saved and cost, by the ledger, which goes on over visits and other labels. */
+function billWords({ learning }) {
+  if (learning === undefined) return '';
+  const { saved, saved_requests, checks, training } = learning;
+  const usd = saved?.usd > 0 ? `, about $${saved.usd.toFixed(4)}` : '';
+  const paid = checks.tally.usd > 0 ? `, $${checks.tally.usd.toFixed(4)}` : '';
+  const trained = `${duration(training.tally.local_ms)} of training`;
+  return ` Learning saved ${many(saved_requests, 'request')}${usd}, and cost ${many(checks.tally.attempts, 'request')} of checks${paid} and ${trained}.`;
 }
 
 function reportWords({ counters, version, promised, persisted, fault }) {

@@ -53,6 +53,8 @@ pub struct Learned {
     pub promised: bool,
     /// Whether the text was drawn to be checked.
     pub checked: bool,
+    /// Whether what was learnt saved a request: the text stayed at home, and the first head would have sent it at the same promise.
+    pub saved: bool,
 }
 
 /// Whose labels a promise is about.
@@ -182,7 +184,18 @@ impl Cascade {
     /// # Errors
     /// As [`Learner::work`]; unsupported: this cascade does not learn.
     pub fn train(&self, operations: u64) -> Result<bool> {
-        self.with_learner(|learner| learner.work(operations))
+        let clock = self.clock.monotonic_ms;
+        let started_ms = clock();
+        let mut machine = self.machine.borrow_mut();
+        let learner = &mut machine.learning().ok_or_else(not_started)?.learner;
+        if !learner.trains() {
+            return Ok(false);
+        }
+        let before = learner.counters().operations;
+        let more = learner.work(operations);
+        let operations = learner.counters().operations - before;
+        machine.enter_training(operations, clock() - started_ms, (self.clock.now)().now_ms);
+        more
     }
 
     /// Returns to the head before.

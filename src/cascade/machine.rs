@@ -23,7 +23,7 @@ use crate::redaction::redact;
 use crate::remote::limits::{Denied, Entered, Queue};
 use crate::remote::{Question, RemoteEvent};
 use crate::tasks::LocalAnswer;
-use crate::usage::ledger::Ledger;
+use crate::usage::ledger::{LearningCosts, Ledger};
 
 pub(super) use learning::{Learning, not_started};
 
@@ -394,6 +394,8 @@ impl Machine {
                 let confidences = usage_entry::confidences(&fallback.output, &result.decision);
                 let envelope = Envelope::new(fallback, result, self.device.clone());
                 self.answered.enter(&usage_entry::of_answer(&envelope, &confidences, self.gates.first(), now_ms));
+                let saved = u64::from(envelope.learning.is_some_and(|learned| learned.saved));
+                self.answered.enter_learning(now_ms, &LearningCosts { saved, ..LearningCosts::default() });
                 let output = offsets::in_unit(&question.text, envelope.output, self.unit);
                 Step::Done(Box::new(Envelope { output, ..envelope }))
             }
@@ -403,7 +405,13 @@ impl Machine {
                     _ => None,
                 };
                 if given.is_some() || result.attempts > 0 {
-                    self.answered.enter(&usage_entry::of_consultation(&result, given, now_ms));
+                    let entry = usage_entry::of_consultation(&result, given, now_ms);
+                    self.answered.enter(&entry);
+                    // One that learns checks nothing for another reason.
+                    if given.is_some() && self.learning.is_some() {
+                        let checks = entry.tally;
+                        self.answered.enter_learning(now_ms, &LearningCosts { checks, ..LearningCosts::default() });
+                    }
                 }
                 let output = result.output.map(|output| offsets::in_unit(&question.text, output, self.unit));
                 Step::Consulted(Box::new(Consultation { output, ..result }))

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::baseline::Baseline;
 use super::betting::{RiskWatch, share};
 use super::decision::{Decision, Event, RemoteLabel, Route};
 use super::drift_watch::DriftWatch;
@@ -67,6 +68,8 @@ pub struct Learner {
     trial: Trial,
     /// How many labels there are since the first head is tested, and how many of these it got wrong.
     first: (f64, f64),
+    /// The head that it began with.
+    baseline: Baseline,
     trainer: Option<Trainer>,
     /// The strength of the penalty of the last trained head.
     l2: f64,
@@ -124,6 +127,7 @@ impl Learner {
         let due = if store.examples().is_empty() { FIRST } else { 0 };
         let mut learner = Self {
             trial: trial(&options, 0, start.clone()),
+            baseline: Baseline::new(start.clone()),
             in_charge: InCharge { version: 0, digest: digest(&start), head: start, promise: None },
             history: VecDeque::new(),
             first: (0.0, 0.0),
@@ -179,6 +183,13 @@ impl Learner {
         Ok(Decision { prediction, route, propensity, floor, head: self.in_charge.digest })
     }
 
+    /// Whether what was learnt keeps at home a text that was decided so: the head that it began with would have sent it, at the
+    /// same promise. An estimate that is rather too low than too high, as `baseline.rs` says.
+    pub fn saves(&self, embedding: &[f32], decision: &Decision) -> bool {
+        let fits = self.store.space().check_embedding(embedding).is_ok();
+        decision.route == Route::Local && fits && !self.baseline.keeps(embedding, self.options.tested_alpha())
+    }
+
     /// Takes what a remote model said of a text that was sent; `random` is from 0 to below 1. A text that is sent and never
     /// answered is not one of the texts that the promise is about: whether an answer comes must not depend on what it is.
     ///
@@ -212,6 +223,7 @@ impl Learner {
         };
         self.store.add(Example { embedding: embedding.to_vec(), origin })?;
         self.counters.labels += 1;
+        self.baseline.observe(embedding, label, decision.propensity);
         let mut event = Event::Counted;
         match decision.route {
             Route::Checked => event = self.check_in_charge(decision, label, now_ms),
@@ -228,6 +240,11 @@ impl Learner {
         }
         self.begin_training();
         Ok(event)
+    }
+
+    /// Whether a head is being trained.
+    pub fn trains(&self) -> bool {
+        self.trainer.is_some()
     }
 
     /// Trains for about so many multiplications and additions. Returns whether there is more to do.
@@ -362,6 +379,7 @@ impl Learner {
         self.history.clear();
         self.trial = trial(&self.options, self.in_charge.version, self.in_charge.head.clone());
         self.first = (0.0, 0.0);
+        self.baseline.begin_anew();
         self.trainer = None;
         self.due = self.counters.labels + FIRST;
     }

@@ -49,6 +49,7 @@
 //! it says: at most α' of the texts that stay at home have another label than the remote model would give. With η = 0, which
 //! is the default, both are the same.
 
+mod baseline;
 pub mod betting;
 mod decision;
 mod drift_watch;

@@ -69,6 +69,18 @@ pub struct Checks {
     pub tally: Tally,
 }
 
+/// What learning saved, and what it cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LearningCosts {
+    /// Texts that stayed at home, and that the head that the cascade began with would have sent to a remote model.
+    pub saved: u64,
+    /// What checks took that were made for learning alone; they are among all checks as well.
+    pub checks: Tally,
+    /// What training took on this device, as far as it ended with a head: `operations` and `local_ms`. Bytes are not counted.
+    pub training: Tally,
+}
+
 /// What happened in a span of time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -79,6 +91,9 @@ pub struct Span {
     pub remote: Tally,
     /// Local answers that were checked.
     pub checks: Checks,
+    /// What learning saved and cost.
+    #[serde(skip_serializing_if = "LearningCosts::is_none")]
+    pub learning: LearningCosts,
     /// How many confidences fell into each part of their range, for each calibration that says what the parts are.
     pub confidences: Vec<(String, Vec<u64>)>,
 }
@@ -194,6 +209,14 @@ impl Ledger {
         self.shrink();
     }
 
+    /// Enters what learning saved or cost at `at_ms`, if it did.
+    pub fn enter_learning(&mut self, at_ms: f64, costs: &LearningCosts) {
+        if !costs.is_none() {
+            self.span((at_ms / self.span_ms()).max(0.0) as u64).learning.add(costs);
+            self.shrink();
+        }
+    }
+
     /// Adds what another one has.
     pub fn merge(&mut self, mut other: Self) {
         while self.doublings < other.doublings {
@@ -289,11 +312,26 @@ impl Checks {
     }
 }
 
+impl LearningCosts {
+    /// Adds what others have saved and cost.
+    pub fn add(&mut self, other: &Self) {
+        self.saved = self.saved.saturating_add(other.saved);
+        self.checks.add(&other.checks);
+        self.training.add(&other.training);
+    }
+
+    /// Whether nothing was saved, and nothing cost.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Span {
     fn add(&mut self, other: Self) {
         self.local.add(&other.local);
         self.remote.add(&other.remote);
         self.checks.add(&other.checks);
+        self.learning.add(&other.learning);
         other.confidences.into_iter().for_each(|(calibration, counts)| self.count(&calibration, counts));
     }
 
@@ -312,7 +350,8 @@ impl Span {
     }
 
     fn is_sound(&self) -> bool {
-        let tallies = [&self.local, &self.remote, &self.checks.tally];
+        let learning = &self.learning;
+        let tallies = [&self.local, &self.remote, &self.checks.tally, &learning.checks, &learning.training];
         tallies.iter().all(|tally| tally.is_sound())
             && self.checks.agreed <= self.checks.tally.answers
             && self.confidences.len() <= MOST_CALIBRATIONS
@@ -362,6 +401,25 @@ mod tests {
     }
 
     #[test]
+    fn what_learning_saved_and_cost_is_added_up_and_takes_no_room_elsewhere() {
+        let mut ledger = of(&[entry(0.0, Kind::Local, 0)]);
+        let before = ledger.save();
+        assert!(!before.contains("learning"));
+        ledger.enter_learning(0.0, &LearningCosts::default());
+        assert_eq!(ledger.save(), before);
+        let training = Tally { operations: 1000, local_ms: 2.5, ..Tally::default() };
+        let checks = Tally { answers: 1, attempts: 1, total_tokens: 9, ..Tally::default() };
+        ledger.enter_learning(0.0, &LearningCosts { saved: 2, ..LearningCosts::default() });
+        ledger.enter_learning(90_000.0, &LearningCosts { saved: 1, checks, training });
+        let mut both = Ledger::read(&ledger.save()).unwrap();
+        assert_eq!(both, ledger);
+        both.merge(ledger);
+        let LearningCosts { saved, checks, training } = totals(&both).learning;
+        assert_eq!((saved, checks.total_tokens, training.operations, training.local_ms), (6, 18, 2000, 5.0));
+        assert_eq!(totals(&both).local.answers, 2, "it is no answer");
+    }
+
+    #[test]
     fn a_year_of_answers_stays_small() {
         let hour = 3_600_000.0;
         let ledger = of(&(0..24 * 365).map(|at| entry(f64::from(at) * hour, Kind::Local, 1)).collect::<Vec<_>>());
@@ -386,6 +444,7 @@ mod tests {
             &good.replace("\"usd\":0.25", "\"usd\":1e999"),
             &good.replace("\"answers\":1", "\"answers\":-1"),
             &good.replace("\"agreed\":0", "\"agreed\":5"),
+            &good.replace("\"confidences\"", "\"learning\":{\"saved\":1},\"confidences\""),
             &good.replace("\"version\"", "\"text\":\"secret\",\"version\""),
         ];
         for json in broken {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::energy::{self, Basis, Energy, Joules};
-use super::ledger::{Checks, Ledger, Span, Tally};
+use super::ledger::{Checks, LearningCosts, Ledger, Span, Tally};
 use crate::calibration::interval;
 
 /// The chance that the agreement is not within its interval.
@@ -25,6 +25,10 @@ pub struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub agreement: Option<Agreement>,
+    /// What learning saved and cost; absent where nothing was learnt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub learning: Option<LearningAccount>,
     /// What the energy rests on.
     pub basis: Bases,
 }
@@ -79,6 +83,23 @@ pub struct Counterfactual {
     pub energy_j: Joules,
 }
 
+/// What learning saved, which is an estimate, and what it cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct LearningAccount {
+    /// What the texts would have cost that stayed at home, and that the head that the cascade began with would have sent at the
+    /// same promise. Absent where no remote model has reported tokens yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub saved: Option<Counterfactual>,
+    /// How many texts these are: a request for each.
+    pub saved_requests: u64,
+    /// Asking about texts that stayed at home, to learn how often that is wrong. They are in the account of all checks as well.
+    pub checks: Account,
+    /// Training on this device; the bytes that it reads are not counted.
+    pub training: Account,
+}
+
 /// How often two models agree.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
@@ -107,17 +128,32 @@ pub struct Bases {
 /// What `ledger` says.
 pub fn summary(ledger: &Ledger) -> Summary {
     let (mut local, mut remote, mut checks) = (Tally::default(), Tally::default(), Checks::default());
+    let mut learning = LearningCosts::default();
     let mut spans = Vec::new();
     for (from_ms, span) in ledger.spans() {
         local.add(&span.local);
         remote.add(&span.remote);
         checks.add(&span.checks);
+        learning.add(&span.learning);
         spans.push(SpanRoutes { from_ms, to_ms: from_ms + ledger.span_ms(), routes: routes(span) });
     }
     let total = routes(&Span { local, remote, checks, ..Span::default() });
     let basis = Bases { local: energy::LOCAL, remote: energy::REMOTE };
-    let counterfactual = counterfactual(&local, &remote, &checks.tally);
-    Summary { total, spans, counterfactual, agreement: agreement(&checks), basis }
+    let asked = |answers| counterfactual(answers, &remote, &checks.tally);
+    let learnt = LearningAccount {
+        saved: asked(learning.saved),
+        saved_requests: learning.saved,
+        checks: account(&learning.checks),
+        training: account(&learning.training),
+    };
+    Summary {
+        total,
+        spans,
+        counterfactual: asked(local.answers + remote.answers),
+        agreement: agreement(&checks),
+        learning: (!learning.is_none()).then_some(learnt),
+        basis,
+    }
 }
 
 fn routes(span: &Span) -> Routes {
@@ -130,14 +166,14 @@ fn account(tally: &Tally) -> Account {
     Account { tally: *tally, energy_j }
 }
 
-fn counterfactual(local: &Tally, remote: &Tally, checks: &Tally) -> Option<Counterfactual> {
+/// What `answers` of remote models would cost.
+fn counterfactual(answers: u64, remote: &Tally, checks: &Tally) -> Option<Counterfactual> {
     let mut asked = *remote;
     asked.add(checks);
     let from = asked.answers.saturating_sub(asked.missing_usage);
     if from == 0 || asked.total_tokens == 0 {
         return None;
     }
-    let answers = local.answers + remote.answers;
     let factor = answers as f64 / from as f64;
     let usd = (asked.unpriced == 0).then_some(asked.usd * factor);
     Some(Counterfactual { answers, from, usd, energy_j: asked.remote_j().times(factor) })
@@ -196,6 +232,25 @@ mod tests {
         let unpriced = Tally { unpriced: 1, ..remote(0.0) };
         let told = summary(&ledger(&[(0.0, Kind::Remote, unpriced)]));
         assert_eq!(told.counterfactual.expect("of energy").usd, None);
+    }
+
+    #[test]
+    fn what_learning_saved_costs_what_a_remote_answer_does() {
+        let mut ledger = ledger(&[(0.0, Kind::Local, local()), (0.0, Kind::Remote, remote(0.01))]);
+        assert_eq!(summary(&ledger).learning, None);
+        let training = Tally { operations: 1_000_000, local_ms: 3.0, ..Tally::default() };
+        ledger.enter_learning(0.0, &LearningCosts { saved: 4, checks: remote(0.02), training });
+        let told = summary(&ledger).learning.expect("something was learnt");
+        let saved = told.saved.expect("a remote model has answered");
+        assert_eq!((told.saved_requests, saved.answers, saved.from, saved.usd), (4, 4, 1, Some(0.04)));
+        assert_eq!(saved.energy_j, remote(0.0).remote_j().times(4.0));
+        assert_eq!((told.checks.tally.usd, told.checks.tally.attempts), (0.02, 1));
+        assert_eq!((told.training.energy_j.local, told.training.energy_j.remote), (training.local_j(), None));
+        // Where no remote model told its tokens, the number alone is known.
+        let mut told_nothing = Ledger::default();
+        told_nothing.enter_learning(0.0, &LearningCosts { saved: 4, ..LearningCosts::default() });
+        let told = summary(&told_nothing).learning.expect("something was learnt");
+        assert_eq!((told.saved_requests, told.saved), (4, None));
     }
 
     #[test]

@@ -45,8 +45,14 @@ for (const worker of [true, false]) {
     const learnt = (name) => page.evaluate(([name, most]) => learnUntilLocal(name, most), [name, MOST]);
 
     test('it begins with labels alone, delegates all, and answers by itself once that was tested', async () => {
-      const { first, last, asked, report } = await learnt('begins');
-      assert.deepEqual(first.learning, { labels_by: 'remote', version: 0, promised: false, checked: false });
+      const { first, last, asked, report, bill } = await learnt('begins');
+      assert.deepEqual(first.learning, {
+        labels_by: 'remote',
+        version: 0,
+        promised: false,
+        checked: false,
+        saved: false,
+      });
       assert.deepEqual([first.route, first.calibrated, first.threshold > 1], ['remote', false, true]);
       assert.deepEqual(
         [last.route, last.calibrated, last.learning.promised],
@@ -60,6 +66,8 @@ for (const worker of [true, false]) {
         report.counters.labels,
       );
       assert.equal(report.alpha, 0.1);
+      assert.ok(bill.training.tally.operations > 0 && bill.training.tally.local_ms > 0, JSON.stringify(bill));
+      assert.ok(bill.saved_requests >= Number(last.learning.saved) && bill.checks.tally.attempts >= 0);
     });
 
     test('what was learnt outlives the page', async () => {
@@ -374,8 +382,9 @@ function inPage({ local, labels, words, url }) {
         await new Promise((resolve) => setTimeout(resolve, 20));
         report = await classify.learning.report();
       }
+      const { learning: bill } = await classify.ledger.summary();
       await classify.dispose();
-      return { first, last, asked, report };
+      return { first, last, asked, report, bill };
     },
   });
 }

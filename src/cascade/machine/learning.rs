@@ -11,6 +11,7 @@ use crate::learning::{self, Learner, Observation, Prediction, Route};
 use crate::policy::{Decision, Tier, Verdict};
 use crate::remote::Question;
 use crate::tasks::{Answer, AnswerOutput, Embedded, head_scores};
+use crate::usage::ledger::{LearningCosts, Tally};
 
 /// Above every confidence: what stays where nothing is promised.
 const NONE_STAYS: f64 = 2.0;
@@ -67,10 +68,11 @@ impl Machine {
             (learner.predict(&embedding)?, None)
         };
         let checked = decision.is_some_and(|decision| decision.route == Route::Checked);
+        let saved = decision.is_some_and(|decision| learner.saves(&embedding, &decision));
         let (output, tier) = weigh(learner, &embedding, prediction);
         let tier = Tier { latency_ms, work, ..tier };
-        let learned =
-            Learned { labels_by: LabelsBy::Remote, version: learner.version(), promised: tier.calibrated, checked };
+        let (labels_by, version, promised) = (LabelsBy::Remote, learner.version(), tier.calibrated);
+        let learned = Learned { labels_by, version, promised, checked, saved };
         let fallback = Fallback { output, truncated, tier, learned: Some(learned) };
         let sample = decision.map(|decision| Sample { embedding, decision });
         let decision = Decision { tiers: vec![tier], allowed, routing: None, offers: Vec::new() };
@@ -130,6 +132,12 @@ impl Machine {
         }
     }
 
+    /// Enters into the ledger what training has taken: `operations` on numbers, in so many milliseconds.
+    pub fn enter_training(&mut self, operations: u64, local_ms: f64, now_ms: f64) {
+        let training = Tally { operations, local_ms, ..Tally::default() };
+        self.answered.enter_learning(now_ms, &LearningCosts { training, ..LearningCosts::default() });
+    }
+
     /// Forgets that the question `call` was to be learnt from.
     pub(super) fn forget_sample(&mut self, call: u32) {
         if let Some(learning) = &mut self.learning {
@@ -178,6 +186,8 @@ mod tests {
     use crate::graph::ComputeCost;
     use crate::learning::{LearnOptions, Space, Store, zero_shot};
     use crate::policy::{Policy, Privacy, Reason};
+    use crate::usage::ledger::Ledger;
+    use crate::usage::summary::{LearningAccount, summary};
 
     const LABELS: [&str; 2] = ["ham", "spam"];
 
@@ -227,6 +237,12 @@ mod tests {
             .expect("one stays")
     }
 
+    /// What the ledger says of learning since the last call.
+    fn learnt(machine: &mut Machine) -> LearningAccount {
+        let ledger = Ledger::read(&machine.take_record().expect("a record")).unwrap();
+        summary(&ledger).learning.expect("something was saved or cost")
+    }
+
     fn counts(machine: &mut Machine) -> (u64, u64, usize) {
         let learning = machine.learning().unwrap();
         let counters = learning.learner.counters();
@@ -240,16 +256,21 @@ mod tests {
         let envelope = done(answer(&mut machine, call, 1));
         let Envelope { learning, calibrated, threshold, confidence, route, decision, .. } = envelope;
         assert!(decision.explain().contains("no answer is trusted yet"), "{}", decision.explain());
-        let learned = Learned { labels_by: LabelsBy::Remote, version: 0, promised: false, checked: false };
+        let learned =
+            Learned { labels_by: LabelsBy::Remote, version: 0, promised: false, checked: false, saved: false };
         assert_eq!((learning, calibrated, route), (Some(learned), false, Answered::Remote));
         assert!(threshold > confidence);
         until_promised(&mut machine);
-        let mut stayed = 0;
+        let (mut stayed, mut saved) = (0, 0);
+        machine.take_record();
         for at in 0..20 {
             match decide(&mut machine, at, false) {
                 Step::Done(envelope) => {
                     let learned = envelope.learning.unwrap();
                     assert!(learned.promised && learned.version > 0 && envelope.calibrated);
+                    // The first head is wrong on every text.
+                    assert_eq!(learned.saved, !learned.checked);
+                    saved += u64::from(learned.saved);
                     let AnswerOutput::Label(Answer { label, score }) = envelope.output else { panic!("a label") };
                     assert_eq!(label, LABELS[(at % 2) as usize]);
                     // The head's own score, and its confidence with the vote of the neighbours.
@@ -260,6 +281,11 @@ mod tests {
             }
         }
         assert_eq!(stayed, 20);
+        machine.enter_training(1000, 2.5, NOW.now_ms);
+        let learnt = learnt(&mut machine);
+        assert_eq!((learnt.saved_requests, learnt.checks.tally.attempts), (saved, 0));
+        assert_eq!((learnt.training.tally.operations, learnt.training.tally.local_ms), (1000, 2.5));
+        assert!(saved > 10, "{saved}");
         assert!(machine.learning().unwrap().take_labels().is_empty(), "alone it hands out nothing");
     }
 
@@ -290,6 +316,8 @@ mod tests {
             consulted(machine.receive(*call, &event, now(*text)).unwrap().step);
         }
         assert_eq!(counts(&mut machine), (texts + 199, labels + checks.len() as u64, 0));
+        let tally = learnt(&mut machine).checks.tally;
+        assert_eq!((tally.answers, tally.attempts), (checks.len() as u64, checks.len() as u64));
     }
 
     #[test]

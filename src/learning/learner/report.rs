@@ -76,7 +76,7 @@ impl Learner {
             threshold: promise.map(|promise| promise.threshold),
             risk: promise.and_then(|promise| self.trial.risk(promise.level)),
             candidates: vec![candidate],
-            training: self.trainer.is_some(),
+            training: self.trains(),
             can_roll_back: !self.history.is_empty(),
             counters: self.counters,
         }

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{HISTORY, InCharge, Learner, trial};
 use crate::error::{Error, Result};
+use crate::learning::baseline::Baseline;
 use crate::learning::trial::Trial;
 use crate::learning::{Counters, LearnOptions, Space, Store, digest};
 
 /// The digit is the version of all that is stored; a test says when it has to change.
-const MAGIC: &[u8; 8] = b"PLLEARN1";
+const MAGIC: &[u8; 8] = b"PLLEARN2";
 /// What comes before the store.
 const PREFIX: usize = 12;
 /// Counts above this are not ours.
@@ -27,6 +28,7 @@ struct State {
     history: VecDeque<InCharge>,
     trial: Trial,
     first: (f64, f64),
+    baseline: Baseline,
     l2: f64,
     due: u64,
     changed: Option<(f64, u64)>,
@@ -43,6 +45,7 @@ impl Learner {
             history: self.history.clone(),
             trial: self.trial.clone(),
             first: self.first,
+            baseline: self.baseline.clone(),
             l2: self.l2,
             due: if self.trainer.is_some() { self.due.min(self.counters.labels) } else { self.due },
             changed: self.changed,
@@ -83,8 +86,19 @@ impl Learner {
         let mut store = Store::new(space.clone(), options.store_bytes)?;
         store.join(&stored)?;
         let same = state.promise == promise(&options);
-        let State { mut in_charge, mut history, trial: mut tested, first, l2, due, changed, careful, counters, .. } =
-            state;
+        let State {
+            mut in_charge,
+            mut history,
+            trial: mut tested,
+            first,
+            baseline,
+            l2,
+            due,
+            changed,
+            careful,
+            counters,
+            ..
+        } = state;
         if !same {
             in_charge.promise = None;
             history.clear();
@@ -95,6 +109,7 @@ impl Learner {
             history,
             trial: tested,
             first,
+            baseline,
             trainer: None,
             l2,
             due,
@@ -119,7 +134,7 @@ impl State {
         if in_charge.clone().filter_map(|head| head.promise.as_ref()).any(|promise| !promise.drift.is_valid()) {
             return Err("expected cuts of confidences with a count for each, got others".to_string());
         }
-        for head in in_charge.map(|head| &head.head).chain([&self.trial.head]) {
+        for head in in_charge.map(|head| &head.head).chain([&self.trial.head, &self.baseline.head]) {
             let (weights, biases) = (head.weight.len(), head.bias.len());
             if biases != space.labels.len() || Some(weights) != biases.checked_mul(space.width) {
                 return Err(format!(
@@ -132,7 +147,7 @@ impl State {
                 return Err("expected heads of finite numbers, got another".to_string());
             }
         }
-        if !self.trial.is_valid() || self.history.len() > HISTORY {
+        if !self.trial.is_valid() || !self.baseline.is_valid() || self.history.len() > HISTORY {
             return Err("expected a test of each level and few heads before, got others".to_string());
         }
         let Counters { texts, labels, tested, .. } = self.counters;
@@ -152,7 +167,7 @@ fn wrong(what: String) -> Error {
 fn parts(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
     let prefix = bytes.get(..PREFIX).filter(|prefix| prefix.starts_with(MAGIC));
     let Some(&[.., a, b, c, d]) = prefix else {
-        return Err("expected bytes that begin with PLLEARN1, got others".to_string());
+        return Err("expected bytes that begin with PLLEARN2, got others".to_string());
     };
     let (length, rest) = (u32::from_le_bytes([a, b, c, d]) as usize, &bytes[PREFIX..]);
     rest.split_at_checked(length).ok_or_else(|| format!("expected {length} bytes of examples, got {}", rest.len()))

@@ -126,7 +126,7 @@ impl Learner {
         let config = CascadeConfig {
             remotes: vec![settings(arguments.remote.as_deref(), &name)?],
             policy: Policy { privacy, ..Policy::default() },
-            learn: Some(LearnConfig { labels: labels.collect(), encoder, options }),
+            learn: Some(LearnConfig { labels: labels.collect(), encoder, options, ..LearnConfig::default() }),
             ..CascadeConfig::default()
         };
         let models = vec![load(base, Task::FeatureExtraction)?];

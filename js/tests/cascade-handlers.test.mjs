@@ -46,6 +46,19 @@ test('a text is decided, and one that is drawn is to be checked', async () => {
   assert.equal(local.steps[0].done.route, 'local');
 });
 
+test('what the caller knows of a text goes with its question, to a fresh engine as well', async () => {
+  const { ask, log } = await started();
+  const provenance = { source: 'ann', agreement: 0.5 };
+  const question = { ...QUESTION, provenance, inputs: ['hard'] };
+  await ask('decide', question);
+  await ask('enqueue', { ...question, call: 99, generation: 0, stream: false });
+  await ask('decide', { ...QUESTION, inputs: ['easy'] });
+  assert.deepEqual(
+    log.filter(([what]) => what === 'provenance').map(([, known]) => known),
+    [provenance, provenance, {}],
+  );
+});
+
 test('a remote answer that is wanted as such asks no local model', async () => {
   const { ask, log } = await started();
   const { steps } = await ask('decide', { ...QUESTION, inputs: ['easy'], consult: true });

@@ -318,6 +318,8 @@ test('one text gives one envelope, no text no envelope, and the threshold is use
   for (const wrong of [2, -1, NaN, '0.5']) assert.throws(() => (ask.threshold = wrong), { kind: 'invalid-input' });
   await assert.rejects(ask('easy', { stream_callback: 3 }), { kind: 'invalid-input' });
   await assert.rejects(ask('easy', { must_stay_local: 'yes' }), { kind: 'invalid-input' });
+  for (const wrong of [{ source: 3 }, { source: '' }, { agreement: 0 }, { agreement: 1.5 }, { agreement: '1' }])
+    await assert.rejects(ask('easy', wrong), { kind: 'invalid-input' });
 });
 
 test('answers go into the ledger, and a check leaves its answer unchanged', async () => {

@@ -381,8 +381,8 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       this.calibrations = pipelines.map(() => null);
     }
     /** @type {Wasm.Cascade['decide']} */
-    async decide(inputs, _options, thresholds, must_stay_local) {
-      log.push(['decide', inputs.length]);
+    async decide(inputs, _options, thresholds, must_stay_local, provenance) {
+      log.push(['decide', inputs.length], ['provenance', provenance]);
       misbehave(inputs, this.#pipeline.device);
       return inputs.map((text) => {
         if (!must_stay_local && text.startsWith('hard')) return this.#delegate(text);

@@ -193,6 +193,8 @@ test("a learner is named by its model and its labels, and its options are the en
   });
   assert.notEqual(name, readLearn({ labels: ['a', 'c'] }, local).name);
   assert.equal(readLearn({ labels, name: 'mine' }, local).name, 'mine');
+  assert.equal(config.agreement, undefined);
+  assert.equal(readLearn({ labels, agreement: 'logprobs' }, local).config.agreement, 'logprobs');
   assert.equal(readLearn(undefined, local), undefined);
   for (const wrong of [
     1,
@@ -202,6 +204,7 @@ test("a learner is named by its model and its labels, and its options are the en
     { alfa: 1 },
     { labels, alpha: Number.NaN },
     { name: '' },
+    { labels, agreement: 'sure' },
   ])
     assert.throws(() => readLearn(wrong, local), { kind: 'invalid-input' });
 });

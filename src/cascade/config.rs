@@ -129,11 +129,13 @@ pub(super) struct RemoteModel {
     pub config: RemoteConfig,
     pub protocol: &'static dyn Protocol,
     pub limits: Limits,
+    /// Whether it is asked for the probabilities of its tokens.
+    logprobs: bool,
 }
 
 impl RemoteModel {
     /// The model with these settings, checked.
-    pub fn new(config: RemoteConfig, tab: u32) -> Result<Self> {
+    pub fn new(config: RemoteConfig, tab: u32, logprobs: bool) -> Result<Self> {
         if config.model.is_empty() {
             return Err(Error::invalid_input("the remote's model must have a name, got an empty one"));
         }
@@ -149,7 +151,7 @@ impl RemoteModel {
         }
         let spending = Spending::new(config.caps, config.price.clone(), tab)?;
         let limits = Limits::new(config.breaker.checked()?, spending);
-        let model = Self { config, protocol, limits };
+        let model = Self { config, protocol, limits, logprobs };
         model.terms(f64::from(i32::MAX)).checked()?;
         Ok(model)
     }
@@ -163,6 +165,6 @@ impl RemoteModel {
     /// How it is asked.
     pub fn request_options(&self, stream: bool) -> RequestOptions<'_> {
         let RemoteConfig { model, max_tokens, extra_body, .. } = &self.config;
-        RequestOptions { model, max_tokens: *max_tokens, stream, extra_body }
+        RequestOptions { model, max_tokens: *max_tokens, stream, logprobs: self.logprobs, extra_body }
     }
 }

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::machine::{Learning, not_started};
 use super::{Cascade, CascadeConfig, Decided};
 use crate::error::{Error, Result};
-use crate::learning::{LearnOptions, Learner, LearningReport, MAX_LABELS, Observation, Space, Store, zero_shot};
+use crate::learning::{
+    LearnOptions, Learner, LearningReport, MAX_LABELS, Observation, Space, Store, fnv_1a, zero_shot,
+};
 use crate::tasks::{HeadFiles, RunOptions, TextModel};
 use crate::training::Linear;
 
@@ -22,6 +24,10 @@ pub struct LearnConfig {
     /// Tells the encoder from others where no manifest has the digest of its weights.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub encoder: String,
+    /// How it is known how sure a remote model was of its label; by default it is not.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<AgreementBy>,
     /// What is promised, and what may be kept.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub options: LearnOptions,
@@ -39,6 +45,54 @@ pub struct LearnLabel {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub description: Option<String>,
+}
+
+/// How it is known how sure a remote model was of its label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(rename_all = "lowercase")]
+pub enum AgreementBy {
+    /// By the probabilities of its tokens, which its server is asked for; one that does not give them is taken to be sure.
+    Logprobs,
+}
+
+/// What the caller of a cascade that learns knows of texts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[serde(default, deny_unknown_fields)]
+pub struct Provenance {
+    /// Who they came from. Of the room that each label would have if all had the same, one source fills at most a fourth. A
+    /// digest of it is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub source: Option<String>,
+    /// How much a remote model's labels of them count in training, above 0 and at most 1.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub agreement: f64,
+}
+
+impl Default for Provenance {
+    fn default() -> Self {
+        Self { source: None, agreement: 1.0 }
+    }
+}
+
+impl Provenance {
+    fn check(&self) -> Result<()> {
+        if self.source.as_ref().is_some_and(String::is_empty) {
+            return Err(Error::invalid_input("a source must not be empty"));
+        }
+        if !(self.agreement > 0.0 && self.agreement <= 1.0) {
+            let wrong = format!("the agreement must be above 0 and at most 1, got {}", self.agreement);
+            return Err(Error::invalid_input(wrong));
+        }
+        Ok(())
+    }
+
+    /// The number of the source; 0 where that is not known.
+    pub(super) fn number(&self) -> u64 {
+        self.source.as_ref().map_or(0, |source| fnv_1a(source.bytes()).max(1))
+    }
 }
 
 /// What an answer of a cascade that learns rests on.
@@ -240,7 +294,9 @@ impl Cascade {
         texts: &[String],
         options: &RunOptions,
         must_stay_local: bool,
+        provenance: &Provenance,
     ) -> Result<Vec<Decided>> {
+        provenance.check()?;
         let clock = self.clock.monotonic_ms;
         let started_ms = clock();
         let questions = self.questions(texts, options)?;
@@ -248,7 +304,8 @@ impl Cascade {
         let latency_ms = (clock() - started_ms) / texts.len().max(1) as f64;
         let mut machine = self.machine.borrow_mut();
         let decide = |(question, embedded)| {
-            let step = machine.decide_learnt(question, embedded, latency_ms, must_stay_local, (self.clock.now)())?;
+            let now = (self.clock.now)();
+            let step = machine.decide_learnt(question, embedded, latency_ms, must_stay_local, provenance, now)?;
             Ok(Decided { step, check: machine.take_check() })
         };
         questions.into_iter().zip(embedded).map(decide).collect()

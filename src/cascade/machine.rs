@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use super::call::{Call, NextAction, Purpose, Sendable};
 use super::config::{CascadeConfig, RemoteModel};
 use super::envelope::{Consultation, Envelope, Fallback};
+use super::learning::AgreementBy;
 use super::local_models::LocalResult;
 use super::offsets::{self, OffsetUnit, PiiFindings};
 use super::{Check, Fed, Now, Step, Turn, records, usage_entry};
@@ -65,12 +66,15 @@ struct Decided {
 
 impl Machine {
     pub fn new(config: CascadeConfig, device: DeviceReport, unit: OffsetUnit) -> Result<Self> {
-        let CascadeConfig { local, remotes, router, policy, tab, .. } = config;
+        let CascadeConfig { local, remotes, router, policy, tab, learn } = config;
+        let logprobs = learn.is_some_and(|learn| learn.agreement == Some(AgreementBy::Logprobs));
         let policy = policy.checked()?;
         router.map(|router| router.checked(remotes.len())).transpose()?;
         let local = if local.is_empty() { vec![LocalConfig::default()] } else { local };
         let gates = local.into_iter().map(|local| ModelGate::new(local, policy.threshold)).collect::<Result<_>>()?;
-        let remotes = remotes.into_iter().map(|remote| RemoteModel::new(remote, tab)).collect::<Result<Vec<_>>>()?;
+        let remotes: Result<Vec<_>> =
+            remotes.into_iter().map(|remote| RemoteModel::new(remote, tab, logprobs)).collect();
+        let remotes = remotes?;
         let caps_money = policy.budget.is_some_and(|budget| budget.usd_per_day.is_some());
         if caps_money && !remotes.iter().all(|remote| remote.limits.spending.has_price()) {
             return Err(Error::invalid_input("a budget of money needs the price of each remote's tokens"));

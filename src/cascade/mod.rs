@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 pub use config::{CascadeConfig, RemoteConfig, RouterConfig};
 pub use envelope::{Consultation, Envelope, Route};
 pub use explain::DecidedAnswer;
-pub use learning::{LabelsBy, LearnConfig, LearnLabel, Learned, Sharing};
+pub use learning::{AgreementBy, LabelsBy, LearnConfig, LearnLabel, Learned, Provenance, Sharing};
 pub use local_models::{LocalModels, LocalResult};
 pub use offsets::{OffsetUnit, PiiFindings, to_unit};
 
@@ -275,8 +275,25 @@ impl Cascade {
     /// # Errors
     /// As [`TextModel::answer`] and [`TextModel::estimate`].
     pub async fn decide(&self, texts: &[String], options: &RunOptions, must_stay_local: bool) -> Result<Vec<Decided>> {
+        self.decide_from(texts, options, must_stay_local, &Provenance::default()).await
+    }
+
+    /// As [`decide`](Self::decide), of texts of which the caller knows more than what is in them.
+    ///
+    /// # Errors
+    /// As [`decide`](Self::decide). Invalid input: what is known makes no sense, or the cascade does not learn and something is.
+    pub async fn decide_from(
+        &self,
+        texts: &[String],
+        options: &RunOptions,
+        must_stay_local: bool,
+        provenance: &Provenance,
+    ) -> Result<Vec<Decided>> {
         if self.learn.is_some() {
-            return self.decide_learnt(texts, options, must_stay_local).await;
+            return self.decide_learnt(texts, options, must_stay_local, provenance).await;
+        }
+        if *provenance != Provenance::default() {
+            return Err(Error::invalid_input("a source and an agreement are for a cascade that learns"));
         }
         let count = self.models.models().len();
         let clock = self.clock.monotonic_ms;

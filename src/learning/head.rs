@@ -78,11 +78,15 @@ pub fn zero_shot(descriptions: &[Vec<f32>]) -> Result<Linear> {
 }
 
 /// Tells heads from one another: 64 bits of the numbers of one.
+pub fn digest(head: &Linear) -> u64 {
+    fnv_1a(head.weight.iter().chain(&head.bias).flat_map(|number| number.to_le_bytes()))
+}
+
+/// A digest of `bytes` that anybody can compute.
 ///
 /// # Source
-/// Fowler, Noll and Vo: FNV-1a.
-pub fn digest(head: &Linear) -> u64 {
-    let bytes = head.weight.iter().chain(&head.bias).flat_map(|number| number.to_le_bytes());
+/// Fowler, Noll and Vo: FNV-1a of 64 bits.
+pub(crate) fn fnv_1a(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 

@@ -70,6 +70,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub use decision::{Decision, Event, RemoteLabel, Route};
+pub(crate) use head::fnv_1a;
 pub use head::{Prediction, digest, predict, zero_shot};
 pub use learner::{CandidateReport, Learner, LearningReport};
 pub use observation::Observation;

@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::head::fnv_1a;
 use crate::error::{Error, Result};
 use crate::sort::sort_by;
 
@@ -234,8 +235,7 @@ impl Space {
     pub(super) fn digest(&self) -> u64 {
         let parts = self.labels.iter().chain([&self.encoder]);
         // No text has such a byte.
-        let bytes = parts.flat_map(|part| part.bytes().chain([0xFF])).chain((self.width as u64).to_le_bytes());
-        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        fnv_1a(parts.flat_map(|part| part.bytes().chain([0xFF])).chain((self.width as u64).to_le_bytes()))
     }
 
     fn check(&self) -> Result<()> {

@@ -34,6 +34,8 @@ pub struct RequestOptions<'a> {
     pub max_tokens: u32,
     /// Whether the answer is to arrive in pieces.
     pub stream: bool,
+    /// Whether the probabilities of the answer's tokens are wanted.
+    pub logprobs: bool,
     /// Further fields of the request, which replace those of the same name; `null` removes one.
     pub extra_body: &'a Map<String, Value>,
 }

@@ -86,7 +86,7 @@ fn as_set(groups: &[EntityGroup]) -> BTreeSet<(&str, usize, usize)> {
 pub struct Answer {
     /// The label.
     pub label: String,
-    /// Its score as it comes from the model; a remote model gives none.
+    /// Its score as it comes from the model; that of a remote model is its probability, where its server was asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub score: Option<f64>,

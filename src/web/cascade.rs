@@ -10,7 +10,7 @@ use super::pipeline::Pipeline;
 use super::{JsResult, JsRunOptions, now_ms};
 use crate::calibration::{Example, Labels, Source};
 use crate::cascade::labelling::{Labelling, LabellingOutcome, LabellingStep};
-use crate::cascade::{self, CascadeConfig, Clock, DecidedAnswer, Now, OffsetUnit, PiiFindings};
+use crate::cascade::{self, CascadeConfig, Clock, DecidedAnswer, Now, OffsetUnit, PiiFindings, Provenance};
 use crate::device::DeviceReport;
 use crate::error::Error;
 use crate::generation::Generator;
@@ -54,6 +54,8 @@ extern "C" {
     pub type JsCalibrations;
     #[wasm_bindgen(typescript_type = "Calibrated")]
     pub type JsCalibrated;
+    #[wasm_bindgen(typescript_type = "Provenance")]
+    pub type JsProvenance;
     #[wasm_bindgen(typescript_type = "Labelling")]
     pub type JsLabelling;
     #[wasm_bindgen(typescript_type = "LabellingOutcome[]")]
@@ -102,10 +104,12 @@ impl Cascade {
         options: JsRunOptions,
         thresholds: Vec<f64>,
         must_stay_local: bool,
+        provenance: JsProvenance,
     ) -> JsResult<JsDecided> {
         let options: RunOptions = from_js("options", options)?;
+        let provenance: Provenance = from_js("what is known of the texts", provenance)?;
         self.0.set_thresholds(&thresholds).map_err(to_js_error)?;
-        let decided = self.0.decide(&inputs, &options, must_stay_local).await.map_err(to_js_error)?;
+        let decided = self.0.decide_from(&inputs, &options, must_stay_local, &provenance).await.map_err(to_js_error)?;
         Ok(to_js(&decided)?.unchecked_into())
     }
 

@@ -41,7 +41,8 @@ fn config(labels: &[&str]) -> CascadeConfig {
     let remote: RemoteConfig = serde_json::from_value(json!({ "model": "any", "retries": 0 })).unwrap();
     let labels = labels.iter().map(|label| LearnLabel { label: label.to_string(), description: None });
     let options = LearnOptions { alpha: 0.1, ..LearnOptions::default() };
-    let learn = LearnConfig { labels: labels.collect(), encoder: "tiny".to_string(), options };
+    let learn =
+        LearnConfig { labels: labels.collect(), encoder: "tiny".to_string(), options, ..LearnConfig::default() };
     let policy = Policy { privacy: Privacy::Allow, ..Policy::default() };
     CascadeConfig { remotes: vec![remote], policy, learn: Some(learn), ..CascadeConfig::default() }
 }

@@ -46,6 +46,7 @@ impl Expected {
                     refusal: self.refusal.clone(),
                     finish_reason: self.finish_reason.clone(),
                     usage,
+                    logprobs: read.logprobs.clone(),
                 };
                 assert_eq!(read, expected, "{how}");
                 let answer = read_answer(&question(), &read, str::to_string);

@@ -127,11 +127,11 @@ export class Cascade {
 
   async ask(texts: unknown, called: CascadeCallOptions | undefined): Promise<Envelope | Envelope[]> {
     const inputs = toTexts(texts);
-    const { signal, callbacks, must_stay_local, given } = readCallOptions(called);
+    const { signal, callbacks, must_stay_local, provenance, given } = readCallOptions(called);
     const options = this.#engineOptions(given);
     return this.handle.call(signal, async () => {
       if (inputs.length === 0) return [];
-      const asked = { options, must_stay_local };
+      const asked = { options, must_stay_local, ...(provenance && { provenance }) };
       const envelopes = await this.#answer<Envelope>(inputs, asked, callbacks, signal);
       return Array.isArray(texts) ? envelopes : (envelopes[0] as Envelope);
     });

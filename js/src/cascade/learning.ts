@@ -28,6 +28,12 @@ export interface LearnOptions {
   raised_check_rate?: number;
   /** The part of all texts that the remote model itself gets wrong, where that was measured: `alpha` is then about the truth. */
   remote_error?: number;
+  /**
+   * 'logprobs': a label counts in training as much as it is probable by the remote's tokens, which is asked for them; the `score` of
+   * its answer is that probability. Only for servers that know the field `logprobs` of chat completions: one that gives none is
+   * taken to be sure, and one that refuses it answers nothing. Without it all labels count alike.
+   */
+  agreement?: 'logprobs';
   /** The bytes that the stored examples may take; 8 MiB by default. */
   store_bytes?: number;
   /** From 0, the default, to 1: how far rare labels count more in training. */
@@ -79,6 +85,7 @@ const NAMES = complete<keyof LearnOptions>()([
   'check_rate',
   'raised_check_rate',
   'remote_error',
+  'agreement',
   'store_bytes',
   'balance',
   'old_weight',
@@ -96,15 +103,18 @@ export function readLearn(
   }
   const given = learn === true ? {} : learn;
   refuseUnknown('learn.', given, NAMES);
-  const { labels = [], name, ...options } = given;
+  const { labels = [], name, agreement, ...options } = given;
   const named = checkLabels(labels);
   if (name !== undefined && (typeof name !== 'string' || name === '')) {
     throw invalidInput(`learn.name must be a string that is not empty, got ${describe(name)}.`);
   }
+  if (agreement !== undefined && agreement !== 'logprobs') {
+    throw invalidInput(`learn.agreement must be 'logprobs', got ${describe(agreement)}.`);
+  }
   const checked = checkFinite('learn', options) as NonNullable<CascadeConfig['learn']>['options'];
   const encoder = [model, dtype ?? ''].join(' ').trim();
   return {
-    config: { labels: named, encoder, ...(checked && { options: checked }) },
+    config: { labels: named, encoder, ...(agreement && { agreement }), ...(checked && { options: checked }) },
     name: name ?? JSON.stringify([task, encoder, ...named.map(({ label }) => label)]),
   };
 }

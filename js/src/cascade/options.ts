@@ -70,6 +70,17 @@ export interface RecordCascadeOptions extends Omit<CascadeOptions, 'router' | 'l
 export interface CascadeCallOptions extends CallOptions, CascadeCallbacks, RunOptions {
   /** Nothing of these texts leaves the device, whatever the policy allows and however unsure the local models are. */
   must_stay_local?: boolean;
+  /**
+   * Who these texts came from, such as the number of a sender; for a cascade that learns. Of the room that each label would have if
+   * all had the same, one source fills at most a fourth, so that somebody who writes many texts cannot fill a label alone. A digest
+   * of it is kept.
+   */
+  source?: string;
+  /**
+   * How much the remote's labels of these texts count in training, above 0 and at most 1, the default: less where the caller
+   * trusts them less. For a cascade that learns.
+   */
+  agreement?: number;
 }
 
 /** Answers texts, each with one envelope that says what the answer is, where it came from and why. */

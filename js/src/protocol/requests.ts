@@ -21,6 +21,7 @@ import type {
   PiiFindings,
   PiiSpan,
   Pipeline,
+  Provenance,
   RawTensor,
   Reason,
   RecordOptions,
@@ -59,6 +60,8 @@ export interface DecideArgs {
   thresholds: number[];
   /** Whether nothing may leave the device. */
   must_stay_local: boolean;
+  /** What the caller knows of the texts, where it says so. */
+  provenance?: Provenance;
   /** Whether a remote model's answer is wanted as such, and the local models are not asked. */
   consult?: boolean;
 }

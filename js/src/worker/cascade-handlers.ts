@@ -36,13 +36,13 @@ export function cascadeHandlers(engine: Engine): Pick<Handlers, CascadeOp> {
   };
 
   async function decideAll(args: Args<'decide'>, signal: AbortSignal | undefined): Promise<Decided[]> {
-    const { key, inputs, options, thresholds, must_stay_local, consult } = args;
+    const { key, inputs, options, thresholds, must_stay_local, provenance = {}, consult } = args;
     const limits = Float64Array.from(thresholds);
     const decided = await engine.exclusive(async () => {
       const cascade = cascadeOf(key);
       if (cascade.readsRecords) return undefined;
       const decideBatch = async (batch: string[]): Promise<Decided[]> =>
-        consult ? cascade.consult(batch, options) : cascade.decide(batch, options, limits, must_stay_local);
+        consult ? cascade.consult(batch, options) : cascade.decide(batch, options, limits, must_stay_local, provenance);
       return (await engine.batches(inputs, signal, decideBatch)).flat();
     });
     return decided ?? decideRecords(engine, args, signal);
@@ -63,8 +63,9 @@ export function cascadeHandlers(engine: Engine): Pick<Handlers, CascadeOp> {
     if (args.check) {
       throw new PilotLightError('internal', 'The engine was replaced, and with it what was to be checked.');
     }
-    const { inputs, options, thresholds, must_stay_local, consult = false, key } = args;
-    const question = { key, inputs, options, thresholds, must_stay_local, consult };
+    const { inputs, options, thresholds, must_stay_local, provenance, consult = false, key } = args;
+    const known = provenance && { provenance };
+    const question = { key, inputs, options, thresholds, must_stay_local, consult, ...known };
     const { steps, checks, record, generation } = await decide(question, {});
     for (const { call } of checks) await abandon({ key, call, generation }, {});
     const [first] = steps;

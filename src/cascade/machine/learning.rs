@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Fallback, Machine, Purpose};
 use crate::cascade::envelope::Consultation;
-use crate::cascade::learning::{LabelsBy, Learned, Sharing};
+use crate::cascade::learning::{LabelsBy, Learned, Provenance, Sharing};
 use crate::cascade::{Check, Now, Step};
 use crate::error::{Error, Result};
 use crate::learning::{self, Learner, Observation, Prediction, Route};
@@ -15,6 +15,8 @@ use crate::usage::ledger::{LearningCosts, Tally};
 
 /// Above every confidence: what stays where nothing is promised.
 const NONE_STAYS: f64 = 2.0;
+/// A label counts for a little, however unsure it is.
+const LEAST_AGREEMENT: f64 = 0.01;
 
 /// A learner, and the texts that were sent for it.
 pub struct Learning {
@@ -30,6 +32,10 @@ pub struct Learning {
 struct Sample {
     embedding: Vec<f32>,
     decision: learning::Decision,
+    /// As in [`Observation`].
+    source: u64,
+    /// How much its label counts, by the caller.
+    agreement: f64,
 }
 
 impl Machine {
@@ -55,6 +61,7 @@ impl Machine {
         Embedded { embedding, truncated, work }: Embedded,
         latency_ms: f64,
         stays_local: bool,
+        provenance: &Provenance,
         now: Now,
     ) -> Result<Step> {
         let allowed = self.allowed(&question, stays_local);
@@ -74,7 +81,8 @@ impl Machine {
         let (labels_by, version, promised) = (LabelsBy::Remote, learner.version(), tier.calibrated);
         let learned = Learned { labels_by, version, promised, checked, saved };
         let fallback = Fallback { output, truncated, tier, learned: Some(learned) };
-        let sample = decision.map(|decision| Sample { embedding, decision });
+        let (source, agreement) = (provenance.number(), provenance.agreement);
+        let sample = decision.map(|decision| Sample { embedding, decision, source, agreement });
         let decision = Decision { tiers: vec![tier], allowed, routing: None, offers: Vec::new() };
         match decision.verdict() {
             Verdict::Asks => Ok(self.delegate_sample(question, Purpose::Answer(fallback), decision, sample)),
@@ -116,13 +124,14 @@ impl Machine {
     /// Learns what a remote model said to the question `call`, if it said anything.
     pub(super) fn learn_from(&mut self, call: u32, output: Option<&AnswerOutput>, now: Now) {
         let Some(learning) = &mut self.learning else { return };
-        let Some(Sample { embedding, decision }) = learning.samples.remove(&call) else { return };
-        let Some(AnswerOutput::Label(Answer { label, .. })) = output else { return };
+        let Some(Sample { embedding, decision, source, agreement }) = learning.samples.remove(&call) else { return };
+        let Some(AnswerOutput::Label(Answer { label, score })) = output else { return };
         // A label that is not in the set never counts.
         let space = learning.learner.store().space();
         let Some(label) = space.labels.iter().position(|known| known == label) else { return };
         let (time_ms, key) = (now.now_ms, now.random);
-        let observation = Observation { embedding, decision, label, agreement: 1.0, source: 0, time_ms, key };
+        let agreement = (agreement * score.unwrap_or(1.0)).max(LEAST_AGREEMENT);
+        let observation = Observation { embedding, decision, label, agreement, source, time_ms, key };
         if learning.sharing != Sharing::Alone {
             learning.labels.push(observation.to_bytes(space));
         }
@@ -180,6 +189,8 @@ pub(in crate::cascade) fn not_started() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::cascade::tests::{NOW, allow, completion, consulted, done, machine, question, remote, response, sent};
     use crate::cascade::{Envelope, Route as Answered};
@@ -213,7 +224,8 @@ mod tests {
     fn decide(machine: &mut Machine, at: u64, stays_local: bool) -> Step {
         let embedding = if at.is_multiple_of(2) { vec![1.0, 0.0] } else { vec![0.0, 1.0] };
         let embedded = Embedded { embedding, truncated: false, work: ComputeCost::default() };
-        machine.decide_learnt(question("a"), embedded, 2.0, stays_local, now(at)).unwrap()
+        let provenance = Provenance { source: Some("ann".to_string()), agreement: 0.5 };
+        machine.decide_learnt(question("a"), embedded, 2.0, stays_local, &provenance, now(at)).unwrap()
     }
 
     /// Answers the question of `step`, or its check, as a remote model would.
@@ -350,6 +362,51 @@ mod tests {
         let Step::Delegate { call, .. } = decide(&mut machine, 1, false) else { panic!("nothing is promised") };
         machine.decline(call, Reason::RedactorUnavailable, String::new(), NOW).unwrap();
         assert_eq!(counts(&mut machine), (4, 0, 0));
+    }
+
+    #[test]
+    fn a_label_counts_as_far_as_the_caller_and_the_remote_model_are_sure() {
+        let mut machine = learning(allow(), Sharing::Leads);
+        let space = machine.learning().unwrap().learner.store().space().clone();
+        let sure = |logprob: f64| {
+            let content = json!({ "label": "spam" }).to_string();
+            let tokens = [("{\"label\":\"", -1.0), ("spam", logprob), ("\"}", -1.0)];
+            let tokens = tokens.map(|(token, logprob)| json!({ "token": token, "logprob": logprob }));
+            let choice = json!({ "message": { "content": content }, "logprobs": { "content": tokens } });
+            response(200, &json!({ "choices": [choice] }).to_string())
+        };
+        let unsaid = completion(r#"{"label":"spam"}"#);
+        let mut sources = Vec::new();
+        for (event, expected) in [(unsaid, 0.5), (sure(0.8_f64.ln()), 0.4), (sure(-999.0), LEAST_AGREEMENT)] {
+            let Step::Delegate { call, .. } = decide(&mut machine, 1, false) else { panic!("nothing is promised yet") };
+            machine.enqueue(call, false, None, now(1)).unwrap();
+            done(machine.receive(call, &event, now(1)).unwrap().step);
+            let labels = machine.learning().unwrap().take_labels();
+            let observation = Observation::from_bytes(&labels[0], &space).unwrap();
+            assert!((observation.agreement - expected).abs() < 1e-6, "{} {expected}", observation.agreement);
+            sources.push(observation.source);
+        }
+        let number = |source: Option<&str>| Provenance { source: source.map(String::from), agreement: 1.0 }.number();
+        assert_eq!(sources, [number(Some("ann")); 3]);
+        assert_eq!(number(None), 0);
+        assert_ne!(number(Some("ann")), number(Some("bob")));
+    }
+
+    #[test]
+    fn a_source_that_floods_one_label_gets_a_part_of_it() {
+        let mut machine = learning(allow(), Sharing::Alone);
+        let learner = machine.learning().unwrap();
+        // Room for 64 examples.
+        let space = learner.learner.store().space().clone();
+        let start = zero_shot(&[vec![0.6, 0.8], vec![0.8, 0.6]]).unwrap();
+        let store = Store::new(space, 64 * 136).unwrap();
+        learner.learner = Learner::new(store, start, LearnOptions::default()).unwrap();
+        for at in 1..100 {
+            let Step::Delegate { call, .. } = decide(&mut machine, 2 * at, false) else { break };
+            done(answer(&mut machine, call, 2 * at));
+        }
+        let examples = machine.learning().unwrap().learner.store().examples().len();
+        assert_eq!(examples, 64 / 2 / 4);
     }
 
     #[test]

@@ -71,6 +71,9 @@ fn body(options: &RequestOptions<'_>, prompt: &Prompt) -> String {
         body["stream"] = json!(true);
         body["stream_options"] = json!({ "include_usage": true });
     }
+    if options.logprobs {
+        body["logprobs"] = json!(true);
+    }
     if let Value::Object(body) = &mut body {
         for (name, value) in options.extra_body {
             body.insert(name.clone(), value.clone());
@@ -131,13 +134,14 @@ mod tests {
     }
 
     fn options(extra_body: &Map<String, Value>) -> RequestOptions<'_> {
-        RequestOptions { model: "any", max_tokens: 7, stream: false, extra_body }
+        RequestOptions { model: "any", max_tokens: 7, stream: false, logprobs: false, extra_body }
     }
 
     #[test]
     fn the_request_has_labels_schema_and_text() {
         let body = body(options(&Map::new()));
         assert_eq!((&body["model"], &body["max_tokens"], body.get("stream")), (&json!("any"), &json!(7), None));
+        assert_eq!(body.get("logprobs"), None, "nobody asked for them");
         assert_eq!(body["messages"][1], json!({ "role": "user", "content": "You have \"won\"" }));
         let schema = &body["response_format"]["json_schema"];
         assert_eq!((&schema["strict"], &schema["name"]), (&json!(true), &json!("classification")));
@@ -178,12 +182,13 @@ mod tests {
         let Value::Object(extra) = json!({ "max_tokens": null, "max_completion_tokens": 9, "temperature": 1 }) else {
             unreachable!()
         };
-        let asked = RequestOptions { stream: true, ..options(&extra) };
+        let asked = RequestOptions { stream: true, logprobs: true, ..options(&extra) };
         assert_eq!((ChatCompletions.max_tokens(&asked), ChatCompletions.max_tokens(&options(&Map::new()))), (9, 7));
         let body = body(asked);
         assert_eq!((body.get("max_tokens"), &body["max_completion_tokens"]), (None, &json!(9)));
         assert_eq!((&body["temperature"], &body["stream"]), (&json!(1), &json!(true)));
         assert_eq!(body["stream_options"], json!({ "include_usage": true }));
+        assert_eq!(body["logprobs"], true);
     }
 
     #[test]

@@ -80,6 +80,17 @@ pub struct Completion {
     pub finish_reason: Option<String>,
     /// The tokens that it used, where the server reports them.
     pub usage: Option<super::Usage>,
+    /// The tokens of its words with their probabilities, where the server gives them.
+    pub logprobs: Vec<TokenLogprob>,
+}
+
+/// A token of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenLogprob {
+    /// Its bytes, which may be a part of a character.
+    pub bytes: Vec<u8>,
+    /// The natural logarithm of its probability.
+    pub logprob: f64,
 }
 
 /// The protocol of this name.

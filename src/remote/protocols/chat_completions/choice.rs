@@ -9,6 +9,7 @@
 use serde_json::Value;
 
 use super::reply::refused;
+use crate::remote::protocols::TokenLogprob;
 use crate::remote::{Failure, Usage};
 
 /// The answer in a reply, or what a piece of a stream adds to it.
@@ -20,6 +21,8 @@ pub struct Choice {
     pub refusal: Option<String>,
     /// `stop`, `length`, `content_filter` or another word.
     pub finish_reason: Option<String>,
+    /// Its tokens with their probabilities, where the server gives them.
+    pub logprobs: Vec<TokenLogprob>,
     /// Whether there is a message, or a part of one.
     pub has_message: bool,
     /// Whether it calls a tool. None was offered, so what it says besides is the answer.
@@ -46,13 +49,16 @@ pub fn choice(reply: &Value) -> Result<Option<Choice>, Failure> {
     }
     let message = ["delta", "message"].iter().find_map(|name| choice.get(*name).filter(|message| !message.is_null()));
     let finish_reason = choice.get("finish_reason").and_then(Value::as_str).and_then(finish_reason);
-    let Some(message) = message else { return Ok(Some(Choice { finish_reason, ..Choice::default() })) };
+    let logprobs = logprobs(choice);
+    let Some(message) = message else {
+        return Ok(Some(Choice { finish_reason, logprobs, ..Choice::default() }));
+    };
     if !message.is_object() {
         return Err(invalid("a message must be an object"));
     }
     let is_call = |call: &Value| !call.is_null() && call.as_array().is_none_or(|calls| !calls.is_empty());
     let calls_tool = ["tool_calls", "function_call"].iter().any(|name| message.get(*name).is_some_and(is_call));
-    let mut choice = Choice { finish_reason, has_message: true, calls_tool, ..Choice::default() };
+    let mut choice = Choice { finish_reason, logprobs, has_message: true, calls_tool, ..Choice::default() };
     choice.add(&message["content"])?;
     if let Some(refusal) = message.get("refusal").and_then(Value::as_str).filter(|refusal| !refusal.is_empty()) {
         choice.refusal.get_or_insert_default().push_str(refusal);
@@ -85,6 +91,19 @@ impl Choice {
         }
         Ok(())
     }
+}
+
+/// The tokens of a choice; none where they cannot be read, which costs no answer.
+fn logprobs(choice: &Value) -> Vec<TokenLogprob> {
+    let tokens = choice.pointer("/logprobs/content").and_then(Value::as_array);
+    let token = |token: &Value| {
+        let logprob = token.get("logprob")?.as_f64()?;
+        let byte = |byte: &Value| u8::try_from(byte.as_u64()?).ok();
+        let bytes = token.get("bytes").and_then(Value::as_array).map(|bytes| bytes.iter().map(byte).collect());
+        let words = || token.get("token").and_then(Value::as_str).map(|words| words.as_bytes().to_vec());
+        Some(TokenLogprob { bytes: bytes.flatten().or_else(words)?, logprob })
+    };
+    tokens.and_then(|tokens| tokens.iter().map(token).collect()).unwrap_or_default()
 }
 
 /// The reason in OpenAI's words, and `error` where the server failed; `None` for none.
@@ -198,6 +217,22 @@ mod tests {
             json!({ "choices": [{ "message": { "content": 3 } }] }),
         ] {
             assert!(matches!(choice(&reply), Err(Failure::Invalid(_))), "{reply}");
+        }
+    }
+
+    #[test]
+    fn tokens_have_their_probabilities_or_there_are_none() {
+        let read = |content: Value| {
+            let reply = json!({ "choices": [{ "message": { "content": "é" }, "logprobs": { "content": content } }] });
+            choice(&reply).unwrap().unwrap().logprobs
+        };
+        let token = |bytes: &[u8], logprob| TokenLogprob { bytes: bytes.to_vec(), logprob };
+        let half = json!([{ "token": "\\xc3", "logprob": -0.5, "bytes": [195] }, { "token": "a", "logprob": -1 }]);
+        assert_eq!(read(half), [token(&[195], -0.5), token(b"a", -1.0)]);
+        let last = json!([{ "token": "a", "logprob": 0, "bytes": null }]);
+        assert_eq!(read(last), [token(b"a", 0.0)]);
+        for other in [json!(null), json!([3]), json!([{ "token": "a" }]), json!([{ "logprob": -1 }]), json!("a")] {
+            assert_eq!(read(other.clone()), [], "{other}");
         }
     }
 

@@ -56,6 +56,7 @@ fn completion(status: u16, reply: &Value) -> Result<Completion, Failure> {
         refusal: choice.refusal.map(lone_surrogates::joined),
         finish_reason: choice.finish_reason,
         usage: usage(reply),
+        logprobs: choice.logprobs,
     })
 }
 

@@ -7,7 +7,7 @@
 use super::choice::{Choice, choice, only_calls_tool, usage};
 use super::reply::{error_of, read_completion, refused};
 use crate::remote::lone_surrogates;
-use crate::remote::protocols::{Completion, ReplyStream};
+use crate::remote::protocols::{Completion, ReplyStream, TokenLogprob};
 use crate::remote::sse::{Event, Parser};
 use crate::remote::{Failure, Usage};
 
@@ -28,6 +28,7 @@ pub struct ChunkStream {
     refusal: Option<String>,
     finish_reason: Option<String>,
     usage: Option<Usage>,
+    logprobs: Vec<TokenLogprob>,
     has_choice: bool,
     calls_tool: bool,
     over: Option<Result<(), Failure>>,
@@ -43,6 +44,7 @@ impl Default for ChunkStream {
             refusal: None,
             finish_reason: None,
             usage: None,
+            logprobs: Vec::new(),
             has_choice: false,
             calls_tool: false,
             over: None,
@@ -84,7 +86,7 @@ impl ReplyStream for ChunkStream {
             let _ = events.iter().try_for_each(|event| self.read(event));
         }
         lone_surrogates::close(&mut self.content);
-        let Self { content, refusal, finish_reason, usage, has_choice, calls_tool, over, .. } = *self;
+        let Self { content, refusal, finish_reason, usage, logprobs, has_choice, calls_tool, over, .. } = *self;
         match over {
             Some(Err(failure)) => Err(failure),
             _ if calls_tool && content.is_empty() && refusal.is_none() => Err(only_calls_tool()),
@@ -92,7 +94,10 @@ impl ReplyStream for ChunkStream {
                 Err(Failure::Unreachable("the stream broke off before the answer was whole".to_string()))
             }
             _ if !has_choice => Err(Failure::Invalid("the reply has no choice".to_string())),
-            _ => Ok(Completion { content, refusal: refusal.map(lone_surrogates::joined), finish_reason, usage }),
+            _ => {
+                let refusal = refusal.map(lone_surrogates::joined);
+                Ok(Completion { content, refusal, finish_reason, usage, logprobs })
+            }
         }
     }
 }
@@ -132,6 +137,7 @@ impl ChunkStream {
             return Err(Failure::Invalid(format!("the reply is longer than {MAX_CONTENT_BYTES} bytes")));
         }
         lone_surrogates::push(&mut self.content, &choice.content);
+        self.logprobs.extend(choice.logprobs);
         if !refusal.is_empty() {
             self.refusal.get_or_insert_default().push_str(&refusal);
         }
@@ -186,6 +192,19 @@ mod tests {
     }
 
     #[test]
+    fn tokens_of_all_pieces_are_joined() {
+        let piece = |words: &str, end: &str| {
+            let logprobs = format!("{{\"content\":[{{\"token\":\"{words}\",\"logprob\":-0.5}}]}}");
+            format!(
+                "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{words}\"}},\"logprobs\":{logprobs}{end}}}]}}\n\n"
+            )
+        };
+        let read = read(&(piece("a", "") + &piece("b", ",\"finish_reason\":\"stop\""))).unwrap();
+        let words: Vec<u8> = read.logprobs.iter().flat_map(|token| token.bytes.clone()).collect();
+        assert_eq!((read.content.as_str(), words.as_slice()), ("ab", &b"ab"[..]));
+    }
+
+    #[test]
     fn pieces_become_an_answer() {
         let usage = Usage { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 };
         let whole = Completion {
@@ -193,6 +212,7 @@ mod tests {
             refusal: None,
             finish_reason: Some("stop".to_string()),
             usage: Some(usage),
+            logprobs: Vec::new(),
         };
         assert_eq!(read(STREAM).unwrap(), whole);
         // One byte at a time, and with rubbish behind the end.

@@ -93,7 +93,7 @@ impl Way for OnlineCascade {
         }
         let origin =
             Origin { label, propensity: 1.0, agreement: 1.0, source: 0, head: 0, time_ms: 0.0, key: random.next() };
-        self.store.add(Example { embedding: embedding.to_vec(), origin })?;
+        self.store.add(Example { embedding: embedding.to_vec(), origin, text: None })?;
         self.labels += 1;
         if self.labels >= self.due {
             self.train();

@@ -407,7 +407,7 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       return Uint8Array.from(this.#learnt);
     }
     /** @type {Wasm.Cascade['joinLearning']} */
-    joinLearning(state) {
+    async joinLearning(state) {
       this.#learnt.push(...state);
     }
     /** @type {Wasm.Cascade['learningReport']} */

@@ -194,6 +194,7 @@ test("a learner is named by its model and its labels, and its options are the en
   assert.notEqual(name, readLearn({ labels: ['a', 'c'] }, local).name);
   assert.equal(readLearn({ labels, name: 'mine' }, local).name, 'mine');
   assert.equal(config.agreement, undefined);
+  assert.deepEqual(readLearn({ labels, keep_texts: true }, local).config.options, { keep_texts: true });
   assert.equal(readLearn({ labels, agreement: 'logprobs' }, local).config.agreement, 'logprobs');
   assert.equal(readLearn(undefined, local), undefined);
   for (const wrong of [
@@ -205,6 +206,7 @@ test("a learner is named by its model and its labels, and its options are the en
     { labels, alpha: Number.NaN },
     { name: '' },
     { labels, agreement: 'sure' },
+    { labels, keep_texts: 'yes' },
   ])
     assert.throws(() => readLearn(wrong, local), { kind: 'invalid-input' });
 });

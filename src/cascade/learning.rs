@@ -7,10 +7,13 @@ use super::machine::{Learning, not_started};
 use super::{Cascade, CascadeConfig, Decided};
 use crate::error::{Error, Result};
 use crate::learning::{
-    LearnOptions, Learner, LearningReport, MAX_LABELS, Observation, Space, Store, fnv_1a, zero_shot,
+    Example, LearnOptions, Learner, LearningReport, MAX_LABELS, Observation, Space, Store, fnv_1a, zero_shot,
 };
-use crate::tasks::{HeadFiles, RunOptions, TextModel};
+use crate::tasks::{Embedded, HeadFiles, RunOptions, TextModel};
 use crate::training::Linear;
+
+/// Texts that are embedded in one pass where an encoder is another one.
+const EMBEDDED_TOGETHER: usize = 16;
 
 /// How a cascade learns. Its one local model gives embeddings: a model for feature extraction, with labels; or one for
 /// text classification that is a head on embeddings, which is the first head.
@@ -190,7 +193,8 @@ impl LearnConfig {
 
 impl Cascade {
     /// Begins to learn, from `state` as [`learning_state`](Self::learning_state) gave it, or anew. It must be called before the
-    /// first question, and may be called again.
+    /// first question, and may be called again. Where texts are kept and the state is of another encoder, its texts are embedded
+    /// again, and a head is learnt from them: the examples without a text, the heads and their evidence are left out.
     ///
     /// # Errors
     /// Invalid input: the settings, or the state is of another encoder or of other labels. Invalid artefact: the state is of
@@ -200,9 +204,16 @@ impl Cascade {
             return Err(Error::unsupported("this cascade does not learn: its settings have no 'learn'"));
         };
         let (space, start) = config.start(self.embedder()?).await?;
+        let options = config.options.clone();
         let learner = match state {
-            Some(bytes) => Learner::from_bytes(bytes, &space, config.options.clone())?,
-            None => Learner::new(Store::new(space, config.options.store_bytes)?, start, config.options.clone())?,
+            Some(bytes) => match Learner::from_bytes(bytes, &space, options.clone()) {
+                Ok(learner) => learner,
+                Err(error) => match self.embedded_anew(bytes, &space, &options).await? {
+                    Some(store) => Learner::new(store, start, options)?,
+                    None => return Err(error),
+                },
+            },
+            None => Learner::new(options.store(space)?, start, options)?,
         };
         self.machine.borrow_mut().set_learner(learner, sharing, state.is_some());
         Ok(())
@@ -221,8 +232,33 @@ impl Cascade {
     ///
     /// # Errors
     /// As [`learn`](Self::learn).
-    pub fn join_learning(&self, state: &[u8]) -> Result<()> {
-        self.with_learner(|learner| learner.join(&Learner::examples_of(state)?))
+    pub async fn join_learning(&self, state: &[u8]) -> Result<()> {
+        let Some(config) = &self.learn else { return Err(not_started()) };
+        let space = self.with_learner(|learner| Ok(learner.store().space().clone()))?;
+        match self.embedded_anew(state, &space, &config.options).await? {
+            Some(store) => self.with_learner(|learner| learner.join(&store)),
+            None => self.with_learner(|learner| learner.join(&Learner::examples_of(state)?)),
+        }
+    }
+
+    /// The examples of `state` with the embeddings of this encoder, where they are of another one, texts are kept, and some
+    /// have one.
+    async fn embedded_anew(&self, state: &[u8], space: &Space, options: &LearnOptions) -> Result<Option<Store>> {
+        let Ok(stored) = Learner::examples_of(state) else { return Ok(None) };
+        let is_same = stored.space().encoder == space.encoder && stored.space().width == space.width;
+        if !options.keep_texts || is_same || stored.space().labels != space.labels {
+            return Ok(None);
+        }
+        let with_text = |example: &Example| example.text.clone().map(|text| (text, example.origin));
+        let (texts, origins): (Vec<String>, Vec<_>) = stored.examples().iter().filter_map(with_text).unzip();
+        let mut store = options.store(space.clone())?;
+        for (texts, origins) in texts.chunks(EMBEDDED_TOGETHER).zip(origins.chunks(EMBEDDED_TOGETHER)) {
+            let embedded = self.embedder()?.embed(texts).await?;
+            for ((text, origin), Embedded { embedding, .. }) in texts.iter().zip(origins).zip(embedded) {
+                store.add(Example { embedding, origin: *origin, text: Some(text.clone()) })?;
+            }
+        }
+        Ok((!store.examples().is_empty()).then_some(store))
     }
 
     /// What was learnt, and what holds now.

@@ -221,7 +221,7 @@ impl Learner {
             time_ms: now_ms,
             key: random,
         };
-        self.store.add(Example { embedding: embedding.to_vec(), origin })?;
+        self.store.add(Example { embedding: embedding.to_vec(), origin, text: None })?;
         self.counters.labels += 1;
         self.baseline.observe(embedding, label, decision.propensity);
         let mut event = Event::Counted;
@@ -245,6 +245,18 @@ impl Learner {
     /// Whether a head is being trained.
     pub fn trains(&self) -> bool {
         self.trainer.is_some()
+    }
+
+    /// Whether texts are kept next to their embeddings.
+    pub fn keeps_texts(&self) -> bool {
+        self.options.keep_texts
+    }
+
+    /// Keeps the text of the example of this label that was observed with this random number, where texts are kept.
+    pub fn keep_text(&mut self, label: usize, random: f64, text: &str) {
+        if self.keeps_texts() {
+            self.store.keep_text(label, random, text);
+        }
     }
 
     /// Trains for about so many multiplications and additions. Returns whether there is more to do.
@@ -290,6 +302,9 @@ impl Learner {
     /// Invalid input: a store of another encoder or of other labels.
     pub fn join(&mut self, other: &Store) -> Result<()> {
         self.store.join(other)?;
+        if !self.keeps_texts() {
+            self.store.forget_texts();
+        }
         self.due = self.counters.labels;
         self.begin_training();
         Ok(())

@@ -74,7 +74,7 @@ pub(crate) use head::fnv_1a;
 pub use head::{Prediction, digest, predict, zero_shot};
 pub use learner::{CandidateReport, Learner, LearningReport};
 pub use observation::Observation;
-pub use store::{Example, Origin, Space, Store};
+pub use store::{Example, MAX_TEXT_BYTES, Origin, Space, Store};
 
 /// More labels are refused: a head of so many has no examples for most of them, and training it takes seconds.
 pub const MAX_LABELS: usize = 1000;
@@ -103,6 +103,8 @@ pub struct LearnOptions {
     pub balance: f64,
     /// How much examples from before a change of the texts count in training.
     pub old_weight: f64,
+    /// Whether texts are kept next to their embeddings, so that another encoder can begin with them.
+    pub keep_texts: bool,
     /// Whether an example counts one over its propensity in training. Only to be compared with.
     pub importance_weights: bool,
 }
@@ -118,6 +120,7 @@ impl Default for LearnOptions {
             store_bytes: 8 << 20,
             balance: 0.0,
             old_weight: 0.2,
+            keep_texts: false,
             importance_weights: true,
         }
     }
@@ -127,6 +130,17 @@ impl LearnOptions {
     /// α': what is tested of how often a head and the remote model differ.
     pub fn tested_alpha(&self) -> f64 {
         self.remote_error + self.alpha * (1.0 - 2.0 * self.remote_error)
+    }
+
+    /// An empty store for these options.
+    ///
+    /// # Errors
+    /// As [`Store::new`].
+    pub fn store(&self, space: Space) -> Result<Store> {
+        match self.keep_texts {
+            true => Store::with_texts(space, self.store_bytes),
+            false => Store::new(space, self.store_bytes),
+        }
     }
 
     fn check(&self) -> Result<()> {

@@ -86,7 +86,7 @@ mod tests {
                 time_ms: 0.0,
                 key: at as f64 / count as f64,
             };
-            store.add(Example { embedding, origin }).unwrap();
+            store.add(Example { embedding, origin, text: None }).unwrap();
         }
         store
     }

@@ -6,7 +6,7 @@ use super::{Decision, Event, Learner, RemoteLabel, Space};
 use crate::error::{Error, Result};
 
 /// The digit is the version.
-const MAGIC: &[u8; 8] = b"PLLABEL1";
+const MAGIC: &[u8; 8] = b"PLLABEL2";
 
 /// What a remote model said of a text that was sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Observation {
     pub time_ms: f64,
     /// A random number from 0 to below 1.
     pub key: f64,
+    /// The text itself, where texts are kept.
+    pub text: Option<String>,
 }
 
 impl Observation {
@@ -45,7 +47,7 @@ impl Observation {
         let wrong = |what: String| Error::invalid_artefact(format!("a stored label: {what}"));
         let rest = bytes.strip_prefix(MAGIC).and_then(<[u8]>::split_first_chunk);
         let Some((of, rest)) = rest else {
-            return Err(wrong("expected bytes that begin with PLLABEL1, got others".to_string()));
+            return Err(wrong("expected bytes that begin with PLLABEL2, got others".to_string()));
         };
         if *of != space.digest().to_le_bytes() {
             return Err(Error::invalid_input("a stored label must be of this encoder and these labels, got another"));
@@ -67,9 +69,13 @@ impl Observation {
     /// # Errors
     /// As [`Learner::observe`].
     pub fn give(&self, learner: &mut Learner) -> Result<Event> {
-        let Self { embedding, decision, label, agreement, source, time_ms, key } = self;
-        let label = learner.store().space().labels.get(*label).cloned().unwrap_or_default();
+        let Self { embedding, decision, label: at, agreement, source, time_ms, key, text } = self;
+        let label = learner.store().space().labels.get(*at).cloned().unwrap_or_default();
         let answer = RemoteLabel { label: &label, agreement: *agreement, source: *source };
-        learner.observe(embedding, decision, answer, *time_ms, *key)
+        let event = learner.observe(embedding, decision, answer, *time_ms, *key)?;
+        if let Some(text) = text {
+            learner.keep_text(*at, *key, text);
+        }
+        Ok(event)
     }
 }

@@ -1,4 +1,4 @@
-//! What is kept of delegated answers: a bounded sample for each label, never a text.
+//! What is kept of delegated answers: a bounded sample for each label, and the text only where the caller wants that.
 //!
 //! # Reservoir sampling that can be joined
 //!
@@ -30,6 +30,8 @@ use crate::sort::sort_by;
 const OVERHEAD: usize = 128;
 /// Of one label the part that one source may fill.
 const SOURCE_SHARE: usize = 4;
+/// A longer text is not kept next to its embedding: most encoders read no more of it.
+pub const MAX_TEXT_BYTES: usize = 2048;
 
 /// What the examples of a store have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +52,8 @@ pub struct Example {
     pub embedding: Vec<f32>,
     /// All else.
     pub origin: Origin,
+    /// The text itself, of at most [`MAX_TEXT_BYTES`], where that was wanted.
+    pub text: Option<String>,
 }
 
 /// What is known of an example except its embedding.
@@ -81,6 +85,7 @@ pub struct Origin {
 /// let example = |key: f64| Example {
 ///     embedding: vec![0.6, 0.8],
 ///     origin: Origin { label: 1, propensity: 1.0, agreement: 1.0, source: 0, head: 0, time_ms: 0.0, key },
+///     text: None,
 /// };
 /// let (mut one, mut other) = (Store::new(space.clone(), 1 << 20)?, Store::new(space, 1 << 20)?);
 /// one.add(example(0.25))?;
@@ -107,8 +112,20 @@ impl Store {
     /// Invalid input: a space without numbers or with fewer than two labels, or bytes in which not even two examples of
     /// each label fit.
     pub fn new(space: Space, bytes: usize) -> Result<Self> {
+        Self::with_overhead(space, bytes, OVERHEAD)
+    }
+
+    /// The same with room for the text of each example, however long it is: how many fit must not depend on which they are.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_texts(space: Space, bytes: usize) -> Result<Self> {
+        Self::with_overhead(space, bytes, OVERHEAD + MAX_TEXT_BYTES)
+    }
+
+    fn with_overhead(space: Space, bytes: usize, overhead: usize) -> Result<Self> {
         space.check()?;
-        let each = space.width.saturating_mul(4).saturating_add(OVERHEAD);
+        let each = space.width.saturating_mul(4).saturating_add(overhead);
         let (capacity, least) = (bytes / each, 2 * space.labels.len());
         if capacity < least {
             return Err(Error::invalid_input(format!(
@@ -157,6 +174,18 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps the text of the example of this label with this key, if it is kept, and the text is short enough.
+    pub fn keep_text(&mut self, label: usize, key: f64, text: &str) {
+        if let (Ok(at), true) = (self.place(label, key), text.len() <= MAX_TEXT_BYTES) {
+            self.examples[at].text = Some(text.to_string());
+        }
+    }
+
+    /// Forgets all texts; the examples stay.
+    pub fn forget_texts(&mut self) {
+        self.examples.iter_mut().for_each(|example| example.text = None);
+    }
+
     /// Forgets all examples.
     pub fn clear(&mut self) {
         self.examples.clear();
@@ -184,14 +213,20 @@ impl Store {
     }
 
     fn insert(&mut self, example: Example) {
-        let place = |other: &Example| {
-            let (a, b) = (&other.origin, &example.origin);
-            a.label.cmp(&b.label).then(a.key.total_cmp(&b.key))
-        };
-        match self.examples.binary_search_by(place) {
-            Ok(at) => self.examples[at] = example,
+        match self.place(example.origin.label, example.origin.key) {
+            Ok(at) => {
+                // One that was stored without its text takes no text away.
+                let text = self.examples[at].text.take();
+                self.examples[at] = Example { text: example.text.or(text), ..example };
+            }
             Err(at) => self.examples.insert(at, example),
         }
+    }
+
+    /// Where the example with this key is, or would be.
+    fn place(&self, label: usize, key: f64) -> std::result::Result<usize, usize> {
+        let place = |Example { origin, .. }: &Example| origin.label.cmp(&label).then(origin.key.total_cmp(&key));
+        self.examples.binary_search_by(place)
     }
 
     /// Keeps what fits, as the [module](self) says.
@@ -267,7 +302,10 @@ impl Space {
         }
     }
 
-    fn check_example(&self, Example { embedding, origin }: &Example) -> Result<()> {
+    fn check_example(&self, Example { embedding, origin, text }: &Example) -> Result<()> {
+        if let Some(bytes) = text.as_ref().map(String::len).filter(|bytes| *bytes > MAX_TEXT_BYTES) {
+            return Err(Error::invalid_input(format!("a text must have at most {MAX_TEXT_BYTES} bytes, got {bytes}")));
+        }
         self.check_embedding(embedding)?;
         let Origin { label, propensity, agreement, time_ms, key, .. } = *origin;
         if label >= self.labels.len() {

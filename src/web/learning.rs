@@ -38,8 +38,8 @@ impl Cascade {
 
     /// Adds the examples of the state of another one.
     #[wasm_bindgen(js_name = joinLearning)]
-    pub fn join_learning(&self, state: &[u8]) -> JsResult<()> {
-        self.0.join_learning(state).map_err(to_js_error)
+    pub async fn join_learning(&self, state: Vec<u8>) -> JsResult<()> {
+        self.0.join_learning(&state).await.map_err(to_js_error)
     }
 
     /// What was learnt, and what holds now.

@@ -48,7 +48,11 @@ fn config(labels: &[&str]) -> CascadeConfig {
 }
 
 fn cascade(config: CascadeConfig) -> Cascade {
-    let model = load(&golden("tiny-bert-seq"), Task::FeatureExtraction);
+    cascade_of("tiny-bert-seq", config)
+}
+
+fn cascade_of(model: &str, config: CascadeConfig) -> Cascade {
+    let model = load(&golden(model), Task::FeatureExtraction);
     Cascade::from_models(vec![model], config, DeviceReport::processor(), OffsetUnit::Bytes, clock()).unwrap()
 }
 
@@ -143,6 +147,48 @@ fn it_begins_with_labels_alone_and_ends_with_a_head_that_classifies_the_same() {
     block_on(begun.learn(None, Sharing::Alone)).unwrap();
     assert_eq!(begun.export_head("elsewhere").unwrap(), files, "the head and its encoder's folder are the model's own");
     fs::remove_dir_all(root).unwrap();
+}
+
+#[test]
+fn another_encoder_begins_with_the_texts_that_were_kept() {
+    let encoded_by = |encoder: &str, keep_texts: bool| {
+        let mut config = config(&LABELS);
+        let learn = config.learn.as_mut().unwrap();
+        (learn.encoder, learn.options.keep_texts) = (encoder.to_string(), keep_texts);
+        config
+    };
+    let states = [true, false].map(|keep_texts| {
+        let learning = cascade(encoded_by("bert", keep_texts));
+        block_on(learning.learn(None, Sharing::Alone)).unwrap();
+        (0..30).for_each(|at| _ = ask(&learning, at));
+        assert_eq!(learning.learning_report().unwrap().texts, if keep_texts { 30 } else { 0 });
+        learning.learning_state().unwrap()
+    });
+    let [with_texts, without] = &states;
+    let other = |keep_texts| cascade_of("tiny-distilbert-seq", encoded_by("distilbert", keep_texts));
+
+    let anew = other(true);
+    block_on(anew.learn(Some(with_texts), Sharing::Alone)).unwrap();
+    let report = anew.learning_report().unwrap();
+    assert_eq!((report.texts, report.version, report.promised, report.training), (30, 0, false, true));
+    assert_eq!(report.examples, [15, 15]);
+    while anew.train(1_000_000).unwrap() {}
+    assert_eq!(anew.learning_report().unwrap().counters.trained, 1);
+
+    // What is imported is embedded again as well, and none is counted twice.
+    let joined = other(true);
+    block_on(joined.learn(None, Sharing::Alone)).unwrap();
+    for _ in 0..2 {
+        block_on(joined.join_learning(with_texts)).unwrap();
+        assert_eq!(joined.learning_report().unwrap().examples, [15, 15]);
+    }
+    for (keep_texts, state) in [(true, without), (false, with_texts)] {
+        let refusing = other(keep_texts);
+        let refused = block_on(refusing.learn(Some(state), Sharing::Alone)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{refused}");
+        block_on(refusing.learn(None, Sharing::Alone)).unwrap();
+        assert_eq!(block_on(refusing.join_learning(state)).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
 }
 
 #[test]

@@ -261,6 +261,30 @@ for (const worker of [true, false]) {
       assert.deepEqual([cleared.persisted, cleared.counters.labels, cleared.fault], [true, 0, undefined]);
     });
 
+    test('texts are kept where that is wanted, and another encoder begins with them', async () => {
+      const found = await page.evaluate(async () => {
+        const keeps = { keep_texts: true };
+        const classify = await learning('texts', keeps);
+        for (let at = 0; at < 6; at += 1) await classify(textOf(at), { source: 'ann' });
+        await classify(textOf(9), { must_stay_local: true });
+        const file = await (await classify.learning.export()).text();
+        const kept = await classify.learning.report();
+        await classify.dispose();
+        const reportOf = async (learn, model) => {
+          const one = await learning('texts', learn, model);
+          const report = await one.learning.report();
+          await one.dispose();
+          return report;
+        };
+        const other = await reportOf(keeps, '/golden/tiny-distilbert-seq');
+        const without = await reportOf({});
+        return { kept, other, without, has: [0, 9].map((at) => file.includes(textOf(at))) };
+      });
+      assert.deepEqual([found.kept.texts, found.has], [6, [true, false]]);
+      assert.deepEqual([found.other.texts, found.other.examples, found.other.fault], [6, [3, 3], undefined]);
+      assert.deepEqual([found.without.texts, found.without.counters.labels], [0, 6]);
+    });
+
     test('there is no head to return to before one has taken over', async () => {
       const { error } = await page.evaluate(async () => {
         const classify = await learning('rollback');
@@ -275,7 +299,7 @@ for (const worker of [true, false]) {
       ['one label', { learn: { labels: ['weather'] } }, 'invalid-input'],
       ['no labels', { learn: true }, 'invalid-input'],
       ['a label twice', { learn: { labels: ['weather', 'weather'] } }, 'invalid-input'],
-      ['an unknown option', { learn: { labels: LABELS, keep_texts: true } }, 'invalid-input'],
+      ['an unknown option', { learn: { labels: LABELS, keep_audio: true } }, 'invalid-input'],
       ['an alpha above a half', { learn: { labels: LABELS, alpha: 0.6 } }, 'invalid-input'],
       ['a threshold', { learn: { labels: LABELS }, policy: { threshold: 0.9 } }, 'invalid-input'],
       [
@@ -342,8 +366,13 @@ function inPage({ local, labels, words, url }) {
     /** Those that are open, by their names. */
     opened: new Map(),
     /** A cascade that learns under this name. */
-    learning: (name, learn) =>
-      cascade({ local, remote, policy: { privacy: 'allow' }, learn: { labels, alpha: 0.1, name, ...learn } }),
+    learning: (name, learn, model = local.model) =>
+      cascade({
+        local: { ...local, model },
+        remote,
+        policy: { privacy: 'allow' },
+        learn: { labels, alpha: 0.1, name, ...learn },
+      }),
     /** A text about one thing or the other. */
     textOf: (at) =>
       [0, 1, 2].map((word) => words[at % 2][(Math.floor(at / 2) + Math.floor(at / 7) * word) % 4]).join(' '),

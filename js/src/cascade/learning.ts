@@ -40,6 +40,11 @@ export interface LearnOptions {
   balance?: number;
   /** How much examples from before a change of the texts count in training; 0.2 by default. */
   old_weight?: number;
+  /**
+   * Whether texts are stored next to their embeddings, of at most 2,048 bytes each, as they were asked about and so before redaction;
+   * false by default. With a `name` of its own, another encoder then begins with what was learnt: its texts are embedded again.
+   */
+  keep_texts?: boolean;
   /** The name under which it is stored in this origin; by default that of the model with the labels. */
   name?: string;
 }
@@ -56,7 +61,7 @@ export interface ExportedHead {
 export interface Learning {
   /** What was learnt, what is promised now, and where it is stored. */
   report(): Promise<LearningStatus>;
-  /** All of it as a file: embeddings and labels, never texts; heads, and the evidence for them. */
+  /** All of it as a file: embeddings and labels; texts with `keep_texts` alone; heads, and the evidence for them. */
   export(): Promise<Blob>;
   /**
    * Adds the examples of such a file; none is counted twice. Where nothing was learnt yet, its heads and their evidence as well.
@@ -89,6 +94,7 @@ const NAMES = complete<keyof LearnOptions>()([
   'store_bytes',
   'balance',
   'old_weight',
+  'keep_texts',
   'name',
 ]);
 
@@ -108,15 +114,22 @@ export function readLearn(
   if (name !== undefined && (typeof name !== 'string' || name === '')) {
     throw invalidInput(`learn.name must be a string that is not empty, got ${describe(name)}.`);
   }
-  if (agreement !== undefined && agreement !== 'logprobs') {
-    throw invalidInput(`learn.agreement must be 'logprobs', got ${describe(agreement)}.`);
-  }
+  checkSwitches(agreement, options.keep_texts);
   const checked = checkFinite('learn', options) as NonNullable<CascadeConfig['learn']>['options'];
   const encoder = [model, dtype ?? ''].join(' ').trim();
   return {
     config: { labels: named, encoder, ...(agreement && { agreement }), ...(checked && { options: checked }) },
     name: name ?? JSON.stringify([task, encoder, ...named.map(({ label }) => label)]),
   };
+}
+
+function checkSwitches(agreement: unknown, keep_texts: unknown): void {
+  if (agreement !== undefined && agreement !== 'logprobs') {
+    throw invalidInput(`learn.agreement must be 'logprobs', got ${describe(agreement)}.`);
+  }
+  if (keep_texts !== undefined && typeof keep_texts !== 'boolean') {
+    throw invalidInput(`learn.keep_texts must be true or false, got ${describe(keep_texts)}.`);
+  }
 }
 
 /** `labels`, each found to be a string or one with a description. */

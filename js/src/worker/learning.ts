@@ -80,7 +80,7 @@ export class Learning {
     return this.#changing(async () => {
       const { counters, examples } = this.cascade.learningReport();
       if (counters.labels === 0 && examples.every((count) => count === 0)) await this.#sync.learn(bytes, true);
-      else this.cascade.joinLearning(bytes);
+      else await this.cascade.joinLearning(bytes);
     });
   }
 

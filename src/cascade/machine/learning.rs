@@ -7,7 +7,7 @@ use crate::cascade::envelope::Consultation;
 use crate::cascade::learning::{LabelsBy, Learned, Provenance, Sharing};
 use crate::cascade::{Check, Now, Step};
 use crate::error::{Error, Result};
-use crate::learning::{self, Learner, Observation, Prediction, Route};
+use crate::learning::{self, Learner, MAX_TEXT_BYTES, Observation, Prediction, Route};
 use crate::policy::{Decision, Tier, Verdict};
 use crate::remote::Question;
 use crate::tasks::{Answer, AnswerOutput, Embedded, head_scores};
@@ -36,6 +36,8 @@ struct Sample {
     source: u64,
     /// How much its label counts, by the caller.
     agreement: f64,
+    /// The text itself, where texts are kept.
+    text: Option<String>,
 }
 
 impl Machine {
@@ -82,7 +84,11 @@ impl Machine {
         let learned = Learned { labels_by, version, promised, checked, saved };
         let fallback = Fallback { output, truncated, tier, learned: Some(learned) };
         let (source, agreement) = (provenance.number(), provenance.agreement);
-        let sample = decision.map(|decision| Sample { embedding, decision, source, agreement });
+        let keeps = learner.keeps_texts() && question.text.len() <= MAX_TEXT_BYTES;
+        let sample = decision.map(|decision| {
+            let text = keeps.then(|| question.text.clone());
+            Sample { embedding, decision, source, agreement, text }
+        });
         let decision = Decision { tiers: vec![tier], allowed, routing: None, offers: Vec::new() };
         match decision.verdict() {
             Verdict::Asks => Ok(self.delegate_sample(question, Purpose::Answer(fallback), decision, sample)),
@@ -124,14 +130,16 @@ impl Machine {
     /// Learns what a remote model said to the question `call`, if it said anything.
     pub(super) fn learn_from(&mut self, call: u32, output: Option<&AnswerOutput>, now: Now) {
         let Some(learning) = &mut self.learning else { return };
-        let Some(Sample { embedding, decision, source, agreement }) = learning.samples.remove(&call) else { return };
+        let Some(Sample { embedding, decision, source, agreement, text }) = learning.samples.remove(&call) else {
+            return;
+        };
         let Some(AnswerOutput::Label(Answer { label, score })) = output else { return };
         // A label that is not in the set never counts.
         let space = learning.learner.store().space();
         let Some(label) = space.labels.iter().position(|known| known == label) else { return };
         let (time_ms, key) = (now.now_ms, now.random);
         let agreement = (agreement * score.unwrap_or(1.0)).max(LEAST_AGREEMENT);
-        let observation = Observation { embedding, decision, label, agreement, source, time_ms, key };
+        let observation = Observation { embedding, decision, label, agreement, source, time_ms, key, text };
         if learning.sharing != Sharing::Alone {
             learning.labels.push(observation.to_bytes(space));
         }
@@ -341,6 +349,26 @@ mod tests {
         for machine in [&mut stays, &mut local_only] {
             assert_eq!(counts(machine), (0, 0, 0));
             assert!(machine.learning().unwrap().take_labels().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_text_is_kept_only_where_that_is_wanted_and_it_may_leave() {
+        for keep_texts in [false, true] {
+            let mut machine = learning(allow(), Sharing::Leads);
+            let options = LearnOptions { keep_texts, ..LearnOptions::default() };
+            let learner = &mut machine.learning().unwrap().learner;
+            let space = learner.store().space().clone();
+            let start = zero_shot(&[vec![0.6, 0.8], vec![0.8, 0.6]]).unwrap();
+            *learner = Learner::new(options.store(space.clone()).unwrap(), start, options).unwrap();
+            done(decide(&mut machine, 1, true));
+            let Step::Delegate { call, .. } = decide(&mut machine, 1, false) else { panic!("nothing is promised yet") };
+            done(answer(&mut machine, call, 1));
+            let learning = machine.learning().unwrap();
+            let text = keep_texts.then(|| "a".to_string());
+            assert_eq!(Observation::from_bytes(&learning.take_labels()[0], &space).unwrap().text, text);
+            let kept: Vec<_> = learning.learner.store().examples().iter().map(|example| &example.text).collect();
+            assert_eq!(kept, [&text]);
         }
     }
 

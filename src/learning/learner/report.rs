@@ -14,6 +14,8 @@ pub struct LearningReport {
     pub labels: Vec<String>,
     /// How many examples of each label are kept.
     pub examples: Vec<usize>,
+    /// Of how many of them the text is kept.
+    pub texts: usize,
     /// The number of the head in charge; 0 for the first one.
     pub version: u64,
     /// Whether a promise holds now: of what stays at home at most `alpha` has another label than the remote model would give.
@@ -69,6 +71,7 @@ impl Learner {
         LearningReport {
             labels: space.labels.clone(),
             examples,
+            texts: self.store.examples().iter().filter(|example| example.text.is_some()).count(),
             version: self.in_charge.version,
             promised: promise.is_some(),
             alpha: self.options.tested_alpha(),

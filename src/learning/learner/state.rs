@@ -83,8 +83,11 @@ impl Learner {
         let state: State = postcard::from_bytes(state).map_err(|error| wrong(error.to_string()))?;
         state.check(space).map_err(wrong)?;
         // The smaller one of the two capacities holds.
-        let mut store = Store::new(space.clone(), options.store_bytes)?;
+        let mut store = options.store(space.clone())?;
         store.join(&stored)?;
+        if !options.keep_texts {
+            store.forget_texts();
+        }
         let same = state.promise == promise(&options);
         let State {
             mut in_charge,

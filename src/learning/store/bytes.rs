@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Example, Origin, Space, Store};
 use crate::error::{Error, Result};
 
-const MAGIC: &[u8; 8] = b"PLSTORE1";
+const MAGIC: &[u8; 8] = b"PLSTORE2";
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -14,6 +14,8 @@ struct Header {
     capacity: usize,
     cap: usize,
     examples: Vec<Origin>,
+    /// The text of each, where it is kept.
+    texts: Vec<Option<String>>,
 }
 
 impl Store {
@@ -24,6 +26,7 @@ impl Store {
             capacity: self.capacity,
             cap: self.cap,
             examples: self.examples.iter().map(|example| example.origin).collect(),
+            texts: self.examples.iter().map(|example| example.text.clone()).collect(),
         };
         let mut bytes = MAGIC.to_vec();
         // Numbers, texts and lists of them, whose lengths are known: none of that can fail.
@@ -41,12 +44,15 @@ impl Store {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let wrong = |what: String| Error::invalid_artefact(format!("stored examples: {what}"));
         let Some(rest) = bytes.strip_prefix(MAGIC) else {
-            return Err(wrong("expected a file that begins with PLSTORE1, got another one".to_string()));
+            return Err(wrong("expected a file that begins with PLSTORE2, got another one".to_string()));
         };
         let (header, floats) =
             postcard::take_from_bytes(rest).map_err(|error| wrong(format!("the header: {error}")))?;
-        let Header { space, capacity, cap, examples } = header;
+        let Header { space, capacity, cap, examples, texts } = header;
         space.check().map_err(|error| wrong(error.to_string()))?;
+        if texts.len() != examples.len() {
+            return Err(wrong(format!("expected a text or none for each of {}, got {}", examples.len(), texts.len())));
+        }
         let expected = space.width.checked_mul(4).and_then(|row| row.checked_mul(examples.len()));
         if expected != Some(floats.len()) || examples.len() > capacity || cap > capacity {
             return Err(wrong(format!(
@@ -57,9 +63,10 @@ impl Store {
             )));
         }
         let mut store = Self { space, capacity, cap, examples: Vec::new() };
-        for (origin, row) in examples.into_iter().zip(floats.chunks_exact(4 * store.space.width)) {
+        let rows = floats.chunks_exact(4 * store.space.width);
+        for ((origin, text), row) in examples.into_iter().zip(texts).zip(rows) {
             let numbers = row.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
-            let example = Example { embedding: numbers.collect(), origin };
+            let example = Example { embedding: numbers.collect(), origin, text };
             store.space.check_example(&example).map_err(|error| wrong(error.to_string()))?;
             store.insert(example);
         }

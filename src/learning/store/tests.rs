@@ -9,7 +9,7 @@ fn space(labels: usize) -> Space {
 
 fn example(label: usize, source: u64, key: f64) -> Example {
     let origin = Origin { label, propensity: 0.5, agreement: 1.0, source, head: 7, time_ms: 1.5, key };
-    Example { embedding: vec![key as f32, -1.0], origin }
+    Example { embedding: vec![key as f32, -1.0], origin, text: None }
 }
 
 /// One that holds so many examples.
@@ -92,8 +92,34 @@ fn an_example_that_makes_no_sense_changes_nothing() {
 }
 
 #[test]
+fn a_text_is_kept_with_its_example_and_takes_room() {
+    let bytes = 10 * (2 * 4 + OVERHEAD + MAX_TEXT_BYTES);
+    assert_eq!(Store::with_texts(space(2), bytes).unwrap().capacity, 10);
+    let mut store = Store::with_texts(space(2), bytes).unwrap();
+    store.add(example(1, 0, 0.25)).unwrap();
+    let text = |store: &Store| store.examples()[0].text.clone();
+    store.keep_text(0, 0.25, "of another label");
+    store.keep_text(1, 0.5, "of another key");
+    store.keep_text(1, 0.25, &"x".repeat(MAX_TEXT_BYTES + 1));
+    assert_eq!(text(&store), None);
+    store.keep_text(1, 0.25, "rain");
+    // One that comes without its text takes none away, in any order.
+    let mut bare = self::store(2, 10);
+    bare.add(example(1, 0, 0.25)).unwrap();
+    let (mut one, mut other) = (store.clone(), bare.clone());
+    one.join(&bare).unwrap();
+    other.join(&store).unwrap();
+    assert_eq!((text(&one).as_deref(), text(&other).as_deref()), (Some("rain"), Some("rain")));
+    let long = Example { text: Some("x".repeat(MAX_TEXT_BYTES + 1)), ..example(1, 0, 0.75) };
+    assert_eq!(message(store.add(long)), "a text must have at most 2048 bytes, got 2049");
+    store.forget_texts();
+    assert_eq!((text(&store), store.examples().len()), (None, 1));
+}
+
+#[test]
 fn what_is_read_is_what_was_written() {
-    let store = filled(12, &[example(0, 1, 0.25), example(2, 1, 0.125), example(2, 3, 0.5)]);
+    let spoken = Example { text: Some("Łódź".to_string()), ..example(2, 3, 0.5) };
+    let store = filled(12, &[example(0, 1, 0.25), example(2, 1, 0.125), spoken]);
     let bytes = store.to_bytes();
     assert_eq!(Store::from_bytes(&bytes).unwrap(), store);
     for end in 0..bytes.len() {

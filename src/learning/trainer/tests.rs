@@ -20,7 +20,7 @@ fn store(count: usize, two: bool) -> Store {
             time_ms: 0.0,
             key: random.next(),
         };
-        store.add(Example { embedding, origin }).unwrap();
+        store.add(Example { embedding, origin, text: None }).unwrap();
     }
     store
 }
@@ -185,7 +185,7 @@ fn one_label_alone_is_not_trained_on() {
     one.clear();
     assert!(Trainer::new(&one, same).is_none());
     let origin = Origin { label: 0, propensity: 1.0, agreement: 1.0, source: 0, head: 0, time_ms: 0.0, key: 0.5 };
-    one.add(Example { embedding: vec![1.0, 0.0], origin }).unwrap();
+    one.add(Example { embedding: vec![1.0, 0.0], origin, text: None }).unwrap();
     assert!(Trainer::new(&one, same).is_none());
 }
 

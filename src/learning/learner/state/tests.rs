@@ -123,9 +123,30 @@ fn other_bytes_are_refused_and_none_panics() {
 }
 
 #[test]
+fn texts_are_kept_where_that_is_wanted_and_forgotten_where_it_is_not_any_more() {
+    let keeps = LearnOptions { keep_texts: true, ..LearnOptions::default() };
+    for (options, kept) in [(&keeps, 1), (&LearnOptions::default(), 0)] {
+        let mut learner = learner(options);
+        let embedding = vec![0.5; WIDTH];
+        let decision = learner.decide(&embedding, 1.0, 0.5).unwrap();
+        let text = Some("rain".to_string());
+        let observation =
+            Observation { embedding, decision, label: 1, agreement: 1.0, source: 0, time_ms: 1.0, key: 0.25, text };
+        let read = Observation::from_bytes(&observation.to_bytes(&space()), &space()).unwrap();
+        read.give(&mut learner).unwrap();
+        assert_eq!(learner.report().texts, kept);
+        let bytes = learner.to_bytes();
+        assert_eq!(bytes.windows(4).any(|four| four == b"rain"), kept == 1);
+        let texts =
+            |options: &LearnOptions| Learner::from_bytes(&bytes, &space(), options.clone()).unwrap().report().texts;
+        assert_eq!((texts(&keeps), texts(&LearnOptions::default())), (kept, 0));
+    }
+}
+
+#[test]
 fn the_layout_is_that_of_its_version() {
     // If one of the stored types changes, MAGIC gets another digit, and this number is counted anew.
-    assert_eq!(learner(&LearnOptions::default()).to_bytes().len(), 2596);
+    assert_eq!(learner(&LearnOptions::default()).to_bytes().len(), 2597);
 }
 
 #[test]
@@ -135,7 +156,7 @@ fn a_label_is_learnt_by_another_learner_as_by_the_one_that_asked() {
     let embedding = vec![0.5; WIDTH];
     let decision = one.decide(&embedding, 1.0, 0.5).unwrap();
     let (label, time_ms, key) = (1, 2.0, 0.123_456_789);
-    let observation = Observation { embedding, decision, label, agreement: 1.0, source: 3, time_ms, key };
+    let observation = Observation { embedding, decision, label, agreement: 1.0, source: 3, time_ms, key, text: None };
     let bytes = observation.to_bytes(&space());
     let read = Observation::from_bytes(&bytes, &space()).unwrap();
     assert_eq!(read, observation);

@@ -49,7 +49,7 @@ use crate::policy::{LocalConfig, Reason, Tier};
 use crate::remote::{AnswerForm, Question, RemoteEvent, RemoteRequest};
 use crate::tasks::{AnswerKind, AnswerOutput, LocalAnswer, RunOptions, TextModel};
 use crate::usage::ledger::Ledger;
-use crate::usage::summary::{Summary, summary};
+use crate::usage::summary::{UsageSummary, summary};
 
 /// What is to be done next for a question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,7 +127,7 @@ pub struct Decided {
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct LedgerView {
     /// Sums over time.
-    pub summary: Summary,
+    pub summary: UsageSummary,
     /// How confidences compare with those at calibration; absent for a model that was not calibrated.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]

@@ -82,7 +82,7 @@ mod tests {
     };
     use super::super::*;
     use crate::policy::{Policy, Privacy};
-    use crate::usage::summary::{Agreement, Summary, summary};
+    use crate::usage::summary::{Agreement, UsageSummary, summary};
 
     fn calibration() -> Calibration {
         let quantiles = (0..=20).map(|step| f64::from(step) / 20.0).collect();
@@ -120,7 +120,7 @@ mod tests {
         let record = machine.take_record().expect("a record");
         assert!(!record.contains("secret") && !record.contains("spam"));
         let ledger = Ledger::read(&record).unwrap();
-        let Summary { total, .. } = summary(&ledger);
+        let UsageSummary { total, .. } = summary(&ledger);
         let (local, remote) = (total.local.tally, total.remote.tally);
         assert_eq!((local.answers, local.degraded, remote.answers, remote.attempts), (2, 1, 1, 1));
         assert_eq!((remote.prompt_tokens, remote.completion_tokens, remote.unpriced), (40, 2, 1));
@@ -140,7 +140,7 @@ mod tests {
                 u64::from(consulted(machine.receive(call, &event, NOW).unwrap().step).output.is_some()),
                 answers
             );
-            let Summary { total, .. } = summary(&ledger(&mut machine));
+            let UsageSummary { total, .. } = summary(&ledger(&mut machine));
             assert_eq!((total.remote.tally.answers, total.remote.tally.attempts), (answers, 1));
             assert_eq!((total.local.tally.answers, total.local.tally.degraded), (0, 0));
         }
@@ -182,7 +182,7 @@ mod tests {
             machine.enqueue(call, false, None, NOW).unwrap();
             consulted(machine.receive(call, &told(40, label), NOW).unwrap().step);
         }
-        let Summary { total, agreement, .. } = summary(&ledger(&mut machine));
+        let UsageSummary { total, agreement, .. } = summary(&ledger(&mut machine));
         assert_eq!((total.local.tally.answers, total.remote.tally.answers), (4, 0));
         assert_eq!((total.checks.tally.answers, total.checks.tally.prompt_tokens), (2, 80));
         assert_eq!(total.checks.tally.operations, 0, "the local model did not run again");
@@ -200,7 +200,7 @@ mod tests {
         assert!(sent(machine.enqueue(call, false, None, NOW).unwrap().step), "it does not wait for the check");
         consulted(machine.receive(check.call, &response(400, "{}"), NOW).unwrap().step);
         done(machine.receive(call, &completion(r#"{"label":"spam"}"#), NOW).unwrap().step);
-        let Summary { total, agreement, .. } = summary(&ledger(&mut machine));
+        let UsageSummary { total, agreement, .. } = summary(&ledger(&mut machine));
         assert_eq!((total.checks.tally.answers, total.checks.tally.attempts, agreement), (0, 1, None));
         assert_eq!((total.local.tally.answers, total.remote.tally.answers), (1, 1));
     }

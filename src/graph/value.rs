@@ -28,6 +28,7 @@ pub struct Uploaded {
     /// Whether it is for many runs.
     pub constant: bool,
     /// The copy, once a kernel has used it.
+    #[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "no kernel is on a GPU"))]
     pub copy: OnceLock<GpuTensor>,
 }
 

@@ -12,7 +12,7 @@ const DELTA: f64 = 0.05;
 /// What a ledger says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
-pub struct Summary {
+pub struct UsageSummary {
     /// Since the beginning.
     pub total: Routes,
     /// The spans of time in which there was anything, the earliest first.
@@ -126,7 +126,7 @@ pub struct Bases {
 }
 
 /// What `ledger` says.
-pub fn summary(ledger: &Ledger) -> Summary {
+pub fn summary(ledger: &Ledger) -> UsageSummary {
     let (mut local, mut remote, mut checks) = (Tally::default(), Tally::default(), Checks::default());
     let mut learning = LearningCosts::default();
     let mut spans = Vec::new();
@@ -146,7 +146,7 @@ pub fn summary(ledger: &Ledger) -> Summary {
         checks: account(&learning.checks),
         training: account(&learning.training),
     };
-    Summary {
+    UsageSummary {
         total,
         spans,
         counterfactual: asked(local.answers + remote.answers),

@@ -1,12 +1,12 @@
 // Usage ledger: what the answers of a cascade took, summed up over all tabs of this origin.
-import type { Account, DriftReport, LedgerView, Summary } from '../types.js';
+import type { Account, DriftReport, LedgerView, UsageSummary } from '../types.js';
 import { UsageRecords } from './usage-records.js';
 
 /** More records than these are merged into one. */
 const MAX_RECORDS = 64;
 
 /** The sums of a ledger. */
-export interface LedgerSummary extends Summary {
+export interface LedgerSummary extends UsageSummary {
   /** How the local model's confidences compare with those at its calibration; undefined where it has none. */
   drift: DriftReport | undefined;
   /** Whether the records outlive the page; if not, `fault` says why. */
@@ -106,7 +106,7 @@ const ENERGY = SIDES.flatMap((side) => [`${side}_j_low`, `${side}_j_high`, `${si
 const ROUTES = ['local', 'remote', 'checks'] as const;
 
 /** `summary` as CSV by RFC 4180. */
-export function toCSV({ spans, basis }: Pick<Summary, 'spans' | 'basis'>): string {
+export function toCSV({ spans, basis }: Pick<UsageSummary, 'spans' | 'basis'>): string {
   const rows: unknown[][] = [['from', 'to', 'route', ...COUNTS, ...ENERGY]];
   for (const { from_ms, to_ms, routes } of spans) {
     const span = [new Date(from_ms).toISOString(), new Date(to_ms).toISOString()];

@@ -1,7 +1,8 @@
 //! Attention in one pass over the keys, without a matrix of scores.
 
 use super::elementwise::word;
-use super::queue::{Gpu, Kernel, Source, wgsl};
+use super::kernel::{Kernel, Source, wgsl};
+use super::queue::Gpu;
 use super::tensor::Tensor;
 
 const ATTENTION: Source = wgsl!("attention");

@@ -1,8 +1,9 @@
 //! Convolutions as implicit products, and transposed ones.
 
 use super::elementwise::{FUNCTIONS, word};
+use super::kernel::{Kernel, Source, wgsl};
 use super::matmul::{Product, Right, Sizes};
-use super::queue::{Gpu, Kernel, Source, spread, wgsl};
+use super::queue::{Gpu, spread};
 use super::tensor::Tensor;
 
 const PATCHES: Source = wgsl!("matmul_patches");

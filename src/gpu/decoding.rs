@@ -2,7 +2,8 @@
 
 use super::attention::Attention;
 use super::elementwise::word;
-use super::queue::{Gpu, Kernel, Source, wgsl};
+use super::kernel::{Kernel, Source, wgsl};
+use super::queue::Gpu;
 use super::tensor::Tensor;
 
 const ROTARY: Source = wgsl!("rotary");

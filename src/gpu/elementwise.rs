@@ -1,6 +1,7 @@
 //! Functions of elements, broadcast to each other; copies.
 
-use super::queue::{Gpu, Kernel, Source, spread, wgsl};
+use super::kernel::{Kernel, Source, wgsl};
+use super::queue::{Gpu, spread};
 use super::tensor::Tensor;
 
 const ELEMENTWISE: Source = wgsl!("elementwise");

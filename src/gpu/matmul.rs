@@ -1,7 +1,8 @@
 //! Matrix products with an epilogue, in tiles that are chosen by shape.
 
 use super::elementwise::{FUNCTIONS, word};
-use super::queue::{Gpu, Kernel, Source, wgsl};
+use super::kernel::{Kernel, Source, wgsl};
+use super::queue::Gpu;
 use super::tensor::Tensor;
 
 const TILES: Source = wgsl!("matmul");

@@ -12,6 +12,7 @@ mod attention;
 mod conv;
 mod decoding;
 mod elementwise;
+mod kernel;
 mod matmul;
 mod memory;
 mod norm;

@@ -1,7 +1,8 @@
 //! Normalisation of rows.
 
 use super::elementwise::word;
-use super::queue::{Gpu, Kernel, Source, spread, wgsl};
+use super::kernel::{Kernel, Source, wgsl};
+use super::queue::{Gpu, spread};
 use super::tensor::Tensor;
 
 const NORM: Source = wgsl!("norm");

@@ -5,8 +5,9 @@
 //! in another order rounds some activations to other integers, and after a few layers all of them.
 
 use super::elementwise::{FUNCTIONS, word};
+use super::kernel::{Kernel, Source, wgsl};
 use super::matmul::{Product, Right, Sizes, TransposeNone};
-use super::queue::{Gpu, Kernel, Source, spread, wgsl};
+use super::queue::{Gpu, spread};
 use super::tensor::Tensor;
 
 const MATVEC: Source = wgsl!("matvec");

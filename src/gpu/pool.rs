@@ -1,7 +1,8 @@
 //! Pooling and interpolation.
 
 use super::conv::Window;
-use super::queue::{Gpu, Source, wgsl};
+use super::kernel::{Source, wgsl};
+use super::queue::Gpu;
 use super::tensor::Tensor;
 
 const POOL: Source = wgsl!("window_pool");

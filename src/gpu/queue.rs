@@ -1,13 +1,13 @@
-//! The device, its pipelines, and the dispatches that are recorded and not yet submitted.
+//! The device, and the dispatches that are recorded and not yet submitted.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use burn_wgpu::wgpu::{self, BufferUsages};
 
+use super::kernel::{Kernel, Pipeline};
 use super::memory::{Buffer, Pool, size_class};
 use super::tensor::Tensor;
 use crate::error::{Error, ErrorKind, Result};
@@ -53,12 +53,6 @@ struct State {
     counts: Counts,
 }
 
-struct Pipeline {
-    number: u64,
-    pipeline: wgpu::ComputePipeline,
-    layout: wgpu::BindGroupLayout,
-}
-
 struct Dispatch {
     pipeline: Arc<Pipeline>,
     group: wgpu::BindGroup,
@@ -82,42 +76,6 @@ pub struct Counts {
     pub reads: u64,
     /// Bytes of its buffers now, with those that are kept for later.
     pub memory: u64,
-}
-
-/// A file of `wgsl/`.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Source {
-    /// Its name.
-    pub name: &'static str,
-    /// Its text.
-    pub text: &'static str,
-}
-
-/// The file of `wgsl/` with this name.
-macro_rules! wgsl {
-    ($name:literal) => {
-        $crate::gpu::queue::Source { name: $name, text: include_str!(concat!("wgsl/", $name, ".wgsl")) }
-    };
-}
-pub(super) use wgsl;
-
-/// A kernel for one dispatch.
-#[derive(Default)]
-pub struct Kernel<'a> {
-    /// Its file, which has a `Params` structure and an entry point `main`.
-    pub source: Source,
-    /// Files with what it uses.
-    pub library: &'a [Source],
-    /// Constants and functions that it uses, as short as may be: they are a part of the key that its pipeline is found by.
-    pub constants: String,
-    /// What it reads, by name. A name may be followed by the type of its elements; they are floats otherwise.
-    pub inputs: &'a [(&'static str, &'a Tensor)],
-    /// What it writes to besides `out`, by name.
-    pub writes: &'a [(&'static str, &'a Tensor)],
-    /// Its parameters: floats by their bits.
-    pub params: &'a [u32],
-    /// The number of workgroups in each dimension.
-    pub workgroups: [usize; 3],
 }
 
 impl Gpu {
@@ -296,62 +254,12 @@ impl Gpu {
 
     /// The pipeline of a kernel, which is compiled once.
     fn pipeline(&self, state: &mut State, kernel: &Kernel<'_>) -> Arc<Pipeline> {
-        let named = || kernel.inputs.iter().chain(kernel.writes);
-        let mut key = format!("{}\n{}", kernel.source.name, kernel.constants);
-        kernel.library.iter().for_each(|source| key.extend(["\n", source.name]));
-        named().for_each(|(name, _)| key.extend(["\n", *name]));
+        let key = kernel.key();
         if let Some(pipeline) = state.pipelines.get(&key) {
             return pipeline.clone();
         }
-        let mut source = kernel.constants.clone();
-        // Writing to a string cannot fail.
-        let _ = writeln!(source, "@group(0) @binding(0) var<uniform> p: Params;");
-        let read = kernel.inputs.len();
-        for (index, (name, _)) in named().enumerate() {
-            let (name, element) = name.split_once(": ").unwrap_or((name, "f32"));
-            let access = if index < read { "read" } else { "read_write" };
-            let _ =
-                writeln!(source, "@group(0) @binding({}) var<storage, {access}> {name}: array<{element}>;", index + 1);
-        }
-        let output = read + kernel.writes.len() + 1;
-        let _ = writeln!(source, "@group(0) @binding({output}) var<storage, read_write> out: array<f32>;");
-        kernel.library.iter().chain([&kernel.source]).for_each(|file| source += file.text);
-        let device = &self.0.device;
-        let entry = |binding: usize, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
-            binding: binding as u32,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
-            count: None,
-        };
-        let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true)];
-        for binding in 1..=output {
-            entries.push(entry(binding, wgpu::BufferBindingType::Storage { read_only: binding <= read }, false));
-        }
-        let layout =
-            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: None,
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(kernel.source.name),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
-        });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(kernel.source.name),
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            // Kernels write to the memory of a workgroup before they read it.
-            compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: false,
-                ..Default::default()
-            },
-            cache: None,
-        });
         state.counts.pipelines += 1;
-        let pipeline = Arc::new(Pipeline { number: state.counts.pipelines, pipeline, layout });
+        let pipeline = Arc::new(Pipeline::compile(kernel, state.counts.pipelines, &self.0.device));
         state.pipelines.insert(key, pipeline.clone());
         pipeline
     }
@@ -410,7 +318,7 @@ impl Gpu {
         let view = staging.get_mapped_range(..).map_err(|error| lost(&error.to_string()))?;
         let numbers = bytemuck::pod_collect_to_vec::<u8, f32>(&view);
         drop(view);
-        staging.unmap();
+        staging.destroy();
         Ok(numbers)
     }
 

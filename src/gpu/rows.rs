@@ -1,7 +1,8 @@
 //! Softmax, reductions and gathering along a dimension.
 
 use super::elementwise::word;
-use super::queue::{Gpu, Kernel, Source, spread, wgsl};
+use super::kernel::{Kernel, Source, wgsl};
+use super::queue::{Gpu, spread};
 use super::tensor::Tensor;
 
 const ROWS: Source = wgsl!("rows");

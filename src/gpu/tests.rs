@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use burn_wgpu::wgpu;
 
-use super::queue::{Kernel, Source};
+use super::kernel::{Kernel, Source};
 use super::{Attention, Gpu, Nibbles, Packed, PackedLayout, PackedPanels, Product, Tensor};
 
 /// A GPU of its own for each test, so that counts are its own; and what it reports.

@@ -160,7 +160,7 @@ impl Gpu {
         let count = panels.words.len() / words;
         let fits = |numbers: &[f32]| numbers.len() == count * scales;
         let has_offsets = !panels.offsets.is_empty();
-        if panels.words.len() % words != 0 || first + count > packed.layout.shape.1.div_ceil(PANEL) {
+        if !panels.words.len().is_multiple_of(words) || first + count > packed.layout.shape.1.div_ceil(PANEL) {
             return None;
         }
         if !fits(panels.scales) || has_offsets && !(packed.layout.offsets && fits(panels.offsets)) {
@@ -175,14 +175,11 @@ impl Gpu {
             let floats = |to: &Tensor, numbers: &[f32]| {
                 self.write(to, from * scales, bytemuck::cast_slice(&numbers[at * scales..until * scales]));
             };
-            match &part.floats {
-                Some((own, offsets)) => {
-                    floats(own, panels.scales);
-                    if let Some(offsets) = offsets.as_ref().filter(|_| has_offsets) {
-                        floats(offsets, panels.offsets);
-                    }
+            if let Some((own, offsets)) = &part.floats {
+                floats(own, panels.scales);
+                if let Some(offsets) = offsets.as_ref().filter(|_| has_offsets) {
+                    floats(offsets, panels.offsets);
                 }
-                None => {}
             }
             at = until;
         }

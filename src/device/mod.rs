@@ -163,6 +163,14 @@ impl Device {
         self.watch.fault()
     }
 
+    /// Lets a GPU begin with what was recorded for it and not yet submitted.
+    pub(crate) fn flush(&self) {
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = &self.gpu {
+            gpu.flush();
+        }
+    }
+
     /// What the GPU was given to do since it was opened; `None` on the CPU.
     #[cfg(feature = "gpu")]
     pub fn gpu_counts(&self) -> Option<GpuCounts> {

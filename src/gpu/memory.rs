@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn_wgpu::wgpu::{self, BufferUsages};
 
-/// Bytes of unused buffers that are kept, at most.
-const KEPT: u64 = 256 << 20;
+/// Bytes of unused buffers that are kept, at most. In tests so few that some are destroyed.
+const KEPT: u64 = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 
 /// A buffer of 32-bit words. Cheap to clone; goes back to its pool with its last clone.
 ///
@@ -62,10 +62,18 @@ impl Drop for Inner {
 #[derive(Clone, Default)]
 pub struct Pool(Arc<Mutex<Memory>>);
 
+/// A buffer that is not used.
+struct Unused {
+    id: u64,
+    buffer: wgpu::Buffer,
+    /// The submissions before it was left.
+    since: u64,
+}
+
 #[derive(Default)]
 struct Memory {
-    /// Unused buffers and their numbers, by who writes to them and size.
-    unused: HashMap<(Life, u64), Vec<(u64, wgpu::Buffer)>>,
+    /// Unused buffers, by who writes to them and size.
+    unused: HashMap<(Life, u64), Vec<Unused>>,
     /// The bytes of these.
     unused_bytes: u64,
     /// The bytes of all buffers.
@@ -74,6 +82,8 @@ struct Memory {
     created: u64,
     /// Whether what is recorded is not yet submitted, so that it may use a buffer that nothing else does.
     recording: bool,
+    /// Submissions so far.
+    submissions: u64,
     /// Buffers that are unused after the next submission.
     waiting: Vec<(u64, wgpu::Buffer, Life)>,
     /// The numbers of those that were destroyed since the last submission.
@@ -90,15 +100,35 @@ impl Memory {
         (self.created, device.create_buffer(&descriptor))
     }
 
-    /// Keeps a buffer that is unused, or destroys it: the garbage collector of a page does so too late.
-    fn keep_or_destroy(&mut self, id: u64, buffer: wgpu::Buffer, life: Life) {
-        let size = buffer.size();
-        if life != Life::Fixed && self.unused_bytes + size <= KEPT {
-            self.unused_bytes += size;
-            self.unused.entry((life, size)).or_default().push((id, buffer));
-            return;
+    /// Keeps a buffer that is unused, or destroys one of weights.
+    fn leave(&mut self, id: u64, buffer: wgpu::Buffer, life: Life) {
+        if life == Life::Fixed {
+            return self.destroy(id, &buffer);
         }
-        self.bytes -= size;
+        self.unused_bytes += buffer.size();
+        let since = self.submissions;
+        self.unused.entry((life, buffer.size())).or_default().push(Unused { id, buffer, since });
+    }
+
+    /// Destroys unused buffers where there are too many, those first that were not used for the longest time. What is recorded may
+    /// use any of them, so this must wait until it is submitted.
+    fn trim(&mut self) {
+        while self.unused_bytes > KEPT {
+            let oldest = self.unused.iter().filter_map(|(key, list)| Some((list.first()?.since, *key)));
+            let Some((_, key)) = oldest.min_by_key(|(since, _)| *since) else { return };
+            let Some(list) = self.unused.get_mut(&key) else { return };
+            let Unused { id, buffer, .. } = list.remove(0);
+            if list.is_empty() {
+                self.unused.remove(&key);
+            }
+            self.unused_bytes -= buffer.size();
+            self.destroy(id, &buffer);
+        }
+    }
+
+    /// Destroys a buffer: the garbage collector of a page does so too late.
+    fn destroy(&mut self, id: u64, buffer: &wgpu::Buffer) {
+        self.bytes -= buffer.size();
         self.gone.insert(id);
         buffer.destroy();
     }
@@ -119,9 +149,9 @@ impl Pool {
         let size = size_class(bytes);
         let mut memory = self.memory();
         let (id, buffer) = match memory.unused.get_mut(&(life, size)).and_then(Vec::pop) {
-            Some(unused) => {
+            Some(Unused { id, buffer, .. }) => {
                 memory.unused_bytes -= size;
-                unused
+                (id, buffer)
             }
             None => memory.create(size, life, device),
         };
@@ -150,9 +180,11 @@ impl Pool {
     pub fn submitted(&self) -> HashSet<u64> {
         let mut memory = self.memory();
         memory.recording = false;
+        memory.submissions += 1;
         for (id, buffer, life) in std::mem::take(&mut memory.waiting) {
-            memory.keep_or_destroy(id, buffer, life);
+            memory.leave(id, buffer, life);
         }
+        memory.trim();
         std::mem::take(&mut memory.gone)
     }
 
@@ -161,8 +193,11 @@ impl Pool {
         // What is recorded may use it. A kernel that is recorded later may write to it all the same, and the CPU may not.
         if memory.recording && life != Life::Computed {
             memory.waiting.push((id, buffer, life));
-        } else {
-            memory.keep_or_destroy(id, buffer, life);
+            return;
+        }
+        memory.leave(id, buffer, life);
+        if !memory.recording {
+            memory.trim();
         }
     }
 

@@ -74,7 +74,7 @@ pub struct Counts {
     pub bytes: u64,
     /// Copies to the CPU's memory.
     pub reads: u64,
-    /// Bytes of its buffers now, with those that are kept for later.
+    /// Bytes of the buffers of its tensors now, with those that are kept for later.
     pub memory: u64,
 }
 
@@ -162,7 +162,7 @@ impl Gpu {
         fits.then(|| Tensor::new(self.0.pool.fixed((words * size_of::<f32>()) as u64, &self.0.device), &[words]))
     }
 
-    /// Writes `bytes` to a tensor that is not of the pool, from the word `at` on. Nothing that is recorded uses it yet.
+    /// Writes `bytes` to a tensor that no kernel writes to, from the word `at` on. Nothing that is recorded uses it yet.
     pub(super) fn write(&self, tensor: &Tensor, at: usize, bytes: &[u8]) {
         let Some(buffer) = tensor.buffer().raw() else { return };
         self.0.queue.write_buffer(buffer, (at * size_of::<f32>()) as u64, bytes);
@@ -262,6 +262,14 @@ impl Gpu {
         let pipeline = Arc::new(Pipeline::compile(kernel, state.counts.pipelines, &self.0.device));
         state.pipelines.insert(key, pipeline.clone());
         pipeline
+    }
+
+    /// Submits what is recorded, so that it is computed and buffers that are not used any more are given back.
+    pub fn flush(&self) {
+        let mut state = self.state();
+        if !state.recorded.is_empty() {
+            self.submit(&mut state, None);
+        }
     }
 
     /// Submits what is recorded, and then copies `from` to `to`.

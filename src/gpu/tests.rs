@@ -189,6 +189,30 @@ fn packed_weights_of_several_parts_are_as_those_of_one() {
 }
 
 #[test]
+fn memory_is_given_back_only_when_nothing_recorded_uses_it() {
+    let (gpu, errors) = open();
+    let x = gpu.upload(&[1], &[1.0]).expect("a tensor");
+    // Each of another size, and together more than is kept.
+    let mut sum = x.clone();
+    for step in 1..=9 {
+        let wide = gpu.map("a + b", &[&x, &sum], [0.0; 2], &[step << 14]).expect("a kernel");
+        sum = gpu.contiguous(&wide.narrow(0, step, 1).expect("a view")).expect("a copy");
+    }
+    assert!(gpu.counts().memory > 2 << 20, "{:?}", gpu.counts());
+    assert_eq!(read(&gpu, &sum), [10.0]);
+    assert!(gpu.counts().memory <= 1 << 20 | 4096, "{:?}", gpu.counts());
+    // What nobody reads back.
+    let stored = gpu.store(&[1 << 10], &numbers(1 << 10)).expect("a tensor");
+    let _later = gpu.map("a + 1.0", &[&stored], [0.0; 2], &[1 << 10]).expect("a kernel");
+    let before = gpu.counts().memory;
+    drop(stored);
+    assert_eq!(gpu.counts().memory, before, "it is used by what is recorded");
+    gpu.flush();
+    assert_eq!(gpu.counts().memory, before - 4096);
+    assert_eq!(*errors.lock().expect("no panic"), Vec::<String>::new());
+}
+
+#[test]
 fn what_does_not_fit_is_none() {
     let (gpu, _) = open();
     assert!(gpu.empty(&[]).is_some() && gpu.empty(&[0]).is_none() && gpu.empty(&[2, 0, 3]).is_none());

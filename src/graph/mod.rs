@@ -103,6 +103,7 @@ pub struct Graph {
     /// Whether activations are quantised by one scale for all rows.
     shares_scales: bool,
     plan: Plan,
+    device: Device,
     /// The runs that the CPU computes.
     on_cpu: CpuShare,
     /// The elements of an input that count as one when runs are shared between devices.
@@ -176,6 +177,7 @@ impl Graph {
             widened,
             shares_scales: false,
             plan,
+            device: device.clone(),
             on_cpu: device.cpu_share(),
             unit: 1,
             needs_gpu,
@@ -287,6 +289,18 @@ impl Graph {
 
     /// As [`Self::run_data`], with `go_on` asked whether to go on, as in [`Self::run_session_while`].
     pub(crate) async fn run_while(
+        &self,
+        session: &mut Session,
+        inputs: Vec<(String, Data)>,
+        go_on: Option<&GoOn<'_>>,
+    ) -> Result<Option<(Vec<(String, Data)>, ComputeCost)>> {
+        let outcome = self.run_recorded(session, inputs, go_on).await;
+        // Of a run that was stopped, failed, or has outputs for its session alone, nothing was read back.
+        self.device.flush();
+        outcome
+    }
+
+    async fn run_recorded(
         &self,
         session: &mut Session,
         inputs: Vec<(String, Data)>,

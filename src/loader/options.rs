@@ -16,7 +16,7 @@ pub struct LoadOptions {
     #[cfg_attr(feature = "web", tsify(optional))]
     pub dtype: Option<DType>,
     /// Whether the quantised matrices of a GGUF file go to the GPU as they arrive and have no copy in the CPU's memory, so that only
-    /// the GPU can run the model. They do in any case where the file is larger than 1 GiB. No effect on the CPU.
+    /// the GPU can run the model. They do in any case where the length of the file is announced and larger than 1 GiB. No effect on the CPU.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub gpu_only: bool,

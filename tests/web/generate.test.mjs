@@ -531,7 +531,7 @@ describe('summaries and long prompts', LIMIT, () => {
         await summarize.dispose();
         return { pieces, streamed: await stream.result, whole, refused, left };
       },
-      [MODEL, text],
+      [SMOLLM2, text],
     );
     assert.deepEqual(streamed.summary_text, whole.summary_text);
     assert.equal(pieces.join(''), whole.summary_text);

@@ -67,7 +67,7 @@ for (const worker of [true, false]) {
       );
       assert.equal(report.alpha, 0.1);
       assert.ok(bill.training.tally.operations > 0 && bill.training.tally.local_ms > 0, JSON.stringify(bill));
-      assert.ok(bill.saved_requests >= Number(last.learning.saved) && bill.checks.tally.attempts >= 0);
+      assert.ok(bill.saved_requests >= Number(last.learning.saved));
     });
 
     test('what was learnt outlives the page', async () => {

@@ -73,8 +73,11 @@ export async function placeGenerator(
   generator: Generator,
 ): Promise<Measured | undefined> {
   if (!isFree(opened)) return undefined;
-  if (generator.needsGpu && !(await isForGpu(opened, model))) return { reasons: [TOO_LARGE], onCpu: false };
   const names = generatorNames(model);
+  if (generator.needsGpu) {
+    const known = await remembered(keyOf(opened, names));
+    return { reasons: [known?.cpuElements === 0 ? known.reason : TOO_LARGE], onCpu: false };
+  }
   const { reason, cpuElements } = await placeModel(opened, device, names, () => generatorSamples(generator));
   return { reasons: [reason], onCpu: cpuElements === ALL };
 }

@@ -208,6 +208,8 @@ impl Cascade {
         let learner = match state {
             Some(bytes) => match Learner::from_bytes(bytes, &space, options.clone()) {
                 Ok(learner) => learner,
+                // What another tab learns with another encoder would be embedded again whenever it stores something.
+                Err(error) if sharing == Sharing::Follows => return Err(error),
                 Err(error) => match self.embedded_anew(bytes, &space, &options).await? {
                     Some(store) => Learner::new(store, start, options)?,
                     None => return Err(error),

@@ -43,6 +43,8 @@ pub(super) struct Machine {
     drawn: Option<Check>,
     /// What was answered since the last call of `take_record`.
     answered: Ledger,
+    /// Whether the remote models were asked how sure they are of their labels, so that this counts.
+    scores_count: bool,
     /// Where the cascade learns.
     learning: Option<Learning>,
 }
@@ -91,6 +93,7 @@ impl Machine {
             last_number: 0,
             drawn: None,
             answered: Ledger::default(),
+            scores_count: logprobs,
             learning: None,
         })
     }

@@ -67,7 +67,7 @@ export interface Learning {
    * Adds the examples of such a file; none is counted twice. Where nothing was learnt yet, its heads and their evidence as well.
    *
    * @throws PilotLightError kind 'invalid-artefact' for a broken file or one of another version, 'invalid-input' for one of
-   * another encoder or of other labels; nothing is lost then.
+   * other labels or, unless both keep texts, of another encoder; nothing is lost then.
    */
   import(file: Blob | ArrayBuffer | Uint8Array): Promise<void>;
   /**

@@ -38,6 +38,8 @@ export type Tensors = Record<string, Tensor>;
 export interface Model {
   /** The device in use, and why. It changes if the device is lost. */
   readonly device: DeviceReport;
+  /** The type of the weights, as the name of the file says: a `DType`. */
+  readonly dtype: string;
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   /**
@@ -82,6 +84,9 @@ export async function model(file: string, options: ModelOptions = {}): Promise<M
   return {
     get device() {
       return handle.device;
+    },
+    get dtype() {
+      return handle.info.dtype;
     },
     inputs,
     outputs,

@@ -138,7 +138,8 @@ impl Machine {
         let space = learning.learner.store().space();
         let Some(label) = space.labels.iter().position(|known| known == label) else { return };
         let (time_ms, key) = (now.now_ms, now.random);
-        let agreement = (agreement * score.unwrap_or(1.0)).max(LEAST_AGREEMENT);
+        let sure = score.filter(|_| self.scores_count).unwrap_or(1.0);
+        let agreement = (agreement * sure).max(LEAST_AGREEMENT);
         let observation = Observation { embedding, decision, label, agreement, source, time_ms, key, text };
         if learning.sharing != Sharing::Alone {
             learning.labels.push(observation.to_bytes(space));
@@ -403,9 +404,13 @@ mod tests {
             let choice = json!({ "message": { "content": content }, "logprobs": { "content": tokens } });
             response(200, &json!({ "choices": [choice] }).to_string())
         };
-        let unsaid = completion(r#"{"label":"spam"}"#);
+        let unsaid = || completion(r#"{"label":"spam"}"#);
         let mut sources = Vec::new();
-        for (event, expected) in [(unsaid, 0.5), (sure(0.8_f64.ln()), 0.4), (sure(-999.0), LEAST_AGREEMENT)] {
+        let said = || [(unsaid(), 0.5), (sure(0.8_f64.ln()), 0.4), (sure(-999.0), LEAST_AGREEMENT)];
+        // Where nobody asked for it, it does not count.
+        let unasked = [(sure(0.8_f64.ln()), 0.5)];
+        for (number, (event, expected)) in said().into_iter().chain(unasked).enumerate() {
+            machine.scores_count = number < said().len();
             let Step::Delegate { call, .. } = decide(&mut machine, 1, false) else { panic!("nothing is promised yet") };
             machine.enqueue(call, false, None, now(1)).unwrap();
             done(machine.receive(call, &event, now(1)).unwrap().step);
@@ -415,7 +420,7 @@ mod tests {
             sources.push(observation.source);
         }
         let number = |source: Option<&str>| Provenance { source: source.map(String::from), agreement: 1.0 }.number();
-        assert_eq!(sources, [number(Some("ann")); 3]);
+        assert_eq!(sources, [number(Some("ann")); 4]);
         assert_eq!(number(None), 0);
         assert_ne!(number(Some("ann")), number(Some("bob")));
     }

@@ -171,6 +171,14 @@ impl Device {
         }
     }
 
+    /// Whether it is a GPU in software, which the CPU computes.
+    pub(crate) fn is_software(&self) -> bool {
+        #[cfg(feature = "gpu")]
+        return self.gpu.as_ref().is_some_and(crate::gpu::Gpu::is_software);
+        #[cfg(not(feature = "gpu"))]
+        false
+    }
+
     /// What the GPU was given to do since it was opened; `None` on the CPU.
     #[cfg(feature = "gpu")]
     pub fn gpu_counts(&self) -> Option<GpuCounts> {

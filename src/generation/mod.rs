@@ -274,6 +274,12 @@ impl Generation {
         let is_allowed = self.options.prompt_lookup && generator.decoder.is_batch_invariant();
         let wants_draft = is_allowed && read >= self.prompt;
         let draft = if wants_draft { self.drafts.draft(&self.ids, room - 1).to_vec() } else { Vec::new() };
+        let at_once = generator.decoder.tokens_at_once();
+        if at_once > 0 && draft.is_empty() && self.matcher.is_none() && self.sampler.is_plain() {
+            // The first token is shown as soon as it is there.
+            let count = if read < self.prompt { 1 } else { at_once.min(room) };
+            return self.step_on_gpu(generator, cache, count, go_on).await;
+        }
         let mut chunk = pending.to_vec();
         let first = chunk.len() - 1;
         chunk.extend(&draft);
@@ -304,6 +310,35 @@ impl Generation {
         Ok(Some(self.piece()))
     }
 
+    /// A step whose tokens, at most `count`, are chosen on the GPU.
+    async fn step_on_gpu(
+        &mut self,
+        generator: &Generator,
+        mut cache: KeyValueCache,
+        count: usize,
+        go_on: &GoOn<'_>,
+    ) -> Result<Option<Piece>> {
+        let pending = self.ids[cache.ids().len()..].to_vec();
+        let Some((chosen, cost)) = generator.decoder.choose_while(&mut cache, &pending, count, go_on).await? else {
+            self.cache = Some(cache);
+            return Ok(None);
+        };
+        self.cost += cost;
+        self.passes += chosen.len();
+        for token in chosen {
+            let (id, logprob) = token.ok_or_else(no_number)?;
+            self.sampler.count(id);
+            self.take(generator, Chosen { token: TokenProbability { id, logprob }, top: Vec::new() })?;
+            if self.finish.is_some() {
+                break;
+            }
+        }
+        // What was chosen behind the end is forgotten. The next choice needs the last token's logits.
+        cache.truncate(self.ids.len() - 1);
+        self.cache = Some(cache);
+        Ok(Some(self.piece()))
+    }
+
     /// What was added since the last piece.
     fn piece(&mut self) -> Piece {
         let text = if self.finish.is_some() { self.text.finish() } else { self.text.take() };
@@ -323,17 +358,21 @@ impl Generation {
                 self.sampler.choose(logits, Some(&allows))
             }
         };
-        let Some(chosen) = chosen else {
-            return Err(Error::internal("the model gave no number for any token that may follow"));
-        };
+        let chosen = chosen.ok_or_else(no_number)?;
+        let id = chosen.token.id;
+        self.take(generator, chosen)?;
+        Ok(id)
+    }
+
+    /// Takes a token that was chosen.
+    fn take(&mut self, generator: &Generator, chosen: Chosen) -> Result<()> {
         let id = chosen.token.id;
         if generator.ends.contains(&id) {
             self.finish = Some(FinishReason::Stop);
             self.tokens.push(GeneratedToken { bytes: Vec::new(), token: chosen.token, top: chosen.top, forced: false });
-            return Ok(id);
+            return Ok(());
         }
-        self.append(generator, chosen, false)?;
-        Ok(id)
+        self.append(generator, chosen, false)
     }
 
     /// Tokens that may still be generated.
@@ -406,4 +445,8 @@ impl Generation {
             cost: self.cost,
         })
     }
+}
+
+fn no_number() -> Error {
+    Error::internal("the model gave no number for any token that may follow")
 }

@@ -157,4 +157,9 @@ impl GenerationOptions {
     pub(super) fn is_greedy(&self) -> bool {
         !self.do_sample || self.temperature == 0.0
     }
+
+    /// Whether tokens of the text count less or more than others.
+    pub(super) fn penalises(&self) -> bool {
+        self.repetition_penalty != 1.0 || self.presence_penalty != 0.0 || self.frequency_penalty != 0.0
+    }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::options::GenerationOptions;
 use super::random::Random;
 use crate::kernels::exp::exp;
-use crate::kernels::reduce::{fold, largest};
+use crate::kernels::reduce::{first_largest, log_sum_exp};
 
 /// Chooses tokens by their logits.
 pub(super) struct Sampler {
@@ -49,17 +49,22 @@ impl Sampler {
     /// Chooses the next token, which `allows` allows, by its `logits`; `None` where it allows none. The token counts as part
     /// of the text from then on.
     pub fn choose(&mut self, logits: &mut [f32], allows: Option<&dyn Fn(u32) -> bool>) -> Option<Chosen> {
-        let most = largest(logits);
-        let all = most + fold(logits, 0.0, |x| exp(x - most), |a, b| a + b).ln();
+        let all = log_sum_exp(logits);
         let top = self.top(logits, all);
         let mut changed: Vec<(u32, f32)> = Vec::new();
         self.penalise(logits, &mut changed);
         let allowed = |id: u32| allows.is_none_or(|allows| allows(id));
-        let id = if self.options.is_greedy() { likeliest(logits, &allowed) } else { self.draw(logits, &allowed) }?;
+        let id = if self.options.is_greedy() { first_largest(logits, allowed) } else { self.draw(logits, &allowed) }?;
         // What the model itself gave it.
         let own = changed.iter().find(|(of, _)| *of == id).map_or(logits[id as usize], |(_, own)| *own);
         self.count(id);
         Some(Chosen { token: TokenProbability { id, logprob: own - all }, top })
+    }
+
+    /// Whether the likeliest token is chosen whatever came before it, and nothing is asked about the others, so that it can be
+    /// chosen elsewhere.
+    pub fn is_plain(&self) -> bool {
+        self.options.is_greedy() && !self.options.penalises() && self.options.logprobs.unwrap_or(0) == 0
     }
 
     /// Counts a token that was not chosen here as part of the text.
@@ -90,7 +95,7 @@ impl Sampler {
     /// Keskar et al. 2019 (1909.05858), section 4.1; the OpenAI API reference of `frequency_penalty`.
     fn penalise(&self, logits: &mut [f32], changed: &mut Vec<(u32, f32)>) {
         let &GenerationOptions { repetition_penalty, presence_penalty, frequency_penalty, .. } = &self.options;
-        if repetition_penalty == 1.0 && presence_penalty == 0.0 && frequency_penalty == 0.0 {
+        if !self.options.penalises() {
             return;
         }
         let only_in_prompt = self.prompt.iter().filter(|id| !self.counts.contains_key(id)).map(|id| (*id, 0));
@@ -142,17 +147,6 @@ impl Sampler {
         });
         drawn.or(tokens.last()).map(|(id, _)| *id)
     }
-}
-
-/// The likeliest token that is allowed, the first of equal ones.
-fn likeliest(logits: &[f32], allowed: &dyn Fn(u32) -> bool) -> Option<u32> {
-    let mut best: Option<(u32, f32)> = None;
-    for (id, logit) in (0u32..).zip(logits) {
-        if best.is_none_or(|(_, most)| *logit > most) && !logit.is_nan() && allowed(id) {
-            best = Some((id, *logit));
-        }
-    }
-    best.map(|(id, _)| id)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! kernel for these shapes.
 
 mod attention;
+mod choice;
 mod conv;
 mod decoding;
 mod elementwise;

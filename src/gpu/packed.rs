@@ -11,6 +11,8 @@ use super::queue::{Gpu, spread};
 use super::tensor::Tensor;
 
 const MATVEC: Source = wgsl!("matvec");
+const PACKED_ROW: Source = wgsl!("packed_row");
+const WEIGHTS: Source = wgsl!("weights");
 const WEIGHTS_BYTES: Source = wgsl!("weights_bytes");
 const WEIGHTS_NIBBLES: Source = wgsl!("weights_nibbles");
 const MATMUL_BYTES: Source = wgsl!("matmul_bytes");
@@ -78,6 +80,17 @@ impl Packed {
     fn of_panel(&self) -> (usize, usize) {
         let [depth, blocks, _] = self.sizes;
         (depth * PANEL, if self.layout.block.is_some() { blocks * PANEL } else { 0 })
+    }
+
+    /// What gives eight weights of a column of a part, and what that finds its numbers by.
+    fn unpacking(&self, part: &Part) -> Option<(Source, [u32; 4])> {
+        let [depth, blocks, block] = self.sizes;
+        let (source, sizes) = match part.floats {
+            Some(_) => (WEIGHTS_BYTES, [depth, blocks, block / 8]),
+            None => (WEIGHTS_NIBBLES, [blocks, 0, 0]),
+        };
+        let [a, b, c] = sizes.map(word);
+        Some((source, [a?, b?, c?, 0]))
     }
 
     /// The bytes of its memory.
@@ -291,7 +304,6 @@ impl Gpu {
             None => None,
         };
         let at_once = rows.next_power_of_two();
-        let [depth, blocks, block] = weights.sizes;
         for part in &weights.parts {
             let panels = part.columns.div_ceil(PANEL);
             let (of_group, apart) = match gated {
@@ -311,24 +323,42 @@ impl Gpu {
                 product.activation
             );
             constants += &part.constants();
-            let (unpack, extra) = match part.floats {
-                Some(_) => (WEIGHTS_BYTES, [depth, blocks, block / 8]),
-                None => (WEIGHTS_NIBBLES, [blocks, 0, 0]),
-            };
+            let (unpack, extra) = weights.unpacking(part)?;
             let sizes = [rows, columns, inner, part.first, panels, apart];
             let mut params = sizes.into_iter().map(word).collect::<Option<Vec<_>>>()?;
             params.extend([0, 0]);
-            for size in extra {
-                params.push(word(size)?);
-            }
+            params.extend(extra);
             let workgroups = spread(if gated { apart } else { panels.div_ceil(of_group) });
             let kernel = Kernel {
                 source: MATVEC,
-                library: &[FUNCTIONS, unpack],
+                library: &[FUNCTIONS, WEIGHTS, unpack],
                 constants,
                 inputs: &inputs,
                 params: &params,
                 workgroups,
+                ..Kernel::default()
+            };
+            self.dispatch(&kernel, &out)?;
+        }
+        Some(out)
+    }
+
+    /// The weights of the output whose index `choice` begins with, each times `factor`: `[inputs]`. Where there is no such output
+    /// they are whatever was there before.
+    pub fn packed_row(&self, weights: &Packed, choice: &Tensor, factor: f32) -> Option<Tensor> {
+        let inputs = weights.layout.shape.0;
+        let (out, choice) = (self.empty(&[inputs])?, self.contiguous(choice)?);
+        for part in &weights.parts {
+            let (unpack, extra) = weights.unpacking(part)?;
+            let mut params = vec![word(inputs)?, word(part.first)?, word(part.columns)?, factor.to_bits()];
+            params.extend(extra);
+            let kernel = Kernel {
+                source: PACKED_ROW,
+                library: &[WEIGHTS, unpack],
+                constants: part.constants(),
+                inputs: &[&[("choice", &choice)], &part.inputs(None)[..]].concat(),
+                params: &params,
+                workgroups: [inputs.div_ceil(8 * 64), 1, 1],
                 ..Kernel::default()
             };
             self.dispatch(&kernel, &out)?;

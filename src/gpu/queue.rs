@@ -102,7 +102,8 @@ impl Gpu {
         Self(Arc::new(Shared { device, queue, binding, software: *software, parameters, pool, state }))
     }
 
-    pub(super) fn is_software(&self) -> bool {
+    /// Whether the CPU computes what it is given.
+    pub fn is_software(&self) -> bool {
         self.0.software
     }
 

@@ -58,6 +58,11 @@ impl Blocks {
         matches!(self, Self::OnGpu(_))
     }
 
+    /// The weights that are on a GPU alone.
+    pub(crate) fn gpu_weights(&self) -> Option<&Arc<GpuWeights>> {
+        if let Self::OnGpu(weights) = self { Some(weights) } else { None }
+    }
+
     /// Layers with the same inputs as one, whose outputs lie side by side. Gives them back where they are not alike.
     pub(crate) fn concat(parts: Vec<Self>) -> std::result::Result<Self, Vec<Self>> {
         let (mut parts, mut inputs, mut outputs) = (parts, None, 0);

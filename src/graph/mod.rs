@@ -13,6 +13,7 @@
 mod attributes;
 mod blocks;
 mod builder;
+mod choice;
 mod compute_cost;
 mod contiguous;
 mod control;
@@ -41,6 +42,7 @@ pub(crate) use blocks::Blocks;
 pub use builder::{AttentionSettings, Builder, Operand};
 pub(crate) use builder::{CachedInputs, LinearEpilogue};
 pub use burn::tensor::{DType, TensorData};
+pub(crate) use choice::Choice;
 pub use data::{Data, Kind, MapKey, Strings};
 pub use device_check::open_webgpu;
 pub(crate) use gpu::GpuWeights;
@@ -108,8 +110,8 @@ pub struct Graph {
     on_cpu: CpuShare,
     /// The elements of an input that count as one when runs are shared between devices.
     unit: usize,
-    /// Whether there are weights that the CPU does not have.
-    needs_gpu: bool,
+    /// The bytes of weights that the CPU does not have.
+    gpu_only_bytes: usize,
     /// The constants, by slot.
     constants: Vec<Option<Value>>,
     /// The strings of the constants.
@@ -159,7 +161,9 @@ impl Graph {
             prepack_weights::pack(&mut program, prepack_weights::Form::Panels, options.precise);
         }
         let plan = plan::plan(&program, device)?;
-        let needs_gpu = program.block.nodes.iter().any(|node| node.is(MATMUL_ON_GPU));
+        let gpu_only = program.block.nodes.iter().filter(|node| node.is(MATMUL_ON_GPU));
+        let gpu_only = gpu_only.filter_map(|node| node.attributes.gpu_weights().ok().flatten());
+        let gpu_only_bytes = gpu_only.map(|weights| weights.bytes()).sum();
         let mut constants = vec![None; program.types.len()];
         let mut keep = |slot: usize| {
             if let Some(tensor) = program.constants.remove(&slot) {
@@ -180,7 +184,7 @@ impl Graph {
             device: device.clone(),
             on_cpu: device.cpu_share(),
             unit: 1,
-            needs_gpu,
+            gpu_only_bytes,
             constants,
             texts,
         })
@@ -209,7 +213,17 @@ impl Graph {
 
     /// Whether it has weights that are on a GPU alone, so that no run can be left to the CPU.
     pub(crate) fn needs_gpu(&self) -> bool {
-        self.needs_gpu
+        self.gpu_only_bytes > 0
+    }
+
+    /// The bytes of weights that are on a GPU alone.
+    pub(crate) fn gpu_only_bytes(&self) -> usize {
+        self.gpu_only_bytes
+    }
+
+    /// The device.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Runs the graph: its outputs by name, in the order of [`Self::outputs`], and its cost.
@@ -294,20 +308,27 @@ impl Graph {
         inputs: Vec<(String, Data)>,
         go_on: Option<&GoOn<'_>>,
     ) -> Result<Option<(Vec<(String, Data)>, ComputeCost)>> {
-        let outcome = self.run_recorded(session, inputs, go_on).await;
+        let mut texts = self.texts.clone();
+        let given = self.given(inputs, session, &mut texts)?;
+        let outcome = match self.compute(session, given, texts, go_on).await {
+            Ok(Some(computed)) => self.read(computed).await.map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
         // Of a run that was stopped, failed, or has outputs for its session alone, nothing was read back.
         self.device.flush();
         outcome
     }
 
-    async fn run_recorded(
+    /// Runs the graph, and leaves its outputs where they were computed.
+    async fn compute(
         &self,
         session: &mut Session,
-        inputs: Vec<(String, Data)>,
+        given: HashMap<String, Value>,
+        texts: Texts,
         go_on: Option<&GoOn<'_>>,
-    ) -> Result<Option<(Vec<(String, Data)>, ComputeCost)>> {
-        let mut texts = self.texts.clone();
-        let inputs = self.in_order(inputs, session, &mut texts)?;
+    ) -> Result<Option<Computed<'_>>> {
+        let inputs = self.in_order(given, session)?;
         let mut sizes = Vec::new();
         for (port, value) in self.inputs.iter().zip(&inputs) {
             if let (Some(dims), Some(value)) = (&port.dims, value) {
@@ -315,7 +336,7 @@ impl Graph {
             }
         }
         let elements = inputs.iter().flatten().map(|input| input.shape().iter().product()).max().unwrap_or(0);
-        let on_gpu = self.needs_gpu || !self.on_cpu.has(elements / self.unit);
+        let on_gpu = self.needs_gpu() || !self.on_cpu.has(elements / self.unit);
         let mut run = Run::new(&self.constants, &self.options, on_gpu, sizes, texts);
         if !run.steps(&self.plan, inputs, go_on).await? {
             let after = self.outputs.iter().zip(&self.plan.outputs);
@@ -328,22 +349,28 @@ impl Graph {
         let (cost, texts) = (run.cost, std::mem::take(&mut run.texts));
         // A value that is used nowhere else can be changed in place.
         drop(run);
-        let mut named = Vec::with_capacity(outputs.len());
-        for (port, output) in self.outputs.iter().zip(outputs) {
-            let Some(output) = session.store(&port.name, output) else { continue };
-            let narrow = (self.widened && port.dtype == DType::F16).then_some(DType::F16);
-            named.push((port.name.clone(), from_value(output, port, narrow, &texts).await?));
-        }
-        Ok(Some((named, cost)))
+        let ports = self.outputs.iter().zip(outputs);
+        let outputs = ports.filter_map(|(port, output)| Some((port, session.store(&port.name, output)?))).collect();
+        Ok(Some(Computed { outputs, texts, cost }))
     }
 
-    /// Checks the inputs, and brings them into the order of [`Self::inputs`]. States are taken out of `session`.
-    fn in_order(
+    /// The outputs in the CPU's memory, and the cost.
+    async fn read(&self, computed: Computed<'_>) -> Result<(Vec<(String, Data)>, ComputeCost)> {
+        let mut named = Vec::with_capacity(computed.outputs.len());
+        for (port, output) in computed.outputs {
+            let narrow = (self.widened && port.dtype == DType::F16).then_some(DType::F16);
+            named.push((port.name.clone(), from_value(output, port, narrow, &computed.texts).await?));
+        }
+        Ok((named, computed.cost))
+    }
+
+    /// Checks the inputs that are no states of `session`.
+    fn given(
         &self,
         inputs: Vec<(String, Data)>,
-        session: &mut Session,
+        session: &Session,
         texts: &mut Texts,
-    ) -> Result<Vec<Option<Value>>> {
+    ) -> Result<HashMap<String, Value>> {
         let mut given = HashMap::with_capacity(inputs.len());
         for (name, data) in inputs {
             let port = find_port(&self.inputs, "input", &name)?;
@@ -356,6 +383,11 @@ impl Graph {
                 return Err(Error::invalid_input(format!("the input '{}' is given twice", port.name)));
             }
         }
+        Ok(given)
+    }
+
+    /// The inputs in the order of [`Self::inputs`]. States are taken out of `session`.
+    fn in_order(&self, mut given: HashMap<String, Value>, session: &mut Session) -> Result<Vec<Option<Value>>> {
         if let Some(port) =
             self.inputs.iter().find(|port| !given.contains_key(&port.name) && !session.has_input(&port.name))
         {
@@ -377,6 +409,13 @@ impl Graph {
         let tensor = host::from_data(data);
         if self.widened && port.dtype == DType::F16 { host::cast(tensor, DType::F32).into() } else { tensor.into() }
     }
+}
+
+/// What a run has computed: the outputs that are no states of its session, where they are.
+struct Computed<'a> {
+    outputs: Vec<(&'a Port, Value)>,
+    texts: Texts,
+    cost: ComputeCost,
 }
 
 /// Outputs that are all tensors of numbers.

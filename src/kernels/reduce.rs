@@ -1,6 +1,8 @@
 //! Reductions of rows of 32-bit floats, in several lanes, which compilers vectorise: a single sum of floats they leave in
 //! the order in which it is written.
 
+use super::exp::exp;
+
 /// Partial results that are computed side by side.
 const LANES: usize = 8;
 
@@ -31,6 +33,23 @@ pub fn squares(row: &[f32], mean: f32) -> f32 {
 /// The largest element; NaN where there is one.
 pub fn largest(row: &[f32]) -> f32 {
     fold(row, f32::NEG_INFINITY, |x| x, |a, b| if b > a || b.is_nan() { b } else { a })
+}
+
+/// The index of the largest element that `allowed` allows, the first of equal ones. NaN is never the largest.
+pub fn first_largest(row: &[f32], allowed: impl Fn(u32) -> bool) -> Option<u32> {
+    let mut best: Option<(u32, f32)> = None;
+    for (index, x) in (0u32..).zip(row) {
+        if best.is_none_or(|(_, most)| *x > most) && !x.is_nan() && allowed(index) {
+            best = Some((index, *x));
+        }
+    }
+    best.map(|(index, _)| index)
+}
+
+/// The logarithm of the sum of the exponentials of all elements.
+pub fn log_sum_exp(row: &[f32]) -> f32 {
+    let most = largest(row);
+    most + fold(row, 0.0, |x| exp(x - most), |a, b| a + b).ln()
 }
 
 /// The smallest element, the largest, and the sum of squares, in one pass. The first two skip NaN.

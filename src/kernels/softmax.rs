@@ -1,7 +1,7 @@
 //! Softmax and log-softmax of rows of 32-bit floats.
 
 use super::exp::exp;
-use super::reduce::{fold, largest, sum};
+use super::reduce::{largest, log_sum_exp, sum};
 
 /// Replaces a row by its softmax.
 pub fn softmax(row: &mut [f32]) {
@@ -13,7 +13,6 @@ pub fn softmax(row: &mut [f32]) {
 
 /// Replaces a row by its log-softmax.
 pub fn log_softmax(row: &mut [f32]) {
-    let largest = largest(row);
-    let all = largest + fold(row, 0.0, |x| exp(x - largest), |a, b| a + b).ln();
+    let all = log_sum_exp(row);
     row.iter_mut().for_each(|x| *x -= all);
 }

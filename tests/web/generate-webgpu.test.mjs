@@ -39,6 +39,32 @@ describe('models with packed weights on WebGPU', LIMIT, () => {
     assert.notEqual(texts[1], '');
   });
 
+  test('the likeliest tokens are chosen there, and two are read back at once', async () => {
+    const own = await opened.page({ worker: false });
+    const { mapped, text } = await own.evaluate(
+      async ([model, prompt]) => {
+        const { mapAsync } = GPUBuffer.prototype;
+        const mapped = [];
+        GPUBuffer.prototype.mapAsync = function (...range) {
+          mapped.push(this.size);
+          return mapAsync.apply(this, range);
+        };
+        const generate = await pipeline('text-generation', model, { device: 'webgpu' });
+        mapped.length = 0;
+        const options = { max_new_tokens: 7, prompt_lookup: false, return_full_text: false };
+        return { text: (await generate(prompt, options))[0].generated_text, mapped };
+      },
+      [SMOLLM2, PROMPT],
+    );
+    // The index and the log-probability of the first token, and of three times two.
+    assert.deepEqual(mapped, [8, 16, 16, 16]);
+    const expected = await page.evaluate(
+      ([prompt]) => onCpu(prompt, { max_new_tokens: 7, return_full_text: false }),
+      [PROMPT],
+    );
+    assert.equal(text, expected[0].generated_text);
+  });
+
   test('an encoder of 8 bits gives the vectors of the CPU, but for what that quantises', async () => {
     const [cpu, gpu] = await page.evaluate(
       async ([model, converted]) => {

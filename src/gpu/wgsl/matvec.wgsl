@@ -20,14 +20,6 @@ struct Params {
     extra: vec4<u32>,
 }
 
-// Eight weights of a column, their scale, and what is added to each.
-struct Weights {
-    low: vec4<f32>,
-    high: vec4<f32>,
-    scale: f32,
-    offset: f32,
-}
-
 const LANES: u32 = 128u;
 const SLICES: u32 = 16u;
 // Four numbers of a row each: 8 KB.

@@ -27,7 +27,7 @@ use super::ops::NodeSpec;
 use super::options::Limits;
 use super::value::Value;
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Tensor};
 
 /// A tensor on the GPU.
@@ -45,6 +45,25 @@ impl GpuTensor {
         self.tensor.shape()
     }
 
+    /// The index of the largest number of each row, `[rows, columns]`, and the logarithm of its softmax, as [`Gpu::likeliest`].
+    pub fn likeliest(&self) -> Option<Self> {
+        let columns = *self.shape().last()?;
+        let rows = self.gpu.reshaped(&self.tensor, &[self.tensor.count() / columns, columns])?;
+        Some(Self { tensor: self.gpu.likeliest(&rows)?, ..self.clone() })
+    }
+
+    /// Downloads tensors of the same GPU, one behind the other, at once.
+    ///
+    /// # Errors
+    /// Device lost.
+    pub async fn read_all(all: &[&Self]) -> Result<Vec<f32>> {
+        let flat = |one: &&Self| one.gpu.reshaped(&one.tensor, &[one.tensor.count()]);
+        let Some(parts) = all.iter().map(flat).collect::<Option<Vec<_>>>() else { return Err(too_large()) };
+        let Some(first) = all.first() else { return Ok(Vec::new()) };
+        let joined = first.gpu.concat(&Vec::from_iter(&parts), 0).ok_or_else(too_large)?;
+        first.gpu.read(&joined).await
+    }
+
     /// Downloads it to the CPU's memory.
     ///
     /// # Errors
@@ -56,6 +75,10 @@ impl GpuTensor {
             true => host::bools(self.shape(), numbers.into_iter().map(|number| u8::from(number != 0.0)).collect()),
         })
     }
+}
+
+fn too_large() -> Error {
+    Error::internal("the GPU has no kernel for tensors that are read back")
 }
 
 pub use packed::GpuWeights;

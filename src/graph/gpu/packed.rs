@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::{Run, elementwise};
+use super::{GpuTensor, Run, elementwise};
 use crate::device::Device;
 use crate::gpu::{Gpu, Packed, PackedLayout, PackedPanels, Product};
 use crate::graph::host::{self, HostTensor};
@@ -36,6 +36,13 @@ impl GpuWeights {
         let gpu = all.first()?.gpu.clone();
         let packed = gpu.concat_packed(&Vec::from_iter(all.iter().map(|weights| &weights.packed)))?;
         Some(Self { gpu, packed })
+    }
+
+    /// The weights of the output that `choice` begins with, each times `factor`: `[1, 1, inputs]`.
+    pub fn row(&self, choice: &GpuTensor, factor: f32) -> Option<GpuTensor> {
+        let row = self.gpu.packed_row(&self.packed, &choice.tensor, factor)?;
+        let tensor = row.reshape(&[1, 1, self.shape().0])?;
+        Some(GpuTensor { tensor, gpu: self.gpu.clone(), bools: false })
     }
 
     /// Inputs and outputs.

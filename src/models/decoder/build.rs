@@ -275,6 +275,10 @@ impl<'w, 'f> Build<'w, 'f> {
         let rows = self.graph.input("rows", DType::I64);
         let x = self.graph.gather(x, rows, 1);
         let x = norm(&mut self, x)?;
+        let on_gpu = match &tied {
+            Some(Matrix::Blocks(blocks)) => blocks.gpu_weights().cloned(),
+            _ => None,
+        };
         let logits = match tied {
             Some(matrix) => {
                 let layer = Layer { matrix, sizes: [hidden, vocabulary], bias: None };
@@ -287,6 +291,7 @@ impl<'w, 'f> Build<'w, 'f> {
         outputs.extend(states.iter().map(|(name, operand)| (name.as_str(), *operand)));
         // A row of a token is small, and yet all layers are for the GPU.
         let graph = graph.finish(&outputs, device, &GraphOptions { gpu_min_elements: 1, ..GraphOptions::default() })?;
-        Ok(Decoder(Form::Layers(Box::new(Layers { sizes, embeddings, embedding_scale, ropes, graph }))))
+        let layers = Layers { sizes, embeddings, embedding_scale, ropes, graph, tied: on_gpu };
+        Ok(Decoder(Form::Layers(Box::new(layers))))
     }
 }

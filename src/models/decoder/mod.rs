@@ -56,6 +56,9 @@ enum Form {
 /// The logits of a pass, row by row, and its cost.
 type Pass = (Vec<f32>, ComputeCost);
 
+/// A token that was chosen and its log-probability; `None` where no logit was a number.
+pub type Chosen = Option<(u32, f32)>;
+
 /// An architecture of decoders. Each is a file of its own, and a row of [`DECODERS`](super::DECODERS).
 pub struct DecoderArchitecture {
     /// The values of `model_type` in `config.json` that name it.
@@ -271,12 +274,61 @@ impl Decoder {
             _ => true,
         };
         if !is_whole {
-            cache.ids.clear();
-            cache.session = self.session()?;
+            self.empty(cache)?;
         } else if let Ok(Some(_)) = outcome {
             cache.ids.extend_from_slice(ids);
         }
         outcome
+    }
+
+    /// How many tokens [`Self::choose_while`] is best asked for; none where a caller does better to read logits.
+    pub fn tokens_at_once(&self) -> usize {
+        match &self.0 {
+            Form::Layers(layers) => layers.tokens_at_once(),
+            Form::Imported(_) => 0,
+        }
+    }
+
+    /// Reads the tokens `ids` behind those of `cache`, and chooses the likeliest token behind them, then the likeliest behind that
+    /// one, and so on: at least one and at most `count`, which must fit the context. On a GPU nothing is read back in between; one where
+    /// the embeddings are not there. The
+    /// cache has all of them but the last.
+    ///
+    /// # Errors
+    /// As [`Self::forward`]. Unsupported: an ONNX file.
+    pub async fn choose_while(
+        &self,
+        cache: &mut KeyValueCache,
+        ids: &[u32],
+        count: usize,
+        go_on: &GoOn<'_>,
+    ) -> Result<Option<(Vec<Chosen>, ComputeCost)>> {
+        let Form::Layers(layers) = &self.0 else {
+            return Err(Error::unsupported("an ONNX file gives logits, and chooses nothing"));
+        };
+        let before = cache.ids.len();
+        self.check(before, ids)?;
+        if before + ids.len() + count > self.context() + 1 {
+            return Err(Error::invalid_input(format!("the model reads at most {} tokens", self.context())));
+        }
+        let outcome = layers.choose(&mut cache.session, before, ids, count, go_on).await;
+        match &outcome {
+            Ok(Some((chosen, _))) => {
+                cache.ids.extend_from_slice(ids);
+                let read = chosen.split_last().map_or(&[][..], |(_, read)| read);
+                cache.ids.extend(read.iter().map_while(|chosen| chosen.map(|(id, _)| id)));
+            }
+            Ok(None) => {}
+            Err(_) => self.empty(cache)?,
+        }
+        outcome
+    }
+
+    /// Forgets all that a cache has, which may be lost.
+    fn empty(&self, cache: &mut KeyValueCache) -> Result<()> {
+        cache.ids.clear();
+        cache.session = self.session()?;
+        Ok(())
     }
 
     /// Checks that `ids` can be read at the positions from `before` on.

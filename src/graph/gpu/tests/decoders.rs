@@ -1,13 +1,14 @@
 //! Products with packed weights, and the layers of decoders.
 
 use super::*;
-use crate::graph::gpu::GpuWeights;
+use crate::graph::gpu::{GpuTensor, GpuWeights};
 use crate::graph::{Blocks, Builder, GraphOptions, LinearEpilogue};
 use crate::kernels::block_quant::Bits;
 use crate::kernels::gemm::Matrix;
 use crate::kernels::qlinear::{
     BlockLayout, BlockLinear, GROUP_SIZE, Int4Linear, Int4Weights, Precision, QuantizedWeights,
 };
+use crate::kernels::reduce;
 
 /// The constants and attributes of a product with packed weights.
 struct PackedCase {
@@ -280,6 +281,15 @@ fn weights_on_the_gpu_alone_give_the_same() {
             let offsets = if case.constants.len() > 3 { floats(3, scales.clone()) } else { &[] };
             weights.write(panel, words, floats(1, scales), offsets).expect("panels that fit");
         }
+        // The embedding of a token whose output this is.
+        let gpu = device().gpu().expect("a GPU").clone();
+        for output in [0, 7, 8, 23] {
+            let tensor = gpu.upload(&[1, 2], &[output as f32, -0.5]).expect("a tensor");
+            let row = weights.row(&GpuTensor { tensor, gpu: gpu.clone(), bools: false }, 3.0).expect("a kernel");
+            let expected = case.weights[output * 64..(output + 1) * 64].iter().map(|weight| 3.0 * weight).collect();
+            let found = pollster::block_on(row.read()).expect("numbers");
+            Case::of(OWN_DOMAIN, case.name).tolerance(1e-6).compare(&host::tensor(&[1, 1, 64], expected), &found);
+        }
         let x = activations(&mut draw, 5, 64);
         let product = |on_gpu: bool, blocks: Blocks| {
             let mut builder = Builder::default();
@@ -327,4 +337,41 @@ fn layers_that_are_joined_give_the_same() {
     assert_eq!(rows(&joined, 37), expected);
     // One that does not end with a panel can only be the last.
     assert!(Blocks::concat(vec![weights(13, 0.0), weights(8, 0.0)]).is_err());
+}
+
+#[test]
+fn the_likeliest_is_the_first_of_the_largest() {
+    let device = device();
+    let gpu = device.gpu().expect("a GPU");
+    let check = |rows: usize, x: &[f32]| {
+        let columns = x.len() / rows;
+        let tensor = gpu.upload(&[rows, columns], x).expect("a tensor");
+        let found = pollster::block_on(gpu.read(&gpu.likeliest(&tensor).expect("a kernel"))).expect("numbers");
+        for (row, found) in x.chunks_exact(columns).zip(found.as_chunks::<2>().0) {
+            let index = reduce::first_largest(row, |_| true);
+            assert_eq!(found[0], index.map_or(-1.0, |index| index as f32), "of {columns}");
+            let Some(index) = index else { continue };
+            let most = f64::from(row[index as usize]);
+            let expected = -row.iter().map(|x| (f64::from(*x) - most).exp()).sum::<f64>().ln();
+            let same = (f64::from(found[1]) - expected).abs() < 1e-4 || found[1].is_nan() && expected.is_nan();
+            assert!(same, "{} of {columns}, expected {expected}", found[1]);
+        }
+    };
+    for (rows, columns) in [(1, 1), (3, 5), (1, 2048), (2, 2049), (1, 151_936), (4, 49_152)] {
+        let x: Vec<f32> = (0..rows * columns).map(|at| ((at * 7919) % 10_007) as f32 / 500.0 - 10.0).collect();
+        check(rows, &x);
+        // Equal ones, and some that are far below.
+        check(rows, &vec![-7.5; rows * columns]);
+        check(rows, &Vec::from_iter(x.iter().map(|x| x.round() * 1e4)));
+    }
+    let mut x = Vec::from_iter((0..5000).map(|at| (at * 37 % 101) as f32 / 50.0 - 1.0));
+    x[10] = f32::NAN;
+    check(1, &x);
+    x[4000] = 1e30;
+    check(1, &x);
+    check(2, &[f32::NAN; 5000]);
+    check(1, &[f32::NEG_INFINITY; 300]);
+    x[17] = f32::INFINITY;
+    check(1, &x);
+    assert_eq!(device.fault(), None);
 }

@@ -290,9 +290,8 @@ impl Decoder {
     }
 
     /// Reads the tokens `ids` behind those of `cache`, and chooses the likeliest token behind them, then the likeliest behind that
-    /// one, and so on: at least one and at most `count`, which must fit the context. On a GPU nothing is read back in between; one where
-    /// the embeddings are not there. The
-    /// cache has all of them but the last.
+    /// one, and so on: at least one and at most `count`, which must fit the context. On a GPU nothing is read back in between; it
+    /// chooses one where the embeddings are not there. The cache has all of them but the last.
     ///
     /// # Errors
     /// As [`Self::forward`]. Unsupported: an ONNX file.

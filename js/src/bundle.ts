@@ -10,7 +10,10 @@ export type Wasm = Omit<typeof Module, 'default' | 'initSync'> & {
   default(options?: { module_or_path: string }): Promise<unknown>;
 };
 
-/** The glue code of each build. The page's own thread imports it when it is needed; the scripts of workers have it in them. */
+/**
+ * The glue code of each build. The page's own thread imports it when it is needed; the scripts of workers have it in
+ * them.
+ */
 export const BUILD_MODULES: Record<Build, () => Promise<Wasm>> = {
   cpu: () => import('./wasm/cpu/pilot_light.js'),
   'cpu-relaxed': () => import('./wasm/cpu-relaxed/pilot_light.js'),

@@ -29,8 +29,8 @@ export interface CalibrateOptions extends CallOptions, RunOptions {
   delta?: number;
   /**
    * Which of several local models is calibrated, from 0; with one it need not be given. A model behind others sees what
-   * they are not sure of, so only such examples count for it: calibrate the first one first, and bring more examples for
-   * the next.
+   * they are not sure of, so only such examples count for it: calibrate the first one first, and bring more examples
+   * for the next.
    */
   tier?: number;
   /**

@@ -1,4 +1,5 @@
-// Learning: the options of a cascade that learns from its remote models' answers, and what can be done with what it has learnt.
+// Learning: the options of a cascade that learns from its remote models' answers, and what can be done with what it has
+// learnt.
 import { sha256 } from '../io/sha256.js';
 import type { Handle } from '../page/handle.js';
 import type { LearningStatus } from '../protocol/learning.js';
@@ -11,8 +12,8 @@ import type { LocalModel } from './local-models.js';
 /** How a cascade learns. */
 export interface LearnOptions {
   /**
-   * The labels, at least two; without them they are those of the local model's own head. Of one with a description the first head
-   * knows what its texts are like; else it goes by the name.
+   * The labels, at least two; without them they are those of the local model's own head. Of one with a description the
+   * first head knows what its texts are like; else it goes by the name.
    */
   labels?: (string | LearnLabel)[];
   /** Of what stays at home at most this part has another label than the remote model would give; 0.05 by default. */
@@ -20,18 +21,22 @@ export interface LearnOptions {
   /** The chance that this is not so, at all times together; 0.1 by default. */
   delta?: number;
   /**
-   * The part of the confident texts that is sent all the same, after their answer was given; 0.1 by default. It is what learning
-   * costs: without it nobody would know how often they are wrong.
+   * The part of the confident texts that is sent all the same, after their answer was given; 0.1 by default. It is what
+   * learning costs: without it nobody would know how often they are wrong.
    */
   check_rate?: number;
   /** The same for a while after the texts have changed; 0.25 by default. */
   raised_check_rate?: number;
-  /** The part of all texts that the remote model itself gets wrong, where that was measured: `alpha` is then about the truth. */
+  /**
+   * The part of all texts that the remote model itself gets wrong, where that was measured: `alpha` is then about the
+   * truth.
+   */
   remote_error?: number;
   /**
-   * 'logprobs': a label counts in training as much as it is probable by the remote's tokens, which is asked for them; the `score` of
-   * its answer is that probability. Only for servers that know the field `logprobs` of chat completions: one that gives none is
-   * taken to be sure, and one that refuses it answers nothing. Without it all labels count alike.
+   * 'logprobs': a label counts in training as much as it is probable by the remote's tokens, which is asked for them;
+   * the `score` of its answer is that probability. Only for servers that know the field `logprobs` of chat completions:
+   * one that gives none is taken to be sure, and one that refuses it answers nothing. Without it all labels count
+   * alike.
    */
   agreement?: 'logprobs';
   /** The bytes that the stored examples may take; 8 MiB by default. */
@@ -41,8 +46,9 @@ export interface LearnOptions {
   /** How much examples from before a change of the texts count in training; 0.2 by default. */
   old_weight?: number;
   /**
-   * Whether texts are stored next to their embeddings, of at most 2,048 bytes each, as they were asked about and so before redaction;
-   * false by default. With a `name` of its own, another encoder then begins with what was learnt: its texts are embedded again.
+   * Whether texts are stored next to their embeddings, of at most 2,048 bytes each, as they were asked about and so
+   * before redaction; false by default. With a `name` of its own, another encoder then begins with what was learnt: its
+   * texts are embedded again.
    */
   keep_texts?: boolean;
   /** The name under which it is stored in this origin; by default that of the model with the labels. */
@@ -64,17 +70,18 @@ export interface Learning {
   /** All of it as a file: embeddings and labels; texts with `keep_texts` alone; heads, and the evidence for them. */
   export(): Promise<Blob>;
   /**
-   * Adds the examples of such a file; none is counted twice. Where nothing was learnt yet, its heads and their evidence as well.
+   * Adds the examples of such a file; none is counted twice. Where nothing was learnt yet, its heads and their evidence
+   * as well.
    *
-   * @throws PilotLightError kind 'invalid-artefact' for a broken file or one of another version, 'invalid-input' for one of
-   * other labels or, unless both keep texts, of another encoder; nothing is lost then.
+   * @throws PilotLightError kind 'invalid-artefact' for a broken file or one of another version, 'invalid-input' for
+   * one of other labels or, unless both keep texts, of another encoder; nothing is lost then.
    */
   import(file: Blob | ArrayBuffer | Uint8Array): Promise<void>;
   /**
    * The head in charge.
    *
-   * @param options `folder` is the name of the encoder's folder, next to the one that these files go to; by default that of the
-   * local model.
+   * @param options `folder` is the name of the encoder's folder, next to the one that these files go to; by default
+   * that of the local model.
    */
   exportHead(options?: { folder?: string }): Promise<ExportedHead>;
   /** Returns to the head before; what was learnt stays. */

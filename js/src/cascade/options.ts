@@ -42,9 +42,10 @@ export interface CascadeOptions {
    */
   redactor?: string | RedactorModel | Redactor;
   /**
-   * Learns from the answers of the remotes, so that fewer texts are sent over time: a linear head on the local model's embeddings,
-   * which begins with the labels alone (`local.task` is then 'feature-extraction') or with the head of the local model. It sets its
-   * threshold itself, and promises nothing before that has been tested; each answer says whether something is promised.
+   * Learns from the answers of the remotes, so that fewer texts are sent over time: a linear head on the local model's
+   * embeddings, which begins with the labels alone (`local.task` is then 'feature-extraction') or with the head of the
+   * local model. It sets its threshold itself, and promises nothing before that has been tested; each answer says
+   * whether something is promised.
    */
   learn?: true | LearnOptions;
   /** The calibration of the local model, as `calibrate` gave it; of several models, each has its own. */
@@ -71,14 +72,14 @@ export interface CascadeCallOptions extends CallOptions, CascadeCallbacks, RunOp
   /** Nothing of these texts leaves the device, whatever the policy allows and however unsure the local models are. */
   must_stay_local?: boolean;
   /**
-   * Who these texts came from, such as the number of a sender; for a cascade that learns. Of the room that each label would have if
-   * all had the same, one source fills at most a fourth, so that somebody who writes many texts cannot fill a label alone. A digest
-   * of it is kept.
+   * Who these texts came from, such as the number of a sender; for a cascade that learns. Of the room that each label
+   * would have if all had the same, one source fills at most a fourth, so that somebody who writes many texts cannot
+   * fill a label alone. A digest of it is kept.
    */
   source?: string;
   /**
-   * How much the remote's labels of these texts count in training, above 0 and at most 1, the default: less where the caller
-   * trusts them less. For a cascade that learns.
+   * How much the remote's labels of these texts count in training, above 0 and at most 1, the default: less where the
+   * caller trusts them less. For a cascade that learns.
    */
   agreement?: number;
 }

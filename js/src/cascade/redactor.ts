@@ -7,8 +7,8 @@ import { type Lease, SharedMap } from '../shared/shared-map.js';
 import type { PiiSpan } from '../types.js';
 
 /**
- * Finds the personal data of a text that has no fixed form, such as names, in the scripts that it was made for; what has
- * one is found without it, in the digits of all scripts.
+ * Finds the personal data of a text that has no fixed form, such as names, in the scripts that it was made for; what
+ * has one is found without it, in the digits of all scripts.
  */
 export type Redactor = (text: string, signal: AbortSignal | undefined) => Promise<PiiSpan[]>;
 

@@ -98,7 +98,10 @@ function isSameVersion(then: Headers, now: Headers): boolean {
   return length === sent || length === then.get('content-length');
 }
 
-/** A validator for the weak comparison: a proxy that compresses a file makes its entity tag a weak one. RFC 9110, 8.8.3.2. */
+/**
+ * A validator for the weak comparison: a proxy that compresses a file makes its entity tag a weak one. RFC 9110,
+ * 8.8.3.2.
+ */
 function opaque(validator: string): string {
   return validator.replace(/^W\//, '');
 }

@@ -40,7 +40,9 @@ export async function fetchFile(
   return lockFile(url, options.signal, async () => (await cached()) || fromServer(wanted, sink));
 }
 
-/** Takes the files `names` of `folder` out of the cache: they were refused, and the next load is to ask for them again. */
+/**
+ * Takes the files `names` of `folder` out of the cache: they were refused, and the next load is to ask for them again.
+ */
 export async function forgetFiles(folder: ModelFolder, names: Iterable<string>): Promise<void> {
   const cache = await openCache();
   await Promise.all(Array.from(names, (name) => remove(cache, fileUrl(folder, name))));

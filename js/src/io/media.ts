@@ -172,7 +172,9 @@ async function fetchOwn(address: string | URL): Promise<Blob> {
   }
 }
 
-/** Whether `url` is one of the page's own server. The addresses of an extension or an app may have no origin to compare. */
+/**
+ * Whether `url` is one of the page's own server. The addresses of an extension or an app may have no origin to compare.
+ */
 function isSameOrigin(url: URL, page: Location | undefined): boolean {
   if (url.origin !== 'null') return url.origin === page?.origin;
   return url.protocol === page?.protocol && url.host === page.host;

@@ -6,8 +6,8 @@ import type { Bytes } from './stream.js';
 /** Fewer bytes than these are digested before a worker has started. */
 const MIN_WORKER_BYTES = 1 << 20;
 /**
- * How long a worker lives on that is not needed any more. A load that fails ends this thread as well, where it is a worker,
- * and Chromium leaves both running if one is ended just after the other.
+ * How long a worker lives on that is not needed any more. A load that fails ends this thread as well, where it is a
+ * worker, and Chromium leaves both running if one is ended just after the other.
  */
 const LINGER_MS = 2000;
 

@@ -1,7 +1,9 @@
 // Reading of byte streams.
 import { throwIfAborted } from '../shared/abort.js';
 
-/** Bytes in a buffer that is not shared. Written so that TypeScript before 5.7, whose arrays are not generic, reads it. */
+/**
+ * Bytes in a buffer that is not shared. Written so that TypeScript before 5.7, whose arrays are not generic, reads it.
+ */
 export type Bytes = ReturnType<Uint8Array['slice']>;
 
 /** Enough bytes to tell an HTML page from a model's file. */

@@ -3,8 +3,8 @@ import { withController } from '../shared/abort.js';
 import type { Stream } from './types.js';
 
 /**
- * A stream of the chunks that `work` emits. A caller that leaves its loop ends the reply, and so does an abort of `signal` or of
- * the stream's own controller.
+ * A stream of the chunks that `work` emits. A caller that leaves its loop ends the reply, and so does an abort of
+ * `signal` or of the stream's own controller.
  */
 export function chunkStream<T>(
   signal: AbortSignal | undefined,

@@ -21,7 +21,9 @@ export interface SamplingParams {
   top_k?: number;
   min_p?: number;
   repetition_penalty?: number;
-  /** What becomes of a prompt that leaves no room for its reply; 'error' by default. The choices say what was left out. */
+  /**
+   * What becomes of a prompt that leaves no room for its reply; 'error' by default. The choices say what was left out.
+   */
   overflow?: Overflow;
   /** Ignored: there is one model, one user and no storage. */
   model?: string;

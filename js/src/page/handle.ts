@@ -18,7 +18,10 @@ import { acquireSupervisor, type LoadedModel, type Supervisor } from './supervis
 export interface Disposable {
   /** The device in use, and why. It changes if the device is lost. */
   readonly device: DeviceReport;
-  /** The type of the weights, as their file has them: a `DType`, `bf16`, or how a GGUF file was quantised, such as `q4_k_m`. */
+  /**
+   * The type of the weights, as their file has them: a `DType`, `bf16`, or how a GGUF file was quantised, such as
+   * `q4_k_m`.
+   */
   readonly dtype: string;
   readonly task: Task;
   /** The labels of the model; empty where it has none. */

@@ -64,7 +64,10 @@ export function taskModel(
   return { task, model, folder, options: dtype === undefined ? {} : { dtype } };
 }
 
-/** The files of `model`, which generates text: the checkpoint in a folder, or a GGUF file, of which it may be the first part. */
+/**
+ * The files of `model`, which generates text: the checkpoint in a folder, or a GGUF file, of which it may be the first
+ * part.
+ */
 export function generatorModel(
   model: string,
   { revision, dtype }: Pick<LoadingOptions, 'revision' | 'dtype'>,

@@ -14,8 +14,8 @@ import { checkTensor, fromRaw, type Tensor, toRaw } from './tensor.js';
 /** How an ONNX file is loaded. */
 export interface ModelOptions extends LoadingOptions {
   /**
-   * The names of files next to the model that hold weights, such as `['model.onnx_data']`, to be requested together with
-   * the model. Files that the model names and this list does not are requested once the model has arrived.
+   * The names of files next to the model that hold weights, such as `['model.onnx_data']`, to be requested together
+   * with the model. Files that the model names and this list does not are requested once the model has arrived.
    */
   external_data?: string[];
   /** Upper limits of what the file, and a run of it, may ask for; beyond them it is refused. */

@@ -2,8 +2,8 @@
 import type { GeneratedPiece } from '../protocol/generation.js';
 
 /**
- * Passes on the pieces of a reply. Where its device is lost, the reply is begun again on another one, which generates the same
- * once more: what was passed on already is left out.
+ * Passes on the pieces of a reply. Where its device is lost, the reply is begun again on another one, which generates
+ * the same once more: what was passed on already is left out.
  */
 export class Pieces {
   readonly #listener: ((piece: GeneratedPiece) => void) | undefined;

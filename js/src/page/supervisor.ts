@@ -63,8 +63,8 @@ export class Supervisor {
   }
 
   /**
-   * Sends a request about `model` to the engine. One whose device is lost is made again on another; it fails where pieces of its
-   * result were given that are not those of the new one.
+   * Sends a request about `model` to the engine. One whose device is lost is made again on another; it fails where
+   * pieces of its result were given that are not those of the new one.
    */
   request<K extends Op>(
     model: LoadedModel,

@@ -22,8 +22,8 @@ const POLICY = 'pilot-light';
 let policy: Policy | { refusal: unknown } | undefined;
 
 /**
- * The worker that `start` constructs: by its address, and where that may not be started by a script of the page's own that
- * imports it.
+ * The worker that `start` constructs: by its address, and where that may not be started by a script of the page's own
+ * that imports it.
  */
 export function startWorker(start: () => Worker): Worker {
   if (globalThis.Worker === undefined) return start();
@@ -45,15 +45,17 @@ export function startWorker(start: () => Worker): Worker {
   }
 }
 
-/** An address of `script`. In a frame without an origin of its own a worker is started from no other than a data URL. */
+/**
+ * An address of `script`. In a frame without an origin of its own a worker is started from no other than a data URL.
+ */
 function addressOf(script: string): string {
   if (globalThis.origin === 'null') return `data:text/javascript,${encodeURIComponent(script)}`;
   return URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
 }
 
 /**
- * What `start` constructs its worker with. A bundler puts the right address there, and finds it by that very expression,
- * so it cannot be had by another.
+ * What `start` constructs its worker with. A bundler puts the right address there, and finds it by that very
+ * expression, so it cannot be had by another.
  */
 function argumentsOf(start: () => Worker): [address: string, options: Construct[1]] {
   const { Worker: own } = globalThis;

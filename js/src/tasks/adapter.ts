@@ -18,8 +18,8 @@ export interface MeasuredInput {
 }
 
 /**
- * A task; `N` is its name, `P` the type of its pipelines, and `O` that of its options in a cascade, for a task whose answers a
- * remote model could give as well.
+ * A task; `N` is its name, `P` the type of its pipelines, and `O` that of its options in a cascade, for a task whose
+ * answers a remote model could give as well.
  */
 export interface TaskAdapter<N extends string = string, P = unknown, O = never> {
   /** The name, as the Hugging Face hub has it. */

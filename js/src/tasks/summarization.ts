@@ -10,8 +10,10 @@ export type SummarizationOptions = CallOptions & Partial<Options>;
 /** Summarises texts; a summary for each, also for a single one. */
 export interface SummarizationPipeline extends Disposable {
   (texts: string | string[], options?: SummarizationOptions): Promise<Summary[]>;
-  /** The summary of a text as a stream of its sentences, each once it is complete and found in the text; where none is found, the
-   * whole reply is one piece. Only a decoder's; with an embedder all sentences are there at once. */
+  /**
+   * The summary of a text as a stream of its sentences, each once it is complete and found in the text; where none is
+   * found, the whole reply is one piece. Only a decoder's; with an embedder all sentences are there at once.
+   */
   stream?(text: string, options?: SummarizationOptions): TextStream<Summary>;
 }
 

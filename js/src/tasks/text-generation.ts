@@ -28,12 +28,18 @@ export interface TextGenerationOptions
     Omit<Partial<GenerationOptions>, 'stop' | 'logprobs' | 'json_schema'> {
   /** Texts that end the reply, and are no part of it. */
   stop?: string | string[];
-  /** The JSON schema that the reply is valid under, whatever its limit; as JSON where the order of properties with numbers as
-   * names counts. */
+  /**
+   * The JSON schema that the reply is valid under, whatever its limit; as JSON where the order of properties with
+   * numbers as names counts.
+   */
   json_schema?: object | string;
-  /** How many of the likeliest tokens are given with each token of `tokens`; `true` for none of them, but the tokens. */
+  /**
+   * How many of the likeliest tokens are given with each token of `tokens`; `true` for none of them, but the tokens.
+   */
   logprobs?: number | boolean | null;
-  /** Whether `generated_text` begins with the prompt, as it does by default; a conversation's always has its messages. */
+  /**
+   * Whether `generated_text` begins with the prompt, as it does by default; a conversation's always has its messages.
+   */
   return_full_text?: boolean;
   /** What comes behind the text that is generated; the prompt is what comes before it. */
   suffix?: string;

@@ -16,8 +16,8 @@ import { invalidInput } from '../shared/errors.js';
  *
  * `now` is the time that `strftime_now` writes, as the clock of the place shows it.
  *
- * @throws PilotLightError 'invalid-artefact' for a template that does not compile or does not end, 'invalid-input' with the
- * template's own words where it refuses the messages (`raise_exception`), and where it cannot render them.
+ * @throws PilotLightError 'invalid-artefact' for a template that does not compile or does not end, 'invalid-input' with
+ * the template's own words where it refuses the messages (`raise_exception`), and where it cannot render them.
  */
 export function renderChatTemplate(
   template: string,

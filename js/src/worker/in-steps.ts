@@ -62,7 +62,9 @@ export function extracted<T>(
   return inSteps(engine, signal, { start, step: (extraction) => extraction.step(goingOn(signal)), finish });
 }
 
-/** Milliseconds that a step computes before the thread hears of an abort. To hear of one takes a third of a millisecond. */
+/**
+ * Milliseconds that a step computes before the thread hears of an abort. To hear of one takes a third of a millisecond.
+ */
 const UNHEARD = 16;
 
 /** What a step is told when it asks whether to go on; meanwhile the thread hears of an abort. */

@@ -27,8 +27,8 @@ export interface Stored {
 }
 
 /**
- * Every tab adds labels, each under a key of its own. One of them owns the state, and replaces it together with the labels that
- * it contains, in one transaction: no label is lost or counted twice, whenever a tab ends.
+ * Every tab adds labels, each under a key of its own. One of them owns the state, and replaces it together with the
+ * labels that it contains, in one transaction: no label is lost or counted twice, whenever a tab ends.
  */
 export class LearningStore {
   /** @param owner Tells this one from the others. */
@@ -60,7 +60,10 @@ export class LearningStore {
     });
   }
 
-  /** Replaces the state and the labels with these keys, which are in it; `false` where another one owns the state by now. */
+  /**
+   * Replaces the state and the labels with these keys, which are in it; `false` where another one owns the state by
+   * now.
+   */
   save(bytes: Uint8Array, keys: IDBValidKey[]): Promise<boolean> {
     return this.#run(async (transaction) => {
       const states = transaction.objectStore(STATES);

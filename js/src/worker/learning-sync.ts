@@ -1,4 +1,5 @@
-// What a cascade has learnt, and what is stored of it: they are brought together, and no label is lost or counted twice.
+// What a cascade has learnt, and what is stored of it: they are brought together, and no label is lost or counted
+// twice.
 import { isTrap, messageOf } from '../shared/errors.js';
 import type { Cascade } from '../types.js';
 import { trapped } from './builds.js';

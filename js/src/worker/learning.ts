@@ -10,13 +10,16 @@ import { LearningStore } from './learning-store.js';
 import { LearningSync } from './learning-sync.js';
 import { Training } from './training.js';
 
-/** Milliseconds after a change before the state is stored; a large one more rarely, by its bytes. Labels are stored at once. */
+/**
+ * Milliseconds after a change before the state is stored; a large one more rarely, by its bytes. Labels are stored at
+ * once.
+ */
 const SAVE_MS = 2_000;
 const BYTES_PER_MS = 256;
 
 /**
- * One of those that learn the same leads: it learns all labels, trains, tests and stores. The others decide by what it has stored,
- * and store their labels for it. Steps that touch the database run one after another.
+ * One of those that learn the same leads: it learns all labels, trains, tests and stores. The others decide by what it
+ * has stored, and store their labels for it. Steps that touch the database run one after another.
  */
 export class Learning {
   readonly #leadership: Leadership;
@@ -41,7 +44,10 @@ export class Learning {
     this.#training = new Training(engine, (operations) => cascade.train(operations), wanted);
   }
 
-  /** What `cascade` learns under this name, from what is stored; for the job that loads it. It frees the cascade where it throws. */
+  /**
+   * What `cascade` learns under this name, from what is stored; for the job that loads it. It frees the cascade where
+   * it throws.
+   */
   static async begin(engine: Engine, cascade: Cascade, name: string): Promise<Learning> {
     const learning = new Learning(engine, cascade, name);
     try {

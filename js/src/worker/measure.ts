@@ -29,7 +29,8 @@ export interface Measured {
 }
 
 /**
- * Leaves to the CPU what it does faster, for each model that `args` load, where the device may be chosen; what was measured.
+ * Leaves to the CPU what it does faster, for each model that `args` load, where the device may be chosen; what was
+ * measured.
  * `devices` are the models' own.
  */
 export async function placeModels(

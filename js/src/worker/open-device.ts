@@ -132,8 +132,8 @@ interface Adapter {
 }
 
 /**
- * The GPU that this thread can use: its name, as far as the browser gives it, and whether it is software that computes on
- * the CPU; or why no GPU can be used.
+ * The GPU that this thread can use: its name, as far as the browser gives it, and whether it is software that computes
+ * on the CPU; or why no GPU can be used.
  */
 async function findAdapter(): Promise<{ name: string | undefined; software: boolean } | { lacking: string }> {
   const gpu = globalThis.navigator?.gpu;

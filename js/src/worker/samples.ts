@@ -67,7 +67,8 @@ export function generatorSamples(generator: Generator): Sample[] {
 }
 
 /**
- * Runs of a graph, the smaller one first. A free dimension that comes first is 1; where others are free there are two sizes.
+ * Runs of a graph, the smaller one first. A free dimension that comes first is 1; where others are free there are two
+ * sizes.
  *
  * @throws PilotLightError kind 'unsupported' where the file says too little of its inputs, or one is too large.
  */

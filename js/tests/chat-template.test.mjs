@@ -57,6 +57,15 @@ test('a template that does not end, or asks for too much, is an error', () => {
     "{{ ('y' * 1000000).replace('', 'z' * 1000000) }}",
     double("'ab'"),
     double('[1]'),
+    ...['[n.v, n.v]', '(n.v, n.v)', "{'a': n.v, 'b': n.v}", 'dict(a=n.v, b=n.v)'].map(
+      (pair) =>
+        `{% set n = namespace(v=[]) %}{% for i in range(99) %}{% set n.v = ${pair} %}{% endfor %}{{ n.v | tojson }}`,
+    ),
+    ...['n.x == n.y', 'n.x in [n.y]', "n.x ~ ''", 'n.x | string', 'n.x is eq(n.y)', '[n.y].index(n.x)'].map(
+      (use) =>
+        `{% set n = namespace(x=[1]) %}{% for i in range(16) %}{% set n.x = n.x + n.x %}{% endfor %}` +
+        `{% set n.y = n.x + [] %}{% for i in range(99999) %}{% if ${use} %}{% endif %}{% endfor %}`,
+    ),
     '{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}',
     '{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}',
     '{% set n = namespace(a=[]) %}{% for i in range(99999) %}{% set n.a = [n.a] %}{% endfor %}{{ n.a }}',

@@ -43,7 +43,7 @@ const map: Filter = (run, value, args, named) => {
   const [name, ...rest] = args;
   const filter = run.lookup.filter(text('map', name));
   if (filter === undefined) throw cannotRender(`unknown filter '${str(name as Value)}'`);
-  return new Iterator(items.map((each) => run.made(filter(run, each, rest, named))));
+  return new Iterator(items.map((each) => run.made(filter(run, each, run.paid(rest), named))));
 };
 
 /** Keeps the items, or those with an attribute, that a test is true of; or false of. */

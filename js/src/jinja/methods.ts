@@ -14,7 +14,7 @@ export function method(run: Run, self: Value, name: string): Callable | undefine
   const [names, body] = found;
   return (args, named) => {
     const bound = names === undefined ? [...args, namedAsDict(named)] : bind(name, names, args, named);
-    return run.made(body(self as never, bound, run));
+    return run.made(body(run.paid(self) as never, bound, run));
   };
 }
 

@@ -24,8 +24,7 @@ import { str } from './writing.js';
 
 type Operator = (run: Run, a: Value, b: Value) => Value;
 
-/** The operators with two operands, by how they are written. */
-export const BINARY: Readonly<Record<string, Operator>> = {
+const OPERATORS: Readonly<Record<string, Operator>> = {
   '+': (run, a, b) => run.made(sum(a, b)),
   '-': (_run, a, b) => arithmetic('-', a, b, (x, y) => x - y),
   '*': (run, a, b) => repeated(run, a, b) ?? repeated(run, b, a) ?? arithmetic('*', a, b, (x, y) => x * y),
@@ -46,6 +45,14 @@ export const BINARY: Readonly<Record<string, Operator>> = {
   in: (_run, a, b) => contains(b, a),
   'not in': (_run, a, b) => !contains(b, a),
 };
+
+/** The operators with two operands, by how they are written. */
+export const BINARY: Readonly<Record<string, Operator>> = Object.fromEntries(
+  Object.entries(OPERATORS).map(([name, compute]): [string, Operator] => [
+    name,
+    (run, a, b) => compute(run, run.paid(a), run.paid(b)),
+  ]),
+);
 
 /** Looks an operator up. */
 export function binary(operator: string): Operator {

@@ -12,7 +12,7 @@ export function tuple(parser: Parser, read: (parser: Parser) => Expression, end:
   if (!parser.is('operator', ',')) return first;
   const items = [first];
   while (parser.skip('operator', ',') && !end()) items.push(read(parser));
-  return (scope) => tupleOf(items.map((each) => each(scope)));
+  return (scope) => scope.run.paid(tupleOf(items.map((each) => each(scope))));
 }
 
 const CONSTANTS = new Map<string, Value>([
@@ -60,7 +60,7 @@ function bracketed(parser: Parser): Expression {
   if (parser.skip('operator', '[')) {
     const items: Expression[] = [];
     parser.list(']', () => items.push(parser.expression()));
-    return (scope) => items.map((each) => each(scope));
+    return (scope) => scope.run.paid(items.map((each) => each(scope)));
   }
   parser.expect('operator', '{');
   const pairs: [Expression, Expression][] = [];
@@ -69,7 +69,7 @@ function bracketed(parser: Parser): Expression {
     parser.expect('operator', ':');
     pairs.push([key, parser.expression()]);
   });
-  return (scope) => new Map(pairs.map(([key, value]) => [key(scope), value(scope)])) as Dict;
+  return (scope) => scope.run.paid(new Map(pairs.map(([key, value]) => [key(scope), value(scope)])) as Dict);
 }
 
 /** What comes after a value: `.name`, `[index]` and `(arguments)`, as often as they do. */
@@ -99,7 +99,7 @@ function subscript(parser: Parser, object: Expression): Expression {
   const [key, stop, step] = parts;
   if (parts.length === 1) {
     if (key === undefined) throw parser.error("expected an index between '[' and ']'");
-    return (scope) => item(scope.run, object(scope), key(scope));
+    return (scope) => item(scope.run, object(scope), scope.run.paid(key(scope)));
   }
   const bound = (scope: Scope, value: Expression | undefined): Value => value?.(scope) ?? null;
   return (scope) => slice(scope.run, object(scope), [bound(scope, key), bound(scope, stop), bound(scope, step)]);
@@ -127,7 +127,8 @@ export function callArguments(parser: Parser): (scope: Scope) => [Value[], Named
     const pairs = named.map(([key, value]): [string, Value] => [key, value(scope)]);
     const rest = moreNamed?.(scope);
     if (rest instanceof Map) pairs.push(...([...rest] as [string, Value][]));
-    return [more === undefined ? values : [...values, ...iterate(more(scope))], new Map(pairs)];
+    const all = more === undefined ? values : [...values, ...iterate(more(scope))];
+    return [scope.run.paid(all), scope.run.paid(new Map(pairs))];
   };
 }
 
@@ -148,6 +149,9 @@ export function filtered(parser: Parser, of: Expression): Expression {
   }
 }
 
+/** Filters that look at how many items a value has, or at one of them. */
+const SHALLOW = ['length', 'count', 'first', 'last', 'default', 'd'];
+
 /** A filter's name and arguments, on `operand`. */
 export function filter(parser: Parser, operand: Expression): Expression {
   const named = parser.expect('name').value;
@@ -155,7 +159,7 @@ export function filter(parser: Parser, operand: Expression): Expression {
   if (apply === undefined) throw parser.error(`unknown filter '${named}'`);
   const args = parser.is('operator', '(') ? callArguments(parser) : undefined;
   return (scope) => {
-    const value = operand(scope);
+    const value = SHALLOW.includes(named) ? operand(scope) : scope.run.paid(operand(scope));
     const [values, names]: [Value[], Named] = args?.(scope) ?? [[], new Map()];
     return scope.run.made(apply(scope.run, value, values, names));
   };
@@ -182,5 +186,5 @@ function testArguments(parser: Parser): (scope: Scope) => Value[] {
   if (!begins && !(parser.is('name') && !parser.is('name', 'else', 'or', 'and', 'is', 'if', 'in', 'not')))
     return () => [];
   const value = postfix(parser, primary(parser));
-  return (scope) => [value(scope)];
+  return (scope) => [scope.run.paid(value(scope))];
 }

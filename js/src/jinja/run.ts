@@ -1,6 +1,6 @@
 // A run of a template: its variables by scope, and how much it may do.
 import { cannotRender, doesNotEnd } from './errors.js';
-import { type Named, Undefined, type Value } from './values.js';
+import { type Dict, Iterator, type Named, Undefined, type Value } from './values.js';
 
 /** What comes after `|`. */
 export type Filter = (run: Run, value: Value, args: Value[], named: Named) => Value;
@@ -13,7 +13,9 @@ export interface Lookup {
   test(name: string): Test | undefined;
 }
 
-/** How many statements, iterations and pieces of 16 characters a run may take. The longest seen takes some ten thousand. */
+/**
+ * How many statements, iterations and pieces of 16 characters a run may take. The longest seen takes some ten thousand.
+ */
 const FUEL = 4_000_000;
 /** How deep macros may call each other, as in Python about. */
 const MAX_CALLS = 200;
@@ -39,6 +41,21 @@ export class Run {
   /** Counts a text of so many units. */
   spendText(units: number): void {
     this.spend(units / 16);
+  }
+
+  /** Counts all that is in a value before it is gone through: a list that holds another one twice doubles with each turn. */
+  paid<V extends Value>(value: V): V {
+    this.spend(1);
+    if (typeof value === 'string') this.spendText(value.length);
+    else if (Array.isArray(value)) for (const item of value) this.paid(item);
+    else if (value instanceof Iterator) for (const item of value.items) this.paid(item);
+    else if (value instanceof Map) {
+      for (const [key, item] of value as Dict) {
+        this.paid(key);
+        this.paid(item);
+      }
+    }
+    return value;
   }
 
   /** Counts what was made. */

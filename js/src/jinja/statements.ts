@@ -53,7 +53,7 @@ function output(parser: Parser): Statement {
   );
   end(parser);
   return (scope, into) => {
-    const text = str(value(scope));
+    const text = str(scope.run.paid(value(scope)));
     scope.run.spendText(text.length);
     into.text += text;
     return undefined;

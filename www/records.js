@@ -54,7 +54,7 @@ function spans(fields) {
 function unsureWords({ output: { fields, delegated }, attempts, reason }, host) {
   const unsure = fields.filter(({ confidence }) => confidence < SURE).length;
   if (attempts === 0) {
-    const why = reason === 'no-remote' ? 'which alone would be delegated' : `none delegated: ${reason}`;
+    const why = reason === 'no-remote' ? 'which is all that would be delegated' : `none delegated: ${reason}`;
     return unsure === 0 ? ', all of them sure' : `, ${unsure} of them unsure, ${why}`;
   }
   const { asked, answered } = delegated;

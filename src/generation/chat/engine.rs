@@ -6,9 +6,10 @@ use std::thread;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, ErrorKind as JinjaKind, UndefinedBehavior, Value as JinjaValue};
+use minijinja::{Environment, ErrorKind as JinjaKind, UndefinedBehavior, Value as JinjaValue};
 use serde_json::Value;
 
+use super::metered::{self, MeteredTemplate};
 use super::python;
 use super::template::TemplateEngine;
 use crate::error::{Error, Result};
@@ -20,7 +21,7 @@ const FUEL: u64 = 4_000_000;
 /// The longest template, in bytes: more than six times as long as any that was seen.
 const LONGEST: usize = 128 << 10;
 /// The stack of a rendering, in bytes, of which the system gives what is used. minijinja goes down as many levels as an expression has
-/// links (`1+1+1`), which [`LONGEST`] bounds, and as lists are nested, which [`FUEL`] bounds; it counts brackets and blocks alone.
+/// links (`1+1+1`), which [`LONGEST`] bounds; it counts brackets and blocks alone.
 const STACK: usize = 512 << 20;
 
 /// The engine of native builds.
@@ -63,21 +64,22 @@ impl TemplateEngine for Minijinja {
 impl Minijinja {
     /// Renders it on the stack of this thread.
     fn render_here(self, template: &str, context: &Value) -> Result<String> {
-        let environment = environment(self.local_time_s)?;
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        let syntax = syntax.map_err(|error| Error::internal(described(&error)))?;
+        let environment = environment(self.local_time_s);
         // Jinja2 reads every end of a line as one character.
         let template = generation_as_scope(&template.replace("\r\n", "\n").replace('\r', "\n"));
-        let compiled = environment.template_from_str(&template).map_err(|error| {
+        let wrong = |error: minijinja::Error| {
             Error::invalid_artefact(format!("the chat template does not compile: {}", described(&error)))
-        })?;
-        compiled.render(JinjaValue::from(Serde(context))).map_err(|error| render_error(&error))
+        };
+        let template = metered::with_lists_at_run_time(&template, syntax.clone()).map_err(wrong)?;
+        let compiled = MeteredTemplate::new(&template, syntax).map_err(wrong)?;
+        compiled.render(&environment, JinjaValue::from(Serde(context))).map_err(|error| render_error(&error))
     }
 }
 
-fn environment(local_time_s: i64) -> Result<Environment<'static>> {
+fn environment<'source>(local_time_s: i64) -> Environment<'source> {
     let mut environment = Environment::new();
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-    environment.set_syntax(syntax.map_err(|error| Error::internal(described(&error)))?);
-    environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_undefined_behavior(UndefinedBehavior::Lenient);
     environment.set_fuel(Some(FUEL));
     environment.add_function("raise_exception", |message: &JinjaValue| -> Result<JinjaValue, minijinja::Error> {
@@ -86,7 +88,8 @@ fn environment(local_time_s: i64) -> Result<Environment<'static>> {
     });
     environment.add_function("strftime_now", move |format: &str| python::strftime(format, local_time_s));
     python::add_to(&mut environment);
-    Ok(environment)
+    metered::add_to(&mut environment);
+    environment
 }
 
 /// Jinja2 renders `{% generation %}` (transformers' extension) like a block with variables of its own, which is what

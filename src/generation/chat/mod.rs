@@ -8,6 +8,8 @@
 mod engine;
 mod guard;
 mod message;
+#[cfg(feature = "chat")]
+mod metered;
 mod prompt;
 #[cfg(feature = "chat")]
 mod python;

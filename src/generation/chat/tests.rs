@@ -349,6 +349,101 @@ mod jinja {
         );
     }
 
+    fn rendered(template: &str) -> Result<String> {
+        ENGINE.render(template, &json!({ "messages": [1] }))
+    }
+
+    /// A template that puts `step` into `n.x`, which begins as `first`, in so many turns, and then has `end`.
+    fn turns(first: &str, turns: usize, step: &str, end: &str) -> String {
+        format!(
+            "{{% set n = namespace(x={first}) %}}{{% for i in range({turns}) %}}{{% set n.x = {step} %}}{{% endfor %}}{end}"
+        )
+    }
+
+    #[test]
+    fn what_a_value_holds_is_paid_for() {
+        for (first, step, end) in [
+            ("[1]", "n.x + n.x", ""),
+            ("[]", "[n.x, n.x]", ""),
+            ("[]", "[n.x, n.x]", "{{ n.x }}"),
+            ("[]", "(n.x, n.x)", "{{ n.x ~ '' }}"),
+            ("[]", "{'a': n.x, 'b': n.x}", "{{ n.x | tojson }}"),
+            ("[]", "dict(a=n.x, b=n.x)", "{{ n.x == [n.x] }}"),
+            ("[1]", "n.x * 9", ""),
+            ("(1,)", "n.x * 9", "{{ n.x }}"),
+            ("[1]", "[n.x, n.x] | map('list') | list", "{{ n.x in [n.x] }}"),
+        ] {
+            let template = turns(first, 99, step, end);
+            let found = error(&template);
+            let doubled = found.kind() == ErrorKind::InvalidArtefact && found.to_string().contains("does not end");
+            assert!(doubled, "{template}: {found}");
+        }
+        // Each turn goes through a long value, which a step of the template alone does not show.
+        for use_of in ["n.x == n.y", "n.x in [n.y]", "n.x ~ '' == ''", "n.x | string == ''", "n.x is eq(n.y)"] {
+            let (x, y) = (turns("[1]", 16, "n.x + n.x", ""), "{% set n.x = [n.x] %}{% set n.y = [n.x[0] + []] %}");
+            let loops = format!("{{% for i in range(90000) %}}{{% if {use_of} %}}{{% endif %}}{{% endfor %}}");
+            let found = error(&format!("{x}{y}{loops}"));
+            assert_eq!(found.kind(), ErrorKind::InvalidArtefact, "{use_of}: {found}");
+        }
+        // Nor is anything large computed before the template runs.
+        let large = "[1] * 100000000";
+        for constant in [format!("({large}) ~ ''"), vec![large; 40].join(" + "), format!("({large}) == ({large})")] {
+            let found = error(&format!("{{% if x %}}{{{{ {constant} }}}}{{% endif %}}{{{{ {constant} }}}}"));
+            assert_eq!(found.kind(), ErrorKind::InvalidArtefact, "{constant}: {found}");
+        }
+        let links = |count: usize| format!("{{{{ 1{} }}}}", " + 1".repeat(count));
+        assert_eq!(rendered(&links(511)).expect("as many tokens as there may be"), "512");
+        assert_eq!(error(&links(512)).kind(), ErrorKind::InvalidArtefact);
+        assert_eq!(rendered(&turns("[1]", 16, "n.x + n.x", "{{ n.x | length }}")).expect("a short list"), "65536");
+    }
+
+    #[test]
+    fn values_nest_as_deep_as_they_may() {
+        let nested = |levels| turns("1", levels, "[n.x]", "{{ n.x }}");
+        let text = rendered(&nested(160)).expect("a value that nests so deep");
+        assert_eq!(text, format!("{}1{}", "[".repeat(160), "]".repeat(160)));
+        for template in [
+            nested(161),
+            nested(90_000),
+            turns("1", 90_000, "(n.x,)", ""),
+            turns("1", 90_000, "{1: n.x}", "{{ n.x }}"),
+            turns("1", 90_000, "dict(a=n.x)", ""),
+            turns("1", 90_000, "[n.x] | list | batch(1) | list", ""),
+        ] {
+            let found = error(&template);
+            assert_eq!(found.kind(), ErrorKind::InvalidInput, "{template}: {found}");
+            assert!(found.to_string().contains("values nest deeper than 160"), "{template}: {found}");
+        }
+        // It would hold itself.
+        for (step, end) in [("n", ""), ("[n]", ""), ("dict(a=n)", ""), ("namespace(x=n)", ""), ("1", "{{ [n] }}")] {
+            let template = turns("1", 1, step, end);
+            let found = error(&template);
+            assert_eq!(found.kind(), ErrorKind::InvalidInput, "{template}: {found}");
+            assert!(found.to_string().contains("a namespace within a value"), "{template}: {found}");
+        }
+    }
+
+    #[test]
+    fn lists_are_those_of_python() {
+        for (template, expected) in [
+            (
+                "{{ [1] + [2] }} {{ [1] * 3 }} {{ (1, 2) + (3,) }} {{ [1, 2, 3][1:] }}",
+                "[1, 2] [1, 1, 1] (1, 2, 3) [2, 3]",
+            ),
+            ("{% set f = dict %}{{ f(a=1).items() | list }} {{ [1, 2] | reverse | list }}", "[('a', 1)] [2, 1]"),
+            ("{% macro f(a, b) %}{{ a }}{{ b }}{% endmacro %}{{ f(*[1, 2]) }}{{ f(b=1, **{'a': 3}) }}", "1231"),
+            ("{% macro f(n) %}{{ n.x }}{% endmacro %}{{ f(n=namespace(x=4)) }}{{ f(namespace(x=5)) }}", "45"),
+            ("{% for a, b in [(1, 2), (3, 4)] recursive %}{{ a }}{{ loop([(5, 6)]) if a == 1 }}{% endfor %}", "153"),
+            (
+                "{% set x = [[1, [2]], 'b'] %}{{ x[0][1][0] }}{{ [3, 4][1] }}{{ {'a': [5]}['a'][0] }}{% if 6 in [6] %}6{% endif %}",
+                "2456",
+            ),
+            ("{{ 1 < 2 < 3 }} {{ 1 < 3 < 2 }} {{ 2 in [1, 2] }} {{ 'a' ~ 1 }}", "True False True a1"),
+        ] {
+            assert_eq!(rendered(template).expect(template), expected, "{template}");
+        }
+    }
+
     #[test]
     fn a_prompt_of_a_template_has_its_control_tokens_alone() {
         let source = "{{ bos_token }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | trim | upper }}{% if m.content.endswith('s>') %}!{% endif %}<|im_end|>{% endfor %}{{ tools | tojson(ensure_ascii=true) }}";

@@ -107,6 +107,13 @@ impl Error {
         Self(Box::new(Inner { kind, message, retryable: kind == ErrorKind::DeviceLost, index: None }))
     }
 
+    /// There is not enough memory for `what`, which says nothing about it: the same call may succeed later.
+    pub(crate) fn no_memory(what: impl fmt::Display) -> Self {
+        let mut error = Self::invalid_input(format!("not enough memory for {what}"));
+        error.0.retryable = true;
+        error
+    }
+
     pub(crate) fn invalid_input(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidInput, message)
     }

@@ -177,10 +177,10 @@ test('a wrong file ends the load with its address and frees the loader', async (
   assert.deepEqual(log, [['free loader'], ['free loader']]);
 });
 
-test('files that the loader refuses are taken out of the cache, but for those of a known digest', async () => {
+test('files that the loader refuses are taken out of the cache, but for lack of memory or where their digest is known', async () => {
   const right = createHash('sha256').update('{}').digest('hex');
   const known = { name: 'known', optional: false, bytes: 2, sha256: right };
-  for (const refuses of ['supply', 'wants', 'finish', undefined]) {
+  for (const refuses of ['memory', 'supply', 'wants', 'finish', undefined]) {
     const entries = new Map();
     const cache = {
       match: async (url) => entries.get(url)?.clone(),
@@ -194,11 +194,11 @@ test('files that the loader refuses are taken out of the cache, but for those of
     fakeFetch({ ...CONFIG, [`${FOLDER.url}known`]: () => Response.json({}) });
     const load = supervisor.load({ ...LOAD, useBrowserCache: true }, {});
     if (refuses === undefined) await load;
-    else await assert.rejects(load, ({ kind }) => /^(invalid-artefact|unsupported)$/.test(kind));
+    else await assert.rejects(load, ({ kind }) => (refuses === 'memory') === (kind === 'invalid-input'));
     const names = [...entries.keys()].map((url) => url.slice(FOLDER.url.length));
     assert.deepEqual(
       names,
-      { supply: [], wants: ['known'], finish: ['known'] }[refuses] ?? ['config.json', 'known'],
+      { memory: ['config.json'], supply: [], wants: ['known'], finish: ['known'] }[refuses] ?? ['config.json', 'known'],
       refuses,
     );
   }

@@ -36,8 +36,8 @@ const partial = (fields) => fields;
 const done = (fields) => ({ step: { done: /** @type {Wasm.Envelope} */ (partial(fields)) } });
 
 /**
- * @param {{ webgpu?: boolean, rounds?: Wasm.FileRequest[][], refuses?: 'supply' | 'wants' | 'finish' }} settings What
- * refuses the files, if anything does.
+ * @param {{ webgpu?: boolean, rounds?: Wasm.FileRequest[][], refuses?: 'memory' | 'supply' | 'wants' | 'finish' }} settings
+ * What refuses the files, if anything does; 'memory' where there is not enough of it.
  * @returns {Build}
  */
 export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', optional: false }]], refuses } = {}) {
@@ -112,6 +112,7 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
     expect() {}
     /** @type {Wasm.Loader['supply']} */
     supply(name, chunk, last) {
+      if (refuses === 'memory' && last) throw new KindError('invalid-input', `not enough memory for ${name}`, true);
       if (refuses === 'supply' && last) throw new KindError('invalid-artefact', `${name} ends too early`);
       log.push(['supply', name, chunk.length, last]);
     }

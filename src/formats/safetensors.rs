@@ -84,7 +84,8 @@ impl Reader {
     ///
     /// # Errors
     /// Invalid artefact: the header is too long, is not JSON, or announces tensors that overlap, leave gaps or do not
-    /// have the size of their shape; or there are more bytes than were announced.
+    /// have the size of their shape; or there are more bytes than were announced. Invalid input: there is not enough
+    /// memory.
     pub fn feed(&mut self, mut bytes: &[u8], emit: &mut dyn FnMut(String, Tensor)) -> Result<()> {
         if self.plan.is_none() {
             bytes = self.feed_header(bytes)?;
@@ -215,11 +216,9 @@ impl Partial {
         let Announced { name, dtype, bytes: all, .. } = &self.announced;
         let width = dtype.bitsize() / 8;
         // Once, so that no tensor is copied while it grows. The header may be wrong, so the allocation may fail.
-        elements.reserve(all / width).map_err(|_| {
-            Error::invalid_artefact(format!(
-                "the tensor {name} has {all} bytes, as the header says: more than there is memory for"
-            ))
-        })?;
+        elements
+            .reserve(all / width)
+            .map_err(|_| Error::no_memory(format!("the tensor {name}, which has {all} bytes as the header says")))?;
         if !self.rest.is_empty() {
             let (whole, later) = take(&mut self.rest, width, bytes);
             bytes = later;

@@ -138,9 +138,9 @@ impl Files {
     pub(super) fn expect(&mut self, name: &str, bytes: u64) -> Result<()> {
         let (_, kind) = self.requested(name)?;
         if kind == Kind::Bytes {
-            let length = usize::try_from(bytes).map_err(|_| too_large(name))?;
+            let length = usize::try_from(bytes).map_err(|_| Error::no_memory(name))?;
             let mut room = Vec::new();
-            room.try_reserve_exact(length).map_err(|_| too_large(name))?;
+            room.try_reserve_exact(length).map_err(|_| Error::no_memory(name))?;
             self.partial.insert(name.to_string(), Sink::Bytes(room));
         }
         Ok(())
@@ -176,7 +176,7 @@ impl Files {
                 reader.feed(bytes, &mut |tensor| packed.insert(&tensor)).map_err(|error| error.context(name))?;
             }
             Sink::Bytes(whole) => {
-                whole.try_reserve(bytes.len()).map_err(|_| too_large(name))?;
+                whole.try_reserve(bytes.len()).map_err(|_| Error::no_memory(name))?;
                 whole.extend_from_slice(bytes);
             }
         }
@@ -340,8 +340,4 @@ fn decoded(name: &str, mut bytes: Vec<u8>) -> Result<String> {
 
 fn not_stored(name: &str) -> Error {
     Error::internal(format!("{name} was not stored"))
-}
-
-fn too_large(name: &str) -> Error {
-    Error::invalid_artefact(format!("not enough memory for {name}"))
 }

@@ -145,7 +145,7 @@ impl Loader {
     /// large for it.
     ///
     /// # Errors
-    /// Invalid artefact: there is not enough memory for it. Invalid input: it was not requested.
+    /// Invalid input: there is not enough memory for it, or it was not requested.
     pub fn expect(&mut self, name: &str, bytes: u64) -> Result<()> {
         self.files.expect(name, bytes)?;
         if let Plan::Generator(model) = &self.plan {

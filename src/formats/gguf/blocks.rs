@@ -169,17 +169,15 @@ impl Tensor<'_> {
     /// All elements as floats, row by row. They are ggml's to the last bit.
     ///
     /// # Errors
-    /// Unsupported: the tensor has an encoding that is not read here; the message names both.
+    /// Unsupported: the tensor has an encoding that is not read here; the message names both. Invalid input: there is not enough
+    /// memory.
     pub fn floats(&self) -> Result<Vec<f32>> {
         self.readable()?;
         let (block, size) = self.encoding.block();
         let count = (self.bytes.len() / size).saturating_mul(block);
         let mut floats = Vec::new();
         if floats.try_reserve_exact(count).is_err() {
-            return Err(Error::invalid_artefact(format!(
-                "there is no memory for the {count} elements of {}",
-                self.name
-            )));
+            return Err(Error::no_memory(format!("the {count} elements of {}", self.name)));
         }
         floats.resize(count, 0.0);
         write_floats(self.encoding, self.bytes, &mut floats);

@@ -52,12 +52,12 @@ impl Reader {
     /// Takes the next bytes of the file, and gives `take` the tensors that are complete with them.
     ///
     /// # Errors
-    /// Those of [`read`](super::read), those of `take`, and invalid artefact: there is not enough memory.
+    /// Those of [`read`](super::read), those of `take`, and invalid input: there is not enough memory.
     pub fn feed(&mut self, bytes: &[u8], take: &mut dyn FnMut(Tensor<'_>) -> Result<()>) -> Result<()> {
         if self.tensors.is_some() {
             return self.feed_tensors(bytes, take);
         }
-        self.header.try_reserve(bytes.len()).map_err(|_| no_memory("the header"))?;
+        self.header.try_reserve(bytes.len()).map_err(|_| Error::no_memory("the header of the GGUF file"))?;
         self.header.extend_from_slice(bytes);
         if self.header.len() < self.next_try {
             return Ok(());
@@ -98,14 +98,14 @@ impl Reader {
             if self.at < place.start {
                 return Ok(());
             }
-            let missing = usize::try_from(place.end - self.at).map_err(|_| no_memory(name))?;
+            let missing = usize::try_from(place.end - self.at).map_err(|_| Error::no_memory(name))?;
             let taken = missing.min(bytes.len());
             let (now, rest) = bytes.split_at(taken);
             if taken < missing || !self.begun.is_empty() {
                 if self.begun.capacity() - self.begun.len() < taken {
                     // At most as much again as has arrived, and no more than is missing.
                     let more = missing.min(self.begun.len().max(MOST_RESERVED)).max(taken);
-                    self.begun.try_reserve_exact(more).map_err(|_| no_memory(name))?;
+                    self.begun.try_reserve_exact(more).map_err(|_| Error::no_memory(name))?;
                 }
                 self.begun.extend_from_slice(now);
             }
@@ -137,8 +137,4 @@ impl Reader {
             Some(left) => left.front().map_or(Ok(self.header), |tensor| not_within(&tensor.name, &tensor.shape)),
         }
     }
-}
-
-fn no_memory(name: &str) -> Error {
-    Error::invalid_artefact(format!("GGUF: not enough memory for {name}"))
 }

@@ -36,7 +36,7 @@ mod session;
 mod texts;
 mod value;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub(crate) use blocks::Blocks;
 pub use builder::{AttentionSettings, Builder, Operand};
@@ -443,6 +443,17 @@ pub(crate) fn external_files(bytes: &[u8], limits: &Limits) -> BTreeSet<String> 
     let bounds = onnx::Bounds { nodes: limits.max_nodes, depth: limits.max_depth };
     let model = onnx::read(bytes, bounds).unwrap_or_default();
     model.external_files().into_iter().map(String::from).collect()
+}
+
+/// The type of most of the numbers in the tensors of these models: `fp32`, `fp16`, `bf16`, `int8` or `uint8`. `None` where
+/// they have none.
+pub(crate) fn weights_type<'a>(models: impl Iterator<Item = &'a [u8]>, limits: &Limits) -> Option<&'static str> {
+    let bounds = onnx::Bounds { nodes: limits.max_nodes, depth: limits.max_depth };
+    let mut sums: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for (name, count) in models.filter_map(|bytes| onnx::read(bytes, bounds).ok()).flat_map(|model| model.weights()) {
+        *sums.entry(name).or_default() += count;
+    }
+    sums.into_iter().filter(|(_, count)| *count > 0).max_by_key(|(_, count)| *count).map(|(name, _)| name)
 }
 
 /// Reads a tensor file (`.pb`), as ONNX's own tests have them.

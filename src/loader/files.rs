@@ -238,6 +238,11 @@ impl Files {
         self.bytes.contains_key(name)
     }
 
+    /// A file's bytes, where they were supplied.
+    pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.bytes.get(name).map(Vec::as_slice)
+    }
+
     /// A file's bytes.
     pub(super) fn take_bytes(&mut self, name: &str) -> Result<Vec<u8>> {
         self.bytes.remove(name).ok_or_else(|| not_stored(name))

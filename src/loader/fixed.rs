@@ -6,7 +6,7 @@ use super::files::{Files, Kind};
 use super::{DType, MANIFEST};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::graph::GraphOptions;
+use crate::graph::{GraphOptions, weights_type};
 use crate::tasks::{FileKind, ModelFile, ModelFiles, Source, Task, TaskDefinition, TaskModel, with_task};
 
 /// A model that is loaded from files with fixed names.
@@ -60,6 +60,12 @@ impl FixedFiles {
             }
         }
         Ok(false)
+    }
+
+    /// The name of the type of most of the weights.
+    pub(super) fn dtype(&self, files: &Files) -> &'static str {
+        let graphs = self.wanted.iter().filter_map(|file| files.bytes(file.name));
+        weights_type(graphs, &GraphOptions::default().limits).unwrap_or_else(|| DType::Fp32.name())
     }
 
     /// Builds the model.

@@ -179,7 +179,7 @@ impl Loader {
     pub fn dtype(&self) -> String {
         match &self.plan {
             Plan::Text(model) => model.dtype(&self.files).to_string(),
-            Plan::Fixed(_) => DType::Fp32.name().to_string(),
+            Plan::Fixed(model) => model.dtype(&self.files).to_string(),
             Plan::Generator(model) => model.dtype(&self.files),
             Plan::Graph { file, .. } => DType::of_file(file).name().to_string(),
         }

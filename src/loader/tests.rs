@@ -250,6 +250,24 @@ fn the_type_of_weights_is_that_of_their_file() {
 }
 
 #[test]
+fn the_type_of_a_model_with_fixed_files_is_that_of_most_of_its_weights() {
+    // A model's graph is its field 7, a tensor field 5 of that, and dimensions, type and bytes are fields 1, 2 and 9.
+    let field = |tag: char, bytes: &str| format!("{tag}{}{bytes}", char::from(bytes.len() as u8));
+    let tensor = |kind: u8, count: u8, bytes: u8| {
+        let data = field('\x4a', &"\0".repeat((count * bytes).into()));
+        field('\x2a', &format!("\x08{}\x10{}{data}", char::from(count), char::from(kind)))
+    };
+    for (kind, bytes, name) in [(1, 4, "fp32"), (10, 2, "fp16"), (16, 2, "bf16"), (3, 1, "int8"), (2, 1, "uint8")] {
+        let model = field('\x3a', &[tensor(kind, 9, bytes), tensor(1, 8, 4)].concat());
+        let mut loader = Loader::new(Device::cpu(), Task::FileClassification, LoadOptions::default());
+        assert_eq!(loader.dtype(), "fp32");
+        let (_, supplied) = supply_all(&mut loader, &[("config.min.json", "{}"), ("model.onnx", &model)]);
+        assert!(supplied.is_ok(), "{supplied:?}");
+        assert_eq!(loader.dtype(), name);
+    }
+}
+
+#[test]
 fn a_byte_order_mark_is_passed_over() {
     for name in ["config.json", "tokenizer.json", "pilot.json"] {
         let mut files = [

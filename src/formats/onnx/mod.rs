@@ -3,10 +3,10 @@
 //! # Source
 //! The ONNX specification, `onnx.proto`, whose field numbers are in the `match`es below.
 
-mod external;
 mod function;
 mod tensor;
 mod value;
+mod weights;
 mod wire;
 
 pub use function::{Function, Key};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pilot_light::remote::protocols::{Completion, Reply, protocol};
+use pilot_light::remote::protocols::{Completion, Reply, TokenLogprob, protocol};
 use pilot_light::remote::{AnswerForm, Failure, Question, Usage, read_answer};
 use pilot_light::tasks::AnswerOutput;
 use serde::Deserialize;
@@ -20,6 +20,9 @@ struct Expected {
     finish_reason: Option<String>,
     /// Tokens of the prompt, of the completion, and in total.
     usage: Option<[u32; 3]>,
+    /// The bytes and the log-probabilities of its tokens; none where they are not given.
+    #[serde(default)]
+    logprobs: Vec<(Vec<u8>, f64)>,
     /// The label of the answer, where there is one.
     label: Option<String>,
     refused: Option<String>,
@@ -46,7 +49,7 @@ impl Expected {
                     refusal: self.refusal.clone(),
                     finish_reason: self.finish_reason.clone(),
                     usage,
-                    logprobs: read.logprobs.clone(),
+                    logprobs: self.logprobs.iter().map(|(bytes, logprob)| token(bytes, *logprob)).collect(),
                 };
                 assert_eq!(read, expected, "{how}");
                 let answer = read_answer(&question(), &read, str::to_string);
@@ -66,6 +69,10 @@ impl Expected {
             (read, ..) => panic!("{how}: {read:?}"),
         }
     }
+}
+
+fn token(bytes: &[u8], logprob: f64) -> TokenLogprob {
+    TokenLogprob { bytes: bytes.to_vec(), logprob }
 }
 
 /// The question that all replies answer.

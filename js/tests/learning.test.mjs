@@ -209,4 +209,5 @@ test("a learner is named by its model and its labels, and its options are the en
     { labels, keep_texts: 'yes' },
   ])
     assert.throws(() => readLearn(wrong, local), { kind: 'invalid-input' });
+  assert.throws(() => readLearn(true, { ...local, task: 'information-extraction' }), { kind: 'invalid-input' });
 });

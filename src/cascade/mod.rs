@@ -201,6 +201,9 @@ impl Cascade {
         let models = models.into();
         if let Some(learn) = &config.learn {
             learn.check(&config)?;
+            if models.models().is_empty() {
+                return Err(Error::unsupported("a cascade that is given records does not learn"));
+            }
         }
         config.local.resize_with(models.models().len().max(1), LocalConfig::default);
         for (local, model) in config.local.iter_mut().zip(models.models()) {

@@ -572,3 +572,11 @@ fn a_model_without_a_server_is_asked_by_its_own_protocol() {
     let envelope = done(machine.receive(call, &RemoteEvent::Streamed { elapsed_ms: 1.0 }, NOW).unwrap().step);
     assert_eq!((envelope.route, envelope.reason), (Route::Remote, Reason::Unsure));
 }
+
+#[test]
+fn a_cascade_that_is_given_records_does_not_learn() {
+    let config = CascadeConfig { learn: Some(LearnConfig::default()), ..CascadeConfig::default() };
+    let clock = Clock { now: || NOW, monotonic_ms: || 0.0 };
+    let made = Cascade::new(LocalModels::none(), config, device(), OffsetUnit::Bytes, clock);
+    assert_eq!(made.err().map(|error| error.kind()), Some(crate::error::ErrorKind::Unsupported));
+}

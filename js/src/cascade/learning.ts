@@ -7,7 +7,7 @@ import { checkFinite, describe, refuseUnknown } from '../shared/check.js';
 import { invalidInput } from '../shared/errors.js';
 import { complete } from '../shared/lists.js';
 import type { CascadeConfig, LearnLabel } from '../types.js';
-import type { LocalModel } from './local-models.js';
+import { type LocalModel, RECORDS } from './local-models.js';
 
 /** How a cascade learns. */
 export interface LearnOptions {
@@ -111,6 +111,7 @@ export function readLearn(
   { task, model, dtype }: Pick<LocalModel, 'task' | 'model' | 'dtype'>,
 ): { config: NonNullable<CascadeConfig['learn']>; name: string } | undefined {
   if (learn === undefined) return undefined;
+  if (task === RECORDS) throw invalidInput(`A cascade with a model for ${RECORDS} does not learn.`);
   if (learn !== true && (typeof learn !== 'object' || learn === null)) {
     throw invalidInput(`learn must be true or an object, got ${describe(learn)}.`);
   }

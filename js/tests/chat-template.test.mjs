@@ -44,6 +44,13 @@ test('errors say which they are', () => {
   assert.throws(() => renderChatTemplate('{{ f }}', { f: () => 1 }), { kind: 'invalid-input' });
 });
 
+test('a long conversation is gone through message by message', () => {
+  const messages = Array.from({ length: 1000 }, () => ({ role: 'user', content: 'word '.repeat(60) }));
+  const template =
+    '{% set n = namespace(x=[]) %}{% for m in messages %}{% set n.x = n.x + [m] %}{% endfor %}{{ n.x | length }}';
+  assert.equal(renderChatTemplate(template, { messages }), '1000');
+});
+
 test('a template that does not end, or asks for too much, is an error', () => {
   const nested = (open, close = '') => `{{ ${open.repeat(20_000)}1${close.repeat(20_000)} }}`;
   const double = (what) =>

@@ -46,11 +46,13 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   'not in': (_run, a, b) => !contains(b, a),
 };
 
-/** The operators with two operands, by how they are written. */
+/**
+ * The operators with two operands, by how they are written. A sum goes through the items alone, which it counts itself.
+ */
 export const BINARY: Readonly<Record<string, Operator>> = Object.fromEntries(
   Object.entries(OPERATORS).map(([name, compute]): [string, Operator] => [
     name,
-    (run, a, b) => compute(run, run.paid(a), run.paid(b)),
+    name === '+' ? compute : (run, a, b) => compute(run, run.paid(a), run.paid(b)),
   ]),
 );
 

@@ -16,6 +16,9 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, Value};
 /// How deep values may nest: deeper than `serde_json` reads, and than `tojson` writes.
 const MAX_DEPTH: usize = 160;
 
+/// What a unit of fuel pays for: minijinja takes as much for an item that a filter looks at.
+const PARTS_PER_FUEL: u64 = 2;
+
 /// The longest tag, in tokens. Compiling takes time by the square of it.
 const MAX_TOKENS: usize = 1024;
 
@@ -165,7 +168,8 @@ fn before(instruction: &Instruction<'_>) -> Result<Vec<Instruction<'static>>, Er
         I::SetAttr(_) => (STORE, 2),
         I::Emit | I::GetItem | I::UnpackList(_) => (PAY, 1),
         I::Eq | I::Ne | I::Gt | I::Gte | I::Lt | I::Lte | I::In | I::CompareAndPreserve(_) => (PAY, 2),
-        I::Add | I::Mul | I::StringConcat => (PAY, 2),
+        // A sum goes through the items alone, which `LIST` and minijinja pay for.
+        I::Mul | I::StringConcat => (PAY, 2),
         I::BuildMap(pairs) => (PAY, 2 * pairs),
         I::BuildList(Some(count)) | I::BuildTuple(Some(count)) => (PAY, *count),
         I::ApplyFilter(_, Some(count), _)
@@ -210,17 +214,19 @@ fn pay(state: &State, value: &Value, depth: usize) -> Result<(), Error> {
     if value.is_kwargs() {
         return value.try_iter()?.try_for_each(|name| pay(state, &value.get_item(&name)?, depth));
     }
-    let (_, mut fuel) = state.fuel_levels().unwrap_or_default();
-    let before = fuel;
-    let paid = spend(&mut fuel, value, depth);
-    state.consume_fuel(before - fuel)?;
+    let (_, fuel) = state.fuel_levels().unwrap_or_default();
+    let most = fuel.saturating_mul(PARTS_PER_FUEL);
+    let mut left = most;
+    let paid = spend(&mut left, value, depth);
+    state.consume_fuel((most - left).div_ceil(PARTS_PER_FUEL))?;
     paid
 }
 
-/// Takes what `value` costs, which is nested `depth` deep, off `fuel`: 1, and 1 for each 64 bytes of text, and its items'.
-fn spend(fuel: &mut u64, value: &Value, depth: usize) -> Result<(), Error> {
+/// Takes the parts of `value`, which is nested `depth` deep, off those that are `left`: 1, and 1 for each 64 bytes of text, and its
+/// items'.
+fn spend(left: &mut u64, value: &Value, depth: usize) -> Result<(), Error> {
     let cost = 1 + value.as_str().map_or(0, |text| text.len() / 64) as u64;
-    *fuel = fuel.checked_sub(cost).ok_or_else(|| Error::from(ErrorKind::OutOfFuel))?;
+    *left = left.checked_sub(cost).ok_or_else(|| Error::from(ErrorKind::OutOfFuel))?;
     let Some(object) = value.as_object() else { return Ok(()) };
     if depth > MAX_DEPTH {
         return Err(Error::new(ErrorKind::InvalidOperation, format!("values nest deeper than {MAX_DEPTH}")));
@@ -230,10 +236,10 @@ fn spend(fuel: &mut u64, value: &Value, depth: usize) -> Result<(), Error> {
         return Err(Error::new(ErrorKind::InvalidOperation, "a namespace within a value"));
     }
     match value.kind() {
-        ValueKind::Seq | ValueKind::Iterable => value.try_iter()?.try_for_each(|item| spend(fuel, &item, depth + 1)),
+        ValueKind::Seq | ValueKind::Iterable => value.try_iter()?.try_for_each(|item| spend(left, &item, depth + 1)),
         ValueKind::Map => object.try_iter_pairs().into_iter().flatten().try_for_each(|(key, item)| {
-            spend(fuel, &key, depth + 1)?;
-            spend(fuel, &item, depth + 1)
+            spend(left, &key, depth + 1)?;
+            spend(left, &item, depth + 1)
         }),
         _ => Ok(()),
     }
@@ -242,8 +248,16 @@ fn spend(fuel: &mut u64, value: &Value, depth: usize) -> Result<(), Error> {
 /// `value`, or the list of its items where these are only made when they are read.
 fn listed(state: &State, value: Value) -> Result<Value, Error> {
     let is_lazy = |value: &Value| value.kind() == ValueKind::Iterable;
-    if !is_lazy(&value) && !(value.kind() == ValueKind::Seq && value.try_iter()?.any(|item| is_lazy(&item))) {
-        return Ok(value);
+    match value.kind() {
+        ValueKind::Iterable => {}
+        ValueKind::Seq => {
+            // A look at an item is a small part of what an instruction takes.
+            state.consume_fuel(value.len().unwrap_or_default() as u64 / 16)?;
+            if !value.try_iter()?.any(|item| is_lazy(&item)) {
+                return Ok(value);
+            }
+        }
+        _ => return Ok(value),
     }
     let mut items = Vec::new();
     for item in value.try_iter()?.checked() {

@@ -379,7 +379,9 @@ mod jinja {
             assert!(doubled, "{template}: {found}");
         }
         // Each turn goes through a long value, which a step of the template alone does not show.
-        for use_of in ["n.x == n.y", "n.x in [n.y]", "n.x ~ '' == ''", "n.x | string == ''", "n.x is eq(n.y)"] {
+        for use_of in
+            ["n.x == n.y", "n.x in [n.y]", "n.x ~ '' == ''", "n.x | string == ''", "n.x is eq(n.y)", "n.x[0] | default"]
+        {
             let (x, y) = (turns("[1]", 16, "n.x + n.x", ""), "{% set n.x = [n.x] %}{% set n.y = [n.x[0] + []] %}");
             let loops = format!("{{% for i in range(90000) %}}{{% if {use_of} %}}{{% endif %}}{{% endfor %}}");
             let found = error(&format!("{x}{y}{loops}"));
@@ -394,6 +396,10 @@ mod jinja {
         let links = |count: usize| format!("{{{{ 1{} }}}}", " + 1".repeat(count));
         assert_eq!(rendered(&links(511)).expect("as many tokens as there may be"), "512");
         assert_eq!(error(&links(512)).kind(), ErrorKind::InvalidArtefact);
+        // A long conversation, message by message.
+        let messages = vec![json!({ "role": "user", "content": "word ".repeat(60) }); 1000];
+        let template = "{% set n = namespace(x=[]) %}{% for m in messages %}{% set n.x = n.x + [m] %}{% endfor %}{{ n.x | length }}";
+        assert_eq!(ENGINE.render(template, &json!({ "messages": messages })).expect("a list"), "1000");
         assert_eq!(rendered(&turns("[1]", 16, "n.x + n.x", "{{ n.x | length }}")).expect("a short list"), "65536");
     }
 

@@ -183,11 +183,12 @@ impl Learner {
         Ok(Decision { prediction, route, propensity, floor, head: self.in_charge.digest })
     }
 
-    /// Whether what was learnt keeps at home a text that was decided so: the head that it began with would have sent it, at the
-    /// same promise. An estimate that is rather too low than too high, as `baseline.rs` says.
+    /// Whether what was learnt keeps at home a text that was just decided so: the head that it began with is not in charge, and would
+    /// have sent it, at the same promise. An estimate that is rather too low than too high, as `baseline.rs` says.
     pub fn saves(&self, embedding: &[f32], decision: &Decision) -> bool {
+        let is_learnt = self.in_charge.version > 0 && decision.route == Route::Local;
         let fits = self.store.space().check_embedding(embedding).is_ok();
-        decision.route == Route::Local && fits && !self.baseline.keeps(embedding, self.options.tested_alpha())
+        is_learnt && fits && !self.baseline.keeps(embedding, self.options.tested_alpha())
     }
 
     /// Takes what a remote model said of a text that was sent; `random` is from 0 to below 1. A text that is sent and never

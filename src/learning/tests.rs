@@ -198,6 +198,29 @@ fn one_returns_to_the_head_before() {
 }
 
 #[test]
+fn the_first_head_saves_nothing_while_it_is_in_charge() {
+    let mut source = Source::new(3, 0.05, 0.0);
+    let centres: Vec<Vec<f32>> =
+        source.centres.iter().map(|centre| centre.iter().map(|x| *x as f32).collect()).collect();
+    let options = LearnOptions { check_rate: 0.1, ..LearnOptions::default() };
+    let store = Store::new(space(LABELS), 1 << 20).unwrap();
+    let mut learner = Learner::new(store, zero_shot(&centres).unwrap(), options).unwrap();
+    let promised = (0..3000).find(|&at| step(&mut learner, &mut source, at));
+    assert!(promised.is_some() && learner.version() == 0, "{promised:?} {}", learner.version());
+    // Labels of unsure texts prove nothing of what stays at home, and the head that it began with is wrong on all of these.
+    let (embedding, label, _) = source.draw();
+    let decision = Decision { route: Route::Unsure, ..learner.decide(&embedding, 0.0, 0.5).unwrap() };
+    let other = format!("label {}", (label + 1) % LABELS);
+    for _ in 0..3000 {
+        let answer = RemoteLabel { label: &other, agreement: 1.0, source: 0 };
+        learner.observe(&embedding, &decision, answer, 0.0, source.random.next()).unwrap();
+    }
+    let decision = learner.decide(&embedding, 0.0, 0.5).unwrap();
+    assert_eq!((decision.route, learner.version()), (Route::Local, 0));
+    assert!(!learner.saves(&embedding, &decision));
+}
+
+#[test]
 fn each_text_and_each_checked_error_is_counted_once() {
     let mut learner = learner(LearnOptions { check_rate: 0.2, ..LearnOptions::default() });
     let mut source = Source::new(3, 0.35, 0.0);

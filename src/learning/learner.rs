@@ -266,10 +266,13 @@ impl Learner {
     /// Internal: training gave numbers that are not finite; the head is left out.
     pub fn work(&mut self, operations: u64) -> Result<bool> {
         let Some(trainer) = &mut self.trainer else { return Ok(false) };
-        let Some(trained) = trainer.work(operations) else { return Ok(true) };
+        let before = trainer.operations();
+        let trained = trainer.work(operations);
+        // By pieces: training may be broken off.
+        self.counters.operations += trainer.operations() - before;
+        let Some(trained) = trained else { return Ok(true) };
         self.trainer = None;
         self.counters.trained += 1;
-        self.counters.operations += trained.operations;
         self.l2 = trained.l2;
         if trained.head.weight.iter().chain(&trained.head.bias).any(|number| !number.is_finite()) {
             return Err(Error::internal("a trained head has numbers that are not finite"));

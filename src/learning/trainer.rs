@@ -187,6 +187,11 @@ impl Trainer {
         }
     }
 
+    /// The multiplications and additions that it took so far.
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
     /// Begins the search of the current fold.
     fn begin(&mut self) {
         let (start, limits) = match &self.best {

@@ -69,10 +69,15 @@ fn training_under_way_begins_again() {
         learner.observe(&embedding, &decision, answer, 1.0, random.next()).unwrap();
     }
     assert!(learner.work(1).unwrap());
+    let spent = learner.counters().operations;
     let mut read = Learner::from_bytes(&learner.to_bytes(), &space(), options).unwrap();
     assert!(read.report().training);
+    // What was spent stays spent, and what comes again is counted again.
+    assert!(spent > 0 && read.counters().operations == spent, "{spent}");
     while read.work(u64::MAX).unwrap() {}
     assert_eq!((read.counters().trained, read.due), (1, learner.due));
+    while learner.work(u64::MAX).unwrap() {}
+    assert_eq!(read.counters().operations, learner.counters().operations + spent);
 }
 
 #[test]

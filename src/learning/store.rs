@@ -8,10 +8,11 @@
 //! what one store that saw everything would hold:
 //!
 //! 1. Of one source and label the `per_source` smallest keys count, so that no source that is known can fill a label alone.
-//! 2. Of each label the `cap` smallest of these are kept, where `cap` is the greatest number for which all labels together
-//!    fit: a label with few examples leaves its place to others. It only ever falls, and is the smaller one of two stores.
+//! 2. Of each label the smallest of these are kept, as many as is the greatest number for which all labels together fit: a label
+//!    with few examples leaves its place to others.
 //!
-//! Where a label has been cut, its greatest key says how large a part of its examples is kept.
+//! The smallest key of a label that was left out says how large a part of its examples is kept: of those below it all are. That
+//! also holds where a store takes in one with less room. Its own room alone says what it keeps, so that it loses nothing to that one.
 //!
 //! # Source
 //! Cohen and Kaplan, *Summarizing data using bottom-k sketches* (2007); Vitter, *Random sampling with a reservoir* (1985).
@@ -99,8 +100,8 @@ pub struct Store {
     space: Space,
     /// Examples that fit.
     capacity: usize,
-    /// Examples of one label, at most.
-    cap: usize,
+    /// The smallest key of each label that was left out for want of room; 1 where none was.
+    left_out: Vec<f64>,
     /// Sorted by label and key.
     examples: Vec<Example>,
 }
@@ -134,7 +135,8 @@ impl Store {
                 least.saturating_mul(each)
             )));
         }
-        Ok(Self { space, capacity, cap: capacity, examples: Vec::new() })
+        let left_out = vec![1.0; space.labels.len()];
+        Ok(Self { space, capacity, left_out, examples: Vec::new() })
     }
 
     /// What the examples have in common.
@@ -159,14 +161,13 @@ impl Store {
         Ok(())
     }
 
-    /// Adds the examples of `other`: the result is the same in any order.
+    /// Adds the examples of `other`, as far as there is room here: the result is the same in any order of stores with the same room.
     ///
     /// # Errors
     /// Invalid input: a store of another encoder or of other labels.
     pub fn join(&mut self, other: &Self) -> Result<()> {
         self.space.check_same(&other.space)?;
-        self.capacity = self.capacity.min(other.capacity);
-        self.cap = self.cap.min(other.cap);
+        self.left_out.iter_mut().zip(&other.left_out).for_each(|(own, other)| *own = own.min(*other));
         for example in &other.examples {
             self.insert(example.clone());
         }
@@ -189,16 +190,18 @@ impl Store {
     /// Forgets all examples.
     pub fn clear(&mut self) {
         self.examples.clear();
-        self.cap = self.capacity;
+        self.left_out.fill(1.0);
     }
 
     /// The part of the examples of each label that is kept: an estimate, where some were not.
     pub fn kept(&self) -> Vec<f64> {
         let mut kept = vec![1.0; self.space.labels.len()];
-        for label in self.by_label() {
-            if let (Some(last), true) = (label.last(), label.len() >= self.cap) {
-                kept[last.origin.label] = last.origin.key.max(f64::MIN_POSITIVE);
-            }
+        for examples in self.by_label() {
+            let label = examples[0].origin.label;
+            let key = self.left_out[label];
+            let below = examples.partition_point(|example| example.origin.key < key).max(1);
+            // Of all there were about below / key.
+            kept[label] = (examples.len() as f64 / below as f64 * key).clamp(f64::MIN_POSITIVE, 1.0);
         }
         kept
     }
@@ -254,12 +257,19 @@ impl Store {
                 }
             }
         });
-        let sizes: Vec<usize> = self.by_label().map(<[Example]>::len).collect();
-        self.cap = self.cap.min(level(sizes, self.capacity));
-        let (cap, mut label, mut rank) = (self.cap, usize::MAX, 0);
+        // A label of which some were left out would fill any room.
+        let size = |examples: &[Example]| match self.left_out[examples[0].origin.label] {
+            key if key < 1.0 => usize::MAX,
+            _ => examples.len(),
+        };
+        let cap = level(self.by_label().map(size).collect(), self.capacity);
+        let (left_out, mut label, mut rank) = (&mut self.left_out, usize::MAX, 0);
         self.examples.retain(|Example { origin, .. }| {
             rank = if origin.label == label { rank + 1 } else { 0 };
             label = origin.label;
+            if rank == cap {
+                left_out[label] = left_out[label].min(origin.key);
+            }
             rank < cap
         });
     }

@@ -14,7 +14,7 @@ use crate::learning::trial::Trial;
 use crate::learning::{Counters, LearnOptions, Space, Store, digest};
 
 /// The digit is the version of all that is stored; a test says when it has to change.
-const MAGIC: &[u8; 8] = b"PLLEARN2";
+const MAGIC: &[u8; 8] = b"PLLEARN3";
 /// What comes before the store.
 const PREFIX: usize = 12;
 /// Counts above this are not ours.
@@ -82,7 +82,7 @@ impl Learner {
         space.check_same(stored.space())?;
         let state: State = postcard::from_bytes(state).map_err(|error| wrong(error.to_string()))?;
         state.check(space).map_err(wrong)?;
-        // The smaller one of the two capacities holds.
+        // Its room may be another one by now.
         let mut store = options.store(space.clone())?;
         store.join(&stored)?;
         if !options.keep_texts {
@@ -170,7 +170,7 @@ fn wrong(what: String) -> Error {
 fn parts(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
     let prefix = bytes.get(..PREFIX).filter(|prefix| prefix.starts_with(MAGIC));
     let Some(&[.., a, b, c, d]) = prefix else {
-        return Err("expected bytes that begin with PLLEARN2, got others".to_string());
+        return Err("expected bytes that begin with PLLEARN3, got others".to_string());
     };
     let (length, rest) = (u32::from_le_bytes([a, b, c, d]) as usize, &bytes[PREFIX..]);
     rest.split_at_checked(length).ok_or_else(|| format!("expected {length} bytes of examples, got {}", rest.len()))

@@ -35,7 +35,7 @@ fn a_label_with_few_examples_leaves_its_place_to_others() {
     assert_eq!(level(vec![50, 50, 50], 11), 3);
     let mut store = store(2, 20);
     (0..100u64).for_each(|i| store.add(example(0, i, i as f64 / 100.0)).unwrap());
-    assert_eq!((store.examples().len(), store.kept()), (20, vec![0.19, 1.0]));
+    assert_eq!((store.examples().len(), store.kept()), (20, vec![0.2, 1.0]));
     (0..5u64).for_each(|i| store.add(example(1, i, 0.9 + i as f64 / 100.0)).unwrap());
     let count = |label| store.examples().iter().filter(|example| example.origin.label == label).count();
     assert_eq!((count(0), count(1)), (15, 5));
@@ -114,6 +114,34 @@ fn a_text_is_kept_with_its_example_and_takes_room() {
     assert_eq!(message(store.add(long)), "a text must have at most 2048 bytes, got 2049");
     store.forget_texts();
     assert_eq!((text(&store), store.examples().len()), (None, 1));
+}
+
+#[test]
+fn a_store_with_less_room_leaves_the_room_of_another_as_it_is() {
+    let key = |at: usize| (at as f64 * 0.618_033_988_749_895).fract();
+    let count = |store: &Store, label| store.examples().iter().filter(|one| one.origin.label == label).count();
+    // Of 1000 examples of one label and 50 of another one the small store has kept 50 and 50.
+    let mut small = store(2, 100);
+    (0..1000).for_each(|at| small.add(example(0, 0, key(at))).unwrap());
+    (1000..1050).for_each(|at| small.add(example(1, 0, key(at))).unwrap());
+    assert_eq!((count(&small, 0), count(&small, 1)), (50, 50));
+    assert!((small.kept()[0] - 0.05).abs() < 0.005, "{:?}", small.kept());
+    let mut large = store(2, 400);
+    (2000..2100).for_each(|at| large.add(example(0, 0, key(at))).unwrap());
+    large.join(&small).unwrap();
+    large.join(&small).unwrap();
+    assert_eq!((count(&large, 0), count(&large, 1), large.capacity), (150, 50, 400));
+    // 150 of 1100, by those of which all are kept.
+    assert!((large.kept()[0] - 150.0 / 1100.0).abs() < 0.02, "{:?}", large.kept());
+    assert_eq!(large.kept()[1], 1.0);
+    let read = Store::from_bytes(&large.to_bytes()).unwrap();
+    assert_eq!(read, large);
+    (3000..4000).for_each(|at| large.add(example(0, 0, key(at))).unwrap());
+    assert_eq!((count(&large, 0), count(&large, 1)), (350, 50));
+    assert!((large.kept()[0] - 350.0 / 2100.0).abs() < 0.02, "{:?}", large.kept());
+    // One with more room takes no more than fits.
+    small.join(&large).unwrap();
+    assert_eq!((count(&small, 0), count(&small, 1), small.capacity), (50, 50, 100));
 }
 
 #[test]

@@ -211,7 +211,11 @@ impl Cascade {
                 // What another tab learns with another encoder would be embedded again whenever it stores something.
                 Err(error) if sharing == Sharing::Follows => return Err(error),
                 Err(error) => match self.embedded_anew(bytes, &space, &options).await? {
-                    Some(store) => Learner::new(store, start, options)?,
+                    Some((store, left_out)) => {
+                        let mut learner = Learner::new(store, start, options)?;
+                        learner.count_left_out(left_out);
+                        learner
+                    }
                     None => return Err(error),
                 },
             },
@@ -238,14 +242,22 @@ impl Cascade {
         let Some(config) = &self.learn else { return Err(not_started()) };
         let space = self.with_learner(|learner| Ok(learner.store().space().clone()))?;
         match self.embedded_anew(state, &space, &config.options).await? {
-            Some(store) => self.with_learner(|learner| learner.join(&store)),
+            Some((store, left_out)) => self.with_learner(|learner| {
+                learner.count_left_out(left_out);
+                learner.join(&store)
+            }),
             None => self.with_learner(|learner| learner.join(&Learner::examples_of(state)?)),
         }
     }
 
     /// The examples of `state` with the embeddings of this encoder, where they are of another one, texts are kept, and some
-    /// have one.
-    async fn embedded_anew(&self, state: &[u8], space: &Space, options: &LearnOptions) -> Result<Option<Store>> {
+    /// have one; and how many were left out.
+    async fn embedded_anew(
+        &self,
+        state: &[u8],
+        space: &Space,
+        options: &LearnOptions,
+    ) -> Result<Option<(Store, usize)>> {
         let Ok(stored) = Learner::examples_of(state) else { return Ok(None) };
         let is_same = stored.space().encoder == space.encoder && stored.space().width == space.width;
         if !options.keep_texts || is_same || stored.space().labels != space.labels {
@@ -254,13 +266,16 @@ impl Cascade {
         let with_text = |example: &Example| example.text.clone().map(|text| (text, example.origin));
         let (texts, origins): (Vec<String>, Vec<_>) = stored.examples().iter().filter_map(with_text).unzip();
         let mut store = options.store(space.clone())?;
+        let mut left_out = stored.examples().len() - texts.len();
         for (texts, origins) in texts.chunks(EMBEDDED_TOGETHER).zip(origins.chunks(EMBEDDED_TOGETHER)) {
             let embedded = self.embedder()?.embed(texts).await?;
             for ((text, origin), Embedded { embedding, .. }) in texts.iter().zip(origins).zip(embedded) {
-                store.add(Example { embedding, origin: *origin, text: Some(text.clone()) })?;
+                // All else was checked when it was read: it is the embedding that has a number which is not finite.
+                let added = store.add(Example { embedding, origin: *origin, text: Some(text.clone()) });
+                left_out += usize::from(added.is_err());
             }
         }
-        Ok((!store.examples().is_empty()).then_some(store))
+        Ok((!store.examples().is_empty()).then_some((store, left_out)))
     }
 
     /// What was learnt, and what holds now.

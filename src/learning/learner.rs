@@ -314,6 +314,11 @@ impl Learner {
         Ok(())
     }
 
+    /// Counts so many examples of another encoder that were left out.
+    pub fn count_left_out(&mut self, examples: usize) {
+        self.counters.left_out += examples as u64;
+    }
+
     /// The examples.
     pub fn store(&self) -> &Store {
         &self.store

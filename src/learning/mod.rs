@@ -191,4 +191,7 @@ pub struct Counters {
     pub withdrawn: u64,
     /// Multiplications and additions of training.
     pub operations: u64,
+    /// Examples of another encoder that were left out: without a text, or with a text that this encoder gives numbers for that are
+    /// not finite.
+    pub left_out: u64,
 }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::path::Path;
 
 use pilot_light::cascade::{
     Cascade, CascadeConfig, Clock, Envelope, LearnConfig, LearnLabel, LocalModels, Now, OffsetUnit, RemoteConfig,
@@ -14,8 +15,9 @@ use pilot_light::remote::RemoteEvent;
 use pilot_light::tasks::{AnswerOutput, RunOptions, Task, TextClassification, TextClassificationOptions};
 use pilot_light::{Device, ErrorKind, LoadOptions, folder};
 use pollster::block_on;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::support::folder::Folder;
 use crate::support::{golden, load};
 
 const LABELS: [&str; 2] = ["weather", "keys"];
@@ -52,7 +54,11 @@ fn cascade(config: CascadeConfig) -> Cascade {
 }
 
 fn cascade_of(model: &str, config: CascadeConfig) -> Cascade {
-    let model = load(&golden(model), Task::FeatureExtraction);
+    cascade_in(&golden(model), config)
+}
+
+fn cascade_in(folder: &Path, config: CascadeConfig) -> Cascade {
+    let model = load(folder, Task::FeatureExtraction);
     Cascade::from_models(vec![model], config, DeviceReport::processor(), OffsetUnit::Bytes, clock()).unwrap()
 }
 
@@ -65,11 +71,16 @@ fn text(at: usize) -> String {
 
 /// Asks about one text, and answers as a remote model would where it is delegated.
 fn ask(cascade: &Cascade, at: usize) -> Envelope {
-    let decided = block_on(cascade.decide(&[text(at)], &RunOptions::default(), false)).unwrap().remove(0);
+    ask_about(cascade, text(at), LABELS[at % 2])
+}
+
+/// The same of any text, which the remote model gives this label.
+fn ask_about(cascade: &Cascade, text: String, label: &str) -> Envelope {
+    let decided = block_on(cascade.decide(&[text], &RunOptions::default(), false)).unwrap().remove(0);
     let checks = decided.check.map(|check| check.call);
     let answer = |call| match cascade.enqueue(call, false, None).unwrap().step {
         Step::Send(_) => {
-            let content = json!({ "label": LABELS[at % 2] }).to_string();
+            let content = json!({ "label": label }).to_string();
             let body = json!({ "choices": [{ "message": { "content": content } }] }).to_string();
             let event =
                 RemoteEvent::Response { status: 200, retry_after: None, content_type: None, body, elapsed_ms: 1.0 };
@@ -149,14 +160,15 @@ fn it_begins_with_labels_alone_and_ends_with_a_head_that_classifies_the_same() {
     fs::remove_dir_all(root).unwrap();
 }
 
+fn encoded_by(encoder: &str, keep_texts: bool) -> CascadeConfig {
+    let mut config = config(&LABELS);
+    let learn = config.learn.as_mut().unwrap();
+    (learn.encoder, learn.options.keep_texts) = (encoder.to_string(), keep_texts);
+    config
+}
+
 #[test]
 fn another_encoder_begins_with_the_texts_that_were_kept() {
-    let encoded_by = |encoder: &str, keep_texts: bool| {
-        let mut config = config(&LABELS);
-        let learn = config.learn.as_mut().unwrap();
-        (learn.encoder, learn.options.keep_texts) = (encoder.to_string(), keep_texts);
-        config
-    };
     let states = [true, false].map(|keep_texts| {
         let learning = cascade(encoded_by("bert", keep_texts));
         block_on(learning.learn(None, Sharing::Alone)).unwrap();
@@ -188,6 +200,41 @@ fn another_encoder_begins_with_the_texts_that_were_kept() {
         assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{refused}");
         block_on(refusing.learn(None, Sharing::Alone)).unwrap();
         assert_eq!(block_on(refusing.join_learning(state)).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+}
+
+#[test]
+fn a_text_whose_new_embedding_is_not_finite_is_left_out_and_the_others_go_on() {
+    // The row of the token "=" is not a number.
+    let folder = Folder::copy_of("tiny-distilbert-seq", "learn-nan");
+    let mut weights = folder.read("model.safetensors");
+    let header = 8 + u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
+    let described: Value = serde_json::from_slice(&weights[8..header]).unwrap();
+    let words = &described["distilbert.embeddings.word_embeddings.weight"];
+    assert_eq!((&words["dtype"], &words["shape"]), (&json!("BF16"), &json!([160, 32])));
+    let row = header + words["data_offsets"][0].as_u64().unwrap() as usize + 110 * 32 * 2;
+    weights[row..row + 64].chunks_exact_mut(2).for_each(|number| number.copy_from_slice(&[0xC0, 0x7F]));
+    folder.write("model.safetensors", weights);
+
+    let learning = cascade(encoded_by("bert", true));
+    block_on(learning.learn(None, Sharing::Alone)).unwrap();
+    (0..20).for_each(|at| _ = ask(&learning, at));
+    ask_about(&learning, "rain = snow".to_string(), "weather");
+    (20..30).for_each(|at| _ = ask(&learning, at));
+    let long = "key ".repeat(600);
+    ask_about(&learning, long, "keys");
+    let report = learning.learning_report().unwrap();
+    assert_eq!((report.examples, report.texts), (vec![16, 16], 31), "a long text is not kept");
+    let state = learning.learning_state().unwrap();
+
+    let other = || cascade_in(&folder.0, encoded_by("distilbert", true));
+    let (anew, joined) = (other(), other());
+    block_on(anew.learn(Some(&state), Sharing::Alone)).unwrap();
+    block_on(joined.learn(None, Sharing::Alone)).unwrap();
+    block_on(joined.join_learning(&state)).unwrap();
+    for learning in [anew, joined] {
+        let report = learning.learning_report().unwrap();
+        assert_eq!((report.examples, report.counters.left_out), (vec![15, 15], 2));
     }
 }
 

@@ -137,8 +137,13 @@ impl Learner {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(format!("{} cannot be read: {error}", arguments.state.display()).into()),
         };
-        pollster::block_on(cascade.learn(state.as_deref(), Sharing::Alone))?;
-        Ok(Self { cascade, transport: Answers { server, label: RefCell::default() }, redactor })
+        let differs = pollster::block_on(cascade.learn(state.as_deref(), Sharing::Alone))?;
+        let learner = Self { cascade, transport: Answers { server, label: RefCell::default() }, redactor };
+        if differs {
+            // Texts that are no longer kept go at once.
+            learner.save(&arguments.state)?;
+        }
+        Ok(learner)
     }
 
     /// Takes one text; returns whether it was sent.

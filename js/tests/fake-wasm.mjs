@@ -403,6 +403,7 @@ export function fakeWasm({ webgpu = true, rounds = [[{ name: 'config.json', opti
       log.push(['learn', [...(state ?? [])], leads]);
       if (state?.[0] === 255) throw Object.assign(new Error('the state is broken'), { kind: 'invalid-artefact' });
       this.#learnt = [...(state ?? [])];
+      return false;
     }
     learningState() {
       return Uint8Array.from(this.#learnt);

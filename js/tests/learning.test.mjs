@@ -13,9 +13,11 @@ function fakeCascade(labels = []) {
   const known = [];
   return {
     known,
+    // What is 100 or more is not kept any more.
     async learn(state) {
       if (state?.[0] === 255) throw Object.assign(new Error('of another version'), { kind: 'invalid-artefact' });
-      known.splice(0, known.length, ...(state ?? []));
+      known.splice(0, known.length, ...(state ?? []).filter((one) => one < 100));
+      return known.length < (state?.length ?? 0);
     },
     learningState: () => Uint8Array.from(known),
     giveLabel: ([label]) => {
@@ -97,6 +99,20 @@ test('labels of this one and of others are learnt once, and stored with the stat
   const { sync: next, cascade: again } = syncOf(store);
   await next.begin(true, NOW);
   assert.deepEqual(again.known, [1, 2, 3, 4, 5]);
+});
+
+test('what is no longer kept of a state leaves the database at once', async () => {
+  for (const leads of [true, false]) {
+    const store = fakeStore(Uint8Array.of(1, 100), [2]);
+    const { sync, said } = syncOf(store, { leads });
+    await sync.begin(leads, NOW);
+    const left = leads ? [[1, 2], 0, ['state']] : [[1, 100], 1, []];
+    assert.deepEqual([[...store.stored.bytes], store.stored.labels.size, said], left);
+  }
+  // What is kept as it is is not stored again.
+  const { sync, said } = syncOf(fakeStore(Uint8Array.of(1)));
+  await sync.begin(true, NOW);
+  assert.deepEqual([sync.dirty, said], [false, []]);
 });
 
 test('one that follows leaves its labels to the one that leads', async () => {

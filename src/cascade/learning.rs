@@ -194,12 +194,14 @@ impl LearnConfig {
 impl Cascade {
     /// Begins to learn, from `state` as [`learning_state`](Self::learning_state) gave it, or anew. It must be called before the
     /// first question, and may be called again. Where texts are kept and the state is of another encoder, its texts are embedded
-    /// again, and a head is learnt from them: the examples without a text, the heads and their evidence are left out.
+    /// again, and a head is learnt from them: the examples without a text, the heads and their evidence are left out. Returns whether
+    /// it goes on from something else than all of `state`, which is then to be stored in its place: texts that are no longer kept, or
+    /// more than there is room for, must not stay where it was.
     ///
     /// # Errors
     /// Invalid input: the settings, or the state is of another encoder or of other labels. Invalid artefact: the state is of
     /// another version or broken. What was learnt before then stays. Unsupported: this cascade does not learn.
-    pub async fn learn(&self, state: Option<&[u8]>, sharing: Sharing) -> Result<()> {
+    pub async fn learn(&self, state: Option<&[u8]>, sharing: Sharing) -> Result<bool> {
         let Some(config) = &self.learn else {
             return Err(Error::unsupported("this cascade does not learn: its settings have no 'learn'"));
         };
@@ -221,8 +223,9 @@ impl Cascade {
             },
             None => Learner::new(options.store(space)?, start, options)?,
         };
+        let differs = state.is_some_and(|state| learner.to_bytes() != state);
         self.machine.borrow_mut().set_learner(learner, sharing, state.is_some());
-        Ok(())
+        Ok(differs)
     }
 
     /// All that was learnt, as bytes.

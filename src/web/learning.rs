@@ -24,8 +24,9 @@ pub struct HeadFiles {
 
 #[wasm_bindgen]
 impl Cascade {
-    /// Begins to learn, from `state` or anew. Another one of the page learns where this one does not lead.
-    pub async fn learn(&self, state: Option<Vec<u8>>, leads: bool) -> JsResult<()> {
+    /// Begins to learn, from `state` or anew. Another one of the page learns where this one does not lead. Returns whether it goes on
+    /// from something else than `state`.
+    pub async fn learn(&self, state: Option<Vec<u8>>, leads: bool) -> JsResult<bool> {
         let sharing = if leads { Sharing::Leads } else { Sharing::Follows };
         self.0.learn(state.as_deref(), sharing).await.map_err(to_js_error)
     }

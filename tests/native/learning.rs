@@ -179,8 +179,17 @@ fn another_encoder_begins_with_the_texts_that_were_kept() {
     let [with_texts, without] = &states;
     let other = |keep_texts| cascade_of("tiny-distilbert-seq", encoded_by("distilbert", keep_texts));
 
+    // What is stored is replaced where it is not gone on from as it is.
+    for (keep_texts, state, differs) in [(true, with_texts, false), (true, without, true), (false, with_texts, true)] {
+        let same = cascade(encoded_by("bert", keep_texts));
+        assert_eq!(block_on(same.learn(Some(state), Sharing::Alone)).unwrap(), differs);
+        let texts = if keep_texts && !differs { 30 } else { 0 };
+        assert_eq!(same.learning_report().unwrap().texts, texts);
+        assert!(!block_on(same.learn(Some(&same.learning_state().unwrap()), Sharing::Alone)).unwrap());
+    }
+
     let anew = other(true);
-    block_on(anew.learn(Some(with_texts), Sharing::Alone)).unwrap();
+    assert!(block_on(anew.learn(Some(with_texts), Sharing::Alone)).unwrap());
     let report = anew.learning_report().unwrap();
     assert_eq!((report.texts, report.version, report.promised, report.training), (30, 0, false, true));
     assert_eq!(report.examples, [15, 15]);

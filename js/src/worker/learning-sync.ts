@@ -36,13 +36,14 @@ export class LearningSync {
   }
 
   /** Begins with what is stored. `exclusive` runs what needs the local model. */
-  async begin(leads: boolean, exclusive: (work: () => Promise<void>) => Promise<void>): Promise<void> {
+  async begin(leads: boolean, exclusive: <T>(work: () => Promise<T>) => Promise<T>): Promise<void> {
     this.#alone = false;
     this.#learnt.clear();
     const stored = await this.#noting(() => (leads ? this.store.own() : this.store.read()));
     this.#alone = stored === undefined;
+    let differs: boolean;
     try {
-      await exclusive(() => this.learn(stored?.bytes, leads || this.#alone));
+      differs = await exclusive(() => this.learn(stored?.bytes, leads || this.#alone));
     } catch (thrown) {
       if (isTrap(thrown) || stored?.bytes === undefined) throw thrown;
       this.#alone = true;
@@ -50,11 +51,16 @@ export class LearningSync {
       await exclusive(() => this.learn(undefined, true));
       return;
     }
-    if (leads) await this.#learnLabels(stored);
+    if (!leads) return;
+    await this.#learnLabels(stored);
+    if (!differs) return;
+    // What must not stay in the database, such as texts that are no longer kept, goes at once.
+    this.dirty = true;
+    await this.save();
   }
 
-  /** Goes on from a state, or begins anew. */
-  learn(bytes: Uint8Array | undefined, leads: boolean): Promise<void> {
+  /** Goes on from a state, or begins anew; whether it goes on from something else than that state. */
+  learn(bytes: Uint8Array | undefined, leads: boolean): Promise<boolean> {
     return trapped(() => this.cascade.learn(bytes, leads));
   }
 

@@ -35,7 +35,8 @@ function fakeCascade(labels = []) {
 
 /** A database of one name. */
 function fakeStore(bytes, labels = []) {
-  const stored = { bytes, labels: new Map(labels.map((label, i) => [-1 - i, Uint8Array.of(label)])), broken: false };
+  const kept = new Map(labels.map((label, i) => [-1 - i, Uint8Array.of(label)]));
+  const stored = { bytes, labels: kept, broken: false, cleared: false };
   let last = 0;
   const step =
     (work) =>
@@ -43,20 +44,22 @@ function fakeStore(bytes, labels = []) {
       if (stored.broken) throw new Error('no room');
       return work(...args);
     };
-  const read = step(() => ({
-    bytes: stored.bytes,
-    keys: [...stored.labels.keys()],
-    labels: [...stored.labels.values()],
-  }));
+  const read = step(() => {
+    const { bytes, labels, cleared } = stored;
+    stored.cleared = false;
+    return { bytes, keys: [...labels.keys()], labels: [...labels.values()], cleared };
+  });
   return {
     stored,
     read,
     own: read,
-    add: step((labels) =>
-      labels.map((label) => {
-        stored.labels.set(++last, label);
-        return last;
-      }),
+    add: step(
+      (labels) =>
+        !stored.cleared &&
+        labels.map((label) => {
+          stored.labels.set(++last, label);
+          return last;
+        }),
     ),
     save: step((bytes, keys) => {
       if (stored.taken) return false;
@@ -145,6 +148,65 @@ test('a label that is refused stays, and takes no other with it', async () => {
   await sync.begin(true, NOW);
   await sync.save();
   assert.deepEqual([cascade.known, [...store.stored.labels.keys()]], [[2], [-1]]);
+});
+
+test('labels that were not handed over before all was cleared are dropped', async () => {
+  const store = fakeStore(Uint8Array.of(1));
+  const coming = [2];
+  const { sync, cascade, said } = syncOf(store, { leads: false, labels: coming });
+  await sync.begin(false, NOW);
+  store.stored.broken = true;
+  sync.take();
+  await sync.storeLabels();
+  // Another tab clears all, and has learnt something since.
+  Object.assign(store.stored, { broken: false, cleared: true, bytes: Uint8Array.of(7) });
+  await sync.begin(false, NOW);
+  await sync.storeLabels();
+  assert.deepEqual([cascade.known, store.stored.labels.size], [[7], 0]);
+  // Those that come before it has heard of that are dropped as well.
+  store.stored.cleared = true;
+  coming.push(3);
+  sync.take();
+  await sync.storeLabels();
+  await sync.begin(false, NOW);
+  assert.deepEqual([store.stored.labels.size, said], [0, []]);
+  coming.push(4);
+  sync.take();
+  await sync.storeLabels();
+  assert.deepEqual(
+    [...store.stored.labels.values()].flatMap((label) => [...label]),
+    [4],
+  );
+});
+
+test('one that could not hand over its labels learns them where it leads later', async () => {
+  const store = fakeStore(Uint8Array.of(1));
+  const { sync, cascade } = syncOf(store, { leads: true, labels: [2] });
+  await sync.begin(false, NOW);
+  store.stored.broken = true;
+  sync.take();
+  await sync.storeLabels();
+  store.stored.broken = false;
+  await sync.begin(true, NOW);
+  await sync.save();
+  assert.deepEqual([cascade.known, [...store.stored.bytes], store.stored.labels.size], [[1, 2], [1, 2], 0]);
+});
+
+test('one that learns for itself goes on when what is stored changes, until it can use that', async () => {
+  const store = fakeStore(Uint8Array.of(255));
+  const { sync, cascade } = syncOf(store, { leads: false, labels: [3] });
+  await sync.begin(false, NOW);
+  sync.take();
+  store.stored.bytes = Uint8Array.of(255, 1);
+  await sync.begin(false, NOW);
+  assert.deepEqual([cascade.known, sync.fault, sync.learns], [[3], 'of another version', true]);
+  store.stored.broken = true;
+  await sync.begin(false, NOW);
+  assert.deepEqual([cascade.known, sync.fault], [[3], 'no room']);
+  Object.assign(store.stored, { broken: false, bytes: Uint8Array.of(1) });
+  await sync.begin(false, NOW);
+  assert.deepEqual([cascade.known, sync.fault, sync.learns], [[1], undefined, false]);
+  assert.equal(store.stored.labels.size, 1, 'it hands over what it has learnt by itself');
 });
 
 test('where nothing can be stored it says why, and stores later', async () => {

@@ -11,6 +11,8 @@ interface State {
   /** Who alone may write it. */
   owner: string;
   bytes: Uint8Array | undefined;
+  /** How often all was cleared; absent in states of earlier versions. */
+  cleared?: number;
 }
 
 /** What one remote answer taught. */
@@ -24,6 +26,8 @@ export interface Stored {
   bytes: Uint8Array | undefined;
   keys: IDBValidKey[];
   labels: Uint8Array[];
+  /** Whether all was cleared since this one read it before. */
+  cleared: boolean;
 }
 
 /**
@@ -31,6 +35,9 @@ export interface Stored {
  * labels that it contains, in one transaction: no label is lost or counted twice, whenever a tab ends.
  */
 export class LearningStore {
+  /** How often all had been cleared when this one read it. */
+  #cleared: number | undefined;
+
   /** @param owner Tells this one from the others. */
   constructor(
     readonly name: string,
@@ -39,22 +46,20 @@ export class LearningStore {
 
   /** Becomes the owner of the state; what is stored. */
   own(): Promise<Stored> {
-    return this.#run(async (transaction) => {
-      const states = transaction.objectStore(STATES);
-      const stored = await this.#stored(transaction);
-      states.put({ owner: this.owner, bytes: stored.bytes } satisfies State, this.name);
-      return stored;
+    return this.#read((transaction, state) => {
+      transaction.objectStore(STATES).put({ bytes: undefined, ...state, owner: this.owner } satisfies State, this.name);
     });
   }
 
   /** What is stored. */
   read(): Promise<Stored> {
-    return this.#run((transaction) => this.#stored(transaction));
+    return this.#read(() => undefined);
   }
 
-  /** Adds labels; their keys. */
-  add(labels: Uint8Array[]): Promise<IDBValidKey[]> {
-    return this.#run((transaction) => {
+  /** Adds labels; their keys, or `false` where all was cleared since this one read it: they are not added then. */
+  add(labels: Uint8Array[]): Promise<IDBValidKey[] | false> {
+    return this.#run(async (transaction) => {
+      if (timesCleared(await this.#state(transaction)) !== this.#cleared) return false;
       const store = transaction.objectStore(LABELS);
       return Promise.all(labels.map((bytes) => settled(store.add({ name: this.name, bytes } satisfies Label))));
     });
@@ -66,32 +71,44 @@ export class LearningStore {
    */
   save(bytes: Uint8Array, keys: IDBValidKey[]): Promise<boolean> {
     return this.#run(async (transaction) => {
-      const states = transaction.objectStore(STATES);
-      const state = (await settled(states.get(this.name))) as State | undefined;
+      const state = await this.#state(transaction);
       if (state?.owner !== this.owner) return false;
-      states.put({ owner: this.owner, bytes } satisfies State, this.name);
+      transaction.objectStore(STATES).put({ ...state, bytes } satisfies State, this.name);
       for (const key of keys) transaction.objectStore(LABELS).delete(key);
       return true;
     });
   }
 
   /** Removes all of it, and becomes its owner. */
-  clear(): Promise<void> {
-    return this.#run(async (transaction) => {
+  async clear(): Promise<void> {
+    this.#cleared = await this.#run(async (transaction) => {
       const store = transaction.objectStore(LABELS);
+      const cleared = timesCleared(await this.#state(transaction)) + 1;
       for (const key of await settled(store.index(INDEX).getAllKeys(this.name))) store.delete(key);
-      transaction.objectStore(STATES).put({ owner: this.owner, bytes: undefined } satisfies State, this.name);
+      transaction.objectStore(STATES).put({ owner: this.owner, bytes: undefined, cleared } satisfies State, this.name);
+      return cleared;
     });
   }
 
-  async #stored(transaction: IDBTransaction): Promise<Stored> {
-    const index = transaction.objectStore(LABELS).index(INDEX);
-    const [state, keys, labels] = await Promise.all([
-      settled(transaction.objectStore(STATES).get(this.name)) as Promise<State | undefined>,
-      settled(index.getAllKeys(this.name)),
-      settled(index.getAll(this.name)) as Promise<Label[]>,
-    ]);
-    return { bytes: state?.bytes, keys, labels: labels.map(({ bytes }) => bytes) };
+  /** What is stored, and what `change` does with it in the same transaction. */
+  async #read(change: (transaction: IDBTransaction, state: State | undefined) => void): Promise<Stored> {
+    const { times, ...stored } = await this.#run(async (transaction) => {
+      const index = transaction.objectStore(LABELS).index(INDEX);
+      const [state, keys, labels] = await Promise.all([
+        this.#state(transaction),
+        settled(index.getAllKeys(this.name)),
+        settled(index.getAll(this.name)) as Promise<Label[]>,
+      ]);
+      change(transaction, state);
+      return { times: timesCleared(state), bytes: state?.bytes, keys, labels: labels.map(({ bytes }) => bytes) };
+    });
+    const cleared = this.#cleared !== undefined && this.#cleared !== times;
+    this.#cleared = times;
+    return { ...stored, cleared };
+  }
+
+  #state(transaction: IDBTransaction): Promise<State | undefined> {
+    return settled(transaction.objectStore(STATES).get(this.name)) as Promise<State | undefined>;
   }
 
   /** Runs `work` in one transaction, which is done as a whole or not at all. */
@@ -109,4 +126,8 @@ export class LearningStore {
       database.close();
     }
   }
+}
+
+function timesCleared(state: State | undefined): number {
+  return state?.cleared ?? 0;
 }

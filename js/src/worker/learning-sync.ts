@@ -35,24 +35,41 @@ export class LearningSync {
     return this.leadership.leads || this.#alone;
   }
 
-  /** Begins with what is stored. `exclusive` runs what needs the local model. */
+  /**
+   * Begins with what is stored. One that learns for itself keeps what it has learnt until there is something that it can use.
+   * `exclusive` runs what needs the local model.
+   */
   async begin(leads: boolean, exclusive: <T>(work: () => Promise<T>) => Promise<T>): Promise<void> {
-    this.#alone = false;
     this.#learnt.clear();
     const stored = await this.#noting(() => (leads ? this.store.own() : this.store.read()));
-    this.#alone = stored === undefined;
+    if (stored?.cleared) {
+      // Neither the labels that were not handed over nor those that are still to come are of what begins now.
+      await exclusive(() => this.learn(undefined, leads));
+      this.#unstored.length = 0;
+      this.#alone = false;
+    }
+    const alone = stored === undefined;
+    if (alone && this.#alone) return;
     let differs: boolean;
     try {
-      differs = await exclusive(() => this.learn(stored?.bytes, leads || this.#alone));
+      differs = await exclusive(() => this.learn(stored?.bytes, leads || alone));
     } catch (thrown) {
       if (isTrap(thrown) || stored?.bytes === undefined) throw thrown;
-      this.#alone = true;
       this.fault = messageOf(thrown);
+      if (this.#alone) return;
+      this.#alone = true;
       await exclusive(() => this.learn(undefined, true));
       return;
     }
-    if (!leads) return;
+    this.#alone = alone;
+    if (!alone) this.fault = undefined;
+    if (!leads) {
+      await this.storeLabels();
+      return;
+    }
     await this.#learnLabels(stored);
+    // No state has those that could not be stored.
+    for (const label of this.#unstored) await this.#give(label);
     if (!differs) return;
     // What must not stay in the database, such as texts that are no longer kept, goes at once.
     this.dirty = true;
@@ -84,6 +101,7 @@ export class LearningSync {
     const keys = await this.#noting(() => this.store.add(labels));
     if (keys === undefined) return;
     this.#unstored.splice(0, labels.length);
+    if (keys === false) return;
     if (this.leadership.leads) for (const key of keys) this.#learnt.add(key);
     this.leadership.say('labels');
   }
@@ -110,9 +128,9 @@ export class LearningSync {
 
   /** Forgets all, here and in the database. */
   async clear(): Promise<void> {
+    await this.learn(undefined, true);
     this.#unstored.length = 0;
     this.#learnt.clear();
-    await this.learn(undefined, true);
     this.#alone = false;
     const cleared = await this.#noting(async () => {
       await this.store.clear();
@@ -125,15 +143,19 @@ export class LearningSync {
   /** Learns those of the stored labels that it has not learnt. */
   async #learnLabels(stored: Stored | undefined): Promise<void> {
     for (const [i, key] of (stored?.keys ?? []).entries()) {
-      if (this.#learnt.has(key)) continue;
-      try {
-        await trapped(async () => this.cascade.giveLabel(stored?.labels[i] as Uint8Array));
-        this.#learnt.add(key);
-        this.dirty = true;
-      } catch (thrown) {
-        // A label of another version or encoder stays where it is.
-        if (isTrap(thrown)) throw thrown;
-      }
+      if (!this.#learnt.has(key) && (await this.#give(stored?.labels[i] as Uint8Array))) this.#learnt.add(key);
+    }
+  }
+
+  /** Learns a label; whether it could: one of another version or encoder stays where it is. */
+  async #give(label: Uint8Array): Promise<boolean> {
+    try {
+      await trapped(async () => this.cascade.giveLabel(label));
+      this.dirty = true;
+      return true;
+    } catch (thrown) {
+      if (isTrap(thrown)) throw thrown;
+      return false;
     }
   }
 

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::content_json::object_in;
 use super::error_text::quote;
-
-use super::protocols::{Completion, TokenLogprob};
+use super::label_probability::label_probability;
+use super::protocols::Completion;
 use super::{AnswerForm, Question, lone_surrogates};
 use crate::records::RecordQuestion;
 use crate::sort::sort_by;
@@ -66,7 +66,10 @@ pub fn read_answer(
     }
     match read_content(question, &completion.content, restore) {
         Ok(AnswerOutput::Label(Answer { label, .. })) => {
-            let score = probability(&completion.logprobs, &label);
+            let score = match &question.form {
+                AnswerForm::Label(labels) => label_probability(&completion.logprobs, &label, labels),
+                _ => None,
+            };
             Ok(AnswerOutput::Label(Answer { label, score }))
         }
         // There is nothing to repair: the model had not finished.
@@ -101,24 +104,6 @@ fn read_content(question: &Question, content: &str, restore: impl Fn(&str) -> St
         }
         AnswerForm::Record(record) => read_record(record, &question.text, object(&record.properties())?, restore),
     }
-}
-
-/// The probability of a label: that of the tokens which it is written with in the answer. `None` where they are not known.
-fn probability(tokens: &[TokenLogprob], label: &str) -> Option<f64> {
-    let words: Vec<u8> = tokens.iter().flat_map(|token| token.bytes.iter().copied()).collect();
-    let quoted = serde_json::to_string(label).ok()?;
-    let at = words.windows(quoted.len()).rposition(|window| window == quoted.as_bytes())?;
-    // Without the quotes.
-    let written = at + 1..at + quoted.len() - 1;
-    let (mut start, mut sum) = (0, 0.0);
-    for TokenLogprob { bytes, logprob } in tokens {
-        let end = start + bytes.len();
-        if start < written.end && end > written.start {
-            sum += logprob;
-        }
-        start = end;
-    }
-    (!sum.is_nan()).then(|| sum.exp().min(1.0))
 }
 
 fn known(labels: &[String], label: String) -> Result<String, Unread> {
@@ -183,6 +168,7 @@ fn restored(value: Value, restore: &impl Fn(&str) -> String) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remote::protocols::TokenLogprob;
     use crate::tasks::ExtractedRecord;
 
     fn question() -> Question {
@@ -222,26 +208,11 @@ mod tests {
 
     #[test]
     fn a_label_has_the_probability_of_its_tokens() {
-        let tokens = |words: &[(&str, f64)]| {
-            let token =
-                |(words, chance): &(&str, f64)| TokenLogprob { bytes: words.as_bytes().to_vec(), logprob: chance.ln() };
-            words.iter().map(token).collect()
-        };
-        let scored = |words: &[(&str, f64)]| {
-            let content = r#"{"label":"spam"}"#;
-            let logprobs: Vec<TokenLogprob> = tokens(words);
-            match read_answer(&question(), &Completion { logprobs, ..completion(content) }, str::to_string) {
-                Ok(AnswerOutput::Label(Answer { score, .. })) => score,
-                other => panic!("{other:?}"),
-            }
-        };
-        let close = |score: Option<f64>, chance: f64| score.is_some_and(|score| (score - chance).abs() < 1e-6);
-        assert!(close(scored(&[("{\"", 0.1), ("label\":\"", 0.2), ("sp", 0.5), ("am", 0.8), ("\"}", 0.3)]), 0.4));
-        // A quote may be in the same token.
-        assert!(close(scored(&[("{\"label\":", 0.1), ("\"spam\"}", 0.25)]), 0.25));
-        assert_eq!(scored(&[]), None);
-        assert_eq!(scored(&[("{\"label\":\"ham\"}", 0.5)]), None, "the tokens are of another answer");
-        assert_eq!(scored(&[("\"spam\"", f64::NAN)]), None);
+        let token = |words: &str, logprob| TokenLogprob { bytes: words.as_bytes().to_vec(), logprob };
+        let logprobs = vec![token("{\"label\":\"", -1.0), token("spam", -0.5), token("\"}", -1.0)];
+        let completion = Completion { logprobs, ..completion(r#"{"label":"spam"}"#) };
+        let answer = Answer { label: "spam".to_string(), score: Some((-0.5_f64).exp()) };
+        assert_eq!(read_answer(&question(), &completion, str::to_string), Ok(AnswerOutput::Label(answer)));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod answer;
 pub mod attempts;
 mod content_json;
 mod error_text;
+mod label_probability;
 pub mod limits;
 pub(crate) mod lone_surrogates;
 mod prompt;

@@ -215,6 +215,7 @@ impl Cascade {
                 Err(error) => match self.embedded_anew(bytes, &space, &options).await? {
                     Some((store, left_out)) => {
                         let mut learner = Learner::new(store, start, options)?;
+                        learner.go_on_counting(Learner::counters_of(bytes)?);
                         learner.count_left_out(left_out);
                         learner
                     }

@@ -314,6 +314,12 @@ impl Learner {
         Ok(())
     }
 
+    /// Goes on counting from what a learner with another encoder had done.
+    pub fn go_on_counting(&mut self, before: Counters) {
+        self.due += before.labels;
+        self.counters = before;
+    }
+
     /// Counts so many examples of another encoder that were left out.
     pub fn count_left_out(&mut self, examples: usize) {
         self.counters.left_out += examples as u64;

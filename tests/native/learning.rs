@@ -193,6 +193,7 @@ fn another_encoder_begins_with_the_texts_that_were_kept() {
     let report = anew.learning_report().unwrap();
     assert_eq!((report.texts, report.version, report.promised, report.training), (30, 0, false, true));
     assert_eq!(report.examples, [15, 15]);
+    assert_eq!((report.counters.texts, report.counters.labels, report.counters.trained), (30, 30, 0));
     while anew.train(1_000_000).unwrap() {}
     assert_eq!(anew.learning_report().unwrap().counters.trained, 1);
 

@@ -69,6 +69,15 @@ impl Learner {
         Store::from_bytes(parts(bytes).map_err(wrong)?.0)
     }
 
+    /// What the learner of a state had done, whichever its encoder and its labels are.
+    ///
+    /// # Errors
+    /// As [`examples_of`](Self::examples_of).
+    pub fn counters_of(bytes: &[u8]) -> Result<Counters> {
+        let (store, state) = parts(bytes).map_err(wrong)?;
+        Ok(read_state(state, Store::from_bytes(store)?.space())?.counters)
+    }
+
     /// A learner that goes on from `bytes`, for the encoder and labels of `space`. Where the promise is another one by
     /// `options`, nothing is promised until it is tested; the examples and the head stay.
     ///
@@ -80,8 +89,7 @@ impl Learner {
         let (store, state) = parts(bytes).map_err(wrong)?;
         let stored = Store::from_bytes(store)?;
         space.check_same(stored.space())?;
-        let state: State = postcard::from_bytes(state).map_err(|error| wrong(error.to_string()))?;
-        state.check(space).map_err(wrong)?;
+        let state = read_state(state, space)?;
         // Its room may be another one by now.
         let mut store = options.store(space.clone())?;
         store.join(&stored)?;
@@ -160,6 +168,12 @@ impl State {
         }
         Ok(())
     }
+}
+
+fn read_state(bytes: &[u8], space: &Space) -> Result<State> {
+    let state: State = postcard::from_bytes(bytes).map_err(|error| wrong(error.to_string()))?;
+    state.check(space).map_err(wrong)?;
+    Ok(state)
 }
 
 fn wrong(what: String) -> Error {

@@ -213,7 +213,7 @@ impl Cascade {
             }
             local.weights_sha256 = model.weights_sha256().cloned();
         }
-        let learn = config.learn.take();
+        let learn = config.learn.clone();
         Ok(Self { models, machine: RefCell::new(Machine::new(config, report, unit)?), clock, learn })
     }
 

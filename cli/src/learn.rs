@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use pilot_light::cascade::{
-    Cascade, CascadeConfig, LearnConfig, LearnLabel, OffsetUnit, PiiFindings, Route, Sharing, Step,
+    AgreementBy, Cascade, CascadeConfig, LearnConfig, LearnLabel, OffsetUnit, PiiFindings, Provenance, Route, Sharing,
+    Step,
 };
 use pilot_light::device::DeviceReport;
 use pilot_light::learning::LearnOptions;
@@ -31,7 +32,8 @@ pub struct Arguments {
     /// The labels, each as NAME or as 'NAME: what its texts are like'
     #[arg(long, num_args = 2.., required = true)]
     labels: Vec<String>,
-    /// The texts, in their order: JSON Lines of {"text"} and perhaps "label"
+    /// The texts, in their order: JSON Lines of {"text"}, and perhaps "label", the "source" that a text came from, and the
+    /// "agreement" by which its label counts, above 0 and at most 1; or CSV with these columns
     #[arg(long)]
     data: PathBuf,
     /// Where what was learnt is stored; the same command again goes on from there
@@ -40,15 +42,11 @@ pub struct Arguments {
     /// The folder to write the head to
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Of what stays here at most this part has another label than the remote model would give
-    #[arg(long, default_value_t = 0.05)]
-    alpha: f64,
-    /// The chance that this is not so
-    #[arg(long, default_value_t = 0.1)]
-    delta: f64,
-    /// The part of the sure texts that is sent all the same
-    #[arg(long, default_value_t = 0.1)]
-    check_rate: f64,
+    #[command(flatten)]
+    options: LearnOptions,
+    /// How it is known how sure the remote model was of its label; without it all labels count alike
+    #[arg(long)]
+    agreement: Option<AgreementBy>,
     /// A JSON file of further settings of a cascade's remote
     #[arg(long, value_name = "FILE")]
     remote: Option<PathBuf>,
@@ -97,7 +95,7 @@ struct Learner {
 
 impl Learner {
     fn new(arguments: &Arguments, asks: bool) -> Result<Self> {
-        let Arguments { base, labels, alpha, delta, check_rate, .. } = arguments;
+        let Arguments { base, labels, options, agreement, .. } = arguments;
         if asks && arguments.redactor.is_none() && !arguments.send_as_they_are {
             return Err("some texts have no label, and are to be sent: name a model that finds personal data with \
                         --redactor, or let them leave as they are with --send-as-they-are"
@@ -120,13 +118,17 @@ impl Learner {
             }
             None => LearnLabel { label: label.trim().to_string(), description: None },
         });
-        let options = LearnOptions { alpha: *alpha, delta: *delta, check_rate: *check_rate, ..LearnOptions::default() };
         let encoder = base.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let privacy = if redactor.is_some() { Privacy::Redact } else { Privacy::Allow };
         let config = CascadeConfig {
             remotes: vec![settings(arguments.remote.as_deref(), &name)?],
             policy: Policy { privacy, ..Policy::default() },
-            learn: Some(LearnConfig { labels: labels.collect(), encoder, options, ..LearnConfig::default() }),
+            learn: Some(LearnConfig {
+                labels: labels.collect(),
+                encoder,
+                agreement: *agreement,
+                options: options.clone(),
+            }),
             ..CascadeConfig::default()
         };
         let models = vec![load(base, Task::FeatureExtraction)?];
@@ -150,9 +152,10 @@ impl Learner {
     fn take(&self, row: &Row) -> Result<bool> {
         *self.transport.label.borrow_mut() = row.label.clone();
         let text = [row.text.clone()];
-        let [decided] =
-            <[_; 1]>::try_from(pollster::block_on(self.cascade.decide(&text, &RunOptions::default(), false))?)
-                .map_err(|_| "one text has one first step")?;
+        let provenance = Provenance { source: row.source.clone(), agreement: row.agreement.unwrap_or(1.0) };
+        let options = RunOptions::default();
+        let deciding = self.cascade.decide_from(&text, &options, false, &provenance);
+        let [decided] = <[_; 1]>::try_from(pollster::block_on(deciding)?).map_err(|_| "one text has one first step")?;
         let transports: [&dyn Transport; 1] = [&self.transport];
         if let Some(check) = decided.check {
             let step = Step::Delegate { call: check.call, redact: check.redact };

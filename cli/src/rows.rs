@@ -23,6 +23,12 @@ pub struct Row {
     /// The remote model that said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labelled_by: Option<String>,
+    /// Who it came from, for what learns from many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// How far its label counts, for what learns from it: above 0 and at most 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<f64>,
     /// What it has in common with rows that depend on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,

@@ -53,6 +53,7 @@ pub struct LearnLabel {
 /// How it is known how sure a remote model was of its label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum AgreementBy {
     /// By the probabilities of its tokens, which its server is asked for; one that does not give them is taken to be sure.

@@ -82,30 +82,41 @@ pub const MAX_LABELS: usize = 1000;
 /// How a learner learns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
 #[serde(default, deny_unknown_fields)]
 pub struct LearnOptions {
     /// Of the texts that stay at home at most this part is wrong.
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().alpha))]
     pub alpha: f64,
     /// The chance that this is not so.
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().delta))]
     pub delta: f64,
     /// The part of the confident texts that is sent all the same. Without it nobody would know what they would have been
     /// called. It is the least that learning costs.
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().check_rate))]
     pub check_rate: f64,
     /// The same for a while after the texts have changed.
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().raised_check_rate))]
     pub raised_check_rate: f64,
     /// η: the part of all texts that the remote model itself gets wrong, where that is known. Where it was measured on few
-    /// texts, the lower end of [`calibration::interval`](crate::calibration::interval) is safe.
+    /// texts, the lower end of its interval is safe (`calibration::interval`).
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().remote_error))]
     pub remote_error: f64,
     /// Bytes that the stored examples may take.
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().store_bytes))]
     pub store_bytes: usize,
     /// How far rare labels count more in training: an example weighs as (mean number of a label / number of its label) to
     /// this power. 0 leaves them as they are, 1 makes all labels count the same.
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().balance))]
     pub balance: f64,
     /// How much examples from before a change of the texts count in training.
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().old_weight))]
     pub old_weight: f64,
     /// Whether texts are kept next to their embeddings, so that another encoder can begin with them.
+    #[cfg_attr(feature = "clap", arg(long))]
     pub keep_texts: bool,
     /// Whether an example counts one over its propensity in training. Only to be compared with.
+    #[cfg_attr(feature = "clap", arg(skip = true))]
     pub importance_weights: bool,
 }
 

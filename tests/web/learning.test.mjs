@@ -42,10 +42,11 @@ for (const worker of [true, false]) {
       return tab;
     };
     /** A name of its own for each test. */
-    const learnt = (name) => page.evaluate(([name, most]) => learnUntilLocal(name, most), [name, MOST]);
+    const learnt = (name, stays) =>
+      page.evaluate(([name, most, stays]) => learnUntilLocal(name, most, stays), [name, MOST, stays]);
 
     test('it begins with labels alone, delegates all, and answers by itself once that was tested', async () => {
-      const { first, last, asked, report, bill } = await learnt('begins');
+      const { first, last, asked, saved, report, bill, billed } = await learnt('begins', 20);
       assert.deepEqual(first.learning, {
         labels_by: 'remote',
         version: 0,
@@ -67,7 +68,8 @@ for (const worker of [true, false]) {
       );
       assert.equal(report.alpha, 0.1);
       assert.ok(bill.training.tally.operations > 0 && bill.training.tally.local_ms > 0, JSON.stringify(bill));
-      assert.ok(bill.saved_requests >= Number(last.learning.saved));
+      assert.ok(saved > 0, `${asked} questions`);
+      assert.equal(bill.saved_requests - billed, saved);
     });
 
     test('what was learnt outlives the page', async () => {
@@ -276,13 +278,76 @@ for (const worker of [true, false]) {
           await one.dispose();
           return report;
         };
-        const other = await reportOf(keeps, '/golden/tiny-distilbert-seq');
-        const without = await reportOf({});
-        return { kept, other, without, has: [0, 9].map((at) => file.includes(textOf(at))) };
+        const stored = () =>
+          new Promise((resolve, reject) => {
+            const request = indexedDB.open('pilot-light-learning');
+            request.onerror = () => reject(request.error);
+            request.onsuccess = () => {
+              const states = request.result.transaction('states').objectStore('states');
+              states.get('texts').onsuccess = ({ target }) =>
+                resolve(new TextDecoder().decode(target.result.bytes).includes(textOf(0)));
+              request.result.close();
+            };
+          });
+        const [model, before] = ['/golden/tiny-distilbert-seq', await stored()];
+        const other = await reportOf(keeps, model);
+        const embedded = await stored();
+        // Nothing is asked of it.
+        const without = await reportOf({}, model);
+        const has = [0, 9].map((at) => file.includes(textOf(at)));
+        return { kept, other, without, has, stored: [before, embedded, await stored()] };
       });
       assert.deepEqual([found.kept.texts, found.has], [6, [true, false]]);
       assert.deepEqual([found.other.texts, found.other.examples, found.other.fault], [6, [3, 3], undefined]);
       assert.deepEqual([found.without.texts, found.without.counters.labels], [0, 6]);
+      assert.deepEqual(found.stored, [true, true, false]);
+    });
+
+    test('a tab with another encoder learns by itself, and takes over what was learnt where it leads later', async () => {
+      const distilbert = '/golden/tiny-distilbert-seq';
+      const open = ([model]) => {
+        opened.set('encoders', learning('encoders', { keep_texts: true }, model));
+        return opened.get('encoders').then(() => undefined);
+      };
+      await page.evaluate(open, []);
+      await page.evaluate(() => askSome('encoders', 0, 6));
+      // It is stored where another one begins.
+      await page.evaluate(() => close('encoders'));
+      await page.evaluate(open, []);
+      const tab = await anotherTab();
+      await tab.evaluate(open, [distilbert]);
+      await tab.evaluate(() => askSome('encoders', 20, 4));
+      const alone = await tab.evaluate(() => until('encoders', ({ counters }) => counters.labels === 4));
+      assert.deepEqual([alone.leads, alone.persisted, alone.examples], [false, false, [2, 2]]);
+      assert.match(alone.fault, /encoder/);
+      // It goes on when the one that leads has stored something.
+      await tab.evaluate(() => {
+        const channel = new BroadcastChannel('pilot-light/learning/encoders');
+        globalThis.heard = new Promise((resolve) => {
+          channel.onmessage = ({ data }) => data === 'state' && resolve(channel.close());
+        });
+      });
+      await page.evaluate(() => askSome('encoders', 6, 2));
+      const still = await tab.evaluate(async () => {
+        await heard;
+        await askSome('encoders', 24, 1);
+        return until('encoders', ({ counters }) => counters.labels === 5);
+      });
+      assert.match(still.fault, /encoder/);
+      const leading = await page.evaluate(() => until('encoders', ({ counters }) => counters.labels === 8));
+      assert.deepEqual([leading.leads, leading.persisted, leading.examples], [true, true, [4, 4]]);
+      await page.evaluate(() => close('encoders'));
+      const next = await tab.evaluate(() =>
+        until('encoders', ({ leads, counters }) => leads && counters.labels === 13),
+      );
+      assert.deepEqual([next.examples, next.texts, next.version], [[7, 6], 13, 0]);
+      assert.deepEqual([next.persisted, next.fault], [true, undefined]);
+      await tab.evaluate(() => close('encoders'));
+      await tab.close();
+      await page.evaluate(open, [distilbert]);
+      const after = await page.evaluate(() => until('encoders', () => true));
+      assert.deepEqual([after.examples, after.fault], [[7, 6], undefined]);
+      await page.evaluate(() => close('encoders'));
     });
 
     test('there is no head to return to before one has taken over', async () => {
@@ -357,6 +422,40 @@ describe('learning where the storage is full', LIMIT, () => {
       await remote.stop();
     }
   });
+
+  test('what a tab could not store is forgotten where another one clears all', async () => {
+    const remote = await startRemote({ label });
+    const opened = await openBrowser({ webgpu: 'none' });
+    try {
+      const page = await opened.page({ worker: false });
+      const tab = await opened.tab(page);
+      for (const one of [page, tab])
+        await one.evaluate(inPage, { local: LOCAL, labels: LABELS, words: [WEATHER, KEYS], url: remote.url });
+      await page.evaluate(() => askSome('forgets', 0, 4));
+      await tab.evaluate(async () => {
+        await askSome('forgets', 4, 0);
+        await until('forgets', ({ leads, counters }) => !leads && counters.labels === 4);
+        const { add } = IDBObjectStore.prototype;
+        IDBObjectStore.prototype.add = () => {
+          throw new DOMException('the quota is exceeded', 'QuotaExceededError');
+        };
+        await askSome('forgets', 4, 4);
+        await until('forgets', ({ fault }) => fault !== undefined);
+        IDBObjectStore.prototype.add = add;
+      });
+      await page.evaluate(async () => (await opened.get('forgets')).learning.clear());
+      await tab.evaluate(async () => {
+        await until('forgets', ({ counters }) => counters.labels === 0);
+        await askSome('forgets', 8, 1);
+      });
+      const { counters, examples } = await page.evaluate(() => until('forgets', ({ counters }) => counters.labels > 0));
+      assert.deepEqual([counters.labels, examples], [1, [1, 0]]);
+      for (const one of [page, tab]) await one.evaluate(() => close('forgets'));
+    } finally {
+      await opened.close();
+      await remote.stop();
+    }
+  });
 });
 
 /** Runs in the page. */
@@ -397,13 +496,19 @@ function inPage({ local, labels, words, url }) {
       opened.delete(name);
       await classify?.dispose();
     },
-    /** Asks until an answer comes from here; the first and the last envelope, and the report after them. */
-    async learnUntilLocal(name, most) {
+    /**
+     * Asks until so many answers came from here; the first and the last envelope, how many saved a request, the report after them,
+     * what the ledger says, and how many saved requests that had before.
+     */
+    async learnUntilLocal(name, most, stays = 1) {
       const classify = await learning(name);
-      let [first, last, asked] = [undefined, undefined, 0];
-      for (; asked < most && last?.route !== 'local'; asked += 1) {
+      const { learning: before } = await classify.ledger.summary();
+      let [first, last, asked, stayed, saved] = [undefined, undefined, 0, 0, 0];
+      for (; asked < most && stayed < stays; asked += 1) {
         last = await classify(textOf(asked));
         first ??= last;
+        stayed += Number(last.route === 'local');
+        saved += Number(last.learning.saved);
       }
       let report = await classify.learning.report();
       // Checks are answered after the answers that they check. In place a report by itself lets no reply come in.
@@ -413,7 +518,7 @@ function inPage({ local, labels, words, url }) {
       }
       const { learning: bill } = await classify.ledger.summary();
       await classify.dispose();
-      return { first, last, asked, report, bill };
+      return { first, last, asked, saved, report, bill, billed: before?.saved_requests ?? 0 };
     },
   });
 }

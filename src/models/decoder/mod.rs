@@ -284,6 +284,8 @@ impl Decoder {
     /// How many tokens [`Self::choose_while`] is best asked for; none where a caller does better to read logits.
     pub fn tokens_at_once(&self) -> usize {
         match &self.0 {
+            // A build without GPUs need not have what chooses there.
+            _ if !cfg!(feature = "gpu") => 0,
             Form::Layers(layers) => layers.tokens_at_once(),
             Form::Imported(_) => 0,
         }

@@ -32,6 +32,9 @@ pub struct Arguments {
     /// The labels, each as NAME or as 'NAME: what its texts are like'
     #[arg(long, num_args = 2.., required = true)]
     labels: Vec<String>,
+    /// Several labels, or none, may apply to a text: the data have "labels", a list, in place of "label"
+    #[arg(long)]
+    multi_label: bool,
     /// The texts, in their order: JSON Lines of {"text"}, and perhaps "label", the "source" that a text came from, and the
     /// "agreement" by which its label counts, above 0 and at most 1; or CSV with these columns
     #[arg(long)]
@@ -67,7 +70,7 @@ const MAX_BYTES: usize = 64 << 10;
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut rows = rows::read(&arguments.data)?;
     rows.retain(|row| row.text.len() <= MAX_BYTES);
-    let learner = Learner::new(arguments, rows.iter().any(|row| row.label.is_none()))?;
+    let learner = Learner::new(arguments, rows.iter().any(|row| known(row, arguments.multi_label).is_none()))?;
     let done = usize::try_from(learner.cascade.learning_report()?.counters.texts)?;
     if done > 0 {
         println!("{}: goes on after {done} texts", arguments.state.display());
@@ -89,13 +92,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 struct Learner {
     cascade: Cascade,
+    multi_label: bool,
     transport: Answers,
     redactor: Option<TextModel>,
 }
 
 impl Learner {
     fn new(arguments: &Arguments, asks: bool) -> Result<Self> {
-        let Arguments { base, labels, options, agreement, .. } = arguments;
+        let Arguments { base, labels, multi_label, options, agreement, .. } = arguments;
         if asks && arguments.redactor.is_none() && !arguments.send_as_they_are {
             return Err("some texts have no label, and are to be sent: name a model that finds personal data with \
                         --redactor, or let them leave as they are with --send-as-they-are"
@@ -125,6 +129,7 @@ impl Learner {
             policy: Policy { privacy, ..Policy::default() },
             learn: Some(LearnConfig {
                 labels: labels.collect(),
+                multi_label: *multi_label,
                 encoder,
                 agreement: *agreement,
                 options: options.clone(),
@@ -140,7 +145,8 @@ impl Learner {
             Err(error) => return Err(format!("{} cannot be read: {error}", arguments.state.display()).into()),
         };
         let differs = pollster::block_on(cascade.learn(state.as_deref(), Sharing::Alone))?;
-        let learner = Self { cascade, transport: Answers { server, label: RefCell::default() }, redactor };
+        let transport = Answers { server, known: RefCell::default() };
+        let learner = Self { cascade, multi_label: *multi_label, transport, redactor };
         if differs {
             // Texts that are no longer kept go at once.
             learner.save(&arguments.state)?;
@@ -150,7 +156,7 @@ impl Learner {
 
     /// Takes one text; returns whether it was sent.
     fn take(&self, row: &Row) -> Result<bool> {
-        *self.transport.label.borrow_mut() = row.label.clone();
+        *self.transport.known.borrow_mut() = known(row, self.multi_label);
         let text = [row.text.clone()];
         let provenance = Provenance { source: row.source.clone(), agreement: row.agreement.unwrap_or(1.0) };
         let options = RunOptions::default();
@@ -203,19 +209,25 @@ impl Learner {
     }
 }
 
-/// The label of the data where there is one, or else what a server says.
+/// What the data say of a text, as a remote model would answer.
+fn known(row: &Row, multi_label: bool) -> Option<Value> {
+    match multi_label {
+        true => row.labels.as_ref().map(|labels| json!({ "labels": labels })),
+        false => row.label.as_ref().map(|label| json!({ "label": label })),
+    }
+}
+
+/// What the data say of a text where they do, or else what a server says.
 struct Answers {
     server: Option<Http>,
-    label: RefCell<Option<String>>,
+    known: RefCell<Option<Value>>,
 }
 
 impl Transport for Answers {
     fn attempt(&self, request: &RemoteRequest, feed: &mut dyn FnMut(&[u8], bool) -> bool) -> RemoteEvent {
-        match (&*self.label.borrow(), &self.server) {
-            (Some(label), _) => {
-                let content = json!({ "label": label }).to_string();
-                let body: Value = json!({ "choices": [{ "message": { "content": content } }] });
-                let body = body.to_string();
+        match (&*self.known.borrow(), &self.server) {
+            (Some(known), _) => {
+                let body = json!({ "choices": [{ "message": { "content": known.to_string() } }] }).to_string();
                 RemoteEvent::Response { status: 200, retry_after: None, content_type: None, body, elapsed_ms: 0.0 }
             }
             (None, Some(server)) => server.attempt(request, feed),

@@ -17,6 +17,9 @@ pub struct Row {
     /// Its right label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// All labels that apply to it, where several may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
     /// Its entities, all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entities: Option<Vec<Entity>>,
@@ -73,6 +76,9 @@ impl Row {
         match truth {
             AnswerOutput::Label(answer) => row.label = Some(answer.label),
             AnswerOutput::Entities(groups) => row.entities = Some(groups.into_iter().map(Entity::from).collect()),
+            AnswerOutput::Labels(answers) => {
+                row.labels = Some(answers.labels.into_iter().map(|answer| answer.label).collect());
+            }
             // No model of the command line reads records.
             AnswerOutput::Record(_) => {}
         }

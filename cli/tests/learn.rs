@@ -170,6 +170,30 @@ fn the_remote_model_is_asked_how_sure_it_is_where_that_is_wanted() {
 }
 
 #[test]
+fn several_labels_are_learnt_from_lists_of_them() {
+    let root = Folder::new("learn-several");
+    symlink(golden("tiny-bert-seq"), root.0.join("tiny-bert-seq")).expect("the encoder");
+    // One thing, the other, both or none of them.
+    let row = |at: usize| match at % 4 {
+        0 | 1 => json!({ "text": text(at), "labels": [LABELS[at % 2]] }),
+        2 => json!({ "text": format!("{} {}", text(at), text(at + 1)), "labels": ["keys", "weather"] }),
+        _ => json!({ "text": "of the", "labels": [] }),
+    };
+    root.write("stream.jsonl", (0..900).map(|at| format!("{}\n", row(at))).collect::<String>());
+    let said = stdout(&learn(&root.0, &["--multi-label", "--out", "learnt"]));
+    assert!(said.contains(", promised"), "{said}");
+    let head = root.0.join("learnt");
+    let head = folder::load(&head, Task::TextClassification, &Device::cpu(), LoadOptions::default()).expect("the head");
+    let texts = [format!("{} {}", text(2), text(3)), "of the".to_string()];
+    let options = TextClassificationOptions::default();
+    let found = pollster::block_on(head.run::<TextClassification>(&texts, &options)).expect("labels");
+    let applies = found.iter().map(|all| all.iter().filter(|one| one.score > 0.5).count()).collect::<Vec<_>>();
+    assert_eq!(applies, [2, 0]);
+    let single = learn(&root.0, &["--send-as-they-are"]);
+    assert!(!single.status.success(), "the data have no single labels");
+}
+
+#[test]
 fn texts_without_a_label_do_not_leave_unasked() {
     let root = Folder::new("learn-unlabelled");
     symlink(golden("tiny-bert-seq"), root.0.join("tiny-bert-seq")).expect("the encoder");

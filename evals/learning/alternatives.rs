@@ -3,6 +3,7 @@
 use pilot_light::learning::predict;
 
 use crate::Result;
+use crate::learner::only;
 use crate::run::{Random, Way};
 use crate::stream::{Data, dot};
 
@@ -24,8 +25,8 @@ impl<'a> FixedThreshold<'a> {
 
 impl Way for FixedThreshold<'_> {
     fn decide(&mut self, embedding: &[f32], _: &mut Random) -> Result<(usize, bool)> {
-        let found = predict(&self.0.start, embedding);
-        Ok((found.label, found.confidence >= BY_EYE))
+        let found = predict(&self.0.start, embedding, false);
+        Ok((only(&found), found.confidence >= BY_EYE))
     }
 
     fn observe(&mut self, _: &[f32], _: usize, _: &mut Random) -> Result<()> {
@@ -33,8 +34,8 @@ impl Way for FixedThreshold<'_> {
     }
 
     fn keeps(&self, embedding: &[f32]) -> Option<usize> {
-        let found = predict(&self.0.start, embedding);
-        (found.confidence >= BY_EYE).then_some(found.label)
+        let found = predict(&self.0.start, embedding, false);
+        (found.confidence >= BY_EYE).then(|| only(&found))
     }
 }
 

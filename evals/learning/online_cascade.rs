@@ -39,7 +39,8 @@ pub struct OnlineCascade {
 
 impl OnlineCascade {
     pub fn new(data: &Data) -> Result<Self> {
-        let space = Space { encoder: String::new(), width: data.width, labels: data.labels.clone() };
+        let space =
+            Space { encoder: String::new(), width: data.width, labels: data.labels.clone(), multi_label: false };
         let two = data.labels.len() == 2;
         Ok(Self {
             store: Store::new(space, 16 << 20)?,
@@ -91,8 +92,15 @@ impl Way for OnlineCascade {
             let loss = -probabilities[label].max(1e-12).ln();
             self.network.learn(&probabilities, (wrong + raised).min(1.0), COST - loss);
         }
-        let origin =
-            Origin { label, propensity: 1.0, agreement: 1.0, source: 0, head: 0, time_ms: 0.0, key: random.next() };
+        let origin = Origin {
+            labels: label.into(),
+            propensity: 1.0,
+            agreement: 1.0,
+            source: 0,
+            head: 0,
+            time_ms: 0.0,
+            key: random.next(),
+        };
         self.store.add(Example { embedding: embedding.to_vec(), origin, text: None })?;
         self.labels += 1;
         if self.labels >= self.due {

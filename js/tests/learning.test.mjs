@@ -274,6 +274,10 @@ test("a learner is named by its model and its labels, and its options are the en
   assert.equal(config.agreement, undefined);
   assert.deepEqual(readLearn({ labels, keep_texts: true }, local).config.options, { keep_texts: true });
   assert.equal(readLearn({ labels, agreement: 'logprobs' }, local).config.agreement, 'logprobs');
+  const several = readLearn({ labels, multi_label: true }, local);
+  assert.equal(several.config.multi_label, true);
+  assert.notEqual(several.name, name, 'what is stored of single labels is of another kind');
+  assert.equal(readLearn({ labels, multi_label: false }, local).name, name);
   assert.equal(readLearn(undefined, local), undefined);
   for (const wrong of [
     1,
@@ -285,6 +289,7 @@ test("a learner is named by its model and its labels, and its options are the en
     { name: '' },
     { labels, agreement: 'sure' },
     { labels, keep_texts: 'yes' },
+    { labels, multi_label: 1 },
   ])
     assert.throws(() => readLearn(wrong, local), { kind: 'invalid-input' });
   assert.throws(() => readLearn(true, { ...local, task: 'information-extraction' }), { kind: 'invalid-input' });

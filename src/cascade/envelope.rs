@@ -16,7 +16,7 @@ use crate::usage::energy::{self, Energy, Joules};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 pub struct Envelope {
-    /// The answer: a label, the text's entities, or a record, which says what of it was delegated.
+    /// The answer: a label, all labels that apply, the text's entities, or a record, which says what of it was delegated.
     pub output: AnswerOutput,
     /// Whether a local or a remote model gave it; of a record, whether a remote model gave some of it.
     pub route: Route,

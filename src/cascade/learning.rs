@@ -8,7 +8,9 @@ use super::{Cascade, CascadeConfig, Decided};
 use crate::error::{Error, Result};
 use crate::learning::{
     Example, LearnOptions, Learner, LearningReport, MAX_LABELS, Observation, Space, Store, fnv_1a, zero_shot,
+    zero_shot_each,
 };
+use crate::remote::AnswerForm;
 use crate::tasks::{Embedded, HeadFiles, RunOptions, TextModel};
 use crate::training::Linear;
 
@@ -24,6 +26,9 @@ pub struct LearnConfig {
     /// The labels. None: those of the model's own head.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub labels: Vec<LearnLabel>,
+    /// Whether several labels, or none, may apply to a text. Else each has one.
+    #[cfg_attr(feature = "web", tsify(optional))]
+    pub multi_label: bool,
     /// Tells the encoder from others where no manifest has the digest of its weights.
     #[cfg_attr(feature = "web", tsify(optional))]
     pub encoder: String,
@@ -156,10 +161,15 @@ impl LearnConfig {
 
     /// What the examples have in common, and the first head.
     async fn start(&self, model: &TextModel) -> Result<(Space, Linear)> {
-        let own = model.embedding_head().map(|head| head.parameters());
+        let multi_label = self.multi_label;
         let mut labels: Vec<String> = self.labels.iter().map(|label| label.label.clone()).collect();
-        let start = match own {
-            Some((weight, bias)) => {
+        let start = match model.embedding_head() {
+            Some((head, several)) => {
+                if several != multi_label {
+                    return Err(Error::invalid_input(format!(
+                        "multi_label must be {several}, as the model's head has it, got {multi_label}"
+                    )));
+                }
                 if labels.is_empty() {
                     labels = model.labels().to_vec();
                 } else if labels != model.labels() {
@@ -169,6 +179,7 @@ impl LearnConfig {
                         labels.join(", ")
                     )));
                 }
+                let (weight, bias) = head.parameters();
                 Linear { weight: weight.to_vec(), bias: bias.to_vec() }
             }
             None => {
@@ -181,14 +192,15 @@ impl LearnConfig {
                 }
                 let texts = self.labels.iter().map(|label| label.description.as_ref().unwrap_or(&label.label).clone());
                 let described = model.embed(&texts.collect::<Vec<_>>()).await?;
-                zero_shot(&described.into_iter().map(|text| text.embedding).collect::<Vec<_>>())?
+                let described: Vec<_> = described.into_iter().map(|text| text.embedding).collect();
+                if multi_label { zero_shot_each(&described)? } else { zero_shot(&described)? }
             }
         };
         let width = start.weight.len() / start.bias.len().max(1);
         let encoder = model.encoder().digest.as_ref().unwrap_or(&self.encoder);
         // Embeddings of fewer tokens are others.
         let encoder = format!("{encoder} {}", model.max_length());
-        Ok((Space { encoder, width, labels }, start))
+        Ok((Space { encoder, width, labels, multi_label }, start))
     }
 }
 
@@ -265,10 +277,11 @@ impl Cascade {
     ) -> Result<Option<(Store, usize)>> {
         let Ok(stored) = Learner::examples_of(state) else { return Ok(None) };
         let is_same = stored.space().encoder == space.encoder && stored.space().width == space.width;
-        if !options.keep_texts || is_same || stored.space().labels != space.labels {
+        let answers = |space: &Space| (space.labels.clone(), space.multi_label);
+        if !options.keep_texts || is_same || answers(stored.space()) != answers(space) {
             return Ok(None);
         }
-        let with_text = |example: &Example| example.text.clone().map(|text| (text, example.origin));
+        let with_text = |example: &Example| example.text.clone().map(|text| (text, example.origin.clone()));
         let (texts, origins): (Vec<String>, Vec<_>) = stored.examples().iter().filter_map(with_text).unzip();
         let mut store = options.store(space.clone())?;
         let mut left_out = stored.examples().len() - texts.len();
@@ -276,7 +289,7 @@ impl Cascade {
             let embedded = self.embedder()?.embed(texts).await?;
             for ((text, origin), Embedded { embedding, .. }) in texts.iter().zip(origins).zip(embedded) {
                 // All else was checked when it was read: it is the embedding that has a number which is not finite.
-                let added = store.add(Example { embedding, origin: *origin, text: Some(text.clone()) });
+                let added = store.add(Example { embedding, origin: origin.clone(), text: Some(text.clone()) });
                 left_out += usize::from(added.is_err());
             }
         }
@@ -342,7 +355,8 @@ impl Cascade {
         let model = self.embedder()?;
         self.with_learner(|learner| {
             let (head, _) = learner.in_charge();
-            model.head_files(folder, &learner.store().space().labels, head.weight.clone(), head.bias.clone())
+            let Space { labels, multi_label, .. } = learner.store().space();
+            model.head_files(folder, labels, *multi_label, head.weight.clone(), head.bias.clone())
         })
     }
 
@@ -369,9 +383,14 @@ impl Cascade {
         questions.into_iter().zip(embedded).map(decide).collect()
     }
 
-    /// The labels that are learnt; `None` where the cascade does not learn.
-    pub(super) fn learnt_labels(&self) -> Option<Result<Vec<String>>> {
-        self.learn.as_ref().map(|_| self.with_learner(|learner| Ok(learner.store().space().labels.clone())))
+    /// What an answer is, by the labels that are learnt; `None` where the cascade does not learn.
+    pub(super) fn learnt_form(&self) -> Option<Result<AnswerForm>> {
+        let form = |learner: &mut Learner| {
+            let Space { labels, multi_label, .. } = learner.store().space();
+            let form = if *multi_label { AnswerForm::Labels } else { AnswerForm::Label };
+            Ok(form(labels.clone()))
+        };
+        self.learn.as_ref().map(|_| self.with_learner(form))
     }
 
     fn embedder(&self) -> Result<&TextModel> {

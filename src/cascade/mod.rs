@@ -459,10 +459,10 @@ impl Cascade {
 
     fn questions(&self, texts: &[String], options: &RunOptions) -> Result<Vec<Question>> {
         let labels = self.models.answer_labels(options)?;
-        let labels = self.learnt_labels().unwrap_or(Ok(labels))?;
-        let form = match self.models.task()?.answer_kind() {
-            Some(AnswerKind::Entities) => AnswerForm::Entities(labels),
-            Some(AnswerKind::Label) | None => AnswerForm::Label(labels),
+        let form = match (self.learnt_form(), self.models.task()?.answer_kind()) {
+            (Some(form), _) => form?,
+            (None, Some(AnswerKind::Entities)) => AnswerForm::Entities(labels),
+            (None, Some(AnswerKind::Label) | None) => AnswerForm::Label(labels),
         };
         Ok(texts.iter().map(|text| Question { form: form.clone(), text: text.clone() }).collect())
     }

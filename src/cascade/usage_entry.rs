@@ -11,7 +11,7 @@ use crate::usage::ledger::{Entry, Kind, Tally};
 pub fn confidences(local: &AnswerOutput, decision: &Decision) -> Vec<f64> {
     match local {
         AnswerOutput::Record(record) => record.fields.iter().map(|field| field.confidence.into()).collect(),
-        AnswerOutput::Label(_) | AnswerOutput::Entities(_) => {
+        AnswerOutput::Label(_) | AnswerOutput::Labels(_) | AnswerOutput::Entities(_) => {
             decision.tiers.first().iter().map(|tier| tier.confidence).collect()
         }
     }

@@ -8,6 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::LabelSet;
 use super::head::predict;
 use crate::training::Linear;
 
@@ -30,16 +31,16 @@ impl Baseline {
     }
 
     /// Takes the label of a text that was sent with a chance of `propensity`.
-    pub fn observe(&mut self, embedding: &[f32], label: usize, propensity: f64) {
-        let found = predict(&self.head, embedding);
+    pub fn observe(&mut self, embedding: &[f32], labels: &LabelSet, multi_label: bool, propensity: f64) {
+        let found = predict(&self.head, embedding, multi_label);
         if let Some((texts, wrong)) = self.parts.get_mut(part(found.confidence)) {
             *texts += 1.0 / propensity;
-            *wrong += if found.label == label { 0.0 } else { 1.0 / propensity };
+            *wrong += if found.labels == *labels { 0.0 } else { 1.0 / propensity };
         }
     }
 
     /// Whether it would have kept a text at home, wrong on at most `alpha` of those that it keeps.
-    pub fn keeps(&self, embedding: &[f32], alpha: f64) -> bool {
+    pub fn keeps(&self, embedding: &[f32], multi_label: bool, alpha: f64) -> bool {
         let (mut texts, mut wrong, mut least) = (0.0, 0.0, None);
         for (at, (more, of_them)) in self.parts.iter().enumerate().rev() {
             (texts, wrong) = (texts + more, wrong + of_them);
@@ -47,7 +48,7 @@ impl Baseline {
                 least = Some(at);
             }
         }
-        least.is_some_and(|least| part(predict(&self.head, embedding).confidence) >= least)
+        least.is_some_and(|least| part(predict(&self.head, embedding, multi_label).confidence) >= least)
     }
 
     /// The texts have changed: what was counted says nothing of these.
@@ -79,28 +80,28 @@ mod tests {
     #[test]
     fn it_keeps_what_the_loosest_confidence_keeps_that_is_right_often_enough() {
         let mut baseline = baseline();
-        assert!(!baseline.keeps(&[9.0], 0.1), "nothing is known of it");
+        assert!(!baseline.keeps(&[9.0], false, 0.1), "nothing is known of it");
         // Sure and right; less sure and wrong on a tenth; hardly sure and wrong on a half.
         for at in 0..100 {
-            baseline.observe(&[9.0], 0, 1.0);
-            baseline.observe(&[3.0], usize::from(at % 10 == 0), 1.0);
-            baseline.observe(&[1.0], usize::from(at % 2 == 0), 1.0);
+            baseline.observe(&[9.0], &0.into(), false, 1.0);
+            baseline.observe(&[3.0], &usize::from(at % 10 == 0).into(), false, 1.0);
+            baseline.observe(&[1.0], &usize::from(at % 2 == 0).into(), false, 1.0);
         }
-        let keeps = |alpha| [9.0, 3.0, 1.0].map(|x| baseline.keeps(&[x], alpha));
+        let keeps = |alpha| [9.0, 3.0, 1.0].map(|x| baseline.keeps(&[x], false, alpha));
         assert_eq!(keeps(0.01), [true, false, false]);
         assert_eq!(keeps(0.05), [true, true, false]);
         assert_eq!(keeps(0.2), [true, true, true]);
         baseline.begin_anew();
-        assert!(!baseline.keeps(&[9.0], 0.5));
+        assert!(!baseline.keeps(&[9.0], false, 0.5));
     }
 
     #[test]
     fn a_text_counts_for_those_that_were_not_sent() {
         let mut baseline = baseline();
         // Of ten texts one is sent, and it is wrong on it: as bad as ten wrong ones.
-        (0..50).for_each(|_| baseline.observe(&[9.0], 0, 1.0));
-        baseline.observe(&[9.0], 1, 0.1);
-        assert!(!baseline.keeps(&[9.0], 0.15) && baseline.keeps(&[9.0], 0.17));
+        (0..50).for_each(|_| baseline.observe(&[9.0], &0.into(), false, 1.0));
+        baseline.observe(&[9.0], &1.into(), false, 0.1);
+        assert!(!baseline.keeps(&[9.0], false, 0.15) && baseline.keeps(&[9.0], false, 0.17));
     }
 
     #[test]

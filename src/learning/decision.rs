@@ -18,7 +18,7 @@ pub enum Route {
 }
 
 /// What is to be done with a text.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// What the head in charge says.
     pub prediction: Prediction,
@@ -34,10 +34,10 @@ pub struct Decision {
 
 /// What a remote model said.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RemoteLabel<'a> {
-    /// The label.
-    pub label: &'a str,
-    /// How sure it was, above 0 and at most 1: the probability of the label, or the part of several answers that agree.
+pub struct RemoteLabels<'a> {
+    /// The label; where several may apply, those that do, in any order.
+    pub labels: &'a [&'a str],
+    /// How sure it was, above 0 and at most 1: the probability of its answer, or the part of several answers that agree.
     pub agreement: f64,
     /// Who the text came from, as the caller numbers them from 1; one source cannot fill a label alone. 0 is not known.
     pub source: u64,
@@ -48,7 +48,7 @@ pub struct RemoteLabel<'a> {
 pub enum Event {
     /// It was counted.
     Counted,
-    /// It is not one of the labels, and does not count.
+    /// It has one that is not of the labels, or not as many as a text has, and does not count.
     ForeignLabel,
     /// Another head has taken over.
     TookOver,

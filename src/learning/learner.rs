@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::baseline::Baseline;
 use super::betting::{RiskWatch, share};
-use super::decision::{Decision, Event, RemoteLabel, Route};
+use super::decision::{Decision, Event, RemoteLabels, Route};
 use super::drift_watch::DriftWatch;
 use super::head::{Prediction, digest, predict, predict_with};
 use super::neighbours::Vote;
 use super::store::{Example, Origin, Store};
 use super::trainer::{Trainer, Weight};
 use super::trial::Trial;
-use super::{Counters, LearnOptions, MAX_LABELS};
+use super::{Counters, LabelSet, LearnOptions, MAX_LABELS};
 use crate::error::{Error, Result};
 use crate::training::Linear;
 
@@ -42,9 +42,10 @@ const RISK_ALARM: f64 = 1000.0;
 /// A head that learns.
 ///
 /// ```
-/// use pilot_light::learning::{Event, LearnOptions, Learner, RemoteLabel, Route, Space, Store, zero_shot};
+/// use pilot_light::learning::{Event, LearnOptions, Learner, RemoteLabels, Route, Space, Store, zero_shot};
 ///
-/// let space = Space { encoder: "e5a1".into(), width: 2, labels: vec!["ham".into(), "spam".into()] };
+/// let labels = vec!["ham".into(), "spam".into()];
+/// let space = Space { encoder: "e5a1".into(), width: 2, labels, multi_label: false };
 /// let options = LearnOptions::default();
 /// let start = zero_shot(&[vec![1.0, 0.0], vec![0.0, 1.0]])?;
 /// let mut learner = Learner::new(Store::new(space, options.store_bytes)?, start, options)?;
@@ -52,7 +53,7 @@ const RISK_ALARM: f64 = 1000.0;
 /// let (embedding, now_ms, random) = ([0.6, 0.8], 1.8e12, 0.25);
 /// let decision = learner.decide(&embedding, now_ms, random)?;
 /// assert_eq!(decision.route, Route::Unpromised);
-/// let answer = RemoteLabel { label: "spam", agreement: 0.98, source: 0 };
+/// let answer = RemoteLabels { labels: &["spam"], agreement: 0.98, source: 0 };
 /// assert_eq!(learner.observe(&embedding, &decision, answer, now_ms, 0.75)?, Event::Counted);
 /// // Between questions: a millisecond or so of training, if there is any to do.
 /// while learner.work(10_000_000)? {}
@@ -152,15 +153,15 @@ impl Learner {
         self.store.space().check_embedding(embedding)?;
         self.counters.texts += 1;
         let vote = self.vote(embedding);
-        let prediction = predict_voted(self.in_charge.version, &self.in_charge.head, &vote, embedding);
+        let prediction = self.voted(self.in_charge.version, &self.in_charge.head, &vote, embedding);
         // Neighbours become more, so that their confidences change by themselves.
-        let alone = predict(&self.in_charge.head, embedding).confidence;
+        let alone = predict(&self.in_charge.head, embedding, self.store.space().multi_label).confidence;
         if self.in_charge.promise.as_mut().is_some_and(|promise| promise.drift.see(alone, vote.distance)) {
             self.withdraw(now_ms);
         }
         let threshold = self.in_charge.promise.as_ref().map(|promise| promise.threshold);
         let stays = threshold.is_some_and(|threshold| prediction.confidence >= threshold);
-        let tested = predict_voted(self.trial.version, &self.trial.head, &vote, embedding);
+        let tested = self.voted(self.trial.version, &self.trial.head, &vote, embedding);
         self.trial.see(tested.confidence, stays);
         let rate = match self.careful {
             0 => self.options.check_rate,
@@ -188,7 +189,9 @@ impl Learner {
     pub fn saves(&self, embedding: &[f32], decision: &Decision) -> bool {
         let is_learnt = self.in_charge.version > 0 && decision.route == Route::Local;
         let fits = self.store.space().check_embedding(embedding).is_ok();
-        is_learnt && fits && !self.baseline.keeps(embedding, self.options.tested_alpha())
+        let keeps =
+            |embedding| self.baseline.keeps(embedding, self.store.space().multi_label, self.options.tested_alpha());
+        is_learnt && fits && !keeps(embedding)
     }
 
     /// Takes what a remote model said of a text that was sent; `random` is from 0 to below 1. A text that is sent and never
@@ -201,20 +204,20 @@ impl Learner {
         &mut self,
         embedding: &[f32],
         decision: &Decision,
-        answer: RemoteLabel,
+        answer: RemoteLabels,
         now_ms: f64,
         random: f64,
     ) -> Result<Event> {
         self.store.space().check_embedding(embedding)?;
-        let Some(label) = self.store.space().labels.iter().position(|label| label == answer.label) else {
+        let Some(labels) = self.store.space().label_set(answer.labels) else {
             self.counters.foreign_labels += 1;
             return Ok(Event::ForeignLabel);
         };
         let propensity = if self.options.importance_weights { decision.propensity } else { 1.0 };
         // Before the example is stored: a text is no neighbour of its own.
-        let tested = predict_voted(self.trial.version, &self.trial.head, &self.vote(embedding), embedding);
+        let tested = self.voted(self.trial.version, &self.trial.head, &self.vote(embedding), embedding);
         let origin = Origin {
-            label,
+            labels: labels.clone(),
             propensity,
             agreement: answer.agreement,
             source: answer.source,
@@ -224,17 +227,17 @@ impl Learner {
         };
         self.store.add(Example { embedding: embedding.to_vec(), origin, text: None })?;
         self.counters.labels += 1;
-        self.baseline.observe(embedding, label, decision.propensity);
+        self.baseline.observe(embedding, &labels, self.store.space().multi_label, decision.propensity);
         let mut event = Event::Counted;
         match decision.route {
-            Route::Checked => event = self.check_in_charge(decision, label, now_ms),
+            Route::Checked => event = self.check_in_charge(decision, &labels, now_ms),
             // Texts that stay at home anyway are proven already. The others tell whether more can.
             Route::Unsure if self.in_charge.promise.is_none() => {}
-            _ => self.trial.check(tested.confidence, tested.label != label),
+            _ => self.trial.check(tested.confidence, tested.labels != labels),
         }
         if self.trial.version == 0 {
             self.first.0 += 1.0 / propensity;
-            self.first.1 += if tested.label == label { 0.0 } else { 1.0 / propensity };
+            self.first.1 += if tested.labels == labels { 0.0 } else { 1.0 / propensity };
         }
         if let Some(promoted) = self.promote() {
             event = promoted;
@@ -253,10 +256,10 @@ impl Learner {
         self.options.keep_texts
     }
 
-    /// Keeps the text of the example of this label that was observed with this random number, where texts are kept.
-    pub fn keep_text(&mut self, label: usize, random: f64, text: &str) {
+    /// Keeps the text of the example of these labels that was observed with this random number, where texts are kept.
+    pub fn keep_text(&mut self, labels: &LabelSet, random: f64, text: &str) {
         if self.keeps_texts() {
-            self.store.keep_text(label, random, text);
+            self.store.keep_text(labels, random, text);
         }
     }
 
@@ -357,8 +360,14 @@ impl Learner {
         Vote::new(&self.store, embedding, |origin| weigh(origin) as f32)
     }
 
-    fn check_in_charge(&mut self, decision: &Decision, label: usize, now_ms: f64) -> Event {
-        let wrong = decision.prediction.label != label;
+    /// What a head says of a text, with its neighbours if it is not the first one.
+    fn voted(&self, version: u64, head: &Linear, vote: &Vote, embedding: &[f32]) -> Prediction {
+        let shares = if version > 0 { vote.shares.as_slice() } else { &[] };
+        predict_with(head, shares, embedding, self.store.space().multi_label)
+    }
+
+    fn check_in_charge(&mut self, decision: &Decision, labels: &LabelSet, now_ms: f64) -> Event {
+        let wrong = decision.prediction.labels != *labels;
         self.counters.checked_wrong += u64::from(wrong);
         let same = decision.head == self.in_charge.digest;
         if same && self.in_charge.promise.as_mut().is_some_and(|promise| promise.risk.update(wrong)) {
@@ -422,19 +431,20 @@ impl Learner {
         let since = self.changed.map_or(0, |(_, labels)| labels);
         let before = self.counters.labels - since;
         self.due = since + ((before as f64 * GROWTH) as u64).max(before + FIRST);
-        let kept = self.store.kept();
+        let (kept, space) = (self.store.kept(), self.store.space());
         let mut counts = vec![0.0; kept.len()];
-        self.store
-            .examples()
-            .iter()
-            .for_each(|example| counts[example.origin.label] += 1.0 / kept[example.origin.label]);
+        for example in self.store.examples() {
+            let of = space.reservoir(&example.origin);
+            counts[of] += 1.0 / kept[of];
+        }
         let labels = counts.iter().filter(|count| **count > 0.0).count().max(1) as f64;
         let mean = counts.iter().sum::<f64>() / labels;
         let (options, changed) = (&self.options, self.changed.map(|(time_ms, _)| time_ms));
         let weigh = |Example { origin, .. }: &Example| {
             let old = changed.is_some_and(|changed| origin.time_ms < changed);
-            let kept = kept[origin.label];
-            let (importance, balance) = (1.0 / origin.propensity, (mean / counts[origin.label]).powf(options.balance));
+            let of = space.reservoir(origin);
+            let kept = kept[of];
+            let (importance, balance) = (1.0 / origin.propensity, (mean / counts[of]).powf(options.balance));
             let age = if old { options.old_weight } else { 1.0 };
             Weight {
                 training: importance.min(MOST_WEIGHT) / kept * balance * origin.agreement * age,
@@ -450,10 +460,4 @@ fn trial(options: &LearnOptions, version: u64, head: Linear) -> Trial {
     let alpha = options.tested_alpha();
     let expected = options.remote_error + HOPE * (alpha - options.remote_error);
     Trial::new(version, head, alpha, expected, options.delta)
-}
-
-/// What a head says of a text, with its neighbours if it is not the first one.
-fn predict_voted(version: u64, head: &Linear, vote: &Vote, embedding: &[f32]) -> Prediction {
-    let shares = if version > 0 { vote.shares.as_slice() } else { &[] };
-    predict_with(head, shares, embedding)
 }

@@ -9,6 +9,7 @@
 //! | [`betting`] | tests that hold however often one looks |
 //! | [`trial`] | the test of heads that follow one another |
 //! | [`neighbours`] | what the labels of similar texts say |
+//! | [`LabelSet`] | the label of a text, or all labels that apply to it |
 //!
 //! It is arithmetic on numbers: no text, no clock, no random number that is not given.
 //!
@@ -21,6 +22,9 @@
 //! ```text
 //! R_t = P( h_t(x) ≠ remote(x) | h_t is sure of x ).
 //! ```
+//!
+//! Where several labels may apply to a text, h_t(x) and remote(x) are sets of labels: they are equal where each label is in both
+//! or in neither. How sure a head is of a set says [`Prediction`]; what is proven assumes nothing of that.
 //!
 //! **What is proven**, with a certainty of 1 − δ at all times between two changes of the texts: the average of R_t over the texts
 //! at which heads were tested, each weighed by how many texts it was sure of, is at most α ([`betting`] has the proof, which
@@ -54,6 +58,7 @@ pub mod betting;
 mod decision;
 mod drift_watch;
 mod head;
+mod label_set;
 mod learner;
 pub mod neighbours;
 mod observation;
@@ -69,9 +74,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-pub use decision::{Decision, Event, RemoteLabel, Route};
+pub use decision::{Decision, Event, RemoteLabels, Route};
 pub(crate) use head::fnv_1a;
-pub use head::{Prediction, digest, predict, zero_shot};
+pub use head::{Prediction, digest, predict, zero_shot, zero_shot_each};
+pub use label_set::LabelSet;
 pub use learner::{CandidateReport, Learner, LearningReport};
 pub use observation::Observation;
 pub use store::{Example, MAX_TEXT_BYTES, Origin, Space, Store};

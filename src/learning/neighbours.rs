@@ -2,7 +2,7 @@
 //!
 //! A linear head finds what tells labels apart everywhere, neighbours what is so nearby. Each errs on other texts, so that the
 //! mean of both is wrong less often where it is sure, as if there were half as many labels again; and a new label counts at
-//! once.
+//! once. Where several labels may apply to a text, there is a vote about each of them.
 //!
 //! # Source
 //! Stone 1977, *Consistent nonparametric regression*, for a number of neighbours that grows slower than that of examples, with
@@ -18,7 +18,7 @@ const FALL: f32 = 6.0;
 /// The vote of the nearest examples: as many as the root of how many there are.
 #[derive(Clone, Debug)]
 pub struct Vote {
-    /// The share of each label; all zero without any example.
+    /// The share of each label: how much those that have it count, of all who vote. Empty where nobody votes.
     pub shares: Vec<f32>,
     /// The square of the distance of the farthest of them; infinite without any example.
     pub distance: f32,
@@ -37,14 +37,16 @@ impl Vote {
                 nearest.insert(at, (distance, &example.origin));
             }
         }
-        let mut shares = vec![0.0; store.space().labels.len()];
+        let (mut shares, mut total) = (vec![0.0; store.space().labels.len()], 0.0);
         let last = nearest.last().map_or(f32::INFINITY, |(distance, _)| *distance);
         for (distance, origin) in &nearest {
-            shares[origin.label] += (-FALL * distance / last.max(f32::MIN_POSITIVE)).exp() * weigh(origin);
+            let weight = (-FALL * distance / last.max(f32::MIN_POSITIVE)).exp() * weigh(origin);
+            total += weight;
+            origin.labels.indices().iter().for_each(|label| shares[*label] += weight);
         }
-        let total: f32 = shares.iter().sum();
-        if total > 0.0 {
-            shares.iter_mut().for_each(|share| *share /= total);
+        match total > 0.0 {
+            true => shares.iter_mut().for_each(|share| *share /= total),
+            false => shares.clear(),
         }
         Self { shares, distance: last }
     }
@@ -72,13 +74,14 @@ mod tests {
     /// Examples on a line at 0, 1, 2 and so on; those from `border` on have the label 1.
     fn store(count: usize, border: usize) -> Store {
         let labels = vec!["a".to_string(), "b".to_string()];
-        let mut store = Store::new(Space { encoder: String::new(), width: 9, labels }, 1 << 20).unwrap();
+        let mut store =
+            Store::new(Space { encoder: String::new(), width: 9, labels, multi_label: false }, 1 << 20).unwrap();
         for at in 0..count {
             let mut embedding = vec![0.5; 9];
             embedding[at % 9] += at as f32;
             embedding[(at + 3) % 9] -= at as f32;
             let origin = Origin {
-                label: usize::from(at >= border),
+                labels: usize::from(at >= border).into(),
                 propensity: 1.0,
                 agreement: 1.0,
                 source: 0,
@@ -103,14 +106,31 @@ mod tests {
         assert!((vote.shares[0] - first / (first + second)).abs() < 1e-6, "{vote:?}");
         assert!((vote.shares[0] + vote.shares[1] - 1.0).abs() < 1e-6);
         // An example that counts nothing does not vote.
-        let other = Vote::new(&store, &[0.5; 9], |origin| origin.label as f32);
+        let other = Vote::new(&store, &[0.5; 9], |origin| origin.labels.indices()[0] as f32);
         assert_eq!(other.shares, [0.0, 1.0]);
+    }
+
+    #[test]
+    fn about_each_of_several_labels_there_is_a_vote() {
+        let labels = ["a", "b", "c"].map(str::to_string).to_vec();
+        let mut store =
+            Store::new(Space { labels, multi_label: true, ..self::store(0, 0).space().clone() }, 1 << 20).unwrap();
+        let origin = self::store(1, 0).examples()[0].origin.clone();
+        for (at, labels) in [vec![0, 1], vec![1], vec![], vec![1]].into_iter().enumerate() {
+            let origin = Origin { labels: labels.into(), key: at as f64 / 4.0, ..origin.clone() };
+            store.add(Example { embedding: vec![0.5; 9], origin, text: None }).unwrap();
+        }
+        assert_eq!(Vote::new(&store, &[0.5; 9], |_| 1.0).shares, [0.25, 0.75, 0.0]);
+        // Those without any label vote, too.
+        let none = Vote::new(&store, &[0.5; 9], |origin| f32::from(u8::from(origin.labels.indices().is_empty())));
+        assert_eq!(none.shares, [0.0; 3]);
+        assert!(Vote::new(&store, &[0.5; 9], |_| 0.0).shares.is_empty());
     }
 
     #[test]
     fn without_examples_nobody_votes() {
         let vote = Vote::new(&store(0, 0), &[0.0; 9], |_| 1.0);
-        assert_eq!((vote.shares, vote.distance), (vec![0.0, 0.0], f32::INFINITY));
+        assert_eq!((vote.shares, vote.distance), (vec![], f32::INFINITY));
         // All at one place.
         let same = Vote::new(&store(1, 0), &[0.5; 9], |_| 1.0);
         assert_eq!((same.shares, same.distance), (vec![0.0, 1.0], 0.0));

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Event, Learner, RemoteLabel, Space};
+use super::{Decision, Event, LabelSet, Learner, RemoteLabels, Space};
 use crate::error::{Error, Result};
 
 /// The digit is the version.
-const MAGIC: &[u8; 8] = b"PLLABEL2";
+const MAGIC: &[u8; 8] = b"PLLABEL3";
 
 /// What a remote model said of a text that was sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,11 +15,11 @@ pub struct Observation {
     pub embedding: Vec<f32>,
     /// Why it was sent.
     pub decision: Decision,
-    /// The index of the label.
-    pub label: usize,
-    /// As in [`RemoteLabel`].
+    /// The label, or all of them.
+    pub labels: LabelSet,
+    /// As in [`RemoteLabels`].
     pub agreement: f64,
-    /// As in [`RemoteLabel`].
+    /// As in [`RemoteLabels`].
     pub source: u64,
     /// When the label came, in milliseconds since 1970.
     pub time_ms: f64,
@@ -47,15 +47,14 @@ impl Observation {
         let wrong = |what: String| Error::invalid_artefact(format!("a stored label: {what}"));
         let rest = bytes.strip_prefix(MAGIC).and_then(<[u8]>::split_first_chunk);
         let Some((of, rest)) = rest else {
-            return Err(wrong("expected bytes that begin with PLLABEL2, got others".to_string()));
+            return Err(wrong("expected bytes that begin with PLLABEL3, got others".to_string()));
         };
         if *of != space.digest().to_le_bytes() {
             return Err(Error::invalid_input("a stored label must be of this encoder and these labels, got another"));
         }
         let read: Self = postcard::from_bytes(rest).map_err(|error| wrong(error.to_string()))?;
-        let labels = space.labels.len();
-        if read.label >= labels || read.decision.prediction.label >= labels {
-            return Err(wrong(format!("expected a label below {labels}, got {}", read.label)));
+        for labels in [&read.labels, &read.decision.prediction.labels] {
+            space.check_labels(labels).map_err(|error| wrong(error.to_string()))?;
         }
         let chance = |chance: f64| chance > 0.0 && chance <= 1.0;
         if !chance(read.decision.floor) || !chance(read.decision.propensity) {
@@ -69,12 +68,13 @@ impl Observation {
     /// # Errors
     /// As [`Learner::observe`].
     pub fn give(&self, learner: &mut Learner) -> Result<Event> {
-        let Self { embedding, decision, label: at, agreement, source, time_ms, key, text } = self;
-        let label = learner.store().space().labels.get(*at).cloned().unwrap_or_default();
-        let answer = RemoteLabel { label: &label, agreement: *agreement, source: *source };
+        let Self { embedding, decision, labels, agreement, source, time_ms, key, text } = self;
+        let known = learner.store().space().labels.clone();
+        let names: Vec<&str> = labels.indices().iter().filter_map(|at| known.get(*at).map(String::as_str)).collect();
+        let answer = RemoteLabels { labels: &names, agreement: *agreement, source: *source };
         let event = learner.observe(embedding, decision, answer, *time_ms, *key)?;
         if let Some(text) = text {
-            learner.keep_text(*at, *key, text);
+            learner.keep_text(labels, *key, text);
         }
         Ok(event)
     }

@@ -14,37 +14,33 @@
 //! The smallest key of a label that was left out says how large a part of its examples is kept: of those below it all are. That
 //! also holds where a store takes in one with less room. Its own room alone says what it keeps, so that it loses nothing to that one.
 //!
+//! An example that has several labels is one of only one of them here, and those without any are as if of a label of their own:
+//! [`Space::reservoir`] says of which, by its labels and its key alone, so that all that is said above holds. Each of its labels
+//! has the same chance. So where a rare label only comes together with a frequent one, that cuts about half of its examples at
+//! most, and how often the others stand for these is known.
+//!
 //! # Source
 //! Cohen and Kaplan, *Summarizing data using bottom-k sketches* (2007); Vitter, *Random sampling with a reservoir* (1985).
 
 mod bytes;
-
-use std::collections::BTreeSet;
+mod space;
 
 use serde::{Deserialize, Serialize};
 
-use super::head::fnv_1a;
+use super::LabelSet;
 use crate::error::{Error, Result};
 use crate::sort::sort_by;
 
+pub use space::Space;
+
 /// Bytes of an example next to its embedding, at most.
 const OVERHEAD: usize = 128;
+/// Bytes of a label of an example, at most, where there may be several.
+const LABEL: usize = 2;
 /// Of one label the part that one source may fill.
 const SOURCE_SHARE: usize = 4;
 /// A longer text is not kept next to its embedding: most encoders read no more of it.
 pub const MAX_TEXT_BYTES: usize = 2048;
-
-/// What the examples of a store have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Space {
-    /// A digest of the encoder that made the embeddings.
-    pub encoder: String,
-    /// Numbers of an embedding.
-    pub width: usize,
-    /// The labels that there are.
-    pub labels: Vec<String>,
-}
 
 /// What is kept of one answer of a remote model.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,14 +54,14 @@ pub struct Example {
 }
 
 /// What is known of an example except its embedding.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
-    /// The index of the label that the remote model gave.
-    pub label: usize,
+    /// The label that the remote model gave, or all of them.
+    pub labels: LabelSet,
     /// The probability with which the remote model was asked, above 0 and at most 1.
     pub propensity: f64,
-    /// How sure the remote model was of its label, above 0 and at most 1.
+    /// How sure the remote model was of its answer, above 0 and at most 1.
     pub agreement: f64,
     /// Who the text came from, as the caller numbers them; 0 where that is not known.
     pub source: u64,
@@ -82,10 +78,11 @@ pub struct Origin {
 /// ```
 /// use pilot_light::learning::{Example, Origin, Space, Store};
 ///
-/// let space = Space { encoder: "e5a1".into(), width: 2, labels: vec!["ham".into(), "spam".into()] };
+/// let labels = vec!["ham".into(), "spam".into()];
+/// let space = Space { encoder: "e5a1".into(), width: 2, labels, multi_label: false };
 /// let example = |key: f64| Example {
 ///     embedding: vec![0.6, 0.8],
-///     origin: Origin { label: 1, propensity: 1.0, agreement: 1.0, source: 0, head: 0, time_ms: 0.0, key },
+///     origin: Origin { labels: 1.into(), propensity: 1.0, agreement: 1.0, source: 0, head: 0, time_ms: 0.0, key },
 ///     text: None,
 /// };
 /// let (mut one, mut other) = (Store::new(space.clone(), 1 << 20)?, Store::new(space, 1 << 20)?);
@@ -100,9 +97,9 @@ pub struct Store {
     space: Space,
     /// Examples that fit.
     capacity: usize,
-    /// The smallest key of each label that was left out for want of room; 1 where none was.
+    /// The smallest key of each reservoir that was left out for want of room; 1 where none was.
     left_out: Vec<f64>,
-    /// Sorted by label and key.
+    /// Sorted by reservoir and key.
     examples: Vec<Example>,
 }
 
@@ -126,8 +123,9 @@ impl Store {
 
     fn with_overhead(space: Space, bytes: usize, overhead: usize) -> Result<Self> {
         space.check()?;
-        let each = space.width.saturating_mul(4).saturating_add(overhead);
-        let (capacity, least) = (bytes / each, 2 * space.labels.len());
+        let labels = if space.multi_label { LABEL * space.labels.len() } else { 0 };
+        let each = space.width.saturating_mul(4).saturating_add(overhead + labels);
+        let (capacity, least) = (bytes / each, 2 * space.reservoirs());
         if capacity < least {
             return Err(Error::invalid_input(format!(
                 "a store of {} labels must have at least {} bytes, got {bytes}",
@@ -135,7 +133,7 @@ impl Store {
                 least.saturating_mul(each)
             )));
         }
-        let left_out = vec![1.0; space.labels.len()];
+        let left_out = vec![1.0; space.reservoirs()];
         Ok(Self { space, capacity, left_out, examples: Vec::new() })
     }
 
@@ -144,16 +142,16 @@ impl Store {
         &self.space
     }
 
-    /// The examples, by label.
+    /// The examples, by [reservoir](Space::reservoir).
     pub fn examples(&self) -> &[Example] {
         &self.examples
     }
 
-    /// Adds an example; one with the same key and label is replaced.
+    /// Adds an example; one with the same key and labels is replaced.
     ///
     /// # Errors
-    /// Invalid input: an embedding that does not fit or has a number that is not finite, a label that there is not, a
-    /// propensity or an agreement that is not above 0 and at most 1, a key that is not from 0 to below 1.
+    /// Invalid input: an embedding that does not fit or has a number that is not finite, a label that there is not, not one
+    /// label where each text has one, a propensity or an agreement that is not above 0 and at most 1, a key that is not from 0 to below 1.
     pub fn add(&mut self, example: Example) -> Result<()> {
         self.space.check_example(&example)?;
         self.insert(example);
@@ -175,9 +173,9 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps the text of the example of this label with this key, if it is kept, and the text is short enough.
-    pub fn keep_text(&mut self, label: usize, key: f64, text: &str) {
-        if let (Ok(at), true) = (self.place(label, key), text.len() <= MAX_TEXT_BYTES) {
+    /// Keeps the text of the example of these labels with this key, if it is kept, and the text is short enough.
+    pub fn keep_text(&mut self, labels: &LabelSet, key: f64, text: &str) {
+        if let (Ok(at), true) = (self.place(labels, key), text.len() <= MAX_TEXT_BYTES) {
             self.examples[at].text = Some(text.to_string());
         }
     }
@@ -193,30 +191,31 @@ impl Store {
         self.left_out.fill(1.0);
     }
 
-    /// The part of the examples of each label that is kept: an estimate, where some were not.
+    /// The part of the examples of each [reservoir](Space::reservoir) that is kept: an estimate, where some were not.
     pub fn kept(&self) -> Vec<f64> {
-        let mut kept = vec![1.0; self.space.labels.len()];
-        for examples in self.by_label() {
-            let label = examples[0].origin.label;
-            let key = self.left_out[label];
+        let mut kept = vec![1.0; self.space.reservoirs()];
+        for examples in self.by_reservoir() {
+            let Some(first) = examples.first() else { continue };
+            let reservoir = self.space.reservoir(&first.origin);
+            let key = self.left_out[reservoir];
             let below = examples.partition_point(|example| example.origin.key < key).max(1);
             // Of all there were about below / key.
-            kept[label] = (examples.len() as f64 / below as f64 * key).clamp(f64::MIN_POSITIVE, 1.0);
+            kept[reservoir] = (examples.len() as f64 / below as f64 * key).clamp(f64::MIN_POSITIVE, 1.0);
         }
         kept
     }
 
     /// The most examples of a label that one source may fill.
     fn per_source(&self) -> usize {
-        (self.capacity / self.space.labels.len() / SOURCE_SHARE).max(1)
+        (self.capacity / self.space.reservoirs() / SOURCE_SHARE).max(1)
     }
 
-    fn by_label(&self) -> impl Iterator<Item = &[Example]> {
-        self.examples.chunk_by(|a, b| a.origin.label == b.origin.label)
+    fn by_reservoir(&self) -> impl Iterator<Item = &[Example]> {
+        self.examples.chunk_by(|a, b| self.space.reservoir(&a.origin) == self.space.reservoir(&b.origin))
     }
 
     fn insert(&mut self, example: Example) {
-        match self.place(example.origin.label, example.origin.key) {
+        match self.place(&example.origin.labels, example.origin.key) {
             Ok(at) => {
                 // One that was stored without its text takes no text away.
                 let text = self.examples[at].text.take();
@@ -227,20 +226,24 @@ impl Store {
     }
 
     /// Where the example with this key is, or would be.
-    fn place(&self, label: usize, key: f64) -> std::result::Result<usize, usize> {
-        let place = |Example { origin, .. }: &Example| origin.label.cmp(&label).then(origin.key.total_cmp(&key));
+    fn place(&self, labels: &LabelSet, key: f64) -> std::result::Result<usize, usize> {
+        let reservoir = self.space.reservoir_of(labels, key);
+        let place = |Example { origin, .. }: &Example| {
+            self.space.reservoir(origin).cmp(&reservoir).then(origin.key.total_cmp(&key))
+        };
         self.examples.binary_search_by(place)
     }
 
     /// Keeps what fits, as the [module](self) says.
     fn shrink(&mut self) {
-        let per_source = self.per_source();
-        // Within a label the keys rise, so the first of each source are those that count.
+        let (per_source, space) = (self.per_source(), &self.space);
+        // Within a reservoir the keys rise, so the first of each source are those that count.
         let mut counts: Vec<(u64, usize)> = Vec::new();
-        let mut label = usize::MAX;
+        let mut last = usize::MAX;
         self.examples.retain(|Example { origin, .. }| {
-            if origin.label != label {
-                label = origin.label;
+            let reservoir = space.reservoir(origin);
+            if reservoir != last {
+                last = reservoir;
                 counts.clear();
             }
             if origin.source == 0 {
@@ -257,97 +260,22 @@ impl Store {
                 }
             }
         });
-        // A label of which some were left out would fill any room.
-        let size = |examples: &[Example]| match self.left_out[examples[0].origin.label] {
-            key if key < 1.0 => usize::MAX,
+        // A reservoir of which some were left out would fill any room.
+        let size = |examples: &[Example]| match examples.first().map(|first| self.space.reservoir(&first.origin)) {
+            Some(reservoir) if self.left_out[reservoir] < 1.0 => usize::MAX,
             _ => examples.len(),
         };
-        let cap = level(self.by_label().map(size).collect(), self.capacity);
-        let (left_out, mut label, mut rank) = (&mut self.left_out, usize::MAX, 0);
+        let cap = level(self.by_reservoir().map(size).collect(), self.capacity);
+        let (left_out, space, mut last, mut rank) = (&mut self.left_out, &self.space, usize::MAX, 0);
         self.examples.retain(|Example { origin, .. }| {
-            rank = if origin.label == label { rank + 1 } else { 0 };
-            label = origin.label;
+            let reservoir = space.reservoir(origin);
+            rank = if reservoir == last { rank + 1 } else { 0 };
+            last = reservoir;
             if rank == cap {
-                left_out[label] = left_out[label].min(origin.key);
+                left_out[reservoir] = left_out[reservoir].min(origin.key);
             }
             rank < cap
         });
-    }
-}
-
-impl Space {
-    /// Tells spaces from one another: 64 bits of the encoder and the labels (FNV-1a).
-    pub(super) fn digest(&self) -> u64 {
-        let parts = self.labels.iter().chain([&self.encoder]);
-        // No text has such a byte.
-        fnv_1a(parts.flat_map(|part| part.bytes().chain([0xFF])).chain((self.width as u64).to_le_bytes()))
-    }
-
-    fn check(&self) -> Result<()> {
-        if self.labels.len() < 2 {
-            return Err(Error::invalid_input(format!("there must be at least 2 labels, got {}", self.labels.len())));
-        }
-        let mut seen = BTreeSet::new();
-        if let Some(label) = self.labels.iter().find(|label| !seen.insert(*label)) {
-            return Err(Error::invalid_input(format!("the labels must differ, got '{label}' twice")));
-        }
-        if self.width == 0 {
-            return Err(Error::invalid_input("an embedding must have at least one number, got a width of 0"));
-        }
-        Ok(())
-    }
-
-    /// Whether an embedding is one of this space.
-    pub(super) fn check_embedding(&self, embedding: &[f32]) -> Result<()> {
-        if embedding.len() != self.width {
-            let message = format!("an embedding must have {} numbers, got {}", self.width, embedding.len());
-            return Err(Error::invalid_input(message));
-        }
-        match embedding.iter().position(|number| !number.is_finite()) {
-            Some(at) => {
-                let message = format!("an embedding must have finite numbers, got {} at {at}", embedding[at]);
-                Err(Error::invalid_input(message))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn check_example(&self, Example { embedding, origin, text }: &Example) -> Result<()> {
-        if let Some(bytes) = text.as_ref().map(String::len).filter(|bytes| *bytes > MAX_TEXT_BYTES) {
-            return Err(Error::invalid_input(format!("a text must have at most {MAX_TEXT_BYTES} bytes, got {bytes}")));
-        }
-        self.check_embedding(embedding)?;
-        let Origin { label, propensity, agreement, time_ms, key, .. } = *origin;
-        if label >= self.labels.len() {
-            return Err(Error::invalid_input(format!("a label must be below {}, got {label}", self.labels.len())));
-        }
-        for (name, value) in [("propensity", propensity), ("agreement", agreement)] {
-            if !(value > 0.0 && value <= 1.0) {
-                return Err(Error::invalid_input(format!("the {name} must be above 0 and at most 1, got {value}")));
-            }
-        }
-        if !(0.0..1.0).contains(&key) || !time_ms.is_finite() {
-            let message = format!("a key must be from 0 to below 1 and a time finite, got {key} and {time_ms}");
-            return Err(Error::invalid_input(message));
-        }
-        Ok(())
-    }
-
-    pub(super) fn check_same(&self, other: &Self) -> Result<()> {
-        if self.encoder != other.encoder || self.width != other.width {
-            return Err(Error::invalid_input(format!(
-                "a store must be of the encoder {} with {} numbers, got one of {} with {}",
-                self.encoder, self.width, other.encoder, other.width
-            )));
-        }
-        if self.labels != other.labels {
-            return Err(Error::invalid_input(format!(
-                "a store must have the labels {}, got {}",
-                self.labels.join(", "),
-                other.labels.join(", ")
-            )));
-        }
-        Ok(())
     }
 }
 

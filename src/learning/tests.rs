@@ -1,3 +1,5 @@
+mod several_labels;
+
 use super::betting::share;
 use super::random::Random;
 use super::*;
@@ -40,11 +42,11 @@ impl Source {
         let (mut local, mut differs, mut wrong) = (0.0_f64, 0.0, 0.0);
         for _ in 0..4000 {
             let (embedding, label, remote) = self.draw();
-            let found = predict(head, &embedding);
+            let found = predict(head, &embedding, false);
             if found.confidence >= threshold {
                 local += 1.0;
-                differs += f64::from(u8::from(found.label != remote));
-                wrong += f64::from(u8::from(found.label != label));
+                differs += f64::from(u8::from(found.labels != remote.into()));
+                wrong += f64::from(u8::from(found.labels != label.into()));
             }
         }
         (differs / local.max(1.0), wrong / local.max(1.0))
@@ -53,7 +55,7 @@ impl Source {
 
 fn space(labels: usize) -> Space {
     let labels = (0..labels).map(|label| format!("label {label}")).collect();
-    Space { encoder: "digest".to_string(), width: WIDTH, labels }
+    Space { encoder: "digest".to_string(), width: WIDTH, labels, multi_label: false }
 }
 
 fn learner(options: LearnOptions) -> Learner {
@@ -71,7 +73,7 @@ fn step(learner: &mut Learner, source: &mut Source, at: usize) -> bool {
     let decision = learner.decide(&embedding, at as f64, random).unwrap();
     if decision.route != Route::Local {
         let label = format!("label {remote}");
-        let answer = RemoteLabel { label: &label, agreement: 1.0, source: at as u64 };
+        let answer = RemoteLabels { labels: &[&label], agreement: 1.0, source: at as u64 };
         let random = source.random.next();
         learner.observe(&embedding, &decision, answer, at as f64, random).unwrap();
     }
@@ -130,7 +132,7 @@ fn a_remote_model_that_answers_at_random_is_not_learnt_from() {
         let decision = learner.decide(&embedding, at as f64, source.random.next()).unwrap();
         assert_eq!(decision.route, Route::Unpromised);
         let label = format!("label {}", (source.random.next() * LABELS as f64) as usize);
-        let answer = RemoteLabel { label: &label, agreement: 1.0, source: at };
+        let answer = RemoteLabels { labels: &[&label], agreement: 1.0, source: at };
         learner.observe(&embedding, &decision, answer, at as f64, source.random.next()).unwrap();
         while learner.work(u64::MAX).unwrap() {}
     }
@@ -146,7 +148,7 @@ fn one_label_and_contradictions_leave_the_first_head_in_charge() {
             let embedding = vec![0.5; WIDTH];
             let decision = learner.decide(&embedding, 0.0, random.next()).unwrap();
             let label = if contradicts && at % 2 == 0 { "label 1" } else { "label 2" };
-            let answer = RemoteLabel { label, agreement: 1.0, source: at };
+            let answer = RemoteLabels { labels: &[label], agreement: 1.0, source: at };
             if decision.route != Route::Local {
                 learner.observe(&embedding, &decision, answer, 0.0, random.next()).unwrap();
             }
@@ -212,7 +214,7 @@ fn the_first_head_saves_nothing_while_it_is_in_charge() {
     let decision = Decision { route: Route::Unsure, ..learner.decide(&embedding, 0.0, 0.5).unwrap() };
     let other = format!("label {}", (label + 1) % LABELS);
     for _ in 0..3000 {
-        let answer = RemoteLabel { label: &other, agreement: 1.0, source: 0 };
+        let answer = RemoteLabels { labels: &[&other], agreement: 1.0, source: 0 };
         learner.observe(&embedding, &decision, answer, 0.0, source.random.next()).unwrap();
     }
     let decision = learner.decide(&embedding, 0.0, 0.5).unwrap();
@@ -228,9 +230,9 @@ fn each_text_and_each_checked_error_is_counted_once() {
     for at in 0..2000 {
         let (embedding, _, remote) = source.draw();
         let decision = learner.decide(&embedding, 0.0, source.random.next()).unwrap();
-        wrong += u64::from(decision.route == Route::Checked && decision.prediction.label != remote);
+        wrong += u64::from(decision.route == Route::Checked && decision.prediction.labels != remote.into());
         if decision.route != Route::Local {
-            let answer = RemoteLabel { label: &format!("label {remote}"), agreement: 1.0, source: at };
+            let answer = RemoteLabels { labels: &[&format!("label {remote}")], agreement: 1.0, source: at };
             learner.observe(&embedding, &decision, answer, 0.0, source.random.next()).unwrap();
         }
         while learner.work(u64::MAX).unwrap() {}
@@ -245,7 +247,7 @@ fn each_text_and_each_checked_error_is_counted_once() {
 fn a_label_outside_the_set_never_counts() {
     let mut learner = learner(LearnOptions::default());
     let decision = learner.decide(&[0.5; WIDTH], 0.0, 0.5).unwrap();
-    let answer = RemoteLabel { label: "another", agreement: 1.0, source: 0 };
+    let answer = RemoteLabels { labels: &["another"], agreement: 1.0, source: 0 };
     assert_eq!(learner.observe(&[0.5; WIDTH], &decision, answer, 0.0, 0.5).unwrap(), Event::ForeignLabel);
     let counters = learner.counters();
     assert_eq!((counters.foreign_labels, counters.labels, learner.store().examples().len()), (1, 0, 0));
@@ -259,7 +261,7 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     }
     let decision = learner.decide(&[0.5; WIDTH], 0.0, 0.5).unwrap();
     for (agreement, random) in [(0.0, 0.5), (f64::NAN, 0.5), (1.0, 1.0), (1.0, f64::NAN)] {
-        let answer = RemoteLabel { label: "label 1", agreement, source: 0 };
+        let answer = RemoteLabels { labels: &["label 1"], agreement, source: 0 };
         assert!(learner.observe(&[0.5; WIDTH], &decision, answer, 0.0, random).is_err());
     }
     assert_eq!((learner.counters().texts, learner.counters().labels), (1, 0));

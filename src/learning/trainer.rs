@@ -6,6 +6,15 @@
 //! J(V, b) = Σᵢ wᵢ [ log Σₖ exp(zᵢₖ) − zᵢ,label ] / Σᵢ wᵢ  +  l2 / 2 · ‖V‖²,     z = x̃ Vᵀ + b.
 //! ```
 //!
+//! Where several labels may apply to a text, it is one logistic regression for each label, against all texts without it. With yₖ = 1
+//! for a text's labels and 0 for the others, the term in brackets is their sum,
+//!
+//! ```text
+//! Σₖ [ log(1 + exp(zᵢₖ)) − yᵢₖ zᵢₖ ],
+//! ```
+//!
+//! in which no two of them have anything in common but the strength of the penalty. Both have the gradient (p − y) x̃ᵀ.
+//!
 //! Biases are not held back: they are how frequent labels are. Strengths are tried from the strongest on, each fold from its
 //! last optimum, until the log loss of held-out examples rises. What the folds say of the examples that they did not see is
 //! kept.
@@ -20,6 +29,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::LabelSet;
+use super::head::{Prediction, sigmoid, softmax};
 use super::store::{Example, Store};
 use crate::kernels::gemm::{Gemm, Init, Matrix};
 use crate::sort::sort_by;
@@ -54,7 +65,7 @@ pub struct Weight {
 pub struct Outcome {
     /// Its confidence.
     pub confidence: f32,
-    /// Whether its label is another one than the example's.
+    /// Whether its labels are others than the example's.
     pub wrong: bool,
     /// How much the example counts, [`Weight::population`].
     pub weight: f64,
@@ -67,7 +78,7 @@ pub struct Trained {
     pub head: Linear,
     /// The strength of the penalty.
     pub l2: f64,
-    /// The mean of −ln(probability of the right label) over held-out examples.
+    /// The mean of −ln(probability of the right labels) over held-out examples.
     pub log_loss: f64,
     /// What heads that were trained on two thirds of the examples say of the others.
     pub outcomes: Vec<Outcome>,
@@ -111,7 +122,9 @@ struct Rows {
     features: Vec<f32>,
     width: usize,
     classes: usize,
-    labels: Vec<usize>,
+    labels: Vec<LabelSet>,
+    /// Whether several may apply to a text.
+    multi_label: bool,
     weights: Vec<Weight>,
     /// The rows of each fold.
     folds: [Range<usize>; FOLDS],
@@ -134,8 +147,8 @@ struct Sum {
 }
 
 impl Trainer {
-    /// Training on all examples of `store`; `weigh` says how much an example counts. `None` where there are no two labels
-    /// with an example each.
+    /// Training on all examples of `store`; `weigh` says how much an example counts. `None` where there are no two
+    /// examples with other labels than each other's.
     pub fn new(store: &Store, weigh: impl Fn(&Example) -> Weight) -> Option<Self> {
         let rows = Rows::new(store, weigh)?;
         let zero = vec![0.0; rows.classes * (rows.width + 1)];
@@ -248,11 +261,11 @@ impl Trainer {
         let point: Vec<f32> = self.search.point().iter().map(|&x| x as f32).collect();
         let classes = self.rows.classes;
         for (row, logits) in block.clone().zip(self.rows.logits(&point, block.clone()).chunks_exact_mut(classes)) {
-            let loss = softmax(logits, self.rows.labels[row]);
-            let (label, confidence) = likeliest(logits);
+            let loss = self.rows.loss(logits, row);
+            let Prediction { labels, confidence } = Prediction::of(logits, self.rows.multi_label);
             let weight = self.rows.weights[row];
             self.loss += weight.training * f64::from(loss);
-            let wrong = label != self.rows.labels[row];
+            let wrong = labels != self.rows.labels[row];
             self.outcomes.push(Outcome { confidence, wrong, weight: weight.population });
         }
         self.tested += 1;
@@ -294,8 +307,8 @@ impl Trainer {
 impl Rows {
     fn new(store: &Store, weigh: impl Fn(&Example) -> Weight) -> Option<Self> {
         let (space, examples) = (store.space(), store.examples());
-        let first = examples.first()?.origin.label;
-        if examples.iter().all(|example| example.origin.label == first) {
+        let first = &examples.first()?.origin.labels;
+        if examples.iter().all(|example| example.origin.labels == *first) {
             return None;
         }
         let count = examples.len() as f64;
@@ -327,7 +340,8 @@ impl Rows {
             features,
             width: space.width,
             classes: space.labels.len(),
-            labels: ordered.iter().map(|example| example.origin.label).collect(),
+            labels: ordered.iter().map(|example| example.origin.labels.clone()).collect(),
+            multi_label: space.multi_label,
             weights: ordered.iter().map(|example| weigh(example)).collect(),
             folds: std::array::from_fn(|fold| first(fold)..first(fold + 1)),
             mean,
@@ -378,9 +392,9 @@ impl Rows {
         let mut by_bias = vec![0.0_f32; self.classes];
         for (row, errors) in block.clone().zip(errors.chunks_exact_mut(self.classes)) {
             let weight = self.weights[row].training;
-            sum.value += weight * f64::from(softmax(errors, self.labels[row]));
+            sum.value += weight * f64::from(self.loss(errors, row));
             sum.weight += weight;
-            errors[self.labels[row]] -= 1.0;
+            self.labels[row].indices().iter().for_each(|label| errors[*label] -= 1.0);
             errors.iter_mut().for_each(|error| *error *= weight as f32);
             by_bias.iter_mut().zip(errors).for_each(|(slot, error)| *slot += *error);
         }
@@ -391,26 +405,17 @@ impl Rows {
         sum.gradient.iter_mut().zip(by_weight.iter().chain(&by_bias)).for_each(|(slot, x)| *slot += f64::from(*x));
         block.len()
     }
-}
 
-/// Turns the logits of a row into probabilities, and returns −ln of that of `right`.
-fn softmax(logits: &mut [f32], right: usize) -> f32 {
-    let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let logit = logits[right];
-    logits.iter_mut().for_each(|logit| *logit = (*logit - greatest).exp());
-    let total: f32 = logits.iter().sum();
-    logits.iter_mut().for_each(|probability| *probability /= total);
-    total.ln() + greatest - logit
-}
-
-fn likeliest(probabilities: &[f32]) -> (usize, f32) {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (label, &probability) in probabilities.iter().enumerate() {
-        if probability > best.1 {
-            best = (label, probability);
+    /// Turns the logits of a row into probabilities, and returns −ln of that of its labels.
+    fn loss(&self, logits: &mut [f32], row: usize) -> f32 {
+        let right: f32 = self.labels[row].indices().iter().map(|label| logits[*label]).sum();
+        if !self.multi_label {
+            return softmax(logits) - right;
         }
+        let both: f32 = logits.iter().map(|z| z.max(0.0) + (-z.abs()).exp().ln_1p()).sum();
+        logits.iter_mut().for_each(|logit| *logit = sigmoid(*logit));
+        both - right
     }
-    best
 }
 
 fn mean_of(points: &[Vec<f64>]) -> Vec<f64> {

@@ -62,8 +62,10 @@ impl LinearHeadConfig {
             "max_length": self.max_length,
             "id2label": id2label,
         });
-        if self.problem == Problem::Regression {
-            config["problem_type"] = "regression".into();
+        match self.problem {
+            Problem::SingleLabel => {}
+            Problem::MultiLabel => config["problem_type"] = "multi_label_classification".into(),
+            Problem::Regression => config["problem_type"] = "regression".into(),
         }
         format!("{config:#}\n")
     }
@@ -164,11 +166,10 @@ impl ConfigFile {
             )));
         }
         let labels = self.labels()?;
-        let regression = self.problem_type.as_deref() == Some("regression");
-        if labels.len() < 2 && !regression {
+        let problem = self.problem();
+        if labels.len() < 2 && problem != Problem::Regression {
             return Err(Error::invalid_artefact("config.json: a head needs at least two labels in id2label"));
         }
-        let problem = if regression { Problem::Regression } else { Problem::SingleLabel };
         Ok(LinearHeadConfig { base_model, max_length: dimension("max_length", self.max_length)?, labels, problem })
     }
 

@@ -13,7 +13,7 @@ use super::{AnswerForm, Question, lone_surrogates};
 use crate::records::RecordQuestion;
 use crate::sort::sort_by;
 use crate::tasks::mentions::{Mention, Mentions};
-use crate::tasks::{Answer, AnswerOutput, EntityGroup};
+use crate::tasks::{Answer, AnswerOutput, Answers, EntityGroup};
 
 /// Why words are not an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,11 @@ pub enum Unread {
 #[derive(Deserialize)]
 struct LabelContent {
     label: String,
+}
+
+#[derive(Deserialize)]
+struct LabelsContent {
+    labels: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -67,10 +72,17 @@ pub fn read_answer(
     match read_content(question, &completion.content, restore) {
         Ok(AnswerOutput::Label(Answer { label, .. })) => {
             let score = match &question.form {
-                AnswerForm::Label(labels) => label_probability(&completion.logprobs, &label, labels),
+                AnswerForm::Label(labels) => label_probability(&completion.logprobs, "label", &label, labels),
                 _ => None,
             };
             Ok(AnswerOutput::Label(Answer { label, score }))
+        }
+        Ok(AnswerOutput::Labels(Answers { mut labels })) => {
+            if let AnswerForm::Labels(all) = &question.form {
+                let probability = |label: &str| label_probability(&completion.logprobs, "labels", label, all);
+                labels.iter_mut().for_each(|answer| answer.score = probability(&answer.label));
+            }
+            Ok(AnswerOutput::Labels(Answers { labels }))
         }
         // There is nothing to repair: the model had not finished.
         Err(Unread::Unfit(words)) if reason == Some("error") => {
@@ -96,6 +108,15 @@ fn read_content(question: &Question, content: &str, restore: impl Fn(&str) -> St
                 LabelContent::deserialize(object(&["label"])?).map_err(|error| unfit(&error))?;
             let label = known(labels, lone_surrogates::joined(label))?;
             Ok(AnswerOutput::Label(Answer { label, score: None }))
+        }
+        AnswerForm::Labels(labels) => {
+            let LabelsContent { labels: said } =
+                LabelsContent::deserialize(object(&["labels"])?).map_err(|error| unfit(&error))?;
+            let said = said.into_iter().map(|label| known(labels, lone_surrogates::joined(label)));
+            let said: Vec<String> = said.collect::<Result<_, _>>()?;
+            let apply = labels.iter().filter(|label| said.contains(label));
+            let labels = apply.map(|label| Answer { label: label.clone(), score: None }).collect();
+            Ok(AnswerOutput::Labels(Answers { labels }))
         }
         AnswerForm::Entities(labels) => {
             let EntitiesContent { entities } =
@@ -176,6 +197,11 @@ mod tests {
         Question { form: AnswerForm::Label(labels), text: "You have \"won\"".to_string() }
     }
 
+    fn several() -> Question {
+        let labels = ["ham", "spam", "eggs"].map(String::from).to_vec();
+        Question { form: AnswerForm::Labels(labels), ..question() }
+    }
+
     fn entities() -> Question {
         let labels = ["PER", "LOC"].map(String::from).to_vec();
         Question { form: AnswerForm::Entities(labels), text: "Ann saw Ann in Łódź".to_string() }
@@ -213,6 +239,38 @@ mod tests {
         let completion = Completion { logprobs, ..completion(r#"{"label":"spam"}"#) };
         let answer = Answer { label: "spam".to_string(), score: Some((-0.5_f64).exp()) };
         assert_eq!(read_answer(&question(), &completion, str::to_string), Ok(AnswerOutput::Label(answer)));
+    }
+
+    #[test]
+    fn labels_that_apply_are_an_answer_in_any_order() {
+        for (content, expected) in [
+            (r#"{"labels":["eggs","ham"]}"#, &["ham", "eggs"][..]),
+            (r#"{"labels":["spam","spam"]}"#, &["spam"]),
+            ("```json\n{\"labels\": []}\n```", &[]),
+        ] {
+            let Ok(AnswerOutput::Labels(Answers { labels })) = read(&several(), content) else { panic!("{content}") };
+            assert_eq!(labels.iter().map(|answer| answer.label.as_str()).collect::<Vec<_>>(), expected);
+            assert!(labels.iter().all(|answer| answer.score.is_none()));
+        }
+        for content in [
+            r#"{"labels":["ham","toast"]}"#,
+            r#"{"labels":"ham"}"#,
+            r#"{"labels":[3]}"#,
+            r#"{"label":"ham"}"#,
+            "[]",
+            "ham",
+        ] {
+            assert!(matches!(read(&several(), content), Err(Unread::Unfit(_))), "{content}");
+        }
+        let token = |words: &str, chance: f64| TokenLogprob { bytes: words.as_bytes().to_vec(), logprob: chance.ln() };
+        let logprobs =
+            vec![token("{\"labels\":[\"", 0.5), token("ham", 0.25), token("\",\"", 0.5), token("eggs", 0.75)];
+        let content = r#"{"labels":["ham","eggs"]}"#;
+        let logprobs = [logprobs, vec![token("\"]}", 0.5)]].concat();
+        let read = read_answer(&several(), &Completion { logprobs, ..completion(content) }, str::to_string);
+        let Ok(AnswerOutput::Labels(Answers { labels })) = read else { panic!("{read:?}") };
+        let scores: Vec<f64> = labels.iter().filter_map(|answer| answer.score).collect();
+        assert!((scores[0] - 0.25).abs() < 1e-6 && (scores[1] - 0.75).abs() < 1e-6, "{scores:?}");
     }
 
     #[test]

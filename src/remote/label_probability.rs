@@ -4,15 +4,12 @@ use std::ops::Range;
 
 use super::protocols::TokenLogprob;
 
-/// What comes before a label.
-const NAME: &[u8] = b"\"label\"";
-
-/// The probability of `label`: that of its tokens in an answer as JSON. Where another one of the `labels` begins with it, also that
+/// The probability of `label`: that of its tokens in an answer as JSON, in which it is what `name` has, or an item of that. Where another one of the `labels` begins with it, also that
 /// of the token behind it, since only that tells the two apart. `None` where the tokens are not known.
-pub fn label_probability(tokens: &[TokenLogprob], label: &str, labels: &[String]) -> Option<f64> {
+pub fn label_probability(tokens: &[TokenLogprob], name: &str, label: &str, labels: &[String]) -> Option<f64> {
     let words: Vec<u8> = tokens.iter().flat_map(|token| token.bytes.iter().copied()).collect();
     // The last one: thoughts come before the answer.
-    let quoted = label_strings(&words).filter(|at| is_string(&words[at.clone()], label)).last()?;
+    let quoted = strings_of(&words, name).into_iter().rfind(|at| is_string(&words[at.clone()], label))?;
     let goes_on = labels.iter().any(|other| other != label && other.starts_with(label));
     let written = quoted.start + 1..if goes_on { quoted.end } else { quoted.end - 1 };
     let (mut start, mut sum) = (0, 0.0);
@@ -26,24 +23,45 @@ pub fn label_probability(tokens: &[TokenLogprob], label: &str, labels: &[String]
     (!sum.is_nan()).then(|| sum.exp().min(1.0))
 }
 
-/// Where the strings are in `words`, with their quotes, that are values of the name "label".
-fn label_strings(words: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    let names = words.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME);
-    names.filter_map(|(at, _)| {
-        let colon = behind_spaces(words, at + NAME.len());
-        let start = behind_spaces(words, colon + 1);
-        if (words.get(colon), words.get(start)) != (Some(&b':'), Some(&b'"')) {
-            return None;
+/// Where the strings are in `words`, with their quotes, that are values of `name`, or items of one that is a list.
+fn strings_of(words: &[u8], name: &str) -> Vec<Range<usize>> {
+    let name = format!("\"{name}\"");
+    let mut found = Vec::new();
+    for (at, _) in words.windows(name.len()).enumerate().filter(|(_, window)| *window == name.as_bytes()) {
+        let colon = behind_spaces(words, at + name.len());
+        if words.get(colon) != Some(&b':') {
+            continue;
         }
-        let mut escapes = false;
-        let is_end = |byte: &u8| {
-            let is_end = *byte == b'"' && !escapes;
-            escapes = *byte == b'\\' && !escapes;
-            is_end
-        };
-        let length = words[start + 1..].iter().position(is_end)?;
-        Some(start..start + length + 2)
-    })
+        let mut start = behind_spaces(words, colon + 1);
+        let is_list = words.get(start) == Some(&b'[');
+        if is_list {
+            start = behind_spaces(words, start + 1);
+        }
+        while let Some(string) = string_at(words, start) {
+            let next = behind_spaces(words, string.end);
+            found.push(string);
+            if !is_list || words.get(next) != Some(&b',') {
+                break;
+            }
+            start = behind_spaces(words, next + 1);
+        }
+    }
+    found
+}
+
+/// The string that begins at `start`, with its quotes.
+fn string_at(words: &[u8], start: usize) -> Option<Range<usize>> {
+    if words.get(start) != Some(&b'"') {
+        return None;
+    }
+    let mut escapes = false;
+    let is_end = |byte: &u8| {
+        let is_end = *byte == b'"' && !escapes;
+        escapes = *byte == b'\\' && !escapes;
+        is_end
+    };
+    let length = words[start + 1..].iter().position(is_end)?;
+    Some(start..start + length + 2)
 }
 
 fn behind_spaces(words: &[u8], at: usize) -> usize {
@@ -64,7 +82,7 @@ mod tests {
         let token = |(bytes, chance): &(&[u8], f64)| TokenLogprob { bytes: bytes.to_vec(), logprob: chance.ln() };
         let tokens: Vec<TokenLogprob> = tokens.iter().map(token).collect();
         let owned: Vec<String> = labels.iter().map(|label| label.to_string()).collect();
-        label_probability(&tokens, labels[0], &owned).map(|found| (found * 1e9).round() / 1e9)
+        label_probability(&tokens, "label", labels[0], &owned).map(|found| (found * 1e9).round() / 1e9)
     }
 
     #[test]
@@ -135,5 +153,18 @@ mod tests {
         assert_eq!(scored(&["spam", "ham"], &thought), Some(0.5));
         let same: [(&[u8], f64); 3] = [(b"{\"label\":", 0.1), (b"\"label\"", 0.5), (b"}", 0.1)];
         assert_eq!(scored(&["label", "spam"], &same), Some(0.5));
+    }
+
+    #[test]
+    fn items_of_a_list_have_probabilities_of_their_own() {
+        let tokens =
+            [("{\"labels\": [\"", 0.1), ("spam", 0.5), ("\", \"", 0.1), ("ad", 0.4), ("\"] , \"ad\": \"ham\"}", 0.1)];
+        let token = |(text, chance): (&str, f64)| TokenLogprob { bytes: text.into(), logprob: chance.ln() };
+        let tokens = tokens.map(token);
+        let labels = ["spam", "ad", "ham"].map(String::from);
+        let found =
+            |label| label_probability(&tokens, "labels", label, &labels).map(|found| (found * 1e9).round() / 1e9);
+        assert_eq!(["spam", "ad", "ham"].map(found), [Some(0.5), Some(0.4), None]);
+        assert_eq!(label_probability(&tokens, "label", "spam", &labels), None);
     }
 }

@@ -19,6 +19,8 @@ pub struct Question {
 pub enum AnswerForm {
     /// One of these labels.
     Label(Vec<String>),
+    /// Those of these labels that apply.
+    Labels(Vec<String>),
     /// The entities of the text, with these labels.
     Entities(Vec<String>),
     /// Fields of a record.
@@ -91,6 +93,16 @@ impl Prompt {
                 "classification",
                 object(json!({ "label": { "type": "string", "enum": labels } })),
             ),
+            // Strict modes refuse `uniqueItems`: a label that is repeated counts once.
+            AnswerForm::Labels(labels) => (
+                format!(
+                    "Say which labels apply to the user's text, of: {}. There may be several, one or none: the answer has \
+                     each label that applies, once, and no others.",
+                    labels.join(", ")
+                ),
+                "classification",
+                object(json!({ "labels": { "type": "array", "items": { "type": "string", "enum": labels } } })),
+            ),
             AnswerForm::Record(record) => {
                 let placeholders = match record.is_redacted() {
                     true => " What is in square brackets, such as [EMAIL_1], stands for a value: copy it as it is.",
@@ -158,6 +170,17 @@ mod tests {
         assert_eq!(schema["properties"]["label"]["enum"], json!(["ham", "spam"]));
         assert_eq!(schema["required"], json!(["label"]));
         assert_eq!(schema["additionalProperties"], false);
+    }
+
+    #[test]
+    fn several_labels_are_asked_for_as_an_array_of_them() {
+        let labels = ["ham", "spam"].map(String::from).to_vec();
+        let Prompt { messages, schema, .. } =
+            Prompt::new(&Question { form: AnswerForm::Labels(labels), ..question() }, None);
+        assert!(messages[0].content.contains("ham, spam") && messages[0].content.contains("none"));
+        let array = json!({ "type": "array", "items": { "type": "string", "enum": ["ham", "spam"] } });
+        assert_eq!(schema["properties"], json!({ "labels": array }));
+        assert_eq!(schema["required"], json!(["labels"]));
     }
 
     #[test]

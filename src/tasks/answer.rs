@@ -40,13 +40,15 @@ impl LocalAnswer {
     }
 }
 
-/// What an answer is: a label, the entities of the text, or a record.
+/// What an answer is: a label, all labels that apply, the entities of the text, or a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(tsify::Tsify))]
 #[serde(untagged)]
 pub enum AnswerOutput {
     /// Of a classification.
     Label(Answer),
+    /// Of a classification by which several labels may apply, or none.
+    Labels(Answers),
     /// Of `token-classification`.
     Entities(Vec<EntityGroup>),
     /// Of information extraction.
@@ -54,11 +56,12 @@ pub enum AnswerOutput {
 }
 
 impl AnswerOutput {
-    /// Whether it is the same answer: the same label, the same set of entities at the same offsets, or a record of the same
+    /// Whether it is the same answer: the same label, the same set of labels, the same set of entities at the same offsets, or a record of the same
     /// values. Scores, order and repetitions do not count.
     pub fn says_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Label(ours), Self::Label(theirs)) => ours.label == theirs.label,
+            (Self::Labels(ours), Self::Labels(theirs)) => ours.as_set() == theirs.as_set(),
             (Self::Entities(ours), Self::Entities(theirs)) => as_set(ours) == as_set(theirs),
             (Self::Record(ours), Self::Record(theirs)) => is_same_value(&ours.value, &theirs.value),
             _ => false,
@@ -67,12 +70,14 @@ impl AnswerOutput {
 
     /// The labels that occur in it.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
-        let (label, groups) = match self {
-            Self::Label(answer) => (Some(answer.label.as_str()), &[][..]),
-            Self::Entities(groups) => (None, groups.as_slice()),
-            Self::Record(_) => (None, &[][..]),
+        let (answers, groups) = match self {
+            Self::Label(answer) => (std::slice::from_ref(answer), &[][..]),
+            Self::Labels(answers) => (answers.labels.as_slice(), &[][..]),
+            Self::Entities(groups) => (&[][..], groups.as_slice()),
+            Self::Record(_) => (&[][..], &[][..]),
         };
-        label.into_iter().chain(groups.iter().map(|group| group.entity_group.as_str()))
+        let labels = answers.iter().map(|answer| answer.label.as_str());
+        labels.chain(groups.iter().map(|group| group.entity_group.as_str()))
     }
 }
 
@@ -90,6 +95,20 @@ pub struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "web", tsify(optional))]
     pub score: Option<f64>,
+}
+
+/// All labels that apply to a text as an answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(tsify::Tsify))]
+pub struct Answers {
+    /// Each with its own score, in the order in which the labels were given; none where no label applies.
+    pub labels: Vec<Answer>,
+}
+
+impl Answers {
+    fn as_set(&self) -> BTreeSet<&str> {
+        crate::sort::set(self.labels.iter().map(|answer| answer.label.as_str()))
+    }
 }
 
 #[cfg(test)]
@@ -127,7 +146,7 @@ mod tests {
             assert!(!ours.says_the_same(&record(other)), "{other}");
         }
         // What is written without a tag is read as what it was.
-        for answer in [ours, label("ham", Some(0.5)), entities(&[("PER", 0, 3)])] {
+        for answer in [ours, label("ham", Some(0.5)), labels(&["a"]), labels(&[]), entities(&[("PER", 0, 3)])] {
             let json = serde_json::to_string(&answer).unwrap();
             assert_eq!(serde_json::from_str::<AnswerOutput>(&json).unwrap(), answer);
         }
@@ -135,6 +154,22 @@ mod tests {
 
     fn label(label: &str, score: Option<f64>) -> AnswerOutput {
         AnswerOutput::Label(Answer { label: label.to_string(), score })
+    }
+
+    fn labels(labels: &[&str]) -> AnswerOutput {
+        let labels = labels.iter().map(|label| Answer { label: label.to_string(), score: None });
+        AnswerOutput::Labels(Answers { labels: labels.collect() })
+    }
+
+    #[test]
+    fn several_labels_are_the_same_as_a_set() {
+        let both = labels(&["a", "b"]);
+        assert!(both.says_the_same(&labels(&["b", "a"])) && labels(&[]).says_the_same(&labels(&[])));
+        for other in [labels(&["a"]), labels(&["a", "c"]), labels(&[]), label("a", None)] {
+            assert!(!both.says_the_same(&other), "{other:?}");
+        }
+        assert!(!labels(&["a"]).says_the_same(&label("a", None)));
+        assert_eq!(both.labels().collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]

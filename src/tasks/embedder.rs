@@ -1,6 +1,6 @@
 //! Embeddings for a head that is not the model's own, such as one that learns; and the files of such a head.
 
-use super::scores::softmax;
+use super::scores::{sigmoid, softmax};
 use super::{Task, TextModel};
 use crate::error::{Error, Result};
 use crate::graph::ComputeCost;
@@ -56,10 +56,11 @@ impl TextModel {
         )))
     }
 
-    /// Its head, where that gives one label for an embedding.
-    pub fn embedding_head(&self) -> Option<&Linear> {
-        match &self.head {
-            Some(Head::Embedding(head)) if self.problem == Problem::SingleLabel => Some(head),
+    /// Its head, where that gives labels for an embedding, and whether it may give several.
+    pub fn embedding_head(&self) -> Option<(&Linear, bool)> {
+        match (&self.head, self.problem) {
+            (Some(Head::Embedding(head)), Problem::SingleLabel) => Some((head, false)),
+            (Some(Head::Embedding(head)), Problem::MultiLabel) => Some((head, true)),
             _ => None,
         }
     }
@@ -78,17 +79,24 @@ impl TextModel {
             .collect())
     }
 
-    /// The files of a head on this model's embeddings: `weight` is `[labels, width]`, row-major. `folder` is that of the
-    /// encoder, next to the head's; it is known where this model is a head itself.
+    /// The files of a head on this model's embeddings: `weight` is `[labels, width]`, row-major. With `multi_label` each label has
+    /// a probability by itself. `folder` is that of the encoder, next to the head's; it is known where this model is a head itself.
     ///
     /// # Errors
     /// Invalid artefact: the sizes do not fit each other.
-    pub fn head_files(&self, folder: &str, labels: &[String], weight: Vec<f32>, bias: Vec<f32>) -> Result<HeadFiles> {
+    pub fn head_files(
+        &self,
+        folder: &str,
+        labels: &[String],
+        multi_label: bool,
+        weight: Vec<f32>,
+        bias: Vec<f32>,
+    ) -> Result<HeadFiles> {
         let config = LinearHeadConfig {
             base_model: self.encoder.folder.as_deref().unwrap_or(folder).to_string(),
             max_length: self.max_length,
             labels: labels.to_vec(),
-            problem: Problem::SingleLabel,
+            problem: if multi_label { Problem::MultiLabel } else { Problem::SingleLabel },
         };
         let weights = Linear::new(weight, bias)?.to_safetensors()?;
         Ok(HeadFiles { config: config.to_json(), weights })
@@ -100,7 +108,9 @@ impl TextModel {
     }
 }
 
-/// The probability of each label by a head on embeddings: what `text-classification` gives for it, to the last bit.
-pub fn head_scores(weight: &[f32], bias: &[f32], embedding: &[f32]) -> Vec<f64> {
-    softmax(&linear(weight, bias, embedding))
+/// The probability of each label by a head on embeddings, of which one label applies or, with `multi_label`, each by itself: what
+/// `text-classification` gives for it, to the last bit.
+pub fn head_scores(weight: &[f32], bias: &[f32], embedding: &[f32], multi_label: bool) -> Vec<f64> {
+    let logits = linear(weight, bias, embedding);
+    if multi_label { logits.into_iter().map(sigmoid).collect() } else { softmax(&logits) }
 }

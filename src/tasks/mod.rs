@@ -51,7 +51,7 @@ mod windows;
 
 pub(crate) use with_task;
 
-pub use answer::{Answer, AnswerKind, AnswerOutput, LocalAnswer};
+pub use answer::{Answer, AnswerKind, AnswerOutput, Answers, LocalAnswer};
 pub use definition::{FileKind, ModelFile, ModelFiles, Source, TaskDefinition};
 pub use embedder::{Embedded, EncoderSource, HeadFiles, head_scores};
 pub use options::RunOptions;

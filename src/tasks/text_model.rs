@@ -94,11 +94,9 @@ impl TextModel {
                 labels(config.labels, count)?
             }
         };
-        let problem = match (&head, logits) {
-            (Some(Head::Embedding(_)), _) | (_, OutputKind::HiddenStates | OutputKind::TokenLogits) => {
-                Problem::SingleLabel
-            }
-            (_, OutputKind::TextLogits) => config.problem,
+        let problem = match logits {
+            OutputKind::HiddenStates | OutputKind::TokenLogits => Problem::SingleLabel,
+            OutputKind::TextLogits => config.problem,
         };
         let pad_token_id = config.pad_token_id;
         let (calibration, weights_sha256) = (None, None);
@@ -257,6 +255,11 @@ impl TextModel {
                 }
                 AnswerOutput::Entities(_) if !finds_entities => {
                     return Err(Error::invalid_input("this model gives one label: the right answer is one"));
+                }
+                AnswerOutput::Labels(_) => {
+                    return Err(Error::invalid_input(
+                        "this model does not give several labels: the right answer is not a set",
+                    ));
                 }
                 AnswerOutput::Record(_) => {
                     return Err(Error::invalid_input("this model reads no records: the right answer is not one"));

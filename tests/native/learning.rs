@@ -12,7 +12,9 @@ use pilot_light::device::DeviceReport;
 use pilot_light::learning::LearnOptions;
 use pilot_light::policy::{Policy, Privacy};
 use pilot_light::remote::RemoteEvent;
-use pilot_light::tasks::{AnswerOutput, RunOptions, Task, TextClassification, TextClassificationOptions};
+use pilot_light::tasks::{
+    Answer, AnswerOutput, Answers, RunOptions, Task, TextClassification, TextClassificationOptions,
+};
 use pilot_light::{Device, ErrorKind, LoadOptions, folder};
 use pollster::block_on;
 use serde_json::{Value, json};
@@ -165,6 +167,74 @@ fn encoded_by(encoder: &str, keep_texts: bool) -> CascadeConfig {
     let learn = config.learn.as_mut().unwrap();
     (learn.encoder, learn.options.keep_texts) = (encoder.to_string(), keep_texts);
     config
+}
+
+#[test]
+fn a_head_for_several_labels_is_exported_and_begun_with() {
+    let several = || {
+        let mut config = config(&LABELS);
+        config.learn.as_mut().unwrap().multi_label = true;
+        config
+    };
+    let learning = cascade(several());
+    block_on(learning.learn(None, Sharing::Alone)).unwrap();
+    let both = format!("{} {}", text(0), text(1));
+    let decide = |text: &str| block_on(learning.decide(&[text.to_string()], &RunOptions::default(), true)).unwrap();
+    let local = |text: &str| match decide(text).remove(0).step {
+        Step::Done(envelope) => envelope.output,
+        step => panic!("{step:?}"),
+    };
+    let texts = || [text(0), text(1), both.clone(), "of the".to_string(), text(4), text(7)];
+    for at in 0..60 {
+        let text = texts()[at % 6].clone();
+        let decided = block_on(learning.decide(&[text], &RunOptions::default(), false)).unwrap().remove(0);
+        let Step::Delegate { call, .. } = decided.step else { panic!("nothing is promised yet") };
+        assert!(matches!(learning.enqueue(call, false, None).unwrap().step, Step::Send(_)));
+        let labels: [&[&str]; 6] = [&LABELS[..1], &LABELS[1..], &LABELS, &[], &LABELS[..1], &LABELS[1..]];
+        let content = json!({ "labels": labels[at % 6] }).to_string();
+        let body = json!({ "choices": [{ "message": { "content": content } }] }).to_string();
+        let event = RemoteEvent::Response { status: 200, retry_after: None, content_type: None, body, elapsed_ms: 1.0 };
+        learning.receive(call, &event).unwrap();
+    }
+    while learning.train(1_000_000).unwrap() {}
+    let report = learning.learning_report().unwrap();
+    assert_eq!((report.multi_label, report.examples, report.unlabelled), (true, vec![30, 30], 10));
+
+    let root = std::env::temp_dir().join(format!("pilot-light-several-{}", std::process::id()));
+    let folder = root.join("learnt");
+    fs::create_dir_all(&folder).unwrap();
+    std::os::unix::fs::symlink(golden("tiny-bert-seq"), root.join("tiny-bert-seq")).unwrap();
+    let files = learning.export_head("tiny-bert-seq").unwrap();
+    assert!(files.config.contains("multi_label_classification"));
+    fs::write(folder.join("config.json"), &files.config).unwrap();
+    fs::write(folder.join("head.safetensors"), &files.weights).unwrap();
+    let head = || folder::load(&folder, Task::TextClassification, &Device::cpu(), LoadOptions::default()).unwrap();
+    let model = head();
+    let mut scored = 0;
+    for text in texts() {
+        let AnswerOutput::Labels(Answers { labels }) = local(&text) else { panic!("one label") };
+        let options = TextClassificationOptions::default();
+        let ranked = block_on(model.run::<TextClassification>(&[text], &options)).unwrap().remove(0);
+        for Answer { label, score } in labels {
+            let same = ranked.iter().find(|ranked| ranked.label == label).unwrap();
+            assert_eq!(Some(same.score.to_bits()), score.map(f64::to_bits));
+            scored += 1;
+        }
+    }
+    assert!(scored > 2, "{scored}");
+
+    // It begins a cascade of the same kind, and none of another.
+    let begun = |config: CascadeConfig| {
+        let config =
+            CascadeConfig { learn: config.learn.map(|learn| LearnConfig { labels: vec![], ..learn }), ..config };
+        Cascade::from_models(vec![head()], config, DeviceReport::processor(), OffsetUnit::Bytes, clock()).unwrap()
+    };
+    let same = begun(several());
+    block_on(same.learn(None, Sharing::Alone)).unwrap();
+    assert_eq!(same.export_head("elsewhere").unwrap(), files);
+    let refused = block_on(begun(config(&LABELS)).learn(None, Sharing::Alone)).unwrap_err();
+    assert_eq!(refused.to_string(), "multi_label must be true, as the model's head has it, got false");
+    fs::remove_dir_all(root).unwrap();
 }
 
 #[test]

@@ -14,6 +14,12 @@ const KEYS = ['key', 'door', 'lock', 'house'];
 /** Questions after which something must be promised; with a promise of 10 % it takes about a hundred. */
 const MOST = 1000;
 
+/** All labels of a text, in an order that is not the one in which they were given. */
+const labels = ({ messages }) =>
+  [KEYS, WEATHER].flatMap((words, i) =>
+    words.some((word) => messages[1].content.includes(word)) ? LABELS[1 - i] : [],
+  );
+
 /** What the remote model says of a text. */
 const label = ({ messages }) => (WEATHER.some((word) => messages[1].content.includes(word)) ? 'weather' : 'keys');
 
@@ -185,6 +191,74 @@ for (const worker of [true, false]) {
       assert.deepEqual(
         scores,
         answers.map(({ score }) => score),
+      );
+    });
+
+    test('several labels or none are learnt, and the head that is exported gives each the same score', async () => {
+      remote.set({ label: labels });
+      remote.forget();
+      const { asked, first, answers, files, report } = await page.evaluate(async (most) => {
+        const classify = await learning('several', { multi_label: true });
+        // One thing, the other, both or none of them.
+        const text = (at) => [textOf(at), textOf(at + 1), `${textOf(at)} ${textOf(at + 3)}`, 'a and the of'][at % 4];
+        let [asked, last] = [0, undefined];
+        const first = await classify(text(2));
+        for (; asked < most && last?.route !== 'local'; asked += 1) last = await classify(text(asked));
+        const answers = [];
+        for (let at = 0; at < 40; at += 1) {
+          const { output, confidence } = await classify(text(at), { must_stay_local: true });
+          answers.push({ text: text(at), labels: output.labels, confidence });
+        }
+        const files = await classify.learning.exportHead();
+        const report = await classify.learning.report();
+        await classify.dispose();
+        return {
+          asked,
+          first,
+          answers,
+          report,
+          files: { ...files, 'head.safetensors': [...files['head.safetensors']] },
+        };
+      }, MOST);
+      assert.ok(asked < MOST && report.promised && report.multi_label, JSON.stringify(report));
+      assert.ok(
+        report.unlabelled > 0 && report.examples.every((count) => count > report.unlabelled),
+        `${report.examples}`,
+      );
+      assert.deepEqual(first.output, { labels: [{ label: 'weather' }, { label: 'keys' }] });
+      const { schema } = remote.requests[0].body.response_format.json_schema;
+      assert.deepEqual(schema.properties.labels, { type: 'array', items: { type: 'string', enum: LABELS } });
+      const right = answers.filter(
+        ({ text, labels: found }) =>
+          JSON.stringify(found.map(({ label }) => label).reverse()) ===
+          JSON.stringify(labels({ messages: [{}, { content: text }] })),
+      );
+      assert.ok(right.length >= 34, `${right.length} of ${answers.length}`);
+      assert.ok(
+        answers.some((answer) => answer.labels.length === 2) && answers.some(({ labels }) => labels.length === 0),
+      );
+
+      const fresh = await opened.page({ worker });
+      await fresh.context().route('**/golden/learnt/*', (route) => {
+        const body = files[new URL(route.request().url()).pathname.split('/').at(-1)];
+        const found = { body: typeof body === 'string' ? body : Buffer.from(body ?? []) };
+        return route.fulfill(body === undefined ? { status: 404, body: 'not there' } : found);
+      });
+      const scores = await fresh.evaluate(async (answers) => {
+        const classify = await pipeline('text-classification', '/golden/learnt');
+        const scores = [];
+        for (const { text, labels } of answers) {
+          const all = await classify(text, { top_k: null });
+          scores.push(labels.map(({ label }) => all.find((one) => one.label === label)?.score));
+        }
+        await classify.dispose();
+        return scores;
+      }, answers);
+      await fresh.context().close();
+      assert.equal(JSON.parse(files['config.json']).problem_type, 'multi_label_classification');
+      assert.deepEqual(
+        scores,
+        answers.map(({ labels }) => labels.map(({ score }) => score)),
       );
     });
 
@@ -363,6 +437,8 @@ for (const worker of [true, false]) {
     for (const [what, options, kind] of [
       ['one label', { learn: { labels: ['weather'] } }, 'invalid-input'],
       ['no labels', { learn: true }, 'invalid-input'],
+      ['a switch that is not one', { learn: { labels: LABELS, multi_label: 'yes' } }, 'invalid-input'],
+      ['one label of several', { learn: { labels: ['weather'], multi_label: true } }, 'invalid-input'],
       ['a label twice', { learn: { labels: ['weather', 'weather'] } }, 'invalid-input'],
       ['an unknown option', { learn: { labels: LABELS, keep_audio: true } }, 'invalid-input'],
       ['an alpha above a half', { learn: { labels: LABELS, alpha: 0.6 } }, 'invalid-input'],

@@ -67,8 +67,8 @@ export function anyLabel(request) {
 /**
  * Starts a server on a free port of loopback.
  *
- * @param {{ label?: (request: object) => string, reply?: (request: object) => object }} [options] The label that answers a
- * request; or the whole response, as aimock has it: `{ content }`, `{ toolCalls }`.
+ * @param {{ label?: (request: object) => string | string[], reply?: (request: object) => object }} [options] The label that answers a
+ * request, or all labels that apply; or the whole response, as aimock has it: `{ content }`, `{ toolCalls }`.
  */
 export async function startRemote({ label = anyLabel, reply } = {}) {
   let choose = label;
@@ -96,7 +96,8 @@ export async function startRemote({ label = anyLabel, reply } = {}) {
       return true;
     },
   });
-  const respond = (request) => reply?.(request) ?? { content: JSON.stringify({ label: choose(request) }) };
+  const content = (said) => JSON.stringify(Array.isArray(said) ? { labels: said } : { label: said });
+  const respond = (request) => reply?.(request) ?? { content: content(choose(request)) };
   mock.on({ endpoint: 'chat' }, (request) => (fault in CONTENT ? { content: CONTENT[fault] } : respond(request)));
   await mock.start();
   let stopped;
@@ -110,7 +111,7 @@ export async function startRemote({ label = anyLabel, reply } = {}) {
         body,
       }));
     },
-    /** Changes the answers: `{ label: (request) => string }` or `{ fault: name }`; without either, as at the start. */
+    /** Changes the answers: `{ label }` or `{ fault: name }`; without either, as at the start. */
     set({ label: next = label, fault: name } = {}) {
       if (name !== undefined && !FAULTS.includes(name))
         throw new Error(`unknown fault '${name}', expected one of ${FAULTS.join(', ')}`);

@@ -132,6 +132,8 @@ function outcomeOf({ output, reason, detail }: Consultation): LabellingOutcome {
 function answerOf(output: AnswerOutput): Pick<LabelledText, 'label' | 'entities' | 'record'> {
   if ('value' in output) return { record: output.value as object };
   if ('label' in output) return { label: output.label };
+  // A cascade that learns which labels apply is not calibrated.
+  if ('labels' in output) return {};
   return { entities: output.map(({ entity_group, start, end }) => ({ entity_group, start, end })) };
 }
 

@@ -16,6 +16,11 @@ export interface LearnOptions {
    * first head knows what its texts are like; else it goes by the name.
    */
   labels?: (string | LearnLabel)[];
+  /**
+   * Whether several labels, or none, may apply to a text; false by default: each has one. An answer is then `{ labels }`, and right
+   * where it has the same labels as the remote's, all of them and no others. The head of a local model must be of the same kind.
+   */
+  multi_label?: boolean;
   /** Of what stays at home at most this part has another label than the remote model would give; 0.05 by default. */
   alpha?: number;
   /** The chance that this is not so, at all times together; 0.1 by default. */
@@ -34,9 +39,9 @@ export interface LearnOptions {
   remote_error?: number;
   /**
    * 'logprobs': a label counts in training as much as it is probable by the remote's tokens, which is asked for them;
-   * the `score` of its answer is that probability. Only for servers that know the field `logprobs` of chat completions:
-   * one that gives none is taken to be sure, and one that refuses it answers nothing. Without it all labels count
-   * alike.
+   * the `score` of its answer is that probability; of several labels it is the product. Only for servers that know the
+   * field `logprobs` of chat completions: one that gives none is taken to be sure, and one that refuses it answers
+   * nothing. Without it all labels count alike.
    */
   agreement?: 'logprobs';
   /** The bytes that the stored examples may take; 8 MiB by default. */
@@ -92,6 +97,7 @@ export interface Learning {
 
 const NAMES = complete<keyof LearnOptions>()([
   'labels',
+  'multi_label',
   'alpha',
   'delta',
   'check_rate',
@@ -117,26 +123,35 @@ export function readLearn(
   }
   const given = learn === true ? {} : learn;
   refuseUnknown('learn.', given, NAMES);
-  const { labels = [], name, agreement, ...options } = given;
+  const { labels = [], multi_label = false, name, agreement, ...options } = given;
   const named = checkLabels(labels);
   if (name !== undefined && (typeof name !== 'string' || name === '')) {
     throw invalidInput(`learn.name must be a string that is not empty, got ${describe(name)}.`);
   }
-  checkSwitches(agreement, options.keep_texts);
+  checkSwitches(agreement, { multi_label, keep_texts: options.keep_texts });
   const checked = checkFinite('learn', options) as NonNullable<CascadeConfig['learn']>['options'];
   const encoder = [model, dtype ?? ''].join(' ').trim();
   return {
-    config: { labels: named, encoder, ...(agreement && { agreement }), ...(checked && { options: checked }) },
-    name: name ?? JSON.stringify([task, encoder, ...named.map(({ label }) => label)]),
+    config: {
+      labels: named,
+      encoder,
+      ...(multi_label && { multi_label }),
+      ...(agreement && { agreement }),
+      ...(checked && { options: checked }),
+    },
+    name:
+      name ??
+      JSON.stringify([task, encoder, ...(multi_label ? [{ multi_label }] : []), ...named.map(({ label }) => label)]),
   };
 }
 
-function checkSwitches(agreement: unknown, keep_texts: unknown): void {
+function checkSwitches(agreement: unknown, switches: Record<string, unknown>): void {
   if (agreement !== undefined && agreement !== 'logprobs') {
     throw invalidInput(`learn.agreement must be 'logprobs', got ${describe(agreement)}.`);
   }
-  if (keep_texts !== undefined && typeof keep_texts !== 'boolean') {
-    throw invalidInput(`learn.keep_texts must be true or false, got ${describe(keep_texts)}.`);
+  for (const [name, value] of Object.entries(switches)) {
+    if (value === undefined || typeof value === 'boolean') continue;
+    throw invalidInput(`learn.${name} must be true or false, got ${describe(value)}.`);
   }
 }
 

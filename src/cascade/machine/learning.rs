@@ -7,10 +7,10 @@ use crate::cascade::envelope::Consultation;
 use crate::cascade::learning::{LabelsBy, Learned, Provenance, Sharing};
 use crate::cascade::{Check, Now, Step};
 use crate::error::{Error, Result};
-use crate::learning::{self, Learner, MAX_TEXT_BYTES, Observation, Prediction, Route};
+use crate::learning::{self, Learner, MAX_TEXT_BYTES, Observation, Prediction, Route, Space};
 use crate::policy::{Decision, Tier, Verdict};
 use crate::remote::Question;
-use crate::tasks::{Answer, AnswerOutput, Embedded, head_scores};
+use crate::tasks::{Answer, AnswerOutput, Answers, Embedded, head_scores};
 use crate::usage::ledger::{LearningCosts, Tally};
 
 /// Above every confidence: what stays where nothing is promised.
@@ -72,13 +72,13 @@ impl Machine {
         // Of a text that must not leave nobody would learn the label: the learner does not hear of it.
         let (prediction, decision) = if may_leave == Verdict::Asks {
             let decision = learner.decide(&embedding, now.now_ms, now.random)?;
-            (decision.prediction, Some(decision))
+            (decision.prediction.clone(), Some(decision))
         } else {
             (learner.predict(&embedding)?, None)
         };
-        let checked = decision.is_some_and(|decision| decision.route == Route::Checked);
-        let saved = decision.is_some_and(|decision| learner.saves(&embedding, &decision));
-        let (output, tier) = weigh(learner, &embedding, prediction);
+        let checked = decision.as_ref().is_some_and(|decision| decision.route == Route::Checked);
+        let saved = decision.as_ref().is_some_and(|decision| learner.saves(&embedding, decision));
+        let (output, tier) = weigh(learner, &embedding, &prediction);
         let tier = Tier { latency_ms, work, ..tier };
         let (labels_by, version, promised) = (LabelsBy::Remote, learner.version(), tier.calibrated);
         let learned = Learned { labels_by, version, promised, checked, saved };
@@ -133,14 +133,19 @@ impl Machine {
         let Some(Sample { embedding, decision, source, agreement, text }) = learning.samples.remove(&call) else {
             return;
         };
-        let Some(AnswerOutput::Label(Answer { label, score })) = output else { return };
+        let answers = match output {
+            Some(AnswerOutput::Label(answer)) => std::slice::from_ref(answer),
+            Some(AnswerOutput::Labels(Answers { labels })) => labels,
+            _ => return,
+        };
         // A label that is not in the set never counts.
-        let space = learning.learner.store().space();
-        let Some(label) = space.labels.iter().position(|known| known == label) else { return };
+        let (names, space) = (output.iter().flat_map(|output| output.labels()), learning.learner.store().space());
+        let Some(labels) = space.label_set(&names.collect::<Vec<_>>()) else { return };
         let (time_ms, key) = (now.now_ms, now.random);
-        let sure = score.filter(|_| self.scores_count).unwrap_or(1.0);
+        let score = |Answer { score, .. }: &Answer| score.filter(|_| self.scores_count).unwrap_or(1.0);
+        let sure: f64 = answers.iter().map(score).product();
         let agreement = (agreement * sure).max(LEAST_AGREEMENT);
-        let observation = Observation { embedding, decision, label, agreement, source, time_ms, key, text };
+        let observation = Observation { embedding, decision, labels, agreement, source, time_ms, key, text };
         if learning.sharing != Sharing::Alone {
             learning.labels.push(observation.to_bytes(space));
         }
@@ -173,12 +178,16 @@ impl Learning {
 
 /// What the head in charge says of a text, and how far it is trusted: the score is the head's own, which an exported one gives
 /// too, and the confidence is that of its vote with the neighbours.
-fn weigh(learner: &Learner, embedding: &[f32], prediction: Prediction) -> (AnswerOutput, Tier) {
+fn weigh(learner: &Learner, embedding: &[f32], prediction: &Prediction) -> (AnswerOutput, Tier) {
     let (head, threshold) = learner.in_charge();
-    let scores = head_scores(&head.weight, &head.bias, embedding);
-    let labels = &learner.store().space().labels;
-    let label = labels.get(prediction.label).cloned().unwrap_or_default();
-    let output = AnswerOutput::Label(Answer { label, score: scores.get(prediction.label).copied() });
+    let Space { labels, multi_label, .. } = learner.store().space();
+    let scores = head_scores(&head.weight, &head.bias, embedding, *multi_label);
+    let answer = |at: &usize| Some(Answer { label: labels.get(*at)?.clone(), score: scores.get(*at).copied() });
+    let mut answers = prediction.labels.indices().iter().filter_map(answer);
+    let output = match (multi_label, answers.next()) {
+        (false, Some(answer)) => AnswerOutput::Label(answer),
+        (_, first) => AnswerOutput::Labels(Answers { labels: first.into_iter().chain(answers).collect() }),
+    };
     let confidence = f64::from(prediction.confidence);
     let tier = Tier {
         score: confidence,
@@ -204,8 +213,9 @@ mod tests {
     use crate::cascade::tests::{NOW, allow, completion, consulted, done, machine, question, remote, response, sent};
     use crate::cascade::{Envelope, Route as Answered};
     use crate::graph::ComputeCost;
-    use crate::learning::{LearnOptions, Space, Store, zero_shot};
+    use crate::learning::{LearnOptions, Store, zero_shot, zero_shot_each};
     use crate::policy::{Policy, Privacy, Reason};
+    use crate::remote::AnswerForm;
     use crate::usage::ledger::Ledger;
     use crate::usage::summary::{LearningAccount, summary};
 
@@ -213,7 +223,7 @@ mod tests {
 
     fn learner() -> Learner {
         let labels = LABELS.map(String::from).to_vec();
-        let space = Space { encoder: String::new(), width: 2, labels };
+        let space = Space { encoder: String::new(), width: 2, labels, multi_label: false };
         let start = zero_shot(&[vec![0.6, 0.8], vec![0.8, 0.6]]).unwrap();
         Learner::new(Store::new(space, 1 << 20).unwrap(), start, LearnOptions::default()).unwrap()
     }
@@ -308,6 +318,67 @@ mod tests {
         assert_eq!((learnt.training.tally.operations, learnt.training.tally.local_ms), (1000, 2.5));
         assert!(saved > 10, "{saved}");
         assert!(machine.learning().unwrap().take_labels().is_empty(), "alone it hands out nothing");
+    }
+
+    #[test]
+    fn which_of_several_labels_apply_is_learnt_until_texts_stay() {
+        let mut machine = learning(allow(), Sharing::Alone);
+        let space = machine.learning().unwrap().learner.store().space().clone();
+        let space = Space { multi_label: true, ..space };
+        let start = zero_shot_each(&[vec![0.6, 0.8], vec![0.8, 0.6]]).unwrap();
+        let learner = Learner::new(Store::new(space, 1 << 20).unwrap(), start, LearnOptions::default()).unwrap();
+        machine.set_learner(learner, Sharing::Alone, false);
+        // None, one, the other, both.
+        let labels = |at: u64| (0..2).filter(move |label| at >> label & 1 == 1).map(|label| LABELS[label as usize]);
+        let decide = |machine: &mut Machine, at: u64| {
+            let embedding = vec![(at & 1) as f32 + 0.1, (at >> 1 & 1) as f32 + 0.1];
+            let embedded = Embedded { embedding, truncated: false, work: ComputeCost::default() };
+            let form = AnswerForm::Labels(LABELS.map(String::from).to_vec());
+            let question = Question { form, ..question("a") };
+            machine.decide_learnt(question, embedded, 2.0, false, &Provenance::default(), now(at)).unwrap()
+        };
+        let said = |output: &AnswerOutput| match output {
+            AnswerOutput::Labels(Answers { labels }) => labels.clone(),
+            other => panic!("{other:?}"),
+        };
+        let names = |labels: &[Answer]| labels.iter().map(|answer| answer.label.clone()).collect::<Vec<_>>();
+        let (mut stayed, mut checks) = (0, 0);
+        for at in 1..3000 {
+            let (step, right) = (decide(&mut machine, at), labels(at).collect::<Vec<_>>());
+            let answer = |machine: &mut Machine, call| {
+                let request = sent(machine.enqueue(call, false, None, now(at)).unwrap().step);
+                let backwards: Vec<_> = right.iter().rev().collect();
+                machine
+                    .receive(request.call, &completion(&json!({ "labels": backwards }).to_string()), now(at))
+                    .unwrap()
+                    .step
+            };
+            if let Some(check) = machine.take_check() {
+                consulted(answer(&mut machine, check.call));
+                checks += 1;
+            }
+            match step {
+                Step::Delegate { call, .. } => {
+                    let envelope = done(answer(&mut machine, call));
+                    assert_eq!(names(&said(&envelope.output)), right, "in the order of the labels");
+                }
+                Step::Done(envelope) => {
+                    let found = said(&envelope.output);
+                    assert_eq!(names(&found), right);
+                    assert!(found.iter().all(|answer| answer.score.is_some_and(|score| score > 0.5)));
+                    assert!(envelope.confidence >= envelope.threshold && envelope.learning.unwrap().promised);
+                    stayed += 1;
+                }
+                step => panic!("{step:?}"),
+            }
+            while machine.learning().unwrap().learner.work(u64::MAX).unwrap() {}
+        }
+        let counters = machine.learning().unwrap().learner.counters();
+        assert!(stayed > 1500 && checks > 100, "{stayed} and {checks} checked");
+        assert_eq!((counters.checked_wrong, counters.foreign_labels), (0, 0));
+        let ledger = Ledger::read(&machine.take_record().expect("a record")).unwrap();
+        let agreement = summary(&ledger).agreement.expect("some were checked");
+        assert_eq!((agreement.checked, agreement.agreed), (checks, checks), "in any order it is the same set");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::{Learner, predict_voted};
+use super::Learner;
 use crate::error::Result;
-use crate::learning::{Counters, Prediction};
+use crate::learning::{Counters, Example, Prediction};
 
 /// What a learner has learnt, and what holds now.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -12,8 +12,12 @@ use crate::learning::{Counters, Prediction};
 pub struct LearningReport {
     /// The labels.
     pub labels: Vec<String>,
-    /// How many examples of each label are kept.
+    /// Whether several of them, or none, may apply to a text.
+    pub multi_label: bool,
+    /// How many examples of each label are kept. One with several counts for each of them.
     pub examples: Vec<usize>,
+    /// How many examples are kept that have no label.
+    pub unlabelled: usize,
     /// Of how many of them the text is kept.
     pub texts: usize,
     /// The number of the head in charge; 0 for the first one.
@@ -59,18 +63,24 @@ impl Learner {
     /// Invalid input: an embedding of another width, or with a number that is not finite.
     pub fn predict(&self, embedding: &[f32]) -> Result<Prediction> {
         self.store.space().check_embedding(embedding)?;
-        Ok(predict_voted(self.in_charge.version, &self.in_charge.head, &self.vote(embedding), embedding))
+        Ok(self.voted(self.in_charge.version, &self.in_charge.head, &self.vote(embedding), embedding))
     }
 
     /// What it has learnt, and what holds now.
     pub fn report(&self) -> LearningReport {
         let (space, promise) = (self.store.space(), self.in_charge.promise.as_ref());
         let mut examples = vec![0; space.labels.len()];
-        self.store.examples().iter().for_each(|example| examples[example.origin.label] += 1);
+        let mut unlabelled = 0;
+        for Example { origin, .. } in self.store.examples() {
+            origin.labels.indices().iter().for_each(|label| examples[*label] += 1);
+            unlabelled += usize::from(origin.labels.indices().is_empty());
+        }
         let candidate = CandidateReport { version: self.trial.version, progress: self.trial.progress() };
         LearningReport {
             labels: space.labels.clone(),
+            multi_label: space.multi_label,
             examples,
+            unlabelled,
             texts: self.store.examples().iter().filter(|example| example.text.is_some()).count(),
             version: self.in_charge.version,
             promised: promise.is_some(),

@@ -25,7 +25,7 @@ impl Store {
             space: self.space.clone(),
             capacity: self.capacity,
             left_out: self.left_out.clone(),
-            examples: self.examples.iter().map(|example| example.origin).collect(),
+            examples: self.examples.iter().map(|example| example.origin.clone()).collect(),
             texts: self.examples.iter().map(|example| example.text.clone()).collect(),
         };
         let mut bytes = MAGIC.to_vec();
@@ -53,7 +53,7 @@ impl Store {
         if texts.len() != examples.len() {
             return Err(wrong(format!("expected a text or none for each of {}, got {}", examples.len(), texts.len())));
         }
-        if left_out.len() != space.labels.len() || !left_out.iter().all(|key| (0.0..=1.0).contains(key)) {
+        if left_out.len() != space.reservoirs() || !left_out.iter().all(|key| (0.0..=1.0).contains(key)) {
             return Err(wrong("expected a key from 0 to 1 for each label, got others".to_string()));
         }
         let expected = space.width.checked_mul(4).and_then(|row| row.checked_mul(examples.len()));

@@ -4,11 +4,16 @@ use super::*;
 use crate::error::ErrorKind;
 
 fn space(labels: usize) -> Space {
-    Space { encoder: "digest".to_string(), width: 2, labels: (0..labels).map(|label| format!("l{label}")).collect() }
+    Space {
+        encoder: "digest".to_string(),
+        width: 2,
+        labels: (0..labels).map(|label| format!("l{label}")).collect(),
+        multi_label: false,
+    }
 }
 
 fn example(label: usize, source: u64, key: f64) -> Example {
-    let origin = Origin { label, propensity: 0.5, agreement: 1.0, source, head: 7, time_ms: 1.5, key };
+    let origin = Origin { labels: label.into(), propensity: 0.5, agreement: 1.0, source, head: 7, time_ms: 1.5, key };
     Example { embedding: vec![key as f32, -1.0], origin, text: None }
 }
 
@@ -37,7 +42,7 @@ fn a_label_with_few_examples_leaves_its_place_to_others() {
     (0..100u64).for_each(|i| store.add(example(0, i, i as f64 / 100.0)).unwrap());
     assert_eq!((store.examples().len(), store.kept()), (20, vec![0.2, 1.0]));
     (0..5u64).for_each(|i| store.add(example(1, i, 0.9 + i as f64 / 100.0)).unwrap());
-    let count = |label| store.examples().iter().filter(|example| example.origin.label == label).count();
+    let count = |label: usize| store.examples().iter().filter(|example| example.origin.labels == label.into()).count();
     assert_eq!((count(0), count(1)), (15, 5));
 }
 
@@ -81,7 +86,7 @@ fn an_example_that_makes_no_sense_changes_nothing() {
         "an embedding must have finite numbers, got NaN at 1"
     );
     assert_eq!(wrong(&mut store, &|e| e.embedding.clear()), "an embedding must have 2 numbers, got 0");
-    assert_eq!(wrong(&mut store, &|e| e.origin.label = 2), "a label must be below 2, got 2");
+    assert_eq!(wrong(&mut store, &|e| e.origin.labels = 2.into()), "a label must be below 2, got 2");
     assert_eq!(
         wrong(&mut store, &|e| e.origin.propensity = 0.0),
         "the propensity must be above 0 and at most 1, got 0"
@@ -98,11 +103,11 @@ fn a_text_is_kept_with_its_example_and_takes_room() {
     let mut store = Store::with_texts(space(2), bytes).unwrap();
     store.add(example(1, 0, 0.25)).unwrap();
     let text = |store: &Store| store.examples()[0].text.clone();
-    store.keep_text(0, 0.25, "of another label");
-    store.keep_text(1, 0.5, "of another key");
-    store.keep_text(1, 0.25, &"x".repeat(MAX_TEXT_BYTES + 1));
+    store.keep_text(&0.into(), 0.25, "of another label");
+    store.keep_text(&1.into(), 0.5, "of another key");
+    store.keep_text(&1.into(), 0.25, &"x".repeat(MAX_TEXT_BYTES + 1));
     assert_eq!(text(&store), None);
-    store.keep_text(1, 0.25, "rain");
+    store.keep_text(&1.into(), 0.25, "rain");
     // One that comes without its text takes none away, in any order.
     let mut bare = self::store(2, 10);
     bare.add(example(1, 0, 0.25)).unwrap();
@@ -119,7 +124,8 @@ fn a_text_is_kept_with_its_example_and_takes_room() {
 #[test]
 fn a_store_with_less_room_leaves_the_room_of_another_as_it_is() {
     let key = |at: usize| (at as f64 * 0.618_033_988_749_895).fract();
-    let count = |store: &Store, label| store.examples().iter().filter(|one| one.origin.label == label).count();
+    let count =
+        |store: &Store, label| store.examples().iter().filter(|one| one.origin.labels == LabelSet::from(label)).count();
     // Of 1000 examples of one label and 50 of another one the small store has kept 50 and 50.
     let mut small = store(2, 100);
     (0..1000).for_each(|at| small.add(example(0, 0, key(at))).unwrap());
@@ -161,7 +167,72 @@ fn what_is_read_is_what_was_written() {
     assert!(message(Store::from_bytes(&nan)).contains("finite"));
 }
 
+#[test]
+fn a_set_is_kept_for_one_of_its_labels_by_its_key_alone() {
+    let several = Space { multi_label: true, ..space(3) };
+    let bytes = |examples: usize| examples * (2 * 4 + OVERHEAD + 3 * LABEL);
+    assert_eq!(
+        message(Store::new(several.clone(), bytes(7))),
+        "a store of 3 labels must have at least 1136 bytes, got 994"
+    );
+    let mut store = Store::new(several, bytes(40)).unwrap();
+    assert_eq!((store.capacity, store.per_source()), (40, 2));
+    let set = |labels: &[usize], key: f64| {
+        let origin = Origin { labels: labels.to_vec().into(), ..example(0, 0, key).origin };
+        Example { origin, ..example(0, 0, key) }
+    };
+    assert_eq!(message(store.add(set(&[0, 3], 0.5))), "a label must be below 3, got 3");
+    let key = |at: usize| (at as f64 * 0.618_033_988_749_895).fract();
+    for at in 1..=300 {
+        store.add(set(&[0, 1], key(at))).unwrap();
+    }
+    let of = |store: &Store, reservoir| {
+        store.examples().iter().filter(|example| store.space().reservoir(&example.origin) == reservoir).count()
+    };
+    assert_eq!((of(&store, 0), of(&store, 1), store.examples().len()), (20, 20, 40));
+    // Both labels cut it alike; of one that was not cut all is kept.
+    let kept = store.kept();
+    assert!(kept[..2].iter().all(|part| (0.08..0.2).contains(part)), "{kept:?}");
+    (1..=4).for_each(|at| store.add(set(&[1, 2], key(at + 500))).unwrap());
+    (1..=4).for_each(|at| store.add(set(&[], key(at + 600))).unwrap());
+    assert_eq!(of(&store, 3), 4, "those without a label are as if of one of their own");
+    assert_eq!((store.kept()[2], store.kept()[3]), (1.0, 1.0));
+    assert_eq!(Store::from_bytes(&store.to_bytes()).unwrap(), store);
+    let single = self::store(3, 40);
+    assert_eq!(
+        message(store.join(&single)),
+        "a store must have all labels that apply for a text, got one with one label"
+    );
+}
+
 proptest! {
+    /// The same where several labels apply to a text, or none.
+    #[test]
+    fn joining_sets_in_any_order_loses_no_example(
+        rows in prop::collection::vec((0usize..8, 0u64..4, 0usize..2), 0..120),
+        capacity in 8usize..60,
+        turned in any::<bool>(),
+    ) {
+        let several = Space { multi_label: true, ..space(3) };
+        let example = |(at, &(set, source, _)): (usize, &(usize, u64, usize))| {
+            let key = (at as f64 * 0.618_033_988_749_895).fract();
+            let labels = (0..3).filter(|label| set >> label & 1 == 1).collect();
+            Example { origin: Origin { labels, ..example(0, source, key).origin }, ..example(0, source, key) }
+        };
+        let examples: Vec<Example> = rows.iter().enumerate().map(example).collect();
+        let filled = |of: &dyn Fn(usize) -> bool| {
+            let mut store = Store::new(several.clone(), capacity * (2 * 4 + OVERHEAD + 3 * LABEL)).unwrap();
+            let own = rows.iter().zip(&examples).filter(|((_, _, tab), _)| of(*tab));
+            own.for_each(|(_, example)| store.add(example.clone()).unwrap());
+            store
+        };
+        let all = filled(&|_| true);
+        let [mut joined, other] = [usize::from(turned), usize::from(!turned)].map(|tab| filled(&|of| of == tab));
+        joined.join(&other).unwrap();
+        prop_assert_eq!(&joined, &all);
+        prop_assert!(all.examples().len() <= capacity);
+    }
+
     /// Stores that were filled apart, and joined in any order, hold what one store that saw all examples holds.
     #[test]
     fn joining_in_any_order_loses_no_example(

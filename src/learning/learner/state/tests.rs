@@ -1,12 +1,17 @@
 use super::*;
 use crate::error::ErrorKind;
 use crate::learning::random::Random;
-use crate::learning::{Observation, RemoteLabel, Route, zero_shot};
+use crate::learning::{LabelSet, Observation, RemoteLabels, Route, zero_shot};
 
 const WIDTH: usize = 4;
 
 fn space() -> Space {
-    Space { encoder: "digest".to_string(), width: WIDTH, labels: vec!["ham".to_string(), "spam".to_string()] }
+    Space {
+        encoder: "digest".to_string(),
+        width: WIDTH,
+        labels: vec!["ham".to_string(), "spam".to_string()],
+        multi_label: false,
+    }
 }
 
 fn learner(options: &LearnOptions) -> Learner {
@@ -22,7 +27,7 @@ fn step(learner: &mut Learner, random: &mut Random) -> (Route, Option<f32>) {
     let decision = learner.decide(&embedding, 1.0, random.next()).unwrap();
     let key = random.next();
     if decision.route != Route::Local {
-        let answer = RemoteLabel { label: if spam { "spam" } else { "ham" }, agreement: 1.0, source: 0 };
+        let answer = RemoteLabels { labels: &[if spam { "spam" } else { "ham" }], agreement: 1.0, source: 0 };
         learner.observe(&embedding, &decision, answer, 1.0, key).unwrap();
     }
     while learner.work(u64::MAX).unwrap() {}
@@ -65,7 +70,7 @@ fn training_under_way_begins_again() {
         let embedding: Vec<f32> = (0..WIDTH).map(|_| random.normal() as f32).collect();
         let decision = learner.decide(&embedding, 1.0, random.next()).unwrap();
         let label = if embedding[0] > 0.0 { "ham" } else { "spam" };
-        let answer = RemoteLabel { label, agreement: 1.0, source: 0 };
+        let answer = RemoteLabels { labels: &[label], agreement: 1.0, source: 0 };
         learner.observe(&embedding, &decision, answer, 1.0, random.next()).unwrap();
     }
     assert!(learner.work(1).unwrap());
@@ -135,8 +140,16 @@ fn texts_are_kept_where_that_is_wanted_and_forgotten_where_it_is_not_any_more() 
         let embedding = vec![0.5; WIDTH];
         let decision = learner.decide(&embedding, 1.0, 0.5).unwrap();
         let text = Some("rain".to_string());
-        let observation =
-            Observation { embedding, decision, label: 1, agreement: 1.0, source: 0, time_ms: 1.0, key: 0.25, text };
+        let observation = Observation {
+            embedding,
+            decision,
+            labels: 1.into(),
+            agreement: 1.0,
+            source: 0,
+            time_ms: 1.0,
+            key: 0.25,
+            text,
+        };
         let read = Observation::from_bytes(&observation.to_bytes(&space()), &space()).unwrap();
         read.give(&mut learner).unwrap();
         assert_eq!(learner.report().texts, kept);
@@ -151,7 +164,7 @@ fn texts_are_kept_where_that_is_wanted_and_forgotten_where_it_is_not_any_more() 
 #[test]
 fn the_layout_is_that_of_its_version() {
     // If one of the stored types changes, MAGIC gets another digit, and this number is counted anew.
-    assert_eq!(learner(&LearnOptions::default()).to_bytes().len(), 2614);
+    assert_eq!(learner(&LearnOptions::default()).to_bytes().len(), 2615);
 }
 
 #[test]
@@ -160,8 +173,8 @@ fn a_label_is_learnt_by_another_learner_as_by_the_one_that_asked() {
     let (mut one, mut other) = (learner(&options), learner(&options));
     let embedding = vec![0.5; WIDTH];
     let decision = one.decide(&embedding, 1.0, 0.5).unwrap();
-    let (label, time_ms, key) = (1, 2.0, 0.123_456_789);
-    let observation = Observation { embedding, decision, label, agreement: 1.0, source: 3, time_ms, key, text: None };
+    let (labels, time_ms, key) = (LabelSet::from(1), 2.0, 0.123_456_789);
+    let observation = Observation { embedding, decision, labels, agreement: 1.0, source: 3, time_ms, key, text: None };
     let bytes = observation.to_bytes(&space());
     let read = Observation::from_bytes(&bytes, &space()).unwrap();
     assert_eq!(read, observation);
@@ -176,6 +189,6 @@ fn a_label_is_learnt_by_another_learner_as_by_the_one_that_asked() {
     for end in 0..bytes.len() {
         assert_eq!(kind(&bytes[..end], &space("digest")), Err(ErrorKind::InvalidArtefact));
     }
-    let wrong = Observation { label: 2, ..observation };
+    let wrong = Observation { labels: 2.into(), ..observation };
     assert_eq!(kind(&wrong.to_bytes(&space("digest")), &space("digest")), Err(ErrorKind::InvalidArtefact));
 }

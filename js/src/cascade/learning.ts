@@ -17,8 +17,9 @@ export interface LearnOptions {
    */
   labels?: (string | LearnLabel)[];
   /**
-   * Whether several labels, or none, may apply to a text; false by default: each has one. An answer is then `{ labels }`, and right
-   * where it has the same labels as the remote's, all of them and no others. The head of a local model must be of the same kind.
+   * Whether several labels, or none, may apply to a text; false by default: each has one. An answer is then
+   * `{ labels }`, and right where it has the same labels as the remote's, all of them and no others. The head of a
+   * local model must be of the same kind.
    */
   multi_label?: boolean;
   /** Of what stays at home at most this part has another label than the remote model would give; 0.05 by default. */

@@ -43,7 +43,10 @@ export class Run {
     this.spend(units / 16);
   }
 
-  /** Counts all that is in a value before it is gone through: a list that holds another one twice doubles with each turn. */
+  /**
+   * Counts all that is in a value before it is gone through: a list that holds another one twice doubles with each
+   * turn.
+   */
   paid<V extends Value>(value: V): V {
     this.spend(1);
     if (typeof value === 'string') this.spendText(value.length);

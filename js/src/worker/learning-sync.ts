@@ -36,8 +36,8 @@ export class LearningSync {
   }
 
   /**
-   * Begins with what is stored. One that learns for itself keeps what it has learnt until there is something that it can use.
-   * `exclusive` runs what needs the local model.
+   * Begins with what is stored. One that learns for itself keeps what it has learnt until there is something that it
+   * can use. `exclusive` runs what needs the local model.
    */
   async begin(leads: boolean, exclusive: <T>(work: () => Promise<T>) => Promise<T>): Promise<void> {
     this.#learnt.clear();

@@ -400,6 +400,10 @@ mod jinja {
         let messages = vec![json!({ "role": "user", "content": "word ".repeat(60) }); 1000];
         let template = "{% set n = namespace(x=[]) %}{% for m in messages %}{% set n.x = n.x + [m] %}{% endfor %}{{ n.x | length }}";
         assert_eq!(ENGINE.render(template, &json!({ "messages": messages })).expect("a list"), "1000");
+        // As templates look at other messages than the one of the turn.
+        let template = "{% for m in messages %}{% if loop.index0 == 0 or messages[loop.index0 - 1].role != 'tool' %}{% if messages[loop.index0 - 1]['content'] is string and not (loop.last or messages[loop.index0 + 1].role == 'tool') %}{{ m.content.strip() | length }} {% endif %}{% endif %}{% endfor %}";
+        let text = ENGINE.render(template, &json!({ "messages": messages })).expect("a text");
+        assert_eq!(text, "299 ".repeat(999));
         assert_eq!(rendered(&turns("[1]", 16, "n.x + n.x", "{{ n.x | length }}")).expect("a short list"), "65536");
     }
 

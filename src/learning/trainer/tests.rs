@@ -54,21 +54,26 @@ fn evaluate(trainer: &Trainer, point: &[f64]) -> (f64, Vec<f64>) {
     (sum.value, sum.gradient)
 }
 
+/// The gradient at `point` is the slope of the value.
+fn check_gradient(trainer: &Trainer, point: &[f64], tolerance: f64) {
+    let (_, gradient) = evaluate(trainer, point);
+    for i in 0..point.len() {
+        let value = |step: f64| {
+            let mut moved = point.to_vec();
+            moved[i] += step;
+            evaluate(trainer, &moved).0
+        };
+        let slope = (value(1e-2) - value(-1e-2)) / 2e-2;
+        assert!((slope - gradient[i]).abs() < tolerance, "component {i}: {slope} and {}", gradient[i]);
+    }
+}
+
 #[test]
 fn the_gradient_is_that_of_the_value() {
     let weigh = |example: &Example| Weight { training: 0.5 + example.origin.key, population: 1.0 };
     let trainer = Trainer::new(&store(60, false), weigh).unwrap();
     let point: Vec<f64> = (0..9).map(|i| (f64::from(i) * 0.7).sin()).collect();
-    let (_, gradient) = evaluate(&trainer, &point);
-    for i in 0..point.len() {
-        let value = |step: f64| {
-            let mut moved = point.clone();
-            moved[i] += step;
-            evaluate(&trainer, &moved).0
-        };
-        let slope = (value(1e-2) - value(-1e-2)) / 2e-2;
-        assert!((slope - gradient[i]).abs() < 2e-2, "component {i}: {slope} and {}", gradient[i]);
-    }
+    check_gradient(&trainer, &point, 2e-2);
 }
 
 /// The head with the strength `l2`.
@@ -130,16 +135,7 @@ fn of_several_labels_each_has_the_regression_that_it_has_by_itself() {
     let weigh = |example: &Example| Weight { training: 0.5 + example.origin.key, population: 1.0 };
     let trainer = Trainer::new(&store, weigh).unwrap();
     let point: Vec<f64> = (0..12).map(|i| (f64::from(i) * 0.7).sin()).collect();
-    let (_, gradient) = evaluate(&trainer, &point);
-    for i in 0..point.len() {
-        let value = |step: f64| {
-            let mut moved = point.clone();
-            moved[i] += step;
-            evaluate(&trainer, &moved).0
-        };
-        let slope = (value(1e-2) - value(-1e-2)) / 2e-2;
-        assert!((slope - gradient[i]).abs() < 5e-2, "component {i}: {slope} and {}", gradient[i]);
-    }
+    check_gradient(&trainer, &point, 5e-2);
     let features: Vec<f32> = store.examples().iter().flat_map(|example| example.embedding.clone()).collect();
     for l2 in [0.3, 0.03] {
         let found = with_strength(&store, l2, same);
